@@ -1,0 +1,62 @@
+/**
+ * The one error class of the package. `code` is stable across releases; messages are for people and may change.
+ * Native code constructs the same class (handed to the addon at load), so `instanceof` holds for every error thrown.
+ */
+
+export type ErrorCode =
+  /** An argument has the wrong type or an impossible value. */
+  | "ERR_INVALID_ARGUMENT"
+  /** A name, feature or option that this version does not have yet. */
+  | "ERR_NOT_SUPPORTED"
+  /** No such model folder, or the name is not in the local cache and the network may not be used. */
+  | "ERR_MODEL_NOT_FOUND"
+  /** A file that the checkpoint needs is absent. */
+  | "ERR_FILE_NOT_FOUND"
+  /** A file exists but cannot be read (permissions, I/O error, a folder in its place). */
+  | "ERR_FILE_UNREADABLE"
+  /** A JSON configuration file is malformed or a field has a wrong value. */
+  | "ERR_INVALID_CONFIG"
+  /** A weight file (safetensors) is truncated or its header lies. */
+  | "ERR_INVALID_WEIGHTS"
+  /** tokenizer.json is malformed or uses something unknown. */
+  | "ERR_INVALID_TOKENIZER"
+  /** The checkpoint is well formed but its architecture, module or activation is not implemented. */
+  | "ERR_UNSUPPORTED_MODEL"
+  /** A tensor that the architecture needs is not in the weight files. */
+  | "ERR_MISSING_TENSOR"
+  /** A tensor has another shape or element type than config.json says. */
+  | "ERR_TENSOR_MISMATCH"
+  /** A cross-encoder was loaded as SparseEncoder, or the other way round. */
+  | "ERR_WRONG_MODEL_KIND"
+  /** The object was disposed. */
+  | "ERR_DISPOSED"
+  /** The AbortSignal of the call fired; `cause` is the signal's reason and `name` is "AbortError". */
+  | "ERR_ABORTED"
+  /** No ONNX Runtime library could be loaded. */
+  | "ERR_RUNTIME_NOT_FOUND"
+  /** The ONNX Runtime library found is too old or for another platform. */
+  | "ERR_RUNTIME_INCOMPATIBLE"
+  /** ONNX Runtime refused the model or failed while it ran. */
+  | "ERR_RUNTIME_FAILED"
+  /** configure() came after the first load with different values. */
+  | "ERR_ALREADY_CONFIGURED"
+  /** The native addon could not be loaded. */
+  | "ERR_ADDON_NOT_FOUND"
+  /** The result or the input would exceed a stated limit or the memory there is. */
+  | "ERR_TOO_LARGE"
+  /** Two ids in one batch are equal. */
+  | "ERR_DUPLICATE_ID"
+  /** Rows of different dimension were combined. */
+  | "ERR_DIMENSION_MISMATCH"
+  /** A bug in this package: please report it. */
+  | "ERR_INTERNAL";
+
+export class SparseRerankError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.name = code === "ERR_ABORTED" ? "AbortError" : "SparseRerankError";
+    this.code = code;
+  }
+}

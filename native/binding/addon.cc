@@ -1,0 +1,83 @@
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+#include "binding/cancel_token.h"
+#include "binding/convert.h"
+#include "binding/environment.h"
+#include "binding/model.h"
+#include "core/shared_library.h"
+#include "core/thread_pool.h"
+#include "inference/runtime.h"
+#include "kernels/kernels.h"
+
+/// The addon's functions, as lib/internal/native.ts declares them. Everything here runs on a JS thread.
+namespace sparse_rerank::binding {
+
+namespace {
+
+void initialize(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env()).set_error_class(info[0].As<Napi::Function>());
+  if (const auto failure = check_kernels_environment()) fail(info.Env(), *failure);
+}
+
+void set_threads(const Napi::CallbackInfo& info) {
+  if (const auto failure = ThreadPool::instance().set_thread_count(info[0].As<Napi::Number>().Uint32Value())) fail(info.Env(), *failure);
+}
+
+Napi::Value threads(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(ThreadPool::instance().thread_count()));
+}
+
+Napi::Value kernel_sets(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto available = Napi::Array::New(env);
+  for (const KernelTable* table : available_kernels()) available.Set(available.Length(), Napi::String::New(env, table->name));
+  auto result = Napi::Object::New(env);
+  result.Set("available", available);
+  result.Set("active", Napi::String::New(env, kernels().name));
+  return result;
+}
+
+void use_kernel_set(const Napi::CallbackInfo& info) {
+  if (const auto failure = use_kernels(info[0].ToString().Utf8Value())) fail(info.Env(), *failure);
+}
+
+Napi::Value load_runtime(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto list = info[0].As<Napi::Array>();
+  std::vector<std::string> candidates;
+  for (std::uint32_t i = 0; i < list.Length(); ++i) candidates.push_back(list.Get(i).ToString());
+  const auto runtime = Runtime::load(candidates);
+  if (!runtime) fail(env, runtime.error());
+  auto result = Napi::Object::New(env);
+  result.Set("path", Napi::String::New(env, runtime.value()->path()));
+  result.Set("version", Napi::String::New(env, runtime.value()->version()));
+  return result;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  static const char anchor = 0;
+  SharedLibrary::pin(&anchor);
+
+  auto* const environment = new Environment(env);
+  env.SetInstanceData(environment);  // deleted with the environment
+  environment->set_model_class(ModelWrap::define(env));
+
+  exports.Set("initialize", Napi::Function::New<initialize>(env));
+  exports.Set("setThreads", Napi::Function::New<set_threads>(env));
+  exports.Set("threads", Napi::Function::New<threads>(env));
+  exports.Set("kernels", Napi::Function::New<kernel_sets>(env));
+  exports.Set("useKernels", Napi::Function::New<use_kernel_set>(env));
+  exports.Set("loadRuntime", Napi::Function::New<load_runtime>(env));
+  exports.Set("createModel", Napi::Function::New<ModelWrap::create>(env));
+  exports.Set("CancelToken", CancelToken::define(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(sparse_rerank, init)
+
+}  // namespace sparse_rerank::binding

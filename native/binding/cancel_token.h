@@ -1,0 +1,29 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "core/thread_pool.h"
+
+namespace sparse_rerank::binding {
+
+/// NativeCancelToken: links an AbortSignal to the job of one call. JS thread.
+class CancelToken : public Napi::ObjectWrap<CancelToken> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit CancelToken(const Napi::CallbackInfo& info);
+
+  /// The token in `options.cancel`, or null. Throws when something else is there.
+  static CancelToken* from(const Napi::Object& options);
+  /// Cancels the job at once if the token was cancelled before.
+  void attach(const std::shared_ptr<Job>& job);
+
+ private:
+  void cancel(const Napi::CallbackInfo& info);
+
+  std::weak_ptr<Job> job_;
+  bool cancelled_ = false;
+};
+
+}  // namespace sparse_rerank::binding

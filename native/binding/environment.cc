@@ -1,0 +1,119 @@
+#include "binding/environment.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sparse_rerank::binding {
+
+void PromiseWork::finished() { channel_->done(this); }
+
+Channel::Channel(Napi::Env env, Environment* environment) : environment_(environment) {
+  const auto name = Napi::String::New(env, "sparse-rerank");
+  napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, settle_all, &function_);
+  // Referenced only while promises are pending: an idle package does not keep the process alive.
+  napi_unref_threadsafe_function(env, function_);
+}
+
+void Channel::start(const std::shared_ptr<PromiseWork>& work) {
+  {
+    const std::lock_guard lock(mutex_);
+    running_.push_back(work);
+  }
+  ThreadPool::instance().submit(work);
+}
+
+void Channel::done(const PromiseWork* work) {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find_if(running_.begin(), running_.end(), [work](const auto& other) { return other.get() == work; });
+  std::shared_ptr<PromiseWork> owner = std::move(*found);
+  running_.erase(found);
+  if (closed_) {
+    drained_.notify_all();
+    return;
+  }
+  finished_.push_back(std::move(owner));
+  // The queue is unbounded and the function is not closing (close() would have set closed_), so this cannot fail but for lack of memory.
+  napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking);
+}
+
+void Channel::keep_loop_alive(bool alive) {
+  const napi_env env = environment_->env();
+  alive ? napi_ref_threadsafe_function(env, function_) : napi_unref_threadsafe_function(env, function_);
+}
+
+void Channel::close() {
+  std::vector<std::shared_ptr<PromiseWork>> running;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    finished_.clear();
+    running = running_;
+  }
+  for (const auto& work : running) work->cancel({"ERR_ABORTED", "The JavaScript environment is ending."});
+  running.clear();
+  std::unique_lock lock(mutex_);
+  drained_.wait(lock, [this] { return running_.empty(); });
+  napi_release_threadsafe_function(function_, napi_tsfn_abort);
+}
+
+void Channel::settle_all(napi_env env, napi_value, void* context, void*) {
+  if (env == nullptr) return;  // the environment is going away
+  auto* const channel = static_cast<Channel*>(context);
+  while (true) {
+    std::shared_ptr<PromiseWork> work;
+    {
+      const std::lock_guard lock(channel->mutex_);
+      if (channel->finished_.empty()) return;
+      work = std::move(channel->finished_.front());
+      channel->finished_.pop_front();
+    }
+    channel->environment_->settle(*work);
+  }
+}
+
+Environment::Environment(Napi::Env env) : env_(env), channel_(std::make_shared<Channel>(env, this)) {
+  // Registered after the channel made its function, so it runs before that function's own clean-up (hooks run in reverse order).
+  env.AddCleanupHook([channel = channel_.get()] { channel->close(); });
+}
+
+Napi::Error Environment::make_error(const Error& error) {
+  const auto message = Napi::String::New(env_, error.message);
+  if (error_class_.IsEmpty()) return Napi::Error::New(env_, error.message);
+  return Napi::Error(env_, error_class_.New({Napi::String::New(env_, error.code), message}));
+}
+
+Napi::Promise Environment::start(const std::shared_ptr<PromiseWork>& work) {
+  napi_value promise = nullptr;
+  napi_create_promise(env_, &work->deferred_, &promise);
+  work->channel_ = channel_;
+  if (pending_++ == 0) channel_->keep_loop_alive(true);
+  channel_->start(work);
+  return {env_, promise};
+}
+
+void Environment::settle(PromiseWork& work) {
+  const Napi::HandleScope scope(env_);
+  if (--pending_ == 0) channel_->keep_loop_alive(false);
+  if (work.failure()) {
+    napi_reject_deferred(env_, work.deferred_, make_error(*work.failure()).Value());
+    return;
+  }
+  try {
+    napi_resolve_deferred(env_, work.deferred_, work.result(env_));
+  } catch (const Napi::Error& error) {
+    napi_reject_deferred(env_, work.deferred_, error.Value());
+  }
+}
+
+void StartedJobs::add(const std::shared_ptr<Job>& job) {
+  std::erase_if(jobs_, [](const auto& other) { return other.expired(); });
+  jobs_.push_back(job);
+}
+
+void StartedJobs::cancel_all(const Error& reason) {
+  for (const auto& weak : std::exchange(jobs_, {})) {
+    if (const auto job = weak.lock()) job->cancel(reason);
+  }
+}
+
+}  // namespace sparse_rerank::binding

@@ -1,0 +1,215 @@
+#include "binding/model.h"
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "binding/cancel_token.h"
+#include "binding/convert.h"
+#include "inference/batch.h"
+
+namespace sparse_rerank::binding {
+
+namespace {
+
+std::size_t read_size(const Napi::Value& value, const char* name) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (number < 0 || number > 9007199254740991.0 || number != std::floor(number)) fail_contract(value.Env(), std::string(name) + " is not a size");
+  return static_cast<std::size_t>(number);
+}
+
+TensorLocation read_tensor(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  TensorLocation location;
+  location.file = read_size(object.Get("file"), "file");
+  location.offset = read_size(object.Get("offset"), "offset");
+  const std::string dtype = object.Get("dtype").ToString();
+  if (dtype == "F32") {
+    location.type = WeightType::kF32;
+  } else if (dtype == "F16") {
+    location.type = WeightType::kF16;
+  } else if (dtype == "BF16") {
+    location.type = WeightType::kBF16;
+  } else {
+    fail_contract(value.Env(), "unknown dtype " + dtype);
+  }
+  const auto shape = object.Get("shape").As<Napi::Array>();
+  for (std::uint32_t i = 0; i < shape.Length(); ++i) location.shape.push_back(static_cast<std::int64_t>(read_size(shape.Get(i), "shape")));
+  return location;
+}
+
+ModelSpec read_spec(const Napi::Object& object) {
+  ModelSpec spec;
+  const auto graph = object.Get("graph").As<Napi::Uint8Array>();
+  spec.graph.assign(reinterpret_cast<const char*>(graph.Data()), graph.ByteLength());
+  spec.weight_folder = object.Get("weightFolder").ToString();
+  const auto files = object.Get("files").As<Napi::Array>();
+  for (std::uint32_t i = 0; i < files.Length(); ++i) spec.files.push_back(files.Get(i).ToString());
+  const auto weights = object.Get("weights").As<Napi::Array>();
+  for (std::uint32_t i = 0; i < weights.Length(); ++i) {
+    const auto weight = weights.Get(i).As<Napi::Object>();
+    spec.weights.emplace_back(weight.Get("name").ToString(), read_tensor(weight.Get("tensor")));
+  }
+  spec.token_types = object.Get("tokenTypes").ToBoolean();
+  if (const Napi::Value head_value = object.Get("head"); head_value.IsObject()) {
+    const auto head_object = head_value.As<Napi::Object>();
+    HeadSpec& head = spec.head.emplace();
+    head.decoder = read_tensor(head_object.Get("decoder"));
+    if (const Napi::Value bias = head_object.Get("bias"); bias.IsObject()) head.bias = read_tensor(bias);
+    head.pooling = head_object.Get("pooling").ToString().Utf8Value() == "sum" ? Pooling::kSum : Pooling::kMax;
+    head.activation =
+        head_object.Get("activation").ToString().Utf8Value() == "log1p_relu" ? SpladeActivation::kLog1pRelu : SpladeActivation::kRelu;
+  }
+  return spec;
+}
+
+Sequences read_sequences(const Napi::Object& object) {
+  Sequences sequences;
+  sequences.ids = copy_array<std::int32_t>(object.Get("ids"), "ids");
+  sequences.offsets = copy_array<std::uint32_t>(object.Get("offsets"), "offsets");
+  if (const Napi::Value types = object.Get("typeIds"); !types.IsUndefined()) sequences.type_ids = copy_array<std::uint8_t>(types, "typeIds");
+  if (const auto failure = sequences.check()) fail(object.Env(), *failure);
+  return sequences;
+}
+
+RunControl make_control(Napi::Env env) {
+  auto control = RunControl::create(*Runtime::loaded());
+  if (!control) fail(env, control.error());
+  return std::move(control).value();
+}
+
+class LoadWork final : public PromiseWork {
+ public:
+  explicit LoadWork(ModelSpec spec) : PromiseWork(1), spec_(std::move(spec)) {}
+
+ private:
+  Status run(std::size_t) override {
+    auto model = Model::load(spec_);
+    if (!model) return std::move(model).error();
+    model_ = std::move(model).value();
+    return std::nullopt;
+  }
+
+  Napi::Value result(Napi::Env env) override {
+    return Environment::of(env).model_class().New({Napi::External<std::shared_ptr<const Model>>::New(env, &model_)});
+  }
+
+  ModelSpec spec_;
+  std::shared_ptr<const Model> model_;
+};
+
+class EncodeWork final : public PromiseWork {
+ public:
+  explicit EncodeWork(std::unique_ptr<EncodeBatch> batch) : PromiseWork(batch->tasks()), batch_(std::move(batch)) {}
+
+ private:
+  Status run(std::size_t task) override { return batch_->run(task); }
+  void interrupt() override { batch_->interrupt(); }
+
+  Napi::Value result(Napi::Env env) override {
+    const std::span<const SpladeRow> rows = batch_->rows();
+    std::size_t total = 0;
+    for (const SpladeRow& row : rows) total += row.indices.size();
+    if (total > std::numeric_limits<std::uint32_t>::max()) {
+      fail(env, {"ERR_TOO_LARGE", "The result has more than 2^32 - 1 weights; encode in smaller parts (encodeDocumentStream)."});
+    }
+    auto indptr = Napi::Uint32Array::New(env, rows.size() + 1);
+    auto indices = Napi::Uint32Array::New(env, total);
+    auto values = Napi::Float32Array::New(env, total);
+    auto positions = Napi::Uint32Array::New(env, batch_->positions() ? total : 0);
+    std::uint32_t end = 0;
+    indptr[0] = 0;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const SpladeRow& row = rows[i];
+      std::copy(row.indices.begin(), row.indices.end(), indices.Data() + end);
+      std::copy(row.values.begin(), row.values.end(), values.Data() + end);
+      std::copy(row.positions.begin(), row.positions.end(), positions.Data() + end);
+      end += static_cast<std::uint32_t>(row.indices.size());
+      indptr[i + 1] = end;
+    }
+    auto csr = Napi::Object::New(env);
+    csr.Set("indptr", indptr);
+    csr.Set("indices", indices);
+    csr.Set("values", values);
+    if (batch_->positions()) csr.Set("positions", positions);
+    return csr;
+  }
+
+  std::unique_ptr<EncodeBatch> batch_;
+};
+
+class PredictWork final : public PromiseWork {
+ public:
+  explicit PredictWork(std::unique_ptr<PredictBatch> batch) : PromiseWork(batch->tasks()), batch_(std::move(batch)) {}
+
+ private:
+  Status run(std::size_t task) override { return batch_->run(task); }
+  void interrupt() override { batch_->interrupt(); }
+  Napi::Value result(Napi::Env env) override { return to_js(env, batch_->logits()); }
+
+  std::unique_ptr<PredictBatch> batch_;
+};
+
+}  // namespace
+
+Napi::Function ModelWrap::define(Napi::Env env) {
+  return DefineClass(env, "NativeModel",
+                     {InstanceMethod<&ModelWrap::encode>("encode"), InstanceMethod<&ModelWrap::predict>("predict"),
+                      InstanceMethod<&ModelWrap::dispose>("dispose")});
+}
+
+ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ModelWrap>(info) {
+  if (!info[0].IsExternal()) fail_contract(info.Env(), "a model is made by createModel");
+  model_ = *info[0].As<Napi::External<std::shared_ptr<const Model>>>().Data();
+  // Tells the garbage collector what hangs on this small object.
+  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), static_cast<std::int64_t>(model_->owned_bytes()));
+}
+
+void ModelWrap::Finalize(Napi::Env env) {
+  if (model_) Napi::MemoryManagement::AdjustExternalMemory(env, -static_cast<std::int64_t>(model_->owned_bytes()));
+}
+
+Napi::Value ModelWrap::create(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env()).start(std::make_shared<LoadWork>(read_spec(info[0].As<Napi::Object>())));
+}
+
+const std::shared_ptr<const Model>& ModelWrap::model(Napi::Env env) const {
+  if (!model_) fail(env, {"ERR_DISPOSED", "The model was disposed."});
+  return model_;
+}
+
+Napi::Promise ModelWrap::start(Napi::Env env, const std::shared_ptr<PromiseWork>& work, const Napi::Value& options) {
+  CancelToken* const token = CancelToken::from(options.As<Napi::Object>());
+  jobs_.add(work);
+  const Napi::Promise promise = Environment::of(env).start(work);
+  if (token != nullptr) token->attach(work);
+  return promise;
+}
+
+Napi::Value ModelWrap::encode(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (model(env)->head() == nullptr) fail_contract(env, "encode on a cross-encoder");
+  const auto options = info[1].As<Napi::Object>();
+  const Napi::Value keep = options.Get("maxActiveDims");
+  auto batch = std::make_unique<EncodeBatch>(model(env), read_sequences(info[0].As<Napi::Object>()), make_control(env),
+                                             keep.IsUndefined() ? 0 : read_size(keep, "maxActiveDims"), options.Get("positions").ToBoolean());
+  return start(env, std::make_shared<EncodeWork>(std::move(batch)), options);
+}
+
+Napi::Value ModelWrap::predict(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (model(env)->head() != nullptr) fail_contract(env, "predict on a sparse encoder");
+  auto batch = std::make_unique<PredictBatch>(model(env), read_sequences(info[0].As<Napi::Object>()), make_control(env),
+                                              read_size(info[1], "labels"));
+  return start(env, std::make_shared<PredictWork>(std::move(batch)), info[2]);
+}
+
+void ModelWrap::dispose(const Napi::CallbackInfo& info) {
+  if (!model_) return;
+  Finalize(info.Env());
+  model_.reset();
+  jobs_.cancel_all({"ERR_DISPOSED", "The model was disposed while this call was waiting."});
+}
+
+}  // namespace sparse_rerank::binding

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "binding/environment.h"
+#include "inference/model.h"
+
+namespace sparse_rerank::binding {
+
+/// NativeModel: a loaded checkpoint. JS thread.
+class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit ModelWrap(const Napi::CallbackInfo& info);
+  /// Without dispose(): calls in progress keep the model until they end.
+  ~ModelWrap() override = default;
+  void Finalize(Napi::Env env) override;
+
+  /// createModel(spec): Promise<NativeModel>
+  static Napi::Value create(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value encode(const Napi::CallbackInfo& info);
+  Napi::Value predict(const Napi::CallbackInfo& info);
+  void dispose(const Napi::CallbackInfo& info);
+
+  const std::shared_ptr<const Model>& model(Napi::Env env) const;
+  Napi::Promise start(Napi::Env env, const std::shared_ptr<PromiseWork>& work, const Napi::Value& options);
+
+  std::shared_ptr<const Model> model_;
+  StartedJobs jobs_;
+};
+
+}  // namespace sparse_rerank::binding

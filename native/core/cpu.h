@@ -1,0 +1,24 @@
+#pragma once
+
+#if defined(__x86_64__) || (defined(_M_X64) && !defined(_M_ARM64EC))
+#define SPARSE_RERANK_X86_64 1
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#define SPARSE_RERANK_ARM64 1
+#endif
+
+namespace sparse_rerank {
+
+/// Instruction sets that the CPU has and whose registers the operating system saves. One flag per set that has kernels.
+struct CpuFeatures {
+  /// AVX2, FMA and F16C.
+  bool avx2 = false;
+  /// AVX-512 F, BW, VL and DQ, with everything that `avx2` asks for.
+  bool avx512 = false;
+  /// Part of every 64-bit Arm CPU.
+  bool neon = false;
+};
+
+/// Asks the CPU; does not cache. Any thread.
+[[nodiscard]] CpuFeatures detect_cpu_features();
+
+}  // namespace sparse_rerank

@@ -1,0 +1,112 @@
+#include "core/thread_pool.h"
+
+#include <algorithm>
+#include <exception>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "core/cpu_budget.h"
+
+namespace sparse_rerank {
+
+void Job::cancel(Error reason) {
+  {
+    const std::lock_guard lock(failure_mutex_);
+    if (!failure_) failure_ = std::move(reason);
+  }
+  cancelled_.store(true, std::memory_order_release);
+  interrupt();
+}
+
+ThreadPool& ThreadPool::instance() {
+  // Never destroyed: pool threads may outlive every static object of this library.
+  static auto* const pool = new ThreadPool;
+  return *pool;
+}
+
+Status ThreadPool::set_thread_count(std::size_t count) {
+  const std::lock_guard lock(mutex_);
+  if (!threads_.empty() && count != thread_count_) {
+    return Error{"ERR_ALREADY_CONFIGURED", "The thread pool runs with " + std::to_string(thread_count_) +
+                                               " threads already; call configure({ threads }) before the first load, once for the process."};
+  }
+  thread_count_ = count;
+  return std::nullopt;
+}
+
+std::size_t ThreadPool::thread_count() {
+  const std::lock_guard lock(mutex_);
+  if (thread_count_ == 0) thread_count_ = cpu_budget();
+  return thread_count_;
+}
+
+void ThreadPool::submit(std::shared_ptr<Job> job) {
+  const std::size_t count = thread_count();
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    while (threads_.size() < count) threads_.emplace_back([this] { work(); });
+    live_.push_back(job);
+    ready_.push_back(std::move(job));
+  }
+  ready_changed_.notify_all();
+}
+
+void ThreadPool::shut_down() {
+  std::vector<std::thread> threads;
+  std::vector<std::shared_ptr<Job>> jobs;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    ready_.clear();
+    jobs = live_;
+    threads = std::exchange(threads_, {});
+  }
+  ready_changed_.notify_all();
+  for (const auto& job : jobs) job->cancel({"ERR_ABORTED", "The process is exiting."});
+  for (auto& thread : threads) thread.join();
+}
+
+void ThreadPool::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    ready_changed_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
+    if (stopping_) return;
+    std::shared_ptr<Job> job = std::move(ready_.front());
+    ready_.pop_front();
+    const std::size_t task = job->next_task_;
+    const std::size_t left = job->task_count_ - task;
+    // A cancelled job gives up all that is left in one go.
+    const std::size_t claimed = job->cancelled() ? left : std::min<std::size_t>(left, 1);
+    job->next_task_ += claimed;
+    if (claimed < left) ready_.push_back(job);
+    lock.unlock();
+    perform(job, task, claimed);
+    // The last reference to a job may free a model: not under the lock.
+    job.reset();
+    lock.lock();
+  }
+}
+
+void ThreadPool::perform(const std::shared_ptr<Job>& job, std::size_t task, std::size_t claimed) {
+  if (claimed == 1 && !job->cancelled()) {
+    // Tasks do not throw, but the standard library does when memory runs out.
+    try {
+      if (auto failure = job->run(task)) job->cancel(std::move(*failure));
+    } catch (const std::bad_alloc&) {
+      job->cancel({"ERR_TOO_LARGE", "Out of memory."});
+    } catch (const std::exception& exception) {
+      job->cancel({"ERR_INTERNAL", exception.what()});
+    }
+  }
+  if (job->unfinished_.fetch_sub(claimed, std::memory_order_acq_rel) != claimed) return;
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase(live_, job);
+    if (stopping_) return;
+  }
+  job->finished();
+}
+
+}  // namespace sparse_rerank

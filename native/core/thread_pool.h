@@ -1,0 +1,85 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/result.h"
+
+namespace sparse_rerank {
+
+/// Independent tasks with one outcome: numbered 0 to task_count - 1, started in that order, finished in any.
+class Job {
+ public:
+  explicit Job(std::size_t task_count) : task_count_(task_count), unfinished_(task_count) {}
+  virtual ~Job() = default;
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+
+  /// Any thread. Tasks not yet started never run, running ones are asked to stop, and the job ends with `reason` unless it failed before.
+  void cancel(Error reason);
+  [[nodiscard]] bool cancelled() const { return cancelled_.load(std::memory_order_acquire); }
+  /// For long tasks that look at it now and then.
+  [[nodiscard]] const std::atomic<bool>& cancel_flag() const { return cancelled_; }
+
+  /// The first failure. Meaningful once finished() was called.
+  [[nodiscard]] const Status& failure() const { return failure_; }
+
+ protected:
+  /// Pool thread; several tasks of a job run at once. A failure cancels the job.
+  virtual Status run(std::size_t task) = 0;
+  /// Pool thread, once, after the last task ended: whether it succeeded, failed or was cancelled. Not called when the process is exiting.
+  virtual void finished() = 0;
+  /// Any thread: asks tasks that are running to end early.
+  virtual void interrupt() {}
+
+ private:
+  friend class ThreadPool;
+
+  const std::size_t task_count_;
+  std::size_t next_task_ = 0;  // guarded by the pool's mutex
+  std::atomic<std::size_t> unfinished_;
+  std::atomic<bool> cancelled_{false};
+  std::mutex failure_mutex_;
+  Status failure_;
+};
+
+/// The one thread budget of the process: models, indexes and similarity all run here, one task on each thread. Jobs take turns task by task,
+/// so a single query is not stuck behind a large batch. Threads start with the first job and end with the process.
+class ThreadPool {
+ public:
+  static ThreadPool& instance();
+
+  /// ERR_ALREADY_CONFIGURED when the threads run already and are not as many.
+  Status set_thread_count(std::size_t count);
+  std::size_t thread_count();
+
+  /// Any thread. The pool shares ownership until the job has finished.
+  void submit(std::shared_ptr<Job> job);
+
+  /// Ends the threads: cancels everything and waits for the tasks that run. Registered to run at process exit, before libraries that tasks
+  /// call are torn down (see Runtime::load). Later submissions are dropped.
+  void shut_down();
+
+ private:
+  ThreadPool() = default;
+
+  void work();
+  /// Runs one task, or none when the job is cancelled, and finishes the job with the last.
+  void perform(const std::shared_ptr<Job>& job, std::size_t task, std::size_t claimed);
+
+  std::mutex mutex_;
+  std::condition_variable ready_changed_;
+  std::deque<std::shared_ptr<Job>> ready_;  // jobs with unclaimed tasks
+  std::vector<std::shared_ptr<Job>> live_;  // jobs that have not finished
+  std::vector<std::thread> threads_;
+  std::size_t thread_count_ = 0;  // 0: not chosen yet
+  bool stopping_ = false;
+};
+
+}  // namespace sparse_rerank

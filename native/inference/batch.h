@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/result.h"
+#include "inference/model.h"
+
+namespace sparse_rerank {
+
+/// Token ids of several sequences, flattened: sequence i is ids[offsets[i] .. offsets[i + 1]).
+struct Sequences {
+  std::vector<std::int32_t> ids;
+  std::vector<std::uint32_t> offsets;
+  std::vector<std::uint8_t> type_ids;  // like ids, or empty for all zero
+
+  [[nodiscard]] std::size_t size() const { return offsets.size() - 1; }
+  [[nodiscard]] std::size_t length(std::size_t i) const { return offsets[i + 1] - offsets[i]; }
+
+  /// The offsets ascend from 0 to the number of ids, and there are as many type ids as ids.
+  [[nodiscard]] Status check() const;
+};
+
+/// The work of one call on a model, cut into tasks that pool threads run in order: the longest sequences first, so that no thread is left
+/// with a long one at the end, and short ones of equal length together, so that the cost of starting a run is shared. There is no padding:
+/// a text's result does not depend on its neighbours, except by fp32 rounding where equally long ones share a run.
+class Batch {
+ public:
+  Batch(std::shared_ptr<const Model> model, Sequences sequences, RunControl control);
+  virtual ~Batch() = default;
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+
+  [[nodiscard]] std::size_t tasks() const { return groups_.size(); }
+  [[nodiscard]] std::size_t size() const { return sequences_.size(); }
+  /// Pool thread. Tasks write to places of their own.
+  Status run(std::size_t task);
+  /// Any thread: running tasks end soon, with an error.
+  void interrupt() const { control_.terminate(); }
+
+ protected:
+  [[nodiscard]] const Model& model() const { return *model_; }
+  /// Pool thread: takes the model's output for `members` (input positions of equally long sequences).
+  virtual Status collect(const OutputTensor& output, std::span<const std::uint32_t> members, std::size_t length) = 0;
+
+ private:
+  struct Group {
+    std::uint32_t first;  // in order_
+    std::uint32_t count;
+  };
+
+  std::shared_ptr<const Model> model_;
+  Sequences sequences_;
+  RunControl control_;
+  std::vector<std::uint32_t> order_;  // input positions, longest first
+  std::vector<Group> groups_;
+};
+
+/// SPLADE vectors.
+class EncodeBatch final : public Batch {
+ public:
+  EncodeBatch(std::shared_ptr<const Model> model, Sequences sequences, RunControl control, std::size_t keep, bool positions)
+      : Batch(std::move(model), std::move(sequences), std::move(control)), keep_(keep), positions_(positions), rows_(size()) {}
+
+  /// In input order; complete once every task ended.
+  [[nodiscard]] std::span<const SpladeRow> rows() const { return rows_; }
+  [[nodiscard]] bool positions() const { return positions_; }
+
+ private:
+  Status collect(const OutputTensor& output, std::span<const std::uint32_t> members, std::size_t length) override;
+
+  std::size_t keep_;
+  bool positions_;
+  std::vector<SpladeRow> rows_;
+};
+
+/// Cross-encoder logits.
+class PredictBatch final : public Batch {
+ public:
+  PredictBatch(std::shared_ptr<const Model> model, Sequences sequences, RunControl control, std::size_t labels)
+      : Batch(std::move(model), std::move(sequences), std::move(control)), labels_(labels), logits_(size() * labels) {}
+
+  /// [sequences, labels] row-major; complete once every task ended.
+  [[nodiscard]] std::span<const float> logits() const { return logits_; }
+
+ private:
+  Status collect(const OutputTensor& output, std::span<const std::uint32_t> members, std::size_t length) override;
+
+  std::size_t labels_;
+  std::vector<float> logits_;
+};
+
+}  // namespace sparse_rerank

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/result.h"
+#include "inference/session.h"
+#include "inference/weights.h"
+#include "kernels/splade_head.h"
+
+namespace sparse_rerank {
+
+/// The SPLADE head of a model: where its decoder lies and how tokens are pooled.
+struct HeadSpec {
+  TensorLocation decoder;  // [vocabulary, hidden]
+  std::optional<TensorLocation> bias;  // [vocabulary]
+  Pooling pooling = Pooling::kMax;
+  SpladeActivation activation = SpladeActivation::kRelu;
+};
+
+struct ModelSpec {
+  std::string graph;  // serialised ModelProto
+  std::string weight_folder;
+  std::vector<std::string> files;
+  std::vector<std::pair<std::string, TensorLocation>> weights;  // by initialiser name
+  bool token_types = false;
+  std::optional<HeadSpec> head;
+};
+
+/// A loaded checkpoint: the body in ONNX Runtime and, for SPLADE, the head in our kernels. Immutable; any number of threads may use it.
+class Model {
+ public:
+  /// Needs a loaded Runtime. Takes from milliseconds to seconds: ONNX Runtime packs the matrices.
+  static Result<std::shared_ptr<const Model>> load(const ModelSpec& spec);
+
+  [[nodiscard]] const Session& session() const { return *session_; }
+  /// Null for a cross-encoder.
+  [[nodiscard]] const SpladeHead* head() const { return head_ ? &*head_ : nullptr; }
+  /// Bytes of anonymous memory that this model is known to hold beside what ONNX Runtime allocates.
+  [[nodiscard]] std::size_t owned_bytes() const { return weights_.copied_bytes() + (head_ ? head_->packed_bytes() : 0); }
+
+ private:
+  explicit Model(Weights weights) : weights_(std::move(weights)) {}
+
+  // The session reads the mapped weights, so it goes first (members are destroyed in reverse order).
+  Weights weights_;
+  std::optional<SpladeHead> head_;
+  std::optional<Session> session_;
+};
+
+}  // namespace sparse_rerank

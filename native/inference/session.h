@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "inference/runtime.h"
+
+namespace sparse_rerank {
+
+/// Releases an ONNX Runtime object.
+template <typename T>
+struct OrtDeleter {
+  void(SPARSE_RERANK_ORT_CALL* release)(T*) = nullptr;
+  void operator()(T* object) const { release(object); }
+};
+template <typename T>
+using OrtPointer = std::unique_ptr<T, OrtDeleter<T>>;
+
+/// A float tensor that ONNX Runtime allocated.
+class OutputTensor {
+ public:
+  OutputTensor(OrtPointer<ort::OrtValue> value, std::span<const float> data, std::vector<std::int64_t> shape)
+      : value_(std::move(value)), data_(data), shape_(std::move(shape)) {}
+
+  [[nodiscard]] std::span<const float> data() const { return data_; }
+  [[nodiscard]] const std::vector<std::int64_t>& shape() const { return shape_; }
+
+ private:
+  OrtPointer<ort::OrtValue> value_;
+  std::span<const float> data_;
+  std::vector<std::int64_t> shape_;
+};
+
+/// Lets any thread stop the runs that it was given to.
+class RunControl {
+ public:
+  static Result<RunControl> create(const Runtime& runtime);
+
+  /// Any thread. Runs in progress end with an error at their next operator; later ones fail at once.
+  void terminate() const;
+  [[nodiscard]] const ort::OrtRunOptions* options() const { return options_.get(); }
+
+ private:
+  RunControl(const Runtime& runtime, ort::OrtRunOptions* options);
+  const Runtime* runtime_;
+  OrtPointer<ort::OrtRunOptions> options_;
+};
+
+/// One initialiser of a graph: the memory must outlive the session.
+struct NamedWeight {
+  std::string name;
+  std::span<const float> data;
+  std::vector<std::int64_t> shape;
+};
+
+/// A graph ready to run on the CPU provider, with one thread for each run: the pool runs several at once (docs/architecture.md). run() is
+/// thread-safe.
+class Session {
+ public:
+  /// @param graph a serialised ModelProto whose weights are external data
+  /// @param weight_folder the folder that the graph's external data locations are relative to; ONNX Runtime checks that they exist, and
+  ///   takes the memory given here instead of reading them
+  static Result<Session> create(const Runtime& runtime, std::span<const std::byte> graph, const std::string& weight_folder,
+                                std::span<const NamedWeight> weights, bool token_types, std::string output_name);
+
+  /// One batch of equally long sequences.
+  /// @param ids [batch, length]
+  /// @param type_ids [batch, length]; ignored when the graph has no such input
+  Result<OutputTensor> run(std::span<const std::int64_t> ids, std::span<const std::int64_t> type_ids, std::size_t batch, std::size_t length,
+                           const RunControl& control) const;
+
+ private:
+  Session(const Runtime& runtime, bool token_types, std::string output_name)
+      : runtime_(&runtime), token_types_(token_types), output_name_(std::move(output_name)) {}
+
+  const Runtime* runtime_;
+  bool token_types_;
+  std::string output_name_;
+  // The session refers to the initialisers, so it goes first (members are destroyed in reverse order).
+  std::vector<OrtPointer<ort::OrtValue>> initialisers_;
+  OrtPointer<ort::OrtSession> session_;
+};
+
+}  // namespace sparse_rerank

@@ -1,0 +1,71 @@
+#include "inference/weights.h"
+
+#include <cstring>
+#include <limits>
+
+#include "kernels/kernels.h"
+
+namespace sparse_rerank {
+
+Result<Weights> Weights::open(std::span<const std::string> paths) {
+  std::vector<MappedFile> files;
+  files.reserve(paths.size());
+  for (const std::string& path : paths) {
+    auto file = MappedFile::open(path);
+    if (!file) return std::move(file).error();
+    files.push_back(std::move(file).value());
+  }
+  return Weights(std::move(files));
+}
+
+Result<std::span<const float>> Weights::tensor(const TensorLocation& location) {
+  const Error outside{"ERR_INVALID_WEIGHTS", "A tensor lies outside its weight file; was the file replaced while it was being loaded?"};
+  if (location.file >= files_.size()) return outside;
+  const std::span<const std::byte> bytes = files_[location.file].bytes();
+  const std::size_t width = location.type == WeightType::kF32 ? 4 : 2;
+  if (location.offset > bytes.size()) return outside;
+  const std::size_t available = (bytes.size() - location.offset) / width;
+  std::size_t count = 1;
+  for (const std::int64_t dimension : location.shape) {
+    if (dimension < 0 || (dimension > 0 && count > available / static_cast<std::size_t>(dimension))) return outside;
+    count *= static_cast<std::size_t>(dimension);
+  }
+
+  const std::byte* data = bytes.data() + location.offset;
+  const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(float) == 0;
+  if (location.type == WeightType::kF32 && aligned) return std::span(reinterpret_cast<const float*>(data), count);
+
+  auto& copy = copies_[{location.file, location.offset}];
+  if (copy.size() < count) {
+    copy = AlignedBuffer<float>(count);
+    if (location.type == WeightType::kF32) {
+      std::memcpy(copy.data(), data, count * sizeof(float));
+    } else {
+      // safetensors does not promise alignment; 16-bit loads of the kernels want it.
+      const auto* halves = reinterpret_cast<const std::uint16_t*>(data);
+      std::vector<std::uint16_t> realigned;
+      if (reinterpret_cast<std::uintptr_t>(data) % alignof(std::uint16_t) != 0) {
+        realigned.resize(count);
+        std::memcpy(realigned.data(), data, count * width);
+        halves = realigned.data();
+      }
+      const auto widen = location.type == WeightType::kF16 ? kernels().widen_f16 : kernels().widen_bf16;
+      widen(halves, count, copy.data());
+    }
+  }
+  return std::span<const float>(copy.data(), count);
+}
+
+std::size_t Weights::mapped_bytes() const {
+  std::size_t sum = 0;
+  for (const MappedFile& file : files_) sum += file.bytes().size();
+  return sum;
+}
+
+std::size_t Weights::copied_bytes() const {
+  std::size_t sum = 0;
+  for (const auto& [key, copy] : copies_) sum += copy.size() * sizeof(float);
+  return sum;
+}
+
+}  // namespace sparse_rerank

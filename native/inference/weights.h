@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "core/mapped_file.h"
+#include "core/result.h"
+
+namespace sparse_rerank {
+
+enum class WeightType { kF32, kF16, kBF16 };
+
+/// Where a tensor lies in the weight files.
+struct TensorLocation {
+  std::size_t file = 0;
+  std::uint64_t offset = 0;  // bytes from the file's beginning
+  WeightType type = WeightType::kF32;
+  std::vector<std::int64_t> shape;  // row-major
+};
+
+/// The weight files of one model, memory-mapped. fp32 tensors are used where they lie; fp16 and bf16 ones are widened once into memory of our
+/// own. Spans stay valid for the life of this object. Not thread-safe: used while a model loads.
+class Weights {
+ public:
+  static Result<Weights> open(std::span<const std::string> paths);
+
+  /// Errors: ERR_INVALID_WEIGHTS when the tensor does not lie within its file.
+  Result<std::span<const float>> tensor(const TensorLocation& location);
+
+  /// Bytes mapped from files, and bytes of widened copies.
+  [[nodiscard]] std::size_t mapped_bytes() const;
+  [[nodiscard]] std::size_t copied_bytes() const;
+
+ private:
+  explicit Weights(std::vector<MappedFile> files) : files_(std::move(files)) {}
+
+  std::vector<MappedFile> files_;
+  /// By (file, offset): a tensor that is both embedding and decoder is widened once.
+  std::map<std::pair<std::size_t, std::uint64_t>, AlignedBuffer<float>> copies_;
+};
+
+}  // namespace sparse_rerank

@@ -1,0 +1,45 @@
+// Compiled in CI against the official onnxruntime_c_api.h: a slot, a signature or an enumeration value that differs is a compile error.
+#include <onnxruntime_c_api.h>
+
+#include <type_traits>
+
+#include "inference/ort_abi.h"
+
+namespace {
+
+// Both interfaces declare their functions over types of the same names; the official ones are in the global namespace, so expanding the
+// list here, outside sparse_rerank::ort, gives our signatures over the official types.
+template <typename Function>
+struct WithoutNoexcept {
+  using Type = Function;
+};
+template <typename Result, typename... Parameters>
+struct WithoutNoexcept<Result(SPARSE_RERANK_ORT_CALL*)(Parameters...) noexcept> {
+  using Type = Result(SPARSE_RERANK_ORT_CALL*)(Parameters...);
+};
+
+#define CHECK_FUNCTION(name, slot, result, parameters)                                                                     \
+  static_assert(offsetof(OrtApi, name) == (slot) * sizeof(void*), #name " has another slot");                              \
+  static_assert(std::is_same_v<WithoutNoexcept<decltype(OrtApi::name)>::Type, result(SPARSE_RERANK_ORT_CALL*) parameters>, \
+                #name " has another signature");
+SPARSE_RERANK_ORT_FUNCTIONS(CHECK_FUNCTION)
+
+namespace ours = sparse_rerank::ort;
+#define CHECK_VALUE(name) static_assert(static_cast<int>(ours::name) == static_cast<int>(::name), #name " has another value")
+CHECK_VALUE(ORT_OK);
+CHECK_VALUE(ORT_LOGGING_LEVEL_FATAL);
+CHECK_VALUE(ORT_ENABLE_ALL);
+CHECK_VALUE(ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
+CHECK_VALUE(ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64);
+CHECK_VALUE(OrtArenaAllocator);
+CHECK_VALUE(OrtMemTypeDefault);
+
+static_assert(sizeof(ours::OrtLoggingLevel) == sizeof(::OrtLoggingLevel));
+static_assert(offsetof(ours::OrtApiBase, GetApi) == offsetof(::OrtApiBase, GetApi));
+static_assert(offsetof(ours::OrtApiBase, GetVersionString) == offsetof(::OrtApiBase, GetVersionString));
+
+}  // namespace
+
+int main() {
+  return 0;
+}

@@ -1,0 +1,113 @@
+#include "inference/weights.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace sparse_rerank {
+namespace {
+
+/// A file with given bytes, removed at the end of the test.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::vector<char>& bytes)
+      : path_((std::filesystem::temp_directory_path() / ("sparse-rerank-weights-" + std::to_string(counter_++))).string()) {
+    std::ofstream(path_, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
+  ~TemporaryFile() { std::filesystem::remove(path_); }
+  [[nodiscard]] std::vector<std::string> paths() const { return {path_}; }
+
+ private:
+  static inline int counter_ = 0;
+  std::string path_;
+};
+
+std::vector<char> floats(std::size_t leading_bytes, const std::vector<float>& values) {
+  std::vector<char> bytes(leading_bytes + values.size() * sizeof(float));
+  std::memcpy(bytes.data() + leading_bytes, values.data(), values.size() * sizeof(float));
+  return bytes;
+}
+
+TEST(Weights, AlignedFloatsAreUsedInPlace) {
+  const TemporaryFile file(floats(8, {1, 2, 3, 4, 5, 6}));
+  auto weights = Weights::open(file.paths());
+  ASSERT_TRUE(weights);
+  const auto tensor = weights.value().tensor({0, 8, WeightType::kF32, {2, 3}});
+  ASSERT_TRUE(tensor);
+  EXPECT_EQ(std::vector<float>(tensor.value().begin(), tensor.value().end()), (std::vector<float>{1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(weights.value().copied_bytes(), 0U);
+  EXPECT_EQ(weights.value().mapped_bytes(), 32U);
+}
+
+TEST(Weights, MisalignedFloatsAreCopied) {
+  const TemporaryFile file(floats(5, {1.5F, -2}));
+  auto weights = Weights::open(file.paths());
+  ASSERT_TRUE(weights);
+  const auto tensor = weights.value().tensor({0, 5, WeightType::kF32, {2}});
+  ASSERT_TRUE(tensor);
+  EXPECT_EQ(tensor.value()[0], 1.5F);
+  EXPECT_EQ(tensor.value()[1], -2);
+  EXPECT_GT(weights.value().copied_bytes(), 0U);
+}
+
+TEST(Weights, HalvesAreWidenedOnceWhateverTheirAlignment) {
+  for (const std::size_t leading : {8U, 7U}) {
+    std::vector<char> bytes(leading + 4);
+    const std::uint16_t halves[] = {0x3E00, 0xC000};  // 1.5 and -2 in binary16
+    std::memcpy(bytes.data() + leading, halves, sizeof halves);
+    const TemporaryFile file(bytes);
+    auto weights = Weights::open(file.paths());
+    ASSERT_TRUE(weights);
+    const TensorLocation location{0, leading, WeightType::kF16, {2}};
+    const auto tensor = weights.value().tensor(location);
+    ASSERT_TRUE(tensor);
+    EXPECT_EQ(tensor.value()[0], 1.5F);
+    EXPECT_EQ(tensor.value()[1], -2);
+    EXPECT_EQ(weights.value().tensor(location).value().data(), tensor.value().data());
+  }
+}
+
+TEST(Weights, BrainFloatsAreWidened) {
+  const TemporaryFile file({static_cast<char>(0xC0), 0x3F});  // 1.5 in bfloat16
+  auto weights = Weights::open(file.paths());
+  ASSERT_TRUE(weights);
+  EXPECT_EQ(weights.value().tensor({0, 0, WeightType::kBF16, {1}}).value()[0], 1.5F);
+}
+
+TEST(Weights, WhatLiesOutsideTheFileIsRefused) {
+  const TemporaryFile file(floats(0, {1, 2, 3, 4}));
+  auto weights = Weights::open(file.paths());
+  ASSERT_TRUE(weights);
+  constexpr std::int64_t kHuge = std::numeric_limits<std::int64_t>::max();
+  const std::vector<TensorLocation> bad = {
+      {1, 0, WeightType::kF32, {1}},          {0, 0, WeightType::kF32, {5}},
+      {0, 4, WeightType::kF32, {4}},          {0, 17, WeightType::kF32, {0}},
+      {0, 0, WeightType::kF32, {kHuge, 4}},   {0, 0, WeightType::kF32, {-1}},
+      {0, 0, WeightType::kF16, {kHuge, 2, 2}}, {0, std::numeric_limits<std::uint64_t>::max(), WeightType::kF32, {1}},
+  };
+  for (const TensorLocation& location : bad) {
+    const auto tensor = weights.value().tensor(location);
+    ASSERT_FALSE(tensor);
+    EXPECT_STREQ(tensor.error().code, "ERR_INVALID_WEIGHTS");
+  }
+}
+
+TEST(Weights, UnreadableFiles) {
+  const std::vector<std::string> missing = {"/nonexistent/model.safetensors"};
+  EXPECT_STREQ(Weights::open(missing).error().code, "ERR_FILE_UNREADABLE");
+  const std::vector<std::string> folder = {std::filesystem::temp_directory_path().string()};
+  EXPECT_STREQ(Weights::open(folder).error().code, "ERR_FILE_UNREADABLE");
+  const TemporaryFile empty(std::vector<char>{});
+  auto weights = Weights::open(empty.paths());
+  ASSERT_TRUE(weights);
+  EXPECT_FALSE(weights.value().tensor({0, 0, WeightType::kF32, {1}}));
+}
+
+}  // namespace
+}  // namespace sparse_rerank
