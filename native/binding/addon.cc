@@ -6,6 +6,7 @@
 #include "binding/cancel_token.h"
 #include "binding/convert.h"
 #include "binding/environment.h"
+#include "binding/index.h"
 #include "binding/model.h"
 #include "core/shared_library.h"
 #include "core/thread_pool.h"
@@ -72,6 +73,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("useKernels", Napi::Function::New<use_kernel_set>(env));
   exports.Set("loadRuntime", Napi::Function::New<load_runtime>(env));
   exports.Set("createModel", Napi::Function::New<ModelWrap::create>(env));
+  exports.Set("similarity", Napi::Function::New<start_similarity>(env));
+  exports.Set("similarityPairwise", Napi::Function::New<start_similarity_pairwise>(env));
+  exports.Set("Index", IndexWrap::define(env));
   exports.Set("CancelToken", CancelToken::define(env));
   return exports;
 }

@@ -1,0 +1,66 @@
+#include "kernels/tables.h"
+#include "kernels/target.h"
+
+#if defined(SPARSE_RERANK_X86_64)
+
+#include <immintrin.h>
+
+#include <limits>
+
+namespace sparse_rerank {
+
+SPARSE_RERANK_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq")
+
+namespace {
+
+struct Simd {
+  static constexpr std::size_t kLanes = 16;
+  // 24 sums, 3 panel registers and the token: 28 of 32 registers.
+  static constexpr std::size_t kColumns = 3;
+  static constexpr std::size_t kTokens = 8;
+  using Floats = __m512;
+  using Ints = __m512i;
+  using Mask = __mmask16;
+  using Halves = __m256i;
+
+  static SPARSE_RERANK_INLINE Floats load(const float* from) { return _mm512_loadu_ps(from); }
+  static SPARSE_RERANK_INLINE Halves load_halves(const std::uint16_t* from) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  }
+  static SPARSE_RERANK_INLINE void store(float* to, Floats x) { _mm512_storeu_ps(to, x); }
+  static SPARSE_RERANK_INLINE void store(std::uint32_t* to, Ints x) { _mm512_storeu_si512(to, x); }
+  static SPARSE_RERANK_INLINE Floats broadcast(float x) { return _mm512_set1_ps(x); }
+  static SPARSE_RERANK_INLINE Ints broadcast(std::uint32_t x) { return _mm512_set1_epi32(static_cast<int>(x)); }
+  static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, float x, Floats c) { return _mm512_fmadd_ps(a, _mm512_set1_ps(x), c); }
+  static SPARSE_RERANK_INLINE Mask greater(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+  static SPARSE_RERANK_INLINE Floats select_floats(Mask mask, Floats a, Floats b) { return _mm512_mask_mov_ps(b, mask, a); }
+  static SPARSE_RERANK_INLINE Ints select_ints(Mask mask, Ints a, Ints b) { return _mm512_mask_mov_epi32(b, mask, a); }
+  // The masked forms with all lanes: GCC 12 warns of its own headers' undefined registers in the plain ones.
+  static SPARSE_RERANK_INLINE Floats widen_f16(Halves in) { return _mm512_maskz_cvtph_ps(kAllLanes, in); }
+  static SPARSE_RERANK_INLINE Floats widen_bf16(Halves in) {
+    return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(kAllLanes, _mm512_maskz_cvtepu16_epi32(kAllLanes, in), 16));
+  }
+
+ private:
+  static constexpr __mmask16 kAllLanes = 0xffff;
+};
+
+#include "kernels/simd.inc"
+
+}  // namespace
+
+SPARSE_RERANK_TARGET_END
+
+const KernelTable kAvx512Kernels = {
+    .name = "avx512",
+    .decoder_panel = kPanel,
+    .token_block = Simd::kTokens,
+    .decoder_max = decoder_max,
+    .decoder_logits = decoder_logits,
+    .widen_f16 = widen_f16,
+    .widen_bf16 = widen_bf16,
+};
+
+}  // namespace sparse_rerank
+
+#endif

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+
+namespace sparse_rerank {
+
+/// The numeric kernels for one instruction set. The scalar table is the specification: each other table equals it bit for bit, except the
+/// decoder products, which differ by fp32 rounding (they use fused multiply-add). Every kernel is reentrant and may run on any thread.
+struct KernelTable {
+  /// "scalar", "avx2", "avx512" or "neon".
+  const char* name;
+
+  /// Vocabulary entries in one packed decoder panel. A panel is [hidden, decoder_panel] row-major, so that one step over the hidden
+  /// dimension reads adjacent memory; columns beyond the vocabulary are zero.
+  std::size_t decoder_panel;
+
+  /// Tokens in one packed block. A block is [hidden, token_block] row-major; the last block repeats the last token in its unused columns.
+  std::size_t token_block;
+
+  /// One panel's products with all tokens of a sequence, reduced at once: maxima[j] is the largest logit of column j over the tokens and
+  /// positions[j] the first token that reaches it. The logits are never stored. NaN logits are passed over; a column without a logit above
+  /// minus infinity gets minus infinity and position 0.
+  /// Each logit is one accumulator over the hidden dimension in ascending order from +0, fused multiply-add in the SIMD tables, a rounded
+  /// product and a rounded sum in scalar: whoever repeats that order gets the same bits.
+  /// @param panel [hidden, decoder_panel]
+  /// @param blocks ceil(tokens / token_block) packed blocks
+  /// @param maxima [decoder_panel], written
+  /// @param positions [decoder_panel], written
+  void (*decoder_max)(const float* panel, const float* blocks, std::size_t tokens, std::size_t hidden, float* maxima,
+                      std::uint32_t* positions);
+
+  /// The logits of one panel and one packed block, summed in the order of decoder_max, for poolings that need each of them.
+  /// @param block [hidden, token_block]
+  /// @param logits [token_block, decoder_panel] row-major, written; rows of unused block columns repeat the last token's
+  void (*decoder_logits)(const float* panel, const float* block, std::size_t hidden, float* logits);
+
+  /// IEEE binary16 to binary32, exact; a signalling NaN becomes quiet and keeps its payload. `in` and `out` do not overlap.
+  void (*widen_f16)(const std::uint16_t* in, std::size_t n, float* out);
+
+  /// bfloat16 to binary32, exact; NaN payloads are kept. `in` and `out` do not overlap.
+  void (*widen_bf16)(const std::uint16_t* in, std::size_t n, float* out);
+};
+
+/// scores[slots[i]] += query_weight * weights[i], the product rounded and then the sum. `slots` is strictly ascending and below the length
+/// of `scores`. Not in the table: with gather (AVX2) or gather and scatter (AVX-512) it measured up to 1.4 and 1.9 times slower than as a
+/// plain loop (Zen 5, 28 to 10^6 postings).
+void accumulate(const std::uint32_t* slots, const float* weights, std::size_t n, float query_weight, float* scores);
+
+/// The sum of values[i] * dense[indices[i]] from i = 0 upwards, each product and each sum rounded, starting from +0. Not in the table: the
+/// fixed order makes it a chain of additions, which no instruction set shortens, and the order is what makes a document's score independent
+/// of the search algorithm that asks for it.
+[[nodiscard]] float dot_gather(const std::uint32_t* indices, const float* values, std::size_t n, const float* dense);
+
+/// The active table: chosen at the first call as the best that this CPU runs, or the one that the environment variable
+/// SPARSE_RERANK_KERNELS names. Any thread.
+[[nodiscard]] const KernelTable& kernels();
+
+/// The tables that this CPU and operating system can run, scalar first, best last.
+[[nodiscard]] std::vector<const KernelTable*> available_kernels();
+
+/// Makes `name` the active table of the whole process. Objects that keep data in a table's layout (SpladeHead) stay with theirs. Any
+/// thread. Errors: ERR_INVALID_ARGUMENT for an unknown name, ERR_NOT_SUPPORTED for a table that this machine cannot run.
+[[nodiscard]] Status use_kernels(std::string_view name);
+
+/// What is wrong with SPARSE_RERANK_KERNELS, if anything: kernels() cannot fail and then ignores the variable, so whoever starts the
+/// process up reports this. Same errors as use_kernels().
+[[nodiscard]] Status check_kernels_environment();
+
+}  // namespace sparse_rerank

@@ -1,0 +1,55 @@
+#include "kernels/tables.h"
+#include "kernels/target.h"
+
+#if defined(SPARSE_RERANK_ARM64)
+
+#include <arm_neon.h>
+
+#include <limits>
+
+namespace sparse_rerank {
+
+namespace {
+
+// Part of the baseline of 64-bit Arm, so there is no target region.
+struct Simd {
+  static constexpr std::size_t kLanes = 4;
+  // 24 sums and 3 panel registers leave 5 of 32 for tokens, which multiply from a lane.
+  static constexpr std::size_t kColumns = 3;
+  static constexpr std::size_t kTokens = 8;
+  using Floats = float32x4_t;
+  using Ints = uint32x4_t;
+  using Mask = uint32x4_t;
+  using Halves = uint16x4_t;
+
+  static SPARSE_RERANK_INLINE Floats load(const float* from) { return vld1q_f32(from); }
+  static SPARSE_RERANK_INLINE Halves load_halves(const std::uint16_t* from) { return vld1_u16(from); }
+  static SPARSE_RERANK_INLINE void store(float* to, Floats x) { vst1q_f32(to, x); }
+  static SPARSE_RERANK_INLINE void store(std::uint32_t* to, Ints x) { vst1q_u32(to, x); }
+  static SPARSE_RERANK_INLINE Floats broadcast(float x) { return vdupq_n_f32(x); }
+  static SPARSE_RERANK_INLINE Ints broadcast(std::uint32_t x) { return vdupq_n_u32(x); }
+  static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, float x, Floats c) { return vfmaq_n_f32(c, a, x); }
+  static SPARSE_RERANK_INLINE Mask greater(Floats a, Floats b) { return vcgtq_f32(a, b); }
+  static SPARSE_RERANK_INLINE Floats select_floats(Mask mask, Floats a, Floats b) { return vbslq_f32(mask, a, b); }
+  static SPARSE_RERANK_INLINE Ints select_ints(Mask mask, Ints a, Ints b) { return vbslq_u32(mask, a, b); }
+  static SPARSE_RERANK_INLINE Floats widen_f16(Halves in) { return vcvt_f32_f16(vreinterpret_f16_u16(in)); }
+  static SPARSE_RERANK_INLINE Floats widen_bf16(Halves in) { return vreinterpretq_f32_u32(vshll_n_u16(in, 16)); }
+};
+
+#include "kernels/simd.inc"
+
+}  // namespace
+
+const KernelTable kNeonKernels = {
+    .name = "neon",
+    .decoder_panel = kPanel,
+    .token_block = Simd::kTokens,
+    .decoder_max = decoder_max,
+    .decoder_logits = decoder_logits,
+    .widen_f16 = widen_f16,
+    .widen_bf16 = widen_bf16,
+};
+
+}  // namespace sparse_rerank
+
+#endif

@@ -1,0 +1,74 @@
+#include <bit>
+#include <limits>
+
+#include "kernels/tables.h"
+
+namespace sparse_rerank {
+
+namespace {
+
+// Wide enough that compilers vectorise over the panel instead of unrolling it. One token at a time keeps this a specification.
+constexpr std::size_t kPanel = 32;
+
+void decoder_logits(const float* panel, const float* token, std::size_t hidden, float* logits) {
+  float sums[kPanel] = {};
+  for (std::size_t k = 0; k < hidden; ++k) {
+    for (std::size_t j = 0; j < kPanel; ++j) sums[j] += panel[k * kPanel + j] * token[k];
+  }
+  for (std::size_t j = 0; j < kPanel; ++j) logits[j] = sums[j];
+}
+
+void decoder_max(const float* panel, const float* blocks, std::size_t tokens, std::size_t hidden, float* maxima, std::uint32_t* positions) {
+  for (std::size_t j = 0; j < kPanel; ++j) {
+    maxima[j] = -std::numeric_limits<float>::infinity();
+    positions[j] = 0;
+  }
+  for (std::size_t t = 0; t < tokens; ++t) {
+    float logits[kPanel];
+    decoder_logits(panel, blocks + t * hidden, hidden, logits);
+    for (std::size_t j = 0; j < kPanel; ++j) {
+      if (logits[j] > maxima[j]) {
+        maxima[j] = logits[j];
+        positions[j] = static_cast<std::uint32_t>(t);
+      }
+    }
+  }
+}
+
+float widen_f16(std::uint16_t half) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
+  const std::uint32_t exponent = (half >> 10) & 0x1fu;
+  const std::uint32_t mantissa = half & 0x3ffu;
+  std::uint32_t magnitude;
+  if (exponent == 0) {
+    magnitude = std::bit_cast<std::uint32_t>(static_cast<float>(mantissa) * 0x1p-24f);  // zero or denormal; normal in binary32, so exact
+  } else if (exponent == 31) {
+    const std::uint32_t quiet = mantissa == 0 ? 0 : 0x400000u;
+    magnitude = 0x7f800000u | quiet | (mantissa << 13);
+  } else {
+    magnitude = ((exponent + (127 - 15)) << 23) | (mantissa << 13);
+  }
+  return std::bit_cast<float>(sign | magnitude);
+}
+
+void widen_f16(const std::uint16_t* in, std::size_t n, float* out) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = widen_f16(in[i]);
+}
+
+void widen_bf16(const std::uint16_t* in, std::size_t n, float* out) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = std::bit_cast<float>(static_cast<std::uint32_t>(in[i]) << 16);
+}
+
+}  // namespace
+
+const KernelTable kScalarKernels = {
+    .name = "scalar",
+    .decoder_panel = kPanel,
+    .token_block = 1,
+    .decoder_max = decoder_max,
+    .decoder_logits = decoder_logits,
+    .widen_f16 = widen_f16,
+    .widen_bf16 = widen_bf16,
+};
+
+}  // namespace sparse_rerank

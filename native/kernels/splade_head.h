@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "core/result.h"
+
+namespace sparse_rerank {
+
+struct KernelTable;
+
+/// One sparse vector over the vocabulary.
+struct SpladeRow {
+  /// Strictly ascending.
+  std::vector<std::uint32_t> indices;
+  /// Same length as `indices`, each above zero.
+  std::vector<float> values;
+  /// Same length as `indices` when asked for, else empty: the token that decided each value.
+  std::vector<std::uint32_t> positions;
+};
+
+enum class Pooling { kMax, kSum };
+
+enum class SpladeActivation {
+  /// log1p(relu(x)): SPLADE v2 and later (Formal et al., 2021, arXiv 2109.10086).
+  kRelu,
+  /// log1p(log1p(relu(x))): "log1p_relu" of sentence-transformers' SpladePooling.
+  kLog1pRelu,
+};
+
+/// The SPLADE head on the CPU: weight[v] = pool over tokens t of activation(hidden[t] · decoder[v] + bias[v]), positive weights only.
+///
+/// A product that is NaN counts as not positive. Immutable after create(): any number of threads may encode at once, each with its own
+/// Scratch.
+class SpladeHead {
+ public:
+  /// Working memory of one thread, reused from call to call and shared by heads of any size. Movable.
+  class Scratch {
+   public:
+    Scratch() = default;
+
+   private:
+    friend class SpladeHead;
+    /// The sequence as packed token blocks.
+    AlignedBuffer<float> blocks_;
+    /// Of the panel at work: maxima [decoder_panel], or logits [token_block, decoder_panel].
+    AlignedBuffer<float> logits_;
+    AlignedBuffer<std::uint32_t> positions_;
+    /// Sum pooling, [decoder_panel]: in double, so that long texts lose nothing, and the largest contribution so far.
+    std::vector<double> sums_;
+    std::vector<float> largest_;
+    /// Entries of a row in the course of selecting the largest.
+    std::vector<std::uint32_t> order_;
+  };
+
+  /// Packs the decoder for the active kernel table and keeps to that table. The inputs may go away.
+  /// @param decoder [vocabulary, hidden] row-major
+  /// @param bias [vocabulary], or empty for none
+  /// Errors: ERR_TENSOR_MISMATCH when a length does not fit the shape, ERR_TOO_LARGE when the vocabulary exceeds 32-bit ids.
+  static Result<SpladeHead> create(std::span<const float> decoder, std::span<const float> bias, std::size_t vocabulary, std::size_t hidden,
+                                   Pooling pooling, SpladeActivation activation);
+
+  /// Replaces `row` by the vector of one sequence.
+  /// @param hidden_states [tokens, hidden] row-major; no tokens give an empty row
+  /// @param keep 0 keeps every positive weight, otherwise the `keep` largest; of equal weights the lower index stays
+  /// @param positions also report, for max pooling, the first token that reaches the maximum, and for sum pooling the first token with the
+  ///   largest contribution
+  void encode(const float* hidden_states, std::size_t tokens, std::size_t keep, bool positions, Scratch& scratch, SpladeRow& row) const;
+
+  [[nodiscard]] std::size_t vocabulary() const { return vocabulary_; }
+  [[nodiscard]] std::size_t hidden() const { return hidden_; }
+  /// Bytes of the packed decoder.
+  [[nodiscard]] std::size_t packed_bytes() const { return panels_.size() * sizeof(float); }
+  /// The table that this head was packed for.
+  [[nodiscard]] const KernelTable& kernels() const { return *kernels_; }
+
+ private:
+  SpladeHead() = default;
+
+  void pack_tokens(const float* hidden_states, std::size_t tokens, Scratch& scratch) const;
+  /// Append the positive weights of the panel that begins at vocabulary entry `first`.
+  void encode_panel_max(std::size_t first, std::size_t tokens, bool positions, Scratch& scratch, SpladeRow& row) const;
+  void encode_panel_sum(std::size_t first, std::size_t tokens, bool positions, Scratch& scratch, SpladeRow& row) const;
+
+  const KernelTable* kernels_ = nullptr;
+  std::size_t vocabulary_ = 0;
+  std::size_t hidden_ = 0;
+  Pooling pooling_ = Pooling::kMax;
+  SpladeActivation activation_ = SpladeActivation::kRelu;
+  /// [panels, hidden, decoder_panel].
+  AlignedBuffer<float> panels_;
+  /// [vocabulary]; zeros when the model has no bias.
+  std::vector<float> bias_;
+};
+
+}  // namespace sparse_rerank
