@@ -58,6 +58,8 @@ Result<Session> Session::create(const Runtime& runtime, std::span<const std::byt
       // Patterns are remembered for every input shape; lengths vary freely here, so they would only pile up.
       functions.DisableMemPattern(raw_options),
       functions.AddSessionConfigEntry(raw_options, "session.model_external_initializers_file_folder_path", weight_folder.c_str()),
+      // Constant folding reads weights from their declared file, not from the memory that they are given in, and so would fold garbage.
+      functions.AddSessionConfigEntry(raw_options, "optimization.disable_specified_optimizers", "ConstantFolding"),
   };
   Status first_failure;
   for (ort::OrtStatus* status : steps) {

@@ -1,0 +1,90 @@
+/** The encoder of Devlin et al., 2019 (arXiv 1810.04805), whose layers BERT, RoBERTa and ELECTRA share tensor by tensor. */
+
+import type { TransformerPart } from "../checkpoint/types";
+import { ConfigReader } from "./config";
+import type { Value } from "./graph";
+import { activation, addAndNorm, attention, layerNorm, linear } from "./layers";
+import type { Queries, Scope, SequenceShape } from "./layers";
+
+export interface BertConfig {
+  readonly file: string;
+  readonly vocabulary: number;
+  readonly hidden: number;
+  /** Differs from `hidden` in ELECTRA only. */
+  readonly embedding: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly intermediate: number;
+  readonly activation: string;
+  readonly epsilon: number;
+  /** Rows of the position table. */
+  readonly positions: number;
+  readonly tokenTypes: number;
+}
+
+export function readBertConfig(part: TransformerPart): BertConfig {
+  const config = new ConfigReader(part.config);
+  config.requireOnly("position_embedding_type", "absolute");
+  config.requireOnly("is_decoder", false);
+  const hidden = config.positiveInteger("hidden_size");
+  return {
+    file: part.config.file,
+    vocabulary: config.positiveInteger("vocab_size"),
+    hidden,
+    embedding: hidden,
+    layers: config.positiveInteger("num_hidden_layers"),
+    heads: config.heads("num_attention_heads", hidden),
+    intermediate: config.positiveInteger("intermediate_size"),
+    activation: config.string("hidden_act", "gelu"),
+    epsilon: config.positiveNumber("layer_norm_eps", 1e-12),
+    positions: config.positiveInteger("max_position_embeddings"),
+    tokenTypes: config.positiveInteger("type_vocab_size", 2),
+  };
+}
+
+/** LayerNorm(word + position + token type), [tokens, embedding]. */
+export function bertEmbeddings(
+  scope: Scope,
+  config: BertConfig,
+  shape: SequenceShape,
+  inputIds: Value,
+  positionIds: Value,
+  tokenTypeIds: Value,
+): Value {
+  const { graph, tensors } = scope;
+  const at = `${tensors.prefix}embeddings`;
+  const look = (name: string, rows: number, ids: Value): Value =>
+    graph.node("Gather", [graph.weight(tensors.require([`${at}.${name}.weight`], [rows, config.embedding])), ids]);
+  const words = look("word_embeddings", config.vocabulary, inputIds);
+  const positions = look("position_embeddings", config.positions, positionIds);
+  const types = look("token_type_embeddings", config.tokenTypes, tokenTypeIds);
+  const sum = graph.node("Add", [graph.node("Add", [words, types]), positions]);
+  return layerNorm(scope, shape.flatten(sum, config.embedding), `${at}.LayerNorm`, config.embedding, config.epsilon);
+}
+
+/**
+ * All layers, [tokens, hidden]. With queries "first" the last layer computes only the first token of each sequence, [batch, hidden]: a
+ * classification head reads no other.
+ */
+export function bertLayers(scope: Scope, config: BertConfig, shape: SequenceShape, embeddings: Value, queries: Queries): Value {
+  let x = embeddings;
+  for (let i = 0; i < config.layers; i++) x = bertLayer(scope, config, shape, x, i, i === config.layers - 1 ? queries : "all");
+  return x;
+}
+
+function bertLayer(scope: Scope, config: BertConfig, shape: SequenceShape, x: Value, index: number, queries: Queries): Value {
+  const { graph, tensors } = scope;
+  const { hidden, intermediate, heads, epsilon } = config;
+  const at = `${tensors.prefix}encoder.layer.${String(index)}`;
+  const rows = queries === "all" ? x : shape.firstTokens(x, hidden);
+  const query = linear(scope, rows, `${at}.attention.self.query`, hidden, hidden);
+  const key = linear(scope, x, `${at}.attention.self.key`, hidden, hidden);
+  const value = linear(scope, x, `${at}.attention.self.value`, hidden, hidden);
+  const context = attention(graph, shape, query, key, value, hidden, heads, queries);
+  const attended = linear(scope, context, `${at}.attention.output.dense`, hidden, hidden);
+  const middle = addAndNorm(scope, attended, rows, `${at}.attention.output.LayerNorm`, hidden, epsilon);
+  const widened = linear(scope, middle, `${at}.intermediate.dense`, hidden, intermediate);
+  const activated = activation(graph, config.activation, widened, config.file);
+  const output = linear(scope, activated, `${at}.output.dense`, intermediate, hidden);
+  return addAndNorm(scope, output, middle, `${at}.output.LayerNorm`, hidden, epsilon);
+}

@@ -1,0 +1,113 @@
+/** DistilBERT (Sanh et al., 2019, arXiv 1910.01108): OpenSearch neural sparse v2 and v3, naver splade_v2_distil. */
+
+import type { TransformerPart } from "../checkpoint/types";
+import { decoderOf } from "./bert";
+import { ConfigReader } from "./config";
+import { GraphBuilder } from "./graph";
+import type { Value } from "./graph";
+import { activation, addAndNorm, attention, layerNorm, linear, relu, SequenceShape } from "./layers";
+import type { Queries, Scope } from "./layers";
+import { Tensors } from "./tensors";
+import type { Architecture } from "./types";
+
+/** Not in its config.json. */
+const EPSILON = 1e-12;
+
+export const distilbert: Architecture = {
+  modelTypes: ["distilbert"],
+
+  maskedLanguageModel(part) {
+    const { scope, config, hidden, common } = body(part, "all");
+    const dense = linear(scope, hidden, "vocab_transform", config.hidden, config.hidden);
+    const activated = activation(scope.graph, config.activation, dense, config.file);
+    const output = layerNorm(scope, activated, "vocab_layer_norm", config.hidden, EPSILON);
+    return {
+      ...common(output, "hidden"),
+      decoder: decoderOf(scope.tensors, "vocab_projector.weight", config),
+      decoderBias: scope.tensors.require(["vocab_projector.bias"], [config.vocabulary]),
+    };
+  },
+
+  sequenceClassifier(part, labels) {
+    const { scope, config, hidden, common } = body(part, "first");
+    const dense = relu(scope.graph, linear(scope, hidden, "pre_classifier", config.hidden, config.hidden));
+    const logits = linear(scope, dense, "classifier", config.hidden, labels);
+    return { ...common(logits, "logits"), labels };
+  },
+};
+
+interface DistilBertConfig {
+  readonly file: string;
+  readonly vocabulary: number;
+  readonly hidden: number;
+  readonly embedding: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly intermediate: number;
+  readonly activation: string;
+  readonly positions: number;
+}
+
+function readConfig(part: TransformerPart): DistilBertConfig {
+  const config = new ConfigReader(part.config);
+  const hidden = config.positiveInteger("dim");
+  return {
+    file: part.config.file,
+    vocabulary: config.positiveInteger("vocab_size"),
+    hidden,
+    embedding: hidden,
+    layers: config.positiveInteger("n_layers"),
+    heads: config.heads("n_heads", hidden),
+    intermediate: config.positiveInteger("hidden_dim"),
+    activation: config.string("activation", "gelu"),
+    positions: config.positiveInteger("max_position_embeddings"),
+  };
+}
+
+function body(part: TransformerPart, queries: Queries) {
+  const config = readConfig(part);
+  const graph = new GraphBuilder();
+  const scope: Scope = { graph, tensors: new Tensors(part, "distilbert", "embeddings.word_embeddings.weight") };
+  const inputIds = graph.input("input_ids");
+  const shape = new SequenceShape(graph, inputIds);
+  let x = embeddings(scope, config, shape, inputIds);
+  for (let i = 0; i < config.layers; i++) x = layer(scope, config, shape, x, i, i === config.layers - 1 ? queries : "all");
+  const hidden = x;
+  const common = (value: Value, output: "hidden" | "logits") => ({
+    model: graph.finish(value, output),
+    weights: graph.weights,
+    tokenTypes: false,
+    vocabularySize: config.vocabulary,
+    maxPositions: config.positions,
+  });
+  return { scope, config, hidden, common };
+}
+
+/** LayerNorm(word + position): there are no token types. */
+function embeddings(scope: Scope, config: DistilBertConfig, shape: SequenceShape, inputIds: Value): Value {
+  const { graph, tensors } = scope;
+  const { hidden } = config;
+  const at = `${tensors.prefix}embeddings`;
+  const look = (name: string, rows: number, ids: Value): Value =>
+    graph.node("Gather", [graph.weight(tensors.require([`${at}.${name}.weight`], [rows, hidden])), ids]);
+  const words = look("word_embeddings", config.vocabulary, inputIds);
+  const positions = look("position_embeddings", config.positions, shape.positions());
+  return layerNorm(scope, shape.flatten(graph.node("Add", [words, positions]), hidden), `${at}.LayerNorm`, hidden, EPSILON);
+}
+
+function layer(scope: Scope, config: DistilBertConfig, shape: SequenceShape, x: Value, index: number, queries: Queries): Value {
+  const { graph, tensors } = scope;
+  const { hidden, intermediate, heads } = config;
+  const at = `${tensors.prefix}transformer.layer.${String(index)}`;
+  const rows = queries === "all" ? x : shape.firstTokens(x, hidden);
+  const query = linear(scope, rows, `${at}.attention.q_lin`, hidden, hidden);
+  const key = linear(scope, x, `${at}.attention.k_lin`, hidden, hidden);
+  const value = linear(scope, x, `${at}.attention.v_lin`, hidden, hidden);
+  const context = attention(graph, shape, query, key, value, hidden, heads, queries);
+  const attended = linear(scope, context, `${at}.attention.out_lin`, hidden, hidden);
+  const middle = addAndNorm(scope, attended, rows, `${at}.sa_layer_norm`, hidden, EPSILON);
+  const widened = linear(scope, middle, `${at}.ffn.lin1`, hidden, intermediate);
+  const activated = activation(graph, config.activation, widened, config.file);
+  const output = linear(scope, activated, `${at}.ffn.lin2`, intermediate, hidden);
+  return addAndNorm(scope, output, middle, `${at}.output_layer_norm`, hidden, EPSILON);
+}

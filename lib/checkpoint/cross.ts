@@ -1,0 +1,135 @@
+/** CrossEncoder checkpoints: a sequence classifier over pairs of texts, as a pipeline (sentence-transformers 5.4 and later) or plain. */
+
+import { join } from "node:path";
+
+import { SparseRerankError } from "../errors";
+import { describe, field, invalidField, optionalInteger, optionalObject, optionalString } from "./json";
+import type { JsonObject } from "./json";
+import { describeModules, readModules } from "./modules";
+import type { ModuleEntry } from "./modules";
+import { NO_PIPELINE_CONFIG, modelTypeOf, readPipelineConfig, readPrompts } from "./pipeline";
+import { architecturesOf, describeArchitectures, readModelConfig, readTransformer, readTransformerModule } from "./transformer";
+import type { CrossCheckpoint, CrossEncoderActivation, ModelConfig, TransformerPart } from "./types";
+
+/** Bounds what a lying config.json can make this package allocate. */
+const MAX_LABELS = 65_536;
+
+const ACTIVATIONS: ReadonlyMap<string, CrossEncoderActivation> = new Map([
+  ["Identity", "identity"],
+  ["Sigmoid", "sigmoid"],
+  ["Softmax", "softmax"],
+]);
+
+export async function readCrossCheckpoint(root: string): Promise<CrossCheckpoint> {
+  const modules = await readModules(root);
+  if (modules !== undefined) {
+    const pipeline = await readPipelineConfig(root);
+    const modelType = modelTypeOf(pipeline);
+    if (modelType === "SparseEncoder") {
+      throw new SparseRerankError("ERR_WRONG_MODEL_KIND", `${root} is a SparseEncoder checkpoint. Load it with SparseEncoder.load().`);
+    }
+    if (modelType === "CrossEncoder") {
+      const module = requireSoleTransformer(root, modules);
+      return checkpoint(root, await readTransformerModule(module, "sequence-classification"), pipeline);
+    }
+  }
+  // The reference also takes a pipeline that another class saved as if it were a plain checkpoint.
+  const config = await readModelConfig(root);
+  requireSequenceClassifier(config);
+  return checkpoint(root, await readTransformer(config), NO_PIPELINE_CONFIG);
+}
+
+function requireSoleTransformer(root: string, modules: readonly ModuleEntry[]): ModuleEntry {
+  const [module, ...rest] = modules;
+  if (module?.className !== "Transformer" || rest.length > 0) {
+    throw new SparseRerankError(
+      "ERR_UNSUPPORTED_MODEL",
+      `${join(root, "modules.json")} lists ${describeModules(modules)}; this version runs cross-encoders made of one Transformer only.`,
+    );
+  }
+  return module;
+}
+
+function checkpoint(root: string, transformer: TransformerPart, pipeline: JsonObject): CrossCheckpoint {
+  const labels = readLabels(transformer.config);
+  return {
+    kind: "cross",
+    root,
+    transformer,
+    numLabels: labels.length,
+    labels,
+    activation: readActivation(transformer.config, pipeline, labels.length),
+    ...readPrompts(pipeline, []),
+  };
+}
+
+/** Without a named architecture the weights decide, as in the reference: a missing head is noticed when the graph is built. */
+function requireSequenceClassifier(config: ModelConfig): void {
+  const architectures = architecturesOf(config);
+  if (architectures.length === 0 || isSequenceClassifier(architectures)) {
+    return;
+  }
+  const found = `${config.file} ${describeArchitectures(config)}`;
+  if (architectures.some((name) => name.endsWith("ForMaskedLM"))) {
+    throw new SparseRerankError(
+      "ERR_WRONG_MODEL_KIND",
+      `${found}: a masked language model, not a cross-encoder. Load it with SparseEncoder.load().`,
+    );
+  }
+  throw new SparseRerankError(
+    "ERR_UNSUPPORTED_MODEL",
+    `${found}, which has no classification head; a cross-encoder's "architectures" end in ForSequenceClassification.`,
+  );
+}
+
+function isSequenceClassifier(architectures: readonly string[]): boolean {
+  return architectures.some((name) => name.endsWith("ForSequenceClassification"));
+}
+
+/**
+ * One label for each score. Where num_labels and id2label disagree, num_labels wins, as in transformers 5, which assumes 2 without either.
+ * For a model that was not saved as a sequence classifier sentence-transformers assumes 1.
+ */
+function readLabels(config: ModelConfig): readonly string[] {
+  const id2label = optionalObject(config, "id2label");
+  const size = id2label === undefined ? 0 : Object.keys(id2label.json).length;
+  const stated = optionalInteger(config, "num_labels", 1, MAX_LABELS) ?? (size > 0 ? size : 2);
+  const count = isSequenceClassifier(architecturesOf(config)) ? stated : 1;
+  return Array.from({ length: count }, (_, id) => (id2label !== undefined && size === count ? labelOf(id2label, id, size) : `LABEL_${id}`));
+}
+
+function labelOf(id2label: JsonObject, id: number, size: number): string {
+  const label = field(id2label, String(id));
+  if (typeof label !== "string" && typeof label !== "number") {
+    throw invalidField(id2label, String(id), `a label, for each id from 0 to ${size - 1}`);
+  }
+  return String(label);
+}
+
+function readActivation(config: ModelConfig, pipeline: JsonObject, numLabels: number): CrossEncoderActivation {
+  const { object, name } = activationSource(config, pipeline);
+  const path = optionalString(object, name);
+  if (path === undefined) {
+    return numLabels === 1 ? "sigmoid" : "identity";
+  }
+  const activation = path.startsWith("torch.nn.") ? ACTIVATIONS.get(path.slice(path.lastIndexOf(".") + 1)) : undefined;
+  if (activation === undefined) {
+    throw new SparseRerankError(
+      "ERR_UNSUPPORTED_MODEL",
+      `${object.file}: the activation ${describe(path)} ("${name}") is not supported; expected torch.nn's ${[...ACTIVATIONS.keys()].join(", ")}.`,
+    );
+  }
+  return activation;
+}
+
+/** As in the reference: the pipeline, then the model's config.json, where the key of version 4 hides the older one even if it is null. */
+function activationSource(config: ModelConfig, pipeline: JsonObject): { readonly object: JsonObject; readonly name: string } {
+  if (field(pipeline, "activation_fn") !== undefined) {
+    return { object: pipeline, name: "activation_fn" };
+  }
+  const section = optionalObject(config, "sentence_transformers");
+  if (section !== undefined && Object.hasOwn(section.json, "activation_fn")) {
+    return { object: section, name: "activation_fn" };
+  }
+  return { object: config, name: "sbert_ce_default_activation_function" };
+}

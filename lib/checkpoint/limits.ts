@@ -1,0 +1,81 @@
+/** How many tokens a model takes, from the files that state it. */
+
+import { join } from "node:path";
+
+import { field, invalidField, optionalInteger, optionalObject, optionalString, readJsonObject } from "./json";
+import type { JsonObject } from "./json";
+import type { ModelConfig } from "./types";
+
+/** What transformers assumes where config.json does not state max_position_embeddings. */
+const DEFAULT_POSITIONS: ReadonlyMap<string, number> = new Map([
+  ["bert", 512],
+  ["distilbert", 512],
+  ["electra", 512],
+  ["roberta", 512],
+  ["xlm-roberta", 512],
+  ["camembert", 512],
+  ["deberta-v2", 512],
+  ["modernbert", 8192],
+]);
+
+/** Families that number positions from pad_token_id + 1, so that the rows before it are of no use. */
+const OFFSET_POSITIONS: ReadonlySet<string> = new Set(["roberta", "xlm-roberta", "camembert"]);
+
+/**
+ * The longest sequence in tokens, special tokens included. What `settings` (sentence_bert_config.json) states wins; else the smaller of the
+ * tokenizer's model_max_length and the model's positions, as in sentence-transformers. What the position table of the weights can take
+ * (Graph.maxPositions) is a further limit, which holds for the settings as well.
+ * @returns undefined when nothing states a limit.
+ */
+export async function readMaxSeqLength(folder: string, config: ModelConfig, settings: JsonObject | undefined): Promise<number | undefined> {
+  const stated = settings === undefined ? undefined : statedLength(settings);
+  if (stated !== undefined) {
+    return stated;
+  }
+  const limits = [await readModelMaxLength(folder), usablePositions(config)].filter((limit) => limit !== undefined);
+  return limits.length === 0 ? undefined : Math.min(...limits);
+}
+
+/**
+ * model_max_length of tokenizer_config.json (max_len in old ones).
+ * @returns undefined when it is not stated, or is one of the huge numbers that transformers writes for "no limit".
+ */
+export async function readModelMaxLength(folder: string): Promise<number | undefined> {
+  const tokenizer = await readJsonObject(join(folder, "tokenizer_config.json"));
+  return tokenizer === undefined ? undefined : (tokenLimit(tokenizer, "model_max_length") ?? tokenLimit(tokenizer, "max_len"));
+}
+
+function statedLength(settings: JsonObject): number | undefined {
+  // Arguments for the tokenizer come before max_seq_length; tokenizer_args is their name before version 5.4.
+  for (const name of ["processor_kwargs", "tokenizer_args"]) {
+    const section = optionalObject(settings, name);
+    const limit = section === undefined ? undefined : tokenLimit(section, "model_max_length");
+    if (limit !== undefined) {
+      return limit;
+    }
+  }
+  return tokenLimit(settings, "max_seq_length");
+}
+
+/** A number above the safe integers means "no limit": transformers writes 10^30. */
+function tokenLimit(object: JsonObject, name: string): number | undefined {
+  const value = field(object, name);
+  if (typeof value === "number" && value > Number.MAX_SAFE_INTEGER) {
+    return undefined;
+  }
+  return optionalInteger(object, name, 1);
+}
+
+function usablePositions(config: ModelConfig): number | undefined {
+  const family = optionalString(config, "model_type") ?? "";
+  const positions = optionalInteger(config, "max_position_embeddings", -1) ?? DEFAULT_POSITIONS.get(family);
+  // XLNet's way to say "no limit".
+  if (positions === undefined || positions === -1) {
+    return undefined;
+  }
+  const unused = OFFSET_POSITIONS.has(family) ? (optionalInteger(config, "pad_token_id", 0) ?? 1) + 1 : 0;
+  if (positions <= unused) {
+    throw invalidField(config, "max_position_embeddings", `an integer > ${unused}`);
+  }
+  return positions - unused;
+}

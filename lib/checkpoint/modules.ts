@@ -1,0 +1,66 @@
+/**
+ * modules.json of sentence-transformers: the pipeline of a model, one entry for each module. Class paths moved between versions
+ * (sentence_transformers.models.Transformer, sentence_transformers.base.modules.transformer.Transformer, …SpladePooling.SpladePooling), the
+ * class name at the end did not, so modules are known by it.
+ */
+
+import { join } from "node:path";
+
+import { SparseRerankError } from "../errors";
+import { resolveInside } from "./files";
+import { describe, invalidField, isRecord, optionalString, readJson } from "./json";
+
+/** More than any class has; keeps messages short. */
+const MAX_NAME = 100;
+
+export interface ModuleEntry {
+  /** E.g. "SpladePooling". */
+  readonly className: string;
+  /** Absolute path of the module's folder: the root or a folder in it. */
+  readonly folder: string;
+}
+
+/** @returns undefined when the checkpoint has no modules.json: it is a plain transformers checkpoint. */
+export async function readModules(root: string): Promise<readonly ModuleEntry[] | undefined> {
+  const path = join(root, "modules.json");
+  const parsed = await readJson(path);
+  if (parsed === undefined) {
+    return undefined;
+  }
+  const entries = parsed.value;
+  if (!Array.isArray(entries) || entries.length === 0) {
+    throw new SparseRerankError("ERR_INVALID_CONFIG", `${path} holds ${describe(entries)}; expected an array of modules.`);
+  }
+  return entries.map((entry: unknown, i) => readEntry(root, path, i, entry));
+}
+
+/** E.g. "Transformer + SpladePooling", for messages. */
+export function describeModules(modules: readonly ModuleEntry[]): string {
+  const names = modules.slice(0, 16).map((entry) => entry.className);
+  return modules.length > names.length ? `${names.join(" + ")} + …` : names.join(" + ");
+}
+
+function readEntry(root: string, file: string, i: number, json: unknown): ModuleEntry {
+  if (!isRecord(json)) {
+    throw new SparseRerankError("ERR_INVALID_CONFIG", `${file}: entry ${i} is ${describe(json)}; expected an object with type and path.`);
+  }
+  const entry = { file, json, parent: `[${i}]` };
+  const type = optionalString(entry, "type");
+  if (type === undefined) {
+    throw invalidField(entry, "type", "the path of a module class");
+  }
+  const path = optionalString(entry, "path");
+  if (path === undefined) {
+    throw invalidField(entry, "path", 'a folder relative to the model, "" for the model\'s own');
+  }
+  if (!type.startsWith("sentence_transformers.")) {
+    throw new SparseRerankError(
+      "ERR_UNSUPPORTED_MODEL",
+      `${file}: module ${i} is ${describe(type)}, which is Python code of the repository; only modules of sentence_transformers are supported.`,
+    );
+  }
+  return {
+    className: type.slice(type.lastIndexOf(".") + 1).slice(0, MAX_NAME),
+    folder: resolveInside(root, path, `${file}: "[${i}].path"`),
+  };
+}

@@ -1,0 +1,99 @@
+/** One transformers model of a checkpoint: config.json, weights and limits of one folder. */
+
+import { dirname, join } from "node:path";
+
+import { SparseRerankError } from "../errors";
+import { status } from "./files";
+import { describe, field, isRecord, optionalBoolean, optionalString, optionalStrings, readJsonObject } from "./json";
+import type { JsonObject } from "./json";
+import { readMaxSeqLength } from "./limits";
+import type { ModuleEntry } from "./modules";
+import type { ModelConfig, TransformerPart } from "./types";
+import { readWeights } from "./weights";
+
+/** Which model class sentence-transformers puts over the body: what the module outputs. */
+export type TransformerTask = "fill-mask" | "sequence-classification";
+
+/** The settings of a Transformer module. */
+const SETTINGS_FILE = "sentence_bert_config.json";
+/** Versions before 2.0 named the file after the family. */
+const SETTINGS_FILES = [
+  SETTINGS_FILE,
+  "sentence_roberta_config.json",
+  "sentence_distilbert_config.json",
+  "sentence_camembert_config.json",
+  "sentence_albert_config.json",
+  "sentence_xlm-roberta_config.json",
+  "sentence_xlnet_config.json",
+];
+
+/** Settings that change the tokens or the scores and are not implemented: better refused than ignored. */
+const UNSUPPORTED_SETTINGS = ["query_length", "document_length", "query_expansion", "processing_kwargs", "tokenizer_name_or_path"];
+
+export async function readModelConfig(folder: string): Promise<ModelConfig> {
+  if ((await status(join(folder, "adapter_config.json"))) !== undefined) {
+    throw new SparseRerankError(
+      "ERR_UNSUPPORTED_MODEL",
+      `${folder} has an adapter_config.json: it is a PEFT adapter for another model. Merge the two with merge_and_unload() of peft and save the result.`,
+    );
+  }
+  const config = await readJsonObject(join(folder, "config.json"));
+  if (config === undefined) {
+    throw new SparseRerankError("ERR_FILE_NOT_FOUND", `${folder} has no config.json, the file that describes a transformers model.`);
+  }
+  return config;
+}
+
+/** config.json's `architectures`: the model classes that the weights were saved from, e.g. "BertForMaskedLM". */
+export function architecturesOf(config: ModelConfig): readonly string[] {
+  return optionalStrings(config, "architectures") ?? [];
+}
+
+/** The same for a message. */
+export function describeArchitectures(config: ModelConfig): string {
+  const architectures = architecturesOf(config);
+  return architectures.length === 0 ? "names no architecture" : `describes ${architectures.slice(0, 4).map(describe).join(", ")}`;
+}
+
+/** The model in the folder of `config`. `settings` is the sentence_bert_config.json of a module; a plain checkpoint has none. */
+export async function readTransformer(config: ModelConfig, settings?: JsonObject): Promise<TransformerPart> {
+  const folder = dirname(config.file);
+  return {
+    folder,
+    config,
+    tensors: await readWeights(folder),
+    maxSeqLength: await readMaxSeqLength(folder, config, settings),
+    lowerCase: (settings === undefined ? undefined : optionalBoolean(settings, "do_lower_case")) ?? false,
+  };
+}
+
+/** A Transformer (or MLMTransformer) module that must do `task`. */
+export async function readTransformerModule(entry: ModuleEntry, task: TransformerTask): Promise<TransformerPart> {
+  const settings = await readSettings(entry.folder);
+  const stated = settings === undefined ? undefined : optionalString(settings, "transformer_task");
+  const found = stated ?? (entry.className === "MLMTransformer" ? "fill-mask" : "feature-extraction");
+  if (found !== task) {
+    throw new SparseRerankError(
+      "ERR_UNSUPPORTED_MODEL",
+      `${settings?.file ?? join(entry.folder, SETTINGS_FILE)}: the transformer_task of ${entry.className} is ${describe(found)}; expected "${task}".`,
+    );
+  }
+  return readTransformer(await readModelConfig(entry.folder), settings);
+}
+
+async function readSettings(folder: string): Promise<JsonObject | undefined> {
+  for (const name of SETTINGS_FILES) {
+    const settings = await readJsonObject(join(folder, name));
+    if (settings === undefined || Object.keys(settings.json).length === 0) {
+      continue;
+    }
+    for (const unsupported of UNSUPPORTED_SETTINGS) {
+      const value = field(settings, unsupported);
+      if (value !== undefined && !(isRecord(value) && Object.keys(value).length === 0)) {
+        throw new SparseRerankError("ERR_UNSUPPORTED_MODEL", `${settings.file}: the setting "${unsupported}" is not supported.`);
+      }
+    }
+    return settings;
+  }
+  return undefined;
+}

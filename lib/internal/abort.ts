@@ -1,0 +1,33 @@
+import { SparseRerankError } from "../errors";
+import { native } from "./load";
+import type { NativeCancelToken } from "./native";
+
+export function abortError(signal: AbortSignal): SparseRerankError {
+  return new SparseRerankError("ERR_ABORTED", "The operation was aborted.", { cause: signal.reason });
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw abortError(signal);
+}
+
+/**
+ * Runs native work that stops when `signal` fires. Errors get the stack of the caller: the addon makes them on a bare event-loop turn.
+ */
+export async function withCancel<T>(
+  signal: AbortSignal | undefined,
+  run: (cancel: NativeCancelToken | undefined) => Promise<T>,
+): Promise<T> {
+  throwIfAborted(signal);
+  const token = signal === undefined ? undefined : new (native().CancelToken)();
+  const cancel = (): void => token?.cancel();
+  signal?.addEventListener("abort", cancel, { once: true });
+  try {
+    return await run(token);
+  } catch (error) {
+    if (signal?.aborted === true && error instanceof SparseRerankError && error.code === "ERR_ABORTED") throw abortError(signal);
+    if (error instanceof SparseRerankError) throw new SparseRerankError(error.code, error.message, { cause: error });
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * The typed contract with the addon, declared once. Everything here is private to the package.
+ *
+ * Threads: every function is called on the JS thread; promises settle there. Inputs are copied before a call returns, so a caller may reuse
+ * its buffers at once. Every failure is a SparseRerankError (the class is handed over by `initialize`).
+ */
+
+import type { SparseRerankError } from "../errors";
+
+/** Element types that native code reads: the safetensors names. */
+export type NativeDtype = "F32" | "F16" | "BF16";
+
+/** A tensor inside a weight file. `offset` counts bytes from the file's beginning; `shape` is row-major. */
+export interface NativeTensor {
+  readonly file: number;
+  readonly offset: number;
+  readonly dtype: NativeDtype;
+  readonly shape: readonly number[];
+}
+
+/** The SPLADE head: weight[v] = f(pool over tokens t of (hidden[t] · decoder[v] + bias[v])). */
+export interface NativeHead {
+  /** [vocabulary, hidden]. */
+  readonly decoder: NativeTensor;
+  /** [vocabulary], or absent for no bias. */
+  readonly bias?: NativeTensor;
+  readonly pooling: "max" | "sum";
+  /** relu: log1p(relu(x)); log1p_relu: log1p(log1p(relu(x))). */
+  readonly activation: "relu" | "log1p_relu";
+}
+
+/** A graph initialiser and the tensor it stands for. F16 and BF16 tensors are widened to F32 at load. */
+export interface NativeWeight {
+  readonly name: string;
+  readonly tensor: NativeTensor;
+}
+
+export interface NativeModelSpec {
+  /** A serialised ONNX ModelProto whose initialisers are external data. */
+  readonly graph: Uint8Array;
+  /** The folder that the graph's external data locations are relative to: they must exist, but are not read. */
+  readonly weightFolder: string;
+  /** Weight files, memory-mapped read-only for the life of the model. */
+  readonly files: readonly string[];
+  readonly weights: readonly NativeWeight[];
+  /** The graph has an input token_type_ids beside input_ids. */
+  readonly tokenTypes: boolean;
+  /** Present: the graph's output is `hidden` [tokens, hidden] and rows are SPLADE vectors. Absent: the output is `logits` [sequences, labels]. */
+  readonly head?: NativeHead;
+}
+
+/** Sequences of token ids, flattened: sequence i is ids[offsets[i] .. offsets[i+1]). */
+export interface NativeSequences {
+  readonly ids: Int32Array;
+  readonly offsets: Uint32Array;
+  /** Same length as ids; absent means all zero. */
+  readonly typeIds?: Uint8Array;
+}
+
+export interface NativeEncodeOptions {
+  /** Keep the k largest weights of each row; 0 or absent keeps all. */
+  readonly maxActiveDims?: number;
+  /** Also return, for each weight, the position of the token (within its sequence) that won the max. */
+  readonly positions?: boolean;
+  readonly cancel?: NativeCancelToken;
+}
+
+export interface NativeCsr {
+  readonly indptr: Uint32Array;
+  readonly indices: Uint32Array;
+  readonly values: Float32Array;
+  /** Present when asked for; same length as values. */
+  readonly positions?: Uint32Array;
+}
+
+/** Shared with running work; cancel() makes the call it was given to reject with ERR_ABORTED. Idempotent. */
+export interface NativeCancelToken {
+  cancel(): void;
+}
+
+export interface NativeModel {
+  encode(sequences: NativeSequences, options: NativeEncodeOptions): Promise<NativeCsr>;
+  /** Logits, [sequences, labels] row-major. */
+  predict(sequences: NativeSequences, labels: number, options: { readonly cancel?: NativeCancelToken }): Promise<Float32Array>;
+  /** Rejects its unfinished calls with ERR_DISPOSED once the sequences that run have ended, then frees the memory. Idempotent. */
+  dispose(): void;
+}
+
+export interface NativeRows {
+  readonly indptr: Uint32Array;
+  readonly indices: Uint32Array;
+  readonly values: Float32Array;
+}
+
+export interface NativeHits {
+  /** Hits of query i are [indptr[i], indptr[i+1]). */
+  readonly indptr: Uint32Array;
+  /** Document slots, as given out by add(): best first, ties by insertion order. */
+  readonly slots: Uint32Array;
+  readonly scores: Float32Array;
+}
+
+/** An in-memory inverted index over document slots 0, 1, 2, … in insertion order. */
+export interface NativeIndex {
+  /** Appends rows; settles with the slot of the first. */
+  add(rows: NativeRows): Promise<number>;
+  /** Marks slots as removed; they no longer match. */
+  remove(slots: Uint32Array): Promise<void>;
+  search(queries: NativeRows, topK: number, options: { readonly cancel?: NativeCancelToken }): Promise<NativeHits>;
+  /** Drops removed documents and renumbers the others in order; settles with the old slot of every new slot. */
+  compact(): Promise<Uint32Array>;
+  stats(): { readonly documents: number; readonly postings: number; readonly bytes: number };
+  /** As NativeModel.dispose(). */
+  dispose(): void;
+}
+
+/** Distances are negated, so that more is always more similar. */
+export type NativeSimilarityFunction = "dot" | "cosine" | "euclidean" | "manhattan";
+
+export interface NativeAddon {
+  /** Once per environment, before anything else. */
+  initialize(errorClass: typeof SparseRerankError): void;
+  /** Sets the size of the process-wide thread pool; throws ERR_ALREADY_CONFIGURED when the pool runs with another one. */
+  setThreads(threads: number): void;
+  threads(): number;
+  /** Kernel sets that this CPU can run ("scalar", "avx2", …), and the one in use. */
+  kernels(): { readonly available: readonly string[]; readonly active: string };
+  /** Forces a kernel set for the whole process (tests; also environment variable SPARSE_RERANK_KERNELS). */
+  useKernels(name: string): void;
+  /** Tries each path in order and keeps the first ONNX Runtime that fits; throws one error that tells of all of them. */
+  loadRuntime(candidates: readonly string[]): { readonly path: string; readonly version: string };
+  createModel(spec: NativeModelSpec): Promise<NativeModel>;
+  readonly Index: new (dimension: number) => NativeIndex;
+  readonly CancelToken: new () => NativeCancelToken;
+  /** [a rows, b rows] row-major. `dimension` bounds every index. */
+  similarity(a: NativeRows, b: NativeRows, dimension: number, similarityFunction: NativeSimilarityFunction): Promise<Float32Array>;
+  /** Row i of a with row i of b. */
+  similarityPairwise(a: NativeRows, b: NativeRows, dimension: number, similarityFunction: NativeSimilarityFunction): Promise<Float32Array>;
+}

@@ -1,0 +1,57 @@
+import path from "node:path";
+
+import { SparseRerankError } from "../errors";
+import { native, packageRoot } from "./load";
+
+/** File name of our copy of ONNX Runtime, as scripts/copy-runtime.mjs makes it. */
+const LIBRARY_NAMES: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
+  linux: "libsparse_rerank.so",
+  darwin: "libsparse_rerank.dylib",
+  win32: "sparse_rerank_runtime.dll",
+};
+
+let chosenPath: string | undefined;
+let loaded: { readonly path: string; readonly version: string } | undefined;
+
+/** Process-wide as the library itself is: worker threads may each call this, and get the runtime that the first of them loaded. */
+export function loadRuntime(): { readonly path: string; readonly version: string } {
+  if (loaded !== undefined) return loaded;
+  try {
+    loaded = native().loadRuntime(runtimeCandidates());
+  } catch (error) {
+    if (!(error instanceof SparseRerankError)) throw error;
+    throw new SparseRerankError(error.code, `${error.message}\n${remedy()}`, { cause: error });
+  }
+  if (chosenPath !== undefined) requireLoadedFrom(chosenPath);
+  return loaded;
+}
+
+/** Called by configure(): an absolute or relative path of an ONNX Runtime library. */
+export function chooseRuntime(runtimePath: string): void {
+  const absolute = path.resolve(runtimePath);
+  requireLoadedFrom(absolute);
+  chosenPath = absolute;
+}
+
+function requireLoadedFrom(absolute: string): void {
+  if (loaded === undefined || loaded.path === absolute) return;
+  throw new SparseRerankError(
+    "ERR_ALREADY_CONFIGURED",
+    `ONNX Runtime ${loaded.version} is loaded already from ${loaded.path}; call configure({ runtimePath }) before the first model is loaded.`,
+  );
+}
+
+/** A path that the user gives is taken alone: falling back to another library in silence would hide a mistake. */
+function runtimeCandidates(): string[] {
+  const given = chosenPath ?? process.env["ORT_DYLIB_PATH"];
+  if (given !== undefined && given !== "") return [path.resolve(given)];
+  const name = LIBRARY_NAMES[process.platform];
+  return name === undefined ? [] : [path.join(packageRoot, "runtime", name)];
+}
+
+function remedy(): string {
+  return (
+    "To use an ONNX Runtime library of your own, give its path with configure({ runtimePath }) or the environment variable ORT_DYLIB_PATH. " +
+    "In a clone, `npm run build` makes a copy from the development dependency onnxruntime-node."
+  );
+}

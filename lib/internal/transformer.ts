@@ -1,0 +1,119 @@
+/** From a checkpoint's transformer and its graph to a running native model with its tokenizer. */
+
+import path from "node:path";
+
+import type { Graph, MaskedLanguageModel } from "../architectures/types";
+import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
+import { SparseRerankError } from "../errors";
+import type { LoadOptions } from "../options";
+import { TextTokenizer } from "../tokenization/tokenizer";
+import { throwIfAborted, withCancel } from "./abort";
+import { native } from "./load";
+import type { NativeDtype, NativeHead, NativeModel, NativeTensor } from "./native";
+import { loadRuntime } from "./runtime";
+
+export interface RunningTransformer {
+  readonly tokenizer: TextTokenizer;
+  readonly model: NativeModel;
+  /** Tokens, special tokens included. */
+  readonly maxSeqLength: number;
+}
+
+export async function startTransformer(
+  part: TransformerPart,
+  graph: Graph,
+  head: { readonly graph: MaskedLanguageModel; readonly pooling: SpladePooling } | undefined,
+  options: LoadOptions,
+): Promise<RunningTransformer> {
+  const maxSeqLength = chooseMaxSeqLength(part, graph, options);
+  loadRuntime();
+  const files = new WeightFiles();
+  const spec = {
+    graph: graph.model,
+    weights: Array.from(graph.weights, ([name, tensor]) => ({ name, tensor: files.locate(tensor) })),
+    tokenTypes: graph.tokenTypes,
+    ...(head === undefined ? {} : { head: describeHead(head.graph, head.pooling, files) }),
+    files: files.paths,
+    weightFolder: files.folder,
+  };
+  throwIfAborted(options.signal);
+  const [tokenizer, model] = await both(
+    TextTokenizer.load({ folder: part.folder, maxLength: maxSeqLength, lowerCase: part.lowerCase }),
+    // Packing the weights cannot be interrupted: an abort takes effect when it has ended.
+    withCancel(undefined, () => native().createModel(spec)),
+  );
+  try {
+    throwIfAborted(options.signal);
+    requireVocabularyFits(part, tokenizer, graph.vocabularySize);
+  } catch (error) {
+    tokenizer.dispose();
+    model.dispose();
+    throw error;
+  }
+  return { tokenizer, model, maxSeqLength };
+}
+
+/** Both results, or the first failure once neither is running; what succeeded is disposed then. */
+async function both<A extends { dispose(): void }, B extends { dispose(): void }>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  const [first, second] = await Promise.allSettled([a, b]);
+  if (first.status === "fulfilled" && second.status === "fulfilled") return [first.value, second.value];
+  if (first.status === "fulfilled") first.value.dispose();
+  if (second.status === "fulfilled") second.value.dispose();
+  throw first.status === "rejected" ? first.reason : (second as PromiseRejectedResult).reason;
+}
+
+/** Gives every weight file its number. */
+class WeightFiles {
+  readonly paths: string[] = [];
+
+  locate(tensor: TensorInfo): NativeTensor {
+    let file = this.paths.indexOf(tensor.file);
+    if (file < 0) file = this.paths.push(tensor.file) - 1;
+    return { file, offset: tensor.offset, dtype: nativeDtype(tensor), shape: tensor.shape };
+  }
+
+  /** All external data locations of a graph name the first weight file (see architectures/graph.ts). */
+  get folder(): string {
+    return path.dirname(this.paths[0] ?? "");
+  }
+}
+
+function nativeDtype(tensor: TensorInfo): NativeDtype {
+  if (tensor.dtype === "F32" || tensor.dtype === "F16" || tensor.dtype === "BF16") return tensor.dtype;
+  throw new SparseRerankError(
+    "ERR_TENSOR_MISMATCH",
+    `${tensor.file}: tensor ${tensor.name} has element type ${tensor.dtype}; weights must be F32, F16 or BF16.`,
+  );
+}
+
+function describeHead(graph: MaskedLanguageModel, pooling: SpladePooling, files: WeightFiles): NativeHead {
+  return {
+    decoder: files.locate(graph.decoder),
+    ...(graph.decoderBias === undefined ? {} : { bias: files.locate(graph.decoderBias) }),
+    pooling: pooling.pooling,
+    activation: pooling.activation,
+  };
+}
+
+function chooseMaxSeqLength(part: TransformerPart, graph: Graph, options: LoadOptions): number {
+  const positions = graph.maxPositions ?? Number.MAX_SAFE_INTEGER;
+  if (options.maxSeqLength !== undefined) {
+    if (options.maxSeqLength > positions) {
+      throw new SparseRerankError(
+        "ERR_INVALID_ARGUMENT",
+        `maxSeqLength ${String(options.maxSeqLength)} is more than the ${String(positions)} positions of ${part.config.file}.`,
+      );
+    }
+    return options.maxSeqLength;
+  }
+  return Math.min(part.maxSeqLength ?? positions, positions);
+}
+
+function requireVocabularyFits(part: TransformerPart, tokenizer: TextTokenizer, rows: number): void {
+  if (tokenizer.vocabularySize <= rows) return;
+  throw new SparseRerankError(
+    "ERR_INVALID_TOKENIZER",
+    `The tokenizer of ${part.folder} has ids up to ${String(tokenizer.vocabularySize - 1)}, but the model has ${String(rows)} embeddings: ` +
+      "tokenizer.json and the weights belong to different checkpoints.",
+  );
+}
