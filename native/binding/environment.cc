@@ -92,16 +92,22 @@ Napi::Promise Environment::start(const std::shared_ptr<PromiseWork>& work) {
 }
 
 void Environment::settle(PromiseWork& work) {
-  const Napi::HandleScope scope(env_);
   if (--pending_ == 0) channel_->keep_loop_alive(false);
-  if (work.failure()) {
-    napi_reject_deferred(env_, work.deferred_, make_error(*work.failure()).Value());
-    return;
-  }
+  // An environment that is being terminated runs no JavaScript, and everything below may throw: nobody waits for the promise any more, and
+  // nothing may leave this callback.
   try {
-    napi_resolve_deferred(env_, work.deferred_, work.result(env_));
-  } catch (const Napi::Error& error) {
-    napi_reject_deferred(env_, work.deferred_, error.Value());
+    const Napi::HandleScope scope(env_);
+    if (work.failure()) {
+      napi_reject_deferred(env_, work.deferred_, make_error(*work.failure()).Value());
+      return;
+    }
+    try {
+      napi_resolve_deferred(env_, work.deferred_, work.result(env_));
+    } catch (const Napi::Error& error) {
+      napi_reject_deferred(env_, work.deferred_, error.Value());
+    }
+  } catch (const Napi::Error&) {
+    return;
   }
 }
 

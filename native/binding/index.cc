@@ -23,11 +23,16 @@ struct Rows {
   [[nodiscard]] SparseRowsView view() const { return {indptr, indices, values}; }
 };
 
+/// A copy of rows, not checked.
+Rows copy_rows(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  return {copy_array<std::uint32_t>(object.Get("indptr"), "indptr"), copy_array<std::uint32_t>(object.Get("indices"), "indices"),
+          copy_array<float>(object.Get("values"), "values")};
+}
+
 /// A copy of rows that hold together, whatever JavaScript gave.
 Rows read_rows(const Napi::Value& value, std::size_t dimension) {
-  const auto object = value.As<Napi::Object>();
-  Rows rows{copy_array<std::uint32_t>(object.Get("indptr"), "indptr"), copy_array<std::uint32_t>(object.Get("indices"), "indices"),
-            copy_array<float>(object.Get("values"), "values")};
+  Rows rows = copy_rows(value);
   if (const auto failure = validate(rows.view(), dimension)) fail(value.Env(), *failure);
   return rows;
 }
@@ -197,8 +202,8 @@ Napi::Promise IndexWrap::start(Napi::Env env, const std::shared_ptr<PromiseWork>
 }
 
 Napi::Value IndexWrap::add(const Napi::CallbackInfo& info) {
-  const auto& owner = index(info.Env());
-  return start(info.Env(), std::make_shared<AddWork>(owner, read_rows(info[0], owner->dimension())));
+  // The index checks the rows itself, on the pool.
+  return start(info.Env(), std::make_shared<AddWork>(index(info.Env()), copy_rows(info[0])));
 }
 
 Napi::Value IndexWrap::remove(const Napi::CallbackInfo& info) {

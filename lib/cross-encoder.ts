@@ -1,0 +1,203 @@
+import { activate, requireActivation } from "./activations";
+import type { Activation } from "./activations";
+import { architectureFor } from "./architectures";
+import { readCheckpoint } from "./checkpoint";
+import type { CrossCheckpoint } from "./checkpoint/types";
+import { SparseRerankError } from "./errors";
+import { resolveModel } from "./hub/resolve";
+import { withCancel } from "./internal/abort";
+import { Lifecycle } from "./internal/lifecycle";
+import type { Resource } from "./internal/lifecycle";
+import { startTransformer } from "./internal/transformer";
+import type { RunningTransformer } from "./internal/transformer";
+import { invalid, requireFunction, requirePositiveInteger } from "./internal/validate";
+import { overlapped, windowsOf } from "./internal/windows";
+import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
+import type { LoadOptions, WorkOptions } from "./options";
+import type { DenseMatrix } from "./sparse-ops";
+
+export type Pair = readonly [query: string, document: string];
+
+export interface PredictOptions extends WorkOptions {
+  /** Default: the checkpoint's. A function gets the logits of one pair and returns as many scores. */
+  readonly activation?: Activation;
+  /** Softmax over the labels after the activation, as the reference's apply_softmax; no effect with one label. */
+  readonly applySoftmax?: boolean;
+}
+
+export interface RankOptions extends PredictOptions {
+  /** Keep the best k. */
+  readonly topK?: number;
+  /** Put each document into its result. */
+  readonly returnDocuments?: boolean;
+}
+
+export interface RankedDocument<D = string> {
+  /** Position in the input. */
+  readonly index: number;
+  readonly score: number;
+  readonly document?: D;
+}
+
+/** [pairs, numLabels] row-major. */
+export interface Predictions extends DenseMatrix {
+  /** Positions of pairs that were longer than the model's maximum and were cut. */
+  readonly truncated: Uint32Array;
+}
+
+const PREDICT_OPTIONS = [...WORK_OPTIONS, "activation", "applySoftmax"];
+const RANK_OPTIONS = [...PREDICT_OPTIONS, "topK", "returnDocuments", "text"];
+const DEFAULT_BATCH_SIZE = 64;
+
+/**
+ * A cross-encoder: scores pairs of texts by reading both at once (Nogueira and Cho, 2019, arXiv 1901.04085). Conventions and numbers are those
+ * of sentence-transformers' CrossEncoder.
+ */
+export class CrossEncoder implements Resource {
+  readonly #checkpoint: CrossCheckpoint;
+  readonly #transformer: RunningTransformer;
+  readonly #lifecycle = new Lifecycle("CrossEncoder");
+
+  /** Tokens of both texts together, special tokens included; longer pairs are cut, the longer text first. */
+  readonly maxSeqLength: number;
+  readonly numLabels: number;
+  readonly labels: readonly string[];
+
+  private constructor(checkpoint: CrossCheckpoint, transformer: RunningTransformer) {
+    this.#checkpoint = checkpoint;
+    this.#transformer = transformer;
+    this.maxSeqLength = transformer.maxSeqLength;
+    this.numLabels = checkpoint.numLabels;
+    this.labels = checkpoint.labels;
+  }
+
+  /** Loads a checkpoint folder in hub layout. Errors: as SparseEncoder.load. */
+  static async load(nameOrPath: string, options: LoadOptions = {}): Promise<CrossEncoder> {
+    checkLoadOptions(options);
+    const checkpoint = await readCheckpoint(await resolveModel(nameOrPath), "cross");
+    options.onProgress?.({ stage: "load", done: 0, total: 1 });
+    const part = checkpoint.transformer;
+    const graph = architectureFor(part.config).sequenceClassifier(part, checkpoint.numLabels);
+    const transformer = await startTransformer(part, graph, undefined, options);
+    options.onProgress?.({ stage: "load", done: 1, total: 1 });
+    return new CrossEncoder(checkpoint, transformer);
+  }
+
+  /**
+   * Scores of pairs, [pairs, numLabels]: with one label `data` holds one score for each pair.
+   *
+   * Errors: ERR_INVALID_ARGUMENT before any work starts, ERR_ABORTED, ERR_DISPOSED, ERR_RUNTIME_FAILED.
+   */
+  predict(pairs: readonly Pair[], options: PredictOptions = {}): Promise<Predictions> {
+    return this.#lifecycle.run(async () => {
+      this.#checkOptions(options, PREDICT_OPTIONS);
+      requirePairs(pairs);
+      return this.#predict(pairs, options);
+    });
+  }
+
+  /**
+   * Documents by falling score for a query; equal scores keep their input order. For models with one label.
+   *
+   * @param documents texts, or anything with `options.text` to get the text of one
+   */
+  rank(query: string, documents: readonly string[], options?: RankOptions): Promise<RankedDocument[]>;
+  rank<D>(query: string, documents: readonly D[], options: RankOptions & { text: (document: D) => string }): Promise<RankedDocument<D>[]>;
+  rank<D>(
+    query: string,
+    documents: readonly D[],
+    options: RankOptions & { text?: (document: D) => string } = {},
+  ): Promise<RankedDocument<D>[]> {
+    return this.#lifecycle.run(async () => {
+      this.#checkOptions(options, RANK_OPTIONS);
+      if (options.topK !== undefined) requirePositiveInteger(options.topK, "topK");
+      if (options.returnDocuments !== undefined && typeof options.returnDocuments !== "boolean") {
+        throw invalid("returnDocuments", options.returnDocuments, "a boolean");
+      }
+      if (options.text !== undefined) requireFunction(options.text, "text");
+      if (typeof query !== "string") throw invalid("query", query, "a string");
+      if (!Array.isArray(documents)) throw invalid("documents", documents, "an array");
+      if (this.numLabels !== 1) {
+        throw new SparseRerankError(
+          "ERR_INVALID_ARGUMENT",
+          `rank needs a model with one label; this one has ${String(this.numLabels)} (${this.labels.join(", ")}). Use predict.`,
+        );
+      }
+      const text = options.text;
+      const pairs = documents.map((document: D, i): Pair => {
+        const value: unknown = text === undefined ? document : text(document);
+        if (typeof value !== "string") {
+          throw invalid(text === undefined ? `documents[${String(i)}]` : `text(documents[${String(i)}])`, value, "a string");
+        }
+        return [query, value];
+      });
+      const { data } = await this.#predict(pairs, options);
+      const order = Array.from(data, (_, i) => i).sort((a, b) => (data[b] ?? 0) - (data[a] ?? 0) || a - b);
+      return order.slice(0, options.topK ?? order.length).map((index) => ({
+        index,
+        score: data[index] ?? 0,
+        ...(options.returnDocuments === true ? { document: documents[index] as D } : {}),
+      }));
+    });
+  }
+
+  dispose(): void {
+    if (!this.#lifecycle.dispose()) return;
+    this.#transformer.model.dispose();
+    this.#transformer.tokenizer.dispose();
+  }
+
+  async close(): Promise<void> {
+    this.dispose();
+    await this.#lifecycle.idle();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #checkOptions(options: PredictOptions, known: readonly string[]): void {
+    checkWorkOptions(options, known);
+    if (options.activation !== undefined) requireActivation(options.activation);
+    if (options.applySoftmax !== undefined && typeof options.applySoftmax !== "boolean") {
+      throw invalid("applySoftmax", options.applySoftmax, "a boolean");
+    }
+  }
+
+  async #predict(pairs: readonly Pair[], options: PredictOptions): Promise<Predictions> {
+    const { model, tokenizer } = this.#transformer;
+    const prompt = resolvePrompt(options, this.#checkpoint.prompts, this.#checkpoint.defaultPromptName);
+    const logits = new Float32Array(pairs.length * this.numLabels);
+    const truncated: number[] = [];
+    const work = async (window: Pair[], signal: AbortSignal): Promise<{ rows: number; logits: Float32Array; truncated: Uint32Array }> => {
+      const prompted = prompt === "" ? window : window.map(([query, document]): Pair => [prompt + query, document]);
+      const batch = await tokenizer.encodePairs(prompted, { signal });
+      const data = await withCancel(signal, (cancel) => model.predict(batch, this.numLabels, cancel === undefined ? {} : { cancel }));
+      return { rows: window.length, logits: data, truncated: batch.truncated };
+    };
+    let done = 0;
+    for await (const block of overlapped(windowsOf(pairs, options.batchSize ?? DEFAULT_BATCH_SIZE), work, options.signal)) {
+      logits.set(block.logits, done * this.numLabels);
+      for (const i of block.truncated) truncated.push(done + i);
+      done += block.rows;
+      options.onProgress?.({ stage: "predict", done, total: pairs.length });
+    }
+    const data = activate(logits, this.numLabels, options.activation ?? this.#checkpoint.activation, options.applySoftmax ?? false);
+    return { rows: pairs.length, cols: this.numLabels, data, truncated: Uint32Array.from(truncated) };
+  }
+}
+
+function requirePairs(pairs: unknown): void {
+  if (!Array.isArray(pairs)) throw invalid("pairs", pairs, "an array of [query, document] pairs");
+  for (let i = 0; i < pairs.length; i++) {
+    const pair: unknown = pairs[i];
+    if (!Array.isArray(pair) || pair.length !== 2) throw invalid(`pairs[${String(i)}]`, pair, "an array of two strings");
+    for (let j = 0; j < 2; j++) {
+      if (typeof pair[j] !== "string") throw invalid(`pairs[${String(i)}][${String(j)}]`, pair[j], "a string");
+    }
+  }
+}

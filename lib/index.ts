@@ -1,0 +1,15 @@
+export type { Activation } from "./activations";
+export { configure } from "./configure";
+export type { ConfigureOptions } from "./configure";
+export { CrossEncoder } from "./cross-encoder";
+export type { Pair, PredictOptions, Predictions, RankedDocument, RankOptions } from "./cross-encoder";
+export { SparseRerankError } from "./errors";
+export type { ErrorCode } from "./errors";
+export type { LoadOptions, Progress, WorkOptions } from "./options";
+export { SparseEncoder } from "./sparse-encoder";
+export type { EncodeOptions, TokenWeight } from "./sparse-encoder";
+export { SparseIndex } from "./sparse-index";
+export type { Filter, IndexSearchOptions, IndexStats, Metadata, SearchHit } from "./sparse-index";
+export { SparseMatrix } from "./sparse-matrix";
+export type { SparseJson, SparseParts, SparseVector } from "./sparse-matrix";
+export type { DenseMatrix, Sparsity } from "./sparse-ops";

@@ -1,0 +1,116 @@
+/** Options that several public calls share. */
+
+import { SparseRerankError } from "./errors";
+import { invalid, notSupported, requireControls, requirePositiveInteger, requireRecord, requireString } from "./internal/validate";
+
+export interface Progress {
+  readonly stage: "download" | "load" | "encode" | "predict" | "index" | "search";
+  readonly done: number;
+  /** Absent when it is not known (streams). */
+  readonly total?: number;
+}
+
+export interface LoadOptions {
+  /** Branch, tag or commit of the hub repository. */
+  readonly revision?: string;
+  /** Hub cache; default as huggingface_hub: HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub. Same layout, so both share downloads. */
+  readonly cacheDir?: string;
+  readonly token?: string;
+  /** Never touch the network (also HF_HUB_OFFLINE=1). */
+  readonly localFilesOnly?: boolean;
+  readonly device?: "cpu" | "cuda" | `cuda:${number}` | "auto";
+  readonly dtype?: "fp32" | "int8" | "fp16" | "bf16" | "auto";
+  /** Tokens, special tokens included; at most what the model's positions allow. */
+  readonly maxSeqLength?: number;
+  /** Use this .onnx file of the repository instead of the weights. */
+  readonly modelFile?: string;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Controls of a call that computes over many texts. */
+export interface WorkOptions {
+  /** Texts that are tokenised and handed over together; results do not depend on it. Default 128. */
+  readonly batchSize?: number;
+  /** Put before each text. */
+  readonly prompt?: string;
+  /** The name of one of the checkpoint's prompts. */
+  readonly promptName?: string;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export const WORK_OPTIONS = ["batchSize", "prompt", "promptName", "onProgress", "signal"] as const;
+
+const LOAD_OPTIONS = [
+  "revision",
+  "cacheDir",
+  "token",
+  "localFilesOnly",
+  "device",
+  "dtype",
+  "maxSeqLength",
+  "modelFile",
+  "onProgress",
+  "signal",
+] as const;
+
+export function checkLoadOptions(options: LoadOptions): void {
+  requireRecord(options, "options", LOAD_OPTIONS);
+  requireControls(options);
+  for (const name of ["revision", "cacheDir", "token"] as const) {
+    if (options[name] === undefined) continue;
+    requireString(options[name], name);
+    throw notSupported(`The option ${name} (hub downloads)`);
+  }
+  if (options.modelFile !== undefined) {
+    requireString(options.modelFile, "modelFile");
+    throw notSupported("The option modelFile (a repository's own ONNX export)");
+  }
+  if (options.localFilesOnly !== undefined && typeof options.localFilesOnly !== "boolean") {
+    throw invalid("localFilesOnly", options.localFilesOnly, "a boolean");
+  }
+  if (options.maxSeqLength !== undefined) requirePositiveInteger(options.maxSeqLength, "maxSeqLength");
+  checkDevice(options.device);
+  checkDtype(options.dtype);
+}
+
+function checkDevice(device: LoadOptions["device"]): void {
+  if (device === undefined || device === "cpu" || device === "auto") return;
+  if (typeof device === "string" && /^cuda(:\d+)?$/.test(device)) throw notSupported(`device: "${device}"`);
+  throw new SparseRerankError("ERR_INVALID_ARGUMENT", 'device must be "cpu", "cuda", "cuda:<number>" or "auto".');
+}
+
+function checkDtype(dtype: LoadOptions["dtype"]): void {
+  if (dtype === undefined || dtype === "fp32" || dtype === "auto") return;
+  if (["int8", "fp16", "bf16"].includes(dtype)) throw notSupported(`dtype: "${dtype}"`);
+  throw new SparseRerankError("ERR_INVALID_ARGUMENT", 'dtype must be "fp32", "int8", "fp16", "bf16" or "auto".');
+}
+
+/** @param known the names of all options that the call has */
+export function checkWorkOptions(options: WorkOptions, known: readonly string[]): void {
+  requireRecord(options, "options", known);
+  requireControls(options);
+  if (options.batchSize !== undefined) requirePositiveInteger(options.batchSize, "batchSize");
+  for (const name of ["prompt", "promptName"] as const) {
+    if (options[name] !== undefined && typeof options[name] !== "string") throw invalid(name, options[name], "a string");
+  }
+}
+
+/** The text to put before inputs: an explicit prompt, else the named one, else the fallback's. */
+export function resolvePrompt(
+  options: WorkOptions,
+  prompts: Readonly<Record<string, string>>,
+  fallbackName: string | undefined,
+): string {
+  if (options.prompt !== undefined) return options.prompt;
+  const name = options.promptName ?? fallbackName;
+  if (name === undefined) return "";
+  if (!Object.hasOwn(prompts, name)) {
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      `The checkpoint has no prompt named "${name}"; it has: ${Object.keys(prompts).join(", ") || "none"}.`,
+    );
+  }
+  return prompts[name] ?? "";
+}

@@ -1,0 +1,356 @@
+import { types } from "node:util";
+
+import { SparseRerankError } from "./errors";
+import { describe, invalid, requirePositiveInteger } from "./internal/validate";
+
+/** One sparse row: indices strictly ascending, values > 0 for SPLADE. `size` is the dimension. */
+export interface SparseVector {
+  readonly indices: Uint32Array;
+  readonly values: Float32Array;
+  readonly size: number;
+}
+
+/** The plain parts of a matrix. A SparseMatrix that went through structuredClone or postMessage arrives as these. */
+export interface SparseParts {
+  readonly rows: number;
+  readonly cols: number;
+  /** [rows + 1]: row i is [indptr[i], indptr[i + 1]) of indices and values. */
+  readonly indptr: Uint32Array;
+  /** Strictly ascending in each row, below cols. */
+  readonly indices: Uint32Array;
+  /** One finite number for each index. */
+  readonly values: Float32Array;
+  /** See SparseMatrix.truncated; default: none. */
+  readonly truncated?: Uint32Array;
+}
+
+/** What toJSON() gives: the parts with plain arrays. */
+export interface SparseJson {
+  readonly rows: number;
+  readonly cols: number;
+  readonly indptr: readonly number[];
+  readonly indices: readonly number[];
+  readonly values: readonly number[];
+  readonly truncated: readonly number[];
+}
+
+/** A row as fromRows() takes it. */
+export interface SparseRowLike {
+  readonly indices: ArrayLike<number>;
+  readonly values: ArrayLike<number>;
+}
+
+/** indptr counts in 32 bits. */
+const MAX_WEIGHTS = 2 ** 32 - 1;
+const MAX_COLS = 2 ** 32;
+/** Numbers in a dense result: 1 GiB. */
+export const MAX_DENSE_ELEMENTS = 2 ** 28;
+
+/**
+ * Compressed sparse rows, shape [rows, cols]; at most 2³²−1 weights (stream instead).
+ *
+ * The fields are plain and own, so structuredClone(matrix) and postMessage(matrix) give SparseParts, and `new SparseMatrix(parts)` makes a
+ * matrix of them again; the buffers are transferable. JSON.stringify(matrix) and fromJSON() go through plain arrays.
+ */
+export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
+  readonly rows: number;
+  readonly cols: number;
+  readonly indptr: Uint32Array;
+  readonly indices: Uint32Array;
+  readonly values: Float32Array;
+  /** Indices of input texts that were longer than the model's maximum and were cut; strictly ascending row numbers. */
+  readonly truncated: Uint32Array;
+
+  /**
+   * Checks the parts and takes the arrays without copying them: they must not change afterwards.
+   *
+   * @param options.truncated goes before `parts.truncated`
+   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH (an index not below cols), ERR_TOO_LARGE.
+   */
+  constructor(parts: SparseParts, options: { readonly truncated?: Uint32Array } = {}) {
+    if (!isObject(parts)) throw invalid("parts", parts, "an object with rows, cols, indptr, indices and values");
+    const truncated = options.truncated ?? parts.truncated ?? new Uint32Array(0);
+    checkParts(parts, truncated);
+    this.rows = parts.rows;
+    this.cols = parts.cols;
+    this.indptr = parts.indptr;
+    this.indices = parts.indices;
+    this.values = parts.values;
+    this.truncated = truncated;
+  }
+
+  /** Row i as views of this matrix's arrays: no copies. */
+  row(i: number): SparseVector {
+    if (!Number.isInteger(i) || i < 0 || i >= this.rows) throw invalid("row", i, `an integer from 0 to ${this.rows - 1}`);
+    return this.#view(i);
+  }
+
+  /** Rows [start, end) as a copy; bounds as Array.prototype.slice takes them. `truncated` counts from the first row of the slice. */
+  slice(start: number, end: number = this.rows): SparseMatrix {
+    const first = clampBound(start, this.rows, "start");
+    const last = Math.max(first, clampBound(end, this.rows, "end"));
+    const from = at(this.indptr, first);
+    const to = at(this.indptr, last);
+    return new SparseMatrix({
+      rows: last - first,
+      cols: this.cols,
+      indptr: this.indptr.slice(first, last + 1).map((offset) => offset - from),
+      indices: this.indices.slice(from, to),
+      values: this.values.slice(from, to),
+      truncated: this.truncated.filter((row) => row >= first && row < last).map((row) => row - first),
+    });
+  }
+
+  /** [rows, cols] row-major. Errors: ERR_TOO_LARGE above 2²⁸ elements (1 GiB). */
+  toDense(): Float32Array {
+    requireDenseSize(this.rows, this.cols);
+    const dense = new Float32Array(this.rows * this.cols);
+    for (let i = 0; i < this.rows; i++) {
+      const end = at(this.indptr, i + 1);
+      for (let k = at(this.indptr, i); k < end; k++) dense[i * this.cols + at(this.indices, k)] = at(this.values, k);
+    }
+    return dense;
+  }
+
+  /** Values are float32 numbers: JSON keeps them exactly, except the sign of zero. */
+  toJSON(): SparseJson {
+    return {
+      rows: this.rows,
+      cols: this.cols,
+      indptr: Array.from(this.indptr),
+      indices: Array.from(this.indices),
+      values: Array.from(this.values),
+      truncated: Array.from(this.truncated),
+    };
+  }
+
+  /** Errors: as the constructor, and ERR_INVALID_ARGUMENT for anything that is not an array of numbers of its kind. */
+  static fromJSON(json: SparseJson): SparseMatrix {
+    if (!isObject(json)) throw invalid("json", json, "an object, as toJSON() gives");
+    return new SparseMatrix({
+      rows: json.rows,
+      cols: json.cols,
+      indptr: uint32From(json.indptr, "indptr"),
+      indices: uint32From(json.indices, "indices"),
+      values: float32From(json.values, "values"),
+      truncated: uint32From(json.truncated, "truncated"),
+    });
+  }
+
+  /** A copy of the rows. Their indices must ascend strictly; values are rounded to float32. Errors: as the constructor. */
+  static fromRows(rows: Iterable<SparseRowLike>, cols: number): SparseMatrix {
+    if (typeof (rows as Partial<Iterable<SparseRowLike>> | undefined)?.[Symbol.iterator] !== "function") {
+      throw invalid("rows", rows, "an iterable of { indices, values }");
+    }
+    const collected: SparseRowLike[] = [];
+    const offsets = [0];
+    let weights = 0;
+    for (const row of rows) {
+      checkRowLike(row, `rows[${collected.length}]`);
+      weights = addWeights(weights, row.indices.length);
+      collected.push(row);
+      offsets.push(weights);
+    }
+    const indices = new Uint32Array(weights);
+    const values = new Float32Array(weights);
+    collected.forEach((row, i) => {
+      const begin = at(offsets, i);
+      indices.set(uint32From(row.indices, `rows[${i}].indices`), begin);
+      values.set(float32From(row.values, `rows[${i}].values`), begin);
+    });
+    return new SparseMatrix({ rows: collected.length, cols, indptr: Uint32Array.from(offsets), indices, values });
+  }
+
+  /**
+   * The rows of all matrices, in order. `truncated` is shifted along. At least one matrix, since nothing else tells the dimension.
+   *
+   * Errors: ERR_DIMENSION_MISMATCH, ERR_TOO_LARGE above 2³²−1 weights.
+   */
+  static concat(parts: readonly SparseMatrix[]): SparseMatrix {
+    const matrices = Array.isArray(parts) ? parts.map((part: SparseMatrix, i) => asMatrix(part, `parts[${i}]`)) : [];
+    const first = matrices[0];
+    if (first === undefined) throw invalid("parts", parts, "an array of at least one SparseMatrix");
+    let rows = 0;
+    let weights = 0;
+    matrices.forEach((part, i) => {
+      if (part.cols !== first.cols) {
+        throw new SparseRerankError(
+          "ERR_DIMENSION_MISMATCH",
+          `parts[${i}] has ${part.cols} columns, parts[0] has ${first.cols}; only matrices of one model belong together.`,
+        );
+      }
+      rows += part.rows;
+      weights = addWeights(weights, part.values.length);
+    });
+    const indptr = new Uint32Array(rows + 1);
+    const indices = new Uint32Array(weights);
+    const values = new Float32Array(weights);
+    const truncated: number[] = [];
+    let row = 0;
+    let weight = 0;
+    for (const part of matrices) {
+      for (let i = 0; i < part.rows; i++) indptr[row + i + 1] = weight + at(part.indptr, i + 1);
+      for (const cut of part.truncated) truncated.push(row + cut);
+      indices.set(part.indices, weight);
+      values.set(part.values, weight);
+      row += part.rows;
+      weight += part.values.length;
+    }
+    return new SparseMatrix({ rows, cols: first.cols, indptr, indices, values, truncated: Uint32Array.from(truncated) });
+  }
+
+  *[Symbol.iterator](): Iterator<SparseVector> {
+    for (let i = 0; i < this.rows; i++) yield this.#view(i);
+  }
+
+  #view(i: number): SparseVector {
+    const begin = at(this.indptr, i);
+    const end = at(this.indptr, i + 1);
+    return { indices: this.indices.subarray(begin, end), values: this.values.subarray(begin, end), size: this.cols };
+  }
+}
+
+/** Errors: ERR_TOO_LARGE for a dense result of more than 2²⁸ elements. */
+export function requireDenseSize(rows: number, cols: number): void {
+  if (rows * cols > MAX_DENSE_ELEMENTS) {
+    throw new SparseRerankError(
+      "ERR_TOO_LARGE",
+      `A dense result of ${rows} x ${cols} numbers is above the limit of ${MAX_DENSE_ELEMENTS} (1 GiB); take fewer rows at once.`,
+    );
+  }
+}
+
+/** A vector: what has rows of its own is a matrix. */
+export function isVector(value: SparseMatrix | SparseParts | SparseVector): value is SparseVector {
+  return isObject(value) && !("indptr" in value) && "indices" in value;
+}
+
+/** Vectors become a matrix of one row, plain parts become a matrix; both are checked. Errors: as the constructor. */
+export function asMatrix(value: SparseMatrix | SparseParts | SparseVector, name: string): SparseMatrix {
+  if (value instanceof SparseMatrix) return value;
+  if (isVector(value)) {
+    const length = types.isUint32Array(value.indices) ? value.indices.length : 0;
+    return new SparseMatrix({
+      rows: 1,
+      cols: value.size,
+      indptr: Uint32Array.of(0, length),
+      indices: value.indices,
+      values: value.values,
+    });
+  }
+  if (!isObject(value)) throw invalid(name, value, "a SparseMatrix or a SparseVector");
+  return new SparseMatrix(value);
+}
+
+/** An element that is known to exist. */
+function at(numbers: ArrayLike<number>, i: number): number {
+  return numbers[i] ?? 0;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+function addWeights(weights: number, more: number): number {
+  if (weights + more > MAX_WEIGHTS) {
+    throw new SparseRerankError(
+      "ERR_TOO_LARGE",
+      `A SparseMatrix holds at most ${MAX_WEIGHTS} weights; use several matrices, or encodeDocumentStream.`,
+    );
+  }
+  return weights + more;
+}
+
+function clampBound(bound: unknown, length: number, name: string): number {
+  if (!Number.isInteger(bound)) throw invalid(name, bound, "an integer");
+  const position = bound as number;
+  return position < 0 ? Math.max(0, length + position) : Math.min(position, length);
+}
+
+function checkRowLike(row: unknown, name: string): asserts row is SparseRowLike {
+  const { indices, values } = (isObject(row) ? row : {}) as Partial<SparseRowLike>;
+  if (typeof indices?.length !== "number" || typeof values?.length !== "number") {
+    throw invalid(name, row, "an object with the arrays indices and values");
+  }
+  if (indices.length !== values.length) {
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      `${name} has ${indices.length} indices and ${values.length} values; each index needs one value.`,
+    );
+  }
+}
+
+/** A copy; refuses numbers that would change on the way. */
+function uint32From(numbers: ArrayLike<number>, name: string): Uint32Array {
+  if (typeof (numbers as Partial<ArrayLike<number>> | undefined)?.length !== "number") throw invalid(name, numbers, "an array of integers");
+  if (types.isUint32Array(numbers)) return numbers.slice();
+  const result = new Uint32Array(numbers.length);
+  for (let i = 0; i < result.length; i++) {
+    result[i] = at(numbers, i);
+    if (result[i] !== numbers[i]) throw invalid(`${name}[${i}]`, numbers[i], "an integer from 0 to 4294967295");
+  }
+  return result;
+}
+
+function float32From(numbers: ArrayLike<number>, name: string): Float32Array {
+  if (typeof (numbers as Partial<ArrayLike<number>> | undefined)?.length !== "number") throw invalid(name, numbers, "an array of numbers");
+  if (types.isFloat32Array(numbers)) return numbers.slice();
+  for (let i = 0; i < numbers.length; i++) {
+    if (typeof numbers[i] !== "number") throw invalid(`${name}[${i}]`, numbers[i], "a number");
+  }
+  return Float32Array.from(numbers);
+}
+
+function checkParts({ rows, cols, indptr, indices, values }: SparseParts, truncated: unknown): void {
+  if (!Number.isInteger(rows) || rows < 0) throw invalid("rows", rows, "a non-negative integer");
+  requirePositiveInteger(cols, "cols", MAX_COLS);
+  if (!types.isUint32Array(indptr)) throw invalid("indptr", indptr, "a Uint32Array");
+  if (!types.isUint32Array(indices)) throw invalid("indices", indices, "a Uint32Array");
+  if (!types.isFloat32Array(values)) throw invalid("values", values, "a Float32Array");
+  if (!types.isUint32Array(truncated)) throw invalid("truncated", truncated, "a Uint32Array");
+  if (indptr.length !== rows + 1) throw broken(`indptr has ${indptr.length} entries; ${rows} rows need ${rows + 1}`);
+  if (indices.length !== values.length) {
+    throw broken(`there are ${indices.length} indices and ${values.length} values; each index needs one value`);
+  }
+  addWeights(0, values.length);
+  if (indptr[0] !== 0) throw broken(`indptr[0] is ${at(indptr, 0)}; it must be 0`);
+  for (let i = 0; i < rows; i++) {
+    const end = at(indptr, i + 1);
+    if (end < at(indptr, i) || end > indices.length) {
+      throw broken(`row ${i} would be [${at(indptr, i)}, ${end}) of ${indices.length} weights; indptr must not descend or go beyond`);
+    }
+    checkRow(indices, values, at(indptr, i), end, i, cols);
+  }
+  if (indptr[rows] !== indices.length) {
+    throw broken(`indptr ends at ${at(indptr, rows)}, but there are ${indices.length} weights`);
+  }
+  truncated.forEach((row, i) => {
+    if (row >= rows || (i > 0 && row <= at(truncated, i - 1))) {
+      throw broken(`truncated[${i}] is ${row}; row numbers must ascend strictly below ${rows}`);
+    }
+  });
+}
+
+/** Reads the arrays in place: a helper shared with plain arrays would cost more than twice as much. */
+function checkRow(indices: Uint32Array, values: Float32Array, begin: number, end: number, row: number, cols: number): void {
+  let previous = -1;
+  for (let k = begin; k < end; k++) {
+    const index = indices[k] ?? 0;
+    const value = values[k] ?? 0;
+    if (index <= previous || index >= cols || !Number.isFinite(value)) throw badWeight(row, k - begin, index, previous, cols, value);
+    previous = index;
+  }
+}
+
+function badWeight(row: number, position: number, index: number, previous: number, cols: number, value: number): SparseRerankError {
+  const place = `row ${row}, position ${position}`;
+  if (index <= previous) return broken(`${place}: index ${index} follows ${previous}; the indices of a row must ascend strictly`);
+  if (index >= cols) {
+    return new SparseRerankError("ERR_DIMENSION_MISMATCH", `Sparse data: ${place}: index ${index} is not below cols = ${cols}.`);
+  }
+  return broken(`${place}: the value of index ${index} is ${describe(value)}; values must be finite numbers`);
+}
+
+function broken(what: string): SparseRerankError {
+  return new SparseRerankError("ERR_INVALID_ARGUMENT", `Sparse data: ${what}.`);
+}

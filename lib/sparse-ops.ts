@@ -1,0 +1,117 @@
+import { SparseRerankError } from "./errors";
+import { withCancel } from "./internal/abort";
+import { native } from "./internal/load";
+import type { NativeSimilarityFunction } from "./internal/native";
+import { asMatrix, requireDenseSize } from "./sparse-matrix";
+import type { SparseMatrix, SparseVector } from "./sparse-matrix";
+
+/** Row-major [rows, cols]. */
+export interface DenseMatrix {
+  readonly rows: number;
+  readonly cols: number;
+  readonly data: Float32Array;
+}
+
+export interface Sparsity {
+  /** Mean number of weights that are not zero, over the rows. */
+  readonly activeDims: number;
+  /** Mean share of dimensions that are zero. */
+  readonly sparsityRatio: number;
+}
+
+/** Largest dimension that the index and the similarity functions take; published vocabularies end at 262,144. */
+export const MAX_DIMENSION = 2 ** 22;
+
+export function requireDimension(dimension: number): void {
+  if (dimension > MAX_DIMENSION) {
+    throw new SparseRerankError("ERR_TOO_LARGE", `The dimension ${dimension} is above the limit of ${MAX_DIMENSION}.`);
+  }
+}
+
+/**
+ * Similarities of all pairs of rows, [a.rows, b.rows], on the thread pool. Dot products equal the index's scores bit for bit.
+ *
+ * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_TOO_LARGE (more than 2²⁸ pairs).
+ */
+export async function similarity(
+  a: SparseMatrix | SparseVector,
+  b: SparseMatrix | SparseVector,
+  similarityFunction: NativeSimilarityFunction,
+): Promise<DenseMatrix> {
+  const left = asMatrix(a, "a");
+  const right = asMatrix(b, "b");
+  requireSameDimension(left.cols, right.cols);
+  requireDimension(left.cols);
+  requireDenseSize(left.rows, right.rows);
+  const data =
+    left.rows * right.rows === 0
+      ? new Float32Array(0)
+      : await withCancel(undefined, () => native().similarity(left, right, left.cols, similarityFunction));
+  return { rows: left.rows, cols: right.rows, data };
+}
+
+/** Similarity of row i of a with row i of b, [rows]. Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH. */
+export async function similarityPairwise(
+  a: SparseMatrix | SparseVector,
+  b: SparseMatrix | SparseVector,
+  similarityFunction: NativeSimilarityFunction,
+): Promise<Float32Array> {
+  const left = asMatrix(a, "a");
+  const right = asMatrix(b, "b");
+  requireSameDimension(left.cols, right.cols);
+  requireDimension(left.cols);
+  if (left.rows !== right.rows) {
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      `a has ${left.rows} rows and b has ${right.rows}; pairs need as many on both sides.`,
+    );
+  }
+  if (left.rows === 0) return new Float32Array(0);
+  return withCancel(undefined, () => native().similarityPairwise(left, right, left.cols, similarityFunction));
+}
+
+/**
+ * Dimensions that are active in both vectors, weight = product: why a document matched. As in the reference, only positive products count.
+ */
+export function intersection(query: SparseVector, document: SparseVector): SparseVector {
+  const left = asMatrix(query, "query").row(0);
+  const right = asMatrix(document, "document").row(0);
+  requireSameDimension(left.size, right.size);
+  const weights = new Map<number, number>();
+  left.indices.forEach((index, i) => weights.set(index, left.values[i] ?? 0));
+  const indices: number[] = [];
+  const values: number[] = [];
+  right.indices.forEach((index, i) => {
+    const product = Math.fround((weights.get(index) ?? 0) * (right.values[i] ?? 0));
+    if (product <= 0) return;
+    indices.push(index);
+    values.push(product);
+  });
+  return { indices: Uint32Array.from(indices), values: Float32Array.from(values), size: left.size };
+}
+
+/** As the reference's sparsity(): no rows count as wholly sparse. */
+export function sparsity(embeddings: SparseMatrix | SparseVector): Sparsity {
+  const matrix = asMatrix(embeddings, "embeddings");
+  if (matrix.rows === 0) return { activeDims: 0, sparsityRatio: 1 };
+  let active = 0;
+  for (const value of matrix.values) active += value === 0 ? 0 : 1;
+  const activeDims = active / matrix.rows;
+  return { activeDims, sparsityRatio: 1 - activeDims / matrix.cols };
+}
+
+/** The weights of a row from the largest down, the first `count` or all; equal ones by ascending index. */
+export function strongest(row: SparseVector, count = row.values.length): { readonly index: number; readonly weight: number }[] {
+  return Array.from(row.indices, (index, i) => ({ index, weight: row.values[i] ?? 0 }))
+    .sort((a, b) => b.weight - a.weight)
+    .slice(0, count);
+}
+
+function requireSameDimension(a: number, b: number): void {
+  if (a !== b) {
+    throw new SparseRerankError(
+      "ERR_DIMENSION_MISMATCH",
+      `The two sides have ${a} and ${b} dimensions; only vectors of one model can be compared.`,
+    );
+  }
+}

@@ -1,0 +1,32 @@
+import type { AddedToken } from "./added-tokens";
+import type { BpeSpec } from "./bpe";
+import type { NormalizerSpec } from "./normalizers";
+import type { PreTokenizerSpec } from "./pre-tokenizers";
+import type { Template } from "./template";
+import type { UnigramSpec } from "./unigram";
+import type { VocabularyTables } from "./vocabulary";
+import type { WordPieceSpec } from "./wordpiece";
+
+/** Whole pieces only. */
+export interface WordLevelSpec {
+  readonly type: "WordLevel";
+  readonly unknownId: number;
+}
+
+export type ModelSpec = WordPieceSpec | UnigramSpec | BpeSpec | WordLevelSpec;
+
+/** Everything that encoding needs, checked. Plain data that postMessage can carry; the large tables are in shared memory and so not copied. */
+export interface TokenizerDefinition {
+  readonly normalizers: readonly NormalizerSpec[];
+  readonly preTokenizers: readonly PreTokenizerSpec[];
+  readonly model: ModelSpec;
+  readonly vocabulary: VocabularyTables;
+  readonly addedTokens: readonly AddedToken[];
+  /** Literal special tokens in a text are text like any other. */
+  readonly splitSpecialTokens: boolean;
+  readonly template: Template;
+  /** The model takes token_type_ids. */
+  readonly usesTypeIds: boolean;
+  /** Special tokens included; undefined for no limit. */
+  readonly maxLength: number | undefined;
+}

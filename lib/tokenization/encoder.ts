@@ -1,0 +1,216 @@
+import { AddedTokenFinder } from "./added-tokens";
+import type { AddedToken, PartSink } from "./added-tokens";
+import { Bpe } from "./bpe";
+import type { TokenizerDefinition, WordLevelSpec } from "./definition";
+import { IdBuffer } from "./id-buffer";
+import { buildNormalizer } from "./normalizers";
+import type { Normalizer } from "./normalizers";
+import { buildPreTokenizer } from "./pre-tokenizers";
+import type { PreTokenizer } from "./pre-tokenizers";
+import { countSpecialTokens, truncatePair } from "./template";
+import { wellFormed } from "./unicode";
+import { Unigram } from "./unigram";
+import { NO_TOKEN, Vocabulary } from "./vocabulary";
+import { WordPiece } from "./wordpiece";
+
+/** Encoded texts, flattened: sequence i is ids[offsets[i] .. offsets[i + 1]). */
+export interface TokenBatch {
+  readonly ids: Int32Array;
+  /** One more than there are sequences. */
+  readonly offsets: Uint32Array;
+  /** As long as ids; absent when all are zero. */
+  readonly typeIds?: Uint8Array;
+  /** Indices of the inputs that were cut, ascending. */
+  readonly truncated: Uint32Array;
+}
+
+interface Model {
+  /** Appends the ids of one non-empty piece. */
+  tokenize(piece: string, ids: IdBuffer): void;
+}
+
+/** V8 copies slices that are shorter than 13 units; a longer one would keep the whole text that it came from alive in the cache. */
+const MAX_CACHED_LENGTH = 12;
+const MAX_CACHED_PIECES = 1 << 15;
+
+/** Turns texts into ids. Synchronous; not for large inputs on a thread that has other things to do. */
+export class Encoder {
+  readonly #definition: TokenizerDefinition;
+  readonly #normalizer: Normalizer | undefined;
+  readonly #preTokenizer: PreTokenizer;
+  readonly #model: Model;
+  readonly #rawTokens: AddedTokenFinder;
+  readonly #normalizedTokens: AddedTokenFinder;
+  /** Ids of pieces that occurred before: most words of a text are frequent ones. */
+  readonly #cache = new Map<string, number | Int32Array>();
+  readonly #first = new TextIds();
+  readonly #second = new TextIds();
+
+  /** @throws SyntaxError or CharsmapError for a definition that cannot be built */
+  constructor(definition: TokenizerDefinition) {
+    this.#definition = definition;
+    this.#normalizer = buildNormalizer(definition.normalizers);
+    this.#preTokenizer = buildPreTokenizer(definition.preTokenizers);
+    this.#model = buildModel(definition);
+    const found = definition.addedTokens.filter((token) => !(definition.splitSpecialTokens && token.special));
+    this.#rawTokens = new AddedTokenFinder(byForm(found.filter((token) => !token.normalized)));
+    this.#normalizedTokens = new AddedTokenFinder(
+      byForm(
+        found.filter((token) => token.normalized),
+        this.#normalizer,
+      ),
+    );
+  }
+
+  /** @param texts for pairs: the first and second text of each in turn */
+  encode(texts: readonly string[], pairs: boolean, addSpecialTokens: boolean): TokenBatch {
+    const { template, maxLength, usesTypeIds } = this.#definition;
+    const pieces = pairs ? template.pair : template.single;
+    const special = addSpecialTokens ? countSpecialTokens(pieces) : 0;
+    const room = Math.max(0, (maxLength ?? Infinity) - special);
+    const output = new BatchWriter(pairs ? texts.length / 2 : texts.length, usesTypeIds);
+    for (let i = 0; i < texts.length; i += pairs ? 2 : 1) {
+      const first = this.#encodeText(texts[i] ?? "", room, this.#first);
+      const second = pairs ? this.#encodeText(texts[i + 1] ?? "", room, this.#second) : NO_TEXT;
+      // Which text is the longer one may decide who gets the odd token: then it must be known how long they are.
+      if (Math.min(first.ids.length, second.ids.length) > room / 2 && room % 2 === 1) {
+        if (first.stoppedEarly) this.#encodeText(texts[i] ?? "", Infinity, first);
+        if (second.stoppedEarly) this.#encodeText(texts[i + 1] ?? "", Infinity, second);
+      }
+      const [keptFirst, keptSecond] = truncatePair(first.ids.length, second.ids.length, room);
+      const cut = first.stoppedEarly || second.stoppedEarly || keptFirst < first.ids.length || keptSecond < second.ids.length;
+      for (const piece of pieces) {
+        if ("specialIds" in piece) {
+          if (addSpecialTokens) output.write(piece.specialIds, piece.typeId);
+        } else if (piece.text === "A") output.write(first.ids.view(0, keptFirst), piece.typeId);
+        else output.write(second.ids.view(0, keptSecond), piece.typeId);
+      }
+      output.endSequence(cut);
+    }
+    return output.finish();
+  }
+
+  /** Stops with the piece that fills the room: what follows would be cut. */
+  #encodeText(text: string, room: number, result: TextIds): TextIds {
+    result.ids.length = 0;
+    result.stoppedEarly = false;
+    let full = false;
+    const stopIfFull = (): boolean => {
+      if (full) result.stoppedEarly = true;
+      return full;
+    };
+    const pieces = (piece: string): boolean => {
+      if (stopIfFull()) return false;
+      this.#tokenizePiece(piece, result.ids);
+      full = result.ids.length >= room;
+      return true;
+    };
+    const token = (id: number): boolean => {
+      if (stopIfFull()) return false;
+      result.ids.push(id);
+      return true;
+    };
+    const normalizedParts: PartSink = { token, text: (part, isFirst) => this.#preTokenizer(part, isFirst, pieces) };
+    const rawParts: PartSink = {
+      token,
+      text: (part, isFirst) => this.#normalizedTokens.split(this.#normalizer?.(part) ?? part, isFirst, normalizedParts),
+    };
+    this.#rawTokens.split(wellFormed(text), true, rawParts);
+    return result;
+  }
+
+  #tokenizePiece(piece: string, ids: IdBuffer): void {
+    if (piece.length > MAX_CACHED_LENGTH) {
+      this.#model.tokenize(piece, ids);
+      return;
+    }
+    const cached = this.#cache.get(piece);
+    if (typeof cached === "number") ids.push(cached);
+    else if (cached !== undefined) ids.pushAll(cached);
+    else {
+      const before = ids.length;
+      this.#model.tokenize(piece, ids);
+      if (this.#cache.size === MAX_CACHED_PIECES) this.#cache.clear();
+      const [id] = ids.view(before);
+      this.#cache.set(piece, ids.length === before + 1 && id !== undefined ? id : ids.copy(before));
+    }
+  }
+}
+
+/** The ids of one text before truncation. */
+class TextIds {
+  readonly ids = new IdBuffer();
+  /** More text was there. */
+  stoppedEarly = false;
+}
+
+const NO_TEXT = new TextIds();
+
+function buildModel({ model, vocabulary: tables }: TokenizerDefinition): Model {
+  const vocabulary = new Vocabulary(tables);
+  switch (model.type) {
+    case "WordPiece":
+      return new WordPiece(model, vocabulary);
+    case "Unigram":
+      return new Unigram(model, vocabulary);
+    case "BPE":
+      return new Bpe(model, vocabulary);
+    case "WordLevel":
+      return new WordLevel(model, vocabulary);
+  }
+}
+
+class WordLevel {
+  readonly #spec: WordLevelSpec;
+  readonly #vocabulary: Vocabulary;
+
+  constructor(spec: WordLevelSpec, vocabulary: Vocabulary) {
+    this.#spec = spec;
+    this.#vocabulary = vocabulary;
+  }
+
+  tokenize(piece: string, ids: IdBuffer): void {
+    const id = this.#vocabulary.find(piece);
+    ids.push(id === NO_TOKEN ? this.#spec.unknownId : id);
+  }
+}
+
+function byForm(tokens: readonly AddedToken[], normalizer?: Normalizer): ReadonlyMap<string, AddedToken> {
+  const forms = new Map(tokens.map((token) => [normalizer?.(token.content) ?? token.content, token]));
+  forms.delete("");
+  return forms;
+}
+
+/** Sequences of one batch as they are written. */
+class BatchWriter {
+  readonly #ids = new IdBuffer();
+  readonly #typeIds: IdBuffer | undefined;
+  readonly #offsets: Uint32Array;
+  readonly #truncated: number[] = [];
+  #sequences = 0;
+
+  constructor(sequences: number, usesTypeIds: boolean) {
+    this.#offsets = new Uint32Array(sequences + 1);
+    this.#typeIds = usesTypeIds ? new IdBuffer() : undefined;
+  }
+
+  write(ids: Int32Array, typeId: number): void {
+    this.#ids.pushAll(ids);
+    this.#typeIds?.pushRepeated(typeId, ids.length);
+  }
+
+  endSequence(cut: boolean): void {
+    if (cut) this.#truncated.push(this.#sequences);
+    this.#offsets[++this.#sequences] = this.#ids.length;
+  }
+
+  finish(): TokenBatch {
+    const typeIds = this.#typeIds?.view();
+    return {
+      ids: this.#ids.copy(),
+      offsets: this.#offsets,
+      truncated: Uint32Array.from(this.#truncated),
+      ...(typeIds?.some((typeId) => typeId !== 0) === true ? { typeIds: Uint8Array.from(typeIds) } : {}),
+    };
+  }
+}

@@ -1,0 +1,106 @@
+import { readFile, stat } from "node:fs/promises";
+import path from "node:path";
+
+import { SparseRerankError } from "../errors";
+import { Field, invalidTokenizer } from "./field";
+import { trimEnd } from "./unicode";
+
+/** The largest tokenizer.json of the hub is a tenth of this. */
+const MAX_FILE_BYTES = 256 * 1024 * 1024;
+
+export interface TokenizerFiles {
+  /** tokenizer.json, or what vocabulary files of older checkpoints amount to. */
+  readonly tokenizer: Field;
+  /** tokenizer_config.json; empty if absent, as the next two. */
+  readonly config: Field;
+  readonly specialTokensMap: Field;
+  /** config.json */
+  readonly modelConfig: Field;
+}
+
+export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
+  const [tokenizer, config, specialTokensMap, modelConfig] = await Promise.all([
+    readJson(folder, "tokenizer.json"),
+    readJson(folder, "tokenizer_config.json"),
+    readJson(folder, "special_tokens_map.json"),
+    readJson(folder, "config.json"),
+  ]);
+  return {
+    tokenizer: tokenizer ?? (await readVocabularyFiles(folder)),
+    config: config ?? new Field(path.join(folder, "tokenizer_config.json"), "", {}),
+    specialTokensMap: specialTokensMap ?? new Field(path.join(folder, "special_tokens_map.json"), "", {}),
+    modelConfig: modelConfig ?? new Field(path.join(folder, "config.json"), "", {}),
+  };
+}
+
+/** How large the file is that a load must parse; 0 if it is absent. */
+export async function tokenizerFileSize(folder: string): Promise<number> {
+  try {
+    return (await stat(path.join(folder, "tokenizer.json"))).size;
+  } catch {
+    return 0;
+  }
+}
+
+/**
+ * tokenizer_config.json: model_max_length. undefined if the file or the field is absent, or if the number stands for "no limit" (transformers
+ * writes 10³⁰).
+ */
+export async function readModelMaxLength(folder: string): Promise<number | undefined> {
+  const config = await readJson(folder, "tokenizer_config.json");
+  const field = config?.optional("model_max_length") ?? config?.optional("max_len");
+  if (field === undefined || field.number() >= NO_LIMIT) return undefined;
+  const length = field.integer();
+  return length === 0 ? field.fail("is 0, expected a positive integer") : length;
+}
+
+const NO_LIMIT = 1e15;
+
+/** A WordPiece vocabulary (vocab.txt), or a byte-level BPE one (vocab.json and merges.txt), without tokenizer.json. */
+async function readVocabularyFiles(folder: string): Promise<Field> {
+  const lines = (await readText(path.join(folder, "vocab.txt")))?.split("\n").map(trimEnd);
+  if (lines !== undefined) {
+    if (lines.at(-1) === "") lines.pop();
+    const vocab = Object.fromEntries(lines.map((token, id) => [token, id]));
+    return new Field(path.join(folder, "vocab.txt"), "", { model: { type: "WordPiece", unk_token: "[UNK]", vocab } });
+  }
+  const vocab = await readJson(folder, "vocab.json");
+  const merges = (await readText(path.join(folder, "merges.txt")))?.split("\n").filter((line) => line !== "" && !line.startsWith("#version"));
+  if (vocab === undefined || merges === undefined) {
+    throw new SparseRerankError(
+      "ERR_FILE_NOT_FOUND",
+      `${folder} has no tokenizer.json (nor vocab.txt, nor vocab.json with merges.txt). ` +
+        "If the checkpoint has a SentencePiece model only, save its tokenizer with transformers to get a tokenizer.json.",
+    );
+  }
+  return new Field(vocab.file, "", { model: { type: "BPE", vocab: vocab.value, merges } });
+}
+
+/** undefined if the file is absent. */
+async function readJson(folder: string, name: string): Promise<Field | undefined> {
+  const file = path.join(folder, name);
+  const text = await readText(file);
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw invalidTokenizer(file, `the file is not JSON: ${error instanceof Error ? error.message : String(error)}`, error);
+  }
+  const field = new Field(file, "", value);
+  field.object();
+  return field;
+}
+
+async function readText(file: string): Promise<string | undefined> {
+  try {
+    const { size } = await stat(file);
+    if (size > MAX_FILE_BYTES) throw invalidTokenizer(file, `the file has ${String(size)} bytes, more than any tokenizer (${String(MAX_FILE_BYTES)})`);
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if (error instanceof SparseRerankError) throw error;
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT") return undefined;
+    throw new SparseRerankError("ERR_FILE_UNREADABLE", `${file} cannot be read: ${code ?? String(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+
+import { CrossEncoder } from "sparse-rerank";
+import type { PredictOptions } from "sparse-rerank";
+
+import { close, folderOf, goldens, OUT_OF_SCOPE } from "./golden";
+import type { CrossGolden, Tolerance } from "./golden";
+
+const cross = goldens().filter((golden): golden is CrossGolden => golden.kind === "cross");
+
+/** The calls behind the keys of a golden's "predict". */
+const CALLS: Readonly<Record<string, PredictOptions>> = {
+  default: {},
+  identity: { activation: "identity" },
+  sigmoid: { activation: "sigmoid" },
+  apply_softmax: { applySoftmax: true },
+  identity_then_softmax: { activation: "identity", applySoftmax: true },
+};
+
+for (const golden of cross.filter(({ name }) => !OUT_OF_SCOPE.has(name))) {
+  describe(`golden ${golden.name}`, () => {
+    let encoder: CrossEncoder;
+
+    before(async () => {
+      encoder = await CrossEncoder.load(folderOf(golden.name));
+    });
+    after(() => encoder.close());
+
+    it("describes itself as the reference does", () => {
+      assert.equal(encoder.maxSeqLength, golden.max_seq_length);
+      assert.equal(encoder.numLabels, golden.num_labels);
+      assert.equal(encoder.labels.length, golden.num_labels);
+    });
+
+    for (const [name, expected] of Object.entries(golden.predict)) {
+      it(`predicts: ${name}`, async () => {
+        const options = CALLS[name];
+        assert.ok(options !== undefined, `no call for ${name}`);
+        const scores = await encoder.predict(golden.pairs, options);
+        assert.deepEqual([scores.rows, scores.cols], [golden.pairs.length, golden.num_labels]);
+        assertScores(scores.data, expected.flat(), golden.tolerance);
+      });
+    }
+
+    it("gives a pair the same score in any batch", async () => {
+      const { data } = await encoder.predict(golden.pairs, { activation: "identity", batchSize: 3 });
+      assertScores(data, golden.logits.flat(), golden.tolerance);
+    });
+
+    it("ranks as the reference does", async () => {
+      const { rank } = golden;
+      if ("error" in rank) {
+        await assert.rejects(encoder.rank("a", ["b"]), { code: "ERR_INVALID_ARGUMENT" });
+        return;
+      }
+      const all = await encoder.rank(rank.query, rank.documents, { returnDocuments: true });
+      assert.deepEqual(new Set(all.map(({ index }) => index)), new Set(rank.documents.keys()));
+      rank.all.forEach(({ corpus_id, score }, i) => {
+        const hit = all[i];
+        assert.ok(hit !== undefined && close(hit.score, score, golden.tolerance), `rank ${String(i)}`);
+        assert.equal(hit.document, rank.documents[hit.index]);
+        // Documents of nearly equal scores may swap places.
+        const same = all.find(({ index }) => index === corpus_id);
+        assert.ok(same !== undefined && close(same.score, score, golden.tolerance), `document ${String(corpus_id)}`);
+      });
+      const top = await encoder.rank(rank.query, rank.documents, { topK: 5 });
+      assert.deepEqual(
+        top.map(({ index }) => index),
+        all.slice(0, 5).map(({ index }) => index),
+      );
+    });
+  });
+}
+
+for (const { name } of cross.filter((golden) => OUT_OF_SCOPE.has(golden.name))) {
+  it(`refuses ${name}, which this version does not have`, async () => {
+    await assert.rejects(CrossEncoder.load(folderOf(name)), { name: "SparseRerankError", code: OUT_OF_SCOPE.get(name) });
+  });
+}
+
+function assertScores(actual: Float32Array, expected: readonly number[], tolerance: Tolerance): void {
+  assert.equal(actual.length, expected.length);
+  expected.forEach((score, i) => {
+    assert.ok(close(actual[i] ?? NaN, score, tolerance), `score ${String(i)} is ${String(actual[i])}, expected ${String(score)}`);
+  });
+}

@@ -1,0 +1,103 @@
+/** The golden files of test/fixtures (see its README.md) as typed values, and how numbers are compared with them. */
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+
+import type { SparseMatrix, SparseVector } from "sparse-rerank";
+
+export const fixtures = path.join(__dirname, "..", "fixtures");
+
+export interface Tolerance {
+  readonly abs: number;
+  readonly rel: number;
+}
+
+/** Sorted [index, weight]. */
+export type GoldenRow = readonly (readonly [number, number])[];
+
+interface Encodings {
+  readonly embeddings: readonly GoldenRow[];
+  readonly decode_top10: readonly (readonly (readonly [string, number])[])[];
+  readonly sparsity?: { readonly active_dims: number; readonly sparsity_ratio: number };
+}
+
+interface Common {
+  readonly name: string;
+  readonly tolerance: Tolerance;
+  readonly max_seq_length: number;
+}
+
+export interface SparseGolden extends Common {
+  readonly kind: "sparse";
+  readonly texts: readonly string[];
+  readonly dimension: number;
+  readonly encode_document: Encodings;
+  readonly encode_query: Encodings | string;
+  readonly encode: Encodings | string;
+  readonly similarity_fn_name: string;
+  readonly similarity_query_document: readonly (readonly number[])[];
+  readonly max_active_dims: {
+    readonly k: number;
+    readonly encode_document: readonly GoldenRow[];
+    readonly encode_query: readonly GoldenRow[] | string;
+  };
+}
+
+export interface CrossGolden extends Common {
+  readonly kind: "cross";
+  readonly pairs: readonly (readonly [string, string])[];
+  readonly num_labels: number;
+  readonly predict: Readonly<Record<string, readonly number[] | readonly (readonly number[])[]>>;
+  readonly logits: readonly (readonly number[])[];
+  readonly rank:
+    | { readonly query: string; readonly documents: readonly string[]; readonly all: readonly Ranked[]; readonly top_k_5: readonly Ranked[] }
+    | { readonly error: string };
+}
+
+interface Ranked {
+  readonly corpus_id: number;
+  readonly score: number;
+}
+
+export type Golden = SparseGolden | CrossGolden;
+
+/** Fixtures whose architecture or layout this version does not have, and the error that says so. */
+export const OUT_OF_SCOPE: ReadonlyMap<string, string> = new Map(
+  fs
+    .readdirSync(fixtures, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && /deberta|gte|jina|modernbert|inffree|csr|dense|bin-fp|old-key/.test(entry.name))
+    .map((entry) => [entry.name, entry.name.includes("bin-fp") || entry.name.includes("old-key") ? "ERR_NOT_SUPPORTED" : "ERR_UNSUPPORTED_MODEL"]),
+);
+
+export function folderOf(name: string): string {
+  return path.join(fixtures, name);
+}
+
+export function goldens(): Golden[] {
+  return fs
+    .readdirSync(fixtures, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => JSON.parse(fs.readFileSync(path.join(fixtures, entry.name, "golden.json"), "utf8")) as Golden);
+}
+
+export function close(actual: number, expected: number, { abs, rel }: Tolerance): boolean {
+  return Math.abs(actual - expected) <= abs + rel * Math.abs(expected);
+}
+
+/** A missing index counts as weight 0: entries at the ReLU threshold may appear or vanish. */
+export function assertRow(actual: SparseVector, expected: GoldenRow, tolerance: Tolerance, what: string): void {
+  const weights = new Map(Array.from(actual.indices, (index, i) => [index, actual.values[i] ?? 0]));
+  const reference = new Map(expected);
+  for (const index of new Set([...weights.keys(), ...reference.keys()])) {
+    const [got, wanted] = [weights.get(index) ?? 0, reference.get(index) ?? 0];
+    assert.ok(close(got, wanted, tolerance), `${what}: weight of dimension ${String(index)} is ${String(got)}, expected ${String(wanted)}`);
+  }
+}
+
+export function assertRows(actual: SparseMatrix, expected: readonly GoldenRow[], tolerance: Tolerance, what: string): void {
+  assert.equal(actual.rows, expected.length, what);
+  expected.forEach((row, i) => {
+    assertRow(actual.row(i), row, tolerance, `${what}, text ${String(i)}`);
+  });
+}

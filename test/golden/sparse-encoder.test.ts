@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+
+import { SparseEncoder } from "sparse-rerank";
+import type { SparseMatrix } from "sparse-rerank";
+
+import { assertRow, assertRows, close, folderOf, goldens, OUT_OF_SCOPE } from "./golden";
+import type { GoldenRow, SparseGolden } from "./golden";
+
+const sparse = goldens().filter((golden): golden is SparseGolden => golden.kind === "sparse");
+
+for (const golden of sparse.filter(({ name }) => !OUT_OF_SCOPE.has(name))) {
+  describe(`golden ${golden.name}`, () => {
+    const { texts, tolerance } = golden;
+    const query = typeof golden.encode_query === "string" ? golden.encode_document : golden.encode_query;
+    const plain = typeof golden.encode === "string" ? golden.encode_document : golden.encode;
+    let encoder: SparseEncoder;
+
+    before(async () => {
+      encoder = await SparseEncoder.load(folderOf(golden.name));
+    });
+    after(() => encoder.close());
+
+    it("describes itself as the reference does", () => {
+      assert.equal(encoder.maxSeqLength, golden.max_seq_length);
+      assert.equal(encoder.embeddingDimension, golden.dimension);
+      assert.equal(encoder.similarityFunction, golden.similarity_fn_name);
+    });
+
+    it("encodes documents, queries and plain texts", async () => {
+      assertRows(await encoder.encodeDocument(texts), golden.encode_document.embeddings, tolerance, "encodeDocument");
+      assertRows(await encoder.encodeQuery(texts), query.embeddings, tolerance, "encodeQuery");
+      assertRows(await encoder.encode(texts), plain.embeddings, tolerance, "encode");
+    });
+
+    it("gives a text the same vector alone, in any batch and in a stream", async () => {
+      const together = await encoder.encodeDocument(texts);
+      for (const batchSize of [1, 3]) assertRows(await encoder.encodeDocument(texts, { batchSize }), toRows(together), tolerance, "batches");
+      let i = 0;
+      for await (const block of encoder.encodeDocumentStream(texts, { batchSize: 5 })) {
+        for (const row of block) assertRow(row, toRows(together)[i++] ?? [], tolerance, "stream");
+      }
+      assert.equal(i, texts.length);
+    });
+
+    it("keeps the largest weights with maxActiveDims", async () => {
+      const maxActiveDims = golden.max_active_dims.k;
+      const kept = await encoder.encodeDocument(texts, { maxActiveDims });
+      assertRows(kept, golden.max_active_dims.encode_document, tolerance, "maxActiveDims");
+      for (const row of kept) assert.ok(row.indices.length <= maxActiveDims);
+    });
+
+    it("compares by its similarity function", async () => {
+      const similarities = await encoder.similarity(await encoder.encodeQuery(texts), await encoder.encodeDocument(texts));
+      assert.deepEqual([similarities.rows, similarities.cols], [texts.length, texts.length]);
+      // A product of hundreds of weights, each within the tolerance.
+      const wide = { abs: 1e-3, rel: 1e-3 };
+      golden.similarity_query_document.flat().forEach((expected, i) => {
+        const actual = similarities.data[i] ?? NaN;
+        assert.ok(close(actual, expected, wide), `pair ${String(i)}: ${String(actual)}, expected ${String(expected)}`);
+      });
+    });
+
+    it("decodes to the same tokens", async () => {
+      const decoded = encoder.decode(await encoder.encodeDocument(texts), 10);
+      golden.encode_document.decode_top10.forEach((expected, i) => {
+        const actual = decoded[i] ?? [];
+        assert.equal(actual.length, expected.length, `text ${String(i)}`);
+        expected.forEach(([token, weight], rank) => {
+          const found = actual[rank];
+          assert.ok(found !== undefined && close(found.weight, weight, tolerance), `text ${String(i)}, rank ${String(rank)}`);
+          // Tokens of nearly equal weight may swap places.
+          const peers = expected.filter(([, other]) => close(other, weight, tolerance)).map(([peer]) => peer);
+          const last = rank === expected.length - 1 || close(expected.at(-1)?.[1] ?? NaN, weight, tolerance);
+          assert.ok(last || peers.includes(found.token), `text ${String(i)}, rank ${String(rank)}: ${found.token} instead of ${token}`);
+        });
+      });
+    });
+  });
+}
+
+for (const { name } of sparse.filter((golden) => OUT_OF_SCOPE.has(golden.name))) {
+  it(`refuses ${name}, which this version does not have`, async () => {
+    await assert.rejects(SparseEncoder.load(folderOf(name)), { name: "SparseRerankError", code: OUT_OF_SCOPE.get(name) });
+  });
+}
+
+/** A matrix in the form of the golden files. */
+function toRows(matrix: SparseMatrix): GoldenRow[] {
+  return Array.from(matrix, (row) => Array.from(row.indices, (index, i) => [index, row.values[i] ?? 0] as const));
+}

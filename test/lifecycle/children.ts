@@ -1,0 +1,37 @@
+/** Runs small programs in processes of their own, so that crashes and exit codes can be seen. */
+
+import { spawn } from "node:child_process";
+import path from "node:path";
+
+export const root = path.join(__dirname, "..", "..");
+export const spladeTiny = path.join(root, "models", "splade-tiny");
+export const crossEncoder = path.join(root, "test", "fixtures", "ce-bert-minilm");
+
+/** SPARSE_RERANK_SOAK=1 (npm run check:full) makes the long variants. */
+export const soak = process.env["SPARSE_RERANK_SOAK"] === "1";
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a CommonJS program given as text; `require("sparse-rerank")` works in it. */
+export function runProgram(program: string, options: { readonly nodeArguments?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {}): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...(options.nodeArguments ?? []), "-e", program], {
+      cwd: root,
+      env: { ...process.env, NODE_V8_COVERAGE: "", ...options.env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      resolve({ code, signal, stdout, stderr });
+    });
+  });
+}

@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+
+import { runProgram, soak, spladeTiny } from "./children";
+
+const linux = fs.existsSync("/proc/self/status");
+
+/** Bytes of anonymous memory, as a function inside a program. */
+const anonymous = `
+  function anonymous() {
+    global.gc?.();
+    return 1024 * Number(/RssAnon:\\s+(\\d+)/.exec(require("node:fs").readFileSync("/proc/self/status", "utf8"))[1]);
+  }`;
+
+describe("memory", function () {
+  this.timeout(soak ? 600_000 : 120_000);
+
+  before(function () {
+    // RssAnon is Linux's.
+    if (!linux) this.skip();
+  });
+
+  it("does not grow over 200 rounds of load, encode and dispose", async () => {
+    const ended = await runProgram(
+      `${anonymous}
+      const { SparseEncoder } = require("sparse-rerank");
+      async function round() {
+        const encoder = await SparseEncoder.load(${JSON.stringify(spladeTiny)});
+        await encoder.encodeDocument(["a text", "another one of a few words"]);
+        await encoder.close();
+      }
+      (async () => {
+        for (let i = 0; i < 40; i++) await round();
+        const before = anonymous();
+        for (let i = 0; i < 160; i++) await round();
+        console.log(((anonymous() - before) / 2 ** 20).toFixed(1));
+      })();`,
+      { nodeArguments: ["--expose-gc"] },
+    );
+    assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+    // One leaked model would be 16 MB a round. The allocator's own unrest is a few.
+    assert.ok(Number(ended.stdout) < 40, `grew by ${ended.stdout} MB`);
+  });
+
+  it("is freed by the garbage collector without dispose()", async () => {
+    const ended = await runProgram(
+      `${anonymous}
+      const { SparseEncoder } = require("sparse-rerank");
+      (async () => {
+        const load = async () => void (await (await SparseEncoder.load(${JSON.stringify(spladeTiny)})).encode("x"));
+        await load();
+        for (let i = 0; i < 30; i++) { await load(); global.gc(); await new Promise((r) => setTimeout(r, 10)); }
+        console.log((anonymous() / 2 ** 20).toFixed(0));
+      })();`,
+      { nodeArguments: ["--expose-gc"] },
+    );
+    assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+    // 30 models of 16 MB and more each, if none were freed.
+    assert.ok(Number(ended.stdout) < 350, `${ended.stdout} MB`);
+  });
+
+  it("maps weights instead of copying them", async () => {
+    const folder = await mkdtemp(path.join(os.tmpdir(), "sparse-rerank-mapped-"));
+    try {
+      const vocabulary = 400_000;
+      const bytes = await writeCrossEncoder(folder, vocabulary);
+      const ended = await runProgram(
+        `${anonymous}
+        const { CrossEncoder } = require("sparse-rerank");
+        (async () => {
+          const small = await CrossEncoder.load("test/fixtures/ce-bert-minilm");
+          await small.predict([["a", "b"]]);
+          const before = anonymous();
+          const encoder = await CrossEncoder.load(${JSON.stringify(folder)});
+          await encoder.predict([["a", "b"]]);
+          console.log(((anonymous() - before) / 2 ** 20).toFixed(1));
+        })();`,
+        { nodeArguments: ["--expose-gc"] },
+      );
+      assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+      assert.ok(bytes > 1e8);
+      assert.ok(Number(ended.stdout) < 0.1 * (bytes / 2 ** 20), `${ended.stdout} MB of anonymous memory for ${String(bytes / 2 ** 20)} MB of weights`);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});
+
+/** A one-layer BERT cross-encoder, nearly all of it an embedding matrix. Returns the bytes of its weight file. */
+async function writeCrossEncoder(folder: string, vocabulary: number): Promise<number> {
+  const source = path.join(__dirname, "..", "fixtures", "ce-bert-minilm");
+  const hidden = 64;
+  const shapes: Record<string, number[]> = {
+    "bert.embeddings.word_embeddings.weight": [vocabulary, hidden],
+    "bert.embeddings.position_embeddings.weight": [64, hidden],
+    "bert.embeddings.token_type_embeddings.weight": [2, hidden],
+    "bert.embeddings.LayerNorm.weight": [hidden],
+    "bert.embeddings.LayerNorm.bias": [hidden],
+    "bert.pooler.dense.weight": [hidden, hidden],
+    "bert.pooler.dense.bias": [hidden],
+    "classifier.weight": [1, hidden],
+    "classifier.bias": [1],
+  };
+  for (const [name, shape] of Object.entries({
+    "attention.self.query": [hidden, hidden],
+    "attention.self.key": [hidden, hidden],
+    "attention.self.value": [hidden, hidden],
+    "attention.output.dense": [hidden, hidden],
+    "intermediate.dense": [hidden, hidden],
+    "output.dense": [hidden, hidden],
+  })) {
+    shapes[`bert.encoder.layer.0.${name}.weight`] = shape;
+    shapes[`bert.encoder.layer.0.${name}.bias`] = [hidden];
+  }
+  for (const name of ["attention.output.LayerNorm", "output.LayerNorm"]) {
+    shapes[`bert.encoder.layer.0.${name}.weight`] = [hidden];
+    shapes[`bert.encoder.layer.0.${name}.bias`] = [hidden];
+  }
+  let offset = 0;
+  const header: Record<string, unknown> = {};
+  for (const [name, shape] of Object.entries(shapes)) {
+    const end = offset + 4 * shape.reduce((a, b) => a * b, 1);
+    header[name] = { dtype: "F32", shape, data_offsets: [offset, end] };
+    offset = end;
+  }
+  const json = Buffer.from(JSON.stringify(header));
+  const padded = Buffer.concat([json, Buffer.alloc((8 - (json.length % 8)) % 8, " ")]);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(padded.length));
+  await writeFile(path.join(folder, "model.safetensors"), Buffer.concat([length, padded, Buffer.alloc(offset)]));
+  const config = {
+    model_type: "bert",
+    architectures: ["BertForSequenceClassification"],
+    vocab_size: vocabulary,
+    hidden_size: hidden,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    intermediate_size: hidden,
+    hidden_act: "gelu",
+    max_position_embeddings: 64,
+    type_vocab_size: 2,
+    layer_norm_eps: 1e-12,
+    num_labels: 1,
+    id2label: { 0: "LABEL_0" },
+  };
+  await writeFile(path.join(folder, "config.json"), JSON.stringify(config));
+  for (const name of ["tokenizer.json", "tokenizer_config.json"]) fs.copyFileSync(path.join(source, name), path.join(folder, name));
+  return offset;
+}
