@@ -1,14 +1,12 @@
 /** DistilBERT (Sanh et al., 2019, arXiv 1910.01108): OpenSearch neural sparse v2 and v3, naver splade_v2_distil. */
 
 import type { TransformerPart } from "../checkpoint/types";
-import { decoderOf } from "./bert";
+import { decoderOf, openScope } from "./bert-encoder";
 import { ConfigReader } from "./config";
-import { GraphBuilder } from "./graph";
 import type { Value } from "./graph";
 import { activation, addAndNorm, attention, layerNorm, linear, relu, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
-import { Tensors } from "./tensors";
-import type { Architecture } from "./types";
+import type { Architecture, Graph } from "./types";
 
 /** Not in its config.json. */
 const EPSILON = 1e-12;
@@ -17,22 +15,25 @@ export const distilbert: Architecture = {
   modelTypes: ["distilbert"],
 
   maskedLanguageModel(part) {
-    const { scope, config, hidden, common } = body(part, "all");
-    const dense = linear(scope, hidden, "vocab_transform", config.hidden, config.hidden);
+    const config = readConfig(part);
+    const scope = openScope(part, "distilbert");
+    const decoder = decoderOf(scope, config, "vocab_projector.weight");
+    const dense = linear(scope, body(scope, config, "all"), "vocab_transform", config.hidden, config.hidden);
     const activated = activation(scope.graph, config.activation, dense, config.file);
     const output = layerNorm(scope, activated, "vocab_layer_norm", config.hidden, EPSILON);
     return {
-      ...common(output, "hidden"),
-      decoder: decoderOf(scope.tensors, "vocab_projector.weight", config),
+      ...distilBertGraph(scope, config, output, "hidden"),
+      decoder,
       decoderBias: scope.tensors.require(["vocab_projector.bias"], [config.vocabulary]),
     };
   },
 
   sequenceClassifier(part, labels) {
-    const { scope, config, hidden, common } = body(part, "first");
-    const dense = relu(scope.graph, linear(scope, hidden, "pre_classifier", config.hidden, config.hidden));
+    const config = readConfig(part);
+    const scope = openScope(part, "distilbert");
+    const dense = relu(scope.graph, linear(scope, body(scope, config, "first"), "pre_classifier", config.hidden, config.hidden));
     const logits = linear(scope, dense, "classifier", config.hidden, labels);
-    return { ...common(logits, "logits"), labels };
+    return { ...distilBertGraph(scope, config, logits, "logits"), labels };
   },
 };
 
@@ -46,6 +47,7 @@ interface DistilBertConfig {
   readonly intermediate: number;
   readonly activation: string;
   readonly positions: number;
+  readonly tied: boolean;
 }
 
 function readConfig(part: TransformerPart): DistilBertConfig {
@@ -61,26 +63,16 @@ function readConfig(part: TransformerPart): DistilBertConfig {
     intermediate: config.positiveInteger("hidden_dim"),
     activation: config.string("activation", "gelu"),
     positions: config.positiveInteger("max_position_embeddings"),
+    tied: config.boolean("tie_word_embeddings", true),
   };
 }
 
-function body(part: TransformerPart, queries: Queries) {
-  const config = readConfig(part);
-  const graph = new GraphBuilder();
-  const scope: Scope = { graph, tensors: new Tensors(part, "distilbert", "embeddings.word_embeddings.weight") };
-  const inputIds = graph.input("input_ids");
-  const shape = new SequenceShape(graph, inputIds);
+function body(scope: Scope, config: DistilBertConfig, queries: Queries): Value {
+  const inputIds = scope.graph.input("input_ids");
+  const shape = new SequenceShape(scope.graph, inputIds);
   let x = embeddings(scope, config, shape, inputIds);
   for (let i = 0; i < config.layers; i++) x = layer(scope, config, shape, x, i, i === config.layers - 1 ? queries : "all");
-  const hidden = x;
-  const common = (value: Value, output: "hidden" | "logits") => ({
-    model: graph.finish(value, output),
-    weights: graph.weights,
-    tokenTypes: false,
-    vocabularySize: config.vocabulary,
-    maxPositions: config.positions,
-  });
-  return { scope, config, hidden, common };
+  return x;
 }
 
 /** LayerNorm(word + position): there are no token types. */
@@ -110,4 +102,14 @@ function layer(scope: Scope, config: DistilBertConfig, shape: SequenceShape, x: 
   const activated = activation(graph, config.activation, widened, config.file);
   const output = linear(scope, activated, `${at}.ffn.lin2`, intermediate, hidden);
   return addAndNorm(scope, output, middle, `${at}.output_layer_norm`, hidden, EPSILON);
+}
+
+function distilBertGraph({ graph }: Scope, config: DistilBertConfig, value: Value, output: "hidden" | "logits"): Graph {
+  return {
+    model: graph.finish(value, output),
+    weights: graph.weights,
+    tokenTypes: false,
+    vocabularySize: config.vocabulary,
+    maxPositions: config.positions,
+  };
 }

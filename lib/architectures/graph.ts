@@ -17,6 +17,9 @@ export type Value = string;
 /** Whole numbers become INT attributes; write a float attribute as { float: 1 }. */
 type Attribute = number | { readonly float: number };
 
+/** The element type of ids, as the attribute `to` of Cast. */
+export const INT64: number = DataType.INT64;
+
 /** Operators of ONNX Runtime's own domain. */
 export const MICROSOFT = "com.microsoft";
 

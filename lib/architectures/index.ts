@@ -1,6 +1,7 @@
+import { field } from "../checkpoint/json";
 import type { ModelConfig } from "../checkpoint/types";
-import { SparseRerankError } from "../errors";
 import { bert } from "./bert";
+import { ConfigReader } from "./config";
 import { distilbert } from "./distilbert";
 import { electra } from "./electra";
 import { roberta } from "./roberta";
@@ -13,20 +14,13 @@ export const MODEL_TYPES: readonly string[] = ARCHITECTURES.flatMap(({ modelType
 
 /** The family of a transformer, by config.json's model_type. Errors: ERR_UNSUPPORTED_MODEL. */
 export function architectureFor(config: ModelConfig): Architecture {
-  const modelType = config.json["model_type"];
-  const found = ARCHITECTURES.find(({ modelTypes }) => modelTypes.includes(String(modelType)));
-  if (found === undefined) {
-    throw new SparseRerankError(
-      "ERR_UNSUPPORTED_MODEL",
-      `${config.file}: model_type ${JSON.stringify(modelType)} is not supported; supported are: ${MODEL_TYPES.join(", ")}.`,
-    );
-  }
+  const reader = new ConfigReader(config);
+  const modelType = field(config, "model_type");
+  const found = ARCHITECTURES.find(({ modelTypes }) => modelTypes.some((name) => name === modelType));
+  if (found === undefined) throw reader.unsupported("model_type", `supported are: ${MODEL_TYPES.join(", ")}`);
   // Repositories with code of their own borrow the name of a family for another architecture (JinaBERT calls itself bert).
-  if (config.json["auto_map"] !== undefined) {
-    throw new SparseRerankError(
-      "ERR_UNSUPPORTED_MODEL",
-      `${config.file}: auto_map says that this model runs code of its own, so it is not the ${String(modelType)} that is supported.`,
-    );
+  if (field(config, "auto_map") !== undefined) {
+    throw reader.unsupported("auto_map", `this repository runs code of its own, so it is not the ${String(modelType)} that is supported`);
   }
   return found;
 }

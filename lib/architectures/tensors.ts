@@ -4,10 +4,12 @@ import { SparseRerankError } from "../errors";
 /** Element types that native code widens to fp32 or uses as they are. */
 const FLOATS = new Set(["F32", "F16", "BF16"]);
 
-/** The tensors of one checkpoint, by the names that the architecture expects. */
+/** The tensors of one checkpoint, by the names that the architecture expects. Others are ignored. */
 export class Tensors {
   /** What the checkpoint puts before the names of its base model: "bert." or nothing. */
   readonly prefix: string;
+
+  private readonly tensors: Map<string, TensorInfo>;
 
   /**
    * @param base the base model's attribute in the library's model classes ("bert"); checkpoints of a bare base model lack it
@@ -18,28 +20,32 @@ export class Tensors {
     base: string,
     probe: string,
   ) {
-    this.prefix = part.tensors.has(`${base}.${probe}`) || !part.tensors.has(probe) ? `${base}.` : "";
+    this.tensors = new Map(part.tensors);
+    this.prefix = this.tensors.has(`${base}.${probe}`) || !this.tensors.has(probe) ? `${base}.` : "";
   }
 
-  has(name: string): boolean {
-    return this.part.tensors.has(name);
+  /** As from_pretrained ties: where only one of the two is in the file it stands for both; where both are they stay as they are. */
+  tie(one: string, other: string): void {
+    const tensor = this.tensors.get(one) ?? this.tensors.get(other);
+    if (tensor === undefined) return;
+    for (const name of [one, other]) {
+      if (!this.tensors.has(name)) this.tensors.set(name, tensor);
+    }
   }
 
   /** The tensor of the first name that exists; its shape must be the given one. */
   require(names: readonly string[], shape: readonly number[]): TensorInfo {
     const tensor = this.find(names);
-    const [rows] = shape;
     if (tensor.shape.length !== shape.length || tensor.shape.some((size, i) => size !== shape[i])) {
       throw this.mismatch(tensor, `has shape ${format(tensor.shape)}; ${this.part.config.file} makes it ${format(shape)}`);
     }
     if (!FLOATS.has(tensor.dtype)) throw this.mismatch(tensor, `has element type ${tensor.dtype}; expected F32, F16 or BF16`);
-    if (rows === 0) throw this.mismatch(tensor, "is empty");
     return tensor;
   }
 
   private find(names: readonly string[]): TensorInfo {
     for (const name of names) {
-      const tensor = this.part.tensors.get(name);
+      const tensor = this.tensors.get(name);
       if (tensor !== undefined) return tensor;
     }
     throw new SparseRerankError(

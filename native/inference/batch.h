@@ -24,9 +24,8 @@ struct Sequences {
   [[nodiscard]] Status check() const;
 };
 
-/// The work of one call on a model, cut into tasks that pool threads run in order: the longest sequences first, so that no thread is left
-/// with a long one at the end, and short ones of equal length together, so that the cost of starting a run is shared. There is no padding:
-/// a text's result does not depend on its neighbours, except by fp32 rounding where equally long ones share a run.
+/// The work of one call on a model: one task for each sequence, the longest first, so that no thread is left with a long one at the end. There
+/// is no padding and no sharing of runs, so a text's result is the same bits alone and in any batch.
 class Batch {
  public:
   Batch(std::shared_ptr<const Model> model, Sequences sequences, RunControl control);
@@ -34,7 +33,7 @@ class Batch {
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
 
-  [[nodiscard]] std::size_t tasks() const { return groups_.size(); }
+  [[nodiscard]] std::size_t tasks() const { return order_.size(); }
   [[nodiscard]] std::size_t size() const { return sequences_.size(); }
   /// Pool thread. Tasks write to places of their own.
   Status run(std::size_t task);
@@ -43,20 +42,14 @@ class Batch {
 
  protected:
   [[nodiscard]] const Model& model() const { return *model_; }
-  /// Pool thread: takes the model's output for `members` (input positions of equally long sequences).
-  virtual Status collect(const OutputTensor& output, std::span<const std::uint32_t> members, std::size_t length) = 0;
+  /// Pool thread: takes the model's output for the sequence at input position `member`.
+  virtual Status collect(const OutputTensor& output, std::uint32_t member, std::size_t length) = 0;
 
  private:
-  struct Group {
-    std::uint32_t first;  // in order_
-    std::uint32_t count;
-  };
-
   std::shared_ptr<const Model> model_;
   Sequences sequences_;
   RunControl control_;
   std::vector<std::uint32_t> order_;  // input positions, longest first
-  std::vector<Group> groups_;
 };
 
 /// SPLADE vectors.
@@ -70,7 +63,7 @@ class EncodeBatch final : public Batch {
   [[nodiscard]] bool positions() const { return positions_; }
 
  private:
-  Status collect(const OutputTensor& output, std::span<const std::uint32_t> members, std::size_t length) override;
+  Status collect(const OutputTensor& output, std::uint32_t member, std::size_t length) override;
 
   std::size_t keep_;
   bool positions_;
@@ -87,7 +80,7 @@ class PredictBatch final : public Batch {
   [[nodiscard]] std::span<const float> logits() const { return logits_; }
 
  private:
-  Status collect(const OutputTensor& output, std::span<const std::uint32_t> members, std::size_t length) override;
+  Status collect(const OutputTensor& output, std::uint32_t member, std::size_t length) override;
 
   std::size_t labels_;
   std::vector<float> logits_;
