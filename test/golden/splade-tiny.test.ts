@@ -6,6 +6,7 @@ import { SparseEncoder } from "sparse-rerank";
 
 import { assertRows, close, fixtures } from "./golden";
 import type { GoldenRow, Tolerance } from "./golden";
+import { skip } from "../skip";
 
 interface RealTexts {
   readonly tolerance: Tolerance;
@@ -49,10 +50,7 @@ describe("the embedded model against the reference", function () {
 
   it("gives the reference's vectors for documents of real collections", async function () {
     const data = path.join(__dirname, "..", "..", "..", "shared", "data", "collections");
-    if (!fs.existsSync(data)) {
-      console.log(`      skipped: the collections are not at ${data}`);
-      this.skip();
-    }
+    if (!fs.existsSync(data)) skip(this, `the collections are not at ${data}`);
     const { collections } = readFixture("splade-tiny-collections.json") as Collections;
     for (const [name, golden] of Object.entries(collections)) {
       const lines = fs.readFileSync(path.join(data, name, "corpus.jsonl"), "utf8").split("\n", golden.ids.length);

@@ -4,6 +4,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
+import { skip } from "../skip";
+
 import { runProgram, soak, spladeTiny } from "./children";
 
 const linux = fs.existsSync("/proc/self/status");
@@ -19,8 +21,7 @@ describe("memory", function () {
   this.timeout(soak ? 600_000 : 120_000);
 
   before(function () {
-    // RssAnon is Linux's.
-    if (!linux) this.skip();
+    if (!linux) skip(this, "RssAnon is only told by Linux");
   });
 
   it("does not grow over 200 rounds of load, encode and dispose", async () => {

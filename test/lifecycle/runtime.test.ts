@@ -3,6 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
+import { skip } from "../skip";
+
 import { root, runProgram, spladeTiny } from "./children";
 
 const encode = `
@@ -34,7 +36,7 @@ describe("ONNX Runtime", () => {
   });
 
   it("may be another version, named by ORT_DYLIB_PATH or configure()", async function () {
-    if (process.platform !== "linux") this.skip();
+    if (process.platform !== "linux") skip(this, "the library of the other package is named by its Linux path");
     const folder = path.join(root, "node_modules", "onnxruntime-node-other", "bin", "napi-v6", process.platform, process.arch);
     const library = path.join(folder, "libonnxruntime.so.1");
     const byEnvironment = await runProgram(`${encode} encode().then(console.log);`, { env: { ORT_DYLIB_PATH: library } });
