@@ -13,3 +13,5 @@ export type { Filter, IndexSearchOptions, IndexStats, Metadata, SearchHit } from
 export { SparseMatrix } from "./sparse-matrix";
 export type { SparseJson, SparseParts, SparseVector } from "./sparse-matrix";
 export type { DenseMatrix, Sparsity } from "./sparse-ops";
+export { supportedModels } from "./supported-models";
+export type { SupportedModels } from "./supported-models";

@@ -98,11 +98,7 @@ export function checkWorkOptions(options: WorkOptions, known: readonly string[])
 }
 
 /** The text to put before inputs: an explicit prompt, else the named one, else the fallback's. */
-export function resolvePrompt(
-  options: WorkOptions,
-  prompts: Readonly<Record<string, string>>,
-  fallbackName: string | undefined,
-): string {
+export function resolvePrompt(options: WorkOptions, prompts: Readonly<Record<string, string>>, fallbackName: string | undefined): string {
   if (options.prompt !== undefined) return options.prompt;
   const name = options.promptName ?? fallbackName;
   if (name === undefined) return "";

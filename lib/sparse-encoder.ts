@@ -6,7 +6,6 @@ import { resolveModel } from "./hub/resolve";
 import { withCancel } from "./internal/abort";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
-import { native } from "./internal/load";
 import { startTransformer } from "./internal/transformer";
 import type { RunningTransformer } from "./internal/transformer";
 import { invalid, requirePositiveInteger, requireTexts } from "./internal/validate";
@@ -112,9 +111,7 @@ export class SparseEncoder implements Resource {
   ): AsyncGenerator<SparseMatrix, void, undefined> {
     this.#lifecycle.requireLive();
     this.#checkOptions(options);
-    if (typeof texts !== "object" || texts === null || !(Symbol.iterator in texts || Symbol.asyncIterator in texts)) {
-      throw invalid("texts", texts, "an iterable or async iterable of strings");
-    }
+    requireIterable(texts);
     let done = 0;
     for await (const block of this.#blocks(texts, options, resolvePrompt(options, this.prompts, "document"))) {
       done += block.rows;
@@ -205,7 +202,9 @@ export class SparseEncoder implements Resource {
     const work = async (window: string[], signal: AbortSignal): Promise<SparseMatrix> => {
       requireTexts(window, "texts");
       const batch = await tokenizer.encode(prompt === "" ? window : window.map((text) => prompt + text), { signal });
-      const csr = await withCancel(signal, (cancel) => model.encode(batch, cancel === undefined ? { maxActiveDims } : { maxActiveDims, cancel }));
+      const csr = await withCancel(signal, (cancel) =>
+        model.encode(batch, cancel === undefined ? { maxActiveDims } : { maxActiveDims, cancel }),
+      );
       return new SparseMatrix({ rows: window.length, cols: this.embeddingDimension, ...csr }, { truncated: batch.truncated });
     };
     return overlapped(windows, work, options.signal);
@@ -224,4 +223,10 @@ export class SparseEncoder implements Resource {
       weight,
     }));
   }
+}
+
+/** A string is iterable too, but its characters are no texts. */
+function requireIterable(texts: unknown): void {
+  if (typeof texts === "object" && texts !== null && (Symbol.iterator in texts || Symbol.asyncIterator in texts)) return;
+  throw invalid("texts", texts, "an iterable or async iterable of strings");
 }

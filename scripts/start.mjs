@@ -23,16 +23,25 @@ if (values.help) {
   process.exit(0);
 }
 // npm runs scripts in the package's folder; paths that people give are relative to where they are.
-const collection = values.collection === undefined ? path.join(root, "node_modules") : path.resolve(process.env.INIT_CWD ?? ".", values.collection);
+const collection =
+  values.collection === undefined ? path.join(root, "node_modules") : path.resolve(process.env.INIT_CWD ?? ".", values.collection);
 const limit = values.limit ?? (values.collection === undefined ? "1500" : undefined);
 
 await prepare();
 console.error(`\n== Searching ${collection}`);
 const main = path.join(root, "dist", "cli", "main.js");
-const options = ["--prompt", ...(limit === undefined ? [] : ["--limit", limit]), ...(values.collection === undefined ? ["--everything"] : [])];
-const { status } = spawnSync(process.execPath, [main, "search", ...options, collection, ...(positionals.length > 0 ? positionals : QUERIES)], {
-  stdio: "inherit",
-});
+const options = [
+  "--prompt",
+  ...(limit === undefined ? [] : ["--limit", limit]),
+  ...(values.collection === undefined ? ["--everything"] : []),
+];
+const { status } = spawnSync(
+  process.execPath,
+  [main, "search", ...options, collection, ...(positionals.length > 0 ? positionals : QUERIES)],
+  {
+    stdio: "inherit",
+  },
+);
 process.exit(status ?? 1);
 
 function readArguments() {

@@ -69,8 +69,11 @@ export function decoderOf(
   config: { readonly tied: boolean; readonly vocabulary: number; readonly embedding: number },
   name: string,
 ): TensorInfo {
-  if (config.tied) tensors.tie(name, `${tensors.prefix}${WORD_EMBEDDINGS}`);
-  return tensors.require([name], [config.vocabulary, config.embedding]);
+  const shape = [config.vocabulary, config.embedding];
+  if (!config.tied) return tensors.require([name], shape);
+  const words = `${tensors.prefix}${WORD_EMBEDDINGS}`;
+  tensors.tie(name, words);
+  return tensors.require([name, words], shape);
 }
 
 /**

@@ -21,7 +21,8 @@ export const bert: Architecture = {
     return {
       ...bertGraph(scope, config, output, "hidden"),
       decoder,
-      // Where the file has two, the decoder's own is what the reference adds.
+      // Of two the reference adds the decoder's own. An untied decoder without one gets the head's, as in transformers 4, which saved it so;
+      // transformers 5 would put zeros there.
       decoderBias: scope.tensors.require([`${at}.decoder.bias`, `${at}.bias`], [config.vocabulary]),
     };
   },

@@ -1,5 +1,6 @@
 /** Building blocks that the families share, over matrices [tokens, hidden]. Names of layers are those of the checkpoint, without ".weight". */
 
+import { describe } from "../checkpoint/json";
 import { SparseRerankError } from "../errors";
 import { MICROSOFT } from "./graph";
 import type { GraphBuilder, Value } from "./graph";
@@ -83,7 +84,7 @@ export function activation(graph: GraphBuilder, name: string, x: Value, configFi
   if (apply !== undefined) return apply(graph, x);
   throw new SparseRerankError(
     "ERR_UNSUPPORTED_MODEL",
-    `${configFile}: the activation "${name}" is not supported; supported are: ${[...ACTIVATIONS.keys()].join(", ")}.`,
+    `${configFile}: the activation ${describe(name)} is not supported; supported are: ${[...ACTIVATIONS.keys()].join(", ")}.`,
   );
 }
 

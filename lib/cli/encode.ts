@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 
-import type { SparseVector } from "../sparse-matrix";
+import type { SparseVector } from "../index";
 import { fullText, inputDocuments } from "./input";
 import { command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
 import type { ModelOptions } from "./options";

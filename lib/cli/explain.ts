@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 
-import type { TokenWeight } from "../sparse-encoder";
+import type { TokenWeight } from "../index";
 import { command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
 import type { ModelOptions } from "./options";
 import { bar, columns, paint, writeLine } from "./terminal";
@@ -43,7 +43,10 @@ async function run(text: string, document: string | undefined, options: ExplainC
     await writeLine(JSON.stringify({ texts, ...(document === undefined ? {} : { score: total }), tokens: tokens.slice(0, options.topK) }));
     return;
   }
-  const what = document === undefined ? `${String(tokens.length)} active dimensions` : `score ${total.toFixed(2)} from ${String(tokens.length)} shared tokens`;
+  const what =
+    document === undefined
+      ? `${String(tokens.length)} active dimensions`
+      : `score ${total.toFixed(2)} from ${String(tokens.length)} shared tokens`;
   await writeLine(`${paint("bold", what)}   ${paint("green", "■")} in the text   ${paint("blue", "■")} added by the model`);
   await writeTokens(tokens.slice(0, options.topK), total);
   if (tokens.length > options.topK) await writeLine(paint("dim", `  … and ${String(tokens.length - options.topK)} lighter ones (--top-k)`));
@@ -68,6 +71,9 @@ function literalTokens(texts: readonly string[]): (token: string) => boolean {
   const words = new Set(haystack.split(/[^\p{L}\p{N}]+/u));
   return (token) => {
     const plain = token.replace(/^(?:##|[▁Ġ])/u, "").toLowerCase();
-    return plain !== "" && (token.startsWith("##") ? haystack.includes(plain) : words.has(plain) || (!/[\p{L}\p{N}]/u.test(plain) && haystack.includes(plain)));
+    return (
+      plain !== "" &&
+      (token.startsWith("##") ? haystack.includes(plain) : words.has(plain) || (!/[\p{L}\p{N}]/u.test(plain) && haystack.includes(plain)))
+    );
   };
 }

@@ -2,7 +2,7 @@
 
 import { createInterface } from "node:readline";
 
-import { SparseRerankError } from "../errors";
+import { SparseRerankError } from "../index";
 import { readCollection } from "../retrieval/collection";
 import type { CollectionDocument } from "../retrieval/collection";
 

@@ -4,8 +4,7 @@ import path from "node:path";
 
 import { Command, CommanderError } from "commander";
 
-import { SparseRerankError } from "../errors";
-import { packageRoot } from "../internal/load";
+import { SparseRerankError } from "../index";
 import { encodeCommand } from "./encode";
 import { explainCommand } from "./explain";
 import { modelsCommand } from "./models";
@@ -19,7 +18,7 @@ const EXIT_USAGE = 2;
 const EXIT_INTERRUPTED = 130;
 
 async function main(): Promise<void> {
-  const { version } = JSON.parse(fs.readFileSync(path.join(packageRoot, "package.json"), "utf8")) as { version: string };
+  const { version } = JSON.parse(fs.readFileSync(path.join(__dirname, "..", "..", "package.json"), "utf8")) as { version: string };
   const program = new Command("sparse-rerank")
     .description("Learned sparse retrieval and reranking: encode, search, rerank and explain text with SPLADE models and cross-encoders")
     .version(version)

@@ -1,7 +1,6 @@
 import type { Command } from "commander";
 
-import { MODEL_TYPES } from "../architectures";
-import { EMBEDDED_MODELS } from "../hub/resolve";
+import { supportedModels } from "../index";
 import { command } from "./options";
 import type { CommonOptions } from "./options";
 import { paint, writeLine } from "./terminal";
@@ -11,13 +10,13 @@ export function modelsCommand(): Command {
 }
 
 async function run(options: CommonOptions): Promise<void> {
-  const embedded = [...EMBEDDED_MODELS].map(([name, { summary }]) => ({ name, summary }));
+  const { embedded, modelTypes } = supportedModels();
   if (options.json === true) {
-    await writeLine(JSON.stringify({ embedded, modelTypes: MODEL_TYPES }));
+    await writeLine(JSON.stringify({ embedded, modelTypes }));
     return;
   }
   await writeLine(paint("bold", "In the package"));
   for (const { name, summary } of embedded) await writeLine(`  ${paint("green", name)}  ${summary}`);
   await writeLine(paint("bold", "\nFolders in hub layout, with safetensors weights, as SPLADE encoder or cross-encoder"));
-  await writeLine(`  model_type in config.json: ${MODEL_TYPES.join(", ")}`);
+  await writeLine(`  model_type in config.json: ${modelTypes.join(", ")}`);
 }

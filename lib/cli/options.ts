@@ -2,9 +2,7 @@
 
 import { Command, InvalidArgumentError, Option } from "commander";
 
-import { configure } from "../configure";
-import { CrossEncoder } from "../cross-encoder";
-import { SparseEncoder } from "../sparse-encoder";
+import { configure, CrossEncoder, SparseEncoder } from "../index";
 
 export interface CommonOptions {
   readonly json?: true;

@@ -2,11 +2,10 @@ import { createInterface } from "node:readline/promises";
 
 import type { Command } from "commander";
 
-import { SparseRerankError } from "../errors";
+import { SparseIndex, SparseRerankError } from "../index";
+import type { SparseEncoder } from "../index";
 import { readCollection } from "../retrieval/collection";
 import type { CollectionDocument } from "../retrieval/collection";
-import type { SparseEncoder } from "../sparse-encoder";
-import { SparseIndex } from "../sparse-index";
 import { fullText, inputLines } from "./input";
 import { command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
 import type { ModelOptions } from "./options";
@@ -114,7 +113,10 @@ class Searcher {
     }
     if (block.length > 0) await add();
     if (searcher.index.size === 0) {
-      throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${collection} has no documents (folders are searched for .md, .txt, .rst and .adoc files).`);
+      throw new SparseRerankError(
+        "ERR_INVALID_ARGUMENT",
+        `${collection} has no documents (folders are searched for .md, .txt, .rst and .adoc files).`,
+      );
     }
     const { size } = searcher.index;
     const { postings, bytes } = searcher.index.stats();

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { styleText } from "node:util";
 
-import type { Progress } from "../options";
+import type { Progress } from "../index";
 
 type Style = Parameters<typeof styleText>[0];
 

@@ -1,6 +1,6 @@
 import type { IdBuffer } from "./id-buffer";
 import { codePointAt, unitsOf } from "./unicode";
-import { NO_TOKEN } from "./vocabulary";
+import { NO_NODE, NO_TOKEN, ROOT } from "./vocabulary";
 import type { Vocabulary } from "./vocabulary";
 
 export interface BpeSpec {
@@ -57,11 +57,13 @@ function slotOf(table: Int32Array, left: number, right: number): number {
 export class Bpe {
   readonly #spec: BpeSpec;
   readonly #vocabulary: Vocabulary;
+  readonly #continuation: number;
   #symbols: number[] = [];
 
   constructor(spec: BpeSpec, vocabulary: Vocabulary) {
     this.#spec = spec;
     this.#vocabulary = vocabulary;
+    this.#continuation = vocabulary.descend(ROOT, spec.continuingPrefix);
   }
 
   tokenize(word: string, ids: IdBuffer): void {
@@ -83,16 +85,21 @@ export class Bpe {
     let afterUnknown = false;
     for (let i = 0; i < word.length; ) {
       const next = i + unitsOf(codePointAt(word, i));
-      const character = (i > 0 ? continuingPrefix : "") + word.slice(i, next) + (next === word.length ? endOfWordSuffix : "");
-      i = next;
-      const id = this.#vocabulary.find(character);
+      let node = i === 0 ? ROOT : this.#continuation;
+      for (let at = i; at < next && node !== NO_NODE; at++) node = this.#vocabulary.child(node, word.charCodeAt(at));
+      if (next === word.length && node !== NO_NODE) node = this.#vocabulary.descend(node, endOfWordSuffix);
+      const id = node === NO_NODE ? NO_TOKEN : this.#vocabulary.idAt(node);
       if (id !== NO_TOKEN) {
         this.#symbols.push(id);
         afterUnknown = false;
-      } else if (!this.#spellInBytes(character) && unknownId !== undefined) {
+      } else if (
+        !this.#spellInBytes((i > 0 ? continuingPrefix : "") + word.slice(i, next) + (next === word.length ? endOfWordSuffix : "")) &&
+        unknownId !== undefined
+      ) {
         if (!(fuseUnknown && afterUnknown)) this.#symbols.push(unknownId);
         afterUnknown = true;
       }
+      i = next;
     }
   }
 

@@ -8,7 +8,7 @@
 
 import { isUtf8 } from "node:buffer";
 
-import { codePointAt, unitsOf } from "./unicode";
+import { characterClass, CLUSTERING, codePointAt, unitsOf } from "./unicode";
 
 const HEADER_BYTES = 4;
 const UNIT_BYTES = 4;
@@ -18,10 +18,11 @@ const ASCII = 0x80;
 /** Shifted right by the length of a character in bytes, the low byte is the mark of its first byte. */
 const LEAD_BITS = 0xff00;
 
-/** Characters that can join the one before or after into one grapheme; texts without them need no segmenter. */
-const JOINER = /[\p{M}\p{Cf}\p{Emoji_Modifier}\u0E33\u0EB3\uFF9E\uFF9F]/u;
-
-const segmenter = new Intl.Segmenter("en", { granularity: "grapheme" });
+/** Grapheme_Cluster_Break is Prepend. */
+const PREPENDS =
+  /[\u0600-\u0605\u06DD\u070F\u0890\u0891\u08E2\u0D4E\u{110BD}\u{110CD}\u{111C2}\u{111C3}\u{113D1}\u{1193F}\u{11941}\u{11A84}-\u{11A89}\u{11D46}\u{11F02}]/u;
+/** Grapheme_Cluster_Break is Control, for characters that are not CLUSTERING: these never join. */
+const SEPARATES = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\uFFF0-\uFFF8\u{E0000}-\u{E0FFF}]/u;
 
 /** Why a charsmap cannot be read; the caller knows the file. */
 export class CharsmapError extends Error {}
@@ -57,41 +58,29 @@ export class Charsmap {
       copied = end;
     };
     for (let i = 0; i < text.length; ) {
-      const end = clusteredRunEnd(text, i);
-      const unit = text.charCodeAt(i);
-      if (unit < ASCII && end === i + 1) {
-        const replacement = this.#ascii[unit];
-        if (replacement !== undefined) replace(i, end, replacement);
-      } else {
-        this.#normalizeRun(text, i, end, replace);
-      }
+      const end = clusterEnd(text, i);
+      const replacement = this.#lookUpPart(text, i, end);
+      if (replacement !== undefined) replace(i, end, replacement);
+      else this.#normalizeCharacters(text, i, end, replace);
       i = end;
     }
     return result + text.slice(copied);
   }
 
-  #normalizeRun(text: string, start: number, end: number, replace: (start: number, end: number, replacement: string) => void): void {
-    const run = text.slice(start, end);
-    if (!JOINER.test(run) && run !== "\r\n") {
-      this.#normalizeCharacters(text, start, end, replace);
-      return;
-    }
-    for (const { segment, index } of segmenter.segment(run)) {
-      const from = start + index;
-      const to = from + segment.length;
-      const replacement = this.#lookUp(segment);
-      if (replacement === undefined) this.#normalizeCharacters(text, from, to, replace);
-      else replace(from, to, replacement);
-    }
-  }
-
+  /** The characters of a cluster one by one. For a cluster of one character nothing is left to do. */
   #normalizeCharacters(text: string, start: number, end: number, replace: (start: number, end: number, replacement: string) => void): void {
     for (let i = start; i < end; ) {
       const next = i + unitsOf(codePointAt(text, i));
-      const replacement = this.#lookUp(text.slice(i, next));
+      if (next - i === end - start) return;
+      const replacement = this.#lookUpPart(text, i, next);
       if (replacement !== undefined) replace(i, next, replacement);
       i = next;
     }
+  }
+
+  #lookUpPart(text: string, start: number, end: number): string | undefined {
+    const unit = text.charCodeAt(start);
+    return unit < ASCII && end === start + 1 ? this.#ascii[unit] : this.#lookUp(text.slice(start, end));
   }
 
   /** The replacement of a whole cluster. As in the reference the shortest key that begins it decides, although the cluster may go on. */
@@ -146,22 +135,39 @@ export class Charsmap {
 }
 
 /**
- * Where the stretch that begins at `start` ends: one ASCII character that surely is a grapheme of its own, or a run around characters beyond
- * ASCII (with the ASCII characters that these may join), or CR LF.
+ * Where the grapheme that begins at `start` ends, as far as it matters: graphemes of Hangul syllables, flags, joined emoji and Indic conjuncts
+ * are longer than MAX_CLUSTER_BYTES, so that their parts do as well. (Intl.Segmenter takes time in proportion to the square of a long text.)
  */
-function clusteredRunEnd(text: string, start: number): number {
-  let end = start;
-  if (text.charCodeAt(end) < ASCII) {
-    if (text.charCodeAt(end) === 0x0d && text.charCodeAt(end + 1) === 0x0a) return end + 2;
-    end++;
-    if (!(text.charCodeAt(end) >= ASCII)) return end;
+function clusterEnd(text: string, start: number): number {
+  let base = codePointAt(text, start);
+  let end = start + unitsOf(base);
+  if (base === CARRIAGE_RETURN) return text.charCodeAt(end) === LINE_FEED ? end + 1 : end;
+  while (isClustering(base) && PREPENDS.test(String.fromCodePoint(base)) && end < text.length) {
+    const next = codePointAt(text, end);
+    if (separates(next)) return end;
+    base = next;
+    end += unitsOf(next);
   }
-  for (;;) {
-    while (text.charCodeAt(end) >= ASCII) end++;
-    if (end === text.length || text.charCodeAt(end) === 0x0d) return end;
-    end++;
-    if (!(text.charCodeAt(end) >= ASCII)) return end;
-  }
+  if (!joinsBefore(text, end) || separates(base)) return end;
+  while (joinsBefore(text, end)) end += unitsOf(codePointAt(text, end));
+  return end;
+}
+
+const CARRIAGE_RETURN = 0x0d;
+const LINE_FEED = 0x0a;
+
+function isClustering(codePoint: number): boolean {
+  return (characterClass(codePoint) & CLUSTERING) !== 0;
+}
+
+function joinsBefore(text: string, position: number): boolean {
+  if (position >= text.length) return false;
+  const codePoint = codePointAt(text, position);
+  return isClustering(codePoint) && !PREPENDS.test(String.fromCodePoint(codePoint));
+}
+
+function separates(codePoint: number): boolean {
+  return !isClustering(codePoint) && SEPARATES.test(String.fromCodePoint(codePoint));
 }
 
 function hasLeaf(unit: number): boolean {

@@ -1,28 +1,19 @@
 import { AddedTokenFinder } from "./added-tokens";
 import type { AddedToken, PartSink } from "./added-tokens";
 import { Bpe } from "./bpe";
-import type { TokenizerDefinition, WordLevelSpec } from "./definition";
+import type { ModelSpec, TokenizerDefinition, WordLevelSpec } from "./definition";
 import { IdBuffer } from "./id-buffer";
 import { buildNormalizer } from "./normalizers";
 import type { Normalizer } from "./normalizers";
 import { buildPreTokenizer } from "./pre-tokenizers";
 import type { PreTokenizer } from "./pre-tokenizers";
 import { countSpecialTokens, truncatePair } from "./template";
+import { BatchWriter } from "./token-batch";
+import type { TokenBatch } from "./token-batch";
 import { wellFormed } from "./unicode";
 import { Unigram } from "./unigram";
 import { NO_TOKEN, Vocabulary } from "./vocabulary";
 import { WordPiece } from "./wordpiece";
-
-/** Encoded texts, flattened: sequence i is ids[offsets[i] .. offsets[i + 1]). */
-export interface TokenBatch {
-  readonly ids: Int32Array;
-  /** One more than there are sequences. */
-  readonly offsets: Uint32Array;
-  /** As long as ids; absent when all are zero. */
-  readonly typeIds?: Uint8Array;
-  /** Indices of the inputs that were cut, ascending. */
-  readonly truncated: Uint32Array;
-}
 
 interface Model {
   /** Appends the ids of one non-empty piece. */
@@ -35,6 +26,7 @@ const MAX_CACHED_PIECES = 1 << 15;
 
 /** Turns texts into ids. Synchronous; not for large inputs on a thread that has other things to do. */
 export class Encoder {
+  readonly vocabulary: Vocabulary;
   readonly #definition: TokenizerDefinition;
   readonly #normalizer: Normalizer | undefined;
   readonly #preTokenizer: PreTokenizer;
@@ -46,12 +38,12 @@ export class Encoder {
   readonly #first = new TextIds();
   readonly #second = new TextIds();
 
-  /** @throws SyntaxError or CharsmapError for a definition that cannot be built */
   constructor(definition: TokenizerDefinition) {
     this.#definition = definition;
+    this.vocabulary = new Vocabulary(definition.vocabulary);
     this.#normalizer = buildNormalizer(definition.normalizers);
     this.#preTokenizer = buildPreTokenizer(definition.preTokenizers);
-    this.#model = buildModel(definition);
+    this.#model = buildModel(definition.model, this.vocabulary);
     const found = definition.addedTokens.filter((token) => !(definition.splitSpecialTokens && token.special));
     this.#rawTokens = new AddedTokenFinder(byForm(found.filter((token) => !token.normalized)));
     this.#normalizedTokens = new AddedTokenFinder(
@@ -146,8 +138,7 @@ class TextIds {
 
 const NO_TEXT = new TextIds();
 
-function buildModel({ model, vocabulary: tables }: TokenizerDefinition): Model {
-  const vocabulary = new Vocabulary(tables);
+function buildModel(model: ModelSpec, vocabulary: Vocabulary): Model {
   switch (model.type) {
     case "WordPiece":
       return new WordPiece(model, vocabulary);
@@ -179,38 +170,4 @@ function byForm(tokens: readonly AddedToken[], normalizer?: Normalizer): Readonl
   const forms = new Map(tokens.map((token) => [normalizer?.(token.content) ?? token.content, token]));
   forms.delete("");
   return forms;
-}
-
-/** Sequences of one batch as they are written. */
-class BatchWriter {
-  readonly #ids = new IdBuffer();
-  readonly #typeIds: IdBuffer | undefined;
-  readonly #offsets: Uint32Array;
-  readonly #truncated: number[] = [];
-  #sequences = 0;
-
-  constructor(sequences: number, usesTypeIds: boolean) {
-    this.#offsets = new Uint32Array(sequences + 1);
-    this.#typeIds = usesTypeIds ? new IdBuffer() : undefined;
-  }
-
-  write(ids: Int32Array, typeId: number): void {
-    this.#ids.pushAll(ids);
-    this.#typeIds?.pushRepeated(typeId, ids.length);
-  }
-
-  endSequence(cut: boolean): void {
-    if (cut) this.#truncated.push(this.#sequences);
-    this.#offsets[++this.#sequences] = this.#ids.length;
-  }
-
-  finish(): TokenBatch {
-    const typeIds = this.#typeIds?.view();
-    return {
-      ids: this.#ids.copy(),
-      offsets: this.#offsets,
-      truncated: Uint32Array.from(this.#truncated),
-      ...(typeIds?.some((typeId) => typeId !== 0) === true ? { typeIds: Uint8Array.from(typeIds) } : {}),
-    };
-  }
 }

@@ -33,13 +33,10 @@ export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles
   };
 }
 
-/** How large the file is that a load must parse; 0 if it is absent. */
+/** How large the vocabulary file of a folder is; 0 if it has none. */
 export async function tokenizerFileSize(folder: string): Promise<number> {
-  try {
-    return (await stat(path.join(folder, "tokenizer.json"))).size;
-  } catch {
-    return 0;
-  }
+  const size = async (name: string): Promise<number> => (await stat(path.join(folder, name)).catch(() => undefined))?.size ?? 0;
+  return Math.max(...(await Promise.all(["tokenizer.json", "vocab.txt", "vocab.json"].map(size))));
 }
 
 /**

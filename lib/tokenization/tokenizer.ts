@@ -1,35 +1,124 @@
+import { SparseRerankError } from "../errors";
 import { throwIfAborted } from "../internal/abort";
 import { compileTokenizer } from "./compile";
 import type { TokenizerOptions } from "./compile";
+import type { TokenizerDefinition } from "./definition";
+import { closeInWorker, encodeInWorker } from "./encode-queue";
 import { Encoder } from "./encoder";
-import type { TokenBatch } from "./encoder";
-import { Vocabulary } from "./vocabulary";
+import { countSpecialTokens } from "./template";
+import type { TokenBatch } from "./token-batch";
+import { tokenizerFileSize } from "./tokenizer-files";
+import { tokenizationWorker } from "./worker-client";
 
+export type { TokenizerOptions } from "./compile";
+export type { TokenBatch } from "./token-batch";
+export { readModelMaxLength } from "./tokenizer-files";
+
+export interface EncodeTextOptions {
+  /** Default true. */
+  readonly addSpecialTokens?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Calls with up to this many UTF-16 units are encoded on the JS thread: 1 to 3 ms, which is about what the way to the worker and back takes. */
+const INLINE_UNITS = 16 * 1024;
+/** Smaller tokenizer files are read on the JS thread: some 20 ms. The file of a large vocabulary takes up to a second. */
+const INLINE_FILE_BYTES = 256 * 1024;
+
+let lastId = 0;
+
+/** The backstop for tokenizers that nobody disposes: the worker would keep them. */
+const forgotten = new FinalizationRegistry<number>((id) => {
+  tokenizationWorker.close(id);
+});
+
+/**
+ * Turns texts into the ids that transformers 5 gives for the same folder, and ids into tokens. Large inputs are encoded in a worker thread, one
+ * for each JS environment, so that they do not hold up the event loop; all tokenizers of the environment share it, and the vocabulary is in
+ * memory once for both threads.
+ *
+ * Lone surrogates are read as U+FFFD (the reference refuses them).
+ */
 export class TextTokenizer {
-  private constructor(
-    private readonly encoder: Encoder,
-    private readonly vocabulary: Vocabulary,
-  ) {}
+  /** Tokens of a sequence, special tokens included; undefined for no limit. */
+  readonly maxLength: number | undefined;
+  /** Highest id + 1, added tokens included. */
+  readonly vocabularySize: number;
+  readonly #id = ++lastId;
+  readonly #definition: TokenizerDefinition;
+  readonly #encoder: Encoder;
+  #disposed = false;
 
+  private constructor(definition: TokenizerDefinition) {
+    this.#definition = definition;
+    this.#encoder = new Encoder(definition);
+    this.maxLength = definition.maxLength;
+    this.vocabularySize = this.#encoder.vocabulary.size;
+    forgotten.register(this, this.#id, this);
+  }
+
+  /**
+   * Reads tokenizer.json, tokenizer_config.json, special_tokens_map.json and config.json of the folder; without tokenizer.json also vocab.txt, or
+   * vocab.json with merges.txt.
+   *
+   * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_TOKENIZER (malformed, inconsistent, or with a part that is not known), and
+   * ERR_NOT_SUPPORTED for a tokenizer that cuts the beginning of texts.
+   */
   static async load(options: TokenizerOptions): Promise<TextTokenizer> {
-    const definition = await compileTokenizer(options);
-    return new TextTokenizer(new Encoder(definition), new Vocabulary(definition.vocabulary));
+    const inline = (await tokenizerFileSize(options.folder)) <= INLINE_FILE_BYTES;
+    return new TextTokenizer(await (inline ? compileTokenizer(options) : tokenizationWorker.compile(options)));
   }
-  get vocabularySize(): number {
-    return this.vocabulary.size;
-  }
+
+  /** The token of an id, as transformers' convert_ids_to_tokens gives it; undefined for an id that there is not. */
   token(id: number): string | undefined {
-    return this.vocabulary.text(id);
+    return this.#encoder.vocabulary.text(id);
   }
-  async encode(texts: readonly string[], options: { signal?: AbortSignal; addSpecialTokens?: boolean } = {}): Promise<TokenBatch> {
-    throwIfAborted(options.signal);
-    return Promise.resolve(this.encoder.encode(texts, false, options.addSpecialTokens ?? true));
+
+  /**
+   * Errors: ERR_ABORTED, ERR_DISPOSED (also for calls in progress when dispose() comes), ERR_INVALID_ARGUMENT if maxLength leaves no room for the
+   * special tokens, ERR_TOO_LARGE, ERR_INTERNAL if the worker thread fails.
+   */
+  async encode(texts: readonly string[], options: EncodeTextOptions = {}): Promise<TokenBatch> {
+    return this.#encode([...texts], false, options);
   }
-  async encodePairs(pairs: readonly (readonly [string, string])[], options: { signal?: AbortSignal } = {}): Promise<TokenBatch> {
-    throwIfAborted(options.signal);
-    return Promise.resolve(this.encoder.encode(pairs.flat(), true, true));
+
+  /** Pairs share the room between them: the longer text is cut first. Errors as encode(). */
+  async encodePairs(pairs: readonly (readonly [string, string])[], options: EncodeTextOptions = {}): Promise<TokenBatch> {
+    return this.#encode(pairs.flat(), true, options);
   }
+
+  /** Refuses new calls and rejects those in progress with ERR_DISPOSED. Idempotent. */
   dispose(): void {
-    return;
+    if (this.#disposed) return;
+    this.#disposed = true;
+    forgotten.unregister(this);
+    closeInWorker(this.#id, disposedError());
   }
+
+  async #encode(texts: readonly string[], pairs: boolean, { addSpecialTokens = true, signal }: EncodeTextOptions): Promise<TokenBatch> {
+    if (this.#disposed) throw disposedError();
+    throwIfAborted(signal);
+    if (addSpecialTokens) this.#requireRoom(pairs);
+    if (isSmall(texts)) return this.#encoder.encode(texts, pairs, addSpecialTokens);
+    const tokenizer = { id: this.#id, definition: this.#definition };
+    return encodeInWorker({ tokenizer, texts, pairs, addSpecialTokens }, signal);
+  }
+
+  #requireRoom(pairs: boolean): void {
+    const special = countSpecialTokens(pairs ? this.#definition.template.pair : this.#definition.template.single);
+    if (this.maxLength === undefined || special <= this.maxLength) return;
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      `A maximum length of ${String(this.maxLength)} tokens has no room for the ${String(special)} special tokens of a ${pairs ? "pair" : "text"}.`,
+    );
+  }
+}
+
+function isSmall(texts: readonly string[]): boolean {
+  let units = 0;
+  return texts.every((text) => (units += text.length) <= INLINE_UNITS);
+}
+
+function disposedError(): SparseRerankError {
+  return new SparseRerankError("ERR_DISPOSED", "This tokenizer was disposed.");
 }

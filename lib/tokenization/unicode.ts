@@ -1,4 +1,4 @@
-import { CONTROLS, LATER, LETTERS, NONSPACING_MARKS, NUMBERS, PUNCTUATION as PUNCTUATION_RANGES, SPACES } from "./unicode-ranges";
+import { CLUSTERING as CLUSTERING_RANGES, CONTROLS, LATER, LETTERS, NONSPACING_MARKS, NUMBERS, PUNCTUATION as PUNCTUATION_RANGES, SPACES } from "./unicode-ranges";
 
 /** Bits of characterClass(). */
 export const SPACE = 1;
@@ -9,6 +9,8 @@ export const CONTROL = 16;
 export const NONSPACING_MARK = 32;
 /** Normalisation of this character came after the reference's tables. */
 export const LATER_CHARACTER = 64;
+/** May join the character before or after it into one grapheme. */
+export const CLUSTERING = 128;
 
 const CODE_POINTS = 0x110000;
 
@@ -33,6 +35,7 @@ function buildClasses(): Uint8Array {
   mark(CONTROLS, CONTROL);
   mark(NONSPACING_MARKS, NONSPACING_MARK);
   mark(LATER, LATER_CHARACTER);
+  mark(CLUSTERING_RANGES, CLUSTERING);
   return table;
 }
 

@@ -12,7 +12,9 @@ const Error kAborted{"ERR_ABORTED", "The operation was aborted."};
 
 }  // namespace
 
-CancelToken::CancelToken(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CancelToken>(info) { info.This().As<Napi::Object>().TypeTag(&kTypeTag); }
+CancelToken::CancelToken(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CancelToken>(info) {
+  info.This().As<Napi::Object>().TypeTag(&kTypeTag);
+}
 
 Napi::Function CancelToken::define(Napi::Env env) {
   return DefineClass(env, "CancelToken", {InstanceMethod<&CancelToken::cancel>("cancel")});

@@ -49,6 +49,8 @@ TypedArray make_array(Napi::Env env, std::span<const Element> elements) {
 inline Napi::Uint32Array to_js(Napi::Env env, std::span<const std::uint32_t> elements) {
   return make_array<Napi::Uint32Array>(env, elements);
 }
-inline Napi::Float32Array to_js(Napi::Env env, std::span<const float> elements) { return make_array<Napi::Float32Array>(env, elements); }
+inline Napi::Float32Array to_js(Napi::Env env, std::span<const float> elements) {
+  return make_array<Napi::Float32Array>(env, elements);
+}
 
 }  // namespace sparse_rerank::binding

@@ -5,7 +5,9 @@
 
 namespace sparse_rerank::binding {
 
-void PromiseWork::finished() { channel_->done(this); }
+void PromiseWork::finished() {
+  channel_->done(this);
+}
 
 Channel::Channel(Napi::Env env, Environment* environment) : environment_(environment) {
   const auto name = Napi::String::New(env, "sparse-rerank");

@@ -15,8 +15,8 @@ namespace sparse_rerank::binding {
 
 class Environment;
 
-/// Work that a pool does and a promise tells of. Derived classes hold plain C++ values only: inputs are copied before the work is queued, so
-/// that no pool thread ever touches a JavaScript object, and the last reference may go away on any thread.
+/// Work that a pool does and a promise tells of. Derived classes hold plain C++ values only: inputs are copied before the work is queued,
+/// so that no pool thread ever touches a JavaScript object, and the last reference may go away on any thread.
 class PromiseWork : public Job {
  public:
   explicit PromiseWork(std::size_t task_count) : Job(task_count) {}

@@ -84,7 +84,8 @@ class SearchWork final : public PromiseWork {
   Napi::Value result(Napi::Env env) override {
     std::size_t total = 0;
     for (const auto& hits : hits_) total += hits.size();
-    if (total > std::numeric_limits<std::uint32_t>::max()) fail(env, {"ERR_TOO_LARGE", "More than 2^32 - 1 hits; search with fewer queries at once."});
+    if (total > std::numeric_limits<std::uint32_t>::max())
+      fail(env, {"ERR_TOO_LARGE", "More than 2^32 - 1 hits; search with fewer queries at once."});
     auto indptr = Napi::Uint32Array::New(env, hits_.size() + 1);
     auto slots = Napi::Uint32Array::New(env, total);
     auto scores = Napi::Float32Array::New(env, total);
@@ -233,9 +234,13 @@ Napi::Value IndexWrap::stats(const Napi::CallbackInfo& info) {
   return object;
 }
 
-Napi::Value start_similarity(const Napi::CallbackInfo& info) { return start_rows(info, false); }
+Napi::Value start_similarity(const Napi::CallbackInfo& info) {
+  return start_rows(info, false);
+}
 
-Napi::Value start_similarity_pairwise(const Napi::CallbackInfo& info) { return start_rows(info, true); }
+Napi::Value start_similarity_pairwise(const Napi::CallbackInfo& info) {
+  return start_rows(info, true);
+}
 
 void IndexWrap::dispose(const Napi::CallbackInfo&) {
   if (!index_) return;

@@ -15,7 +15,8 @@ namespace {
 
 std::size_t read_size(const Napi::Value& value, const char* name) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-  if (number < 0 || number > 9007199254740991.0 || number != std::floor(number)) fail_contract(value.Env(), std::string(name) + " is not a size");
+  if (number < 0 || number > 9007199254740991.0 || number != std::floor(number))
+    fail_contract(value.Env(), std::string(name) + " is not a size");
   return static_cast<std::size_t>(number);
 }
 
@@ -68,7 +69,8 @@ Sequences read_sequences(const Napi::Object& object) {
   Sequences sequences;
   sequences.ids = copy_array<std::int32_t>(object.Get("ids"), "ids");
   sequences.offsets = copy_array<std::uint32_t>(object.Get("offsets"), "offsets");
-  if (const Napi::Value types = object.Get("typeIds"); !types.IsUndefined()) sequences.type_ids = copy_array<std::uint8_t>(types, "typeIds");
+  if (const Napi::Value types = object.Get("typeIds"); !types.IsUndefined())
+    sequences.type_ids = copy_array<std::uint8_t>(types, "typeIds");
   if (const auto failure = sequences.check()) fail(object.Env(), *failure);
   return sequences;
 }
@@ -192,8 +194,9 @@ Napi::Value ModelWrap::encode(const Napi::CallbackInfo& info) {
   if (model(env)->head() == nullptr) fail_contract(env, "encode on a cross-encoder");
   const auto options = info[1].As<Napi::Object>();
   const Napi::Value keep = options.Get("maxActiveDims");
-  auto batch = std::make_unique<EncodeBatch>(model(env), read_sequences(info[0].As<Napi::Object>()), make_control(env),
-                                             keep.IsUndefined() ? 0 : read_size(keep, "maxActiveDims"), options.Get("positions").ToBoolean());
+  auto batch =
+      std::make_unique<EncodeBatch>(model(env), read_sequences(info[0].As<Napi::Object>()), make_control(env),
+                                    keep.IsUndefined() ? 0 : read_size(keep, "maxActiveDims"), options.Get("positions").ToBoolean());
   return start(env, std::make_shared<EncodeWork>(std::move(batch)), options);
 }
 

@@ -20,11 +20,15 @@ namespace sparse_rerank {
 
 namespace {
 
-Error unreadable(const std::string& path, int code) { return {"ERR_FILE_UNREADABLE", "Cannot map " + path + ": " + system_message(code)}; }
+Error unreadable(const std::string& path, int code) {
+  return {"ERR_FILE_UNREADABLE", "Cannot map " + path + ": " + system_message(code)};
+}
 
 #ifdef _WIN32
 
-void unmap(const std::byte* data, std::size_t) { UnmapViewOfFile(data); }
+void unmap(const std::byte* data, std::size_t) {
+  UnmapViewOfFile(data);
+}
 
 /// Closes a handle at the end of a scope.
 struct Handle {
@@ -36,7 +40,9 @@ struct Handle {
 
 #else
 
-void unmap(const std::byte* data, std::size_t size) { munmap(const_cast<std::byte*>(data), size); }
+void unmap(const std::byte* data, std::size_t size) {
+  munmap(const_cast<std::byte*>(data), size);
+}
 
 #endif
 
@@ -63,7 +69,7 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
 Result<MappedFile> MappedFile::open(const std::string& path) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return unreadable(path, errno);
-  struct stat status {};
+  struct stat status{};
   if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
     const int code = S_ISREG(status.st_mode) ? errno : EISDIR;
     close(file);

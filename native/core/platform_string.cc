@@ -18,6 +18,8 @@ std::wstring to_wide(const std::string& utf8) {
 }
 #endif
 
-std::string system_message(int code) { return std::error_code(code, std::system_category()).message(); }
+std::string system_message(int code) {
+  return std::error_code(code, std::system_category()).message();
+}
 
 }  // namespace sparse_rerank

@@ -40,7 +40,9 @@ Result<SharedLibrary> SharedLibrary::open(const std::string& path) {
   return SharedLibrary(handle);
 }
 
-void* SharedLibrary::symbol(const char* name) const { return dlsym(handle_, name); }
+void* SharedLibrary::symbol(const char* name) const {
+  return dlsym(handle_, name);
+}
 
 void SharedLibrary::pin(const void* address) {
   Dl_info info;

@@ -28,8 +28,9 @@ ThreadPool& ThreadPool::instance() {
 Status ThreadPool::set_thread_count(std::size_t count) {
   const std::lock_guard lock(mutex_);
   if (!threads_.empty() && count != thread_count_) {
-    return Error{"ERR_ALREADY_CONFIGURED", "The thread pool runs with " + std::to_string(thread_count_) +
-                                               " threads already; call configure({ threads }) before the first load, once for the process."};
+    return Error{"ERR_ALREADY_CONFIGURED",
+                 "The thread pool runs with " + std::to_string(thread_count_) +
+                     " threads already; call configure({ threads }) before the first load, once for the process."};
   }
   thread_count_ = count;
   return std::nullopt;

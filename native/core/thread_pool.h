@@ -49,8 +49,8 @@ class Job {
   Status failure_;
 };
 
-/// The one thread budget of the process: models, indexes and similarity all run here, one task on each thread. Jobs take turns task by task,
-/// so a single query is not stuck behind a large batch. Threads start with the first job and end with the process.
+/// The one thread budget of the process: models, indexes and similarity all run here, one task on each thread. Jobs take turns task by
+/// task, so a single query is not stuck behind a large batch. Threads start with the first job and end with the process.
 class ThreadPool {
  public:
   static ThreadPool& instance();

@@ -24,8 +24,8 @@ struct Sequences {
   [[nodiscard]] Status check() const;
 };
 
-/// The work of one call on a model: one task for each sequence, the longest first, so that no thread is left with a long one at the end. There
-/// is no padding and no sharing of runs, so a text's result is the same bits alone and in any batch.
+/// The work of one call on a model: one task for each sequence, the longest first, so that no thread is left with a long one at the end.
+/// There is no padding and no sharing of runs, so a text's result is the same bits alone and in any batch.
 class Batch {
  public:
   Batch(std::shared_ptr<const Model> model, Sequences sequences, RunControl control);

@@ -17,7 +17,7 @@ namespace sparse_rerank {
 
 /// The SPLADE head of a model: where its decoder lies and how tokens are pooled.
 struct HeadSpec {
-  TensorLocation decoder;  // [vocabulary, hidden]
+  TensorLocation decoder;              // [vocabulary, hidden]
   std::optional<TensorLocation> bias;  // [vocabulary]
   Pooling pooling = Pooling::kMax;
   SpladeActivation activation = SpladeActivation::kRelu;

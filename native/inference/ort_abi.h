@@ -14,37 +14,37 @@
 #endif
 
 /// X(name, slot, result, parameters). Results of type OrtStatus* are null on success and owned by the caller otherwise.
-#define SPARSE_RERANK_ORT_FUNCTIONS(X)                                                                                                   \
-  X(GetErrorCode, 1, OrtErrorCode, (const OrtStatus*))                                                                                   \
-  X(GetErrorMessage, 2, const char*, (const OrtStatus*))                                                                                 \
-  X(CreateEnv, 3, OrtStatus*, (OrtLoggingLevel, const char*, OrtEnv**))                                                                  \
-  X(DisableTelemetryEvents, 6, OrtStatus*, (const OrtEnv*))                                                                              \
-  X(CreateSessionFromArray, 8, OrtStatus*, (const OrtEnv*, const void*, std::size_t, const OrtSessionOptions*, OrtSession**))            \
-  X(Run, 9, OrtStatus*,                                                                                                                  \
-    (OrtSession*, const OrtRunOptions*, const char* const*, const OrtValue* const*, std::size_t, const char* const*, std::size_t,        \
-     OrtValue**))                                                                                                                        \
-  X(CreateSessionOptions, 10, OrtStatus*, (OrtSessionOptions**))                                                                         \
-  X(DisableMemPattern, 17, OrtStatus*, (OrtSessionOptions*))                                                                             \
-  X(SetSessionGraphOptimizationLevel, 23, OrtStatus*, (OrtSessionOptions*, GraphOptimizationLevel))                                      \
-  X(SetIntraOpNumThreads, 24, OrtStatus*, (OrtSessionOptions*, int))                                                                     \
-  X(SetInterOpNumThreads, 25, OrtStatus*, (OrtSessionOptions*, int))                                                                     \
-  X(CreateRunOptions, 39, OrtStatus*, (OrtRunOptions**))                                                                                 \
-  X(RunOptionsSetTerminate, 46, OrtStatus*, (OrtRunOptions*))                                                                            \
-  X(CreateTensorWithDataAsOrtValue, 49, OrtStatus*,                                                                                      \
-    (const OrtMemoryInfo*, void*, std::size_t, const std::int64_t*, std::size_t, ONNXTensorElementDataType, OrtValue**))                 \
-  X(GetTensorMutableData, 51, OrtStatus*, (OrtValue*, void**))                                                                           \
-  X(GetTensorElementType, 60, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, ONNXTensorElementDataType*))                                \
-  X(GetDimensionsCount, 61, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::size_t*))                                                \
-  X(GetDimensions, 62, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::int64_t*, std::size_t))                                       \
-  X(GetTensorTypeAndShape, 65, OrtStatus*, (const OrtValue*, OrtTensorTypeAndShapeInfo**))                                               \
-  X(CreateCpuMemoryInfo, 69, OrtStatus*, (OrtAllocatorType, OrtMemType, OrtMemoryInfo**))                                                \
-  X(ReleaseStatus, 93, void, (OrtStatus*))                                                                                               \
-  X(ReleaseSession, 95, void, (OrtSession*))                                                                                             \
-  X(ReleaseValue, 96, void, (OrtValue*))                                                                                                 \
-  X(ReleaseRunOptions, 97, void, (OrtRunOptions*))                                                                                       \
-  X(ReleaseTensorTypeAndShapeInfo, 99, void, (OrtTensorTypeAndShapeInfo*))                                                               \
-  X(ReleaseSessionOptions, 100, void, (OrtSessionOptions*))                                                                              \
-  X(AddSessionConfigEntry, 130, OrtStatus*, (OrtSessionOptions*, const char*, const char*))                                              \
+#define SPARSE_RERANK_ORT_FUNCTIONS(X)                                                                                            \
+  X(GetErrorCode, 1, OrtErrorCode, (const OrtStatus*))                                                                            \
+  X(GetErrorMessage, 2, const char*, (const OrtStatus*))                                                                          \
+  X(CreateEnv, 3, OrtStatus*, (OrtLoggingLevel, const char*, OrtEnv**))                                                           \
+  X(DisableTelemetryEvents, 6, OrtStatus*, (const OrtEnv*))                                                                       \
+  X(CreateSessionFromArray, 8, OrtStatus*, (const OrtEnv*, const void*, std::size_t, const OrtSessionOptions*, OrtSession**))     \
+  X(Run, 9, OrtStatus*,                                                                                                           \
+    (OrtSession*, const OrtRunOptions*, const char* const*, const OrtValue* const*, std::size_t, const char* const*, std::size_t, \
+     OrtValue**))                                                                                                                 \
+  X(CreateSessionOptions, 10, OrtStatus*, (OrtSessionOptions**))                                                                  \
+  X(DisableMemPattern, 17, OrtStatus*, (OrtSessionOptions*))                                                                      \
+  X(SetSessionGraphOptimizationLevel, 23, OrtStatus*, (OrtSessionOptions*, GraphOptimizationLevel))                               \
+  X(SetIntraOpNumThreads, 24, OrtStatus*, (OrtSessionOptions*, int))                                                              \
+  X(SetInterOpNumThreads, 25, OrtStatus*, (OrtSessionOptions*, int))                                                              \
+  X(CreateRunOptions, 39, OrtStatus*, (OrtRunOptions**))                                                                          \
+  X(RunOptionsSetTerminate, 46, OrtStatus*, (OrtRunOptions*))                                                                     \
+  X(CreateTensorWithDataAsOrtValue, 49, OrtStatus*,                                                                               \
+    (const OrtMemoryInfo*, void*, std::size_t, const std::int64_t*, std::size_t, ONNXTensorElementDataType, OrtValue**))          \
+  X(GetTensorMutableData, 51, OrtStatus*, (OrtValue*, void**))                                                                    \
+  X(GetTensorElementType, 60, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, ONNXTensorElementDataType*))                         \
+  X(GetDimensionsCount, 61, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::size_t*))                                         \
+  X(GetDimensions, 62, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::int64_t*, std::size_t))                                \
+  X(GetTensorTypeAndShape, 65, OrtStatus*, (const OrtValue*, OrtTensorTypeAndShapeInfo**))                                        \
+  X(CreateCpuMemoryInfo, 69, OrtStatus*, (OrtAllocatorType, OrtMemType, OrtMemoryInfo**))                                         \
+  X(ReleaseStatus, 93, void, (OrtStatus*))                                                                                        \
+  X(ReleaseSession, 95, void, (OrtSession*))                                                                                      \
+  X(ReleaseValue, 96, void, (OrtValue*))                                                                                          \
+  X(ReleaseRunOptions, 97, void, (OrtRunOptions*))                                                                                \
+  X(ReleaseTensorTypeAndShapeInfo, 99, void, (OrtTensorTypeAndShapeInfo*))                                                        \
+  X(ReleaseSessionOptions, 100, void, (OrtSessionOptions*))                                                                       \
+  X(AddSessionConfigEntry, 130, OrtStatus*, (OrtSessionOptions*, const char*, const char*))                                       \
   X(AddInitializer, 150, OrtStatus*, (OrtSessionOptions*, const char*, const OrtValue*))
 
 namespace sparse_rerank::ort {

@@ -17,7 +17,9 @@ std::atomic<const Runtime*> the_runtime{nullptr};
 
 }  // namespace
 
-const Runtime* Runtime::loaded() { return the_runtime.load(std::memory_order_acquire); }
+const Runtime* Runtime::loaded() {
+  return the_runtime.load(std::memory_order_acquire);
+}
 
 Result<const Runtime*> Runtime::load(std::span<const std::string> candidates) {
   const std::lock_guard lock(load_mutex);
@@ -36,8 +38,8 @@ Result<const Runtime*> Runtime::load(std::span<const std::string> candidates) {
     tried += "\n  " + path + ": " + runtime.error().message;
   }
   return Error{incompatible ? "ERR_RUNTIME_INCOMPATIBLE" : "ERR_RUNTIME_NOT_FOUND",
-               "No usable ONNX Runtime library (version 1." + std::to_string(kApiVersion) + " or newer) was found. Tried:" +
-                   (tried.empty() ? " nothing" : tried)};
+               "No usable ONNX Runtime library (version 1." + std::to_string(kApiVersion) +
+                   " or newer) was found. Tried:" + (tried.empty() ? " nothing" : tried)};
 }
 
 Result<const Runtime*> Runtime::open(const std::string& path) {
@@ -57,9 +59,11 @@ Result<const Runtime*> Runtime::open(const std::string& path) {
   // Leaked on purpose: sessions of other threads may use it until the process ends.
   auto* const runtime = new Runtime(table, path, std::move(version));
   const auto& functions = runtime->functions_;
-  if (auto failure = runtime->check(functions.CreateEnv(ort::ORT_LOGGING_LEVEL_FATAL, "sparse-rerank", &runtime->env_), "start")) return *failure;
+  if (auto failure = runtime->check(functions.CreateEnv(ort::ORT_LOGGING_LEVEL_FATAL, "sparse-rerank", &runtime->env_), "start"))
+    return *failure;
   if (auto failure = runtime->check(functions.DisableTelemetryEvents(runtime->env_), "start")) return *failure;
-  if (auto failure = runtime->check(functions.CreateCpuMemoryInfo(ort::OrtArenaAllocator, ort::OrtMemTypeDefault, &runtime->cpu_memory_), "start")) {
+  if (auto failure =
+          runtime->check(functions.CreateCpuMemoryInfo(ort::OrtArenaAllocator, ort::OrtMemTypeDefault, &runtime->cpu_memory_), "start")) {
     return *failure;
   }
   return runtime;

@@ -18,10 +18,10 @@ Result<OrtPointer<ort::OrtValue>> wrap(const Runtime& runtime, std::span<const T
                                        ort::ONNXTensorElementDataType type) {
   ort::OrtValue* value = nullptr;
   // The interface has no const variant; inputs and initialisers are only read.
-  if (auto failure = runtime.check(
-          runtime.functions().CreateTensorWithDataAsOrtValue(runtime.cpu_memory(), const_cast<T*>(data.data()), data.size_bytes(), shape.data(),
-                                                             shape.size(), type, &value),
-          "wrap a tensor")) {
+  if (auto failure =
+          runtime.check(runtime.functions().CreateTensorWithDataAsOrtValue(runtime.cpu_memory(), const_cast<T*>(data.data()),
+                                                                           data.size_bytes(), shape.data(), shape.size(), type, &value),
+                        "wrap a tensor")) {
     return *failure;
   }
   return own(value, runtime.functions().ReleaseValue);
@@ -79,8 +79,8 @@ Result<Session> Session::create(const Runtime& runtime, std::span<const std::byt
   }
 
   ort::OrtSession* raw_session = nullptr;
-  if (auto failure = runtime.check(
-          functions.CreateSessionFromArray(runtime.env(), graph.data(), graph.size(), raw_options, &raw_session), "load the model")) {
+  if (auto failure = runtime.check(functions.CreateSessionFromArray(runtime.env(), graph.data(), graph.size(), raw_options, &raw_session),
+                                   "load the model")) {
     return *failure;
   }
   session.session_ = own(raw_session, functions.ReleaseSession);
@@ -100,9 +100,9 @@ Result<OutputTensor> Session::run(std::span<const std::int64_t> ids, std::span<c
   const std::array<const ort::OrtValue*, 2> inputs = {ids_value.value().get(), types_value.value().get()};
   const char* output_name = output_name_.c_str();
   ort::OrtValue* raw_output = nullptr;
-  if (auto failure = runtime_->check(functions.Run(session_.get(), control.options(), names.data(), inputs.data(), token_types_ ? 2 : 1,
-                                                   &output_name, 1, &raw_output),
-                                     "run the model")) {
+  if (auto failure = runtime_->check(
+          functions.Run(session_.get(), control.options(), names.data(), inputs.data(), token_types_ ? 2 : 1, &output_name, 1, &raw_output),
+          "run the model")) {
     return *failure;
   }
   auto output = own(raw_output, functions.ReleaseValue);

@@ -23,8 +23,8 @@ struct TensorLocation {
   std::vector<std::int64_t> shape;  // row-major
 };
 
-/// The weight files of one model, memory-mapped. fp32 tensors are used where they lie; fp16 and bf16 ones are widened once into memory of our
-/// own. Spans stay valid for the life of this object. Not thread-safe: used while a model loads.
+/// The weight files of one model, memory-mapped. fp32 tensors are used where they lie; fp16 and bf16 ones are widened once into memory of
+/// our own. Spans stay valid for the life of this object. Not thread-safe: used while a model loads.
 class Weights {
  public:
   static Result<Weights> open(std::span<const std::string> paths);

@@ -86,9 +86,9 @@ TEST(Weights, WhatLiesOutsideTheFileIsRefused) {
   ASSERT_TRUE(weights);
   constexpr std::int64_t kHuge = std::numeric_limits<std::int64_t>::max();
   const std::vector<TensorLocation> bad = {
-      {1, 0, WeightType::kF32, {1}},          {0, 0, WeightType::kF32, {5}},
-      {0, 4, WeightType::kF32, {4}},          {0, 17, WeightType::kF32, {0}},
-      {0, 0, WeightType::kF32, {kHuge, 4}},   {0, 0, WeightType::kF32, {-1}},
+      {1, 0, WeightType::kF32, {1}},           {0, 0, WeightType::kF32, {5}},
+      {0, 4, WeightType::kF32, {4}},           {0, 17, WeightType::kF32, {0}},
+      {0, 0, WeightType::kF32, {kHuge, 4}},    {0, 0, WeightType::kF32, {-1}},
       {0, 0, WeightType::kF16, {kHuge, 2, 2}}, {0, std::numeric_limits<std::uint64_t>::max(), WeightType::kF32, {1}},
   };
   for (const TensorLocation& location : bad) {

@@ -51,7 +51,12 @@ export interface CrossGolden extends Common {
   readonly predict: Readonly<Record<string, readonly number[] | readonly (readonly number[])[]>>;
   readonly logits: readonly (readonly number[])[];
   readonly rank:
-    | { readonly query: string; readonly documents: readonly string[]; readonly all: readonly Ranked[]; readonly top_k_5: readonly Ranked[] }
+    | {
+        readonly query: string;
+        readonly documents: readonly string[];
+        readonly all: readonly Ranked[];
+        readonly top_k_5: readonly Ranked[];
+      }
     | { readonly error: string };
 }
 
@@ -67,7 +72,10 @@ export const OUT_OF_SCOPE: ReadonlyMap<string, string> = new Map(
   fs
     .readdirSync(fixtures, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && /deberta|gte|jina|modernbert|inffree|csr|dense|bin-fp|old-key/.test(entry.name))
-    .map((entry) => [entry.name, entry.name.includes("bin-fp") || entry.name.includes("old-key") ? "ERR_NOT_SUPPORTED" : "ERR_UNSUPPORTED_MODEL"]),
+    .map((entry) => [
+      entry.name,
+      entry.name.includes("bin-fp") || entry.name.includes("old-key") ? "ERR_NOT_SUPPORTED" : "ERR_UNSUPPORTED_MODEL",
+    ]),
 );
 
 export function folderOf(name: string): string {

@@ -64,9 +64,15 @@ describe("the embedded model against the reference", function () {
         const row = matrix.row(i);
         const what = `${name} ${id}`;
         const sum = row.values.reduce((a, b) => a + b, 0);
-        assert.ok(close(sum, golden.sum[i] ?? NaN, { abs: 1e-3, rel: 1e-4 }), `${what}: sum ${String(sum)}, expected ${String(golden.sum[i])}`);
+        assert.ok(
+          close(sum, golden.sum[i] ?? NaN, { abs: 1e-3, rel: 1e-4 }),
+          `${what}: sum ${String(sum)}, expected ${String(golden.sum[i])}`,
+        );
         // A weight within the tolerance of zero may appear or vanish.
-        assert.ok(Math.abs(row.indices.length - (golden.active[i] ?? NaN)) <= 2, `${what}: ${String(row.indices.length)} active dimensions`);
+        assert.ok(
+          Math.abs(row.indices.length - (golden.active[i] ?? NaN)) <= 2,
+          `${what}: ${String(row.indices.length)} active dimensions`,
+        );
         for (const [index, weight] of golden.top[i] ?? []) {
           const at = row.indices.indexOf(index);
           assert.ok(at >= 0 && close(row.values[at] ?? NaN, weight, { abs: 2e-5, rel: 1e-4 }), `${what}: dimension ${String(index)}`);

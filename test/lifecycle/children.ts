@@ -18,7 +18,10 @@ export interface Ended {
 }
 
 /** Runs a CommonJS program given as text; `require("sparse-rerank")` works in it. */
-export function runProgram(program: string, options: { readonly nodeArguments?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {}): Promise<Ended> {
+export function runProgram(
+  program: string,
+  options: { readonly nodeArguments?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...(options.nodeArguments ?? []), "-e", program], {
       cwd: root,

@@ -83,7 +83,10 @@ describe("memory", function () {
       );
       assert.deepEqual([ended.code, ended.stderr], [0, ""]);
       assert.ok(bytes > 1e8);
-      assert.ok(Number(ended.stdout) < 0.1 * (bytes / 2 ** 20), `${ended.stdout} MB of anonymous memory for ${String(bytes / 2 ** 20)} MB of weights`);
+      assert.ok(
+        Number(ended.stdout) < 0.1 * (bytes / 2 ** 20),
+        `${ended.stdout} MB of anonymous memory for ${String(bytes / 2 ** 20)} MB of weights`,
+      );
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -15,7 +15,9 @@ describe("the event loop", function () {
   after(() => encoder.close());
 
   it("stays free while 1,000 documents and one string of 10 MB are encoded", async () => {
-    const documents = Array.from({ length: 1000 }, (_, i) => `Document ${String(i)} says something about event loops. `.repeat(1 + (i % 10)));
+    const documents = Array.from({ length: 1000 }, (_, i) =>
+      `Document ${String(i)} says something about event loops. `.repeat(1 + (i % 10)),
+    );
     const delay = monitorEventLoopDelay({ resolution: 1 });
     delay.enable();
     const [matrix, long] = await Promise.all([
@@ -24,7 +26,9 @@ describe("the event loop", function () {
     ]);
     delay.disable();
     const p99 = delay.percentile(99) / 1e6;
-    console.log(`      event-loop delay: p50 ${(delay.percentile(50) / 1e6).toFixed(1)}, p99 ${p99.toFixed(1)}, max ${(delay.max / 1e6).toFixed(1)} ms`);
+    console.log(
+      `      event-loop delay: p50 ${(delay.percentile(50) / 1e6).toFixed(1)}, p99 ${p99.toFixed(1)}, max ${(delay.max / 1e6).toFixed(1)} ms`,
+    );
     assert.equal(matrix.rows, 1000);
     assert.deepEqual([...long.truncated], [0]);
     assert.ok(p99 < 250, `p99 is ${p99.toFixed(1)} ms`);

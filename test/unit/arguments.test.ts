@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
@@ -18,12 +18,14 @@ async function refuses(call: () => Promise<unknown>, code: string, message?: Reg
   });
 }
 
-/* eslint-disable @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-explicit-any --
+/* eslint-disable @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-return, @typescript-eslint/no-unsafe-member-access,
+   @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-explicit-any --
    JavaScript callers can pass anything, which is what these tests do. */
 
 describe("arguments of load", () => {
   it("refuses what is no model", async () => {
-    for (const name of [null, undefined, 5, "", {}, [], "a\0b"]) await refuses(() => SparseEncoder.load(name as any), "ERR_INVALID_ARGUMENT");
+    for (const name of [null, undefined, 5, "", {}, [], "a\0b"])
+      await refuses(() => SparseEncoder.load(name as any), "ERR_INVALID_ARGUMENT");
     await refuses(() => SparseEncoder.load("/no/such/folder"), "ERR_MODEL_NOT_FOUND", /no model folder/);
     await refuses(() => SparseEncoder.load(path.join(root, "package.json")), "ERR_INVALID_ARGUMENT", /is a file/);
     await refuses(() => SparseEncoder.load(path.join(root, "docs")), "ERR_FILE_NOT_FOUND", /config\.json/);
@@ -59,7 +61,6 @@ describe("arguments of load", () => {
   it("refuses a tokenizer with more ids than the model has embeddings", async () => {
     const folder = await mkdtemp(path.join(os.tmpdir(), "sparse-rerank-vocabulary-"));
     try {
-      const { cp } = await import("node:fs/promises");
       await cp(fixture("splade-bert"), folder, { recursive: true });
       await cp(path.join(root, "models", "splade-tiny", "tokenizer.json"), path.join(folder, "tokenizer.json"));
       await refuses(() => SparseEncoder.load(folder), "ERR_INVALID_TOKENIZER", /different checkpoints/);

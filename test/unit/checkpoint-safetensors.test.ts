@@ -11,6 +11,7 @@ import { readSafetensors } from "../../dist/checkpoint/safetensors";
 import type { TensorTable } from "../../dist/checkpoint/types";
 import { SparseRerankError } from "../../dist/errors";
 import { fails, safetensors, withFolder } from "./checkpoint-folder";
+import { skip } from "../skip";
 
 const FILE = "model.safetensors";
 
@@ -73,7 +74,7 @@ describe("checkpoint: safetensors", () => {
   });
 
   it("follows the hub cache's symbolic links to the real file", async function () {
-    if (process.platform === "win32") return this.skip();
+    if (process.platform === "win32") skip(this, "links need a privilege on Windows");
     await withFolder({ "blobs/abc": safetensors({ t: f32([1], 0, 4) }, new Uint8Array(4)) }, async (folder) => {
       await mkdir(path.join(folder, "snapshots/rev"), { recursive: true });
       await symlink("../../blobs/abc", path.join(folder, "snapshots/rev", FILE));
@@ -158,7 +159,7 @@ describe("checkpoint: safetensors", () => {
       try {
         await handle.truncate(8 + header.length + size + 4);
       } catch {
-        return this.skip(); // The disk has no sparse files of that size.
+        skip(this, "the disk has no sparse files of that size");
       } finally {
         await handle.close();
       }

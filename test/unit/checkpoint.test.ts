@@ -14,6 +14,7 @@ import type { ErrorCode } from "../../dist/errors";
 import { SparseRerankError } from "../../dist/errors";
 import { WEIGHTS, fails, safetensors, withFolder } from "./checkpoint-folder";
 import type { Files } from "./checkpoint-folder";
+import { skip } from "../skip";
 
 const MLM = { architectures: ["BertForMaskedLM"], model_type: "bert", max_position_embeddings: 40 };
 const CLASSIFIER = {
@@ -533,7 +534,7 @@ describe("checkpoint: files", () => {
   });
 
   it("a FIFO does not hang", async function () {
-    if (process.platform === "win32") return this.skip();
+    if (process.platform === "win32") skip(this, "Windows has no such links or modes");
     await withFolder(without(PLAIN_SPARSE, "model.safetensors"), async (folder) => {
       execFileSync("mkfifo", [path.join(folder, "model.safetensors")]);
       await fails(readCheckpoint(folder, "sparse"), "ERR_FILE_UNREADABLE", /not a regular file/);
@@ -541,7 +542,7 @@ describe("checkpoint: files", () => {
   });
 
   it("a symbolic link to itself", async function () {
-    if (process.platform === "win32") return this.skip();
+    if (process.platform === "win32") skip(this, "Windows has no such links or modes");
     await withFolder(PLAIN_SPARSE, async (folder) => {
       await symlink("modules.json", path.join(folder, "modules.json"));
       await fails(readCheckpoint(folder, "sparse"), "ERR_FILE_UNREADABLE", /modules\.json cannot be read \(ELOOP\)/);
@@ -550,7 +551,7 @@ describe("checkpoint: files", () => {
 
   it("a file without permission to read", async function () {
     // Root reads everything.
-    if (process.platform === "win32" || process.getuid?.() === 0) return this.skip();
+    if (process.platform === "win32" || process.getuid?.() === 0) skip(this, "permissions do not bind here");
     await withFolder(PLAIN_SPARSE, async (folder) => {
       await chmod(path.join(folder, "config.json"), 0);
       await fails(readCheckpoint(folder, "sparse"), "ERR_FILE_UNREADABLE", /config\.json cannot be read \(EACCES\)/, /permission/);

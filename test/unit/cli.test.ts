@@ -66,7 +66,7 @@ describe("the command line", function () {
       file.map(({ id }) => id),
       ["heart", "shark", "tax"],
     );
-    assert.ok((file[0]?.["tokens"] as Record<string, number>)["heart"] ?? 0 > 1);
+    assert.ok(((file[0]?.["tokens"] as Record<string, number>)["heart"] ?? 0) > 1);
 
     const lines = jsonLines((await sparseRerank(["encode", "--query"], "first\n\nsecond\n")).stdout);
     assert.equal(lines.length, 2);
@@ -81,7 +81,10 @@ describe("the command line", function () {
     assert.ok(!plain.stdout.includes("\x1b"), "colours without a terminal");
 
     const json = await sparseRerank(["search", corpus, "--json"], "sea animals\nwhen do I pay taxes\n");
-    const answers = jsonLines(json.stdout) as unknown as { query: string; hits: { id: string; score: number; tokens: { contribution: number }[] }[] }[];
+    const answers = jsonLines(json.stdout) as unknown as {
+      query: string;
+      hits: { id: string; score: number; tokens: { contribution: number }[] }[];
+    }[];
     assert.deepEqual(
       answers.map(({ query, hits }) => [query, hits[0]?.id]),
       [
@@ -120,7 +123,10 @@ describe("the command line", function () {
 
   it("lists models, its version and help with examples", async () => {
     assert.match((await sparseRerank(["models"])).stdout, /splade-tiny/);
-    assert.deepEqual((jsonLines((await sparseRerank(["models", "--json"])).stdout)[0]?.["embedded"] as { name: string }[])[0]?.name, "splade-tiny");
+    assert.deepEqual(
+      (jsonLines((await sparseRerank(["models", "--json"])).stdout)[0]?.["embedded"] as { name: string }[])[0]?.name,
+      "splade-tiny",
+    );
     assert.match((await sparseRerank(["--version"])).stdout, /^\d+\.\d+\.\d+\n$/);
     for (const name of ["encode", "search", "rerank", "explain", "models"]) {
       const help = await sparseRerank([name, "--help"]);

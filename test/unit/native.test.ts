@@ -100,9 +100,12 @@ describe("the native contract", () => {
         other.dispose();
         assert.deepEqual(await model.encode(sequences, {}), expected);
       }
-      assert.throws(() => {
-        native().useKernels("mmx");
-      }, { code: "ERR_INVALID_ARGUMENT" });
+      assert.throws(
+        () => {
+          native().useKernels("mmx");
+        },
+        { code: "ERR_INVALID_ARGUMENT" },
+      );
     } finally {
       native().useKernels(active);
     }

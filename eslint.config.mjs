@@ -1,0 +1,96 @@
+import { builtinModules } from "node:module";
+
+import tseslint from "typescript-eslint";
+
+const bareBuiltins = builtinModules.filter((name) => !name.startsWith("_"));
+
+/** Rules of ESLint itself that neither the compiler nor typescript-eslint covers. */
+const coreRules = {
+  eqeqeq: ["error", "always"],
+  "no-async-promise-executor": "error",
+  "no-cond-assign": ["error", "always"],
+  "no-constant-binary-expression": "error",
+  "no-control-regex": "error",
+  "no-empty": "error",
+  "no-empty-character-class": "error",
+  "no-fallthrough": "error",
+  "no-loss-of-precision": "error",
+  "no-misleading-character-class": "error",
+  "no-restricted-imports": ["error", { paths: bareBuiltins.map((name) => ({ name, message: `Import node:${name}.` })) }],
+  "no-self-assign": "error",
+  "no-self-compare": "error",
+  "no-unmodified-loop-condition": "error",
+  "no-unsafe-finally": "error",
+  "no-unsafe-optional-chaining": "error",
+  "no-useless-assignment": "error",
+  "no-useless-catch": "error",
+  "no-useless-escape": "error",
+  "no-var": "error",
+  "object-shorthand": "error",
+  "prefer-const": "error",
+  "preserve-caught-error": "error",
+};
+
+export default tseslint.config(
+  { ignores: ["build*/", "dist/", "coverage/", "runtime/", "models/", "test/fixtures/"] },
+  { linterOptions: { reportUnusedDisableDirectives: "error" } },
+  {
+    files: ["**/*.ts"],
+    extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      ...coreRules,
+      "@typescript-eslint/consistent-type-imports": "error",
+      "@typescript-eslint/consistent-type-exports": "error",
+      "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
+      // Numbers print without ambiguity.
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      // A counting loop over typed arrays often needs its index for a second array as well, which the rule sees only in part.
+      "@typescript-eslint/prefer-for-of": "off",
+      // It would ask for the `!` that another rule forbids.
+      "@typescript-eslint/non-nullable-type-assertion-style": "off",
+    },
+  },
+  {
+    files: ["lib/**/*.ts"],
+    rules: {
+      "no-restricted-syntax": [
+        "error",
+        { selector: "ExportDefaultDeclaration", message: "Named exports only." },
+        {
+          selector: "ThrowStatement > NewExpression[callee.name=/^(Error|RangeError|TypeError)$/]",
+          message: "Every error that leaves the package is a SparseRerankError with a code.",
+        },
+      ],
+    },
+  },
+  // A library writes nothing to the terminal; the command line is a terminal program.
+  { files: ["lib/**/*.ts"], ignores: ["lib/cli/**"], rules: { "no-console": "error" } },
+  {
+    files: ["test/**/*.ts"],
+    rules: {
+      // A missing value fails the test at that line anyway.
+      "@typescript-eslint/no-non-null-assertion": "off",
+      // Stubs and callbacks that must do nothing.
+      "@typescript-eslint/no-empty-function": "off",
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector: "CallExpression > MemberExpression[object.type='ThisExpression'][property.name='skip']",
+          message: "Say why: skip(this, reason).",
+        },
+      ],
+      // A test that runs alone would hide all others.
+      "no-restricted-properties": [
+        "error",
+        ...["describe", "it"].flatMap((object) => [
+          { object, property: "only", message: "Run one test with mocha's --grep." },
+          { object, property: "skip", message: "Skip for a reason that holds on this machine: skip(this, reason)." },
+        ]),
+      ],
+    },
+  },
+  // Scripts, examples and benchmarks run as they are, without types.
+  { files: ["**/*.{js,mjs,cjs}"], extends: [tseslint.configs.strict, tseslint.configs.stylistic], rules: coreRules },
+  { files: ["**/*.cjs"], rules: { "@typescript-eslint/no-require-imports": "off" } },
+);

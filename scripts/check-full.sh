@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer and with clang, the golden tests on every kernel set of
+# this machine, the long variants of the lifecycle tests, and the build through binding.gyp. Installs nothing.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+source scripts/common.sh
+
+some_tests() {
+  mocha --no-config --require tsx/cjs --timeout 600000 --reporter scripts/mocha-reporter.cjs "$@"
+}
+
+kernel_sets() {
+  node -p 'require("./dist/internal/load").native().kernels().available.join(" ")'
+}
+
+# An unknown name would fall back in silence, so the addon says which set ran.
+golden_tests_with_kernels() {
+  local active
+  export SPARSE_RERANK_KERNELS=$1
+  active=$(node -p 'require("./dist/internal/load").native().kernels().active') || return
+  if [ "$active" != "$1" ]; then
+    echo "The kernels in use are $active." >&2
+    return 1
+  fi
+  some_tests "test/golden/**/*.test.ts"
+}
+
+long_lifecycle_tests() {
+  SPARSE_RERANK_SOAK=1 some_tests "test/lifecycle/**/*.test.ts"
+}
+
+native_tests_with_clang() {
+  local clang
+  clang=$(command -v clang++-19 || command -v clang++) || true
+  if [ -z "$clang" ] || ! echo 'int main() {}' | "$clang" -fsanitize=address,undefined -x c++ - -o /dev/null 2>/dev/null; then
+    echo "Skipped: there is no clang++ with its sanitizers here (apt-get install clang-19 libclang-rt-19-dev)."
+    return
+  fi
+  CXX=$clang bash scripts/test-native.sh address,undefined
+}
+
+# In a copy, since node-gyp writes to build/, where the other build is.
+build_with_node_gyp() {
+  local node_gyp node_folder copy
+  node_gyp=$(dirname "$(readlink -f "$(command -v npm)")")/../node_modules/node-gyp/bin/node-gyp.js
+  node_folder=$(node -p 'require("node:path").join(process.execPath, "..", "..")')
+  if [ ! -e "$node_gyp" ] || [ ! -e "$node_folder/include/node/node_api.h" ] || ! command -v python3 >/dev/null; then
+    echo "Skipped: it needs npm's node-gyp, the headers that come with Node, and python3; not all of them are here."
+    return
+  fi
+  copy=$(mktemp -d)
+  cp -r binding.gyp package.json native "$copy"
+  ln -s "$PWD/node_modules" "$copy/node_modules"
+  (
+    cd "$copy" &&
+      node "$node_gyp" rebuild --silent --nodedir="$node_folder" --jobs="$(processors)" &&
+      node -p '`built, with kernels for ${require("./build/Release/sparse_rerank.node").kernels().available}`'
+  )
+  local status=$?
+  rm -rf "$copy"
+  return "$status"
+}
+
+require_packages || exit 1
+part "npm test" npm test -- --reporter scripts/mocha-reporter.cjs
+part lint bash scripts/lint.sh
+part "ONNX Runtime ABI" bash scripts/check-ort-abi.sh
+part "C++ tests, address and undefined behaviour" bash scripts/test-native.sh address,undefined
+part "C++ tests, threads" bash scripts/test-native.sh thread
+part "C++ tests with clang, address and undefined behaviour" native_tests_with_clang
+for kernels in $(kernel_sets); do
+  part "golden tests, $kernels kernels" golden_tests_with_kernels "$kernels"
+done
+part "long lifecycle tests" long_lifecycle_tests
+part "build with node-gyp" build_with_node_gyp
+summary check:full

@@ -1,0 +1,92 @@
+// What no compiler or linter looks at: the list of native sources, the length of files, words that mark unfinished work, and names of
+// machines and registries. It reads the files that git tracks or would add.
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+
+import { report, root } from "./report.mjs";
+
+const MAX_LINES = 450;
+const SOURCE = /\.(ts|js|mjs|cjs|cc|h|inc|sh)$/;
+
+/** Published files, which we do not write: checkpoints, and the lockfile, which has a check of its own. */
+const NOT_OURS = /^(package-lock\.json$|models\/|test\/fixtures\/)/;
+
+// A pattern must not match its own text: this file is checked as well.
+const MACHINE_PATH = /(?:^|[^\w.~-])\/(?:home|root|Users|work|workspace|mnt|media)\/[\w.-]|\b[A-Z]:\\Users\\/;
+const REGISTRY_HOST =
+  /registry[.](?:npmjs|yarnpkg|npmmirror)|npmjs[.]org|pypi[.]org|pythonhosted[.]org|crates[.]io|maven[.]org|(?:deb|security|ftp)[.]debian[.]|archive[.]ubuntu[.]/;
+const UNFINISHED = /\b(?:TO[D]O|FIX[M]E)\b/;
+
+const problems = [];
+const files = trackedFiles();
+checkSourceList();
+checkTexts();
+checkLockfile();
+report("tree", problems);
+
+function checkSourceList() {
+  const listed = read("native/sources.txt").split("\n");
+  if (listed.pop() !== "") problems.push("native/sources.txt: the last line must end with a newline.");
+  listed.forEach((name, i) => {
+    if (i > 0 && name < listed[i - 1])
+      problems.push(`native/sources.txt:${i + 1}: ${name} must not stand after ${listed[i - 1]} (bytes' order).`);
+    if (listed.indexOf(name) < i) problems.push(`native/sources.txt:${i + 1}: ${name} is listed twice.`);
+    if (!fs.existsSync(path.join(root, name))) problems.push(`native/sources.txt:${i + 1}: there is no file ${name}.`);
+  });
+  for (const file of files) {
+    if (!/^native\/.*\.cc$/.test(file) || file.startsWith("native/test/")) continue;
+    if (!listed.includes(file)) problems.push(`${file} is not listed in native/sources.txt: no build compiles it.`);
+  }
+  for (const builder of ["CMakeLists.txt", "binding.gyp"]) {
+    const text = read(builder);
+    if (!text.includes("native/sources.txt")) problems.push(`${builder} does not read native/sources.txt.`);
+    const own = text.match(/native\/(?!test\/)[\w/]+\.cc/);
+    if (own) problems.push(`${builder} names ${own[0]} itself; sources belong in native/sources.txt.`);
+  }
+}
+
+function checkTexts() {
+  for (const file of files) {
+    if (NOT_OURS.test(file)) continue;
+    const bytes = fs.readFileSync(path.join(root, file));
+    if (bytes.includes(0)) continue;
+    const lines = bytes.toString("utf8").split("\n");
+    if (lines.at(-1) === "") lines.pop();
+    if (SOURCE.test(file) && lines.length > MAX_LINES) {
+      problems.push(`${file}: ${lines.length} lines; a source file has at most ${MAX_LINES} (and aims at 400): split it.`);
+    }
+    lines.forEach((line, i) => {
+      const at = `${file}:${i + 1}: `;
+      const machine = MACHINE_PATH.exec(line);
+      if (machine) problems.push(`${at}a path of one machine: ${machine[0].trim()}…`);
+      const host = REGISTRY_HOST.exec(line);
+      if (host) problems.push(`${at}a package registry's host name (${host[0]}): which registry is used is for each machine to say.`);
+      const unfinished = UNFINISHED.exec(line);
+      if (unfinished) problems.push(`${at}${unfinished[0]}: finish it, or write an issue.`);
+    });
+  }
+}
+
+/** Addresses in the lockfile would send every clone to the registry of the machine that wrote it. */
+function checkLockfile() {
+  const { packages } = JSON.parse(read("package-lock.json"));
+  const resolved = Object.keys(packages).filter((name) => "resolved" in packages[name]);
+  if (resolved.length === 0) return;
+  problems.push(
+    `package-lock.json: ${resolved.length} packages have "resolved" addresses (first: ${resolved[0]}); write it with ` +
+      "npm install --omit-lockfile-registry-resolved.",
+  );
+}
+
+function trackedFiles() {
+  // A checkout may belong to another user than the one who checks it.
+  const arguments_ = ["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+  const names = execFileSync("git", arguments_, { cwd: root, encoding: "utf8", maxBuffer: 1 << 26 }).split("\0");
+  // What was deleted and not yet committed is still in git's index.
+  return names.filter((name) => name !== "" && fs.lstatSync(path.join(root, name), { throwIfNoEntry: false })?.isFile()).sort();
+}
+
+function read(file) {
+  return fs.readFileSync(path.join(root, file), "utf8");
+}

@@ -1,0 +1,39 @@
+// usage: count-tests.mjs FILE…     mocha's counts (*.json, see mocha-reporter.cjs) and CTest's results (*.xml, JUnit)
+// Prints one line of sums; the exit code tells of failed tests, or of none that passed. A file that is missing or cannot be read counts as one
+// failed test: its run ended before it could tell.
+import fs from "node:fs";
+import path from "node:path";
+
+const sum = { passed: 0, failed: 0, skipped: 0 };
+for (const file of process.argv.slice(2)) {
+  const counts = read(file);
+  for (const key of Object.keys(sum)) sum[key] += counts[key];
+}
+console.log(`tests: ${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
+if (sum.failed > 0 || sum.passed === 0) process.exitCode = 1;
+
+function read(file) {
+  try {
+    const text = fs.readFileSync(file, "utf8");
+    return path.extname(file) === ".json" ? JSON.parse(text) : fromJunit(text);
+  } catch (error) {
+    console.error(`No test counts from ${file}: ${error.message}`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
+
+function fromJunit(text) {
+  const suite = /<testsuite\s[^>]*>/.exec(text)?.[0] ?? "";
+  const [tests, failed, disabled, skipped] = ["tests", "failures", "disabled", "skipped"].map((name) => attribute(suite, name));
+  // GoogleTest's GTEST_SKIP() << "reason".
+  for (const [, name, reason] of text.matchAll(/<testcase name="([^"]*)"[^>]*>\s*<skipped[^]*?: Skipped\n([^]*?)\n\[  SKIPPED/g)) {
+    console.error(`  skipped: ${name}: ${reason}`);
+  }
+  return { passed: tests - failed - disabled - skipped, failed, skipped: disabled + skipped };
+}
+
+function attribute(tag, name) {
+  const value = new RegExp(`\\b${name}="(\\d+)"`).exec(tag)?.[1];
+  if (value === undefined) throw new Error(`its <testsuite> has no number "${name}"`);
+  return Number(value);
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Builds the C++ tests and runs them through CTest, in a folder of their own for each variant; CXX chooses another compiler.
+# usage: test-native.sh [SANITIZERS]     as -fsanitize takes them: address,undefined or thread
+# The counts lie in the folder's junit.xml afterwards.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/common.sh
+
+sanitizers=${1:-}
+build=$(native_test_folder "$sanitizers")
+
+generator=()
+if [ ! -e "$build/CMakeCache.txt" ] && command -v ninja >/dev/null; then generator=(-G Ninja); fi
+build_type=Release
+# Sanitizers find more, and report it in better places, in code that is optimised less.
+if [ -n "$sanitizers" ]; then build_type=RelWithDebInfo; fi
+cmake -S . -B "$build" ${generator[@]+"${generator[@]}"} -DCMAKE_BUILD_TYPE="$build_type" -DSPARSE_RERANK_SANITIZE="$sanitizers" >/dev/null
+cmake --build "$build" --parallel "$(processors)"
+
+export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+ctest --test-dir "$build" --no-tests=error --output-on-failure --parallel "$(processors)" --output-junit junit.xml
