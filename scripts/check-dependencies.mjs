@@ -48,11 +48,12 @@ const LIB = {
     ...["errors", "internal", "options", "activations", "sparse-ops"],
     ...["hub", "checkpoint", "architectures", "internal/transformer"],
   ],
+  "supported-models": ["hub", "architectures"],
   retrieval: ["errors", "internal", "options", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],
   engines: ["errors", "internal", "options", "sparse-matrix"],
   index: [
     ...["errors", "options", "activations", "configure", "sparse-matrix", "sparse-ops", "sparse-index"],
-    ...["sparse-encoder", "cross-encoder", "retrieval", "engines"],
+    ...["sparse-encoder", "cross-encoder", "supported-models", "retrieval", "engines"],
   ],
   cli: ["index", "retrieval"],
 };

@@ -83,7 +83,7 @@ export class Bpe {
     const { unknownId, fuseUnknown, continuingPrefix, endOfWordSuffix } = this.#spec;
     this.#symbols = [];
     let afterUnknown = false;
-    for (let i = 0; i < word.length; ) {
+    for (let i = 0; i < word.length;) {
       const next = i + unitsOf(codePointAt(word, i));
       let node = i === 0 ? ROOT : this.#continuation;
       for (let at = i; at < next && node !== NO_NODE; at++) node = this.#vocabulary.child(node, word.charCodeAt(at));

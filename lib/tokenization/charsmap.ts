@@ -41,7 +41,9 @@ export class Charsmap {
     if (view.length < HEADER_BYTES) throw new CharsmapError("is shorter than its header");
     const trieBytes = view.readUInt32LE(0);
     if (trieBytes === 0 || trieBytes % UNIT_BYTES !== 0 || trieBytes > view.length - HEADER_BYTES) {
-      throw new CharsmapError(`declares a trie of ${String(trieBytes)} bytes, but ${String(view.length - HEADER_BYTES)} bytes follow its header`);
+      throw new CharsmapError(
+        `declares a trie of ${String(trieBytes)} bytes, but ${String(view.length - HEADER_BYTES)} bytes follow its header`,
+      );
     }
     this.#units = new Uint32Array(trieBytes / UNIT_BYTES);
     for (let i = 0; i < this.#units.length; i++) this.#units[i] = view.readUInt32LE(HEADER_BYTES + i * UNIT_BYTES);
@@ -57,7 +59,7 @@ export class Charsmap {
       result += text.slice(copied, start) + replacement;
       copied = end;
     };
-    for (let i = 0; i < text.length; ) {
+    for (let i = 0; i < text.length;) {
       const end = clusterEnd(text, i);
       const replacement = this.#lookUpPart(text, i, end);
       if (replacement !== undefined) replace(i, end, replacement);
@@ -69,7 +71,7 @@ export class Charsmap {
 
   /** The characters of a cluster one by one. For a cluster of one character nothing is left to do. */
   #normalizeCharacters(text: string, start: number, end: number, replace: (start: number, end: number, replacement: string) => void): void {
-    for (let i = start; i < end; ) {
+    for (let i = start; i < end;) {
       const next = i + unitsOf(codePointAt(text, i));
       if (next - i === end - start) return;
       const replacement = this.#lookUpPart(text, i, next);
@@ -99,12 +101,12 @@ export class Charsmap {
   #encode(cluster: string): number {
     const bytes = this.#cluster;
     let length = 0;
-    for (let i = 0; i < cluster.length; ) {
+    for (let i = 0; i < cluster.length;) {
       const codePoint = codePointAt(cluster, i);
       i += unitsOf(codePoint);
       const more = codePoint < 0x80 ? 0 : codePoint < 0x800 ? 1 : codePoint < 0x10000 ? 2 : 3;
       if (length + 1 + more > MAX_CLUSTER_BYTES) return 0;
-      bytes[length++] = more === 0 ? codePoint : LEAD_BITS >> (more + 1) | (codePoint >>> (6 * more));
+      bytes[length++] = more === 0 ? codePoint : (LEAD_BITS >> (more + 1)) | (codePoint >>> (6 * more));
       for (let shift = 6 * (more - 1); shift >= 0; shift -= 6) bytes[length++] = 0x80 | ((codePoint >>> shift) & 0x3f);
     }
     return length;

@@ -60,7 +60,7 @@ export class Field {
   /** One character. */
   character(): string {
     const text = this.string();
-    return [...text].length === 1 ? text : this.#expected("one character");
+    return Array.from(text).length === 1 ? text : this.#expected("one character");
   }
 
   boolean(): boolean {
@@ -92,6 +92,6 @@ const MAX_SHOWN = 60;
 function describe(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (typeof value === "object") return value === null ? "null" : "an object";
-  const text = JSON.stringify(value) ?? typeof value;
+  const text = value === undefined ? "undefined" : JSON.stringify(value);
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
 }

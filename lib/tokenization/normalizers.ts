@@ -107,7 +107,7 @@ function withoutMark(codePoint: number): string | undefined {
 function rewrite(text: string, replacement: (codePoint: number) => string | undefined): string {
   let result = "";
   let copied = 0;
-  for (let i = 0; i < text.length; ) {
+  for (let i = 0; i < text.length;) {
     const codePoint = codePointAt(text, i);
     const next = i + unitsOf(codePoint);
     const replaced = replacement(codePoint);

@@ -47,7 +47,7 @@ export function findCharacters(matches: (codePoint: number) => boolean): PartFin
   return (text) => {
     const parts: Part[] = [];
     let begin = 0;
-    for (let i = 0; i < text.length; ) {
+    for (let i = 0; i < text.length;) {
       const codePoint = codePointAt(text, i);
       const next = i + unitsOf(codePoint);
       if (matches(codePoint)) {
@@ -67,7 +67,10 @@ export function invert(find: PartFinder): PartFinder {
 }
 
 /** The pieces that remain, in order, as start and end. */
-export function applyBehavior(parts: readonly Part[], behavior: SplitBehavior): readonly { readonly start: number; readonly end: number }[] {
+export function applyBehavior(
+  parts: readonly Part[],
+  behavior: SplitBehavior,
+): readonly { readonly start: number; readonly end: number }[] {
   switch (behavior) {
     case "Removed":
       return parts.filter((part) => !part.matches);

@@ -88,7 +88,7 @@ const WORDS = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabeti
 function splitBert(text: string, isFirst: boolean, sink: PieceSink): boolean {
   let begin = 0;
   const flush = (end: number): boolean => begin === end || sink(text.slice(begin, end), isFirst && begin === 0);
-  for (let i = 0; i < text.length; ) {
+  for (let i = 0; i < text.length;) {
     const codePoint = codePointAt(text, i);
     const next = i + unitsOf(codePoint);
     const properties = characterClass(codePoint);
@@ -103,7 +103,7 @@ function splitBert(text: string, isFirst: boolean, sink: PieceSink): boolean {
 }
 
 function splitAtWhitespace(text: string, isFirst: boolean, sink: PieceSink): boolean {
-  for (let i = 0; i < text.length; ) {
+  for (let i = 0; i < text.length;) {
     while (i < text.length && isSpaceUnit(text.charCodeAt(i))) i++;
     const begin = i;
     while (i < text.length && !isSpaceUnit(text.charCodeAt(i))) i++;
@@ -118,7 +118,7 @@ function buildMetaspace({ replacement, prepend, split }: PreTokenizerSpec & { re
     const prefixed = !replaced.startsWith(replacement) && (prepend === "always" || (prepend === "first" && isFirst));
     const marked = prefixed ? replacement + replaced : replaced;
     if (!split) return marked === "" || sink(marked, isFirst);
-    for (let begin = 0; begin < marked.length; ) {
+    for (let begin = 0; begin < marked.length;) {
       const next = marked.indexOf(replacement, begin + 1);
       const end = next === -1 ? marked.length : next;
       if (!sink(marked.slice(begin, end), isFirst && begin === 0)) return false;
@@ -134,7 +134,7 @@ function buildByteLevel({ addPrefixSpace, useRegex }: PreTokenizerSpec & { reado
     if (text === "") return true;
     const spaced = addPrefixSpace && !text.startsWith(" ") ? ` ${text}` : text;
     if (!useRegex) return sink(toByteAlphabet(spaced), isFirst);
-    for (let begin = 0; begin < spaced.length; ) {
+    for (let begin = 0; begin < spaced.length;) {
       const end = nextByteLevelPiece(spaced, begin);
       if (!sink(toByteAlphabet(spaced.slice(begin, end)), isFirst && begin === 0)) return false;
       begin = end;
@@ -178,7 +178,7 @@ function endOfClass(text: string, start: number, kind: number): number {
 }
 
 function splitFixedLength(text: string, isFirst: boolean, length: number, sink: PieceSink): boolean {
-  for (let begin = 0; begin < text.length; ) {
+  for (let begin = 0; begin < text.length;) {
     let end = begin;
     for (let count = 0; count < length && end < text.length; count++) end += unitsOf(codePointAt(text, end));
     if (!sink(text.slice(begin, end), isFirst && begin === 0)) return false;

@@ -20,8 +20,7 @@ export type WorkerMessage =
     };
 
 export type WorkerReply =
-  | { readonly request: number; readonly result: TokenizerDefinition | TokenBatch }
-  | { readonly request: number; readonly failure: Failure };
+  { readonly request: number; readonly result: TokenizerDefinition | TokenBatch } | { readonly request: number; readonly failure: Failure };
 
 /** An error as postMessage can carry it. */
 export interface Failure {

@@ -1,8 +1,7 @@
 /** How the ids of one text, or of two, and the special tokens around them become a sequence. */
 
 export type TemplatePiece =
-  | { readonly text: "A" | "B"; readonly typeId: number }
-  | { readonly specialIds: Int32Array; readonly typeId: number };
+  { readonly text: "A" | "B"; readonly typeId: number } | { readonly specialIds: Int32Array; readonly typeId: number };
 
 export interface Template {
   readonly single: readonly TemplatePiece[];

@@ -55,7 +55,10 @@ export function concatBatches(batches: readonly TokenBatch[]): TokenBatch {
   const sum = (count: (batch: TokenBatch) => number): number => batches.reduce((total, batch) => total + count(batch), 0);
   const tokens = sum(({ ids }) => ids.length);
   if (tokens > MAX_TOKENS) {
-    throw new SparseRerankError("ERR_TOO_LARGE", `The texts have ${String(tokens)} tokens together, more than one call can return; encode fewer at once.`);
+    throw new SparseRerankError(
+      "ERR_TOO_LARGE",
+      `The texts have ${String(tokens)} tokens together, more than one call can return; encode fewer at once.`,
+    );
   }
   const ids = new Int32Array(tokens);
   const typeIds = batches.some((batch) => batch.typeIds !== undefined) ? new Uint8Array(tokens) : undefined;

@@ -62,7 +62,9 @@ async function readVocabularyFiles(folder: string): Promise<Field> {
     return new Field(path.join(folder, "vocab.txt"), "", { model: { type: "WordPiece", unk_token: "[UNK]", vocab } });
   }
   const vocab = await readJson(folder, "vocab.json");
-  const merges = (await readText(path.join(folder, "merges.txt")))?.split("\n").filter((line) => line !== "" && !line.startsWith("#version"));
+  const merges = (await readText(path.join(folder, "merges.txt")))
+    ?.split("\n")
+    .filter((line) => line !== "" && !line.startsWith("#version"));
   if (vocab === undefined || merges === undefined) {
     throw new SparseRerankError(
       "ERR_FILE_NOT_FOUND",
@@ -92,7 +94,8 @@ async function readJson(folder: string, name: string): Promise<Field | undefined
 async function readText(file: string): Promise<string | undefined> {
   try {
     const { size } = await stat(file);
-    if (size > MAX_FILE_BYTES) throw invalidTokenizer(file, `the file has ${String(size)} bytes, more than any tokenizer (${String(MAX_FILE_BYTES)})`);
+    if (size > MAX_FILE_BYTES)
+      throw invalidTokenizer(file, `the file has ${String(size)} bytes, more than any tokenizer (${String(MAX_FILE_BYTES)})`);
     return await readFile(file, "utf8");
   } catch (error) {
     if (error instanceof SparseRerankError) throw error;

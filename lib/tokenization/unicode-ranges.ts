@@ -53,7 +53,8 @@ export const PUNCTUATION =
   "7l:8 13 35:6 1v:6 2i:3 x7:6 32:1 2:3 3j:3 1d:1 28:4 4 e 2:2 2h:5 30 f1 6z:m 2y:2 6x:2 2lu:4 dtm:1 3q 1u:4 9 g2j 5wo:4";
 
 /** What BERT removes: general categories Cc (but tab and line ends), Cf and Co of Unicode 8, and U+FFFD. */
-export const CONTROLS = "0:8 3:1 2:h 2o:w e 11v:5 n 5d 1e 3cv 1kt:4 r:4 1e:4 2:9 11u9:4xr 16o 6y:2 2 3b4 xyb:3 440:7 h407 v:2n 1egx:1ekd 3:1ekd";
+export const CONTROLS =
+  "0:8 3:1 2:h 2o:w e 11v:5 n 5d 1e 3cv 1kt:4 r:4 1e:4 2:9 11u9:4xr 16o 6y:2 2 3b4 xyb:3 440:7 h407 v:2n 1egx:1ekd 3:1ekd";
 
 /** General category Mn of Unicode 8. */
 export const NONSPACING_MARKS =

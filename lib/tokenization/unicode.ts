@@ -1,4 +1,13 @@
-import { CLUSTERING as CLUSTERING_RANGES, CONTROLS, LATER, LETTERS, NONSPACING_MARKS, NUMBERS, PUNCTUATION as PUNCTUATION_RANGES, SPACES } from "./unicode-ranges";
+import {
+  CLUSTERING as CLUSTERING_RANGES,
+  CONTROLS,
+  LATER,
+  LETTERS,
+  NONSPACING_MARKS,
+  NUMBERS,
+  PUNCTUATION as PUNCTUATION_RANGES,
+  SPACES,
+} from "./unicode-ranges";
 
 /** Bits of characterClass(). */
 export const SPACE = 1;
@@ -85,7 +94,7 @@ type NormalizationForm = "NFC" | "NFD" | "NFKC" | "NFKD";
 export function normalizeForm(text: string, form: NormalizationForm): string {
   let result = "";
   let copied = 0;
-  for (let i = 0; i < text.length; ) {
+  for (let i = 0; i < text.length;) {
     const unit = text.charCodeAt(i);
     if (unit < FIRST_LATER) {
       i++;

@@ -67,12 +67,12 @@ export class Unigram {
       starts[end] = start;
       ids[end] = id;
     };
-    for (let start = 0; start < piece.length; ) {
+    for (let start = 0; start < piece.length;) {
       const before = scores[start] ?? 0;
       const next = start + unitsOf(codePointAt(piece, start));
       let hasCharacter = false;
       let node = ROOT;
-      for (let i = start; i < piece.length; ) {
+      for (let i = start; i < piece.length;) {
         node = this.#vocabulary.child(node, piece.charCodeAt(i++));
         if (node === NO_NODE) break;
         const id = this.#vocabulary.idAt(node);
@@ -106,7 +106,10 @@ export class Unigram {
   #emitUnknown(text: string, ids: IdBuffer): void {
     const { byteIds, unknownId } = this.#spec;
     const known = this.#vocabulary.find(text);
-    const spelt = known === NO_TOKEN && byteIds !== undefined ? Int32Array.from(Buffer.from(text, "utf8"), (byte) => byteIds[byte] ?? NO_TOKEN) : NO_BYTES;
+    const spelt =
+      known === NO_TOKEN && byteIds !== undefined
+        ? Int32Array.from(Buffer.from(text, "utf8"), (byte) => byteIds[byte] ?? NO_TOKEN)
+        : NO_BYTES;
     if (spelt.length > 0 && !spelt.includes(NO_TOKEN)) ids.pushAll(spelt);
     else ids.push(known === NO_TOKEN ? unknownId : known);
   }

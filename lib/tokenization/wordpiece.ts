@@ -31,11 +31,11 @@ export class WordPiece {
   }
 
   #split(word: string, ids: IdBuffer): boolean {
-    for (let start = 0; start < word.length; ) {
+    for (let start = 0; start < word.length;) {
       let node = start === 0 ? ROOT : this.#continuation;
       let longest = NO_TOKEN;
       let end = start;
-      for (let i = start; i < word.length && node !== NO_NODE; ) {
+      for (let i = start; i < word.length && node !== NO_NODE;) {
         node = this.#vocabulary.child(node, word.charCodeAt(i++));
         const id = node === NO_NODE ? NO_TOKEN : this.#vocabulary.idAt(node);
         if (id === NO_TOKEN) continue;

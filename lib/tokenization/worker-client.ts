@@ -39,7 +39,14 @@ class WorkerClient {
       this.#post({ type: "open", tokenizer: tokenizer.id, definition: tokenizer.definition });
       this.#open.add(tokenizer.id);
     }
-    return (await this.#request((request) => ({ type: "encode", request, tokenizer: tokenizer.id, texts, pairs, addSpecialTokens }))) as TokenBatch;
+    return (await this.#request((request) => ({
+      type: "encode",
+      request,
+      tokenizer: tokenizer.id,
+      texts,
+      pairs,
+      addSpecialTokens,
+    }))) as TokenBatch;
   }
 
   close(tokenizer: number): void {

@@ -1,5 +1,6 @@
 /** The tokenization worker thread: runs one message after the other, and knows nothing of calls, aborts or order. */
 
+import { SparseRerankError } from "../errors";
 import { parentPort } from "node:worker_threads";
 import type { MessagePort } from "node:worker_threads";
 
@@ -23,10 +24,14 @@ async function handle(message: WorkerMessage, port: MessagePort): Promise<void> 
       return;
     case "encode": {
       const encoder = encoders.get(message.tokenizer);
-      if (encoder === undefined) throw new Error(`tokenizer ${String(message.tokenizer)} is not open`);
+      if (encoder === undefined) throw new SparseRerankError("ERR_INTERNAL", `Tokenizer ${String(message.tokenizer)} is not open.`);
       const result = encoder.encode(message.texts, message.pairs, message.addSpecialTokens);
       const buffers = [result.ids, result.offsets, result.truncated, result.typeIds].map((array) => array?.buffer);
-      reply(port, { request: message.request, result }, buffers.filter((buffer) => buffer instanceof ArrayBuffer));
+      reply(
+        port,
+        { request: message.request, result },
+        buffers.filter((buffer) => buffer instanceof ArrayBuffer),
+      );
     }
   }
 }

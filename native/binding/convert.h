@@ -16,21 +16,30 @@ namespace sparse_rerank::binding {
 /// ERR_INTERNAL: the TypeScript layer passed what the contract (lib/internal/native.ts) does not allow.
 [[noreturn]] void fail_contract(Napi::Env env, const std::string& what);
 
+/// The kind of typed array that holds an element type.
 template <typename Element>
-inline constexpr napi_typedarray_type kArrayType;
+struct ArrayType;
 template <>
-inline constexpr napi_typedarray_type kArrayType<std::uint8_t> = napi_uint8_array;
+struct ArrayType<std::uint8_t> {
+  static constexpr napi_typedarray_type kValue = napi_uint8_array;
+};
 template <>
-inline constexpr napi_typedarray_type kArrayType<std::int32_t> = napi_int32_array;
+struct ArrayType<std::int32_t> {
+  static constexpr napi_typedarray_type kValue = napi_int32_array;
+};
 template <>
-inline constexpr napi_typedarray_type kArrayType<std::uint32_t> = napi_uint32_array;
+struct ArrayType<std::uint32_t> {
+  static constexpr napi_typedarray_type kValue = napi_uint32_array;
+};
 template <>
-inline constexpr napi_typedarray_type kArrayType<float> = napi_float32_array;
+struct ArrayType<float> {
+  static constexpr napi_typedarray_type kValue = napi_float32_array;
+};
 
 /// A copy of a typed array's elements.
 template <typename Element>
 std::vector<Element> copy_array(const Napi::Value& value, const char* name) {
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != kArrayType<Element>) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != ArrayType<Element>::kValue) {
     fail_contract(value.Env(), std::string(name) + " is not a typed array of the right kind");
   }
   const auto array = value.As<Napi::TypedArrayOf<Element>>();

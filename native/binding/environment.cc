@@ -99,8 +99,8 @@ void Environment::settle(PromiseWork& work) {
   // nothing may leave this callback.
   try {
     const Napi::HandleScope scope(env_);
-    if (work.failure()) {
-      napi_reject_deferred(env_, work.deferred_, make_error(*work.failure()).Value());
+    if (const Status& failure = work.failure()) {
+      napi_reject_deferred(env_, work.deferred_, make_error(*failure).Value());
       return;
     }
     try {

@@ -7,9 +7,9 @@
 namespace sparse_rerank {
 
 Status Sequences::check() const {
-  const Error broken{"ERR_INVALID_ARGUMENT", "Token offsets must ascend from 0 to the number of ids."};
-  if (offsets.empty() || offsets.front() != 0 || offsets.back() != ids.size()) return broken;
-  if (!std::is_sorted(offsets.begin(), offsets.end())) return broken;
+  if (offsets.empty() || offsets.front() != 0 || offsets.back() != ids.size() || !std::is_sorted(offsets.begin(), offsets.end())) {
+    return Error{"ERR_INVALID_ARGUMENT", "Token offsets must ascend from 0 to the number of ids."};
+  }
   if (!type_ids.empty() && type_ids.size() != ids.size()) return Error{"ERR_INVALID_ARGUMENT", "There must be as many type ids as ids."};
   return std::nullopt;
 }

@@ -38,19 +38,20 @@ class Model {
   /// Needs a loaded Runtime. Takes from milliseconds to seconds: ONNX Runtime packs the matrices.
   static Result<std::shared_ptr<const Model>> load(const ModelSpec& spec);
 
-  [[nodiscard]] const Session& session() const { return *session_; }
+  [[nodiscard]] const Session& session() const { return session_; }
   /// Null for a cross-encoder.
   [[nodiscard]] const SpladeHead* head() const { return head_ ? &*head_ : nullptr; }
   /// Bytes of anonymous memory that this model is known to hold beside what ONNX Runtime allocates.
   [[nodiscard]] std::size_t owned_bytes() const { return weights_.copied_bytes() + (head_ ? head_->packed_bytes() : 0); }
 
  private:
-  explicit Model(Weights weights) : weights_(std::move(weights)) {}
+  Model(Weights weights, std::optional<SpladeHead> head, Session session)
+      : weights_(std::move(weights)), head_(std::move(head)), session_(std::move(session)) {}
 
   // The session reads the mapped weights, so it goes first (members are destroyed in reverse order).
   Weights weights_;
   std::optional<SpladeHead> head_;
-  std::optional<Session> session_;
+  Session session_;
 };
 
 }  // namespace sparse_rerank
