@@ -8,6 +8,16 @@
 #else
 #include <cpuid.h>
 #endif
+#elif defined(SPARSE_RERANK_ARM64)
+#if defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+
+#include <cstddef>
+#elif defined(_WIN32)
+#include <windows.h>
+#endif
 #endif
 
 namespace sparse_rerank {
@@ -21,18 +31,18 @@ struct CpuidRegisters {
 };
 
 /// All zero for a leaf that the CPU does not have.
-CpuidRegisters cpuid(std::uint32_t leaf) {
+CpuidRegisters cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) {
   CpuidRegisters r;
 #if defined(_MSC_VER) && !defined(__clang__)
   int highest[4];
   __cpuid(highest, 0);
   if (leaf > static_cast<std::uint32_t>(highest[0])) return r;
   int out[4];
-  __cpuidex(out, static_cast<int>(leaf), 0);
+  __cpuidex(out, static_cast<int>(leaf), static_cast<int>(subleaf));
   r = {static_cast<std::uint32_t>(out[0]), static_cast<std::uint32_t>(out[1]), static_cast<std::uint32_t>(out[2]),
        static_cast<std::uint32_t>(out[3])};
 #else
-  __get_cpuid_count(leaf, 0, &r.eax, &r.ebx, &r.ecx, &r.edx);
+  __get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx);
 #endif
   return r;
 }
@@ -61,6 +71,8 @@ constexpr std::uint32_t bit(int n) {
 constexpr std::uint32_t kLeaf1EcxAvx = bit(12) | bit(27) | bit(28) | bit(29);     // FMA, OSXSAVE, AVX, F16C
 constexpr std::uint32_t kLeaf7EbxAvx2 = bit(5);                                   // AVX2
 constexpr std::uint32_t kLeaf7EbxAvx512 = bit(16) | bit(17) | bit(30) | bit(31);  // F, DQ, BW, VL
+constexpr std::uint32_t kLeaf7EcxAvx512Vnni = bit(11);                            // AVX512_VNNI
+constexpr std::uint32_t kLeaf7Sub1EaxAvxVnni = bit(4);                            // AVX-VNNI
 constexpr std::uint64_t kStateAvx = bit(1) | bit(2);                              // xmm, ymm
 constexpr std::uint64_t kStateAvx512 = kStateAvx | bit(5) | bit(6) | bit(7);      // opmask, upper zmm, zmm16-31
 
@@ -70,16 +82,39 @@ CpuFeatures detect_cpu_features() {
   CpuFeatures features;
   if (!has_all(cpuid(1).ecx, kLeaf1EcxAvx)) return features;
   const std::uint64_t state = enabled_register_state();
-  const std::uint32_t leaf7 = cpuid(7).ebx;
-  features.avx2 = has_all(state, kStateAvx) && has_all(leaf7, kLeaf7EbxAvx2);
-  features.avx512 = features.avx2 && has_all(state, kStateAvx512) && has_all(leaf7, kLeaf7EbxAvx512);
+  const CpuidRegisters leaf7 = cpuid(7);
+  features.avx2 = has_all(state, kStateAvx) && has_all(leaf7.ebx, kLeaf7EbxAvx2);
+  features.avx512 = features.avx2 && has_all(state, kStateAvx512) && has_all(leaf7.ebx, kLeaf7EbxAvx512);
+  // The first subleaf of leaf 7 says in EAX how many follow it.
+  features.avx2_vnni = features.avx2 && leaf7.eax >= 1 && has_all(cpuid(7, 1).eax, kLeaf7Sub1EaxAvxVnni);
+  features.avx512_vnni = features.avx512 && has_all(leaf7.ecx, kLeaf7EcxAvx512Vnni);
   return features;
 }
 
 #elif defined(SPARSE_RERANK_ARM64)
 
+namespace {
+
+bool has_dot_products() {
+#if defined(__linux__)
+  constexpr unsigned long kHwcapAsimdDp = 1ul << 20;
+  return (getauxval(AT_HWCAP) & kHwcapAsimdDp) != 0;
+#elif defined(__APPLE__)
+  int value = 0;
+  std::size_t size = sizeof(value);
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, nullptr, 0) == 0 && value != 0;
+#elif defined(_WIN32)
+  constexpr DWORD kDotProducts = 43;  // PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE; older SDKs lack the name
+  return IsProcessorFeaturePresent(kDotProducts) != 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
 CpuFeatures detect_cpu_features() {
-  return {.neon = true};
+  return {.neon = true, .neon_dot = has_dot_products()};
 }
 
 #else

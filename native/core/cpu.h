@@ -12,10 +12,16 @@ namespace sparse_rerank {
 struct CpuFeatures {
   /// AVX2, FMA and F16C.
   bool avx2 = false;
+  /// AVX-VNNI: 8-bit dot products in 256-bit registers, with everything that `avx2` asks for.
+  bool avx2_vnni = false;
   /// AVX-512 F, BW, VL and DQ, with everything that `avx2` asks for.
   bool avx512 = false;
+  /// AVX-512 VNNI: 8-bit dot products, with everything that `avx512` asks for.
+  bool avx512_vnni = false;
   /// Part of every 64-bit Arm CPU.
   bool neon = false;
+  /// The 8-bit dot products of Armv8.2 (FEAT_DotProd).
+  bool neon_dot = false;
 };
 
 /// Asks the CPU; does not cache. Any thread.

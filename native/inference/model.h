@@ -48,7 +48,7 @@ class Model {
   Model(Weights weights, std::optional<SpladeHead> head, Session session)
       : weights_(std::move(weights)), head_(std::move(head)), session_(std::move(session)) {}
 
-  // The session reads the mapped weights, so it goes first (members are destroyed in reverse order).
+  // The session and the head read the mapped weights, so they go first (members are destroyed in reverse order).
   Weights weights_;
   std::optional<SpladeHead> head_;
   Session session_;

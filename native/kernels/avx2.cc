@@ -24,6 +24,7 @@ struct Simd {
   using Halves = __m128i;
 
   static SPARSE_RERANK_INLINE Floats load(const float* from) { return _mm256_loadu_ps(from); }
+  static SPARSE_RERANK_INLINE Ints load(const std::uint32_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
   static SPARSE_RERANK_INLINE Halves load_halves(const std::uint16_t* from) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
   }
@@ -32,6 +33,13 @@ struct Simd {
   static SPARSE_RERANK_INLINE Floats broadcast(float x) { return _mm256_set1_ps(x); }
   static SPARSE_RERANK_INLINE Ints broadcast(std::uint32_t x) { return _mm256_set1_epi32(static_cast<int>(x)); }
   static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, float x, Floats c) { return _mm256_fmadd_ps(a, _mm256_set1_ps(x), c); }
+  static SPARSE_RERANK_INLINE Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
+  static SPARSE_RERANK_INLINE Ints subtract(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
+  static SPARSE_RERANK_INLINE Ints larger(Ints a, Ints b) { return _mm256_max_epi32(a, b); }
+  static SPARSE_RERANK_INLINE Floats to_floats(Ints x) { return _mm256_cvtepi32_ps(x); }
+  static SPARSE_RERANK_INLINE bool any_above_zero(Floats x) {
+    return _mm256_movemask_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_NLE_UQ)) != 0;
+  }
   static SPARSE_RERANK_INLINE Mask greater(Floats a, Floats b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
   static SPARSE_RERANK_INLINE Floats select_floats(Mask mask, Floats a, Floats b) { return _mm256_blendv_ps(b, a, mask); }
   static SPARSE_RERANK_INLINE Ints select_ints(Mask mask, Ints a, Ints b) { return _mm256_blendv_epi8(b, a, _mm256_castps_si256(mask)); }
@@ -40,6 +48,49 @@ struct Simd {
 };
 
 #include "kernels/simd.inc"
+
+namespace maddubs {
+
+struct Dot {
+  // 255 * 64 * 2 fits 16 bits.
+  static constexpr int kWeightLimit = 64;
+  static constexpr int kTokenOffset = 128;
+  static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_maddubs_epi16(tokens, weights), _mm256_set1_epi16(1)));
+  }
+};
+
+#include "kernels/screen.inc"
+
+}  // namespace maddubs
+
+}  // namespace
+
+SPARSE_RERANK_TARGET_END
+
+SPARSE_RERANK_TARGET_BEGIN("avx2,fma,f16c,avxvnni")
+
+namespace {
+
+namespace vnni {
+
+struct Dot {
+  static constexpr int kWeightLimit = 127;
+  static constexpr int kTokenOffset = 128;
+  static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
+#if defined(__GNUC__) && !defined(__clang__)
+    // See avx512.cc. The prefix asks for the encoding of AVX-VNNI.
+    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums) : "x"(tokens), "x"(weights));
+    return sums;
+#else
+    return _mm256_dpbusd_avx_epi32(sums, tokens, weights);
+#endif
+  }
+};
+
+#include "kernels/screen.inc"
+
+}  // namespace vnni
 
 }  // namespace
 
@@ -51,6 +102,18 @@ const KernelTable kAvx2Kernels = {
     .token_block = Simd::kTokens,
     .decoder_max = decoder_max,
     .decoder_logits = decoder_logits,
+    .screen = &maddubs::kScreen,
+    .widen_f16 = widen_f16,
+    .widen_bf16 = widen_bf16,
+};
+
+const KernelTable kAvx2VnniKernels = {
+    .name = "avx2vnni",
+    .decoder_panel = kPanel,
+    .token_block = Simd::kTokens,
+    .decoder_max = decoder_max,
+    .decoder_logits = decoder_logits,
+    .screen = &vnni::kScreen,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
 };

@@ -24,6 +24,7 @@ struct Simd {
   using Halves = __m256i;
 
   static SPARSE_RERANK_INLINE Floats load(const float* from) { return _mm512_loadu_ps(from); }
+  static SPARSE_RERANK_INLINE Ints load(const std::uint32_t* from) { return _mm512_loadu_si512(from); }
   static SPARSE_RERANK_INLINE Halves load_halves(const std::uint16_t* from) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
   }
@@ -32,6 +33,11 @@ struct Simd {
   static SPARSE_RERANK_INLINE Floats broadcast(float x) { return _mm512_set1_ps(x); }
   static SPARSE_RERANK_INLINE Ints broadcast(std::uint32_t x) { return _mm512_set1_epi32(static_cast<int>(x)); }
   static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, float x, Floats c) { return _mm512_fmadd_ps(a, _mm512_set1_ps(x), c); }
+  static SPARSE_RERANK_INLINE Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+  static SPARSE_RERANK_INLINE Ints subtract(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
+  static SPARSE_RERANK_INLINE Ints larger(Ints a, Ints b) { return _mm512_maskz_max_epi32(kAllLanes, a, b); }
+  static SPARSE_RERANK_INLINE Floats to_floats(Ints x) { return _mm512_maskz_cvtepi32_ps(kAllLanes, x); }
+  static SPARSE_RERANK_INLINE bool any_above_zero(Floats x) { return _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_NLE_UQ) != 0; }
   static SPARSE_RERANK_INLINE Mask greater(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
   static SPARSE_RERANK_INLINE Floats select_floats(Mask mask, Floats a, Floats b) { return _mm512_mask_mov_ps(b, mask, a); }
   static SPARSE_RERANK_INLINE Ints select_ints(Mask mask, Ints a, Ints b) { return _mm512_mask_mov_epi32(b, mask, a); }
@@ -47,6 +53,49 @@ struct Simd {
 
 #include "kernels/simd.inc"
 
+namespace maddubs {
+
+struct Dot {
+  // 255 * 64 * 2 fits 16 bits.
+  static constexpr int kWeightLimit = 64;
+  static constexpr int kTokenOffset = 128;
+  static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
+    return _mm512_add_epi32(sums, _mm512_madd_epi16(_mm512_maddubs_epi16(tokens, weights), _mm512_set1_epi16(1)));
+  }
+};
+
+#include "kernels/screen.inc"
+
+}  // namespace maddubs
+
+}  // namespace
+
+SPARSE_RERANK_TARGET_END
+
+SPARSE_RERANK_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
+
+namespace {
+
+namespace vnni {
+
+struct Dot {
+  static constexpr int kWeightLimit = 127;
+  static constexpr int kTokenOffset = 128;
+  static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
+#if defined(__GNUC__) && !defined(__clang__)
+    // GCC 12 moves the sums of the intrinsic through the stack in every step, 2.4 times slower.
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(tokens), "v"(weights));
+    return sums;
+#else
+    return _mm512_dpbusd_epi32(sums, tokens, weights);
+#endif
+  }
+};
+
+#include "kernels/screen.inc"
+
+}  // namespace vnni
+
 }  // namespace
 
 SPARSE_RERANK_TARGET_END
@@ -57,6 +106,18 @@ const KernelTable kAvx512Kernels = {
     .token_block = Simd::kTokens,
     .decoder_max = decoder_max,
     .decoder_logits = decoder_logits,
+    .screen = &maddubs::kScreen,
+    .widen_f16 = widen_f16,
+    .widen_bf16 = widen_bf16,
+};
+
+const KernelTable kAvx512VnniKernels = {
+    .name = "avx512vnni",
+    .decoder_panel = kPanel,
+    .token_block = Simd::kTokens,
+    .decoder_max = decoder_max,
+    .decoder_logits = decoder_logits,
+    .screen = &vnni::kScreen,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
 };

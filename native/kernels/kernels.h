@@ -9,10 +9,45 @@
 
 namespace sparse_rerank {
 
+/// One panel of a decoder in 8 bits, see ScreenedDecoder. Every array but `weights` has decoder_panel elements.
+struct ScreenPanel {
+  /// [steps, decoder_panel] words of four signed 8-bit weights: those of dimensions 4 * step to 4 * step + 3, in memory order.
+  const std::uint32_t* weights;
+  /// token_offset times the sum of the column's 8-bit weights, modulo 2^32.
+  const std::uint32_t* corrections;
+  const float* offsets;
+  const float* scales;
+  const float* errors;
+  const float* norms;
+};
+
+/// What a sequence contributes to the bounds of all panels.
+struct ScreenTerms {
+  float scale;
+  float norm;
+  float error;
+};
+
+/// Upper bounds of logits by exact products of 8-bit integers.
+struct ScreenKernel {
+  /// Weights lie in [-weight_limit, weight_limit]: what the instructions multiply and add without saturation.
+  int weight_limit;
+  /// Tokens lie in [-127, 127] and are stored with this added, modulo 256: x86 multiplies unsigned by signed numbers.
+  int token_offset;
+  /// bounds[j] = offsets[j] + scale * scales[j] * largest + norm * errors[j] + error * norms[j], up to fp32 rounding of each operation,
+  /// where `largest` is the largest integer product of column j with a token.
+  /// @param blocks ceil(tokens / token_block) blocks of [steps, token_block] words of four 8-bit values; the last block repeats the last
+  ///   token in its unused columns
+  /// @param bounds [decoder_panel], written
+  /// @return whether any bound is above zero or NaN
+  bool (*bound_panel)(const ScreenPanel& panel, const std::uint32_t* blocks, std::size_t tokens, std::size_t steps,
+                      const ScreenTerms& terms, float* bounds);
+};
+
 /// The numeric kernels for one instruction set. The scalar table is the specification: each other table equals it bit for bit, except the
 /// decoder products, which differ by fp32 rounding (they use fused multiply-add). Every kernel is reentrant and may run on any thread.
 struct KernelTable {
-  /// "scalar", "avx2", "avx512" or "neon".
+  /// "scalar", "avx2", "avx2vnni", "avx512", "avx512vnni", "neon" or "neondot".
   const char* name;
 
   /// Vocabulary entries in one packed decoder panel. A panel is [hidden, decoder_panel] row-major, so that one step over the hidden
@@ -38,6 +73,9 @@ struct KernelTable {
   /// @param block [hidden, token_block]
   /// @param logits [token_block, decoder_panel] row-major, written; rows of unused block columns repeat the last token's
   void (*decoder_logits)(const float* panel, const float* block, std::size_t hidden, float* logits);
+
+  /// Null where nothing multiplies 8-bit integers faster than decoder_max multiplies floats.
+  const ScreenKernel* screen;
 
   /// IEEE binary16 to binary32, exact; a signalling NaN becomes quiet and keeps its payload. `in` and `out` do not overlap.
   void (*widen_f16)(const std::uint16_t* in, std::size_t n, float* out);

@@ -23,12 +23,20 @@ struct Simd {
   using Halves = uint16x4_t;
 
   static SPARSE_RERANK_INLINE Floats load(const float* from) { return vld1q_f32(from); }
+  static SPARSE_RERANK_INLINE Ints load(const std::uint32_t* from) { return vld1q_u32(from); }
   static SPARSE_RERANK_INLINE Halves load_halves(const std::uint16_t* from) { return vld1_u16(from); }
   static SPARSE_RERANK_INLINE void store(float* to, Floats x) { vst1q_f32(to, x); }
   static SPARSE_RERANK_INLINE void store(std::uint32_t* to, Ints x) { vst1q_u32(to, x); }
   static SPARSE_RERANK_INLINE Floats broadcast(float x) { return vdupq_n_f32(x); }
   static SPARSE_RERANK_INLINE Ints broadcast(std::uint32_t x) { return vdupq_n_u32(x); }
   static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, float x, Floats c) { return vfmaq_n_f32(c, a, x); }
+  static SPARSE_RERANK_INLINE Floats multiply(Floats a, Floats b) { return vmulq_f32(a, b); }
+  static SPARSE_RERANK_INLINE Ints subtract(Ints a, Ints b) { return vsubq_u32(a, b); }
+  static SPARSE_RERANK_INLINE Ints larger(Ints a, Ints b) {
+    return vreinterpretq_u32_s32(vmaxq_s32(vreinterpretq_s32_u32(a), vreinterpretq_s32_u32(b)));
+  }
+  static SPARSE_RERANK_INLINE Floats to_floats(Ints x) { return vcvtq_f32_s32(vreinterpretq_s32_u32(x)); }
+  static SPARSE_RERANK_INLINE bool any_above_zero(Floats x) { return vminvq_u32(vcleq_f32(x, vdupq_n_f32(0.0f))) == 0; }
   static SPARSE_RERANK_INLINE Mask greater(Floats a, Floats b) { return vcgtq_f32(a, b); }
   static SPARSE_RERANK_INLINE Floats select_floats(Mask mask, Floats a, Floats b) { return vbslq_f32(mask, a, b); }
   static SPARSE_RERANK_INLINE Ints select_ints(Mask mask, Ints a, Ints b) { return vbslq_u32(mask, a, b); }
@@ -40,12 +48,57 @@ struct Simd {
 
 }  // namespace
 
+// GCC's header gives its intrinsics the whole architecture level, Clang's asks for the one feature.
+#if defined(__clang__)
+SPARSE_RERANK_TARGET_BEGIN("dotprod")
+#else
+SPARSE_RERANK_TARGET_BEGIN("arch=armv8.2-a+dotprod")
+#endif
+
+namespace {
+
+namespace dotprod {
+
+struct Dot {
+  static constexpr int kWeightLimit = 127;
+  static constexpr int kTokenOffset = 0;
+  static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
+#if defined(__GNUC__) && !defined(__clang__)
+    // GCC 12 moves the sums of the intrinsic through the stack in every step.
+    __asm__("sdot %0.4s, %1.16b, %2.16b" : "+w"(sums) : "w"(weights), "w"(tokens));
+    return sums;
+#else
+    return vreinterpretq_u32_s32(vdotq_s32(vreinterpretq_s32_u32(sums), vreinterpretq_s8_u32(weights), vreinterpretq_s8_u32(tokens)));
+#endif
+  }
+};
+
+#include "kernels/screen.inc"
+
+}  // namespace dotprod
+
+}  // namespace
+
+SPARSE_RERANK_TARGET_END
+
 const KernelTable kNeonKernels = {
     .name = "neon",
     .decoder_panel = kPanel,
     .token_block = Simd::kTokens,
     .decoder_max = decoder_max,
     .decoder_logits = decoder_logits,
+    .screen = nullptr,
+    .widen_f16 = widen_f16,
+    .widen_bf16 = widen_bf16,
+};
+
+const KernelTable kNeonDotKernels = {
+    .name = "neondot",
+    .decoder_panel = kPanel,
+    .token_block = Simd::kTokens,
+    .decoder_max = decoder_max,
+    .decoder_logits = decoder_logits,
+    .screen = &dotprod::kScreen,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
 };

@@ -67,6 +67,7 @@ const KernelTable kScalarKernels = {
     .token_block = 1,
     .decoder_max = decoder_max,
     .decoder_logits = decoder_logits,
+    .screen = nullptr,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
 };

@@ -24,6 +24,22 @@ void transpose(const float* rows, std::size_t count, std::size_t length, std::si
   }
 }
 
+/// Writes the chosen rows of a [*, length] matrix as columns of a [length, width] one; columns beyond `count` repeat the last. `width` is a
+/// multiple of 4.
+void gather_panel(const float* rows, const std::uint32_t* chosen, std::size_t count, std::size_t length, std::size_t width, float* out) {
+  constexpr std::size_t kGroup = 4;
+  for (std::size_t j = 0; j < width; j += kGroup) {
+    const float* from[kGroup];
+    for (std::size_t i = 0; i < kGroup; ++i) from[i] = rows + chosen[std::min(j + i, count - 1)] * length;
+    for (std::size_t k = 0; k < length; ++k) {
+      // All reads before the writes, which then are one.
+      float column[kGroup];
+      for (std::size_t i = 0; i < kGroup; ++i) column[i] = from[i][k];
+      for (std::size_t i = 0; i < kGroup; ++i) out[k * width + j + i] = column[i];
+    }
+  }
+}
+
 /// In double, then rounded: the C library's float versions differ between platforms in the last bit.
 float log1p_rounded(float x) {
   return static_cast<float>(std::log1p(static_cast<double>(x)));
@@ -33,6 +49,8 @@ float activate(float x, SpladeActivation activation) {
   const float once = log1p_rounded(x);
   return activation == SpladeActivation::kRelu ? once : log1p_rounded(once);
 }
+
+}  // namespace
 
 void keep_largest(std::size_t keep, std::vector<std::uint32_t>& order, SpladeRow& row) {
   if (keep == 0 || row.values.size() <= keep) return;
@@ -53,8 +71,6 @@ void keep_largest(std::size_t keep, std::vector<std::uint32_t>& order, SpladeRow
   row.values.resize(keep);
   if (!row.positions.empty()) row.positions.resize(keep);
 }
-
-}  // namespace
 
 Result<SpladeHead> SpladeHead::create(std::span<const float> decoder, std::span<const float> bias, std::size_t vocabulary,
                                       std::size_t hidden, Pooling pooling, SpladeActivation activation) {
@@ -77,6 +93,12 @@ Result<SpladeHead> SpladeHead::create(std::span<const float> decoder, std::span<
   head.bias_.assign(bias.begin(), bias.end());
   head.bias_.resize(vocabulary, 0.0f);
 
+  if (pooling == Pooling::kMax && head.kernels_->screen != nullptr && hidden <= ScreenedDecoder::kLargestHidden) {
+    head.decoder_ = decoder;
+    // The vector's elements stay where they are when the head moves.
+    head.screen_ = std::make_unique<const ScreenedDecoder>(*head.kernels_, decoder, head.bias_, hidden);
+    return head;
+  }
   const std::size_t width = head.kernels_->decoder_panel;
   const std::size_t panels = (vocabulary + width - 1) / width;
   head.panels_ = AlignedBuffer<float>(panels * width * hidden);
@@ -94,14 +116,20 @@ void SpladeHead::encode(const float* hidden_states, std::size_t tokens, std::siz
   row.values.clear();
   row.positions.clear();
   if (tokens == 0) return;
-  pack_tokens(hidden_states, tokens, scratch);
   scratch.logits_.reserve_discarding(kernels_->token_block * kernels_->decoder_panel);
   scratch.positions_.reserve_discarding(kernels_->decoder_panel);
-  for (std::size_t first = 0; first < vocabulary_; first += kernels_->decoder_panel) {
-    if (pooling_ == Pooling::kMax) {
-      encode_panel_max(first, tokens, positions, scratch, row);
-    } else {
-      encode_panel_sum(first, tokens, positions, scratch, row);
+  if (screen_ != nullptr) {
+    encode_survivors(hidden_states, tokens, positions, scratch, row);
+  } else {
+    pack_tokens(hidden_states, tokens, scratch);
+    for (std::size_t first = 0; first < vocabulary_; first += kernels_->decoder_panel) {
+      if (pooling_ == Pooling::kSum) {
+        encode_panel_sum(first, tokens, positions, scratch, row);
+        continue;
+      }
+      const std::size_t columns = std::min(kernels_->decoder_panel, vocabulary_ - first);
+      const auto entry = [first](std::size_t j) { return first + j; };
+      encode_panel_max(panels_.data() + first * hidden_, columns, entry, tokens, positions, scratch, row);
     }
   }
   keep_largest(keep, scratch.order_, row);
@@ -120,15 +148,31 @@ void SpladeHead::pack_tokens(const float* hidden_states, std::size_t tokens, Scr
   }
 }
 
+void SpladeHead::encode_survivors(const float* hidden_states, std::size_t tokens, bool positions, Scratch& scratch, SpladeRow& row) const {
+  const std::vector<std::uint32_t>& survivors = scratch.survivors_;
+  screen_->screen(hidden_states, tokens, scratch.screen_, scratch.survivors_);
+  if (survivors.empty()) return;
+  pack_tokens(hidden_states, tokens, scratch);
+  const std::size_t width = kernels_->decoder_panel;
+  scratch.panel_.reserve_discarding(width * hidden_);
+  for (std::size_t first = 0; first < survivors.size(); first += width) {
+    const std::size_t columns = std::min(width, survivors.size() - first);
+    const auto entry = [&](std::size_t j) { return survivors[first + j]; };
+    gather_panel(decoder_.data(), survivors.data() + first, columns, hidden_, width, scratch.panel_.data());
+    encode_panel_max(scratch.panel_.data(), columns, entry, tokens, positions, scratch, row);
+  }
+}
+
 // The bias and the activation are monotone, rounding included, so they follow the maximum and touch one number per entry.
-void SpladeHead::encode_panel_max(std::size_t first, std::size_t tokens, bool positions, Scratch& scratch, SpladeRow& row) const {
+template <typename Entry>
+void SpladeHead::encode_panel_max(const float* panel, std::size_t columns, Entry entry, std::size_t tokens, bool positions,
+                                  Scratch& scratch, SpladeRow& row) const {
   float* maxima = scratch.logits_.data();
-  kernels_->decoder_max(panels_.data() + first * hidden_, scratch.blocks_.data(), tokens, hidden_, maxima, scratch.positions_.data());
-  const std::size_t columns = std::min(kernels_->decoder_panel, vocabulary_ - first);
+  kernels_->decoder_max(panel, scratch.blocks_.data(), tokens, hidden_, maxima, scratch.positions_.data());
   for (std::size_t j = 0; j < columns; ++j) {
-    const float logit = maxima[j] + bias_[first + j];
+    const float logit = maxima[j] + bias_[entry(j)];
     if (!(logit > 0.0f)) continue;
-    row.indices.push_back(static_cast<std::uint32_t>(first + j));
+    row.indices.push_back(static_cast<std::uint32_t>(entry(j)));
     row.values.push_back(activate(logit, activation_));
     if (positions) row.positions.push_back(scratch.positions_[j]);
   }

@@ -2,11 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "core/aligned_buffer.h"
 #include "core/result.h"
+#include "kernels/screened_decoder.h"
 
 namespace sparse_rerank {
 
@@ -21,6 +23,10 @@ struct SpladeRow {
   /// Same length as `indices` when asked for, else empty: the token that decided each value.
   std::vector<std::uint32_t> positions;
 };
+
+/// Keeps the `keep` largest weights of a row, all of them if `keep` is 0; of equal weights the lower index stays.
+/// @param order working memory
+void keep_largest(std::size_t keep, std::vector<std::uint32_t>& order, SpladeRow& row);
 
 enum class Pooling { kMax, kSum };
 
@@ -44,6 +50,10 @@ class SpladeHead {
 
    private:
     friend class SpladeHead;
+    ScreenedDecoder::Scratch screen_;
+    std::vector<std::uint32_t> survivors_;
+    /// Survivors' rows as a packed panel.
+    AlignedBuffer<float> panel_;
     /// The sequence as packed token blocks.
     AlignedBuffer<float> blocks_;
     /// Of the panel at work: maxima [decoder_panel], or logits [token_block, decoder_panel].
@@ -56,9 +66,10 @@ class SpladeHead {
     std::vector<std::uint32_t> order_;
   };
 
-  /// Packs the decoder for the active kernel table and keeps to that table. The inputs may go away.
-  /// @param decoder [vocabulary, hidden] row-major
-  /// @param bias [vocabulary], or empty for none
+  /// Packs the decoder for the active kernel table and keeps to that table.
+  /// @param decoder [vocabulary, hidden] row-major; must stay as it is for the life of the head, which, with a screen, reads from it the
+  ///   rows of the entries that the screen lets through
+  /// @param bias [vocabulary], copied, or empty for none
   /// Errors: ERR_TENSOR_MISMATCH when a length does not fit the shape, ERR_TOO_LARGE when the vocabulary exceeds 32-bit ids.
   static Result<SpladeHead> create(std::span<const float> decoder, std::span<const float> bias, std::size_t vocabulary, std::size_t hidden,
                                    Pooling pooling, SpladeActivation activation);
@@ -72,8 +83,10 @@ class SpladeHead {
 
   [[nodiscard]] std::size_t vocabulary() const { return vocabulary_; }
   [[nodiscard]] std::size_t hidden() const { return hidden_; }
-  /// Bytes of the packed decoder.
-  [[nodiscard]] std::size_t packed_bytes() const { return panels_.size() * sizeof(float); }
+  /// Bytes of the packed decoder: vocabulary * (hidden + 24) with a screen, vocabulary * hidden * 4 without, rounded up to whole panels.
+  [[nodiscard]] std::size_t packed_bytes() const { return screen_ ? screen_->bytes() : panels_.size() * sizeof(float); }
+  /// Whether an 8-bit screen chooses what is computed in fp32: for max pooling on a table that has one. Results do not depend on it.
+  [[nodiscard]] bool screened() const { return screen_ != nullptr; }
   /// The table that this head was packed for.
   [[nodiscard]] const KernelTable& kernels() const { return *kernels_; }
 
@@ -81,8 +94,12 @@ class SpladeHead {
   SpladeHead() = default;
 
   void pack_tokens(const float* hidden_states, std::size_t tokens, Scratch& scratch) const;
-  /// Append the positive weights of the panel that begins at vocabulary entry `first`.
-  void encode_panel_max(std::size_t first, std::size_t tokens, bool positions, Scratch& scratch, SpladeRow& row) const;
+  void encode_survivors(const float* hidden_states, std::size_t tokens, bool positions, Scratch& scratch, SpladeRow& row) const;
+  /// Appends the positive weights of a packed panel; entry(j) is the vocabulary entry of column j.
+  template <typename Entry>
+  void encode_panel_max(const float* panel, std::size_t columns, Entry entry, std::size_t tokens, bool positions, Scratch& scratch,
+                        SpladeRow& row) const;
+  /// Appends the positive weights of the panel that begins at vocabulary entry `first`.
   void encode_panel_sum(std::size_t first, std::size_t tokens, bool positions, Scratch& scratch, SpladeRow& row) const;
 
   const KernelTable* kernels_ = nullptr;
@@ -90,7 +107,11 @@ class SpladeHead {
   std::size_t hidden_ = 0;
   Pooling pooling_ = Pooling::kMax;
   SpladeActivation activation_ = SpladeActivation::kRelu;
-  /// [panels, hidden, decoder_panel].
+  /// Null where every entry is computed in fp32.
+  std::unique_ptr<const ScreenedDecoder> screen_;
+  /// [vocabulary, hidden], not owned; empty without a screen.
+  std::span<const float> decoder_;
+  /// [panels, hidden, decoder_panel]; empty with a screen.
   AlignedBuffer<float> panels_;
   /// [vocabulary]; zeros when the model has no bias.
   std::vector<float> bias_;

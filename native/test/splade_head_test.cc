@@ -37,6 +37,7 @@ struct Model {
   std::vector<float> decoder;
   std::vector<float> bias;
 
+  /// The head may read the decoder: the model must outlive it.
   [[nodiscard]] SpladeHead head(Pooling pooling = Pooling::kMax, SpladeActivation activation = SpladeActivation::kRelu) const {
     Result<SpladeHead> result = SpladeHead::create(decoder, bias, vocabulary, hidden, pooling, activation);
     EXPECT_TRUE(result.ok());
@@ -260,7 +261,8 @@ TEST_P(EveryTableHead, ScratchServesHeadsOfAnySize) {
   SpladeHead::Scratch shared;
   for (const auto& [tokens, hidden, vocabulary] : {std::tuple(40, 30, 200), std::tuple(3, 2, 5), std::tuple(90, 8, 300)}) {
     for (Pooling pooling : {Pooling::kMax, Pooling::kSum}) {
-      const SpladeHead head = random_model(static_cast<std::size_t>(vocabulary), static_cast<std::size_t>(hidden), 13).head(pooling);
+      const Model model = random_model(static_cast<std::size_t>(vocabulary), static_cast<std::size_t>(hidden), 13);
+      const SpladeHead head = model.head(pooling);
       const std::vector<float> states = normal_values(static_cast<std::size_t>(tokens * hidden), 14);
       SpladeRow row;
       head.encode(states.data(), static_cast<std::size_t>(tokens), 0, true, shared, row);
@@ -310,7 +312,8 @@ TEST(SpladeHeadTest, ThreadsShareAHead) {
 }
 
 TEST(SpladeHeadTest, PacksOneCopy) {
-  const SpladeHead head = random_model(1000, 24, 21).head();
+  const Model model = random_model(1000, 24, 21);
+  const SpladeHead head = model.head(Pooling::kSum);
   EXPECT_EQ(head.vocabulary(), 1000u);
   EXPECT_EQ(head.hidden(), 24u);
   EXPECT_GE(head.packed_bytes(), 1000u * 24u * sizeof(float));
