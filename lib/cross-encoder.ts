@@ -1,6 +1,7 @@
 import { activate, requireActivation } from "./activations";
 import type { Activation } from "./activations";
 import { architectureFor } from "./architectures";
+import { embeddingGraph } from "./architectures/embedding";
 import { readCheckpoint } from "./checkpoint";
 import type { CrossCheckpoint } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
@@ -71,14 +72,18 @@ export class CrossEncoder implements Resource {
     this.labels = checkpoint.labels;
   }
 
-  /** Loads a checkpoint folder in hub layout. Errors: as SparseEncoder.load. */
+  /** Loads a checkpoint folder in hub layout, or a model of the Hugging Face hub. Errors: as SparseEncoder.load. */
   static async load(nameOrPath: string, options: LoadOptions = {}): Promise<CrossEncoder> {
     checkLoadOptions(options);
-    const checkpoint = await readCheckpoint(await resolveModel(nameOrPath), "cross");
+    const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross");
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
     const part = checkpoint.transformer;
-    const graph = architectureFor(part.config).sequenceClassifier(part, checkpoint.numLabels);
-    const transformer = await startTransformer(part, graph, undefined, options);
+    const architecture = architectureFor(part.config);
+    const graph =
+      checkpoint.head === undefined
+        ? architecture.sequenceClassifier(part, checkpoint.numLabels)
+        : embeddingGraph(architecture, part, checkpoint.head).graph;
+    const transformer = await startTransformer({ part, graph }, options);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
     return new CrossEncoder(checkpoint, transformer);
   }

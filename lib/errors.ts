@@ -8,8 +8,16 @@ export type ErrorCode =
   | "ERR_INVALID_ARGUMENT"
   /** A name, feature or option that this version does not have yet. */
   | "ERR_NOT_SUPPORTED"
-  /** No such model folder, or the name is not in the local cache and the network may not be used. */
+  /** No such model folder, no such model or revision on the hub, or it is not in the local cache and the network may not be used. */
   | "ERR_MODEL_NOT_FOUND"
+  /** The hub refuses access: the model is gated or private, or the token is not valid. */
+  | "ERR_HUB_AUTH"
+  /** The hub cannot be reached, is silent or overloaded, or the transfer broke, also after several attempts. */
+  | "ERR_HUB_NETWORK"
+  /** The hub's answer makes no sense, or contents do not have the hash that it states. */
+  | "ERR_HUB_RESPONSE"
+  /** The hub cache cannot be written. */
+  | "ERR_HUB_CACHE"
   /** A file that the checkpoint needs is absent. */
   | "ERR_FILE_NOT_FOUND"
   /** A file exists but cannot be read (permissions, I/O error, a folder in its place). */

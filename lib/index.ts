@@ -1,4 +1,6 @@
 export type { Activation } from "./activations";
+export { models } from "./catalogue";
+export type { CatalogueModel, Metric, Needs, Recommendation, Score, Task } from "./catalogue";
 export { configure } from "./configure";
 export type { ConfigureOptions } from "./configure";
 export { CrossEncoder } from "./cross-encoder";
@@ -9,7 +11,6 @@ export type { LoadOptions, Progress, WorkOptions } from "./options";
 export { SparseEncoder } from "./sparse-encoder";
 export type { EncodeOptions, TokenWeight } from "./sparse-encoder";
 export { SparseIndex } from "./sparse-index";
-export type { Filter, IndexSearchOptions, IndexStats, Metadata, SearchHit } from "./sparse-index";
 export { SparseMatrix } from "./sparse-matrix";
 export type { SparseJson, SparseParts, SparseVector } from "./sparse-matrix";
 export type { DenseMatrix, Sparsity } from "./sparse-ops";

@@ -59,9 +59,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   requireRecord(options, "options", LOAD_OPTIONS);
   requireControls(options);
   for (const name of ["revision", "cacheDir", "token"] as const) {
-    if (options[name] === undefined) continue;
-    requireString(options[name], name);
-    throw notSupported(`The option ${name} (hub downloads)`);
+    if (options[name] !== undefined) requireString(options[name], name);
   }
   if (options.modelFile !== undefined) {
     requireString(options.modelFile, "modelFile");

@@ -1,19 +1,17 @@
-import { architectureFor } from "./architectures";
 import { readCheckpoint } from "./checkpoint";
 import type { SparseCheckpoint } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
 import { resolveModel } from "./hub/resolve";
-import { withCancel } from "./internal/abort";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
-import { startTransformer } from "./internal/transformer";
-import type { RunningTransformer } from "./internal/transformer";
 import { invalid, requirePositiveInteger, requireTexts } from "./internal/validate";
 import { overlapped, windowsOf } from "./internal/windows";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
 import type { LoadOptions, WorkOptions } from "./options";
 import { SparseMatrix } from "./sparse-matrix";
 import type { SparseVector } from "./sparse-matrix";
+import { openRoutes } from "./sparse-route";
+import type { RouteEncoder, Routes } from "./sparse-route";
 import { intersection, similarity, similarityPairwise, sparsity, strongest } from "./sparse-ops";
 import type { DenseMatrix, Sparsity } from "./sparse-ops";
 
@@ -32,58 +30,66 @@ const ENCODE_OPTIONS = [...WORK_OPTIONS, "maxActiveDims"];
 const DEFAULT_BATCH_SIZE = 128;
 
 /**
- * A SPLADE model: turns texts into sparse vectors over the vocabulary (Formal et al., SIGIR 2021, arXiv 2107.05720; SPLADE v2, arXiv
- * 2109.10086). Conventions and numbers are those of sentence-transformers' SparseEncoder.
+ * Turns texts into sparse vectors, as sentence-transformers' SparseEncoder does, with its conventions and numbers. Columns are the vocabulary for
+ * SPLADE (Formal et al., SIGIR 2021, arXiv 2107.05720; v2, arXiv 2109.10086), for inference-free models, whose queries are looked up in a table
+ * (Geng et al., 2024, arXiv 2411.04403), and for BGE-M3's lexical weights (arXiv 2402.03216); they are learned features for CSR (arXiv
+ * 2503.01776).
  */
 export class SparseEncoder implements Resource {
   readonly #checkpoint: SparseCheckpoint;
-  readonly #transformer: RunningTransformer;
+  readonly #routes: Routes;
   readonly #lifecycle = new Lifecycle("SparseEncoder");
 
-  /** Tokens, special tokens included; longer texts are cut and listed in the result's `truncated`. */
+  /**
+   * Tokens, special tokens included; longer texts are cut and listed in the result's `truncated`. Where queries and documents have different
+   * limits it is the larger one.
+   */
   readonly maxSeqLength: number;
-  /** Number of columns of every result: the size of the vocabulary. */
+  /** Number of columns of every result. */
   readonly embeddingDimension: number;
   readonly prompts: Readonly<Record<string, string>>;
   readonly similarityFunction: "dot" | "cosine" | "euclidean" | "manhattan";
 
-  private constructor(checkpoint: SparseCheckpoint, transformer: RunningTransformer, embeddingDimension: number) {
+  private constructor(checkpoint: SparseCheckpoint, routes: Routes) {
     this.#checkpoint = checkpoint;
-    this.#transformer = transformer;
-    this.maxSeqLength = transformer.maxSeqLength;
-    this.embeddingDimension = embeddingDimension;
+    this.#routes = routes;
+    const encoders = Object.values(routes) as readonly RouteEncoder[];
+    this.maxSeqLength = Math.max(...encoders.map((encoder) => encoder.maxSeqLength));
+    this.embeddingDimension = Math.max(...encoders.map((encoder) => encoder.columns));
     this.prompts = checkpoint.prompts;
     this.similarityFunction = checkpoint.similarityFunction;
   }
 
   /**
-   * Loads a checkpoint folder in hub layout, or an embedded model ("splade-tiny").
+   * Loads a checkpoint folder in hub layout, an embedded model ("splade-tiny"), or a model of the Hugging Face hub ("naver/splade-v3"), which is
+   * downloaded into the cache that huggingface_hub uses.
    *
-   * Errors: ERR_MODEL_NOT_FOUND, ERR_FILE_NOT_FOUND, ERR_INVALID_CONFIG, ERR_INVALID_WEIGHTS, ERR_INVALID_TOKENIZER, ERR_UNSUPPORTED_MODEL,
+   * Errors: ERR_MODEL_NOT_FOUND, ERR_HUB_AUTH, ERR_HUB_NETWORK, ERR_HUB_RESPONSE, ERR_HUB_CACHE, ERR_FILE_NOT_FOUND, ERR_INVALID_CONFIG, ERR_INVALID_WEIGHTS, ERR_INVALID_TOKENIZER, ERR_UNSUPPORTED_MODEL,
    * ERR_MISSING_TENSOR, ERR_TENSOR_MISMATCH, ERR_WRONG_MODEL_KIND, ERR_RUNTIME_NOT_FOUND, ERR_RUNTIME_INCOMPATIBLE, ERR_ABORTED.
+   *
+   * Of an inference-free model the query side is loaded. The document side is checked, and loaded by the first call that needs it, which then
+   * may reject with ERR_INVALID_TOKENIZER, ERR_INVALID_WEIGHTS or one of the two errors of the runtime.
    */
   static async load(nameOrPath: string, options: LoadOptions = {}): Promise<SparseEncoder> {
     checkLoadOptions(options);
-    const checkpoint = await readCheckpoint(await resolveModel(nameOrPath), "sparse");
+    const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "sparse");
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
-    const part = checkpoint.transformer;
-    const graph = architectureFor(part.config).maskedLanguageModel(part);
-    const transformer = await startTransformer(part, graph, { graph, pooling: checkpoint.pooling }, options);
+    const routes = await openRoutes(checkpoint, options);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
-    return new SparseEncoder(checkpoint, transformer, graph.vocabularySize);
+    return new SparseEncoder(checkpoint, routes);
   }
 
-  /** As encodeQuery and encodeDocument, with the checkpoint's default prompt instead of theirs. */
+  /** With the checkpoint's default prompt, and of different sides the one that it names as default (most name documents). */
   encode(text: string, options?: EncodeOptions): Promise<SparseVector>;
   encode(texts: readonly string[], options?: EncodeOptions): Promise<SparseMatrix>;
   encode(texts: string | readonly string[], options?: EncodeOptions): Promise<SparseVector | SparseMatrix>;
   encode(texts: string | readonly string[], options: EncodeOptions = {}): Promise<SparseVector | SparseMatrix> {
-    return this.#lifecycle.run(() => this.#encode(texts, options, this.#checkpoint.defaultPromptName));
+    return this.#lifecycle.run(() => this.#encode(this.#routes.plain, texts, options, this.#checkpoint.defaultPromptName));
   }
 
   /**
-   * Sparse vectors of queries: one SparseVector for a string, a SparseMatrix [texts, embeddingDimension] for an array. Weights are positive,
-   * indices ascending. The prompt named "query" is put before each text unless the options name another.
+   * Sparse vectors of queries: one SparseVector for a string, a SparseMatrix [texts, embeddingDimension] for an array. Weights are positive
+   * (those of a table may be negative), indices ascending. The prompt named "query" is put before each text unless the options name another.
    *
    * Errors: ERR_INVALID_ARGUMENT before any work starts, ERR_ABORTED, ERR_DISPOSED, ERR_RUNTIME_FAILED.
    */
@@ -91,15 +97,15 @@ export class SparseEncoder implements Resource {
   encodeQuery(texts: readonly string[], options?: EncodeOptions): Promise<SparseMatrix>;
   encodeQuery(texts: string | readonly string[], options?: EncodeOptions): Promise<SparseVector | SparseMatrix>;
   encodeQuery(texts: string | readonly string[], options: EncodeOptions = {}): Promise<SparseVector | SparseMatrix> {
-    return this.#lifecycle.run(() => this.#encode(texts, options, "query"));
+    return this.#lifecycle.run(() => this.#encode(this.#routes.query, texts, options, "query"));
   }
 
-  /** As encodeQuery, with the prompt named "document". */
+  /** As encodeQuery, with the document side of the model and the prompt named "document". */
   encodeDocument(text: string, options?: EncodeOptions): Promise<SparseVector>;
   encodeDocument(texts: readonly string[], options?: EncodeOptions): Promise<SparseMatrix>;
   encodeDocument(texts: string | readonly string[], options?: EncodeOptions): Promise<SparseVector | SparseMatrix>;
   encodeDocument(texts: string | readonly string[], options: EncodeOptions = {}): Promise<SparseVector | SparseMatrix> {
-    return this.#lifecycle.run(() => this.#encode(texts, options, "document"));
+    return this.#lifecycle.run(() => this.#encode(this.#routes.document, texts, options, "document"));
   }
 
   /**
@@ -113,7 +119,8 @@ export class SparseEncoder implements Resource {
     this.#checkOptions(options);
     requireIterable(texts);
     let done = 0;
-    for await (const block of this.#blocks(texts, options, resolvePrompt(options, this.prompts, "document"))) {
+    const prompt = resolvePrompt(options, this.prompts, "document");
+    for await (const block of this.#blocks(this.#routes.document, texts, options, prompt)) {
       done += block.rows;
       options.onProgress?.({ stage: "encode", done });
       yield block;
@@ -153,8 +160,7 @@ export class SparseEncoder implements Resource {
 
   dispose(): void {
     if (!this.#lifecycle.dispose()) return;
-    this.#transformer.model.dispose();
-    this.#transformer.tokenizer.dispose();
+    for (const encoder of Object.values(this.#routes) as readonly RouteEncoder[]) encoder.dispose();
   }
 
   async close(): Promise<void> {
@@ -176,6 +182,7 @@ export class SparseEncoder implements Resource {
   }
 
   async #encode(
+    encoder: RouteEncoder,
     input: string | readonly string[],
     options: EncodeOptions,
     promptName: string | undefined,
@@ -186,28 +193,44 @@ export class SparseEncoder implements Resource {
     const prompt = resolvePrompt(options, this.prompts, promptName);
     const blocks: SparseMatrix[] = [];
     let done = 0;
-    for await (const block of this.#blocks(texts, options, prompt)) {
+    const add = (block: SparseMatrix): void => {
       blocks.push(block);
       done += block.rows;
       options.onProgress?.({ stage: "encode", done, total: texts.length });
+    };
+    if (texts.length > 0 && texts.length <= (options.batchSize ?? DEFAULT_BATCH_SIZE)) {
+      // One window needs no pipeline, which would cost more than a query that is looked up in a table.
+      add(await this.#encodeWindow(encoder, texts, options, prompt, options.signal));
+    } else {
+      for await (const block of this.#blocks(encoder, texts, options, prompt)) add(block);
     }
-    const matrix = blocks.length === 0 ? SparseMatrix.fromRows([], this.embeddingDimension) : SparseMatrix.concat(blocks);
+    const matrix = blocks.length === 0 ? SparseMatrix.fromRows([], this.embeddingDimension) : joinBlocks(blocks);
     return typeof input === "string" ? matrix.row(0) : matrix;
   }
 
-  #blocks(texts: Iterable<string> | AsyncIterable<string>, options: EncodeOptions, prompt: string): AsyncGenerator<SparseMatrix> {
-    const { model, tokenizer } = this.#transformer;
+  #blocks(
+    encoder: RouteEncoder,
+    texts: Iterable<string> | AsyncIterable<string>,
+    options: EncodeOptions,
+    prompt: string,
+  ): AsyncGenerator<SparseMatrix> {
     const windows = windowsOf(texts, options.batchSize ?? DEFAULT_BATCH_SIZE);
-    const maxActiveDims = options.maxActiveDims ?? 0;
     const work = async (window: string[], signal: AbortSignal): Promise<SparseMatrix> => {
       requireTexts(window, "texts");
-      const batch = await tokenizer.encode(prompt === "" ? window : window.map((text) => prompt + text), { signal });
-      const csr = await withCancel(signal, (cancel) =>
-        model.encode(batch, cancel === undefined ? { maxActiveDims } : { maxActiveDims, cancel }),
-      );
-      return new SparseMatrix({ rows: window.length, cols: this.embeddingDimension, ...csr }, { truncated: batch.truncated });
+      return this.#encodeWindow(encoder, window, options, prompt, signal);
     };
     return overlapped(windows, work, options.signal);
+  }
+
+  #encodeWindow(
+    encoder: RouteEncoder,
+    texts: readonly string[],
+    { maxActiveDims }: EncodeOptions,
+    prompt: string,
+    signal: AbortSignal | undefined,
+  ): Promise<SparseMatrix> {
+    const prompted = prompt === "" ? texts : texts.map((text) => prompt + text);
+    return encoder.encode(prompted, maxActiveDims, this.embeddingDimension, signal);
   }
 
   #decodeRow(row: SparseVector, topK: number | undefined): TokenWeight[] {
@@ -218,7 +241,7 @@ export class SparseEncoder implements Resource {
       );
     }
     return strongest(row, topK).map(({ index, weight }) => ({
-      token: this.#transformer.tokenizer.token(index) ?? `[${String(index)}]`,
+      token: this.#routes.query.token(index) ?? `[${String(index)}]`,
       id: index,
       weight,
     }));
@@ -229,4 +252,9 @@ export class SparseEncoder implements Resource {
 function requireIterable(texts: unknown): void {
   if (typeof texts === "object" && texts !== null && (Symbol.iterator in texts || Symbol.asyncIterator in texts)) return;
   throw invalid("texts", texts, "an iterable or async iterable of strings");
+}
+
+function joinBlocks(blocks: readonly SparseMatrix[]): SparseMatrix {
+  const [first] = blocks;
+  return first !== undefined && blocks.length === 1 ? first : SparseMatrix.concat(blocks);
 }

@@ -37,11 +37,17 @@ const LIB = {
   "sparse-index": ["errors", "internal", "options", "sparse-matrix", "sparse-ops"],
   hub: ["errors", "internal"],
   tokenization: ["errors", "internal"],
-  checkpoint: ["errors"],
+  catalogue: ["errors", "internal"],
+  checkpoint: ["errors", "internal"],
   architectures: ["errors", "internal", "checkpoint"],
   "internal/transformer": ["errors", "internal", "options", "tokenization", "checkpoint", "architectures"],
+  "static-embedding": ["errors", "options", "sparse-matrix", "tokenization", "checkpoint"],
+  "sparse-route": [
+    ...["errors", "internal", "options", "sparse-matrix", "static-embedding"],
+    ...["tokenization", "checkpoint", "architectures", "internal/transformer"],
+  ],
   "sparse-encoder": [
-    ...["errors", "internal", "options", "sparse-matrix", "sparse-ops"],
+    ...["errors", "internal", "options", "sparse-matrix", "sparse-ops", "sparse-route"],
     ...["hub", "checkpoint", "architectures", "internal/transformer"],
   ],
   "cross-encoder": [
@@ -53,7 +59,7 @@ const LIB = {
   engines: ["errors", "internal", "options", "sparse-matrix"],
   index: [
     ...["errors", "options", "activations", "configure", "sparse-matrix", "sparse-ops", "sparse-index"],
-    ...["sparse-encoder", "cross-encoder", "supported-models", "retrieval", "engines"],
+    ...["catalogue", "sparse-encoder", "cross-encoder", "supported-models", "retrieval", "engines"],
   ],
   cli: ["index", "retrieval"],
 };

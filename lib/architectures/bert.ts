@@ -1,11 +1,13 @@
 /** BERT (Devlin et al., 2019, arXiv 1810.04805): naver SPLADE, MS MARCO MiniLM and TinyBERT cross-encoders. */
 
-import { bertEmbeddings, bertGraph, bertLayers, decoderOf, openScope, readBertConfig } from "./bert-encoder";
+import { bertEmbeddings, bertGraph, bertLayers, readBertConfig } from "./bert-encoder";
 import type { BertConfig } from "./bert-encoder";
+import { bertClassifier, bertDecoder, bertTransform } from "./bert-heads";
+import { openScope } from "./encoder";
 import type { Value } from "./graph";
-import { activation, layerNorm, linear, SequenceShape, tanh } from "./layers";
+import { SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
-import type { Architecture } from "./types";
+import type { Architecture, Graph } from "./types";
 
 export const bert: Architecture = {
   modelTypes: ["bert"],
@@ -13,27 +15,24 @@ export const bert: Architecture = {
   maskedLanguageModel(part) {
     const config = readBertConfig(part);
     const scope = openScope(part, "bert");
-    const at = "cls.predictions";
-    const decoder = decoderOf(scope, config, `${at}.decoder.weight`);
-    const dense = linear(scope, body(scope, config, "all"), `${at}.transform.dense`, config.hidden, config.hidden);
-    const activated = activation(scope.graph, config.activation, dense, config.file);
-    const output = layerNorm(scope, activated, `${at}.transform.LayerNorm`, config.hidden, config.epsilon);
-    return {
-      ...bertGraph(scope, config, output, "hidden"),
-      decoder,
-      // Of two the reference adds the decoder's own. An untied decoder without one gets the head's, as in transformers 4, which saved it so;
-      // transformers 5 would put zeros there.
-      decoderBias: scope.tensors.require([`${at}.decoder.bias`, `${at}.bias`], [config.vocabulary]),
-    };
+    const head = bertDecoder(scope, config);
+    const output = bertTransform(scope, config, body(scope, config, "all"));
+    return { ...bertGraph(scope, config, output, "hidden"), ...head };
   },
 
   sequenceClassifier(part, labels) {
     const config = readBertConfig(part);
     const scope = openScope(part, "bert");
-    const first = body(scope, config, "first");
-    const pooled = tanh(scope.graph, linear(scope, first, `${scope.tensors.prefix}pooler.dense`, config.hidden, config.hidden));
-    const logits = linear(scope, pooled, "classifier", config.hidden, labels);
+    const logits = bertClassifier(scope, config, body(scope, config, "first"), labels);
     return { ...bertGraph(scope, config, logits, "logits"), labels };
+  },
+
+  body(part, queries) {
+    const config = readBertConfig(part);
+    const scope = openScope(part, "bert");
+    const hidden = body(scope, config, queries);
+    const finish = (value: Value): Graph => bertGraph(scope, config, value, "logits");
+    return { graph: scope.graph, hidden, size: config.hidden, vocabularySize: config.vocabulary, finish };
   },
 };
 

@@ -1,12 +1,21 @@
 /** Typed reading of a transformer's config.json: every error names the file, the field, what is there and what was expected. */
 
-import { describe, field, invalidField, optionalBoolean, optionalInteger, optionalString } from "../checkpoint/json";
-import type { ModelConfig } from "../checkpoint/types";
+import {
+  describe,
+  field,
+  invalidField,
+  optionalBoolean,
+  optionalInteger,
+  optionalObject,
+  optionalString,
+  optionalStrings,
+} from "../checkpoint/json";
+import type { JsonObject } from "../checkpoint/json";
 import { SparseRerankError } from "../errors";
 
 /** A field that is absent or null has the fallback, which is the default of transformers; without one it is an error. */
 export class ConfigReader {
-  constructor(private readonly config: ModelConfig) {}
+  constructor(private readonly config: JsonObject) {}
 
   positiveInteger(name: string, fallback?: number): number {
     const value = optionalInteger(this.config, name, 1) ?? fallback;
@@ -18,7 +27,11 @@ export class ConfigReader {
     return optionalInteger(this.config, name, 0) ?? fallback;
   }
 
-  positiveNumber(name: string, fallback: number): number {
+  integer(name: string, fallback: number): number {
+    return optionalInteger(this.config, name, Number.MIN_SAFE_INTEGER) ?? fallback;
+  }
+
+  positiveNumber(name: string, fallback?: number): number {
     const value = field(this.config, name) ?? fallback;
     if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
     throw invalidField(this.config, name, "a positive number");
@@ -32,6 +45,26 @@ export class ConfigReader {
     return optionalBoolean(this.config, name) ?? fallback;
   }
 
+  strings(name: string): readonly string[] | undefined {
+    return optionalStrings(this.config, name);
+  }
+
+  /** An array of strings, or one string with "|" between them as older files write it. */
+  names(name: string): readonly string[] {
+    const value = field(this.config, name);
+    return typeof value === "string" ? value.split("|").map((item) => item.trim().toLowerCase()) : (this.strings(name) ?? []);
+  }
+
+  /** An object inside the object. */
+  section(name: string): ConfigReader | undefined {
+    const section = optionalObject(this.config, name);
+    return section === undefined ? undefined : new ConfigReader(section);
+  }
+
+  has(name: string): boolean {
+    return field(this.config, name) !== undefined;
+  }
+
   /** Number of heads, which must divide the hidden size. */
   heads(name: string, hidden: number): number {
     const heads = this.positiveInteger(name);
@@ -39,14 +72,24 @@ export class ConfigReader {
     throw invalidField(this.config, name, `a divisor of the hidden size ${String(hidden)}`);
   }
 
+  /** Throws ERR_UNSUPPORTED_MODEL if there is such a field. */
+  requireAbsent(name: string): void {
+    if (this.has(name)) throw this.unsupported(name, "this is not supported");
+  }
+
   /** Throws ERR_UNSUPPORTED_MODEL unless the field is absent or has the value that is implemented. */
-  requireOnly(name: string, supported: string | boolean): void {
+  requireOnly(name: string, supported: string | boolean | number): void {
     const value = field(this.config, name);
     if (value !== undefined && value !== supported) throw this.unsupported(name, `only ${describe(supported)} is supported`);
   }
 
+  invalid(name: string, expected: string): SparseRerankError {
+    return invalidField(this.config, name, expected);
+  }
+
   unsupported(name: string, remark: string): SparseRerankError {
-    const found = describe(field(this.config, name));
-    return new SparseRerankError("ERR_UNSUPPORTED_MODEL", `${this.config.file}: "${name}" is ${found}; ${remark}.`);
+    const { file, parent } = this.config;
+    const path = parent === undefined ? name : `${parent}.${name}`;
+    return new SparseRerankError("ERR_UNSUPPORTED_MODEL", `${file}: "${path}" is ${describe(field(this.config, name))}; ${remark}.`);
   }
 }

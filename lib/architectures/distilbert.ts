@@ -1,11 +1,13 @@
 /** DistilBERT (Sanh et al., 2019, arXiv 1910.01108): OpenSearch neural sparse v2 and v3, naver splade_v2_distil. */
 
 import type { TransformerPart } from "../checkpoint/types";
-import { decoderOf, openScope } from "./bert-encoder";
 import { ConfigReader } from "./config";
+import { decoderOf, normOf, openScope } from "./encoder";
+import type { EncoderConfig } from "./encoder";
 import type { Value } from "./graph";
-import { activation, addAndNorm, attention, layerNorm, linear, relu, SequenceShape } from "./layers";
+import { activation, addAndNorm, attention, layerNorm, linear, lookUp, relu, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
+import { workingBytes } from "./memory";
 import type { Architecture, Graph } from "./types";
 
 /** Not in its config.json. */
@@ -20,7 +22,7 @@ export const distilbert: Architecture = {
     const decoder = decoderOf(scope, config, "vocab_projector.weight");
     const dense = linear(scope, body(scope, config, "all"), "vocab_transform", config.hidden, config.hidden);
     const activated = activation(scope.graph, config.activation, dense, config.file);
-    const output = layerNorm(scope, activated, "vocab_layer_norm", config.hidden, EPSILON);
+    const output = layerNorm(scope, activated, "vocab_layer_norm", normOf(config));
     return {
       ...distilBertGraph(scope, config, output, "hidden"),
       decoder,
@@ -35,19 +37,18 @@ export const distilbert: Architecture = {
     const logits = linear(scope, dense, "classifier", config.hidden, labels);
     return { ...distilBertGraph(scope, config, logits, "logits"), labels };
   },
+
+  body(part, queries) {
+    const config = readConfig(part);
+    const scope = openScope(part, "distilbert");
+    const hidden = body(scope, config, queries);
+    const finish = (value: Value): Graph => distilBertGraph(scope, config, value, "logits");
+    return { graph: scope.graph, hidden, size: config.hidden, vocabularySize: config.vocabulary, finish };
+  },
 };
 
-interface DistilBertConfig {
-  readonly file: string;
-  readonly vocabulary: number;
-  readonly hidden: number;
-  readonly embedding: number;
-  readonly layers: number;
-  readonly heads: number;
-  readonly intermediate: number;
-  readonly activation: string;
+interface DistilBertConfig extends EncoderConfig {
   readonly positions: number;
-  readonly tied: boolean;
 }
 
 function readConfig(part: TransformerPart): DistilBertConfig {
@@ -62,6 +63,7 @@ function readConfig(part: TransformerPart): DistilBertConfig {
     heads: config.heads("n_heads", hidden),
     intermediate: config.positiveInteger("hidden_dim"),
     activation: config.string("activation", "gelu"),
+    epsilon: EPSILON,
     positions: config.positiveInteger("max_position_embeddings"),
     tied: config.boolean("tie_word_embeddings", true),
   };
@@ -80,36 +82,34 @@ function embeddings(scope: Scope, config: DistilBertConfig, shape: SequenceShape
   const { graph, tensors } = scope;
   const { hidden } = config;
   const at = `${tensors.prefix}embeddings`;
-  const look = (name: string, rows: number, ids: Value): Value =>
-    graph.node("Gather", [graph.weight(tensors.require([`${at}.${name}.weight`], [rows, hidden])), ids]);
-  const words = look("word_embeddings", config.vocabulary, inputIds);
-  const positions = look("position_embeddings", config.positions, shape.positions());
-  return layerNorm(scope, shape.flatten(graph.node("Add", [words, positions]), hidden), `${at}.LayerNorm`, hidden, EPSILON);
+  const words = lookUp(scope, `${at}.word_embeddings`, config.vocabulary, hidden, inputIds);
+  const positions = lookUp(scope, `${at}.position_embeddings`, config.positions, hidden, shape.positions());
+  return layerNorm(scope, shape.flatten(graph.node("Add", [words, positions]), hidden), `${at}.LayerNorm`, normOf(config));
 }
 
 function layer(scope: Scope, config: DistilBertConfig, shape: SequenceShape, x: Value, index: number, queries: Queries): Value {
   const { graph, tensors } = scope;
-  const { hidden, intermediate, heads } = config;
+  const { hidden, intermediate } = config;
   const at = `${tensors.prefix}transformer.layer.${String(index)}`;
   const rows = queries === "all" ? x : shape.firstTokens(x, hidden);
   const query = linear(scope, rows, `${at}.attention.q_lin`, hidden, hidden);
   const key = linear(scope, x, `${at}.attention.k_lin`, hidden, hidden);
   const value = linear(scope, x, `${at}.attention.v_lin`, hidden, hidden);
-  const context = attention(graph, shape, query, key, value, hidden, heads, queries);
+  const context = attention(graph, shape, [query, key, value], config, queries);
   const attended = linear(scope, context, `${at}.attention.out_lin`, hidden, hidden);
-  const middle = addAndNorm(scope, attended, rows, `${at}.sa_layer_norm`, hidden, EPSILON);
+  const middle = addAndNorm(scope, attended, rows, `${at}.sa_layer_norm`, normOf(config));
   const widened = linear(scope, middle, `${at}.ffn.lin1`, hidden, intermediate);
   const activated = activation(graph, config.activation, widened, config.file);
   const output = linear(scope, activated, `${at}.ffn.lin2`, intermediate, hidden);
-  return addAndNorm(scope, output, middle, `${at}.output_layer_norm`, hidden, EPSILON);
+  return addAndNorm(scope, output, middle, `${at}.output_layer_norm`, normOf(config));
 }
 
 function distilBertGraph({ graph }: Scope, config: DistilBertConfig, value: Value, output: "hidden" | "logits"): Graph {
   return {
-    model: graph.finish(value, output),
-    weights: graph.weights,
+    ...graph.finish(value, output),
     tokenTypes: false,
     vocabularySize: config.vocabulary,
     maxPositions: config.positions,
+    bytesPerSequence: (length) => workingBytes(config, length),
   };
 }

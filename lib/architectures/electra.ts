@@ -1,13 +1,14 @@
 /** ELECTRA (Clark et al., 2020, arXiv 2003.10555): embeddings may be narrower than the layers. */
 
 import type { TransformerPart } from "../checkpoint/types";
-import { bertEmbeddings, bertGraph, bertLayers, decoderOf, openScope, readBertConfig } from "./bert-encoder";
+import { bertEmbeddings, bertGraph, bertLayers, readBertConfig } from "./bert-encoder";
 import type { BertConfig } from "./bert-encoder";
 import { ConfigReader } from "./config";
+import { decoderOf, openScope } from "./encoder";
 import type { Value } from "./graph";
 import { gelu, layerNorm, linear, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
-import type { Architecture } from "./types";
+import type { Architecture, Graph } from "./types";
 
 export const electra: Architecture = {
   modelTypes: ["electra"],
@@ -18,7 +19,7 @@ export const electra: Architecture = {
     const at = "generator_predictions";
     const decoder = decoderOf(scope, config, "generator_lm_head.weight");
     const dense = gelu(scope.graph, linear(scope, body(scope, config, "all"), `${at}.dense`, config.hidden, config.embedding));
-    const output = layerNorm(scope, dense, `${at}.LayerNorm`, config.embedding, config.epsilon);
+    const output = layerNorm(scope, dense, `${at}.LayerNorm`, { size: config.embedding, epsilon: config.epsilon });
     return {
       ...bertGraph(scope, config, output, "hidden"),
       decoder,
@@ -32,6 +33,14 @@ export const electra: Architecture = {
     const dense = gelu(scope.graph, linear(scope, body(scope, config, "first"), "classifier.dense", config.hidden, config.hidden));
     const logits = linear(scope, dense, "classifier.out_proj", config.hidden, labels);
     return { ...bertGraph(scope, config, logits, "logits"), labels };
+  },
+
+  body(part, queries) {
+    const config = readConfig(part);
+    const scope = openScope(part, "electra");
+    const hidden = body(scope, config, queries);
+    const finish = (value: Value): Graph => bertGraph(scope, config, value, "logits");
+    return { graph: scope.graph, hidden, size: config.hidden, vocabularySize: config.vocabulary, finish };
   },
 };
 

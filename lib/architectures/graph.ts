@@ -4,7 +4,7 @@ import { onnx } from "onnx-proto";
 
 import type { TensorInfo } from "../checkpoint/types";
 
-/** The newest operators in use are LayerNormalization's (17); ONNX Runtime knows them since 1.12. */
+/** The newest operators in use are LayerNormalization's (17); ONNX Runtime knows them since 1.12. See useOpset for newer ones. */
 const OPSET = 17;
 const IR_VERSION = 8;
 
@@ -14,23 +14,32 @@ const { DataType, DataLocation } = onnx.TensorProto;
 /** The name of a value in the graph. */
 export type Value = string;
 
-/** Whole numbers become INT attributes; write a float attribute as { float: 1 }. */
-type Attribute = number | { readonly float: number };
+/** Whole numbers become INT attributes and lists of them INTS, text STRING; write a float attribute as { float: 1 }. */
+type Attribute = number | readonly number[] | string | { readonly float: number };
 
-/** The element type of ids, as the attribute `to` of Cast. */
+type Attributes = Readonly<Record<string, Attribute>>;
+
+/** Element types, as the attribute `to` of Cast. Ids are int64. */
 export const INT64: number = DataType.INT64;
+export const INT32: number = DataType.INT32;
+export const FLOAT: number = DataType.FLOAT;
 
 /** Operators of ONNX Runtime's own domain. */
 export const MICROSOFT = "com.microsoft";
 
 /** Writes an ONNX graph node by node. Values are named after their operator and number; weights keep the checkpoint's names. */
 export class GraphBuilder {
-  readonly weights = new Map<string, TensorInfo>();
-
+  private readonly weights = new Map<string, TensorInfo>();
   private readonly nodes: onnx.INodeProto[] = [];
   private readonly constants = new Map<string, onnx.ITensorProto>();
   private readonly inputs: onnx.IValueInfoProto[] = [];
+  private opset = OPSET;
   private count = 0;
+
+  /** For an operator that came with a later version. Whoever asks answers for the other nodes: some operators changed their inputs. */
+  useOpset(version: number): void {
+    this.opset = version;
+  }
 
   /** An int64 input [batch, sequence]. */
   input(name: string): Value {
@@ -51,33 +60,29 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Adds a node and returns its output. */
-  node(operator: string, inputs: readonly Value[], attributes: Readonly<Record<string, Attribute>> = {}, domain = ""): Value {
-    return this.outputs(operator, inputs, 1, attributes, domain)[0] as Value;
+  /** A constant of a given name; one may be asked for again. */
+  floats(name: string, values: readonly number[], shape: readonly number[]): Value {
+    this.constants.set(name, { name, dataType: DataType.FLOAT, dims: [...shape], floatData: [...values] });
+    return name;
   }
 
-  /** Adds a node with several outputs. */
-  outputs(
-    operator: string,
-    inputs: readonly Value[],
-    count: number,
-    attributes: Readonly<Record<string, Attribute>> = {},
-    domain = "",
-  ): Value[] {
+  /** A vector of a given name, for tables that are too long for a name like that of `integers`. */
+  table(name: string, values: readonly number[]): Value {
+    this.constants.set(name, { name, dataType: DataType.INT64, dims: [values.length], int64Data: [...values] });
+    return name;
+  }
+
+  /** Adds a node and returns its output. */
+  node(operator: string, inputs: readonly Value[], attributes: Attributes = {}, domain = ""): Value {
     this.count += 1;
     const name = `${operator}_${String(this.count)}`;
-    const output = Array.from({ length: count }, (_, i) => (count === 1 ? name : `${name}_${String(i)}`));
-    const attribute = Object.entries(attributes).map(([key, value]) =>
-      typeof value === "number"
-        ? { name: key, type: AttributeType.INT, i: value }
-        : { name: key, type: AttributeType.FLOAT, f: value.float },
-    );
-    this.nodes.push({ name, opType: operator, domain, input: [...inputs], output, attribute });
-    return output;
+    const attribute = Object.entries(attributes).map(([key, value]) => attributeOf(key, value));
+    this.nodes.push({ name, opType: operator, domain, input: [...inputs], output: [name], attribute });
+    return name;
   }
 
-  /** The serialised model, with `value` as its only output under the name `output`. */
-  finish(value: Value, output: string): Uint8Array {
+  /** The serialised model, with `value` as its only output under the name `output`, and the weights that it names. */
+  finish(value: Value, output: string): { readonly model: Uint8Array; readonly weights: ReadonlyMap<string, TensorInfo> } {
     this.nodes.push({ name: output, opType: "Identity", input: [value], output: [output] });
     const [first] = this.weights.values();
     // ONNX Runtime checks that external data lies in a file that exists, but gets the memory of every weight from us: one real file will do.
@@ -89,10 +94,10 @@ export class GraphBuilder {
       dataLocation: DataLocation.EXTERNAL,
       externalData: [{ key: "location", value: location }],
     }));
-    return onnx.ModelProto.encode({
+    const model = onnx.ModelProto.encode({
       irVersion: IR_VERSION,
       opsetImport: [
-        { domain: "", version: OPSET },
+        { domain: "", version: this.opset },
         { domain: MICROSOFT, version: 1 },
       ],
       producerName: "sparse-rerank",
@@ -104,7 +109,15 @@ export class GraphBuilder {
         output: [valueInfo(output, DataType.FLOAT, ["rows", "columns"])],
       },
     }).finish();
+    return { model, weights: this.weights };
   }
+}
+
+function attributeOf(name: string, value: Attribute): onnx.IAttributeProto {
+  if (typeof value === "number") return { name, type: AttributeType.INT, i: value };
+  if (typeof value === "string") return { name, type: AttributeType.STRING, s: Buffer.from(value) };
+  if ("float" in value) return { name, type: AttributeType.FLOAT, f: value.float };
+  return { name, type: AttributeType.INTS, ints: [...value] };
 }
 
 function valueInfo(name: string, elemType: onnx.TensorProto.DataType, dimensions: readonly string[]): onnx.IValueInfoProto {

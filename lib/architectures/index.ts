@@ -1,26 +1,51 @@
-import { field } from "../checkpoint/json";
+import { field, optionalObject } from "../checkpoint/json";
 import type { ModelConfig } from "../checkpoint/types";
 import { bert } from "./bert";
 import { ConfigReader } from "./config";
+import { deberta } from "./deberta";
+import { debertaV2 } from "./deberta-v2";
 import { distilbert } from "./distilbert";
 import { electra } from "./electra";
+import { gte } from "./gte";
+import { jinaBert } from "./jina-bert";
+import { jinaRoberta } from "./jina-roberta";
+import { modernbert } from "./modernbert";
 import { roberta } from "./roberta";
 import type { Architecture } from "./types";
 
-const ARCHITECTURES: readonly Architecture[] = [bert, distilbert, roberta, electra];
+/** Of families that share a model_type the first is the one that needs no auto_map. */
+const ARCHITECTURES: readonly Architecture[] = [
+  ...[bert, distilbert, roberta, electra, deberta, debertaV2, modernbert],
+  ...[gte, jinaBert, jinaRoberta],
+];
 
 /** Values of config.json's model_type that can be loaded. */
-export const MODEL_TYPES: readonly string[] = ARCHITECTURES.flatMap(({ modelTypes }) => modelTypes);
+export const MODEL_TYPES: readonly string[] = [...new Set(ARCHITECTURES.flatMap(({ modelTypes }) => modelTypes))];
 
-/** The family of a transformer, by config.json's model_type. Errors: ERR_UNSUPPORTED_MODEL. */
+/** The family of a transformer, by config.json's model_type and auto_map. Errors: ERR_UNSUPPORTED_MODEL. */
 export function architectureFor(config: ModelConfig): Architecture {
   const reader = new ConfigReader(config);
   const modelType = field(config, "model_type");
+  // Repositories with code of their own borrow the name of a family for another architecture (JinaBERT calls itself bert).
+  if (reader.has("auto_map")) {
+    const configClass = remoteConfigClass(config);
+    const remote = ARCHITECTURES.find((architecture) => architecture.configClass !== undefined && architecture.configClass === configClass);
+    if (remote !== undefined) return remote;
+    const code = configClass === undefined ? "" : ` (${configClass})`;
+    throw reader.unsupported(
+      "auto_map",
+      `this repository runs code of its own${code}, so it is not the ${String(modelType)} that is supported`,
+    );
+  }
+  if (modelType === "bert" && field(config, "position_embedding_type") === "alibi") return jinaBert;
   const found = ARCHITECTURES.find(({ modelTypes }) => modelTypes.some((name) => name === modelType));
   if (found === undefined) throw reader.unsupported("model_type", `supported are: ${MODEL_TYPES.join(", ")}`);
-  // Repositories with code of their own borrow the name of a family for another architecture (JinaBERT calls itself bert).
-  if (field(config, "auto_map") !== undefined) {
-    throw reader.unsupported("auto_map", `this repository runs code of its own, so it is not the ${String(modelType)} that is supported`);
-  }
   return found;
+}
+
+/** auto_map's AutoConfig is "owner/repository--module.Class" or, inside that repository itself, "module.Class". */
+function remoteConfigClass(config: ModelConfig): string | undefined {
+  const autoMap = optionalObject(config, "auto_map");
+  const name = autoMap === undefined ? undefined : field(autoMap, "AutoConfig");
+  return typeof name === "string" ? name.slice(name.lastIndexOf(".") + 1) : undefined;
 }

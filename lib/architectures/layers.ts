@@ -4,6 +4,7 @@ import { describe } from "../checkpoint/json";
 import { SparseRerankError } from "../errors";
 import { MICROSOFT } from "./graph";
 import type { GraphBuilder, Value } from "./graph";
+import { partOf } from "./tensors";
 import type { Tensors } from "./tensors";
 
 /** What every block needs: where nodes go, and where weights come from. */
@@ -12,30 +13,79 @@ export interface Scope {
   readonly tensors: Tensors;
 }
 
+export interface LinearOptions {
+  /** Absent means true. */
+  readonly bias?: boolean;
+  /** The layer is one of several that the checkpoint keeps in one matrix, one below the other. */
+  readonly part?: { readonly index: number; readonly of: number };
+}
+
 /** x · Wᵀ + b. PyTorch keeps W as [outputs, inputs], which Gemm takes as it is. */
-export function linear({ graph, tensors }: Scope, x: Value, name: string, inputs: number, outputs: number): Value {
-  const weight = graph.weight(tensors.require([`${name}.weight`], [outputs, inputs]));
-  const bias = graph.weight(tensors.require([`${name}.bias`], [outputs]));
-  return graph.node("Gemm", [x, weight, bias], { transB: 1 });
+export function linear(scope: Scope, x: Value, name: string, inputs: number, outputs: number, options: LinearOptions = {}): Value {
+  const { graph, tensors } = scope;
+  const { bias = true, part = { index: 0, of: 1 } } = options;
+  const own = (suffix: string, rest: readonly number[]): Value => {
+    const tensor = tensors.require([`${name}.${suffix}`], [part.of * outputs, ...rest]);
+    return graph.weight(part.of === 1 ? tensor : partOf(tensor, part.index, part.of));
+  };
+  const weight = own("weight", [inputs]);
+  return graph.node("Gemm", bias ? [x, weight, own("bias", [])] : [x, weight], { transB: 1 });
+}
+
+export interface GatedOptions {
+  readonly activation: string;
+  /** Which of the two matrices, the upper or the lower half of the checkpoint's, goes through the activation. */
+  readonly activated: "upper" | "lower";
+  readonly bias: boolean;
+  /** For the error of an unknown activation. */
+  readonly configFile: string;
+}
+
+/** act(x · Gᵀ) ⊙ (x · Uᵀ), the gated linear units of Shazeer, 2020 (arXiv 2002.05202); G and U are the halves of one matrix. */
+export function gated(scope: Scope, x: Value, name: string, inputs: number, outputs: number, options: GatedOptions): Value {
+  const { bias, activated, configFile } = options;
+  const half = (index: number): Value => linear(scope, x, name, inputs, outputs, { bias, part: { index, of: 2 } });
+  const [upper, lower] = [half(0), half(1)];
+  const [gate, up] = activated === "upper" ? [upper, lower] : [lower, upper];
+  return scope.graph.node("Mul", [activation(scope.graph, options.activation, gate, configFile), up]);
+}
+
+/** The rows of an embedding table [rows, width] that the ids name. */
+export function lookUp({ graph, tensors }: Scope, name: string, rows: number, width: number, ids: Value): Value {
+  return graph.node("Gather", [graph.weight(tensors.require([`${name}.weight`], [rows, width])), ids]);
+}
+
+/** A layer norm of the checkpoint: over vectors of `size`. */
+export interface Norm {
+  readonly size: number;
+  readonly epsilon: number;
+  /** False: it scales only, and the checkpoint has no bias. Absent means true. */
+  readonly bias?: boolean;
 }
 
 /** Checkpoints converted from TensorFlow call the parameters gamma and beta. */
-function layerNormParameters({ graph, tensors }: Scope, name: string, hidden: number): [scale: Value, shift: Value] {
-  return [
-    graph.weight(tensors.require([`${name}.weight`, `${name}.gamma`], [hidden])),
-    graph.weight(tensors.require([`${name}.bias`, `${name}.beta`], [hidden])),
-  ];
+function normParameters({ graph, tensors }: Scope, name: string, { size, bias = true }: Norm): Value[] {
+  const scale = graph.weight(tensors.require([`${name}.weight`, `${name}.gamma`], [size]));
+  return bias ? [scale, graph.weight(tensors.require([`${name}.bias`, `${name}.beta`], [size]))] : [scale];
 }
 
-export function layerNorm(scope: Scope, x: Value, name: string, hidden: number, epsilon: number): Value {
-  const parameters = layerNormParameters(scope, name, hidden);
-  return scope.graph.node("LayerNormalization", [x, ...parameters], { axis: -1, epsilon: { float: epsilon } });
+export function layerNorm(scope: Scope, x: Value, name: string, norm: Norm): Value {
+  const inputs = [x, ...normParameters(scope, name, norm)];
+  return scope.graph.node("LayerNormalization", inputs, { axis: -1, epsilon: { float: norm.epsilon } });
 }
 
-/** LayerNorm(x + residual). */
-export function addAndNorm(scope: Scope, x: Value, residual: Value, name: string, hidden: number, epsilon: number): Value {
-  const parameters = layerNormParameters(scope, name, hidden);
-  return scope.graph.node("SkipLayerNormalization", [x, residual, ...parameters], { epsilon: { float: epsilon } }, MICROSOFT);
+/** x + residual, and LayerNorm of the sum: what a layer with its norms in front goes on with. */
+export function addThenNorm(scope: Scope, x: Value, residual: Value, name: string, norm: Norm): { sum: Value; normed: Value } {
+  const sum = scope.graph.node("Add", [x, residual]);
+  return { sum, normed: layerNorm(scope, sum, name, norm) };
+}
+
+/**
+ * LayerNorm(x + residual). ONNX Runtime has one operator for both, SkipLayerNormalization, which sums value by value on the CPU: measured,
+ * 0.41 ms for 128 rows of 768 against 0.05 ms of these two, a tenth of the time of a MiniLM.
+ */
+export function addAndNorm(scope: Scope, x: Value, residual: Value, name: string, norm: Norm): Value {
+  return addThenNorm(scope, x, residual, name, norm).normed;
 }
 
 /** Activations by the names that config.json uses (transformers' ACT2FN). */
@@ -98,10 +148,19 @@ export class SequenceShape {
     this.#batchAndLength = graph.node("Shape", [inputIds]);
   }
 
+  /** int64 [1]. */
+  batch(): Value {
+    return this.#graph.node("Gather", [this.#batchAndLength, this.#graph.integers([0])]);
+  }
+
+  /** int64 scalar. */
+  length(): Value {
+    return this.#graph.node("Gather", [this.#batchAndLength, this.#graph.integers(1)]);
+  }
+
   /** 0, 1, 2, … up to the length: int64 [length]. */
   positions(): Value {
-    const length = this.#graph.node("Gather", [this.#batchAndLength, this.#graph.integers(1)]);
-    return this.#graph.node("Range", [this.#graph.integers(0), length, this.#graph.integers(1)]);
+    return this.#graph.node("Range", [this.#graph.integers(0), this.length(), this.#graph.integers(1)]);
   }
 
   flatten(x: Value, hidden: number): Value {
@@ -113,6 +172,11 @@ export class SequenceShape {
     return this.#graph.node("Reshape", [x, shape]);
   }
 
+  /** As unflatten, for rows that are one for each sequence: [batch, hidden] becomes [batch, 1, hidden]. */
+  unflattenFirst(x: Value): Value {
+    return this.#graph.node("Unsqueeze", [x, this.#graph.integers([1])]);
+  }
+
   /** The first token of each sequence, [batch, hidden]. */
   firstTokens(x: Value, hidden: number): Value {
     return this.#graph.node("Gather", [this.unflatten(x, hidden), this.#graph.integers(0)], { axis: 1 });
@@ -122,8 +186,39 @@ export class SequenceShape {
 /** What the queries of an attention layer are: all tokens, or the first of each sequence. */
 export type Queries = "all" | "first";
 
+export interface Heads {
+  readonly hidden: number;
+  readonly heads: number;
+}
+
+export interface ScoreOptions {
+  /** Added to the scaled scores: [batch or 1, heads or 1, queries, keys]. */
+  readonly bias?: Value | undefined;
+  /** Of the products of query and key; absent means 1 / √(size of a head). */
+  readonly scale?: number;
+}
+
 /**
  * Multi-head attention without mask: sequences have no padding.
+ *
+ * @param query [batch, queries, hidden]
+ * @param key, value [batch, keys, hidden]
+ * @returns the shape of `query`
+ */
+export function multiHeadAttention(
+  graph: GraphBuilder,
+  [query, key, value]: readonly [query: Value, key: Value, value: Value],
+  heads: number,
+  { bias, scale }: ScoreOptions = {},
+): Value {
+  // Between them stand a bias of the projections and a padding mask.
+  const inputs = bias === undefined ? [query, key, value] : [query, key, value, "", "", bias];
+  const attributes = scale === undefined ? { num_heads: heads } : { num_heads: heads, scale: { float: scale } };
+  return graph.node("MultiHeadAttention", inputs, attributes, MICROSOFT);
+}
+
+/**
+ * The same over matrices.
  *
  * @param query [tokens, hidden], or [batch, hidden] when the queries are first tokens
  * @param key, value [tokens, hidden]
@@ -132,14 +227,12 @@ export type Queries = "all" | "first";
 export function attention(
   graph: GraphBuilder,
   shape: SequenceShape,
-  query: Value,
-  key: Value,
-  value: Value,
-  hidden: number,
-  heads: number,
+  [query, key, value]: readonly [query: Value, key: Value, value: Value],
+  { hidden, heads }: Heads,
   queries: Queries,
+  options: ScoreOptions = {},
 ): Value {
-  const query3 = queries === "all" ? shape.unflatten(query, hidden) : graph.node("Unsqueeze", [query, graph.integers([1])]);
-  const inputs = [query3, shape.unflatten(key, hidden), shape.unflatten(value, hidden)];
-  return shape.flatten(graph.node("MultiHeadAttention", inputs, { num_heads: heads }, MICROSOFT), hidden);
+  const query3 = queries === "all" ? shape.unflatten(query, hidden) : shape.unflattenFirst(query);
+  const inputs = [query3, shape.unflatten(key, hidden), shape.unflatten(value, hidden)] as const;
+  return shape.flatten(multiHeadAttention(graph, inputs, heads, options), hidden);
 }

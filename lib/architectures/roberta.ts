@@ -2,14 +2,15 @@
 
 import { invalidField } from "../checkpoint/json";
 import type { TransformerPart } from "../checkpoint/types";
-import { bertEmbeddings, bertGraph, bertLayers, decoderOf, openScope, readBertConfig } from "./bert-encoder";
+import { bertEmbeddings, bertGraph, bertLayers, readBertConfig } from "./bert-encoder";
 import type { BertConfig } from "./bert-encoder";
 import { ConfigReader } from "./config";
+import { decoderOf, normOf, openScope } from "./encoder";
 import { INT64 } from "./graph";
 import type { GraphBuilder, Value } from "./graph";
 import { gelu, layerNorm, linear, SequenceShape, tanh } from "./layers";
 import type { Queries, Scope } from "./layers";
-import type { Architecture } from "./types";
+import type { Architecture, Graph } from "./types";
 
 export const roberta: Architecture = {
   modelTypes: ["roberta", "xlm-roberta", "camembert"],
@@ -19,7 +20,7 @@ export const roberta: Architecture = {
     const scope = openScope(part, "roberta");
     const decoder = decoderOf(scope, config, "lm_head.decoder.weight");
     const dense = gelu(scope.graph, linear(scope, body(scope, config, "all"), "lm_head.dense", config.hidden, config.hidden));
-    const output = layerNorm(scope, dense, "lm_head.layer_norm", config.hidden, config.epsilon);
+    const output = layerNorm(scope, dense, "lm_head.layer_norm", normOf(config));
     return {
       ...bertGraph(scope, config, output, "hidden"),
       decoder,
@@ -33,6 +34,14 @@ export const roberta: Architecture = {
     const dense = tanh(scope.graph, linear(scope, body(scope, config, "first"), "classifier.dense", config.hidden, config.hidden));
     const logits = linear(scope, dense, "classifier.out_proj", config.hidden, labels);
     return { ...bertGraph(scope, config, logits, "logits"), labels };
+  },
+
+  body(part, queries) {
+    const config = readConfig(part);
+    const scope = openScope(part, "roberta");
+    const hidden = body(scope, config, queries);
+    const finish = (value: Value): Graph => bertGraph(scope, config, value, "logits");
+    return { graph: scope.graph, hidden, size: config.hidden, vocabularySize: config.vocabulary, finish };
   },
 };
 

@@ -1,4 +1,4 @@
-import type { TensorInfo, TransformerPart } from "../checkpoint/types";
+import type { TensorInfo, WeightedPart } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
 
 /** Element types that native code widens to fp32 or uses as they are. */
@@ -12,16 +12,18 @@ export class Tensors {
   private readonly tensors: Map<string, TensorInfo>;
 
   /**
-   * @param base the base model's attribute in the library's model classes ("bert"); checkpoints of a bare base model lack it
+   * @param base the base model's attribute in the library's model classes ("bert"); checkpoints of a bare base model lack it, and modules
+   *   that are not transformers have none
    * @param probe a tensor that every checkpoint of the family has, without prefix
    */
   constructor(
-    private readonly part: TransformerPart,
-    base: string,
-    probe: string,
+    private readonly part: WeightedPart,
+    base?: string,
+    probe = "",
   ) {
     this.tensors = new Map(part.tensors);
-    this.prefix = this.tensors.has(`${base}.${probe}`) || !this.tensors.has(probe) ? `${base}.` : "";
+    const isBare = base === undefined || (this.tensors.has(probe) && !this.tensors.has(`${base}.${probe}`));
+    this.prefix = isBare ? "" : `${base}.`;
   }
 
   /** As from_pretrained ties: where only one of the two is in the file it stands for both; where both are they stay as they are. */
@@ -58,6 +60,19 @@ export class Tensors {
   private mismatch(tensor: TensorInfo, what: string): SparseRerankError {
     return new SparseRerankError("ERR_TENSOR_MISMATCH", `${tensor.file}: tensor ${tensor.name} ${what}.`);
   }
+}
+
+/** The `index`-th of `parts` matrices (or vectors) that one tensor holds one below the other: the same bytes of the file, not a copy. */
+export function partOf(tensor: TensorInfo, index: number, parts: number): TensorInfo {
+  const [rows = 0, ...rest] = tensor.shape;
+  const byteLength = tensor.byteLength / parts;
+  return {
+    ...tensor,
+    name: `${tensor.name}[${String(index)}/${String(parts)}]`,
+    shape: [rows / parts, ...rest],
+    offset: tensor.offset + index * byteLength,
+    byteLength,
+  };
 }
 
 function format(shape: readonly number[]): string {

@@ -1,4 +1,6 @@
 import type { TensorInfo, TransformerPart } from "../checkpoint/types";
+import type { GraphBuilder, Value } from "./graph";
+import type { Queries } from "./layers";
 
 /** An ONNX graph whose weights are external: `weights` says which tensor each initialiser name stands for. */
 export interface Graph {
@@ -10,6 +12,11 @@ export interface Graph {
   readonly vocabularySize: number;
   /** Longest sequence that the position embeddings allow; undefined when there is no such limit. */
   readonly maxPositions: number | undefined;
+  /**
+   * Estimate, from above, of the memory in bytes that a run needs for one sequence of `length` tokens: what lies beside the weights at the
+   * widest point of the graph. It grows with length² where attention has a bias for each pair of tokens (ALiBi, DeBERTa).
+   */
+  bytesPerSequence(length: number): number;
 }
 
 /** Output `hidden`, float [batch · sequence, hidden]: what the decoder multiplies. */
@@ -25,9 +32,28 @@ export interface SequenceClassifier extends Graph {
   readonly labels: number;
 }
 
+/** A transformer without a head of its own, for heads that a checkpoint keeps in other modules. */
+export interface Body {
+  readonly graph: GraphBuilder;
+  /** [tokens, size], or the first token of each sequence, [batch, size]. */
+  readonly hidden: Value;
+  readonly size: number;
+  readonly vocabularySize: number;
+  /** Ends the graph with `value`, float [batch, columns], as its output `logits`. */
+  readonly finish: (value: Value) => Graph;
+}
+
 /** One model family: how its config.json and tensor names become a graph. */
 export interface Architecture {
+  /** Values of config.json's model_type. */
   readonly modelTypes: readonly string[];
+  /**
+   * For a family whose hub repositories bring code of their own: the configuration class that config.json's auto_map names, which tells the
+   * family apart from others of the same model_type.
+   */
+  readonly configClass?: string;
   maskedLanguageModel(part: TransformerPart): MaskedLanguageModel;
   sequenceClassifier(part: TransformerPart, labels: number): SequenceClassifier;
+  /** Absent where no checkpoint with other heads is known. */
+  body?(part: TransformerPart, queries: Queries): Body;
 }

@@ -3,13 +3,14 @@
 import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
+import { readEmbeddingModules } from "./embedding-modules";
 import { describe, field, invalidField, optionalInteger, optionalObject, optionalString } from "./json";
 import type { JsonObject } from "./json";
 import { describeModules, readModules } from "./modules";
 import type { ModuleEntry } from "./modules";
 import { NO_PIPELINE_CONFIG, modelTypeOf, readPipelineConfig, readPrompts } from "./pipeline";
 import { architecturesOf, describeArchitectures, readModelConfig, readTransformer, readTransformerModule } from "./transformer";
-import type { CrossCheckpoint, CrossEncoderActivation, ModelConfig, TransformerPart } from "./types";
+import type { CrossCheckpoint, CrossEncoderActivation, EmbeddingModule, ModelConfig, TransformerPart } from "./types";
 
 /** Bounds what a lying config.json can make this package allocate. */
 const MAX_LABELS = 65_536;
@@ -29,8 +30,7 @@ export async function readCrossCheckpoint(root: string): Promise<CrossCheckpoint
       throw new SparseRerankError("ERR_WRONG_MODEL_KIND", `${root} is a SparseEncoder checkpoint. Load it with SparseEncoder.load().`);
     }
     if (modelType === "CrossEncoder") {
-      const module = requireSoleTransformer(root, modules);
-      return checkpoint(root, await readTransformerModule(module, "sequence-classification"), pipeline);
+      return readPipeline(root, modules, pipeline);
     }
   }
   // The reference also takes a pipeline that another class saved as if it were a plain checkpoint.
@@ -39,23 +39,35 @@ export async function readCrossCheckpoint(root: string): Promise<CrossCheckpoint
   return checkpoint(root, await readTransformer(config), NO_PIPELINE_CONFIG);
 }
 
-function requireSoleTransformer(root: string, modules: readonly ModuleEntry[]): ModuleEntry {
-  const [module, ...rest] = modules;
-  if (module?.className !== "Transformer" || rest.length > 0) {
+/** A Transformer with a classifier of its own, or (since version 5.4) the body of one under modules of which the last, a Dense, gives the scores. */
+async function readPipeline(root: string, modules: readonly ModuleEntry[], pipeline: JsonObject): Promise<CrossCheckpoint> {
+  const [transformer, ...rest] = modules;
+  const file = join(root, "modules.json");
+  if (transformer?.className !== "Transformer" || (rest.length > 0 && rest.at(-1)?.className !== "Dense")) {
     throw new SparseRerankError(
       "ERR_UNSUPPORTED_MODEL",
-      `${join(root, "modules.json")} lists ${describeModules(modules)}; this version runs cross-encoders made of one Transformer only.`,
+      `${file} lists ${describeModules(modules)}; a cross-encoder is a Transformer, or Transformer + Pooling + … + Dense.`,
     );
   }
-  return module;
+  if (rest.length === 0) return checkpoint(root, await readTransformerModule(transformer, "sequence-classification"), pipeline);
+  const { modules: head, lastConfig } = await readEmbeddingModules(rest, "scores", file);
+  const scores = optionalInteger(lastConfig, "out_features", 1, MAX_LABELS);
+  return checkpoint(root, await readTransformerModule(transformer, "feature-extraction"), pipeline, head, scores);
 }
 
-function checkpoint(root: string, transformer: TransformerPart, pipeline: JsonObject): CrossCheckpoint {
-  const labels = readLabels(transformer.config);
+function checkpoint(
+  root: string,
+  transformer: TransformerPart,
+  pipeline: JsonObject,
+  head?: readonly EmbeddingModule[],
+  scores?: number,
+): CrossCheckpoint {
+  const labels = readLabels(transformer.config, scores);
   return {
     kind: "cross",
     root,
     transformer,
+    head,
     numLabels: labels.length,
     labels,
     activation: readActivation(transformer.config, pipeline, labels.length),
@@ -76,10 +88,19 @@ function requireSequenceClassifier(config: ModelConfig): void {
       `${found}: a masked language model, not a cross-encoder. Load it with SparseEncoder.load().`,
     );
   }
+  if (hasRemoteClassifier(config)) {
+    return;
+  }
   throw new SparseRerankError(
     "ERR_UNSUPPORTED_MODEL",
     `${found}, which has no classification head; a cross-encoder's "architectures" end in ForSequenceClassification.`,
   );
+}
+
+/** jinaai/jina-reranker-v1-tiny-en names the class of its bare model; its auto_map has the classifier that the weights belong to. */
+function hasRemoteClassifier(config: ModelConfig): boolean {
+  const autoMap = optionalObject(config, "auto_map");
+  return autoMap !== undefined && field(autoMap, "AutoModelForSequenceClassification") !== undefined;
 }
 
 function isSequenceClassifier(architectures: readonly string[]): boolean {
@@ -89,12 +110,13 @@ function isSequenceClassifier(architectures: readonly string[]): boolean {
 /**
  * One label for each score. Where num_labels and id2label disagree, num_labels wins, as in transformers 5, which assumes 2 without either.
  * For a model that was not saved as a sequence classifier sentence-transformers assumes 1.
+ * @param scores how many a head of modules gives, where there is one
  */
-function readLabels(config: ModelConfig): readonly string[] {
+function readLabels(config: ModelConfig, scores: number | undefined): readonly string[] {
   const id2label = optionalObject(config, "id2label");
   const size = id2label === undefined ? 0 : Object.keys(id2label.json).length;
   const stated = optionalInteger(config, "num_labels", 1, MAX_LABELS) ?? (size > 0 ? size : 2);
-  const count = isSequenceClassifier(architecturesOf(config)) ? stated : 1;
+  const count = scores ?? (isSequenceClassifier(architecturesOf(config)) ? stated : 1);
   return Array.from({ length: count }, (_, id) => (id2label !== undefined && size === count ? labelOf(id2label, id, size) : `LABEL_${id}`));
 }
 

@@ -53,14 +53,19 @@ function readEntry(root: string, file: string, i: number, json: unknown): Module
   if (path === undefined) {
     throw invalidField(entry, "path", 'a folder relative to the model, "" for the model\'s own');
   }
+  return moduleEntry(type, resolveInside(root, path, `${file}: "[${i}].path"`), `${file}: module ${i}`);
+}
+
+/**
+ * @param type the path of the module's class
+ * @param where names the entry in errors
+ */
+export function moduleEntry(type: string, folder: string, where: string): ModuleEntry {
   if (!type.startsWith("sentence_transformers.")) {
     throw new SparseRerankError(
       "ERR_UNSUPPORTED_MODEL",
-      `${file}: module ${i} is ${describe(type)}, which is Python code of the repository; only modules of sentence_transformers are supported.`,
+      `${where} is ${describe(type)}, which is Python code of the repository; only modules of sentence_transformers are supported.`,
     );
   }
-  return {
-    className: type.slice(type.lastIndexOf(".") + 1).slice(0, MAX_NAME),
-    folder: resolveInside(root, path, `${file}: "[${i}].path"`),
-  };
+  return { className: type.slice(type.lastIndexOf(".") + 1).slice(0, MAX_NAME), folder };
 }

@@ -10,6 +10,7 @@
 import { realpath } from "node:fs/promises";
 
 import { SparseRerankError } from "../errors";
+import { ELEMENT_BYTES } from "./dtype";
 import { readExactly, withFile } from "./files";
 import type { OpenFile } from "./files";
 import { MAX_JSON_BYTES, describe, isRecord, parseJson } from "./json";
@@ -18,19 +19,6 @@ import type { TensorDtype, TensorInfo, TensorTable } from "./types";
 const LENGTH_BYTES = 8;
 const OPENING_BRACE = 0x7b;
 const REMEDY = "Download it again.";
-
-const ELEMENT_BYTES: Readonly<Record<TensorDtype, number>> = {
-  F64: 8,
-  F32: 4,
-  F16: 2,
-  BF16: 2,
-  I64: 8,
-  I32: 4,
-  I16: 2,
-  I8: 1,
-  U8: 1,
-  BOOL: 1,
-};
 
 /** Element types of the format that occur in quantised checkpoints only. */
 const OTHER_DTYPES = /^(?:[UI]\d+|[FC]\d+(?:_E\d+M\d+\w*)?)$/;

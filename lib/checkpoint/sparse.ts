@@ -1,44 +1,47 @@
-/** SparseEncoder checkpoints: a masked language model with SPLADE pooling, as a pipeline or as a plain transformers checkpoint. */
+/** SparseEncoder checkpoints: a pipeline of modules, or a plain masked language model, which gets SPLADE pooling. */
 
 import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
-import { describe, invalidField, optionalString, readJsonObject } from "./json";
+import { readEmbeddingModules } from "./embedding-modules";
+import { describe, invalidField, optionalInteger, optionalString, readJsonObject } from "./json";
 import type { JsonObject } from "./json";
+import { hasLexicalHead, readLexicalHead } from "./lexical";
 import { describeModules, readModules } from "./modules";
 import type { ModuleEntry } from "./modules";
 import { NO_PIPELINE_CONFIG, modelTypeOf, readPipelineConfig, readPrompts } from "./pipeline";
+import { routeModules } from "./router";
+import { readStaticRoute } from "./static-embedding";
 import { architecturesOf, describeArchitectures, readModelConfig, readTransformer, readTransformerModule } from "./transformer";
-import type { ModelConfig, SparseCheckpoint, SpladePooling } from "./types";
+import type { ModelConfig, SparseCheckpoint, SparseRoute, SpladePooling, TransformerPart, TransformerRoute } from "./types";
 
 /** SparseEncoder of sentence-transformers has these prompts whatever is stored. */
 const PROMPT_NAMES = ["query", "document"];
 /** Without modules.json the reference pools as SPLADE v2 does (arXiv 2109.10086). */
-const DEFAULT_POOLING: SpladePooling = { pooling: "max", activation: "relu" };
+const DEFAULT_POOLING: SpladePooling = { kind: "splade", pooling: "max", activation: "relu" };
+const DEFAULT_K = 8;
+const TRANSFORMERS: ReadonlySet<string> = new Set(["Transformer", "MLMTransformer"]);
 /** Modules of dense sentence embeddings only. */
 const DENSE_MODULES: ReadonlySet<string> = new Set([
-  "Transformer",
-  "Pooling",
-  "Dense",
-  "Normalize",
-  "LayerNorm",
-  "Dropout",
-  "StaticEmbedding",
+  ...["Transformer", "Pooling", "Dense", "Normalize", "LayerNorm", "Dropout", "StaticEmbedding"],
 ]);
 
 export async function readSparseCheckpoint(root: string): Promise<SparseCheckpoint> {
   const modules = await readModules(root);
-  if (modules === undefined) {
-    return readPlain(root);
-  }
+  if (modules === undefined)
+    return (await hasLexicalHead(root)) ? readLexical(root, await readTransformer(await readModelConfig(root))) : readPlain(root);
   const pipeline = await readPipelineConfig(root);
+  const [first] = modules;
+  if (isDense(modules) && first?.className === "Transformer" && (await hasLexicalHead(first.folder))) {
+    return readLexical(root, await readTransformerModule(first, "feature-extraction"), pipeline);
+  }
   requireSparse(root, modules, modelTypeOf(pipeline));
-  const { transformer, pooling } = requireSplade(root, modules);
+  const { query, document, plain } = await routeModules(modules);
+  const read = routeReader(join(root, "modules.json"));
   return {
     kind: "sparse",
     root,
-    pooling: await readSpladePooling(pooling.folder),
-    transformer: await readTransformerModule(transformer, "fill-mask"),
+    routes: { query: await read(query), document: await read(document), plain: await read(plain) },
     ...readPrompts(pipeline, PROMPT_NAMES),
     similarityFunction: readSimilarity(pipeline),
   };
@@ -48,12 +51,21 @@ export async function readSparseCheckpoint(root: string): Promise<SparseCheckpoi
 async function readPlain(root: string): Promise<SparseCheckpoint> {
   const config = await readModelConfig(root);
   requireMaskedLanguageModel(config);
+  return checkpointOf(root, { kind: "transformer", transformer: await readTransformer(config), head: DEFAULT_POOLING }, NO_PIPELINE_CONFIG);
+}
+
+/** A dense pipeline's similarity function is that of its dense vectors; lexical weights have dot products. */
+async function readLexical(root: string, transformer: TransformerPart, pipeline = NO_PIPELINE_CONFIG): Promise<SparseCheckpoint> {
+  return checkpointOf(root, { kind: "transformer", transformer, head: await readLexicalHead(transformer) }, pipeline);
+}
+
+/** One route for everything. */
+function checkpointOf(root: string, route: TransformerRoute, pipeline: JsonObject): SparseCheckpoint {
   return {
     kind: "sparse",
     root,
-    pooling: DEFAULT_POOLING,
-    transformer: await readTransformer(config),
-    ...readPrompts(NO_PIPELINE_CONFIG, PROMPT_NAMES),
+    routes: { query: route, document: route, plain: route },
+    ...readPrompts(pipeline, PROMPT_NAMES),
     similarityFunction: "dot",
   };
 }
@@ -78,7 +90,7 @@ function requireSparse(root: string, modules: readonly ModuleEntry[], modelType:
   if (modelType === "CrossEncoder") {
     throw new SparseRerankError("ERR_WRONG_MODEL_KIND", `${root} is a CrossEncoder checkpoint. Load it with CrossEncoder.load().`);
   }
-  const mayBeSparse = modelType === "SentenceTransformer" && !modules.every((entry) => DENSE_MODULES.has(entry.className));
+  const mayBeSparse = modelType === "SentenceTransformer" && !isDense(modules);
   if (modelType !== "SparseEncoder" && !mayBeSparse) {
     throw new SparseRerankError(
       "ERR_WRONG_MODEL_KIND",
@@ -87,19 +99,40 @@ function requireSparse(root: string, modules: readonly ModuleEntry[], modelType:
   }
 }
 
-function requireSplade(
-  root: string,
-  modules: readonly ModuleEntry[],
-): { readonly transformer: ModuleEntry; readonly pooling: ModuleEntry } {
-  const [transformer, pooling, ...rest] = modules;
-  const isTransformer = transformer?.className === "Transformer" || transformer?.className === "MLMTransformer";
-  if (!isTransformer || pooling?.className !== "SpladePooling" || rest.length > 0) {
-    throw new SparseRerankError(
-      "ERR_UNSUPPORTED_MODEL",
-      `${join(root, "modules.json")} lists ${describeModules(modules)}; this version runs sparse encoders made of Transformer + SpladePooling only.`,
-    );
+function isDense(modules: readonly ModuleEntry[]): boolean {
+  return modules.every((entry) => DENSE_MODULES.has(entry.className));
+}
+
+/** Reads each route once, however often it is asked for. */
+function routeReader(file: string): (modules: readonly ModuleEntry[]) => Promise<SparseRoute> {
+  const routes = new Map<string, Promise<SparseRoute>>();
+  return (modules) => {
+    const key = JSON.stringify(modules);
+    const route = routes.get(key) ?? readRoute(modules, file);
+    routes.set(key, route);
+    return route;
+  };
+}
+
+async function readRoute(modules: readonly ModuleEntry[], file: string): Promise<SparseRoute> {
+  const [first, second, ...rest] = modules;
+  if (first?.className === "SparseStaticEmbedding" && second === undefined) return readStaticRoute(first.folder);
+  if (first !== undefined && second !== undefined && TRANSFORMERS.has(first.className)) {
+    if (second.className === "SpladePooling" && rest.length === 0) {
+      const head = await readSpladePooling(second.folder);
+      return { kind: "transformer", transformer: await readTransformerModule(first, "fill-mask"), head };
+    }
+    if (modules.at(-1)?.className === "SparseAutoEncoder") {
+      const { modules: steps, lastConfig } = await readEmbeddingModules([second, ...rest], "sentence_embedding", file);
+      const k = optionalInteger(lastConfig, "k", 1) ?? DEFAULT_K;
+      const transformer = await readTransformerModule(first, "feature-extraction");
+      return { kind: "transformer", transformer, head: { kind: "autoencoder", modules: steps, k } };
+    }
   }
-  return { transformer, pooling };
+  throw new SparseRerankError(
+    "ERR_UNSUPPORTED_MODEL",
+    `${file} lists ${describeModules(modules)}; a sparse encoder is SparseStaticEmbedding, Transformer + SpladePooling, or Transformer + Pooling + … + SparseAutoEncoder.`,
+  );
 }
 
 async function readSpladePooling(folder: string): Promise<SpladePooling> {
@@ -115,7 +148,7 @@ async function readSpladePooling(folder: string): Promise<SpladePooling> {
   if (activation !== "relu" && activation !== "log1p_relu") {
     throw invalidField(config, "activation_function", '"relu" or "log1p_relu"');
   }
-  return { pooling, activation };
+  return { kind: "splade", pooling, activation };
 }
 
 /** Like the reference, "dot" for every name that is not one of its four (a converted multi-vector model says "maxsim"). */

@@ -12,7 +12,7 @@ import type { ModelConfig, TransformerPart } from "./types";
 import { readWeights } from "./weights";
 
 /** Which model class sentence-transformers puts over the body: what the module outputs. */
-export type TransformerTask = "fill-mask" | "sequence-classification";
+export type TransformerTask = "fill-mask" | "sequence-classification" | "feature-extraction";
 
 /** The settings of a Transformer module. */
 const SETTINGS_FILE = "sentence_bert_config.json";

@@ -25,28 +25,102 @@ export interface ModelConfig {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
-/** One transformers model inside a checkpoint (the root, or a module folder). */
-export interface TransformerPart {
+/** A folder with config.json and weights. */
+export interface WeightedPart {
   /** Absolute path of the folder. */
   readonly folder: string;
   readonly config: ModelConfig;
   readonly tensors: TensorTable;
+}
+
+/** One transformers model inside a checkpoint (the root, or a module folder). */
+export interface TransformerPart extends WeightedPart {
   /** Tokens, special tokens included; undefined when the checkpoint does not say. */
   readonly maxSeqLength: number | undefined;
   /** sentence_bert_config.json: do_lower_case. */
   readonly lowerCase: boolean;
 }
 
+/** The output of a masked language model, pooled over the tokens. */
 export interface SpladePooling {
+  readonly kind: "splade";
   readonly pooling: "max" | "sum";
   readonly activation: "relu" | "log1p_relu";
 }
 
+export type PoolingMode = "cls" | "max" | "mean" | "mean_sqrt_len_tokens" | "weightedmean" | "lasttoken";
+
+/** One step from hidden states to one vector for each text; the first is a pooling. Tensors have the names of the reference's modules. */
+export type EmbeddingModule =
+  | { readonly kind: "pooling"; readonly modes: readonly PoolingMode[] }
+  | DenseModule
+  | { readonly kind: "layer-norm"; readonly part: WeightedPart }
+  | { readonly kind: "normalize" }
+  | AutoencoderModule;
+
+export interface DenseModule {
+  readonly kind: "dense";
+  readonly part: WeightedPart;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly bias: boolean;
+  /** By the name that the config.json of a transformer would use: "tanh", "linear", … */
+  readonly activation: string;
+  /** The input, projected where the sizes differ, is added to the output. */
+  readonly residual: boolean;
+}
+
+/** The encoder of a sparse autoencoder (CSR, Wen et al., 2025, arXiv 2503.01776). */
+export interface AutoencoderModule {
+  readonly kind: "autoencoder";
+  readonly part: WeightedPart;
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Each input is brought to mean 0 and deviation 1 before. */
+  readonly normalize: boolean;
+}
+
+/** Pooled hidden states through a sparse autoencoder, the last of the modules. */
+export interface AutoencoderHead {
+  readonly kind: "autoencoder";
+  readonly modules: readonly EmbeddingModule[];
+  /** Weights that a vector keeps unless the caller says otherwise. */
+  readonly k: number;
+}
+
+/** BGE-M3 (Chen et al., 2024, arXiv 2402.03216): relu(w · hidden + b) for each token, the largest where a token is repeated. */
+export interface LexicalHead {
+  readonly kind: "lexical";
+  readonly part: WeightedPart;
+  /** Tokens without weight: those of the tokenizer's cls_token, eos_token, pad_token and unk_token. */
+  readonly ignoredTokens: readonly string[];
+}
+
+export interface TransformerRoute {
+  readonly kind: "transformer";
+  readonly transformer: TransformerPart;
+  readonly head: SpladePooling | AutoencoderHead | LexicalHead;
+}
+
+/** A table of token weights (SparseStaticEmbedding): a text's vector has those of its tokens. */
+export interface StaticRoute {
+  readonly kind: "static";
+  /** Absolute path of the folder that has the tokenizer. */
+  readonly folder: string;
+  /** Where the weights are: a tensor [vocabulary], or the absolute path of a JSON object from tokens to weights. */
+  readonly weights: { readonly tensor: TensorInfo } | { readonly json: string };
+  /** Tokens; undefined when the tokenizer has no limit. */
+  readonly maxSeqLength: number | undefined;
+}
+
+/** How texts of one kind become vectors. */
+export type SparseRoute = TransformerRoute | StaticRoute;
+
 export interface SparseCheckpoint {
   readonly kind: "sparse";
   readonly root: string;
-  readonly transformer: TransformerPart;
-  readonly pooling: SpladePooling;
+  /** What encodeQuery, encodeDocument and encode run: one object where they run the same. */
+  readonly routes: { readonly query: SparseRoute; readonly document: SparseRoute; readonly plain: SparseRoute };
   /** Always has "query" and "document" (empty when not stored). */
   readonly prompts: Readonly<Record<string, string>>;
   /** Applies to plain encode() only. */
@@ -60,6 +134,8 @@ export interface CrossCheckpoint {
   readonly kind: "cross";
   readonly root: string;
   readonly transformer: TransformerPart;
+  /** Modules over the hidden states, the last of which gives the scores; undefined when the transformer has a classifier. */
+  readonly head: readonly EmbeddingModule[] | undefined;
   readonly numLabels: number;
   /** In order of label id: id2label, or LABEL_0, LABEL_1, … */
   readonly labels: readonly string[];

@@ -1,4 +1,4 @@
-/** Finds the weights of one transformer in its folder, by the names and in the order that transformers uses. */
+/** Finds the weights of one module in its folder, by the names and in the order that transformers uses. */
 
 import { join } from "node:path";
 
@@ -6,37 +6,45 @@ import { SparseRerankError } from "../errors";
 import { resolveInside, status } from "./files";
 import { field, invalidField, optionalObject, readJsonObject } from "./json";
 import type { JsonObject } from "./json";
+import { readPytorch } from "./pytorch";
 import { readSafetensors } from "./safetensors";
 import type { TensorInfo, TensorTable } from "./types";
 
-const SINGLE = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
-const PYTORCH = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
+interface Format {
+  readonly file: string;
+  /** Lists the shards of weights that are in several files. */
+  readonly index: string;
+  /** @returns undefined when there is no such file. */
+  readonly read: (path: string) => Promise<TensorTable | undefined>;
+}
+
+const FORMATS: readonly Format[] = [
+  { file: "model.safetensors", index: "model.safetensors.index.json", read: readSafetensors },
+  { file: "pytorch_model.bin", index: "pytorch_model.bin.index.json", read: readPytorch },
+];
 const OTHER_FORMATS = ["tf_model.h5", "flax_model.msgpack", "rust_model.ot", "model.onnx", "onnx/model.onnx"];
 
 /**
- * model.safetensors, else the shards of model.safetensors.index.json.
- * @throws ERR_FILE_NOT_FOUND, ERR_NOT_SUPPORTED (pytorch_model.bin), ERR_UNSUPPORTED_MODEL (other formats), and what readSafetensors throws.
+ * The first that the folder has: model.safetensors, the shards of its index, pytorch_model.bin, the shards of its index.
+ * @throws ERR_FILE_NOT_FOUND, ERR_UNSUPPORTED_MODEL (other formats), and what readSafetensors and readPytorch throw.
  */
 export async function readWeights(folder: string): Promise<TensorTable> {
-  const single = await readSafetensors(join(folder, SINGLE));
-  if (single !== undefined) {
-    return single;
+  for (const { file, index, read } of FORMATS) {
+    const single = await read(join(folder, file));
+    if (single !== undefined) return single;
+    const shards = await readJsonObject(join(folder, index));
+    if (shards !== undefined) return readShards(folder, shards, read);
   }
-  const index = await readJsonObject(join(folder, INDEX));
-  if (index === undefined) {
-    throw await noWeights(folder);
-  }
-  return readShards(folder, index);
+  throw await noWeights(folder);
 }
 
 /** Like transformers, takes every tensor of the shards; weight_map decides where a name occurs more than once. */
-async function readShards(folder: string, index: JsonObject): Promise<TensorTable> {
+async function readShards(folder: string, index: JsonObject, read: Format["read"]): Promise<TensorTable> {
   const weightMap = readWeightMap(index);
   const tensors = new Map<string, TensorInfo>();
   for (const shard of new Set(weightMap.values())) {
     const path = resolveInside(folder, shard, `${index.file}: "weight_map"`);
-    const table = await readSafetensors(path);
+    const table = await read(path);
     if (table === undefined) {
       throw new SparseRerankError("ERR_FILE_NOT_FOUND", `${path} is missing; ${index.file} names it. Download the model again.`);
     }
@@ -74,22 +82,14 @@ function readWeightMap(index: JsonObject): ReadonlyMap<string, string> {
 }
 
 async function noWeights(folder: string): Promise<SparseRerankError> {
-  for (const name of PYTORCH) {
-    if ((await status(join(folder, name))) !== undefined) {
-      return new SparseRerankError(
-        "ERR_NOT_SUPPORTED",
-        `${folder} has its weights in ${name} only, which this version does not read yet. ` +
-          "Convert them with save_pretrained(folder, safe_serialization=True) of transformers, or use a revision that has model.safetensors.",
-      );
-    }
-  }
+  const expected = FORMATS.flatMap(({ file, index }) => [file, index]).join(", ");
   for (const name of OTHER_FORMATS) {
     if ((await status(join(folder, name))) !== undefined) {
       return new SparseRerankError(
         "ERR_UNSUPPORTED_MODEL",
-        `${folder} has its weights in ${name} only; expected ${SINGLE} or ${INDEX}. Convert them to safetensors with transformers.`,
+        `${folder} has its weights in ${name} only; expected one of ${expected}. Convert them to safetensors with transformers.`,
       );
     }
   }
-  return new SparseRerankError("ERR_FILE_NOT_FOUND", `${folder} has no weights: looked for ${SINGLE}, ${INDEX} and pytorch_model.bin.`);
+  return new SparseRerankError("ERR_FILE_NOT_FOUND", `${folder} has no weights: looked for ${expected}.`);
 }

@@ -1,22 +1,82 @@
+import { Option } from "commander";
 import type { Command } from "commander";
 
-import { supportedModels } from "../index";
+import { models, supportedModels } from "../index";
+import type { CatalogueModel, Needs } from "../index";
 import { command } from "./options";
 import type { CommonOptions } from "./options";
 import { paint, writeLine } from "./terminal";
 
+type ModelsOptions = CommonOptions & Needs & { readonly recommend?: true };
+
+/** One line for each model: these metrics are shown where a model has them. */
+const SHOWN_METRICS = ["BEIR-13 nDCG@10", "MIRACL nDCG@10", "TREC-DL 2019 nDCG@10"];
+
 export function modelsCommand(): Command {
-  return command("models", "List what can be loaded", ["sparse-rerank models", "sparse-rerank models --json"]).action(run);
+  return command("models", "List what can be loaded, or recommend what to load", [
+    "sparse-rerank models",
+    "sparse-rerank models --recommend --latency low --licence commercial",
+    "sparse-rerank models --json",
+  ])
+    .option("--recommend", "name a sparse encoder and a reranker for the needs below")
+    .addOption(new Option("--device <name>", "what runs the models").choices(["cpu", "cuda"]))
+    .addOption(new Option("--latency <wish>", "what a query may take").choices(["low", "balanced", "quality"]))
+    .option("--multilingual", "for other languages than English")
+    .addOption(new Option("--licence <kind>", "which licences will do").choices(["any", "commercial"]))
+    .action(run);
 }
 
-async function run(options: CommonOptions): Promise<void> {
+async function run(options: ModelsOptions): Promise<void> {
+  if (options.recommend === true) await recommend(options);
+  else await list(options);
+}
+
+async function recommend({ device, latency, multilingual, licence, json }: ModelsOptions): Promise<void> {
+  const recommendation = models.recommend({
+    ...(device === undefined ? {} : { device }),
+    ...(latency === undefined ? {} : { latency }),
+    ...(multilingual === undefined ? {} : { multilingual }),
+    ...(licence === undefined ? {} : { licence }),
+  });
+  if (json === true) {
+    await writeLine(JSON.stringify(recommendation));
+    return;
+  }
+  const [encoder, reranker] = recommendation.reasons;
+  await writeLine(`${paint("bold", "First stage")}  ${encoder ?? ""}`);
+  await writeLine(`${paint("bold", "Reranker")}     ${reranker ?? ""}`);
+}
+
+async function list(options: CommonOptions): Promise<void> {
   const { embedded, modelTypes } = supportedModels();
   if (options.json === true) {
-    await writeLine(JSON.stringify({ embedded, modelTypes }));
+    await writeLine(JSON.stringify({ embedded, models: models.list(), modelTypes }));
     return;
   }
   await writeLine(paint("bold", "In the package"));
   for (const { name, summary } of embedded) await writeLine(`  ${paint("green", name)}  ${summary}`);
-  await writeLine(paint("bold", "\nFolders in hub layout, with safetensors weights, as SPLADE encoder or cross-encoder"));
+  await listHub("Sparse encoders on the Hugging Face hub, queries through the model", { querySide: "model" });
+  await listHub("Sparse encoders on the Hugging Face hub, queries through a table of weights", { querySide: "static" });
+  await listHub("Rerankers on the Hugging Face hub", { task: "reranking" });
+  const others = models.list({ kind: "cross-encoder" }).filter(({ task }) => task !== "reranking");
+  await writeLine(paint("bold", "\nCross-encoders on the Hugging Face hub for other tasks"));
+  for (const row of others) await writeLine(`${describe(row)}, ${row.task}`);
+  await writeLine(paint("bold", "\nFolders in hub layout, as SPLADE encoder or cross-encoder"));
   await writeLine(`  model_type in config.json: ${modelTypes.join(", ")}`);
+}
+
+async function listHub(title: string, filter: Partial<CatalogueModel>): Promise<void> {
+  await writeLine(paint("bold", `\n${title}`));
+  for (const row of models.list(filter)) await writeLine(describe(row));
+}
+
+function describe(row: CatalogueModel): string {
+  const facts = [
+    `${Math.round(row.parameters / 1e6)} M`,
+    `${Math.ceil(row.memoryBytes / 1e6)} MB`,
+    `${row.licence ?? "no stated licence"}${row.gated ? " (gated)" : ""}`,
+    ...(row.multilingual ? [row.languages] : []),
+    ...row.scores.filter(({ metric }) => SHOWN_METRICS.includes(metric)).map(({ metric, value }) => `${metric} ${value}`),
+  ];
+  return `  ${paint("green", row.name)}  ${facts.join(", ")}`;
 }

@@ -2,8 +2,12 @@ import { stat } from "node:fs/promises";
 import path from "node:path";
 
 import { SparseRerankError } from "../errors";
+import { throwIfAborted } from "../internal/abort";
 import { packageRoot } from "../internal/load";
 import { requireString } from "../internal/validate";
+import { isRepositoryName } from "./names";
+import { snapshotOf } from "./snapshot";
+import type { HubOptions } from "./snapshot";
 
 /** Models inside the package, by name. */
 export const EMBEDDED_MODELS: ReadonlyMap<string, { readonly folder: string; readonly summary: string }> = new Map([
@@ -16,10 +20,18 @@ export const EMBEDDED_MODELS: ReadonlyMap<string, { readonly folder: string; rea
   ],
 ]);
 
-/** A folder's path, or the name of an embedded model, to the folder that holds the checkpoint. An existing folder wins. */
-export async function resolveModel(nameOrPath: string): Promise<string> {
+/**
+ * A folder's path, the name of an embedded model, or a hub name ("naver/splade-v3") to the folder that holds the checkpoint. An existing folder
+ * wins. A hub model is downloaded into the cache that huggingface_hub uses, unless it is there.
+ *
+ * Errors: ERR_INVALID_ARGUMENT, ERR_MODEL_NOT_FOUND (no such folder, model or revision, or not cached and offline), ERR_HUB_AUTH (gated or
+ * private), ERR_HUB_NETWORK, ERR_HUB_RESPONSE, ERR_HUB_CACHE, ERR_FILE_NOT_FOUND (modelFile), ERR_UNSUPPORTED_MODEL (no usable weights),
+ * ERR_INVALID_CONFIG, ERR_ABORTED.
+ */
+export async function resolveModel(nameOrPath: string, options: HubOptions = {}): Promise<string> {
   requireString(nameOrPath, "nameOrPath");
   if (nameOrPath.includes("\0")) throw new SparseRerankError("ERR_INVALID_ARGUMENT", "nameOrPath contains a NUL character.");
+  throwIfAborted(options.signal);
   const status = await stat(nameOrPath).catch(() => undefined);
   if (status?.isDirectory() === true) return path.resolve(nameOrPath);
   const embedded = EMBEDDED_MODELS.get(nameOrPath);
@@ -27,11 +39,10 @@ export async function resolveModel(nameOrPath: string): Promise<string> {
   if (status !== undefined) {
     throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${nameOrPath} is a file; give the folder that holds config.json and the weights.`);
   }
-  const hint = /^[\w.-]+\/[\w.-]+$/.test(nameOrPath)
-    ? " Downloading from the Hugging Face hub is not available in this version: download the repository yourself and give its folder."
-    : "";
+  if (isRepositoryName(nameOrPath)) return snapshotOf(nameOrPath, options);
   throw new SparseRerankError(
     "ERR_MODEL_NOT_FOUND",
-    `There is no model folder ${nameOrPath}, and no embedded model of that name (embedded: ${[...EMBEDDED_MODELS.keys()].join(", ")}).${hint}`,
+    `There is no model folder ${nameOrPath}, and no embedded model of that name (embedded: ${[...EMBEDDED_MODELS.keys()].join(", ")}). ` +
+      'A model of the Hugging Face hub is named with its organisation, e.g. "naver/splade-v3".',
   );
 }

@@ -60,7 +60,7 @@ export interface NativeSequences {
 export interface NativeEncodeOptions {
   /** Keep the k largest weights of each row; 0 or absent keeps all. */
   readonly maxActiveDims?: number;
-  /** Also return, for each weight, the position of the token (within its sequence) that won the max. */
+  /** Also return, for each weight, the position of the token (within its sequence) that won the max. Needs a head. */
   readonly positions?: boolean;
   readonly cancel?: NativeCancelToken;
 }
@@ -79,6 +79,7 @@ export interface NativeCancelToken {
 }
 
 export interface NativeModel {
+  /** Vectors of the head; without one, the positive values of the graph's output [sequences, columns] as they are. */
   encode(sequences: NativeSequences, options: NativeEncodeOptions): Promise<NativeCsr>;
   /** Logits, [sequences, labels] row-major. */
   predict(sequences: NativeSequences, labels: number, options: { readonly cancel?: NativeCancelToken }): Promise<Float32Array>;

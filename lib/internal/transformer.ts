@@ -9,7 +9,7 @@ import type { LoadOptions } from "../options";
 import { TextTokenizer } from "../tokenization/tokenizer";
 import { throwIfAborted, withCancel } from "./abort";
 import { native } from "./load";
-import type { NativeDtype, NativeHead, NativeModel, NativeTensor } from "./native";
+import type { NativeDtype, NativeHead, NativeModel, NativeModelSpec, NativeTensor } from "./native";
 import { loadRuntime } from "./runtime";
 
 export interface RunningTransformer {
@@ -19,28 +19,28 @@ export interface RunningTransformer {
   readonly maxSeqLength: number;
 }
 
-export async function startTransformer(
-  part: TransformerPart,
-  graph: Graph,
-  head: { readonly graph: MaskedLanguageModel; readonly pooling: SpladePooling } | undefined,
-  options: LoadOptions,
-): Promise<RunningTransformer> {
-  const maxSeqLength = chooseMaxSeqLength(part, graph, options);
+/** What is to be run, checked but not loaded. */
+export interface TransformerPlan {
+  readonly part: TransformerPart;
+  readonly graph: Graph;
+  /** For SPLADE; the decoder belongs to `graph`. */
+  readonly head?: { readonly graph: MaskedLanguageModel; readonly pooling: SpladePooling };
+  /** Where the graph depends on ids of tokens: what runs instead of `graph`, which then only tells its limits. */
+  readonly complete?: (tokenizer: TextTokenizer) => Promise<Graph>;
+}
+
+export async function startTransformer(plan: TransformerPlan, options: LoadOptions): Promise<RunningTransformer> {
+  const { part, graph, complete } = plan;
+  const maxSeqLength = maxSeqLengthOf(plan, options);
   loadRuntime();
-  const files = new WeightFiles();
-  const spec = {
-    graph: graph.model,
-    weights: Array.from(graph.weights, ([name, tensor]) => ({ name, tensor: files.locate(tensor) })),
-    tokenTypes: graph.tokenTypes,
-    ...(head === undefined ? {} : { head: describeHead(head.graph, head.pooling, files) }),
-    files: files.paths,
-    weightFolder: files.folder,
-  };
   throwIfAborted(options.signal);
+  const loading = TextTokenizer.load({ folder: part.folder, maxLength: maxSeqLength, lowerCase: part.lowerCase });
   const [tokenizer, model] = await both(
-    TextTokenizer.load({ folder: part.folder, maxLength: maxSeqLength, lowerCase: part.lowerCase }),
+    loading,
     // Packing the weights cannot be interrupted: an abort takes effect when it has ended.
-    withCancel(undefined, () => native().createModel(spec)),
+    withCancel(undefined, async () =>
+      native().createModel(describeModel(complete === undefined ? graph : await complete(await loading), plan)),
+    ),
   );
   try {
     throwIfAborted(options.signal);
@@ -86,6 +86,18 @@ function nativeDtype(tensor: TensorInfo): NativeDtype {
   );
 }
 
+function describeModel(graph: Graph, { head }: TransformerPlan): NativeModelSpec {
+  const files = new WeightFiles();
+  return {
+    graph: graph.model,
+    weights: Array.from(graph.weights, ([name, tensor]) => ({ name, tensor: files.locate(tensor) })),
+    tokenTypes: graph.tokenTypes,
+    ...(head === undefined ? {} : { head: describeHead(head.graph, head.pooling, files) }),
+    files: files.paths,
+    weightFolder: files.folder,
+  };
+}
+
 function describeHead(graph: MaskedLanguageModel, pooling: SpladePooling, files: WeightFiles): NativeHead {
   return {
     decoder: files.locate(graph.decoder),
@@ -95,7 +107,8 @@ function describeHead(graph: MaskedLanguageModel, pooling: SpladePooling, files:
   };
 }
 
-function chooseMaxSeqLength(part: TransformerPart, graph: Graph, options: LoadOptions): number {
+/** Tokens, special tokens included. Errors: ERR_INVALID_ARGUMENT when the options ask for more than there are positions. */
+export function maxSeqLengthOf({ part, graph }: TransformerPlan, options: LoadOptions): number {
   const positions = graph.maxPositions ?? Number.MAX_SAFE_INTEGER;
   if (options.maxSeqLength !== undefined) {
     if (options.maxSeqLength > positions) {

@@ -191,8 +191,8 @@ Napi::Promise ModelWrap::start(Napi::Env env, const std::shared_ptr<PromiseWork>
 
 Napi::Value ModelWrap::encode(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (model(env)->head() == nullptr) fail_contract(env, "encode on a cross-encoder");
   const auto options = info[1].As<Napi::Object>();
+  if (model(env)->head() == nullptr && options.Get("positions").ToBoolean()) fail_contract(env, "positions without a SPLADE head");
   const Napi::Value keep = options.Get("maxActiveDims");
   auto batch =
       std::make_unique<EncodeBatch>(model(env), read_sequences(info[0].As<Napi::Object>()), make_control(env),

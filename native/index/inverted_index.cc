@@ -1,7 +1,6 @@
 #include "index/inverted_index.h"
 
 #include <algorithm>
-#include <iterator>
 #include <string>
 #include <utility>
 

@@ -44,10 +44,21 @@ Status Batch::run(std::size_t task) {
 }
 
 Status EncodeBatch::collect(const OutputTensor& output, std::uint32_t member, std::size_t length) {
-  const SpladeHead& head = *model().head();
-  if (output.data().size() != length * head.hidden()) return Error{"ERR_INTERNAL", "The graph's output is not [tokens, hidden]."};
-  thread_local SpladeHead::Scratch scratch;
-  head.encode(output.data().data(), length, keep_, positions_, scratch, rows_[member]);
+  const std::span<const float> values = output.data();
+  SpladeRow& row = rows_[member];
+  if (const SpladeHead* head = model().head(); head != nullptr) {
+    if (values.size() != length * head->hidden()) return Error{"ERR_INTERNAL", "The graph's output is not [tokens, hidden]."};
+    thread_local SpladeHead::Scratch scratch;
+    head->encode(values.data(), length, keep_, positions_, scratch, row);
+    return std::nullopt;
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!(values[i] > 0.0f)) continue;
+    row.indices.push_back(static_cast<std::uint32_t>(i));
+    row.values.push_back(values[i]);
+  }
+  thread_local std::vector<std::uint32_t> order;
+  keep_largest(keep_, order, row);
   return std::nullopt;
 }
 

@@ -22,6 +22,11 @@ interface Encodings {
   readonly sparsity?: { readonly active_dims: number; readonly sparsity_ratio: number };
 }
 
+export interface RouteTokens {
+  readonly prompt: string;
+  readonly input_ids: readonly (readonly number[])[];
+}
+
 interface Common {
   readonly name: string;
   readonly tolerance: Tolerance;
@@ -32,6 +37,8 @@ export interface SparseGolden extends Common {
   readonly kind: "sparse";
   readonly texts: readonly string[];
   readonly dimension: number;
+  /** Of each side, or "same as document". */
+  readonly tokens: { readonly query: RouteTokens | string; readonly document: RouteTokens };
   readonly encode_document: Encodings;
   readonly encode_query: Encodings | string;
   readonly encode: Encodings | string;
@@ -49,7 +56,8 @@ export interface CrossGolden extends Common {
   readonly pairs: readonly (readonly [string, string])[];
   readonly num_labels: number;
   readonly predict: Readonly<Record<string, readonly number[] | readonly (readonly number[])[]>>;
-  readonly logits: readonly (readonly number[])[];
+  /** Absent where the scores are not logits of one transformers model. */
+  readonly logits?: readonly (readonly number[])[];
   readonly rank:
     | {
         readonly query: string;
@@ -66,17 +74,6 @@ interface Ranked {
 }
 
 export type Golden = SparseGolden | CrossGolden;
-
-/** Fixtures whose architecture or layout this version does not have, and the error that says so. */
-export const OUT_OF_SCOPE: ReadonlyMap<string, string> = new Map(
-  fs
-    .readdirSync(fixtures, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && /deberta|gte|jina|modernbert|inffree|csr|dense|bin-fp|old-key/.test(entry.name))
-    .map((entry) => [
-      entry.name,
-      entry.name.includes("bin-fp") || entry.name.includes("old-key") ? "ERR_NOT_SUPPORTED" : "ERR_UNSUPPORTED_MODEL",
-    ]),
-);
 
 export function folderOf(name: string): string {
   return path.join(fixtures, name);

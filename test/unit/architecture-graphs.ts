@@ -14,8 +14,11 @@ import { SparseRerankError } from "../../dist/errors";
 
 const FIXTURES = path.join(__dirname, "../fixtures");
 
+/** The document side's. */
 export async function sparsePart(name: string): Promise<TransformerPart> {
-  return (await readCheckpoint(path.join(FIXTURES, name), "sparse")).transformer;
+  const { document } = (await readCheckpoint(path.join(FIXTURES, name), "sparse")).routes;
+  assert.ok(document.kind === "transformer");
+  return document.transformer;
 }
 
 export async function crossPart(name: string): Promise<{ readonly part: TransformerPart; readonly labels: number }> {

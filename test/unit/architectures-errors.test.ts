@@ -24,7 +24,8 @@ import {
 
 describe("architectureFor", () => {
   it("knows every family by model_type", () => {
-    assert.deepEqual(MODEL_TYPES, ["bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra"]);
+    const bertLike = ["bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra"];
+    assert.deepEqual(new Set(MODEL_TYPES), new Set([...bertLike, "deberta", "deberta-v2", "modernbert", "new"]));
     for (const modelType of MODEL_TYPES) {
       assert.ok(architectureFor(configOf({ model_type: modelType })).modelTypes.includes(modelType));
     }
@@ -56,7 +57,7 @@ describe("architectures refuse", () => {
   });
 
   it("position embeddings that are not absolute", async () => {
-    for (const type of ["alibi", "relative_key", "rope"]) {
+    for (const type of ["relative_key", "rope"]) {
       const part = withConfig(bert, { position_embedding_type: type });
       refuses(() => maskedLanguageModel(part), "ERR_UNSUPPORTED_MODEL", part.config.file, '"position_embedding_type"', type, "absolute");
     }
@@ -124,7 +125,7 @@ describe("architectures refuse", () => {
     it("that lack the head of the class", async () => {
       refuses(() => sequenceClassifier(bert, 1), "ERR_MISSING_TENSOR", "pooler.dense.weight");
       const { part } = await crossPart("ce-bert-msmarco");
-      refuses(() => maskedLanguageModel(part), "ERR_MISSING_TENSOR", "cls.predictions.transform.dense.weight");
+      refuses(() => maskedLanguageModel(part), "ERR_MISSING_TENSOR", "cls.predictions.bias");
     });
 
     it("that lack both names of a layer norm", () => {
@@ -169,11 +170,6 @@ describe("architectures refuse", () => {
         const part = withConfig(bert, { [field]: Number(bert.config.json[field]) + 1 });
         refuses(() => maskedLanguageModel(part), "ERR_TENSOR_MISMATCH", `bert.embeddings.${tensor}.weight`);
       }
-    });
-
-    it("whose embeddings are not of ELECTRA's usual width where config.json names none", async () => {
-      const part = withConfig(await sparsePart("splade-electra"), { embedding_size: undefined });
-      refuses(() => maskedLanguageModel(part), "ERR_TENSOR_MISMATCH", "electra.embeddings.word_embeddings.weight", ", 128]");
     });
 
     it("whose classifier has other rows than there are labels", async () => {

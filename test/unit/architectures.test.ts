@@ -131,19 +131,6 @@ describe("architectures", () => {
     assert.ok(before.weights.has("bert.encoder.layer.0.output.LayerNorm.beta"));
   });
 
-  it("takes the epsilon of layer norms from config.json, except DistilBERT's, which is fixed", async () => {
-    const epsilons = (graph: Graph) =>
-      new Set(
-        [...operators(graph, "LayerNormalization"), ...operators(graph, "SkipLayerNormalization")].map((node) =>
-          node.attributes.get("epsilon"),
-        ),
-      );
-    const bert = await sparsePart("splade-bert");
-    assert.deepEqual(epsilons(maskedLanguageModel(withConfig(bert, { layer_norm_eps: 1e-5 }))), new Set([Math.fround(1e-5)]));
-    assert.deepEqual(epsilons(maskedLanguageModel(withConfig(bert, { layer_norm_eps: undefined }))), new Set([Math.fround(1e-12)]));
-    assert.deepEqual(epsilons(maskedLanguageModel(await sparsePart("splade-distilbert"))), new Set([Math.fround(1e-12)]));
-  });
-
   describe("names of the base model without prefix", () => {
     const families: [string, string][] = [
       ["splade-bert", "bert."],

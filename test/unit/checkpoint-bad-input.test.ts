@@ -8,9 +8,10 @@ import path from "node:path";
 import fc from "fast-check";
 
 import { readCheckpoint } from "../../dist/checkpoint/index";
+import type { TransformerPart } from "../../dist/checkpoint/types";
 import type { ErrorCode } from "../../dist/errors";
 import { SparseRerankError } from "../../dist/errors";
-import { fails, safetensors, withFolder } from "./checkpoint-folder";
+import { fails, safetensors, spladeOf, withFolder } from "./checkpoint-folder";
 import type { Files } from "./checkpoint-folder";
 import { skip } from "../skip";
 import {
@@ -152,9 +153,19 @@ describe("checkpoint: weights", () => {
 
   type Case = readonly [what: string, files: Files, code: ErrorCode, message: RegExp];
   const cases: readonly Case[] = [
-    ["no weights", {}, "ERR_FILE_NOT_FOUND", /model\.safetensors, model\.safetensors\.index\.json and pytorch_model\.bin/],
-    ["pytorch_model.bin only", { "pytorch_model.bin": "" }, "ERR_NOT_SUPPORTED", /save_pretrained/],
-    ["a sharded pytorch_model.bin only", { "pytorch_model.bin.index.json": {} }, "ERR_NOT_SUPPORTED", /pytorch_model\.bin\.index\.json/],
+    [
+      "no weights",
+      {},
+      "ERR_FILE_NOT_FOUND",
+      /model\.safetensors, model\.safetensors\.index\.json, pytorch_model\.bin, pytorch_model\.bin\.index\.json/,
+    ],
+    ["an empty pytorch_model.bin", { "pytorch_model.bin": "" }, "ERR_INVALID_WEIGHTS", /pytorch_model\.bin is neither a zip archive nor/],
+    [
+      "an index of pytorch_model.bin without weight_map",
+      { "pytorch_model.bin.index.json": {} },
+      "ERR_INVALID_CONFIG",
+      /"weight_map" is missing/,
+    ],
     ["TensorFlow weights only", { "tf_model.h5": "" }, "ERR_UNSUPPORTED_MODEL", /tf_model\.h5/],
     ["Flax weights only", { "flax_model.msgpack": "" }, "ERR_UNSUPPORTED_MODEL", /flax_model\.msgpack/],
     ["ONNX weights only", { "onnx/model.onnx": "" }, "ERR_UNSUPPORTED_MODEL", /onnx\/model\.onnx/],
@@ -236,7 +247,7 @@ describe("checkpoint: files", () => {
 
   it("a relative folder gives absolute paths", () =>
     withFolder(PLAIN_SPARSE, async (folder) => {
-      const { root, transformer } = await readCheckpoint(path.relative(process.cwd(), folder), "sparse");
+      const { root, transformer } = spladeOf(await readCheckpoint(path.relative(process.cwd(), folder), "sparse"));
       assert.equal(root, folder);
       assert.ok(path.isAbsolute(transformer.config.file));
     }));
@@ -291,7 +302,11 @@ describe("checkpoint: hostile configuration", function () {
       fc.asyncProperty(fc.constantFrom(SPARSE, CROSS, PLAIN_SPARSE, PLAIN_CROSS), edits, async (files, changes) => {
         const texts = Object.entries(changes).map(([name, json]) => [name, JSON.stringify(json)]);
         await withFolder({ ...files, ...(Object.fromEntries(texts) as Files) }, async (folder) => {
-          for (const read of [() => readCheckpoint(folder, "sparse"), () => readCheckpoint(folder, "cross")]) {
+          const readers: readonly (() => Promise<{ readonly transformer: TransformerPart }>)[] = [
+            async () => spladeOf(await readCheckpoint(folder, "sparse")),
+            () => readCheckpoint(folder, "cross"),
+          ];
+          for (const read of readers) {
             try {
               const { transformer } = await read();
               assert.ok(transformer.maxSeqLength === undefined || transformer.maxSeqLength >= 1);

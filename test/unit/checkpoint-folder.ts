@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
+import type { SparseCheckpoint, SpladePooling, TransformerPart } from "../../dist/checkpoint/types";
 import type { ErrorCode } from "../../dist/errors";
 import { SparseRerankError } from "../../dist/errors";
 
@@ -37,6 +38,17 @@ export function safetensors(header: unknown, body: Uint8Array = new Uint8Array(0
 
 /** One F32 tensor "w" of shape [2, 3]. */
 export const WEIGHTS = safetensors({ w: { dtype: "F32", shape: [2, 3], data_offsets: [0, 24] } }, new Uint8Array(24));
+
+/** A checkpoint that runs one transformer with SPLADE pooling for everything, with the two as fields. */
+export function spladeOf(
+  checkpoint: SparseCheckpoint,
+): SparseCheckpoint & { readonly transformer: TransformerPart; readonly pooling: SpladePooling } {
+  const { query, document, plain } = checkpoint.routes;
+  assert.equal(query, document);
+  assert.equal(plain, document);
+  assert.ok(document.kind === "transformer" && document.head.kind === "splade");
+  return { ...checkpoint, transformer: document.transformer, pooling: document.head };
+}
 
 /** Rejects with that code, and a message that matches every pattern. */
 export async function fails(promise: Promise<unknown>, code: ErrorCode, ...patterns: RegExp[]): Promise<void> {

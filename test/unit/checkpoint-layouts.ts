@@ -1,8 +1,8 @@
 /** Checkpoints of each layout, as the tests of readCheckpoint vary them. */
 
 import { readCheckpoint } from "../../dist/checkpoint/index";
-import type { CrossCheckpoint, SparseCheckpoint } from "../../dist/checkpoint/types";
-import { withFolder, WEIGHTS } from "./checkpoint-folder";
+import type { CrossCheckpoint } from "../../dist/checkpoint/types";
+import { spladeOf, withFolder, WEIGHTS } from "./checkpoint-folder";
 import type { Files } from "./checkpoint-folder";
 
 export const MLM = { architectures: ["BertForMaskedLM"], model_type: "bert", max_position_embeddings: 40 };
@@ -36,7 +36,8 @@ export const CROSS: Files = {
   "config_sentence_transformers.json": { model_type: "CrossEncoder" },
 };
 
-export const readSparse = (files: Files): Promise<SparseCheckpoint> => withFolder(files, (folder) => readCheckpoint(folder, "sparse"));
+export const readSparse = (files: Files): Promise<ReturnType<typeof spladeOf>> =>
+  withFolder(files, async (folder) => spladeOf(await readCheckpoint(folder, "sparse")));
 export const readCross = (files: Files): Promise<CrossCheckpoint> => withFolder(files, (folder) => readCheckpoint(folder, "cross"));
 export const without = (files: Files, ...names: string[]): Files =>
   Object.fromEntries(Object.entries(files).filter(([name]) => !names.includes(name)));

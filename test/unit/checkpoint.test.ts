@@ -6,7 +6,7 @@ import path from "node:path";
 import { readCheckpoint } from "../../dist/checkpoint/index";
 import { readModelMaxLength } from "../../dist/checkpoint/limits";
 import type { ErrorCode } from "../../dist/errors";
-import { WEIGHTS, fails, withFolder } from "./checkpoint-folder";
+import { WEIGHTS, fails, spladeOf, withFolder } from "./checkpoint-folder";
 import type { Files } from "./checkpoint-folder";
 import {
   CLASSIFIER,
@@ -105,7 +105,7 @@ describe("checkpoint: sparse encoders", () => {
       "0_Transformer/sentence_bert_config.json": { transformer_task: "fill-mask", max_seq_length: 11 },
     };
     await withFolder(nested, async (folder) => {
-      const { root, transformer } = await readCheckpoint(folder, "sparse");
+      const { root, transformer } = spladeOf(await readCheckpoint(folder, "sparse"));
       assert.equal(root, folder);
       assert.equal(transformer.folder, path.join(folder, "0_Transformer"));
       assert.equal(transformer.maxSeqLength, 11);
@@ -114,7 +114,7 @@ describe("checkpoint: sparse encoders", () => {
 
   it("pools as SPLADE v2 without a pooling config, like the reference", async () => {
     const { pooling } = await readSparse(without(SPARSE, "1_SpladePooling/config.json"));
-    assert.deepEqual(pooling, { pooling: "max", activation: "relu" });
+    assert.deepEqual(pooling, { kind: "splade", pooling: "max", activation: "relu" });
   });
 
   it("takes SPLADE modules whose model type was not stored", async () => {
@@ -293,7 +293,7 @@ describe("checkpoint: wrong kinds and unsupported models", () => {
       "ERR_UNSUPPORTED_MODEL",
       /SpladePooling \+ Pooling/,
     ],
-    ["pooling without a transformer", "sparse", { ...SPARSE, "modules.json": [SPLADE] }, "ERR_UNSUPPORTED_MODEL", /lists SpladePooling/],
+    ["pooling without a transformer", "sparse", { ...SPARSE, "modules.json": [SPLADE] }, "ERR_UNSUPPORTED_MODEL", /lists SpladePooling;/],
     [
       "a module that is the repository's own code",
       "sparse",

@@ -7,6 +7,7 @@ import type { TensorInfo } from "../../dist/checkpoint/types";
 import { native } from "../../dist/internal/load";
 import type { NativeModel, NativeModelSpec } from "../../dist/internal/native";
 import { loadRuntime } from "../../dist/internal/runtime";
+import { spladeOf } from "./checkpoint-folder";
 
 const folder = path.join(__dirname, "..", "fixtures", "splade-bert");
 
@@ -19,7 +20,7 @@ describe("the native contract", () => {
 
   before(async () => {
     loadRuntime();
-    const { transformer, pooling } = await readCheckpoint(folder, "sparse");
+    const { transformer, pooling } = spladeOf(await readCheckpoint(folder, "sparse"));
     const graph = architectureFor(transformer.config).maskedLanguageModel(transformer);
     const files = [...new Set(Array.from(graph.weights.values(), ({ file }) => file))];
     const locate = ({ file, offset, shape }: TensorInfo) => ({ file: files.indexOf(file), offset, dtype: "F32" as const, shape });

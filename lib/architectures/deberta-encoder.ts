@@ -1,0 +1,238 @@
+/**
+ * What DeBERTa (He et al., 2021, arXiv 2006.03654) shares with its second and third version (arXiv 2111.09543): BERT's layers with disentangled
+ * attention, usually without positions in the input.
+ */
+
+import type { TensorInfo, TransformerPart } from "../checkpoint/types";
+import { feedForward } from "./bert-encoder";
+import { bertDecoder, bertTransform } from "./bert-heads";
+import { ConfigReader } from "./config";
+import { normOf, openScope, readEncoderConfig, takesTokenTypes, tokenTypeIds } from "./encoder";
+import type { EncoderConfig } from "./encoder";
+import type { GraphBuilder, Value } from "./graph";
+import { activation, addAndNorm, attention, layerNorm, linear, lookUp, SequenceShape } from "./layers";
+import type { Heads, Queries, Scope } from "./layers";
+import { workingBytes } from "./memory";
+import { contentToPosition, positionToContent, relativePositions } from "./relative-positions";
+import type { DistanceRows, RelativePositions } from "./relative-positions";
+import type { Architecture, Graph } from "./types";
+
+export interface DebertaConfig extends EncoderConfig {
+  /** Rows of the position table of the input; undefined without one. */
+  readonly positions: number | undefined;
+  /** 0 in all published models. */
+  readonly tokenTypes: number;
+  /** Of all products in the scores: 1 / √(size of a head · number of terms). */
+  readonly scale: number;
+  /** False for the head of DeBERTa's authors, true for BERT's, which transformers puts over their models by default. */
+  readonly bertHead: boolean;
+  readonly poolerActivation: string;
+  readonly relative: RelativeConfig | undefined;
+}
+
+export interface RelativeConfig {
+  readonly contentToPosition: boolean;
+  readonly positionToContent: boolean;
+  readonly distances: DistanceRows;
+  /** The embeddings of the distances go through a layer norm. */
+  readonly norm: boolean;
+}
+
+/** One checkpoint of one version: what the versions differ in. `at` is the name of a layer's attention. */
+export interface DebertaVersion {
+  readonly config: DebertaConfig;
+  /** Query, key and value: [tokens, hidden] each, the query [batch, hidden] for first tokens. */
+  project(scope: Scope, shape: SequenceShape, x: Value, at: string, queries: Queries): readonly [query: Value, key: Value, value: Value];
+  /** Keys of the distances for the term of content to position, [rows, hidden]. */
+  positionKeys(scope: Scope, distances: Value, at: string): Value;
+  /** Queries of the distances for the term of position to content, [rows, hidden]. */
+  positionQueries(scope: Scope, distances: Value, at: string): Value;
+  /** Takes the embeddings and the first layer's output, and makes what the second layer reads. */
+  readonly afterFirstLayer: ((scope: Scope, shape: SequenceShape, embeddings: Value, output: Value) => Value) | undefined;
+}
+
+/** The fields of config.json that all versions read alike; distances for the relative attention, if config.json asks for it. */
+export function readDebertaConfig(part: TransformerPart, distances: () => DistanceRows, norm: boolean): DebertaConfig {
+  const config = new ConfigReader(part.config);
+  const encoder = readEncoderConfig(part, 1e-7);
+  const { hidden, heads } = encoder;
+  const terms = new Set(config.names("pos_att_type"));
+  const [contentToPosition, positionToContent] = [terms.has("c2p"), terms.has("p2c")];
+  const known = Number(contentToPosition) + Number(positionToContent);
+  if (known !== terms.size) throw config.unsupported("pos_att_type", "supported are: c2p, p2c");
+  config.requireOnly("pooler_hidden_size", hidden);
+  config.requireOnly("attention_head_size", hidden / heads);
+  return {
+    ...encoder,
+    embedding: config.positiveInteger("embedding_size", hidden),
+    positions: config.boolean("position_biased_input", true) ? config.positiveInteger("max_position_embeddings", 512) : undefined,
+    tokenTypes: config.nonNegativeInteger("type_vocab_size", 0),
+    // The terms count without relative attention as well.
+    scale: 1 / Math.sqrt((hidden / heads) * (1 + known)),
+    bertHead: config.boolean("legacy", true),
+    poolerActivation: config.string("pooler_hidden_act", "gelu"),
+    relative: config.boolean("relative_attention", false)
+      ? { contentToPosition, positionToContent, distances: distances(), norm }
+      : undefined,
+  };
+}
+
+/** How far the table of distances goes to each side, where it is not in buckets. */
+export function maxRelativePositions(config: ConfigReader): number {
+  const stated = config.integer("max_relative_positions", -1);
+  return stated < 1 ? config.positiveInteger("max_position_embeddings", 512) : stated;
+}
+
+export function debertaFamily(modelTypes: readonly string[], read: (part: TransformerPart) => DebertaVersion): Architecture {
+  return {
+    modelTypes,
+
+    maskedLanguageModel(part) {
+      const version = read(part);
+      const { config } = version;
+      const scope = openScope(part, "deberta");
+      const head = config.bertHead ? bertDecoder(scope, config) : authorsDecoder(scope, config);
+      const hidden = body(scope, version, "all");
+      const output = config.bertHead ? bertTransform(scope, config, hidden) : authorsTransform(scope, config, hidden);
+      return { ...debertaGraph(scope, config, output, "hidden"), ...head };
+    },
+
+    sequenceClassifier(part, labels) {
+      const version = read(part);
+      const { config } = version;
+      const scope = openScope(part, "deberta");
+      const dense = linear(scope, body(scope, version, "first"), "pooler.dense", config.hidden, config.hidden);
+      const pooled = activation(scope.graph, config.poolerActivation, dense, config.file);
+      const logits = linear(scope, pooled, "classifier", config.hidden, labels);
+      return { ...debertaGraph(scope, config, logits, "logits"), labels };
+    },
+  };
+}
+
+/** The decoder is always the word embeddings. */
+function authorsDecoder({ tensors }: Scope, { vocabulary, embedding }: DebertaConfig): { decoder: TensorInfo; decoderBias: TensorInfo } {
+  return {
+    decoder: tensors.require([`${tensors.prefix}embeddings.word_embeddings.weight`], [vocabulary, embedding]),
+    decoderBias: tensors.require(["lm_predictions.lm_head.bias"], [vocabulary]),
+  };
+}
+
+function authorsTransform(scope: Scope, config: DebertaConfig, hidden: Value): Value {
+  const at = "lm_predictions.lm_head";
+  const dense = linear(scope, hidden, `${at}.dense`, config.hidden, config.hidden);
+  return layerNorm(scope, activation(scope.graph, config.activation, dense, config.file), `${at}.LayerNorm`, normOf(config));
+}
+
+/** The terms of relative positions, and the values that the layers of one graph share for them. */
+type Relative = RelativeConfig & RelativePositions;
+
+interface Context {
+  readonly scope: Scope;
+  readonly version: DebertaVersion;
+  readonly shape: SequenceShape;
+  readonly relative: Relative | undefined;
+}
+
+function body(scope: Scope, version: DebertaVersion, queries: Queries): Value {
+  const { config, afterFirstLayer } = version;
+  const inputIds = scope.graph.input("input_ids");
+  const shape = new SequenceShape(scope.graph, inputIds);
+  const embedded = embeddings(scope, config, shape, inputIds);
+  const context: Context = { scope, version, shape, relative: relativeOf(scope, config, shape) };
+  const queriesOf = (index: number): Queries => (index === config.layers - 1 ? queries : "all");
+  // What follows the first layer reads all of its tokens.
+  const first = layer(context, embedded, 0, afterFirstLayer === undefined ? queriesOf(0) : "all");
+  let x = afterFirstLayer === undefined ? first : afterFirstLayer(scope, shape, embedded, first);
+  for (let i = 1; i < config.layers; i++) x = layer(context, x, i, queriesOf(i));
+  return afterFirstLayer !== undefined && queriesOf(0) === "first" ? shape.firstTokens(x, config.hidden) : x;
+}
+
+/** LayerNorm(word [+ position] [+ token type]), projected where the embeddings are narrower than the layers. */
+function embeddings(scope: Scope, config: DebertaConfig, shape: SequenceShape, inputIds: Value): Value {
+  const { graph, tensors } = scope;
+  const { hidden, embedding, positions, tokenTypes } = config;
+  const at = `${tensors.prefix}embeddings`;
+  const tables = [lookUp(scope, `${at}.word_embeddings`, config.vocabulary, embedding, inputIds)];
+  if (positions !== undefined) tables.push(lookUp(scope, `${at}.position_embeddings`, positions, embedding, shape.positions()));
+  if (tokenTypes > 0) tables.push(lookUp(scope, `${at}.token_type_embeddings`, tokenTypes, embedding, tokenTypeIds(graph, config)));
+  const sum = tables.reduce((a, b) => graph.node("Add", [a, b]));
+  const rows = shape.flatten(sum, embedding);
+  const wide = embedding === hidden ? rows : linear(scope, rows, `${at}.embed_proj`, embedding, hidden, { bias: false });
+  return layerNorm(scope, wide, `${at}.LayerNorm`, normOf(config));
+}
+
+function relativeOf(scope: Scope, config: DebertaConfig, shape: SequenceShape): Relative | undefined {
+  const { relative } = config;
+  if (relative === undefined || (!relative.contentToPosition && !relative.positionToContent)) return undefined;
+  const at = `${scope.tensors.prefix}encoder`;
+  const norm = relative.norm ? ([`${at}.LayerNorm`, normOf(config)] as const) : undefined;
+  return { ...relative, ...relativePositions(scope, shape, relative.distances, `${at}.rel_embeddings`, config, norm) };
+}
+
+function layer(context: Context, x: Value, index: number, queries: Queries): Value {
+  const { scope, version, shape, relative } = context;
+  const { config } = version;
+  const { hidden, scale } = config;
+  const at = `${scope.tensors.prefix}encoder.layer.${String(index)}`;
+  const rows = queries === "all" ? x : shape.firstTokens(x, hidden);
+  const inputs = version.project(scope, shape, x, `${at}.attention.self`, queries);
+  const bias = relative && biasOf(context, relative, inputs, `${at}.attention.self`, queries);
+  const attended = attention(scope.graph, shape, inputs, config, queries, { bias, scale });
+  const projected = linear(scope, attended, `${at}.attention.output.dense`, hidden, hidden);
+  const middle = addAndNorm(scope, projected, rows, `${at}.attention.output.LayerNorm`, normOf(config));
+  return feedForward(scope, config, middle, at);
+}
+
+function biasOf(
+  { scope, version, shape }: Context,
+  relative: Relative,
+  [query, key]: readonly [query: Value, key: Value, value: Value],
+  at: string,
+  queries: Queries,
+): Value {
+  const { config } = version;
+  const { graph } = scope;
+  const positionKey = (): Value => distancesByHead(graph, version.positionKeys(scope, relative.embeddings, at), config);
+  const positionQuery = (): Value => distancesByHead(graph, version.positionQueries(scope, relative.embeddings, at), config);
+  const rows = queries === "all" ? relative.rows : relative.firstRows;
+  const terms: Value[] = [];
+  if (relative.contentToPosition) {
+    terms.push(contentToPosition(graph, tokensByHead(graph, shape, query, config), positionKey(), rows, config.scale));
+  }
+  if (relative.positionToContent) {
+    terms.push(positionToContent(graph, positionQuery(), tokensByHead(graph, shape, key, config), rows, config.scale));
+  }
+  return terms.reduce((a, b) => graph.node("Add", [a, b]));
+}
+
+/** [tokens, hidden] -> [batch, heads, tokens, size] */
+function tokensByHead(graph: GraphBuilder, shape: SequenceShape, x: Value, { hidden, heads }: Heads): Value {
+  const split = graph.node("Concat", [shape.batch(), graph.integers([-1, heads, hidden / heads])], { axis: 0 });
+  return graph.node("Transpose", [graph.node("Reshape", [x, split])], { perm: [0, 2, 1, 3] });
+}
+
+/** [rows, hidden] -> [heads, rows, size] */
+function distancesByHead(graph: GraphBuilder, x: Value, { hidden, heads }: Heads): Value {
+  return graph.node("Transpose", [graph.node("Reshape", [x, graph.integers([-1, heads, hidden / heads])])], { perm: [1, 0, 2] });
+}
+
+/**
+ * Beside the arrays of BERT: for every pair the rows, the two terms and the scores; for every token its product with the rows; the rows
+ * themselves with their projections and copies.
+ */
+function debertaGraph({ graph }: Scope, config: DebertaConfig, value: Value, output: "hidden" | "logits"): Graph {
+  const { hidden, heads, positions, relative } = config;
+  const bytesPerSequence = (length: number): number => {
+    if (relative === undefined) return workingBytes(config, length);
+    const rows = Math.min(2 * length, relative.distances.count);
+    return workingBytes({ ...config, perPair: 4 * heads + 6, perToken: heads * rows, constant: 6 * rows * hidden }, length);
+  };
+  const limits = [positions, relative?.distances.maxPositions].filter((limit) => limit !== undefined);
+  return {
+    ...graph.finish(value, output),
+    tokenTypes: takesTokenTypes(config),
+    vocabularySize: config.vocabulary,
+    maxPositions: limits.length === 0 ? undefined : Math.min(...limits),
+    bytesPerSequence,
+  };
+}

@@ -1,0 +1,81 @@
+/** What the encoders of all families have in common, under the names of BERT's config.json. */
+
+import type { TensorInfo, TransformerPart } from "../checkpoint/types";
+import { ConfigReader } from "./config";
+import { GraphBuilder } from "./graph";
+import type { Value } from "./graph";
+import type { Norm, Scope } from "./layers";
+import { Tensors } from "./tensors";
+
+/** Without prefix. Only ModernBERT has another name for them. */
+const WORD_EMBEDDINGS = "embeddings.word_embeddings.weight";
+
+export interface EncoderConfig {
+  /** config.json, for error messages. */
+  readonly file: string;
+  readonly vocabulary: number;
+  readonly hidden: number;
+  /** Width of the embeddings, which are projected where it is not `hidden`. */
+  readonly embedding: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly intermediate: number;
+  readonly activation: string;
+  readonly epsilon: number;
+  /** The decoder of the masked language model is the word embeddings. */
+  readonly tied: boolean;
+}
+
+export function readEncoderConfig({ config: { file, json } }: TransformerPart, defaultEpsilon: number): EncoderConfig {
+  const config = new ConfigReader({ file, json });
+  const hidden = config.positiveInteger("hidden_size");
+  return {
+    file,
+    vocabulary: config.positiveInteger("vocab_size"),
+    hidden,
+    embedding: hidden,
+    layers: config.positiveInteger("num_hidden_layers"),
+    heads: config.heads("num_attention_heads", hidden),
+    intermediate: config.positiveInteger("intermediate_size"),
+    activation: config.string("hidden_act", "gelu"),
+    epsilon: config.positiveNumber("layer_norm_eps", defaultEpsilon),
+    tied: config.boolean("tie_word_embeddings", true),
+  };
+}
+
+/** The norms of the layers. */
+export function normOf({ hidden, epsilon }: { readonly hidden: number; readonly epsilon: number }): Norm {
+  return { size: hidden, epsilon };
+}
+
+/** @param base, words see Tensors; the word embeddings are its probe */
+export function openScope(part: TransformerPart, base: string, words = WORD_EMBEDDINGS): Scope {
+  return { graph: new GraphBuilder(), tensors: new Tensors(part, base, words) };
+}
+
+/**
+ * The decoder matrix, [vocabulary, embedding]. Comes before the embeddings are looked up: of a tied pair the file may have either tensor. A
+ * file with two different ones is not tied, whatever config.json says.
+ */
+export function decoderOf(
+  { tensors }: Scope,
+  config: { readonly tied: boolean; readonly vocabulary: number; readonly embedding: number },
+  name: string,
+  words = WORD_EMBEDDINGS,
+): TensorInfo {
+  const shape = [config.vocabulary, config.embedding];
+  if (!config.tied) return tensors.require([name], shape);
+  const embeddings = `${tensors.prefix}${words}`;
+  tensors.tie(name, embeddings);
+  return tensors.require([name, embeddings], shape);
+}
+
+/** A table of one token type leaves nothing to choose, so the graph then has no input token_type_ids. */
+export function takesTokenTypes({ tokenTypes }: { readonly tokenTypes: number }): boolean {
+  return tokenTypes > 1;
+}
+
+/** Ids for a table of token types. With more than one type an id beyond the table makes the run fail. */
+export function tokenTypeIds(graph: GraphBuilder, config: { readonly tokenTypes: number }): Value {
+  return takesTokenTypes(config) ? graph.input("token_type_ids") : graph.integers(0);
+}

@@ -1,0 +1,124 @@
+/**
+ * The architecture that Alibaba's GTE models call "new" (Zhang et al., 2024, arXiv 2407.19669; code of the repository Alibaba-NLP/new-impl):
+ * BERT with rotary positions and gated linear units. OpenSearch doc-v3-gte, gte-multilingual-reranker-base.
+ */
+
+import type { TransformerPart } from "../checkpoint/types";
+import { bertClassifier } from "./bert-heads";
+import { ConfigReader } from "./config";
+import { decoderOf, normOf, openScope, readEncoderConfig, takesTokenTypes, tokenTypeIds } from "./encoder";
+import type { EncoderConfig } from "./encoder";
+import type { Value } from "./graph";
+import { activation, addAndNorm, gated, layerNorm, linear, lookUp, multiHeadAttention, SequenceShape } from "./layers";
+import type { Queries, Scope } from "./layers";
+import { workingBytes } from "./memory";
+import { frequencies, headSize, rotated, rotation } from "./rope";
+import type { Rotation } from "./rope";
+import type { Architecture, Graph } from "./types";
+
+export const gte: Architecture = {
+  modelTypes: ["new"],
+  configClass: "NewConfig",
+
+  maskedLanguageModel(part) {
+    const config = readConfig(part);
+    const scope = openScope(part, "new");
+    const decoder = decoderOf(scope, config, "lm_head.decoder.weight");
+    const dense = linear(scope, body(scope, config, "all"), "lm_head.dense", config.hidden, config.hidden);
+    const activated = activation(scope.graph, config.activation, dense, config.file);
+    const output = layerNorm(scope, activated, "lm_head.norm", normOf(config));
+    return {
+      ...gteGraph(scope, config, output, "hidden"),
+      decoder,
+      decoderBias: scope.tensors.require(["lm_head.decoder.bias"], [config.vocabulary]),
+    };
+  },
+
+  sequenceClassifier(part, labels) {
+    const config = readConfig(part);
+    const scope = openScope(part, "new");
+    const logits = bertClassifier(scope, config, body(scope, config, "first"), labels);
+    return { ...gteGraph(scope, config, logits, "logits"), labels };
+  },
+};
+
+interface GteConfig extends EncoderConfig {
+  /** 0 in models that were trained without. */
+  readonly tokenTypes: number;
+  /** Of each pair of a head, in radians for each position. */
+  readonly turns: readonly number[];
+}
+
+function readConfig(part: TransformerPart): GteConfig {
+  const config = new ConfigReader(part.config);
+  config.requireOnly("position_embedding_type", "rope");
+  config.requireOnly("layer_norm_type", "layer_norm");
+  config.requireOnly("pack_qkv", true);
+  config.requireOnly("logn_attention_scale", false);
+  const encoder = readEncoderConfig(part, 1e-12);
+  const size = headSize(config, encoder);
+  return { ...encoder, tokenTypes: config.nonNegativeInteger("type_vocab_size", 1), turns: readTurns(config, size) };
+}
+
+/**
+ * rope_scaling "ntk" (kexue.fm/archives/9706) has a larger base and turns slower still, whatever the length: the published code makes its
+ * tables for factor · max_position_embeddings positions at once. A factor up to 1 asks for no more positions, and so for no scaling.
+ */
+function readTurns(config: ConfigReader, size: number): readonly number[] {
+  const base = config.positiveNumber("rope_theta", 10_000);
+  const scaling = config.section("rope_scaling");
+  if (scaling === undefined) return frequencies(size, base);
+  scaling.requireOnly("type", "ntk");
+  scaling.requireAbsent("mixed_b");
+  const factor = scaling.positiveNumber("factor");
+  if (factor <= 1) return frequencies(size, base);
+  const slower = Math.fround(factor ** (2 / size));
+  return frequencies(size, base * factor).map((turn) => Math.fround(turn / slower));
+}
+
+function body(scope: Scope, config: GteConfig, queries: Queries): Value {
+  const inputIds = scope.graph.input("input_ids");
+  const shape = new SequenceShape(scope.graph, inputIds);
+  const turns = rotation(scope.graph, "turns", shape.positions(), config.turns);
+  let x = embeddings(scope, config, shape, inputIds);
+  for (let i = 0; i < config.layers; i++) x = layer(scope, config, shape, turns, x, i, i === config.layers - 1 ? queries : "all");
+  return x;
+}
+
+/** LayerNorm(word + token type). */
+function embeddings(scope: Scope, config: GteConfig, shape: SequenceShape, inputIds: Value): Value {
+  const { graph, tensors } = scope;
+  const { hidden, tokenTypes } = config;
+  const at = `${tensors.prefix}embeddings`;
+  const words = lookUp(scope, `${at}.word_embeddings`, config.vocabulary, hidden, inputIds);
+  const types = (): Value => lookUp(scope, `${at}.token_type_embeddings`, tokenTypes, hidden, tokenTypeIds(graph, config));
+  const sum = tokenTypes === 0 ? words : graph.node("Add", [words, types()]);
+  return layerNorm(scope, shape.flatten(sum, hidden), `${at}.LayerNorm`, normOf(config));
+}
+
+function layer(scope: Scope, config: GteConfig, shape: SequenceShape, turns: Rotation, x: Value, index: number, queries: Queries): Value {
+  const { graph, tensors } = scope;
+  const { hidden, intermediate, heads, file } = config;
+  const at = `${tensors.prefix}encoder.layer.${String(index)}`;
+  const rows = queries === "all" ? x : shape.firstTokens(x, hidden);
+  const project = (from: Value, which: number): Value =>
+    linear(scope, from, `${at}.attention.qkv_proj`, hidden, hidden, { part: { index: which, of: 3 } });
+  const inputs = rotated(graph, shape, [project(rows, 0), project(x, 1), project(x, 2)], hidden, turns, queries);
+  const context = shape.flatten(multiHeadAttention(graph, inputs, heads), hidden);
+  const attended = linear(scope, context, `${at}.attention.o_proj`, hidden, hidden);
+  const middle = addAndNorm(scope, attended, rows, `${at}.attn_ln`, normOf(config));
+  const options = { activation: config.activation, activated: "lower", bias: false, configFile: file } as const;
+  const product = gated(scope, middle, `${at}.mlp.up_gate_proj`, hidden, intermediate, options);
+  const output = linear(scope, product, `${at}.mlp.down_proj`, intermediate, hidden);
+  return addAndNorm(scope, output, middle, `${at}.mlp_ln`, normOf(config));
+}
+
+function gteGraph({ graph }: Scope, config: GteConfig, value: Value, output: "hidden" | "logits"): Graph {
+  return {
+    ...graph.finish(value, output),
+    tokenTypes: takesTokenTypes(config),
+    vocabularySize: config.vocabulary,
+    maxPositions: undefined,
+    bytesPerSequence: (length) => workingBytes({ ...config, wide: 3 }, length),
+  };
+}

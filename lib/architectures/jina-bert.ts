@@ -1,0 +1,119 @@
+/**
+ * JinaBERT (Günther et al., 2023, arXiv 2310.19923; code of jinaai/jina-bert-implementation): BERT without position embeddings, with ALiBi and
+ * gated linear units. jina-reranker-v1-tiny-en and -turbo-en. On the hub its model_type is "bert".
+ */
+
+import type { TransformerPart } from "../checkpoint/types";
+import { bertAttention } from "./bert-encoder";
+import { bertClassifier, bertDecoder, bertTransform } from "./bert-heads";
+import { ConfigReader } from "./config";
+import { normOf, openScope, readEncoderConfig, takesTokenTypes, tokenTypeIds } from "./encoder";
+import type { EncoderConfig } from "./encoder";
+import { FLOAT } from "./graph";
+import type { GraphBuilder, Value } from "./graph";
+import { addAndNorm, gated, layerNorm, linear, lookUp, SequenceShape } from "./layers";
+import type { Queries, Scope } from "./layers";
+import { workingBytes } from "./memory";
+import type { Architecture, Graph } from "./types";
+
+export const jinaBert: Architecture = {
+  modelTypes: ["bert"],
+  configClass: "JinaBertConfig",
+
+  maskedLanguageModel(part) {
+    const config = readConfig(part);
+    const scope = openScope(part, "bert");
+    const head = bertDecoder(scope, config);
+    const output = bertTransform(scope, config, body(scope, config, "all"));
+    return { ...jinaBertGraph(scope, config, output, "hidden"), ...head };
+  },
+
+  sequenceClassifier(part, labels) {
+    const config = readConfig(part);
+    const scope = openScope(part, "bert");
+    const logits = bertClassifier(scope, config, body(scope, config, "first"), labels);
+    return { ...jinaBertGraph(scope, config, logits, "logits"), labels };
+  },
+};
+
+/** Activations of feed_forward_type. */
+const GATES: ReadonlyMap<string, string> = new Map([
+  ["geglu", "gelu"],
+  ["reglu", "relu"],
+]);
+
+interface JinaBertConfig extends EncoderConfig {
+  readonly tokenTypes: number;
+  readonly gate: string;
+}
+
+function readConfig(part: TransformerPart): JinaBertConfig {
+  const config = new ConfigReader(part.config);
+  if (config.string("position_embedding_type", "absolute") !== "alibi") {
+    throw config.unsupported("position_embedding_type", 'only "alibi" is supported in a JinaBERT');
+  }
+  const feedForward = config.string("feed_forward_type", "original");
+  const gate = GATES.get(feedForward);
+  if (gate === undefined) throw config.unsupported("feed_forward_type", `supported are: ${[...GATES.keys()].join(", ")}`);
+  return { ...readEncoderConfig(part, 1e-12), tokenTypes: config.positiveInteger("type_vocab_size", 2), gate };
+}
+
+function body(scope: Scope, config: JinaBertConfig, queries: Queries): Value {
+  const { graph } = scope;
+  const inputIds = graph.input("input_ids");
+  const shape = new SequenceShape(graph, inputIds);
+  let x = embeddings(scope, config, shape, inputIds);
+  const bias = alibi(graph, shape, config.heads);
+  for (let i = 0; i < config.layers - 1; i++) x = layer(scope, config, shape, x, i, "all", bias);
+  const lastBias = queries === "all" ? bias : graph.node("Gather", [bias, graph.integers([0])], { axis: 2 });
+  return layer(scope, config, shape, x, config.layers - 1, queries, lastBias);
+}
+
+/** LayerNorm(word + token type). */
+function embeddings(scope: Scope, config: JinaBertConfig, shape: SequenceShape, inputIds: Value): Value {
+  const { graph, tensors } = scope;
+  const { hidden } = config;
+  const at = `${tensors.prefix}embeddings`;
+  const words = lookUp(scope, `${at}.word_embeddings`, config.vocabulary, hidden, inputIds);
+  const types = lookUp(scope, `${at}.token_type_embeddings`, config.tokenTypes, hidden, tokenTypeIds(graph, config));
+  return layerNorm(scope, shape.flatten(graph.node("Add", [words, types]), hidden), `${at}.LayerNorm`, normOf(config));
+}
+
+/** The symmetric variant of ALiBi (Press et al., 2022, arXiv 2108.12409): -slope · |i - j|, [1, heads, length, length]. */
+function alibi(graph: GraphBuilder, shape: SequenceShape, heads: number): Value {
+  const positions = graph.node("Cast", [shape.positions()], { to: FLOAT });
+  const column = graph.node("Unsqueeze", [positions, graph.integers([1])]);
+  const distances = graph.node("Abs", [graph.node("Sub", [column, positions])]);
+  const steepness = slopes(heads).map((slope) => -slope);
+  return graph.node("Mul", [graph.floats("alibi", steepness, [1, heads, 1, 1]), distances]);
+}
+
+/** Powers of 2^(-8 / n); where the heads are no power of two, the rest are every other one of the next power of two's. */
+function slopes(heads: number): number[] {
+  const whole = 2 ** Math.floor(Math.log2(heads));
+  const geometric = (count: number): number[] => Array.from({ length: count }, (_, i) => 2 ** ((-8 * (i + 1)) / count));
+  const between = geometric(2 * whole).filter((_, i) => i % 2 === 0);
+  return [...geometric(whole), ...between.slice(0, heads - whole)];
+}
+
+function layer(scope: Scope, config: JinaBertConfig, shape: SequenceShape, x: Value, index: number, queries: Queries, bias: Value): Value {
+  const { hidden, intermediate, gate, file } = config;
+  const at = `${scope.tensors.prefix}encoder.layer.${String(index)}`;
+  const middle = bertAttention(scope, config, shape, x, `${at}.attention`, queries, { bias });
+  const options = { activation: gate, activated: "upper", bias: false, configFile: file } as const;
+  const product = gated(scope, middle, `${at}.mlp.gated_layers`, hidden, intermediate, options);
+  const output = linear(scope, product, `${at}.mlp.wo`, intermediate, hidden);
+  return addAndNorm(scope, output, middle, `${at}.mlp.layernorm`, normOf(config));
+}
+
+/** The bias and the scores are [heads, length, length] each. */
+function jinaBertGraph({ graph }: Scope, config: JinaBertConfig, value: Value, output: "hidden" | "logits"): Graph {
+  const { heads } = config;
+  return {
+    ...graph.finish(value, output),
+    tokenTypes: takesTokenTypes(config),
+    vocabularySize: config.vocabulary,
+    maxPositions: undefined,
+    bytesPerSequence: (length) => workingBytes({ ...config, wide: 3, perPair: 2 * heads + 1 }, length),
+  };
+}

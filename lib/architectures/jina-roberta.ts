@@ -1,0 +1,42 @@
+/**
+ * XLM-RoBERTa as jinaai/xlm-roberta-flash-implementation keeps it: jina-reranker-v2-base-multilingual. The computation is RoBERTa's; only the
+ * tensors have other names (that repository's script convert_roberta_weights_to_flash.py says which), and query, key and value are one matrix.
+ */
+
+import type { TensorInfo, TransformerPart } from "../checkpoint/types";
+import { roberta } from "./roberta";
+import { partOf } from "./tensors";
+import type { Architecture } from "./types";
+
+export const jinaRoberta: Architecture = {
+  modelTypes: ["xlm-roberta"],
+  configClass: "XLMRobertaFlashConfig",
+  maskedLanguageModel: (part) => roberta.maskedLanguageModel(renamed(part)),
+  sequenceClassifier: (part, labels) => roberta.sequenceClassifier(renamed(part), labels),
+};
+
+const NAMES: readonly (readonly [flash: string, roberta: string])[] = [
+  ["mixer.out_proj", "attention.output.dense"],
+  ["norm1", "attention.output.LayerNorm"],
+  ["mlp.fc1", "intermediate.dense"],
+  ["mlp.fc2", "output.dense"],
+  ["norm2", "output.LayerNorm"],
+];
+
+const PROJECTIONS = ["query", "key", "value"];
+
+/** The checkpoint with RoBERTa's names for its tensors; they stay where they are in the file. */
+function renamed(part: TransformerPart): TransformerPart {
+  return { ...part, tensors: new Map([...part.tensors].flatMap(([name, tensor]) => renamedTensor(name, tensor))) };
+}
+
+function renamedTensor(name: string, tensor: TensorInfo): [name: string, tensor: TensorInfo][] {
+  const [, layer, module = "", kind = ""] = /^(.*encoder\.layer)s(\.\d+\..+)\.(weight|bias)$/.exec(name) ?? [];
+  if (layer === undefined) return [[name.replace(/(^|\.)emb_ln\./, "$1embeddings.LayerNorm."), tensor]];
+  const [, at = "", inner = ""] = /^(\.\d+\.)(.+)$/.exec(module) ?? [];
+  if (inner === "mixer.Wqkv") {
+    return PROJECTIONS.map((projection, i) => [`${layer}${at}attention.self.${projection}.${kind}`, partOf(tensor, i, PROJECTIONS.length)]);
+  }
+  const known = NAMES.find(([flash]) => flash === inner)?.[1] ?? inner;
+  return [[`${layer}${at}${known}.${kind}`, tensor]];
+}

@@ -1,0 +1,38 @@
+import type { LexicalHead, TransformerPart } from "../checkpoint/types";
+import { requireBody } from "./embedding";
+import { FLOAT } from "./graph";
+import type { GraphBuilder, Value } from "./graph";
+import { SequenceShape } from "./layers";
+import { Tensors } from "./tensors";
+import type { Architecture, Graph } from "./types";
+
+/** ScatterElements takes the larger of two since 18. The bodies under a lexical head have no operator whose inputs changed with it. */
+const OPSET = 18;
+const FLOAT_BYTES = 4;
+
+/**
+ * BGE-M3's lexical weights (see LexicalHead), [batch, vocabulary].
+ * @param ignored ids of the tokens that get no weight
+ */
+export function lexicalGraph(architecture: Architecture, part: TransformerPart, head: LexicalHead, ignored: readonly number[]): Graph {
+  const { graph, hidden, size, vocabularySize, finish } = requireBody(architecture, part)(part, "all");
+  graph.useOpset(OPSET);
+  const tensors = new Tensors(head.part);
+  const own = (name: string, shape: readonly number[]): Value => {
+    const tensor = tensors.require([name], shape);
+    return graph.weight({ ...tensor, name: `sparse_linear/${name}` });
+  };
+  const scores = graph.node("Gemm", [hidden, own("weight", [1, size]), own("bias", [1])], { transB: 1 });
+  const shape = new SequenceShape(graph, "input_ids");
+  const weights = graph.node("Squeeze", [shape.unflatten(graph.node("Relu", [scores]), 1), graph.integers([2])]);
+  const counted = ignored.reduce((kept, id) => graph.node("Mul", [kept, isOther(graph, id)]), weights);
+  const zeros = graph.node("ConstantOfShape", [graph.node("Concat", [shape.batch(), graph.integers([vocabularySize])], { axis: 0 })]);
+  const row = graph.node("ScatterElements", [zeros, "input_ids", counted], { axis: 1, reduction: "max" });
+  const finished = finish(row);
+  return { ...finished, bytesPerSequence: (length) => finished.bytesPerSequence(length) + 3 * FLOAT_BYTES * vocabularySize };
+}
+
+/** 0 where a token has the id, else 1: [batch, sequence]. */
+function isOther(graph: GraphBuilder, id: number): Value {
+  return graph.node("Cast", [graph.node("Not", [graph.node("Equal", ["input_ids", graph.integers(id)])])], { to: FLOAT });
+}

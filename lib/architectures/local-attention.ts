@@ -1,0 +1,88 @@
+/**
+ * Attention within a window: a token sees those at most `reach` away. Long sequences are cut into blocks, and each block attends to the keys
+ * around it as one sequence of a batch: time and memory grow with length · window, where a mask over all pairs would grow with length².
+ * A sequence no longer than the keys of one block stays whole, so that short ones pay for no margin.
+ */
+
+import type { GraphBuilder, Value } from "./graph";
+import { multiHeadAttention } from "./layers";
+import type { Heads, SequenceShape } from "./layers";
+
+/** With narrower windows a block still makes a matrix product that is worth its overhead. */
+const SMALLEST_BLOCK = 32;
+
+const blockOf = (reach: number): number => Math.max(2 * reach, SMALLEST_BLOCK);
+const keysOf = (reach: number): number => blockOf(reach) + 2 * reach;
+
+/** The blocks of one run, shared by its layers. */
+export interface Windows {
+  /** Tokens of a block, int64 [1]. */
+  readonly block: Value;
+  /** Keys of a block, int64 [1]. */
+  readonly keys: Value;
+  /** Positions of the queries, int64 [blocks, block]. The last block repeats the last token where the sequence has ended. */
+  readonly queryAt: Value;
+  /** Positions of the keys, int64 [blocks, keys]. Margins beyond the ends repeat the first or last token; the bias hides them. */
+  readonly keyAt: Value;
+  /** 0 or -∞: [batch · blocks, 1, block, keys]. */
+  readonly bias: Value;
+}
+
+/** @param reach how far a token sees to either side */
+export function windows(graph: GraphBuilder, shape: SequenceShape, reach: number): Windows {
+  const int = (value: number): Value => graph.integers(value);
+  const upTo = (count: Value): Value => graph.node("Range", [int(0), count, int(1)]);
+  const length = shape.length();
+  const whole = graph.node("LessOrEqual", [length, int(keysOf(reach))]);
+  const block = graph.node("Where", [whole, length, int(blockOf(reach))]);
+  const margin = graph.node("Where", [whole, int(0), int(reach)]);
+  const keys = graph.node("Add", [block, graph.node("Add", [margin, margin])]);
+  const starts = graph.node("Unsqueeze", [graph.node("Range", [int(0), length, block]), graph.integers([1])]);
+  const last = graph.node("Sub", [length, int(1)]);
+  const queryAt = graph.node("Min", [graph.node("Add", [starts, upTo(block)]), last]);
+  const keyPositions = graph.node("Add", [graph.node("Sub", [starts, margin]), upTo(keys)]);
+  const keyAt = graph.node("Max", [graph.node("Min", [keyPositions, last]), int(0)]);
+
+  const offsets = graph.node("Sub", [
+    graph.node("Unsqueeze", [queryAt, graph.integers([2])]),
+    graph.node("Unsqueeze", [keyPositions, graph.integers([1])]),
+  ]);
+  const near = graph.node("LessOrEqual", [graph.node("Abs", [offsets]), int(reach)]);
+  const exists = graph.node("Unsqueeze", [graph.node("Equal", [keyPositions, keyAt]), graph.integers([1])]);
+  const seen = graph.node("And", [near, exists]);
+  const ofBlock = graph.node("Where", [seen, graph.floats("zero", [0], []), graph.floats("hidden_key", [-Infinity], [])]);
+  const vector = (scalar: Value): Value => graph.node("Unsqueeze", [scalar, graph.integers([0])]);
+  const perSequence = graph.node("Concat", [shape.batch(), graph.integers([1, 1, 1])], { axis: 0 });
+  const perBlock = graph.node("Concat", [graph.integers([-1, 1]), vector(block), vector(keys)], { axis: 0 });
+  const bias = graph.node("Reshape", [graph.node("Expand", [ofBlock, perSequence]), perBlock]);
+  return { block: vector(block), keys: vector(keys), queryAt, keyAt, bias };
+}
+
+/**
+ * @param query, key, value [batch, length, hidden]
+ * @returns the shape of `query`
+ */
+export function localAttention(
+  graph: GraphBuilder,
+  shape: SequenceShape,
+  [query, key, value]: readonly [query: Value, key: Value, value: Value],
+  { hidden, heads }: Heads,
+  { block, keys, queryAt, keyAt, bias }: Windows,
+): Value {
+  const width = graph.integers([hidden]);
+  const cut = (x: Value, positions: Value, size: Value): Value => {
+    const blocks = graph.node("Gather", [x, positions], { axis: 1 });
+    return graph.node("Reshape", [blocks, graph.node("Concat", [graph.integers([-1]), size, width], { axis: 0 })]);
+  };
+  const context = multiHeadAttention(graph, [cut(query, queryAt, block), cut(key, keyAt, keys), cut(value, keyAt, keys)], heads, { bias });
+  const rows = graph.node("Reshape", [context, graph.node("Concat", [shape.batch(), graph.integers([-1]), width], { axis: 0 })]);
+  const length = graph.node("Unsqueeze", [shape.length(), graph.integers([0])]);
+  return graph.node("Slice", [rows, graph.integers([0]), length, graph.integers([1])]);
+}
+
+/** Floats that all this takes for each token: the copies for each block and by head, the bias and the int64 offsets that it comes from. */
+export function localAttentionFloats(reach: number, hidden: number): number {
+  const keys = keysOf(reach);
+  const copies = keys / blockOf(reach);
+  return hidden * (2 + 4 * copies) + 5 * keys;
+}

@@ -1,0 +1,219 @@
+/**
+ * ModernBERT (Warner et al., 2024, arXiv 2412.13663): norms in front, rotary positions, gated linear units, and layers that attend within a
+ * window between layers that attend to everything. gte-reranker-modernbert-base.
+ */
+
+import type { TransformerPart } from "../checkpoint/types";
+import { ConfigReader } from "./config";
+import { decoderOf, openScope } from "./encoder";
+import type { Value } from "./graph";
+import { activation, addThenNorm, gated, layerNorm, linear, lookUp, multiHeadAttention, SequenceShape } from "./layers";
+import type { Norm, Queries, Scope } from "./layers";
+import { localAttention, localAttentionFloats, windows } from "./local-attention";
+import type { Windows } from "./local-attention";
+import { workingBytes } from "./memory";
+import { frequencies, headSize, rotated, rotation } from "./rope";
+import type { Rotation } from "./rope";
+import type { Architecture, Graph } from "./types";
+
+const WORD_EMBEDDINGS = "embeddings.tok_embeddings";
+
+export const modernbert: Architecture = {
+  modelTypes: ["modernbert"],
+
+  maskedLanguageModel(part) {
+    const config = readConfig(part);
+    const scope = openScope(part, "model", `${WORD_EMBEDDINGS}.weight`);
+    const decoder = decoderOf(scope, config, "decoder.weight", `${WORD_EMBEDDINGS}.weight`);
+    const { hidden } = body(scope, config, "all");
+    const output = predictionHead(scope, config, hidden);
+    return {
+      ...modernBertGraph(scope, config, output, "hidden"),
+      decoder,
+      decoderBias: config.decoderBias ? scope.tensors.require(["decoder.bias"], [config.vocabulary]) : undefined,
+    };
+  },
+
+  sequenceClassifier(part, labels) {
+    const config = readConfig(part);
+    const scope = openScope(part, "model", `${WORD_EMBEDDINGS}.weight`);
+    const logits = linear(scope, predictionHead(scope, config, pooled(scope, config)), "classifier", config.hidden, labels);
+    return { ...modernBertGraph(scope, config, logits, "logits"), labels };
+  },
+};
+
+type LayerType = "full_attention" | "sliding_attention";
+
+interface ModernBertConfig {
+  readonly file: string;
+  readonly vocabulary: number;
+  readonly hidden: number;
+  readonly embedding: number;
+  readonly heads: number;
+  readonly intermediate: number;
+  readonly activation: string;
+  readonly norm: Norm;
+  readonly tied: boolean;
+  readonly layerTypes: readonly LayerType[];
+  /** How far a token sees in a layer of sliding attention, to either side. */
+  readonly reach: number;
+  /** Of each pair of a head, in radians for each position. */
+  readonly turns: Readonly<Record<LayerType, readonly number[]>>;
+  readonly attentionBias: boolean;
+  readonly mlpBias: boolean;
+  readonly decoderBias: boolean;
+  readonly headBias: boolean;
+  readonly headActivation: string;
+  readonly pooling: "cls" | "mean";
+}
+
+function readConfig(part: TransformerPart): ModernBertConfig {
+  const config = new ConfigReader(part.config);
+  const hidden = config.positiveInteger("hidden_size");
+  const heads = config.heads("num_attention_heads", hidden);
+  const pooling = config.string("classifier_pooling", "cls");
+  if (pooling !== "cls" && pooling !== "mean") throw config.invalid("classifier_pooling", '"cls" or "mean"');
+  return {
+    file: part.config.file,
+    vocabulary: config.positiveInteger("vocab_size"),
+    hidden,
+    embedding: hidden,
+    heads,
+    intermediate: config.positiveInteger("intermediate_size"),
+    activation: config.string("hidden_activation", "gelu"),
+    norm: { size: hidden, epsilon: config.positiveNumber("norm_eps", 1e-5), bias: config.boolean("norm_bias", false) },
+    tied: config.boolean("tie_word_embeddings", true),
+    layerTypes: readLayerTypes(config),
+    reach: Math.floor(config.positiveInteger("local_attention", 128) / 2),
+    turns: readTurns(config, headSize(config, { hidden, heads })),
+    attentionBias: config.boolean("attention_bias", false),
+    mlpBias: config.boolean("mlp_bias", false),
+    decoderBias: config.boolean("decoder_bias", true),
+    headBias: config.boolean("classifier_bias", false),
+    headActivation: config.string("classifier_activation", "gelu"),
+    pooling,
+  };
+}
+
+/** transformers 5 lists the layers; version 4 says how many lie from one layer of full attention to the next. */
+function readLayerTypes(config: ConfigReader): readonly LayerType[] {
+  const layers = config.positiveInteger("num_hidden_layers");
+  const listed = config.strings("layer_types");
+  if (listed === undefined) {
+    const period = config.positiveInteger("global_attn_every_n_layers", 3);
+    return Array.from({ length: layers }, (_, i) => (i % period === 0 ? "full_attention" : "sliding_attention"));
+  }
+  const known = listed.filter((name) => name === "full_attention" || name === "sliding_attention");
+  if (listed.length !== layers || known.length !== layers) {
+    throw config.invalid("layer_types", `"full_attention" or "sliding_attention" for each of the ${String(layers)} layers`);
+  }
+  return known;
+}
+
+/** transformers 5 keeps the bases under rope_parameters; version 4 beside the other fields. */
+function readTurns(config: ConfigReader, size: number): Readonly<Record<LayerType, readonly number[]>> {
+  config.requireAbsent("rope_scaling");
+  const parameters = config.section("rope_parameters");
+  const of = (type: LayerType, oldName: string, fallback: number): readonly number[] => {
+    const own = parameters?.section(type);
+    own?.requireOnly("rope_type", "default");
+    const base = own?.has("rope_theta") === true ? own.positiveNumber("rope_theta") : config.positiveNumber(oldName, fallback);
+    return frequencies(size, base);
+  };
+  return {
+    full_attention: of("full_attention", "global_rope_theta", 160_000),
+    sliding_attention: of("sliding_attention", "local_rope_theta", 10_000),
+  };
+}
+
+/** What the layers of one type share. */
+interface LayerContext {
+  readonly shape: SequenceShape;
+  readonly turns: Rotation;
+  /** Undefined for full attention. */
+  readonly windows: Windows | undefined;
+}
+
+/** The sum of the layers so far, and the norm of it that the next one reads. */
+interface Stream {
+  readonly sum: Value;
+  readonly normed: Value;
+}
+
+/** @returns hidden: [tokens, hidden], or [batch, hidden] with queries "first", which the last layer must be able to do */
+function body(scope: Scope, config: ModernBertConfig, queries: Queries): { readonly shape: SequenceShape; readonly hidden: Value } {
+  const { graph, tensors } = scope;
+  const inputIds = graph.input("input_ids");
+  const shape = new SequenceShape(graph, inputIds);
+  const words = lookUp(scope, `${tensors.prefix}${WORD_EMBEDDINGS}`, config.vocabulary, config.hidden, inputIds);
+  const embedded = layerNorm(scope, shape.flatten(words, config.hidden), `${tensors.prefix}embeddings.norm`, config.norm);
+  const contexts = new Map<LayerType, LayerContext>();
+  const last = config.layerTypes.length - 1;
+  let stream: Stream = { sum: embedded, normed: embedded };
+  for (const [i, type] of config.layerTypes.entries()) {
+    const context = contexts.get(type) ?? contextOf(scope, config, shape, type);
+    contexts.set(type, context);
+    const nextNorm = i === last ? "final_norm" : `layers.${String(i + 1)}.attn_norm`;
+    stream = layer(scope, config, context, stream, i, i === last ? queries : "all", nextNorm);
+  }
+  return { shape, hidden: stream.normed };
+}
+
+function contextOf({ graph }: Scope, config: ModernBertConfig, shape: SequenceShape, type: LayerType): LayerContext {
+  return {
+    shape,
+    turns: rotation(graph, `turns_${type}`, shape.positions(), config.turns[type]),
+    windows: type === "sliding_attention" ? windows(graph, shape, config.reach) : undefined,
+  };
+}
+
+function layer(
+  scope: Scope,
+  config: ModernBertConfig,
+  { shape, turns, windows: ofLayer }: LayerContext,
+  { sum, normed }: Stream,
+  index: number,
+  queries: Queries,
+  nextNorm: string,
+): Stream {
+  const { graph, tensors } = scope;
+  const { hidden, intermediate, heads, norm, attentionBias, mlpBias } = config;
+  const at = `${tensors.prefix}layers.${String(index)}`;
+  const rows = (x: Value): Value => (queries === "all" ? x : shape.firstTokens(x, hidden));
+  const project = (x: Value, which: number): Value =>
+    linear(scope, x, `${at}.attn.Wqkv`, hidden, hidden, { bias: attentionBias, part: { index: which, of: 3 } });
+  const projections = [project(rows(normed), 0), project(normed, 1), project(normed, 2)] as const;
+  const inputs = rotated(graph, shape, projections, hidden, turns, queries);
+  const context = ofLayer === undefined ? multiHeadAttention(graph, inputs, heads) : localAttention(graph, shape, inputs, config, ofLayer);
+  const attended = linear(scope, shape.flatten(context, hidden), `${at}.attn.Wo`, hidden, hidden, { bias: attentionBias });
+  const middle = addThenNorm(scope, attended, rows(sum), `${at}.mlp_norm`, norm);
+  const options = { activation: config.activation, activated: "upper", bias: mlpBias, configFile: config.file } as const;
+  const product = gated(scope, middle.normed, `${at}.mlp.Wi`, hidden, intermediate, options);
+  const output = linear(scope, product, `${at}.mlp.Wo`, intermediate, hidden, { bias: mlpBias });
+  return addThenNorm(scope, output, middle.sum, `${tensors.prefix}${nextNorm}`, norm);
+}
+
+/** One vector for each sequence, [batch, hidden]. */
+function pooled(scope: Scope, config: ModernBertConfig): Value {
+  if (config.pooling === "cls" && config.layerTypes.at(-1) === "full_attention") return body(scope, config, "first").hidden;
+  const { shape, hidden } = body(scope, config, "all");
+  if (config.pooling === "cls") return shape.firstTokens(hidden, config.hidden);
+  return scope.graph.node("ReduceMean", [shape.unflatten(hidden, config.hidden)], { axes: [1], keepdims: 0 });
+}
+
+/** LayerNorm(act(W · x)): of all tokens before the decoder, of the pooled vector before the classifier. */
+function predictionHead(scope: Scope, config: ModernBertConfig, x: Value): Value {
+  const dense = linear(scope, x, "head.dense", config.hidden, config.hidden, { bias: config.headBias });
+  return layerNorm(scope, activation(scope.graph, config.headActivation, dense, config.file), "head.norm", config.norm);
+}
+
+function modernBertGraph({ graph }: Scope, config: ModernBertConfig, value: Value, output: "hidden" | "logits"): Graph {
+  const perToken = config.layerTypes.includes("sliding_attention") ? localAttentionFloats(config.reach, config.hidden) : 0;
+  return {
+    ...graph.finish(value, output),
+    tokenTypes: false,
+    vocabularySize: config.vocabulary,
+    maxPositions: undefined,
+    bytesPerSequence: (length) => workingBytes({ ...config, wide: 3, perToken }, length),
+  };
+}

@@ -1,0 +1,126 @@
+/** The public side of the catalogue: which checkpoints there are, and which to choose. It is data; nothing here touches the network. */
+
+import { SparseRerankError } from "../errors";
+import { invalid, requireRecord, requireString } from "../internal/validate";
+import { ROWS } from "./rows";
+import type { CatalogueModel, Metric } from "./types";
+
+export type { CatalogueModel, Metric, Score, Task } from "./types";
+
+export interface Needs {
+  /** What runs the models. Default "cpu". */
+  readonly device?: "cpu" | "cuda";
+  /** What a query may take: "low" wants queries without a model and the cheapest reranking, "quality" the best results. Default "balanced". */
+  readonly latency?: "low" | "balanced" | "quality";
+  /** For other languages than English. Default false. */
+  readonly multilingual?: boolean;
+  /** "commercial": only licences that permit commercial use. Default "any". */
+  readonly licence?: "any" | "commercial";
+}
+
+export interface Recommendation {
+  /** For the first stage: SparseEncoder.load(encoder.name). */
+  readonly encoder: CatalogueModel;
+  /** For the second: CrossEncoder.load(reranker.name). */
+  readonly reranker: CatalogueModel;
+  /** Why these, one sentence each. */
+  readonly reasons: readonly string[];
+}
+
+/** Millions of values in the layers, which is what a token costs; embeddings cost nothing. */
+const LAYER_BUDGET = {
+  cpu: { low: { encoder: 50, reranker: 5 }, balanced: { encoder: 50, reranker: 15 }, quality: { encoder: 120, reranker: 90 } },
+  cuda: {
+    low: { encoder: 120, reranker: 25 },
+    balanced: { encoder: 120, reranker: 115 },
+    quality: { encoder: Infinity, reranker: Infinity },
+  },
+} as const;
+
+/**
+ * Rerankers for search, best first. No figure compares them all: the ms-marco models stand in the order of TREC-DL 2019, above them larger and
+ * newer ones by size. Models that only their makers have compared with these are left out.
+ */
+const RERANKERS = [
+  "mixedbread-ai/mxbai-rerank-large-v1",
+  "Alibaba-NLP/gte-reranker-modernbert-base",
+  "mixedbread-ai/mxbai-rerank-base-v1",
+  "cross-encoder/ms-marco-MiniLM-L6-v2",
+  "cross-encoder/ms-marco-MiniLM-L4-v2",
+  "cross-encoder/ms-marco-MiniLM-L2-v2",
+  "cross-encoder/ms-marco-TinyBERT-L2-v2",
+  "BAAI/bge-reranker-v2-m3",
+  "Alibaba-NLP/gte-multilingual-reranker-base",
+];
+
+/** All models, or those for which every given property is equal: list({ kind: "sparse-encoder", querySide: "static" }). */
+function list(
+  filter: Partial<Pick<CatalogueModel, "kind" | "task" | "querySide" | "architecture" | "multilingual">> = {},
+): readonly CatalogueModel[] {
+  requireRecord(filter, "filter", ["kind", "task", "querySide", "architecture", "multilingual"]);
+  const wanted = Object.entries(filter) as [keyof CatalogueModel, unknown][];
+  return ROWS.filter((row) => wanted.every(([name, value]) => value === undefined || row[name] === value));
+}
+
+/** The model of that hub name; undefined if the catalogue does not have it, which does not mean that it cannot be loaded. */
+function get(name: string): CatalogueModel | undefined {
+  requireString(name, "name");
+  return ROWS.find((row) => row.name === name);
+}
+
+/**
+ * A sparse encoder and a reranker for a need: the best ones by published figures whose cost fits the device and the latency. Where none fits,
+ * the cheapest of those with the language and the licence.
+ */
+function recommend(needs: Needs = {}): Recommendation {
+  requireRecord(needs, "needs", ["device", "latency", "multilingual", "licence"]);
+  const device = choice(needs.device, "device", ["cpu", "cuda"], "cpu");
+  const latency = choice(needs.latency, "latency", ["low", "balanced", "quality"], "balanced");
+  const licence = choice(needs.licence, "licence", ["any", "commercial"], "any");
+  const { multilingual = false } = needs;
+  if (typeof multilingual !== "boolean") throw invalid("multilingual", multilingual, "a boolean");
+  const budget = LAYER_BUDGET[device][latency];
+  const allowed = ROWS.filter((row) => row.multilingual === multilingual && (licence === "any" || permitsCommercialUse(row)));
+
+  const metric: Metric = multilingual ? "MIRACL nDCG@10" : "BEIR-13 nDCG@10";
+  const encoders = allowed
+    .filter((row) => scoreOf(row, metric) !== undefined && (latency !== "low" || row.querySide === "static"))
+    .sort((a, b) => (scoreOf(b, metric) ?? 0) - (scoreOf(a, metric) ?? 0));
+  const rerankers = RERANKERS.flatMap((name) => allowed.filter((row) => row.name === name));
+  const encoder = firstWithin(encoders, budget.encoder);
+  const reranker = firstWithin(rerankers, budget.reranker);
+  return { encoder, reranker, reasons: [reasonFor(encoder, metric), reasonFor(reranker, "TREC-DL 2019 nDCG@10")] };
+}
+
+/** Creative Commons' NC licences exclude it, and so does a page that states no licence. */
+function permitsCommercialUse(row: CatalogueModel): boolean {
+  return row.licence !== undefined && !row.licence.includes("-nc");
+}
+
+function scoreOf(row: CatalogueModel, metric: Metric): number | undefined {
+  return row.scores.find((score) => score.metric === metric)?.value;
+}
+
+const layerMillions = (row: CatalogueModel): number => (row.parameters - row.vocabulary * row.hiddenSize) / 1e6;
+
+function firstWithin(rows: readonly CatalogueModel[], millions: number): CatalogueModel {
+  const found = rows.find((row) => layerMillions(row) <= millions) ?? rows.toSorted((a, b) => layerMillions(a) - layerMillions(b))[0];
+  if (found === undefined) throw new SparseRerankError("ERR_INTERNAL", "The catalogue has no model for a need that it offers.");
+  return found;
+}
+
+function reasonFor(row: CatalogueModel, metric: Metric): string {
+  const value = scoreOf(row, metric);
+  const figure = value === undefined ? "" : `, ${metric} ${value}`;
+  const queries = row.querySide === "static" ? ", no model for queries" : "";
+  return `${row.name} (${row.licence ?? "no stated licence"}, ${Math.round(row.parameters / 1e6)} M parameters${figure}${queries}): ${row.advice}`;
+}
+
+function choice<T extends string>(value: T | undefined, name: string, values: readonly T[], fallback: T): T {
+  if (value === undefined) return fallback;
+  if (!values.includes(value)) throw invalid(name, value, `one of ${values.map((each) => `"${each}"`).join(", ")}`);
+  return value;
+}
+
+/** The checkpoints that this package promises to load as published, and which to choose for what. */
+export const models = { list, get, recommend } as const;

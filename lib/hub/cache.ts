@@ -1,0 +1,198 @@
+/**
+ * One repository in the cache, in the layout of huggingface_hub, so that both share downloads:
+ *
+ *     models--org--name/refs/<revision>                 the commit of a branch or tag
+ *     models--org--name/blobs/<etag>                    contents, by their hash
+ *     models--org--name/snapshots/<commit>/<path>       links to blobs; the files themselves where links are not possible
+ *     models--org--name/trees/<commit>.json             the files of a commit
+ *
+ * Every file appears by a rename, so readers and other processes see the old contents or the new ones, never a part.
+ */
+
+import { randomBytes } from "node:crypto";
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import path from "node:path";
+
+import { SparseRerankError } from "../errors";
+import { isCommit, isSafePath } from "./names";
+import { remoteFile } from "./repository";
+import type { Listing, RemoteFile } from "./repository";
+
+/** Of trees/<commit>.json. */
+const TREE_VERSION = 1;
+/** No listing of a model's repository is near it. */
+const MAX_TREE_BYTES = 64 * 1024 * 1024;
+
+export class RepositoryCache {
+  readonly #folder: string;
+  readonly #noSymlinks: boolean;
+
+  constructor(cacheDir: string, repository: string, noSymlinks: boolean) {
+    this.#folder = path.join(cacheDir, `models--${repository.replace("/", "--")}`);
+    this.#noSymlinks = noSymlinks;
+  }
+
+  snapshot(commit: string): string {
+    return path.join(this.#folder, "snapshots", commit);
+  }
+
+  blob(file: RemoteFile): string {
+    return path.join(this.#folder, "blobs", file.etag);
+  }
+
+  /** Where a file is to be read. */
+  pointer(commit: string, file: string): string {
+    if (!isSafePath(file)) {
+      throw new SparseRerankError(
+        "ERR_HUB_RESPONSE",
+        `The repository names a file ${JSON.stringify(file.slice(0, 200))}, which could be stored outside of the cache: it was not downloaded.`,
+      );
+    }
+    return path.join(this.snapshot(commit), ...file.split("/"));
+  }
+
+  /** The commit that a revision had when it was last downloaded. */
+  async commitOf(revision: string): Promise<string | undefined> {
+    if (isCommit(revision)) return revision;
+    const commit = (await readFile(this.#ref(revision), "utf8").catch(() => "")).trim();
+    return isCommit(commit) ? commit : undefined;
+  }
+
+  async setCommit(revision: string, commit: string): Promise<void> {
+    if (revision === commit || (await this.commitOf(revision)) === commit) return;
+    await replaceFile(this.#ref(revision), (temporary) => writeFile(temporary, commit, { flush: true }));
+  }
+
+  /** undefined unless the listing of the commit was stored, whole and in a version that this code knows. */
+  async listing(commit: string): Promise<Listing | undefined> {
+    const file = this.#tree(commit);
+    try {
+      if ((await stat(file)).size > MAX_TREE_BYTES) return undefined;
+      return parseTree(JSON.parse(await readFile(file, "utf8")));
+    } catch {
+      // A listing can be had again: what cannot be read counts as absent.
+      return undefined;
+    }
+  }
+
+  async setListing(commit: string, listing: Listing): Promise<void> {
+    const files = Object.fromEntries(
+      Array.from(listing.values(), ({ path: name, size, blobId, etag, xetHash }) => [
+        name,
+        {
+          size,
+          blob_id: blobId,
+          ...(etag === blobId ? {} : { lfs_sha256: etag, lfs_size: size }),
+          ...(xetHash === undefined ? {} : { xet_hash: xetHash }),
+        },
+      ]),
+    );
+    const text = JSON.stringify({ format_version: TREE_VERSION, files });
+    await replaceFile(this.#tree(commit), (temporary) => writeFile(temporary, text, { flush: true }));
+  }
+
+  /** The files of a snapshot that another program filled without storing the listing. */
+  async filesOf(commit: string): Promise<ReadonlySet<string>> {
+    const folder = this.snapshot(commit);
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+    const files = entries.filter((entry) => !entry.isDirectory());
+    return new Set(files.map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).replaceAll(path.sep, "/")));
+  }
+
+  /** Whether the snapshot has the file, whole. A link to a blob that was deleted is no file. */
+  async has(commit: string, file: RemoteFile): Promise<boolean> {
+    return (await sizeOf(this.pointer(commit, file.path))) === file.size;
+  }
+
+  async hasBlob(file: RemoteFile): Promise<boolean> {
+    return (await sizeOf(this.blob(file))) === file.size;
+  }
+
+  /**
+   * Puts a complete blob into the snapshot: as a link, else by moving it there, or by copying it if other snapshots may use it.
+   * @param fresh whether this download made the blob
+   */
+  async place(commit: string, file: RemoteFile, fresh: boolean): Promise<void> {
+    const [blob, pointer] = [this.blob(file), this.pointer(commit, file.path)];
+    await mkdir(path.dirname(pointer), { recursive: true });
+    if (!this.#noSymlinks) {
+      const target = path.relative(path.dirname(pointer), blob);
+      try {
+        await replaceFile(pointer, (temporary) => symlink(target, temporary, "file"));
+        return;
+      } catch (error) {
+        // Windows without the privilege, and file systems without links.
+        if (!["EPERM", "ENOSYS", "ENOTSUP", "EINVAL", "UNKNOWN"].includes(codeOf(error))) throw error;
+      }
+    }
+    try {
+      if (fresh) await rename(blob, pointer);
+      else await replaceFile(pointer, (temporary) => copyFile(blob, temporary));
+    } catch (error) {
+      // The process that made the blob has just moved it here.
+      if (codeOf(error) !== "ENOENT" || !(await this.has(commit, file))) throw error;
+    }
+  }
+
+  #ref(revision: string): string {
+    return path.join(this.#folder, "refs", ...revision.split("/"));
+  }
+
+  #tree(commit: string): string {
+    return path.join(this.#folder, "trees", `${commit}.json`);
+  }
+}
+
+/** Runs work that writes to the cache; a failure of the file system becomes an error that names the cache. */
+export async function writingTo<T>(cacheDir: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof SparseRerankError || !("syscall" in error)) throw error;
+    const code = codeOf(error);
+    const hint = code === "ENOSPC" || code === "EDQUOT" ? "Free space on that disk" : "Give this user permission to write there";
+    throw new SparseRerankError(
+      "ERR_HUB_CACHE",
+      `The hub cache ${cacheDir} cannot be written (${code}). ${hint}, or choose another folder with the option cacheDir or HF_HUB_CACHE.`,
+      { cause: error },
+    );
+  }
+}
+
+export async function sizeOf(file: string): Promise<number | undefined> {
+  const info = await stat(file).catch(() => undefined);
+  return info?.isFile() === true ? info.size : undefined;
+}
+
+export function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "UNKNOWN";
+}
+
+/** Makes the file under a name of its own and renames it. */
+async function replaceFile(file: string, make: (temporary: string) => Promise<void>): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true });
+  const temporary = `${file}.${randomBytes(8).toString("hex")}.tmp`;
+  try {
+    await make(temporary);
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+function parseTree(tree: unknown): Listing | undefined {
+  if (!isRecord(tree) || tree["format_version"] !== TREE_VERSION || !isRecord(tree["files"])) return undefined;
+  const files = new Map<string, RemoteFile>();
+  for (const [name, entry] of Object.entries(tree["files"])) {
+    if (!isRecord(entry)) return undefined;
+    const file = remoteFile(name, entry["lfs_size"] ?? entry["size"], entry["blob_id"], entry["lfs_sha256"], entry["xet_hash"]);
+    if (file === undefined) return undefined;
+    files.set(name, file);
+  }
+  return files;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,138 @@
+/**
+ * Which files of a repository a load needs: configuration, tokenizer and one set of weights of the model's folder and of the module folders
+ * that modules.json, a Router or an Asym name. Other formats (ONNX, OpenVINO, TensorFlow, Flax, Core ML, GGUF), checkpoints of the training and
+ * code are left where they are.
+ */
+
+import { posix } from "node:path";
+
+import { SparseRerankError } from "../errors";
+
+/** The parsed JSON of a file of the repository. */
+export type ReadJson = (path: string) => Promise<unknown>;
+
+const CONFIGURATION =
+  /^(config|config_sentence_transformers|modules|router_config|adapter_config|tokenizer_config|special_tokens_map|added_tokens|sentence_[\w-]+_config)\.json$/;
+/** Used only where there is no tokenizer.json. */
+const VOCABULARY = /^(vocab\.txt|vocab\.json|merges\.txt|[\w.-]+\.model)$/;
+/** The first that a folder has is taken; an index stands for the shards that it lists. */
+const WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"] as const;
+/** SparseStaticEmbedding's token weights where they are not a tensor. */
+const STATIC_TABLE = "idf.json";
+/** BGE-M3's lexical head. */
+const LEXICAL_HEAD = "sparse_linear.pt";
+const OTHER_WEIGHTS = /\.(h5|msgpack|ot|onnx|gguf|ggml|mlmodel|ckpt|bin|pt|pth|safetensors)$/;
+
+/**
+ * @param paths all files of the repository
+ * @param modelFile the option of that name: this ONNX file takes the place of the weights of the folder it belongs to
+ */
+export async function selectFiles(paths: ReadonlySet<string>, read: ReadJson, modelFile: string | undefined): Promise<readonly string[]> {
+  const folders = await moduleFolders(paths, read);
+  const selected = new Set<string>();
+  const exported = modelFile === undefined ? undefined : selectExport(paths, folders, modelFile, selected);
+  let weights = exported !== undefined;
+  for (const folder of folders) {
+    const names = namesIn(paths, folder);
+    for (const name of names) if (CONFIGURATION.test(name)) selected.add(posix.join(folder, name));
+    for (const name of [...tokenizerFiles(names), ...(await tableFiles(names, folder, read))]) selected.add(posix.join(folder, name));
+    if (folder === exported) continue;
+    for (const name of await weightFiles(names, folder, read)) {
+      selected.add(posix.join(folder, name));
+      weights = true;
+    }
+  }
+  if (!weights) throw noWeights(paths);
+  return [...selected];
+}
+
+/** "" is the repository's own folder. */
+async function moduleFolders(paths: ReadonlySet<string>, read: ReadJson): Promise<ReadonlySet<string>> {
+  const folders = new Set([""]);
+  if (paths.has("modules.json")) {
+    for (const entry of asArray(await read("modules.json"))) addFolder(folders, paths, "", field(entry, "path"));
+  }
+  // A Set visits what is added on the way: a Router may stand in a folder that another one named.
+  for (const folder of folders) {
+    const router = ["router_config.json", "config.json"].map((name) => posix.join(folder, name)).find((path) => paths.has(path));
+    if (router === undefined) continue;
+    const types = field(await read(router), "types");
+    if (typeof types === "object" && types !== null) for (const name of Object.keys(types)) addFolder(folders, paths, folder, name);
+  }
+  return folders;
+}
+
+/** What the repository does not have is not downloaded; the reader of the checkpoint says what is missing. */
+function addFolder(folders: Set<string>, paths: ReadonlySet<string>, parent: string, name: unknown): void {
+  if (typeof name !== "string" || name === "") return;
+  const folder = posix.join(parent, name).replace(/\/$/, "");
+  for (const path of paths) {
+    if (path.startsWith(`${folder}/`)) {
+      folders.add(folder);
+      return;
+    }
+  }
+}
+
+function namesIn(paths: ReadonlySet<string>, folder: string): string[] {
+  const prefix = folder === "" ? "" : `${folder}/`;
+  return [...paths]
+    .filter((path) => path.startsWith(prefix) && !path.includes("/", prefix.length))
+    .map((path) => path.slice(prefix.length));
+}
+
+function tokenizerFiles(names: readonly string[]): readonly string[] {
+  return names.includes("tokenizer.json") ? ["tokenizer.json"] : names.filter((name) => VOCABULARY.test(name));
+}
+
+/** SparseStaticEmbedding's config.json may name its table. */
+async function tableFiles(names: readonly string[], folder: string, read: ReadJson): Promise<readonly string[]> {
+  const table = names.includes("config.json") ? field(await read(posix.join(folder, "config.json")), "path") : undefined;
+  return names.filter((name) => name === table && name.endsWith(".json"));
+}
+
+async function weightFiles(names: readonly string[], folder: string, read: ReadJson): Promise<readonly string[]> {
+  const heads = names.filter((name) => name === LEXICAL_HEAD);
+  const found = WEIGHTS.find((name) => names.includes(name));
+  if (found === undefined) return [...names.filter((name) => name === STATIC_TABLE), ...heads];
+  if (!found.endsWith(".index.json")) return [found, ...heads];
+  const map = field(await read(posix.join(folder, found)), "weight_map");
+  const shards = typeof map === "object" && map !== null ? new Set(Object.values(map)) : new Set();
+  return [found, ...names.filter((name) => shards.has(name)), ...heads];
+}
+
+/** @returns the folder whose weights the export replaces: the nearest module folder above it */
+function selectExport(paths: ReadonlySet<string>, folders: ReadonlySet<string>, modelFile: string, selected: Set<string>): string {
+  if (!paths.has(modelFile)) {
+    const exports = [...paths].filter((path) => path.endsWith(".onnx"));
+    throw new SparseRerankError(
+      "ERR_FILE_NOT_FOUND",
+      `The repository has no file ${JSON.stringify(modelFile)} (modelFile). Its ONNX files: ${exports.slice(0, 16).join(", ") || "none"}.`,
+    );
+  }
+  selected.add(modelFile);
+  // Weights above 2 GB lie beside an ONNX file, under a name that begins with its own.
+  for (const path of paths) if (path.startsWith(`${modelFile}_data`) || path.startsWith(`${modelFile}.data`)) selected.add(path);
+  let folder = modelFile;
+  do folder = folder.includes("/") ? folder.slice(0, folder.lastIndexOf("/")) : "";
+  while (!folders.has(folder));
+  return folder;
+}
+
+function noWeights(paths: ReadonlySet<string>): SparseRerankError {
+  const others = [...paths].filter((path) => OTHER_WEIGHTS.test(path));
+  const found = others.length === 0 ? "It has no weights at all" : `It has ${others.slice(0, 8).join(", ")}`;
+  return new SparseRerankError(
+    "ERR_UNSUPPORTED_MODEL",
+    `The repository has no model.safetensors and no pytorch_model.bin where its model belongs. ${found}. ` +
+      "An ONNX file can be used by the option modelFile; other formats must be converted with transformers first.",
+  );
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+function asArray(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}

@@ -1,0 +1,106 @@
+/** Where the hub and its cache are, by the variables that huggingface_hub reads. */
+
+import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import path from "node:path";
+
+import { SparseRerankError } from "../errors";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface HubSettings {
+  /** Without a slash at the end. */
+  readonly endpoint: string;
+  readonly cacheDir: string;
+  readonly token: string | undefined;
+  readonly offline: boolean;
+  /** Snapshots hold the files themselves instead of links to blobs. */
+  readonly noSymlinks: boolean;
+}
+
+/** What a call of load() may say about the hub; it wins over the environment. */
+export interface HubOverrides {
+  readonly cacheDir?: string;
+  readonly token?: string;
+  readonly localFilesOnly?: boolean;
+}
+
+const DEFAULT_ENDPOINT = "https://huggingface.co";
+
+export async function readHubSettings(overrides: HubOverrides, environment: Environment): Promise<HubSettings> {
+  const home = homeFolder(environment);
+  const offline =
+    overrides.localFilesOnly === true || isTrue(stated(environment, "HF_HUB_OFFLINE") ?? stated(environment, "TRANSFORMERS_OFFLINE"));
+  return {
+    endpoint: readEndpoint(environment),
+    cacheDir: path.resolve(overrides.cacheDir ?? cacheFolder(home, environment)),
+    token: offline ? undefined : await readToken(overrides.token, home, environment),
+    offline,
+    noSymlinks: isTrue(stated(environment, "HF_HUB_DISABLE_SYMLINKS")),
+  };
+}
+
+function homeFolder(environment: Environment): string {
+  const home = stated(environment, "HF_HOME");
+  if (home !== undefined) return expand(home, environment);
+  const caches = stated(environment, "XDG_CACHE_HOME") ?? path.join(homedir(), ".cache");
+  return path.join(expand(caches, environment), "huggingface");
+}
+
+function cacheFolder(home: string, environment: Environment): string {
+  const folder = stated(environment, "HF_HUB_CACHE") ?? stated(environment, "HUGGINGFACE_HUB_CACHE");
+  return folder === undefined ? path.join(home, "hub") : expand(folder, environment);
+}
+
+function readEndpoint(environment: Environment): string {
+  const endpoint = (stated(environment, "HF_ENDPOINT") ?? DEFAULT_ENDPOINT).replace(/\/+$/, "");
+  if (!/^https?:\/\/[^/?#@]+(\/[^?#]*)?$/.test(endpoint) || !URL.canParse(endpoint)) {
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      "HF_ENDPOINT must be an http or https address without query, e.g. https://huggingface.co.",
+    );
+  }
+  return endpoint;
+}
+
+/** The option, HF_TOKEN, or what `hf auth login` stored. */
+async function readToken(option: string | undefined, home: string, environment: Environment): Promise<string | undefined> {
+  if (option !== undefined) return checkToken(option, "The option token");
+  if (isTrue(stated(environment, "HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return undefined;
+  const variable = stated(environment, "HF_TOKEN") ?? stated(environment, "HUGGING_FACE_HUB_TOKEN");
+  if (variable !== undefined) return checkToken(variable, "HF_TOKEN");
+  const file = expand(stated(environment, "HF_TOKEN_PATH") ?? path.join(home, "token"), environment);
+  // A file that is absent or unreadable means "not logged in", as in huggingface_hub: public models need no token.
+  const stored = (await readFile(file, "utf8").catch(() => "")).trim();
+  return stored === "" ? undefined : checkToken(stored, file);
+}
+
+/** The message must not hold the token. */
+function checkToken(value: string, source: string): string {
+  const token = value.trim();
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      `${source} holds no access token: tokens are printable ASCII without spaces (hf_…).`,
+    );
+  }
+  return token;
+}
+
+/** As Python's expanduser and expandvars, so that both find the same cache. */
+function expand(value: string, environment: Environment): string {
+  const inHome = /^~(?=$|[/\\])/.test(value) ? homedir() + value.slice(1) : value;
+  return inHome.replace(
+    /\$(\w+)|\$\{([^}]*)\}/g,
+    (reference, bare?: string, braced?: string) => environment[bare ?? braced ?? ""] ?? reference,
+  );
+}
+
+function stated(environment: Environment, name: string): string | undefined {
+  const value = environment[name];
+  return value === undefined || value.trim() === "" ? undefined : value;
+}
+
+function isTrue(value: string | undefined): boolean {
+  return value !== undefined && ["1", "ON", "YES", "TRUE"].includes(value.trim().toUpperCase());
+}

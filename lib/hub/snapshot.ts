@@ -1,0 +1,204 @@
+/** A repository's name -> the folder of its snapshot in the cache, complete for what a load needs. */
+
+import { readFile } from "node:fs/promises";
+
+import { SparseRerankError } from "../errors";
+import { throwIfAborted } from "../internal/abort";
+import { codeOf, RepositoryCache, sizeOf, writingTo } from "./cache";
+import { downloadFile } from "./download";
+import type { Download } from "./download";
+import { DEFAULT_POLICY } from "./http";
+import type { Connection, RetryPolicy } from "./http";
+import { isCommit, requireRevision } from "./names";
+import { listFiles, resolveCommit } from "./repository";
+import type { Listing, RemoteFile, Source } from "./repository";
+import { selectFiles } from "./select";
+import { readHubSettings } from "./settings";
+import type { Environment, HubOverrides, HubSettings } from "./settings";
+
+export interface HubOptions extends HubOverrides {
+  /** Branch, tag or commit; default "main". */
+  readonly revision?: string;
+  /** The ONNX file that will be run instead of the weights. */
+  readonly modelFile?: string;
+  readonly signal?: AbortSignal;
+  /** Bytes of the files that are not in the cache; not called when all are. */
+  readonly onProgress?: (progress: { readonly stage: "download"; readonly done: number; readonly total: number }) => void;
+}
+
+const DEFAULT_REVISION = "main";
+/** Files at a time: small ones wait for answers, large ones share the line. */
+const PARALLEL = 4;
+
+/**
+ * Downloads what is not in the cache yet. A branch or tag is looked up each time; when the hub cannot be asked (no network, no access any more)
+ * the snapshot that is there is used, as huggingface_hub does. A commit that is complete in the cache needs no network.
+ */
+export async function snapshotOf(
+  repository: string,
+  options: HubOptions,
+  environment: Environment = process.env,
+  policy: RetryPolicy = DEFAULT_POLICY,
+): Promise<string> {
+  const revision = options.revision ?? DEFAULT_REVISION;
+  requireRevision(revision);
+  const settings = await readHubSettings(options, environment);
+  const cache = new RepositoryCache(settings.cacheDir, repository, settings.noSymlinks);
+  const cached = await completeCommit(cache, revision, options.modelFile);
+  if (settings.offline) {
+    if (cached !== undefined) return cache.snapshot(cached);
+    throw await notCached(cache, settings, { repository, revision }, options);
+  }
+  if (cached !== undefined && isCommit(revision)) return cache.snapshot(cached);
+
+  const source = { repository, revision };
+  const connection = { endpoint: settings.endpoint, token: settings.token, policy, signal: options.signal };
+  let commit: string;
+  try {
+    commit = await resolveCommit(cached === undefined ? connection : { ...connection, policy: inAHurry(policy) }, source);
+  } catch (error) {
+    throwIfAborted(options.signal);
+    if (cached === undefined) throw error;
+    return cache.snapshot(cached);
+  }
+  await writingTo(settings.cacheDir, () => fetchSnapshot({ connection, source, commit, cache }, options));
+  return cache.snapshot(commit);
+}
+
+/** With a snapshot to fall back to, one short attempt is enough. */
+function inAHurry(policy: RetryPolicy): RetryPolicy {
+  return { ...policy, attempts: 1, silenceMs: Math.min(policy.silenceMs, 10_000) };
+}
+
+async function fetchSnapshot(download: Download, options: HubOptions): Promise<void> {
+  const { cache, connection, source, commit } = download;
+  let listing = await cache.listing(commit);
+  if (listing === undefined) {
+    listing = await listFiles(connection, source, commit);
+    await cache.setListing(commit, listing).catch(ignoreReadOnly);
+  }
+  const known = listing;
+  const read = async (path: string): Promise<unknown> => {
+    const file = known.get(path);
+    if (file !== undefined) await downloadFile(download, file, () => undefined);
+    return readJson(cache.pointer(commit, path));
+  };
+  const paths = await selectFiles(new Set(known.keys()), read, options.modelFile);
+  const absent: RemoteFile[] = [];
+  for (const path of paths) {
+    const file = known.get(path);
+    if (file !== undefined && !(await cache.has(commit, file))) absent.push(file);
+  }
+  await downloadAll(download, absent, options);
+  // Last, so that the revision never names a snapshot with less than the one before.
+  await cache.setCommit(source.revision, commit).catch(ignoreReadOnly);
+}
+
+async function downloadAll(download: Download, files: readonly RemoteFile[], options: HubOptions): Promise<void> {
+  const progress = new TotalProgress(files, options.onProgress);
+  // The first failure stops the other files.
+  const stop = new AbortController();
+  const { signal } = download.connection;
+  const connection: Connection = {
+    ...download.connection,
+    signal: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
+  };
+  const waiting = files.values();
+  const failures: unknown[] = [];
+  const work = async (): Promise<void> => {
+    try {
+      for (const file of waiting) {
+        await downloadFile({ ...download, connection }, file, (bytes) => {
+          progress.set(file, bytes);
+        });
+      }
+    } catch (error) {
+      failures.push(error);
+      stop.abort();
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, work));
+  if (failures.length > 0) throw failures[0];
+}
+
+class TotalProgress {
+  readonly #bytes = new Map<RemoteFile, number>();
+  readonly #total: number;
+  readonly #report: HubOptions["onProgress"];
+  #done = 0;
+  #reported = -1;
+
+  constructor(files: readonly RemoteFile[], report: HubOptions["onProgress"]) {
+    this.#total = files.reduce((sum, file) => sum + file.size, 0);
+    this.#report = report;
+  }
+
+  /** Calls the user at most a few hundred times. */
+  set(file: RemoteFile, bytes: number): void {
+    this.#done += bytes - (this.#bytes.get(file) ?? 0);
+    this.#bytes.set(file, bytes);
+    const step = this.#total / 200;
+    if (this.#done === this.#reported || (this.#done < this.#total && Math.abs(this.#done - this.#reported) < step)) return;
+    this.#reported = this.#done;
+    this.#report?.({ stage: "download", done: this.#done, total: this.#total });
+  }
+}
+
+/** The commit of the revision, if the cache has every file of it that a load needs. */
+async function completeCommit(cache: RepositoryCache, revision: string, modelFile: string | undefined): Promise<string | undefined> {
+  const commit = await cache.commitOf(revision);
+  if (commit === undefined) return undefined;
+  const listing = await cache.listing(commit);
+  return (await missingFile(cache, commit, listing, modelFile)) === undefined ? commit : undefined;
+}
+
+/** The first file that a load needs and the snapshot does not have, or what else is wrong with it. */
+async function missingFile(
+  cache: RepositoryCache,
+  commit: string,
+  listing: Listing | undefined,
+  modelFile: string | undefined,
+): Promise<string | undefined> {
+  const paths = listing === undefined ? await cache.filesOf(commit) : new Set(listing.keys());
+  const read = async (path: string): Promise<unknown> => {
+    const file = cache.pointer(commit, path);
+    if ((await sizeOf(file)) === undefined) throw new SparseRerankError("ERR_FILE_NOT_FOUND", path);
+    return readJson(file);
+  };
+  try {
+    for (const path of await selectFiles(paths, read, modelFile)) {
+      const size = await sizeOf(cache.pointer(commit, path));
+      if (size === undefined || size !== (listing?.get(path)?.size ?? size)) return path;
+    }
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function notCached(cache: RepositoryCache, settings: HubSettings, source: Source, options: HubOptions): Promise<SparseRerankError> {
+  const commit = await cache.commitOf(source.revision);
+  const listing = commit === undefined ? undefined : await cache.listing(commit);
+  const missing = commit === undefined ? undefined : await missingFile(cache, commit, listing, options.modelFile);
+  const what = missing === undefined ? "is not in" : `is not complete in (missing: ${missing})`;
+  const why = options.localFilesOnly === true ? "localFilesOnly" : "HF_HUB_OFFLINE";
+  return new SparseRerankError(
+    "ERR_MODEL_NOT_FOUND",
+    `${source.repository} at revision "${source.revision}" ${what} the cache ${settings.cacheDir}, and ${why} forbids downloads. ` +
+      "Load it once with the network, or copy the cache from a machine that has it.",
+  );
+}
+
+async function readJson(file: string): Promise<unknown> {
+  const text = await readFile(file, "utf8");
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new SparseRerankError("ERR_INVALID_CONFIG", `${file} is not JSON: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** All files of the snapshot are there: a cache that may only be read serves the load as well, it only asks again next time. */
+function ignoreReadOnly(error: unknown): void {
+  if (!["EROFS", "EACCES", "EPERM"].includes(codeOf(error))) throw error;
+}

@@ -1,0 +1,158 @@
+/** How texts become sparse vectors on one side of a model: a transformer with a head, or a table of token weights. */
+
+import { architectureFor } from "./architectures";
+import { embeddingGraph } from "./architectures/embedding";
+import { lexicalGraph } from "./architectures/lexical";
+import type { LexicalHead, SparseCheckpoint, SparseRoute, TransformerRoute } from "./checkpoint/types";
+import { SparseRerankError } from "./errors";
+import { throwIfAborted, withCancel } from "./internal/abort";
+import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
+import type { RunningTransformer, TransformerPlan } from "./internal/transformer";
+import type { LoadOptions } from "./options";
+import { SparseMatrix } from "./sparse-matrix";
+import { StaticEmbedding } from "./static-embedding";
+import type { TextTokenizer } from "./tokenization/tokenizer";
+
+export interface RouteEncoder {
+  /** Number of columns of its vectors. */
+  readonly columns: number;
+  /** Tokens of a text. */
+  readonly maxSeqLength: number;
+  /**
+   * @param maxActiveDims keep this many weights of each text; undefined for what the model says
+   * @param columns of the result, at least the encoder's own
+   */
+  encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix>;
+  /** The token of a column; undefined where there is none. */
+  token(id: number): string | undefined;
+  dispose(): void;
+}
+
+export interface Routes {
+  readonly query: RouteEncoder;
+  readonly document: RouteEncoder;
+  readonly plain: RouteEncoder;
+}
+
+/**
+ * Everything is ready afterwards, except a transformer beside a static query side: that one is checked (configuration, tensors) and starts when
+ * it is first used, so that a process that only encodes queries needs neither its memory nor ONNX Runtime.
+ */
+export async function openRoutes({ routes }: SparseCheckpoint, options: LoadOptions): Promise<Routes> {
+  const encoders = new Map<SparseRoute, RouteEncoder>();
+  const open = async (route: SparseRoute): Promise<RouteEncoder> => {
+    const encoder = encoders.get(route) ?? (await openRoute(route, options, routes.query.kind === "static"));
+    encoders.set(route, encoder);
+    return encoder;
+  };
+  try {
+    return { query: await open(routes.query), document: await open(routes.document), plain: await open(routes.plain) };
+  } catch (error) {
+    for (const encoder of encoders.values()) encoder.dispose();
+    throw error;
+  }
+}
+
+async function openRoute(route: SparseRoute, options: LoadOptions, isLazy: boolean): Promise<RouteEncoder> {
+  if (route.kind === "static") return StaticEmbedding.load(route, options);
+  const encoder = new TransformerEncoder(route, options);
+  if (!isLazy) await encoder.start(options.signal);
+  return encoder;
+}
+
+class TransformerEncoder implements RouteEncoder {
+  readonly columns: number;
+  readonly maxSeqLength: number;
+  /** What a call keeps that does not say; undefined for everything. */
+  readonly #defaultDims: number | undefined;
+  readonly #plan: TransformerPlan;
+  readonly #options: LoadOptions;
+  #starting: Promise<RunningTransformer> | undefined;
+  #running: RunningTransformer | undefined;
+  #isDisposed = false;
+
+  constructor(route: TransformerRoute, options: LoadOptions) {
+    const { plan, columns, defaultDims } = planRoute(route);
+    this.#plan = plan;
+    this.columns = columns;
+    this.#defaultDims = defaultDims;
+    this.#options = options;
+    this.maxSeqLength = maxSeqLengthOf(plan, options);
+  }
+
+  /** Once for all callers; a failure lets the next one try again. An abort leaves it to the others. */
+  async start(signal: AbortSignal | undefined): Promise<RunningTransformer> {
+    throwIfAborted(signal);
+    this.#starting ??= this.#start().catch((error: unknown) => {
+      this.#starting = undefined;
+      throw error;
+    });
+    const running = await this.#starting;
+    throwIfAborted(signal);
+    return running;
+  }
+
+  async encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix> {
+    const { model, tokenizer } = this.#running ?? (await this.start(signal));
+    const batch = await tokenizer.encode(texts, signal === undefined ? {} : { signal });
+    const keep = { maxActiveDims: maxActiveDims ?? this.#defaultDims ?? 0 };
+    const csr = await withCancel(signal, (cancel) => model.encode(batch, cancel === undefined ? keep : { ...keep, cancel }));
+    return new SparseMatrix({ rows: texts.length, cols: columns, ...csr }, { truncated: batch.truncated });
+  }
+
+  token(id: number): string | undefined {
+    return this.#running?.tokenizer.token(id);
+  }
+
+  dispose(): void {
+    this.#isDisposed = true;
+    this.#running?.model.dispose();
+    this.#running?.tokenizer.dispose();
+  }
+
+  async #start(): Promise<RunningTransformer> {
+    // The signal of load() is not that of the calls that come later.
+    const options = { ...this.#options };
+    delete options.signal;
+    const running = await startTransformer(this.#plan, options);
+    this.#running = running;
+    if (!this.#isDisposed) return running;
+    this.dispose();
+    throw new SparseRerankError("ERR_DISPOSED", "This SparseEncoder was disposed while its transformer was loading.");
+  }
+}
+
+interface PlannedRoute {
+  readonly plan: TransformerPlan;
+  readonly columns: number;
+  readonly defaultDims: number | undefined;
+}
+
+function planRoute({ transformer: part, head }: TransformerRoute): PlannedRoute {
+  const architecture = architectureFor(part.config);
+  switch (head.kind) {
+    case "splade": {
+      const graph = architecture.maskedLanguageModel(part);
+      return { plan: { part, graph, head: { graph, pooling: head } }, columns: graph.vocabularySize, defaultDims: undefined };
+    }
+    case "autoencoder": {
+      const { graph, columns } = embeddingGraph(architecture, part, head.modules);
+      return { plan: { part, graph }, columns, defaultDims: head.k };
+    }
+    case "lexical": {
+      const graph = lexicalGraph(architecture, part, head, []);
+      const complete = async (tokenizer: TextTokenizer) => lexicalGraph(architecture, part, head, await idsOf(head, tokenizer));
+      return { plan: { part, graph, complete }, columns: graph.vocabularySize, defaultDims: undefined };
+    }
+  }
+}
+
+/** Ids of the tokens without weight: written in a text, a special token is one token. */
+async function idsOf({ ignoredTokens, part }: LexicalHead, tokenizer: TextTokenizer): Promise<readonly number[]> {
+  const { ids, offsets } = await tokenizer.encode(ignoredTokens, { addSpecialTokens: false });
+  return ignoredTokens.map((token, i) => {
+    const [id, ...others] = ids.subarray(offsets[i], offsets[i + 1]);
+    if (id !== undefined && others.length === 0) return id;
+    throw new SparseRerankError("ERR_INVALID_TOKENIZER", `The tokenizer of ${part.folder} has no token ${JSON.stringify(token)}.`);
+  });
+}

@@ -1,0 +1,192 @@
+// Writes docs/models.md from the catalogue (lib/catalogue, compiled). With --check it only says whether the file is up to date.
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+import prettier from "prettier";
+
+import { root } from "./report.mjs";
+
+const require = createRequire(import.meta.url);
+const { models } = require("../dist/catalogue/index.js");
+const { BM25_SCORES } = require("../dist/catalogue/rows.js");
+
+const file = path.join(root, "docs", "models.md");
+const text = await prettier.format(render(), { ...(await prettier.resolveConfig(file)), parser: "markdown" });
+if (process.argv.includes("--check")) {
+  if (!fs.existsSync(file) || fs.readFileSync(file, "utf8") !== text) {
+    console.error("docs/models.md is not what the catalogue says: run node scripts/write-models-doc.mjs.");
+    process.exitCode = 1;
+  }
+} else {
+  fs.writeFileSync(file, text);
+}
+
+function render() {
+  const sparse = models.list({ kind: "sparse-encoder" });
+  const cross = models.list({ kind: "cross-encoder" });
+  return `# Models
+
+<!-- Written by scripts/write-models-doc.mjs from lib/catalogue: change that, then run the script. -->
+
+These checkpoints of the Hugging Face hub load as published, by their name: \`SparseEncoder.load("naver/splade-v3")\`. Others of the same
+architectures load as well; they are only not listed. The same list is in the API (\`models.list()\`) and on the command line
+(\`sparse-rerank models\`).
+
+Scores are in percent and come from the pages in brackets. Memory is an estimate of what the weights take in fp32; those that are fp32 in the
+file are mapped from it. "gated" models must be unlocked on their page, and need an access token (\`HF_TOKEN\`).
+
+## Which to choose
+
+${table(["device", "latency", "languages", "first stage", "reranker"], recommendations())}
+
+"low" takes a sparse encoder whose queries need no model.${commercialNote()} \`models.recommend({ device, latency, multilingual, licence })\` and
+\`sparse-rerank models --recommend\` give the same answers with their reasons.
+
+## Sparse encoders
+
+${table(
+  ["model", "queries", "architecture", "parameters", "vocabulary", "MS MARCO MRR@10", "BEIR-13 nDCG@10", "memory", "licence", "for"],
+  [
+    ...sparse.map((row) => [
+      link(row),
+      row.querySide === "static" ? "table" : "model",
+      row.architecture,
+      millions(row),
+      row.vocabulary.toLocaleString("en"),
+      score(row.scores, "MS MARCO dev MRR@10"),
+      score(row.scores, "BEIR-13 nDCG@10") || score(row.scores, "MIRACL nDCG@10", "MIRACL "),
+      memory(row),
+      licence(row),
+      advice(row),
+    ]),
+    [
+      "BM25",
+      "–",
+      "–",
+      "–",
+      "–",
+      score(BM25_SCORES, "MS MARCO dev MRR@10"),
+      score(BM25_SCORES, "BEIR-13 nDCG@10"),
+      "–",
+      "–",
+      "For comparison.",
+    ],
+  ],
+)}
+
+## Rerankers
+
+${table(
+  [
+    "model",
+    "architecture",
+    "parameters",
+    "vocabulary",
+    "TREC-DL 2019 nDCG@10",
+    "BEIR-17 nDCG@10",
+    "documents/s on a V100",
+    "memory",
+    "licence",
+    "for",
+  ],
+  cross
+    .filter(({ task }) => task === "reranking")
+    .map((row) => [
+      link(row),
+      row.architecture,
+      millions(row),
+      row.vocabulary.toLocaleString("en"),
+      score(row.scores, "TREC-DL 2019 nDCG@10"),
+      score(row.scores, "BEIR-17 nDCG@10"),
+      score(row.scores, "documents/s on a V100"),
+      memory(row),
+      licence(row),
+      advice(row),
+    ]),
+)}
+
+## Cross-encoders for other tasks
+
+${table(
+  ["model", "task", "architecture", "parameters", "vocabulary", "score", "memory", "licence"],
+  cross
+    .filter(({ task }) => task !== "reranking")
+    .map((row) => [
+      link(row),
+      row.task,
+      row.architecture,
+      millions(row),
+      row.vocabulary.toLocaleString("en"),
+      row.scores.map(({ metric }) => `${metric} ${score(row.scores, metric)}`).join(", "),
+      memory(row),
+      licence(row),
+    ]),
+)}
+
+## Sources
+
+${sources()
+  .map((address, i) => `${i + 1}. <${address}>`)
+  .join("\n")}
+
+Licences are those that the models' pages state. An empty cell: no public source states it.
+`;
+}
+
+function needs() {
+  return [false, true].flatMap((multilingual) =>
+    ["cpu", "cuda"].flatMap((device) => ["low", "balanced", "quality"].map((latency) => ({ device, latency, multilingual }))),
+  );
+}
+
+function recommendations() {
+  return needs().map((need) => {
+    const { encoder, reranker } = models.recommend(need);
+    return [need.device, need.latency, need.multilingual ? "many" : "English", encoder.name, reranker.name];
+  });
+}
+
+function commercialNote() {
+  const same = needs().every((need) => {
+    const [any, commercial] = ["any", "commercial"].map((licence) => models.recommend({ ...need, licence }));
+    return any.encoder === commercial.encoder && any.reranker === commercial.reranker;
+  });
+  return same ? " All of these models permit commercial use." : ' With `licence: "commercial"` some answers differ.';
+}
+
+function sources() {
+  return [...new Set([...models.list().flatMap(({ scores }) => scores), ...BM25_SCORES].map(({ source }) => source))];
+}
+
+function score(scores, metric, prefix = "") {
+  const found = scores.find((each) => each.metric === metric);
+  if (found === undefined) return "";
+  const note = found.note === undefined ? "" : ` (${found.note})`;
+  const digits = found.value < 100 ? { minimumFractionDigits: 1 } : {};
+  return `${prefix}${found.value.toLocaleString("en", digits)}${note} [${sources().indexOf(found.source) + 1}]`;
+}
+
+function link({ name, page }) {
+  return `[${name}](${page})`;
+}
+
+function millions({ parameters }) {
+  return `${(parameters / 1e6).toFixed(parameters < 1e8 ? 1 : 0)} M`;
+}
+
+function memory({ memoryBytes }) {
+  return memoryBytes < 1e9 ? `${Math.round(memoryBytes / 1e6)} MB` : `${(memoryBytes / 1e9).toFixed(1)} GB`;
+}
+
+function licence(row) {
+  return `${row.licence ?? ""}${row.gated ? ", gated" : ""}`;
+}
+
+function advice(row) {
+  return row.multilingual ? `${row.languages}. ${row.advice}` : row.advice;
+}
+
+function table(head, rows) {
+  return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}

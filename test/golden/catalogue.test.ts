@@ -1,0 +1,160 @@
+/** Every row of the catalogue as a checkpoint of its published shape and layout: it loads, and it computes. */
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import { CrossEncoder, SparseEncoder } from "sparse-rerank";
+import { models } from "sparse-rerank";
+import type { CatalogueModel } from "sparse-rerank";
+
+import { readSafetensors } from "../../dist/checkpoint/safetensors";
+import { FakeHub } from "../unit/fake-hub";
+import { hasRealTokenizer, positionsOf, writeCheckpoint } from "./checkpoint-writer";
+import { PUBLISHED } from "./published-configs";
+import type { Config, Published } from "./published-configs";
+import { tensorShapes } from "./tensor-shapes";
+
+const TEXTS = [
+  "What causes the tides of the sea?",
+  "The gravity of the moon pulls at the oceans, which gives high and low water twice a day.",
+  "",
+];
+/** Layers are taken away until the rest of the model has no more values; embeddings do not count. */
+const MAX_LAYER_VALUES = 45e6;
+/** Smaller checkpoints come through a hub; a larger one would only be copied and hashed more often. */
+const MAX_HUB_BYTES = 100e6;
+
+const rows = new Map(models.list().map((model) => [model.name, model]));
+
+describe("catalogue: published checkpoints", () => {
+  let hub: FakeHub;
+  let root: string;
+  const environment = { ...process.env };
+
+  before(async () => {
+    hub = await FakeHub.start();
+    root = await mkdtemp(path.join(tmpdir(), "sparse-rerank-catalogue-"));
+    Object.assign(process.env, { HF_ENDPOINT: hub.endpoint, HF_HOME: path.join(root, "home"), HF_HUB_OFFLINE: "0" });
+  });
+  after(async () => {
+    process.env = environment;
+    await hub.stop();
+    await rm(root, { recursive: true, force: true });
+  });
+
+  it("has a published configuration for every row, and a row for every configuration", () => {
+    assert.deepEqual([...rows.keys()].sort(), PUBLISHED.map(({ name }) => name).sort());
+  });
+
+  for (const fixture of [
+    ...["splade-bert", "splade-distilbert", "splade-roberta", "splade-gte-new", "ce-bert-msmarco", "ce-electra-qnli", "ce-roberta-nli"],
+    ...["ce-xlmr-bge", "ce-deberta-v3-nli", "ce-modernbert-cls", "ce-jina-v1", "ce-gte-new"],
+  ]) {
+    it(`writes the tensors that the reference wrote: ${fixture}`, async () => {
+      const folder = path.join(__dirname, "..", "fixtures", fixture);
+      const config = JSON.parse(fs.readFileSync(path.join(folder, "config.json"), "utf8")) as Config;
+      const table = await readSafetensors(path.join(folder, "model.safetensors"));
+      assert.deepEqual(
+        new Map([...tensorShapes(config)].sort()),
+        new Map(Array.from(table!, ([name, { shape }]) => [name, shape] as const).sort()),
+      );
+    });
+  }
+
+  for (const published of PUBLISHED) {
+    const tokenizer = hasRealTokenizer(published.tokenizer) ? "" : ", with a small tokenizer in place of its own";
+    it(`${published.name}${tokenizer}`, async () => {
+      const row = rows.get(published.name)!;
+      checkRow(row, published);
+      const folder = path.join(root, published.name);
+      const throughHub = writeCheckpoint(folder, published, layersToKeep(published.config)) <= MAX_HUB_BYTES;
+      if (throughHub) hub.addFolder(published.name, folder);
+      const source = throughHub ? published.name : folder;
+      if (published.layout === "classifier") await checkCrossEncoder(source, published);
+      else await checkSparseEncoder(source, published);
+      await rm(folder, { recursive: true });
+    });
+  }
+});
+
+function checkRow(row: CatalogueModel, { config, layout, name }: Published): void {
+  assert.equal(row.vocabulary, config["vocab_size"], name);
+  assert.equal(row.kind, layout === "classifier" ? "cross-encoder" : "sparse-encoder");
+  assert.equal(row.querySide, { splade: "model", router: "static", classifier: undefined }[layout]);
+  assert.equal(row.architecture, familyOf(config));
+  assert.equal(row.layers, Number(config["num_hidden_layers"] ?? config["n_layers"]));
+  assert.equal(row.hiddenSize, widthOf(config));
+  const values = count(tensorShapes(config));
+  const decoder = (config["vocab_size"] as number) * widthOf(config);
+  // Some authors count a decoder of its own, others the one that is tied to the embeddings.
+  assert.ok(
+    [values, values + decoder].some((expected) => Math.abs(row.parameters / expected - 1) < 0.005),
+    `${name}: ${String(values)} parameters`,
+  );
+}
+
+/** How the catalogue calls what config.json names otherwise or not at all. */
+function familyOf(config: Config): unknown {
+  if (config["position_embedding_type"] === "alibi") return "jina-bert";
+  if ("use_flash_attn" in config) return "jina-xlm-roberta";
+  return config["model_type"] === "new" ? "gte" : config["model_type"];
+}
+
+function layersToKeep(config: Config): number {
+  const layers = Number(config["num_hidden_layers"] ?? config["n_layers"]);
+  const values = count(tensorShapes(config)) - (config["vocab_size"] as number) * widthOf(config);
+  return values <= MAX_LAYER_VALUES ? layers : 2;
+}
+
+const widthOf = (config: Config): number => Number(config["hidden_size"] ?? config["dim"]);
+
+function count(shapes: ReadonlyMap<string, readonly number[]>): number {
+  let values = 0;
+  for (const shape of shapes.values()) values += shape.reduce((a, b) => a * b, 1);
+  return values;
+}
+
+async function checkSparseEncoder(source: string, { config, layout, tokenizer }: Published): Promise<void> {
+  await using encoder = await SparseEncoder.load(source);
+  assert.equal(encoder.embeddingDimension, config["vocab_size"]);
+  assert.equal(encoder.maxSeqLength, 512);
+  const documents = await encoder.encodeDocument(TEXTS);
+  assert.deepEqual([documents.rows, documents.cols], [TEXTS.length, config["vocab_size"]]);
+  assert.ok(documents.values.length > 0 && documents.values.every((weight) => weight > 0 && weight < 100));
+  const queries = await encoder.encodeQuery(TEXTS);
+  if (layout === "router") {
+    // A static table gives one weight for each different token, and nothing for no token.
+    const words = queries.row(0).indices.length;
+    assert.ok(words > 0 && words < 100);
+    // Each of these words is one token of BERT's vocabulary.
+    if (tokenizer === "bert-uncased" && hasRealTokenizer(tokenizer))
+      assert.equal(words, new Set(TEXTS[0]!.toLowerCase().match(/\w+|\?/g)).size);
+    assert.equal(queries.row(2).indices.length, 0);
+  } else {
+    assert.deepEqual(queries.values, documents.values);
+  }
+  const { data } = await encoder.similarity(queries, documents);
+  assert.ok(data.every(Number.isFinite) && data.some((value) => value > 0));
+}
+
+async function checkCrossEncoder(source: string, { config, scoreActivation }: Published): Promise<void> {
+  await using encoder = await CrossEncoder.load(source);
+  const labels = Object.values((config["id2label"] as Record<string, string> | undefined) ?? { "0": "LABEL_0" });
+  assert.deepEqual(encoder.labels, labels);
+  assert.equal(encoder.maxSeqLength, positionsOf(config));
+  const [query = "", ...documents] = TEXTS;
+  const pairs = documents.map((document) => [query, document] as const);
+  const scores = await encoder.predict(pairs);
+  assert.deepEqual([scores.rows, scores.cols], [pairs.length, labels.length]);
+  assert.ok(scores.data.every(Number.isFinite));
+  assert.notEqual(scores.data[0], scores.data[labels.length]);
+  const logits = await encoder.predict(pairs, { activation: "identity" });
+  const expected =
+    labels.length > 1 || scoreActivation === "Identity" ? logits.data : logits.data.map((logit) => 1 / (1 + Math.exp(-logit)));
+  expected.forEach((score, i) => {
+    assert.ok(Math.abs(score - scores.data[i]!) < 1e-5);
+  });
+}

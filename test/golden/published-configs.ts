@@ -1,0 +1,419 @@
+/**
+ * The config.json of every checkpoint of the catalogue, with the values that shape the model, as published on the hub (read there or, where
+ * `like` names another repository, known from that one: a checkpoint that was fine-tuned from it keeps its shape). Training-only values are left out.
+ */
+
+export type Config = Readonly<Record<string, unknown>>;
+
+export type Layout =
+  /** modules.json with MLMTransformer and 1_SpladePooling, as sentence-transformers 5 writes it. */
+  | "splade"
+  /** A Router whose document side is the repository's own folder and whose query side is a table of token weights. */
+  | "router"
+  /** A plain sequence classifier. */
+  | "classifier";
+
+export type TokenizerKind =
+  "bert-uncased" | "bert-multilingual-uncased" | "roberta" | "modernbert" | "xlm-roberta" | "deberta" | "deberta-v3" | "jina";
+
+export interface Published {
+  readonly name: string;
+  readonly layout: Layout;
+  readonly config: Config;
+  readonly tokenizer: TokenizerKind;
+  /** SpladePooling's activation, where it is not relu. */
+  readonly activation?: "log1p_relu";
+  /** The activation that the reranker applies to one score, where config.json names one. */
+  readonly scoreActivation?: "Identity" | "Sigmoid";
+}
+
+const LABEL = { id2label: { "0": "LABEL_0" }, label2id: { LABEL_0: 0 } };
+const NLI = {
+  id2label: { "0": "contradiction", "1": "entailment", "2": "neutral" },
+  label2id: { contradiction: 0, entailment: 1, neutral: 2 },
+};
+
+function bert(hidden: number, layers: number, heads: number, more: Config = {}): Config {
+  return {
+    architectures: ["BertForMaskedLM"],
+    hidden_act: "gelu",
+    hidden_size: hidden,
+    intermediate_size: 4 * hidden,
+    layer_norm_eps: 1e-12,
+    max_position_embeddings: 512,
+    model_type: "bert",
+    num_attention_heads: heads,
+    num_hidden_layers: layers,
+    pad_token_id: 0,
+    position_embedding_type: "absolute",
+    torch_dtype: "float32",
+    type_vocab_size: 2,
+    vocab_size: 30522,
+    ...more,
+  };
+}
+
+const DISTILBERT: Config = {
+  activation: "gelu",
+  architectures: ["DistilBertForMaskedLM"],
+  dim: 768,
+  hidden_dim: 3072,
+  max_position_embeddings: 512,
+  model_type: "distilbert",
+  n_heads: 12,
+  n_layers: 6,
+  pad_token_id: 0,
+  sinusoidal_pos_embds: false,
+  tie_weights_: true,
+  torch_dtype: "float32",
+  vocab_size: 30522,
+};
+
+function roberta(hidden: number, layers: number, heads: number, more: Config): Config {
+  return {
+    architectures: ["RobertaForSequenceClassification"],
+    bos_token_id: 0,
+    eos_token_id: 2,
+    hidden_act: "gelu",
+    hidden_size: hidden,
+    intermediate_size: 4 * hidden,
+    layer_norm_eps: 1e-5,
+    max_position_embeddings: 514,
+    model_type: "roberta",
+    num_attention_heads: heads,
+    num_hidden_layers: layers,
+    pad_token_id: 1,
+    torch_dtype: "float32",
+    type_vocab_size: 1,
+    vocab_size: 50265,
+    ...more,
+  };
+}
+
+function xlmRoberta(hidden: number, layers: number, heads: number, more: Config = {}): Config {
+  return roberta(hidden, layers, heads, {
+    architectures: ["XLMRobertaForSequenceClassification"],
+    model_type: "xlm-roberta",
+    position_embedding_type: "absolute",
+    vocab_size: 250002,
+    ...LABEL,
+    ...more,
+  });
+}
+
+const ELECTRA: Config = {
+  architectures: ["ElectraForSequenceClassification"],
+  embedding_size: 768,
+  hidden_act: "gelu",
+  hidden_size: 768,
+  intermediate_size: 3072,
+  layer_norm_eps: 1e-12,
+  max_position_embeddings: 512,
+  model_type: "electra",
+  num_attention_heads: 12,
+  num_hidden_layers: 12,
+  pad_token_id: 0,
+  position_embedding_type: "absolute",
+  summary_activation: "gelu",
+  summary_last_dropout: 0.1,
+  summary_type: "first",
+  summary_use_proj: true,
+  type_vocab_size: 2,
+  vocab_size: 30522,
+  ...LABEL,
+};
+
+function debertaV3(hidden: number, layers: number, heads: number, more: Config): Config {
+  return {
+    architectures: ["DebertaV2ForSequenceClassification"],
+    hidden_act: "gelu",
+    hidden_size: hidden,
+    intermediate_size: 4 * hidden,
+    layer_norm_eps: 1e-7,
+    max_position_embeddings: 512,
+    max_relative_positions: -1,
+    model_type: "deberta-v2",
+    norm_rel_ebd: "layer_norm",
+    num_attention_heads: heads,
+    num_hidden_layers: layers,
+    pad_token_id: 0,
+    pooler_dropout: 0,
+    pooler_hidden_act: "gelu",
+    pooler_hidden_size: hidden,
+    pos_att_type: ["p2c", "c2p"],
+    position_biased_input: false,
+    position_buckets: 256,
+    relative_attention: true,
+    share_att_key: true,
+    torch_dtype: "float32",
+    type_vocab_size: 0,
+    vocab_size: 128100,
+    ...more,
+  };
+}
+
+/** jinaai/jina-reranker-v1-tiny-en states the class of the bare model, and no labels. */
+function jina(layers: number): Config {
+  const code = "jinaai/jina-bert-implementation--";
+  return {
+    architectures: ["JinaBertModel"],
+    attn_implementation: "torch",
+    auto_map: {
+      AutoConfig: `${code}configuration_bert.JinaBertConfig`,
+      AutoModel: `${code}modeling_bert.JinaBertModel`,
+      AutoModelForSequenceClassification: `${code}modeling_bert.JinaBertForSequenceClassification`,
+    },
+    emb_pooler: "mean",
+    feed_forward_type: "geglu",
+    hidden_act: "gelu",
+    hidden_size: 384,
+    intermediate_size: 1536,
+    layer_norm_eps: 1e-12,
+    max_position_embeddings: 8192,
+    model_type: "bert",
+    num_attention_heads: 12,
+    num_hidden_layers: layers,
+    pad_token_id: 0,
+    position_embedding_type: "alibi",
+    torch_dtype: "float16",
+    type_vocab_size: 2,
+    vocab_size: 61056,
+  };
+}
+
+/** Its config.json has no model_type: that is in the class that auto_map names. */
+const JINA_V2: Config = {
+  architectures: ["XLMRobertaForSequenceClassification"],
+  auto_map: {
+    AutoConfig: "configuration_xlm_roberta.XLMRobertaFlashConfig",
+    AutoModel: "modeling_xlm_roberta.XLMRobertaModel",
+    AutoModelForSequenceClassification: "modeling_xlm_roberta.XLMRobertaForSequenceClassification",
+  },
+  bos_token_id: 0,
+  classifier_dropout: null,
+  emb_pooler: null,
+  eos_token_id: 2,
+  hidden_act: "gelu",
+  hidden_size: 768,
+  intermediate_size: 3072,
+  layer_norm_eps: 1e-5,
+  max_position_embeddings: 1026,
+  num_attention_heads: 12,
+  num_hidden_layers: 12,
+  num_labels: 1,
+  output_past: true,
+  pad_token_id: 1,
+  position_embedding_type: "absolute",
+  torch_dtype: "bfloat16",
+  type_vocab_size: 1,
+  use_cache: false,
+  use_flash_attn: true,
+  vocab_size: 250002,
+  ...LABEL,
+};
+
+function gte(more: Config): Config {
+  const code = "Alibaba-NLP/new-impl--";
+  return {
+    auto_map: {
+      AutoConfig: `${code}configuration.NewConfig`,
+      AutoModel: `${code}modeling.NewModel`,
+      AutoModelForMaskedLM: `${code}modeling.NewForMaskedLM`,
+      AutoModelForSequenceClassification: `${code}modeling.NewForSequenceClassification`,
+    },
+    hidden_act: "gelu",
+    hidden_size: 768,
+    intermediate_size: 3072,
+    layer_norm_eps: 1e-12,
+    layer_norm_type: "layer_norm",
+    logn_attention_clip1: false,
+    logn_attention_scale: false,
+    max_position_embeddings: 8192,
+    model_type: "new",
+    num_attention_heads: 12,
+    num_hidden_layers: 12,
+    pack_qkv: true,
+    position_embedding_type: "rope",
+    unpad_inputs: false,
+    use_memory_efficient_attention: false,
+    ...more,
+  };
+}
+
+const MODERNBERT: Config = {
+  architectures: ["ModernBertForSequenceClassification"],
+  attention_bias: false,
+  bos_token_id: 50281,
+  classifier_activation: "gelu",
+  classifier_bias: false,
+  classifier_pooling: "mean",
+  cls_token_id: 50281,
+  eos_token_id: 50282,
+  global_attn_every_n_layers: 3,
+  global_rope_theta: 160000,
+  hidden_activation: "gelu",
+  hidden_size: 768,
+  intermediate_size: 1152,
+  layer_norm_eps: 1e-5,
+  local_attention: 128,
+  local_rope_theta: 10000,
+  max_position_embeddings: 8192,
+  mlp_bias: false,
+  model_type: "modernbert",
+  norm_bias: false,
+  norm_eps: 1e-5,
+  num_attention_heads: 12,
+  num_hidden_layers: 22,
+  pad_token_id: 50283,
+  position_embedding_type: "absolute",
+  sep_token_id: 50282,
+  torch_dtype: "float16",
+  vocab_size: 50368,
+  ...LABEL,
+};
+
+const OPENSEARCH = "opensearch-project/opensearch-neural-sparse-encoding";
+const BASE = bert(768, 12, 12);
+
+const splade = (name: string, config: Config, tokenizer: TokenizerKind = "bert-uncased"): Published => ({
+  name,
+  layout: "splade",
+  config,
+  tokenizer,
+});
+const router = (name: string, config: Config, more: Partial<Published> = {}): Published => ({
+  name,
+  layout: "router",
+  config,
+  tokenizer: "bert-uncased",
+  ...more,
+});
+const classifier = (name: string, config: Config, tokenizer: TokenizerKind, more: Partial<Published> = {}): Published => ({
+  name,
+  layout: "classifier",
+  config,
+  tokenizer,
+  ...more,
+});
+const msmarco = (name: string, hidden: number, layers: number, heads: number): Published =>
+  classifier(
+    `cross-encoder/ms-marco-${name}`,
+    bert(hidden, layers, heads, { architectures: ["BertForSequenceClassification"], ...LABEL }),
+    "bert-uncased",
+    { scoreActivation: "Identity" },
+  );
+
+export const PUBLISHED: readonly Published[] = [
+  splade(`${OPENSEARCH}-v2-distill`, DISTILBERT),
+  splade(`${OPENSEARCH}-v1`, BASE),
+  splade("naver/splade-v3", BASE),
+  splade("naver/splade-cocondenser-selfdistil", BASE),
+  splade("naver/splade-cocondenser-ensembledistil", BASE),
+  splade("naver/splade_v2_distil", DISTILBERT),
+  splade("naver/splade_v2_max", DISTILBERT),
+  splade("naver/splade-v3-distilbert", DISTILBERT),
+  splade("naver/splade-v3-lexical", BASE),
+  splade(
+    "ibm-granite/granite-embedding-30m-sparse",
+    roberta(384, 6, 12, {
+      architectures: ["RobertaForMaskedLM"],
+      layer_norm_eps: 1e-12,
+      position_embedding_type: "absolute",
+      torch_dtype: "bfloat16",
+      type_vocab_size: 2,
+    }),
+    "roberta",
+  ),
+  splade("rasyosef/splade-mini", bert(256, 4, 4)),
+  splade("rasyosef/splade-tiny", bert(128, 2, 2)),
+  splade("prithivida/Splade_PP_en_v1", BASE),
+  splade("prithivida/Splade_PP_en_v2", BASE),
+  router(`${OPENSEARCH}-doc-v1`, BASE),
+  router(`${OPENSEARCH}-doc-v2-distill`, DISTILBERT),
+  router(`${OPENSEARCH}-doc-v2-mini`, bert(384, 6, 12)),
+  router(`${OPENSEARCH}-doc-v3-distill`, DISTILBERT, { activation: "log1p_relu" }),
+  router(
+    `${OPENSEARCH}-doc-v3-gte`,
+    gte({
+      architectures: ["NewForMaskedLM"],
+      pad_token_id: 0,
+      rope_scaling: null,
+      rope_theta: 10000,
+      torch_dtype: "float32",
+      type_vocab_size: 0,
+      vocab_size: 30522,
+    }),
+    { activation: "log1p_relu" },
+  ),
+  router(`${OPENSEARCH}-multilingual-v1`, bert(768, 12, 12, { vocab_size: 105879 }), { tokenizer: "bert-multilingual-uncased" }),
+  router("naver/splade-v3-doc", BASE),
+  msmarco("TinyBERT-L2-v2", 128, 2, 2),
+  msmarco("MiniLM-L2-v2", 384, 2, 12),
+  msmarco("MiniLM-L4-v2", 384, 4, 12),
+  msmarco("MiniLM-L6-v2", 384, 6, 12),
+  msmarco("MiniLM-L12-v2", 384, 12, 12),
+  classifier("cross-encoder/ms-marco-electra-base", ELECTRA, "bert-uncased"),
+  classifier("cross-encoder/qnli-electra-base", ELECTRA, "bert-uncased"),
+  classifier("cross-encoder/qnli-distilroberta-base", roberta(768, 6, 12, LABEL), "roberta"),
+  classifier("cross-encoder/stsb-distilroberta-base", roberta(768, 6, 12, LABEL), "roberta"),
+  classifier("cross-encoder/stsb-roberta-base", roberta(768, 12, 12, LABEL), "roberta"),
+  classifier("cross-encoder/stsb-roberta-large", roberta(1024, 24, 16, LABEL), "roberta"),
+  classifier("cross-encoder/quora-distilroberta-base", roberta(768, 6, 12, LABEL), "roberta"),
+  classifier("cross-encoder/quora-roberta-base", roberta(768, 12, 12, LABEL), "roberta"),
+  classifier("cross-encoder/nli-deberta-v3-xsmall", debertaV3(384, 12, 6, NLI), "deberta-v3"),
+  classifier("cross-encoder/nli-deberta-v3-small", debertaV3(768, 6, 12, NLI), "deberta-v3"),
+  classifier("cross-encoder/nli-deberta-v3-base", debertaV3(768, 12, 12, NLI), "deberta-v3"),
+  classifier("cross-encoder/nli-deberta-v3-large", debertaV3(1024, 24, 16, NLI), "deberta-v3"),
+  classifier(
+    "cross-encoder/nli-deberta-base",
+    {
+      architectures: ["DebertaForSequenceClassification"],
+      hidden_act: "gelu",
+      hidden_size: 768,
+      intermediate_size: 3072,
+      layer_norm_eps: 1e-7,
+      max_position_embeddings: 512,
+      max_relative_positions: -1,
+      model_type: "deberta",
+      num_attention_heads: 12,
+      num_hidden_layers: 12,
+      pad_token_id: 0,
+      pooler_dropout: 0,
+      pooler_hidden_act: "gelu",
+      pooler_hidden_size: 768,
+      pos_att_type: ["c2p", "p2c"],
+      position_biased_input: false,
+      relative_attention: true,
+      type_vocab_size: 0,
+      vocab_size: 50265,
+      ...NLI,
+    },
+    "deberta",
+  ),
+  classifier("cross-encoder/nli-MiniLM2-L6-H768", roberta(768, 6, 12, NLI), "roberta"),
+  classifier("cross-encoder/nli-roberta-base", roberta(768, 12, 12, NLI), "roberta"),
+  classifier("BAAI/bge-reranker-base", xlmRoberta(768, 12, 12), "xlm-roberta"),
+  classifier("BAAI/bge-reranker-large", xlmRoberta(1024, 24, 16), "xlm-roberta"),
+  classifier("BAAI/bge-reranker-v2-m3", xlmRoberta(1024, 24, 16, { max_position_embeddings: 8194 }), "xlm-roberta"),
+  classifier("jinaai/jina-reranker-v1-tiny-en", jina(4), "jina"),
+  classifier("jinaai/jina-reranker-v1-turbo-en", jina(6), "jina"),
+  classifier("jinaai/jina-reranker-v2-base-multilingual", JINA_V2, "xlm-roberta"),
+  classifier("mixedbread-ai/mxbai-rerank-xsmall-v1", debertaV3(384, 12, 6, { torch_dtype: "float16", ...LABEL }), "deberta-v3"),
+  classifier("mixedbread-ai/mxbai-rerank-base-v1", debertaV3(768, 12, 12, { torch_dtype: "float16", ...LABEL }), "deberta-v3"),
+  classifier("mixedbread-ai/mxbai-rerank-large-v1", debertaV3(1024, 24, 16, { torch_dtype: "float16", ...LABEL }), "deberta-v3"),
+  classifier("Alibaba-NLP/gte-reranker-modernbert-base", MODERNBERT, "modernbert"),
+  classifier(
+    "Alibaba-NLP/gte-multilingual-reranker-base",
+    gte({
+      architectures: ["NewForSequenceClassification"],
+      pad_token_id: 1,
+      rope_scaling: { factor: 8, type: "ntk" },
+      rope_theta: 20000,
+      torch_dtype: "float16",
+      type_vocab_size: 1,
+      vocab_size: 250048,
+      ...LABEL,
+    }),
+    "xlm-roberta",
+  ),
+];
