@@ -55,5 +55,5 @@ export interface Architecture {
   maskedLanguageModel(part: TransformerPart): MaskedLanguageModel;
   sequenceClassifier(part: TransformerPart, labels: number): SequenceClassifier;
   /** Absent where no checkpoint with other heads is known. */
-  body?(part: TransformerPart, queries: Queries): Body;
+  readonly body?: (part: TransformerPart, queries: Queries) => Body;
 }

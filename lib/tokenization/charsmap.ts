@@ -15,8 +15,10 @@ const UNIT_BYTES = 4;
 /** Longest cluster, in UTF-8 bytes, that is looked up as a whole. */
 const MAX_CLUSTER_BYTES = 5;
 const ASCII = 0x80;
-/** Shifted right by the length of a character in bytes, the low byte is the mark of its first byte. */
-const LEAD_BITS = 0xff00;
+/** What marks the first byte of a character in UTF-8, by the number of bytes that follow it. */
+const LEAD_BITS = [0, 0xc0, 0xe0, 0xf0];
+/** The longest replacement of nmt_nfkc has 33 bytes. A longer one than this is no replacement, and would make large texts of small ones. */
+const MAX_REPLACEMENT_BYTES = 1024;
 
 /** Grapheme_Cluster_Break is Prepend. */
 const PREPENDS =
@@ -49,6 +51,9 @@ export class Charsmap {
     for (let i = 0; i < this.#units.length; i++) this.#units[i] = view.readUInt32LE(HEADER_BYTES + i * UNIT_BYTES);
     this.#replacements = view.subarray(HEADER_BYTES + trieBytes);
     if (!isUtf8(this.#replacements)) throw new CharsmapError("has replacements that are not UTF-8");
+    if (longestReplacement(this.#replacements) > MAX_REPLACEMENT_BYTES) {
+      throw new CharsmapError(`has a replacement of more than ${String(MAX_REPLACEMENT_BYTES)} bytes`);
+    }
     this.#ascii = Array.from({ length: ASCII }, (_, code) => this.#lookUp(String.fromCharCode(code)));
   }
 
@@ -106,7 +111,7 @@ export class Charsmap {
       i += unitsOf(codePoint);
       const more = codePoint < 0x80 ? 0 : codePoint < 0x800 ? 1 : codePoint < 0x10000 ? 2 : 3;
       if (length + 1 + more > MAX_CLUSTER_BYTES) return 0;
-      bytes[length++] = more === 0 ? codePoint : (LEAD_BITS >> (more + 1)) | (codePoint >>> (6 * more));
+      bytes[length++] = (LEAD_BITS[more] ?? 0) | (codePoint >>> (6 * more));
       for (let shift = 6 * (more - 1); shift >= 0; shift -= 6) bytes[length++] = 0x80 | ((codePoint >>> shift) & 0x3f);
     }
     return length;
@@ -170,6 +175,17 @@ function joinsBefore(text: string, position: number): boolean {
 
 function separates(codePoint: number): boolean {
   return !isClustering(codePoint) && SEPARATES.test(String.fromCodePoint(codePoint));
+}
+
+function longestReplacement(replacements: Buffer): number {
+  let longest = 0;
+  for (let start = 0; start < replacements.length;) {
+    const nul = replacements.indexOf(0, start);
+    const end = nul === -1 ? replacements.length : nul;
+    longest = Math.max(longest, end - start);
+    start = end + 1;
+  }
+  return longest;
 }
 
 function hasLeaf(unit: number): boolean {

@@ -1,6 +1,7 @@
 import { SparseRerankError } from "../errors";
 import type { AddedToken } from "./added-tokens";
 import type { TokenizerDefinition } from "./definition";
+import { Encoder } from "./encoder";
 import type { Field } from "./field";
 import { buildNormalizer } from "./normalizers";
 import type { NormalizerSpec } from "./normalizers";
@@ -27,7 +28,7 @@ export interface TokenizerOptions {
 
 /** Reads and checks the tokenizer files of a folder. Parsing and building are synchronous: half a second for a vocabulary of 250,000. */
 export async function compileTokenizer({ folder, maxLength, lowerCase }: TokenizerOptions): Promise<TokenizerDefinition> {
-  const { tokenizer, config, specialTokensMap, modelConfig } = await readTokenizerFiles(folder);
+  const { tokenizer, isComplete, config, specialTokensMap, modelConfig } = await readTokenizerFiles(folder);
   requireRightTruncation(config, tokenizer);
   const className = chooseTokenizerClass(config, modelConfig);
   const family = familyOfClass(className);
@@ -39,16 +40,21 @@ export async function compileTokenizer({ folder, maxLength, lowerCase }: Tokeniz
     family === undefined
       ? undefined
       : buildClassParts(family, config, fileModel, fileNormalizers, (name) => declared.named.get(name)?.content ?? "");
+  if (ofClass === undefined && !isComplete) {
+    tokenizer.fail(`is a vocabulary without a tokenizer.json, and the tokenizer class ${className} does not say how to use it`);
+  }
   const parts = ofClass ?? partsOfFile(tokenizer, fileModel, fileNormalizers);
 
   const normalizers = withLowerCase(parts.normalizers, lowerCase);
   const addedTokens = assignIds(declared.inOrder(ofClass === undefined), parts.model);
-  const ids = new Map([...parts.model.ids, ...addedTokens.map((token): [string, number] => [token.content, token.id])]);
-  const template = parts.template((token) => ids.get(token) ?? tokenizer.fail(`lacks the special token ${JSON.stringify(token)}`));
+  const template = parts.template((special) => {
+    const id = addedTokens.find((token) => token.content === special)?.id ?? parts.model.ids.get(special);
+    return id ?? tokenizer.fail(`lacks the special token ${JSON.stringify(special)}`);
+  });
   const texts = textsById(parts.model, addedTokens, normalizers);
   requireKnownIds(template, texts.length, tokenizer);
 
-  const definition: TokenizerDefinition = {
+  const definition = {
     normalizers,
     preTokenizers: parts.preTokenizers,
     model: resolveModel(parts.model),
@@ -59,7 +65,18 @@ export async function compileTokenizer({ folder, maxLength, lowerCase }: Tokeniz
     usesTypeIds: takesTypeIds(config, className),
     maxLength,
   };
+  requireUsable(definition, tokenizer);
   return definition;
+}
+
+/** All else is checked field by field; that V8 takes the expression for the added tokens shows when it is compiled. */
+function requireUsable(definition: TokenizerDefinition, tokenizer: Field): void {
+  try {
+    new Encoder(definition);
+  } catch {
+    // The error is left out: its message is the expression.
+    tokenizer.fail("has added tokens that are too long or too many for one regular expression");
+  }
 }
 
 /** The reference would cut the beginning of texts. No encoder is known to want that. */

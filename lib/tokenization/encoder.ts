@@ -22,7 +22,7 @@ interface Model {
 
 /** V8 copies slices that are shorter than 13 units; a longer one would keep the whole text that it came from alive in the cache. */
 const MAX_CACHED_LENGTH = 12;
-const MAX_CACHED_PIECES = 1 << 15;
+const MAX_CACHED_PIECES = 1 << 14;
 
 /** Turns texts into ids. Synchronous; not for large inputs on a thread that has other things to do. */
 export class Encoder {
@@ -84,7 +84,7 @@ export class Encoder {
 
   /** Stops with the piece that fills the room: what follows would be cut. */
   #encodeText(text: string, room: number, result: TextIds): TextIds {
-    result.ids.length = 0;
+    result.ids.clear();
     result.stoppedEarly = false;
     let full = false;
     const stopIfFull = (): boolean => {

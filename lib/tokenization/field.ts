@@ -1,4 +1,5 @@
 import { SparseRerankError } from "../errors";
+import { codePointAt, unitsOf } from "./unicode";
 
 /** The message of an error about a tokenizer file. */
 export function invalidTokenizer(file: string, problem: string, cause?: unknown): SparseRerankError {
@@ -60,7 +61,7 @@ export class Field {
   /** One character. */
   character(): string {
     const text = this.string();
-    return Array.from(text).length === 1 ? text : this.#expected("one character");
+    return text !== "" && text.length === unitsOf(codePointAt(text, 0)) ? text : this.#expected("one character");
   }
 
   boolean(): boolean {
@@ -92,6 +93,6 @@ const MAX_SHOWN = 60;
 function describe(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (typeof value === "object") return value === null ? "null" : "an object";
-  const text = value === undefined ? "undefined" : JSON.stringify(value);
+  const text = JSON.stringify(value);
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
 }

@@ -1,4 +1,6 @@
 const INITIAL_CAPACITY = 1024;
+/** A larger array is not kept when the buffer is emptied: 4 MB. */
+const KEPT_CAPACITY = 1 << 20;
 
 /** Ids that are appended one by one, in a typed array that doubles. */
 export class IdBuffer {
@@ -12,6 +14,11 @@ export class IdBuffer {
   /** Drops the ids behind. */
   set length(length: number) {
     this.#length = length;
+  }
+
+  clear(): void {
+    this.#length = 0;
+    if (this.#ids.length > KEPT_CAPACITY) this.#ids = new Int32Array(INITIAL_CAPACITY);
   }
 
   push(id: number): void {

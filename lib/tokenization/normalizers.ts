@@ -16,8 +16,7 @@ import {
   trimStart,
   unitsOf,
 } from "./unicode";
-
-export type NormalizationForm = "NFC" | "NFD" | "NFKC" | "NFKD";
+import type { NormalizationForm } from "./unicode";
 
 export interface BertNormalizerSpec {
   readonly type: "Bert";

@@ -5,12 +5,14 @@ import { SparseRerankError } from "../errors";
 import { Field, invalidTokenizer } from "./field";
 import { trimEnd } from "./unicode";
 
-/** The largest tokenizer.json of the hub is a tenth of this. */
-const MAX_FILE_BYTES = 256 * 1024 * 1024;
+/** Twice as much as a vocabulary of a million tokens takes. */
+const MAX_FILE_BYTES = 128 * 1024 * 1024;
 
 export interface TokenizerFiles {
   /** tokenizer.json, or what vocabulary files of older checkpoints amount to. */
   readonly tokenizer: Field;
+  /** It is tokenizer.json. */
+  readonly isComplete: boolean;
   /** tokenizer_config.json; empty if absent, as the next two. */
   readonly config: Field;
   readonly specialTokensMap: Field;
@@ -27,6 +29,7 @@ export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles
   ]);
   return {
     tokenizer: tokenizer ?? (await readVocabularyFiles(folder)),
+    isComplete: tokenizer !== undefined,
     config: config ?? new Field(path.join(folder, "tokenizer_config.json"), "", {}),
     specialTokensMap: specialTokensMap ?? new Field(path.join(folder, "special_tokens_map.json"), "", {}),
     modelConfig: modelConfig ?? new Field(path.join(folder, "config.json"), "", {}),
@@ -38,20 +41,6 @@ export async function tokenizerFileSize(folder: string): Promise<number> {
   const size = async (name: string): Promise<number> => (await stat(path.join(folder, name)).catch(() => undefined))?.size ?? 0;
   return Math.max(...(await Promise.all(["tokenizer.json", "vocab.txt", "vocab.json"].map(size))));
 }
-
-/**
- * tokenizer_config.json: model_max_length. undefined if the file or the field is absent, or if the number stands for "no limit" (transformers
- * writes 10³⁰).
- */
-export async function readModelMaxLength(folder: string): Promise<number | undefined> {
-  const config = await readJson(folder, "tokenizer_config.json");
-  const field = config?.optional("model_max_length") ?? config?.optional("max_len");
-  if (field === undefined || field.number() >= NO_LIMIT) return undefined;
-  const length = field.integer();
-  return length === 0 ? field.fail("is 0, expected a positive integer") : length;
-}
-
-const NO_LIMIT = 1e15;
 
 /** A WordPiece vocabulary (vocab.txt), or a byte-level BPE one (vocab.json and merges.txt), without tokenizer.json. */
 async function readVocabularyFiles(folder: string): Promise<Field> {
@@ -93,9 +82,12 @@ async function readJson(folder: string, name: string): Promise<Field | undefined
 
 async function readText(file: string): Promise<string | undefined> {
   try {
-    const { size } = await stat(file);
-    if (size > MAX_FILE_BYTES)
-      throw invalidTokenizer(file, `the file has ${String(size)} bytes, more than any tokenizer (${String(MAX_FILE_BYTES)})`);
+    const stats = await stat(file);
+    // Anything else might never end.
+    if (!stats.isFile()) throw new SparseRerankError("ERR_FILE_UNREADABLE", `${file} is not a file.`);
+    if (stats.size > MAX_FILE_BYTES) {
+      throw invalidTokenizer(file, `the file has ${String(stats.size)} bytes; a tokenizer has at most ${String(MAX_FILE_BYTES)}`);
+    }
     return await readFile(file, "utf8");
   } catch (error) {
     if (error instanceof SparseRerankError) throw error;

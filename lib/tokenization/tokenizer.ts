@@ -12,7 +12,6 @@ import { tokenizationWorker } from "./worker-client";
 
 export type { TokenizerOptions } from "./compile";
 export type { TokenBatch } from "./token-batch";
-export { readModelMaxLength } from "./tokenizer-files";
 
 export interface EncodeTextOptions {
   /** Default true. */
@@ -20,8 +19,10 @@ export interface EncodeTextOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Calls with up to this many UTF-16 units are encoded on the JS thread: 1 to 3 ms, which is about what the way to the worker and back takes. */
+/** Calls with up to this many UTF-16 units are encoded on the JS thread: that takes 1 to 3 ms, and most queries are far shorter. */
 const INLINE_UNITS = 16 * 1024;
+/** What a text takes beside its units: a million empty ones are not a small call. */
+const TEXT_UNITS = 16;
 /** Smaller tokenizer files are read on the JS thread: some 20 ms. The file of a large vocabulary takes up to a second. */
 const INLINE_FILE_BYTES = 256 * 1024;
 
@@ -116,7 +117,7 @@ export class TextTokenizer {
 
 function isSmall(texts: readonly string[]): boolean {
   let units = 0;
-  return texts.every((text) => (units += text.length) <= INLINE_UNITS);
+  return texts.every((text) => (units += text.length + TEXT_UNITS) <= INLINE_UNITS);
 }
 
 function disposedError(): SparseRerankError {

@@ -85,7 +85,7 @@ export function wellFormed(text: string): string {
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const LONE_SURROGATES = /\p{Surrogate}/gu;
 
-type NormalizationForm = "NFC" | "NFD" | "NFKC" | "NFKD";
+export type NormalizationForm = "NFC" | "NFD" | "NFKC" | "NFKD";
 
 /**
  * As String.prototype.normalize, but a character that the reference's tables do not know stays as it is and separates its neighbours, as an

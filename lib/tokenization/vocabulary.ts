@@ -69,7 +69,7 @@ export class Vocabulary {
   }
 
   text(id: number): string | undefined {
-    if (!(id >= 0 && id < this.size)) return undefined;
+    if (!Number.isInteger(id) || id < 0 || id >= this.size) return undefined;
     const { texts, textOffsets } = this.tables;
     let text = "";
     for (let i = textOffsets[id] ?? 0; i < (textOffsets[id + 1] ?? 0); i++) text += String.fromCharCode(texts[i] ?? 0);

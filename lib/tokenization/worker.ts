@@ -1,9 +1,9 @@
 /** The tokenization worker thread: runs one message after the other, and knows nothing of calls, aborts or order. */
 
-import { SparseRerankError } from "../errors";
 import { parentPort } from "node:worker_threads";
 import type { MessagePort } from "node:worker_threads";
 
+import { SparseRerankError } from "../errors";
 import { compileTokenizer } from "./compile";
 import { Encoder } from "./encoder";
 import { describeFailure } from "./protocol";

@@ -1,6 +1,7 @@
 #include "index/inverted_index.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 

@@ -1,0 +1,223 @@
+/** Large calls in the worker thread: the same ids, a free event loop, aborts, disposal, a dying worker, and processes that end at any moment. */
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import path from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
+
+import type { TextTokenizer, TokenBatch } from "../../dist/tokenization/tokenizer";
+import { fails } from "./checkpoint-folder";
+import { fixtures, loadFixture, sequences, withTokenizer, wordLevel } from "./tokenization-support";
+
+/** More than a call on the JS thread may have. */
+const LARGE = "import a module, 東京 [SEP] über ".repeat(2000);
+
+/** The same texts one by one, which is on this thread. */
+async function onThisThread(tokenizer: TextTokenizer, texts: readonly string[]): Promise<number[][]> {
+  const batches: TokenBatch[] = [];
+  for (const text of texts) batches.push(await tokenizer.encode([text]));
+  return batches.flatMap(sequences);
+}
+
+function tokensIn(batch: TokenBatch, i: number): number {
+  return batch.offsets[i + 1]! - batch.offsets[i]!;
+}
+
+describe("tokenization in the worker thread", () => {
+  let tokenizer: TextTokenizer;
+
+  before(async () => {
+    tokenizer = await loadFixture("splade-bert", { maxLength: 32 });
+  });
+
+  after(() => {
+    tokenizer.dispose();
+  });
+
+  it("gives the ids, type ids and cut inputs that this thread gives, over many slices", async () => {
+    const texts = Array.from({ length: 9000 }, (_, i) => (i % 7 === 0 ? "" : `text ${String(i)} `.repeat((i * 31) % 23)));
+    const batch = await tokenizer.encode(texts);
+    assert.deepEqual(sequences(batch), await onThisThread(tokenizer, texts));
+    const cut = texts.flatMap((text, i) => (text.length > 0 && tokensIn(batch, i) === 32 ? [i] : []));
+    assert.ok(cut.length > 1000);
+    assert.ok(batch.truncated.every((index) => cut.includes(index)));
+
+    const pairs = texts.map((text, i): [string, string] => [text, texts.at(-i)!]);
+    const both = await loadFixture("ce-bert-minilm", { maxLength: 40 });
+    const paired = await both.encodePairs(pairs);
+    for (const i of [0, 1, 2, 4096, 5000, 8999]) {
+      const single = await both.encodePairs([pairs[i]!]);
+      assert.deepEqual(sequences(paired)[i], sequences(single)[0]);
+      const typeIds = [...(paired.typeIds?.subarray(paired.offsets[i], paired.offsets[i + 1]) ?? [])];
+      assert.deepEqual(typeIds, [...(single.typeIds ?? new Uint8Array(typeIds.length))]);
+    }
+    both.dispose();
+  });
+
+  it("takes many calls of several tokenizers at once", async () => {
+    const others = await Promise.all(["splade-roberta", "splade-xlmr", "ce-deberta-v3-nli"].map((name) => loadFixture(name)));
+    const all = [tokenizer, ...others];
+    const calls = Array.from({ length: 24 }, (_, i) => ({ by: all[i % all.length]!, texts: [LARGE.slice(i), `${String(i)} small`] }));
+    const results = await Promise.all(calls.map(({ by, texts }) => by.encode(texts)));
+    for (const [i, { by, texts }] of calls.entries()) {
+      const small = sequences(await by.encode([texts[1]!]))[0];
+      assert.deepEqual(sequences(results[i]!)[1], small);
+    }
+    for (const other of others) other.dispose();
+  });
+
+  it("lets a short call pass a long one", async () => {
+    const order: string[] = [];
+    const long = tokenizer.encode(Array.from({ length: 400 }, () => LARGE)).then(() => order.push("long"));
+    await delay(20);
+    await tokenizer.encode([LARGE]).then(() => order.push("short"));
+    await long;
+    assert.deepEqual(order, ["short", "long"]);
+  });
+
+  it("does not hold up the event loop with a text of 10 MB", async () => {
+    const unlimited = await loadFixture("splade-bert");
+    const text = "The quick brown fox jumps over the lazy dog. ".repeat(10e6 / 45);
+    await unlimited.encode([LARGE]);
+    const histogram = monitorEventLoopDelay({ resolution: 5 });
+    histogram.enable();
+    const start = performance.now();
+    const batch = await unlimited.encode([text]);
+    const took = performance.now() - start;
+    histogram.disable();
+    unlimited.dispose();
+    assert.ok(batch.ids.length > 2e6);
+    assert.ok(histogram.max / 1e6 < took / 2, `${String(histogram.max / 1e6)} ms of ${String(took)}`);
+  });
+
+  it("rejects at once when the signal fires, and goes on with other calls", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const call = tokenizer.encode(
+      Array.from({ length: 300 }, () => LARGE),
+      { signal: controller.signal },
+    );
+    const other = tokenizer.encode([LARGE]);
+    controller.abort(reason);
+    const error = await call.then(
+      () => assert.fail("it ended"),
+      (failure: unknown) => failure as Error & { code?: string },
+    );
+    assert.deepEqual([error.name, error.code, error.cause], ["AbortError", "ERR_ABORTED", reason]);
+    assert.equal((await other).offsets.length, 2);
+    await fails(tokenizer.encode(["small"], { signal: controller.signal }), "ERR_ABORTED");
+    await fails(tokenizer.encode([LARGE], { signal: controller.signal }), "ERR_ABORTED");
+  });
+
+  it("drops the slices of an aborted call", async () => {
+    const controller = new AbortController();
+    const call = tokenizer.encode(
+      Array.from({ length: 2000 }, () => LARGE),
+      { signal: controller.signal },
+    );
+    controller.abort();
+    await fails(call, "ERR_ABORTED");
+    const start = performance.now();
+    await tokenizer.encode([LARGE]);
+    const short = performance.now() - start;
+    const again = performance.now();
+    await tokenizer.encode(Array.from({ length: 200 }, () => LARGE));
+    assert.ok(short < performance.now() - again, "what comes after it does not wait for it");
+  });
+
+  it("dispose() rejects calls in progress and refuses new ones, twice without harm", async () => {
+    const doomed = await loadFixture("splade-bert");
+    const call = doomed.encode(Array.from({ length: 100 }, () => LARGE));
+    const survivor = tokenizer.encode([LARGE]);
+    doomed.dispose();
+    doomed.dispose();
+    await fails(call, "ERR_DISPOSED");
+    await fails(doomed.encode(["a"]), "ERR_DISPOSED");
+    await fails(doomed.encodePairs([["a", "b"]]), "ERR_DISPOSED");
+    await survivor;
+  });
+
+  it("refuses a maximum length that special tokens fill", async () => {
+    const narrow = await loadFixture("ce-bert-minilm", { maxLength: 2 });
+    assert.deepEqual(sequences(await narrow.encode(["a b c"])), [[7, 8]]);
+    await fails(narrow.encodePairs([["a", "b"]]), "ERR_INVALID_ARGUMENT", /2 tokens.*3 special tokens of a pair/);
+    assert.equal((await narrow.encodePairs([["a", "b"]], { addSpecialTokens: false })).ids.length, 2);
+    narrow.dispose();
+  });
+});
+
+describe("processes with a tokenization worker", () => {
+  const folder = path.join(fixtures, "splade-bert");
+  const program = (body: string): string => `
+    const threads = require("node:worker_threads");
+    const { TextTokenizer } = require(${JSON.stringify(path.join(__dirname, "..", "..", "dist", "tokenization", "tokenizer.js"))});
+    const load = () => TextTokenizer.load({ folder: ${JSON.stringify(folder)}, maxLength: undefined, lowerCase: false });
+    const large = (n) => Array.from({ length: n }, () => "import a module ".repeat(5000));
+    (async () => { ${body} })();`;
+
+  /** Runs a program to its end; a hang fails by the time limit, a crash by its exit code. */
+  function runs(what: string, body: string, expected: string): void {
+    it(what, async () => {
+      const output = await new Promise<string>((resolve, reject) => {
+        execFile(process.execPath, ["-e", program(body)], { timeout: 30_000 }, (error, stdout, stderr) => {
+          if (error === null) resolve(stdout + stderr);
+          else reject(new Error(stderr, { cause: error }));
+        });
+      });
+      assert.equal(output, expected);
+    });
+  }
+
+  runs("end by themselves when calls are done", `const t = await load(); console.log((await t.encode(large(3))).offsets.length);`, "4\n");
+  runs("stay alive while a call is under way", `load().then((t) => t.encode(large(40))).then(() => console.log("done"));`, "done\n");
+  runs("may exit while a call is under way", `const t = await load(); t.encode(large(200)); setTimeout(() => process.exit(0), 30);`, "");
+
+  const busyWorker = program(`const t = await load(); t.encode(large(200)); setTimeout(() => threads.parentPort.postMessage("busy"), 20);`);
+  runs(
+    "may end a worker thread of their own that has a call under way",
+    `const worker = new threads.Worker(${JSON.stringify(busyWorker)}, { eval: true });
+     worker.once("message", async () => { await worker.terminate(); console.log("ended"); });`,
+    "ended\n",
+  );
+
+  /** Keeps the worker threads that are started, newest last. */
+  const recordWorkers = `
+    const started = [];
+    threads.Worker = class extends threads.Worker { constructor(...given) { super(...given); started.push(this); } };
+    const report = (settled) => settled.map(({ status, reason }) => reason ? reason.code + " " + /worker thread has ended/.test(reason.message) : status).join();`;
+  runs(
+    "get a coded error for what a dying worker had, and another worker for the rest",
+    `${recordWorkers}
+     const t = await load();
+     const calls = [t.encode(large(50)), t.encode(large(50))];
+     await started[0].terminate();
+     console.log(report(await Promise.allSettled(calls)));
+     console.log((await t.encode(large(2))).offsets.length, started.length);`,
+    "ERR_INTERNAL true,fulfilled\n3 2\n",
+  );
+  runs(
+    "get a coded error when the worker cannot start, and another attempt for the next call",
+    `const t = await load();
+     const Original = threads.Worker;
+     threads.Worker = class { constructor() { throw new Error("no threads left"); } };
+     await t.encode(large(1)).catch(({ code, message }) => console.log(code + ": " + message));
+     threads.Worker = class extends Original { constructor(file) { super(file + ".absent"); } };
+     await t.encode(large(1)).catch(({ code }) => console.log(code));
+     threads.Worker = Original;
+     console.log((await t.encode(large(1))).offsets.length);`,
+    "ERR_INTERNAL: The tokenization worker thread cannot be started: no threads left\nERR_INTERNAL\n2\n",
+  );
+});
+
+describe("the results of the worker", () => {
+  it("are the caller's own arrays", async () => {
+    await withTokenizer(wordLevel(["a"]), async (tokenizer) => {
+      const texts = Array.from({ length: 6000 }, () => "a a");
+      const [first, second] = await Promise.all([tokenizer.encode(texts), tokenizer.encode(texts)]);
+      first.ids.fill(-1);
+      assert.ok(second.ids.every((id) => id === 1));
+      assert.equal(structuredClone(first, { transfer: [first.ids.buffer as ArrayBuffer] }).ids.length, 12_000);
+    });
+  });
+});
