@@ -11,6 +11,7 @@ export type { LoadOptions, Progress, WorkOptions } from "./options";
 export { SparseEncoder } from "./sparse-encoder";
 export type { EncodeOptions, TokenWeight } from "./sparse-encoder";
 export { SparseIndex } from "./sparse-index";
+export type { Filter, IndexSearchOptions, IndexStats, Metadata, SearchHit } from "./sparse-index";
 export { SparseMatrix } from "./sparse-matrix";
 export type { SparseJson, SparseParts, SparseVector } from "./sparse-matrix";
 export type { DenseMatrix, Sparsity } from "./sparse-ops";

@@ -49,6 +49,7 @@ Napi::Value load_runtime(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto list = info[0].As<Napi::Array>();
   std::vector<std::string> candidates;
+  candidates.reserve(list.Length());
   for (std::uint32_t i = 0; i < list.Length(); ++i) candidates.push_back(list.Get(i).ToString());
   const auto runtime = Runtime::load(candidates);
   if (!runtime) fail(env, runtime.error());
