@@ -4,7 +4,7 @@ import { SparseRerankError } from "./errors";
 import { resolveModel } from "./hub/resolve";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
-import { invalid, requirePositiveInteger, requireTexts } from "./internal/validate";
+import { invalid, requirePositiveInteger, requireRecord, requireTexts } from "./internal/validate";
 import { overlapped, windowsOf } from "./internal/windows";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
 import type { LoadOptions, WorkOptions } from "./options";
@@ -125,6 +125,21 @@ export class SparseEncoder implements Resource {
       options.onProgress?.({ stage: "encode", done });
       yield block;
     }
+  }
+
+  /**
+   * The token ids that the model reads of each text, [texts][tokens]: cut at the maximum, special tokens included where there are any, prompts not.
+   *
+   * @param options.task the side of the model whose tokenizer reads them; default: the one that encode() uses
+   */
+  tokenize(texts: readonly string[], options: { readonly task?: "query" | "document" } = {}): Promise<Uint32Array[]> {
+    return this.#lifecycle.run(async () => {
+      requireTexts(texts, "texts");
+      requireRecord(options, "options", ["task"]);
+      const { task } = options;
+      if (task !== undefined && !["query", "document"].includes(task)) throw invalid("task", task, '"query" or "document"');
+      return this.#routes[task ?? "plain"].tokenize(texts);
+    });
   }
 
   /** Similarities of all pairs, [a.rows, b.rows] row-major, by the checkpoint's similarity function (dot unless it says otherwise). */

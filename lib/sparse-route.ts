@@ -11,6 +11,7 @@ import type { RunningTransformer, TransformerPlan } from "./internal/transformer
 import type { LoadOptions } from "./options";
 import { SparseMatrix } from "./sparse-matrix";
 import { StaticEmbedding } from "./static-embedding";
+import { sequencesOf } from "./tokenization/token-batch";
 import type { TextTokenizer } from "./tokenization/tokenizer";
 
 export interface RouteEncoder {
@@ -23,6 +24,8 @@ export interface RouteEncoder {
    * @param columns of the result, at least the encoder's own
    */
   encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix>;
+  /** The ids that encode() reads of each text. */
+  tokenize(texts: readonly string[]): Promise<Uint32Array[]>;
   /** The token of a column; undefined where there is none. */
   token(id: number): string | undefined;
   dispose(): void;
@@ -98,6 +101,11 @@ class TransformerEncoder implements RouteEncoder {
     const keep = { maxActiveDims: maxActiveDims ?? this.#defaultDims ?? 0 };
     const csr = await withCancel(signal, (cancel) => model.encode(batch, cancel === undefined ? keep : { ...keep, cancel }));
     return new SparseMatrix({ rows: texts.length, cols: columns, ...csr }, { truncated: batch.truncated });
+  }
+
+  async tokenize(texts: readonly string[]): Promise<Uint32Array[]> {
+    const { tokenizer } = this.#running ?? (await this.start(undefined));
+    return sequencesOf(await tokenizer.encode(texts));
   }
 
   token(id: number): string | undefined {

@@ -3,6 +3,7 @@ import type { StaticRoute } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
 import type { LoadOptions } from "./options";
 import { SparseMatrix } from "./sparse-matrix";
+import { sequencesOf } from "./tokenization/token-batch";
 import { TextTokenizer } from "./tokenization/tokenizer";
 
 /**
@@ -73,6 +74,10 @@ export class StaticEmbedding {
     const values = new Float32Array(count);
     for (let k = 0; k < count; k++) values[k] = this.#weights[kept[k] ?? 0] ?? 0;
     return new SparseMatrix({ rows: texts.length, cols: columns, indptr, indices: kept, values }, { truncated: batch.truncated });
+  }
+
+  async tokenize(texts: readonly string[]): Promise<Uint32Array[]> {
+    return sequencesOf(await this.#tokenizer.encode(texts, { addSpecialTokens: false }));
   }
 
   token(id: number): string | undefined {

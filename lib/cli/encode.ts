@@ -1,71 +1,77 @@
 import type { Command } from "commander";
 
-import type { SparseVector } from "../index";
-import { fullText, inputDocuments } from "./input";
-import { command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
+import type { SparseEncoder, SparseVector } from "../index";
+import { passageText } from "../retrieval/collection";
+import { blocksOf, TextInput } from "./input";
+import type { FileOptions } from "./input";
+import { addInputOptions, addModelOptions, command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
 import type { ModelOptions } from "./options";
-import { ProgressLine, writeLine } from "./terminal";
+import { clearProgress, ProgressLine } from "./progress";
+import { counted, cutMessage, writeLine } from "./terminal";
 
-interface EncodeCommandOptions extends ModelOptions {
-  readonly file?: string;
+interface EncodeCommandOptions extends ModelOptions, FileOptions {
   readonly query?: true;
   readonly tokens?: true;
   readonly maxActiveDims?: number;
 }
 
-/** Texts read and encoded at a time. */
-const BLOCK = 128;
+/** Texts read at a time: enough that the threads are idle for a small part only while results are written. */
+const BLOCK = 1024;
 
 export function encodeCommand(): Command {
-  return command("encode", "Turn texts into sparse vectors, one JSON object a line", [
+  const created = command("encode", "Turn texts into sparse vectors, one JSON object a line", [
     'sparse-rerank encode "what causes heart attacks?" --tokens',
     "sparse-rerank encode --file corpus.jsonl > vectors.jsonl",
-    "cat texts.txt | sparse-rerank encode --query --max-active-dims 32",
+    "sparse-rerank encode --query --max-active-dims 32 < queries.txt",
   ])
-    .argument("[texts...]", "texts (default: the lines of standard input)")
-    .addOption(sparseModelOption())
-    .option("-f, --file <path>", "a JSONL, TSV or text file, or a folder of documentation")
+    .argument("[texts...]", "texts; default: --file, or standard input (JSONL, or a text a line)")
+    .option("-f, --file <path>", "a .jsonl, .tsv or .txt file (a text a line), or a folder of texts");
+  return addModelOptions(addInputOptions(created), sparseModelOption())
     .option("-q, --query", "encode as queries instead of documents")
     .option("-t, --tokens", "print {token: weight} instead of indices and values")
-    .option("--max-active-dims <k>", "keep the k largest weights", positiveInteger)
-    .action(run);
+    .option("--max-active-dims <k>", "keep the k largest weights of each text", positiveInteger)
+    .action((texts: string[], options: EncodeCommandOptions) => run(new TextInput(created, texts, options), options));
 }
 
-async function run(texts: string[], options: EncodeCommandOptions): Promise<void> {
-  const documents = inputDocuments(texts, options.file);
-  const encoder = await loadSparseEncoder(options);
-  const progress = new ProgressLine("Encoded");
+async function run(input: TextInput, options: EncodeCommandOptions): Promise<void> {
+  await using encoder = await loadSparseEncoder(options);
+  const encode = options.query === true ? encoder.encodeQuery.bind(encoder) : encoder.encodeDocument.bind(encoder);
+  const progress = new ProgressLine("encoding", (count) => counted(count, "text"));
+  progress.update(0);
   let done = 0;
-  const encodeBlock = async (block: { readonly id: string; readonly text: string }[]): Promise<void> => {
-    const encode = options.query === true ? encoder.encodeQuery.bind(encoder) : encoder.encodeDocument.bind(encoder);
-    const matrix = await encode(
-      block.map(({ text }) => text),
-      options.maxActiveDims === undefined ? {} : { maxActiveDims: options.maxActiveDims },
-    );
-    const cut = new Set(matrix.truncated);
+  let cut = 0;
+  for await (const block of blocksOf(input, BLOCK)) {
+    const matrix = await encode(block.map(passageText), {
+      ...(options.maxActiveDims === undefined ? {} : { maxActiveDims: options.maxActiveDims }),
+      onProgress: ({ done: inBlock }) => {
+        progress.update(done + inBlock, input.estimatedCount);
+      },
+    });
+    const truncated = new Set(matrix.truncated);
     for (const [i, { id }] of block.entries()) {
-      const row = matrix.row(i);
-      const weights =
-        options.tokens === true
-          ? { tokens: Object.fromEntries(encoder.decode(row).map(({ token, weight }) => [token, weight])) }
-          : plainVector(row);
-      await writeLine(JSON.stringify({ id, ...weights, ...(cut.has(i) ? { truncated: true } : {}) }));
+      const weights = options.tokens === true ? tokensOf(encoder, matrix.row(i)) : numbersOf(matrix.row(i));
+      await writeLine(JSON.stringify({ id, ...weights, ...(truncated.has(i) ? { truncated: true } : {}) }));
     }
     done += block.length;
-    progress.update({ done });
-  };
-  let block: { id: string; text: string }[] = [];
-  for await (const document of documents) {
-    block.push({ id: document.id, text: fullText(document) });
-    if (block.length < BLOCK) continue;
-    await encodeBlock(block);
-    block = [];
+    cut += truncated.size;
   }
-  if (block.length > 0) await encodeBlock(block);
-  if (process.stderr.isTTY) progress.end(`Encoded ${done.toLocaleString("en")} texts in ${progress.seconds.toFixed(1)} s.`);
-  await encoder.close();
+  clearProgress();
+  if (cut > 0) console.error(cutMessage(cut, "text", encoder.maxSeqLength));
 }
 
-function plainVector(row: SparseVector): { indices: number[]; values: number[] } {
-  return { indices: [...row.indices], values: [...row.values] };
+function tokensOf(encoder: SparseEncoder, row: SparseVector): { readonly tokens: Readonly<Record<string, number>> } {
+  return { tokens: Object.fromEntries(encoder.decode(row).map(({ token, weight }) => [token, shortest(weight)])) };
+}
+
+function numbersOf(row: SparseVector): { readonly indices: readonly number[]; readonly values: readonly number[] } {
+  return { indices: [...row.indices], values: Array.from(row.values, shortest) };
+}
+
+/** The number of fewest digits that is the same float32, so that lines are half as long as with float64's digits. */
+function shortest(value: number): number {
+  for (let digits = 6; digits < 9; digits++) {
+    const candidate = Number(value.toPrecision(digits));
+    if (Math.fround(candidate) === value) return candidate;
+  }
+  return Number(value.toPrecision(9));
 }

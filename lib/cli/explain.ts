@@ -1,79 +1,135 @@
 import type { Command } from "commander";
 
-import type { TokenWeight } from "../index";
-import { command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
+import type { SparseEncoder, SparseVector } from "../index";
+import { literalTokens } from "./literal";
+import { addModelOptions, command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
 import type { ModelOptions } from "./options";
-import { bar, columns, paint, writeLine } from "./terminal";
+import { bar, columns, counted, displayWidth, padEnd, paint, printable, truncate, writeLine } from "./terminal";
 
 interface ExplainCommandOptions extends ModelOptions {
   readonly query?: true;
   readonly topK: number;
 }
 
-interface Explained extends TokenWeight {
-  /** The token stands in the text; otherwise the model added it. */
+interface Explained {
+  readonly token: string;
+  readonly id: number;
+  readonly weight: number;
+  /** It stands in the text, or in the query; otherwise the model added it. */
   readonly literal: boolean;
 }
 
+interface Shared extends Explained {
+  readonly query: number;
+  readonly document: number;
+}
+
+const MAX_TOKEN_WIDTH = 24;
+const MAX_BAR_WIDTH = 48;
+
 export function explainCommand(): Command {
-  return command("explain", "Show the token weights of a text, or how a query and a document match", [
+  const created = command("explain", "Show the token weights of a text, or how a query and a document match", [
     'sparse-rerank explain "what causes heart attacks?"',
     'sparse-rerank explain "cancel a request" "An AbortSignal stops a fetch that is under way."',
   ])
-    .argument("<text>", "a text, or a query when a document follows")
-    .argument("[document]", "show the tokens that make it match the query")
-    .addOption(sparseModelOption())
-    .option("-q, --query", "encode a lone text as query instead of document")
+    .argument("<text>", "a text; with a document after it, a query")
+    .argument("[document]", "show what it shares with the query");
+  return addModelOptions(created, sparseModelOption())
+    .option("-q, --query", "encode a lone text as a query instead of a document")
     .option("-k, --top-k <n>", "show the n heaviest tokens", positiveInteger, 25)
-    .action(run);
+    .action(async (text: string, document: string | undefined, options: ExplainCommandOptions) => {
+      await using encoder = await loadSparseEncoder(options);
+      await (document === undefined ? explainText(encoder, text, options) : explainMatch(encoder, text, document, options));
+    });
 }
 
-async function run(text: string, document: string | undefined, options: ExplainCommandOptions): Promise<void> {
-  const encoder = await loadSparseEncoder(options);
-  const asQuery = document !== undefined || options.query === true;
-  const vector = asQuery ? await encoder.encodeQuery(text) : await encoder.encodeDocument(text);
-  const shown = document === undefined ? vector : encoder.intersection(vector, await encoder.encodeDocument(document));
-  const texts = document === undefined ? [text] : [text, document];
-  const literal = literalTokens(texts);
-  const tokens = encoder.decode(shown).map((weight): Explained => ({ ...weight, literal: literal(weight.token) }));
-  await encoder.close();
-
-  const total = tokens.reduce((sum, { weight }) => sum + weight, 0);
+async function explainText(encoder: SparseEncoder, text: string, options: ExplainCommandOptions): Promise<void> {
+  const as = options.query === true ? "query" : "document";
+  const vector = await (as === "query" ? encoder.encodeQuery(text) : encoder.encodeDocument(text));
+  const literal = await literalTokens(encoder, text, as);
+  const tokens = encoder.decode(vector).map((weight): Explained => ({ ...weight, literal: literal.has(weight.id) }));
+  const shown = tokens.slice(0, options.topK);
+  const unweighted = tokensWithoutWeight(encoder, literal, vector);
   if (options.json === true) {
-    await writeLine(JSON.stringify({ texts, ...(document === undefined ? {} : { score: total }), tokens: tokens.slice(0, options.topK) }));
+    await writeLine(JSON.stringify({ text, as, activeDims: tokens.length, unweighted, tokens: shown }));
     return;
   }
-  const what =
-    document === undefined
-      ? `${String(tokens.length)} active dimensions`
-      : `score ${total.toFixed(2)} from ${String(tokens.length)} shared tokens`;
-  await writeLine(`${paint("bold", what)}   ${paint("green", "■")} in the text   ${paint("blue", "■")} added by the model`);
-  await writeTokens(tokens.slice(0, options.topK), total);
-  if (tokens.length > options.topK) await writeLine(paint("dim", `  … and ${String(tokens.length - options.topK)} lighter ones (--top-k)`));
+  const inText = tokens.filter((token) => token.literal).length;
+  await writeTitle(printable(text), as);
+  await writeLine(
+    `${counted(tokens.length, "weight")}: ${legend(true)} ${inText} in the text, ${legend(false)} ${tokens.length - inText} added by the model\n`,
+  );
+  await writeBars(shown, (token) => token.weight.toFixed(2).padStart(6));
+  await writeRest(tokens, shown);
+  if (unweighted.length > 0) await writeLine(paint("dim", truncate(printable(`without weight: ${unweighted.join(" ")}`), columns())));
 }
 
-async function writeTokens(tokens: readonly Explained[], total: number): Promise<void> {
-  const widest = Math.min(24, Math.max(8, ...tokens.map(({ token }) => token.length)));
-  const room = Math.max(10, Math.min(48, columns() - widest - 22));
+async function explainMatch(encoder: SparseEncoder, query: string, document: string, options: ExplainCommandOptions): Promise<void> {
+  const queryVector = await encoder.encodeQuery(query);
+  const documentVector = await encoder.encodeDocument(document);
+  const literal = await literalTokens(encoder, query, "query");
+  const weights = new Map(Array.from(documentVector.indices, (id, i) => [id, documentVector.values[i] ?? 0]));
+  const inQuery = encoder.decode(queryVector);
+  const tokens = inQuery
+    .filter(({ id }) => weights.has(id))
+    .map(({ token, id, weight }): Shared => {
+      const other = weights.get(id) ?? 0;
+      return { token, id, query: weight, document: other, weight: weight * other, literal: literal.has(id) };
+    })
+    .sort((a, b) => b.weight - a.weight);
+  const score = tokens.reduce((sum, { weight }) => sum + weight, 0);
+  const shown = tokens.slice(0, options.topK);
+  const missed = inQuery.filter(({ id }) => !weights.has(id));
+  if (options.json === true) {
+    const json = shown.map(({ weight, ...token }) => ({ ...token, contribution: weight }));
+    await writeLine(JSON.stringify({ query, document, score, tokens: json, missed }));
+    return;
+  }
+  await writeTitle(printable(query), "query");
+  await writeTitle(printable(document), "document");
+  await writeLine(
+    `score ${paint("yellow", score.toFixed(2))} = sum of query × document over ${counted(tokens.length, "shared token")}: ` +
+      `${legend(true)} in the query, ${legend(false)} added by the model\n`,
+  );
+  await writeBars(shown, (token) =>
+    [`${token.query.toFixed(2)} × ${token.document.toFixed(2)} = `.padStart(16), token.weight.toFixed(2).padStart(5)].join(""),
+  );
+  await writeRest(tokens, shown);
+  if (missed.length === 0) return;
+  const names = missed.map(({ token, weight }) => `${token} ${weight.toFixed(2)}`).join(" · ");
+  await writeLine(paint("dim", truncate(printable(`in the query only: ${names}`), columns())));
+}
+
+async function writeTitle(text: string, kind: string): Promise<void> {
+  await writeLine(`${paint("dim", kind.padEnd(9))}${paint("bold", truncate(text, columns() - 9))}`);
+}
+
+/** Without colours the marks alone tell the kinds apart. */
+function legend(literal: boolean): string {
+  return literal ? paint("green", "●") : paint("blue", "+");
+}
+
+/** A line for each token: mark, token, numbers, and a bar whose length is the weight. */
+async function writeBars<T extends Explained>(tokens: readonly T[], numbers: (token: T) => string): Promise<void> {
+  const names = tokens.map(({ token }) => truncate(printable(token), MAX_TOKEN_WIDTH));
+  const nameWidth = Math.max(0, ...names.map(displayWidth));
   const heaviest = tokens[0]?.weight ?? 1;
-  for (const { token, weight, literal } of tokens) {
-    const style = literal ? "green" : "blue";
-    const share = `${((100 * weight) / total).toFixed(1)} %`.padStart(7);
-    await writeLine(
-      `  ${paint(style, token.padEnd(widest))} ${weight.toFixed(3).padStart(7)} ${paint(style, bar(weight / heaviest, room).padEnd(room))} ${paint("dim", share)}`,
-    );
+  for (const [i, token] of tokens.entries()) {
+    const figures = numbers(token);
+    const room = Math.min(MAX_BAR_WIDTH, columns() - nameWidth - figures.length - 6);
+    const style = token.literal ? "green" : "blue";
+    const line = `  ${legend(token.literal)} ${paint(style, padEnd(names[i] ?? "", nameWidth))} ${figures} ${paint(style, bar(token.weight / heaviest, room))}`;
+    await writeLine(line);
   }
 }
 
-/** Whether a token's characters, without the marks that tokenizers put before or inside words, stand in one of the texts. */
-function literalTokens(texts: readonly string[]): (token: string) => boolean {
-  const haystack = texts.join(" ").normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-  const words = new Set(haystack.split(/[^\p{L}\p{N}]+/u));
-  return (token) => {
-    const plain = token.replace(/^(?:##|[▁Ġ])/u, "").toLowerCase();
-    return (
-      plain !== "" &&
-      (token.startsWith("##") ? haystack.includes(plain) : words.has(plain) || (!/[\p{L}\p{N}]/u.test(plain) && haystack.includes(plain)))
-    );
-  };
+async function writeRest(tokens: readonly Explained[], shown: readonly Explained[]): Promise<void> {
+  if (tokens.length > shown.length) await writeLine(paint("dim", `    … ${tokens.length - shown.length} lighter ones (--top-k)`));
+}
+
+/** What the model read and found of no weight. */
+function tokensWithoutWeight(encoder: SparseEncoder, literal: ReadonlySet<number>, { indices, size }: SparseVector): string[] {
+  const ids = Uint32Array.from(literal).filter((id) => !indices.includes(id));
+  const vector = { indices: ids.sort(), values: new Float32Array(ids.length).fill(1), size };
+  return encoder.decode(vector).map(({ token }) => token);
 }

@@ -1,37 +1,65 @@
 /** Where texts come from: arguments, a file, or standard input. */
 
-import { createInterface } from "node:readline";
+import type { Command } from "commander";
 
-import { SparseRerankError } from "../index";
 import { readCollection } from "../retrieval/collection";
-import type { CollectionDocument } from "../retrieval/collection";
+import type { Passage } from "../retrieval/passages";
+import type { InputOptions } from "./options";
 
-/** Documents of --file, or the arguments, or the lines of standard input when it is no terminal. */
-export async function* inputDocuments(texts: readonly string[], file: string | undefined): AsyncGenerator<CollectionDocument> {
-  if (file !== undefined && texts.length > 0) {
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", "Give texts as arguments or --file, not both.");
+export interface FileOptions extends InputOptions {
+  readonly file?: string;
+}
+
+/** The texts that a command works on, as they are read. */
+export class TextInput implements AsyncIterable<Passage> {
+  readonly #texts: Iterable<Passage> | AsyncIterable<Passage>;
+  #count = 0;
+  #bytes = 0;
+  #fileBytes = 0;
+
+  /**
+   * The arguments, else --file, else standard input.
+   *
+   * @param command tells people how it is used when that is nothing, or too much
+   */
+  constructor(command: Command, texts: readonly string[], options: FileOptions) {
+    if (options.file !== undefined && texts.length > 0) command.error("error: give texts as arguments or with --file, not both");
+    if (texts.length > 0) {
+      this.#texts = texts.map((text, i) => ({ id: String(i + 1), headings: [], text }));
+      return;
+    }
+    const source = options.file ?? "-";
+    if (source === "-" && process.stdin.isTTY) command.error("error: no text: give it as an argument, with --file, or on standard input");
+    this.#texts = readCollection(source, {
+      ...options,
+      plainText: "lines",
+      onRead: (bytes, fileBytes) => {
+        this.#bytes += bytes;
+        this.#fileBytes = fileBytes;
+      },
+    });
   }
-  if (file !== undefined) {
-    yield* readCollection(file);
-  } else if (texts.length > 0) {
-    for (const [i, text] of texts.entries()) yield { id: String(i + 1), title: undefined, text };
-  } else {
-    let number = 0;
-    for await (const text of inputLines()) yield { id: String(++number), title: undefined, text };
+
+  /** How many texts the whole file may have, from the part that was read; undefined when nothing tells. */
+  get estimatedCount(): number | undefined {
+    return this.#bytes === 0 || this.#fileBytes === 0 ? undefined : (this.#count * this.#fileBytes) / this.#bytes;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Passage> {
+    for await (const text of this.#texts) {
+      this.#count++;
+      yield text;
+    }
   }
 }
 
-/** Lines of standard input that are not empty. */
-export async function* inputLines(): AsyncGenerator<string> {
-  if (process.stdin.isTTY) {
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", "No text was given: name it as argument, with --file, or on standard input.");
+/** Arrays of `size` texts, the last one shorter. */
+export async function* blocksOf<T>(texts: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let block: T[] = [];
+  for await (const text of texts) {
+    if (block.push(text) < size) continue;
+    yield block;
+    block = [];
   }
-  for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
-    if (line.trim() !== "") yield line;
-  }
-}
-
-/** What the encoder reads of a document: its title, a blank and its text, as BEIR's evaluation does. */
-export function fullText({ title, text }: CollectionDocument): string {
-  return title === undefined ? text : `${title} ${text}`;
+  if (block.length > 0) yield block;
 }

@@ -3,14 +3,24 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 
 import { configure, CrossEncoder, SparseEncoder } from "../index";
+import type { LoadOptions } from "../index";
+import { COLLECTION_FORMATS } from "../retrieval/collection";
+import type { CollectionFormat } from "../retrieval/collection";
+import { clearProgress, ProgressLine } from "./progress";
+import { megabytes } from "./terminal";
 
 export interface CommonOptions {
   readonly json?: true;
-  readonly threads?: number;
 }
 
 export interface ModelOptions extends CommonOptions {
   readonly model: string;
+  readonly threads?: number;
+}
+
+export interface InputOptions {
+  readonly format?: CollectionFormat;
+  readonly textField?: string;
 }
 
 export const DEFAULT_MODEL = "splade-tiny";
@@ -21,31 +31,49 @@ export function positiveInteger(value: string): number {
   return number;
 }
 
-/** A command with --json and --threads. */
+/** A command with what every command has: --json, and examples in its help. */
 export function command(name: string, summary: string, examples: readonly string[]): Command {
   const lines = examples.map((example) => `  $ ${example}`);
   return new Command(name)
     .summary(summary)
-    .description(summary)
-    .option("--json", "print JSON for machines")
-    .addOption(new Option("--threads <n>", "threads to compute with (default: all that this process may use)").argParser(positiveInteger))
+    .description(`${summary}.`)
+    .option("--json", "print JSON for machines, one object a line")
     .addHelpText("after", `\nExamples:\n${lines.join("\n")}`);
 }
 
+/** --model, and --threads, which has no use without one. */
+export function addModelOptions(command: Command, model: Option): Command {
+  return command
+    .addOption(model)
+    .addOption(new Option("--threads <n>", "threads to compute with (default: the cores this process may use)").argParser(positiveInteger));
+}
+
 export function sparseModelOption(): Option {
-  return new Option("-m, --model <folder|name>", "SPLADE checkpoint folder, or an embedded model").default(DEFAULT_MODEL);
+  return new Option("-m, --model <name>", "folder or hub name of a sparse encoder, or an embedded model").default(DEFAULT_MODEL);
 }
 
-export async function loadSparseEncoder(options: ModelOptions): Promise<SparseEncoder> {
-  applyThreads(options);
-  return SparseEncoder.load(options.model);
+export function addInputOptions(command: Command): Command {
+  return command
+    .addOption(new Option("--format <format>", "how to read the input (default: by its name)").choices(COLLECTION_FORMATS))
+    .option("--text-field <name>", 'field of a JSONL record that holds its text (default: "text")');
 }
 
-export async function loadCrossEncoder(options: ModelOptions): Promise<CrossEncoder> {
-  applyThreads(options);
-  return CrossEncoder.load(options.model);
+export function loadSparseEncoder(options: ModelOptions): Promise<SparseEncoder> {
+  return load(SparseEncoder, options);
 }
 
-function applyThreads(options: CommonOptions): void {
-  if (options.threads !== undefined) configure({ threads: options.threads });
+export function loadCrossEncoder(options: ModelOptions): Promise<CrossEncoder> {
+  return load(CrossEncoder, options);
+}
+
+async function load<T>(encoder: { load(name: string, options: LoadOptions): Promise<T> }, { model, threads }: ModelOptions): Promise<T> {
+  if (threads !== undefined) configure({ threads });
+  const progress = new ProgressLine("downloading", megabytes);
+  const loaded = await encoder.load(model, {
+    onProgress: ({ stage, done, total }) => {
+      if (stage === "download") progress.update(done, total);
+    },
+  });
+  clearProgress();
+  return loaded;
 }

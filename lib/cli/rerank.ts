@@ -1,53 +1,65 @@
+import { Option } from "commander";
 import type { Command } from "commander";
 
-import type { CollectionDocument } from "../retrieval/collection";
-import { fullText, inputDocuments } from "./input";
-import { command, loadCrossEncoder, positiveInteger } from "./options";
+import { passageText, passageTitle } from "../retrieval/collection";
+import type { Passage } from "../retrieval/passages";
+import { TextInput } from "./input";
+import type { FileOptions } from "./input";
+import { addInputOptions, addModelOptions, command, loadCrossEncoder, positiveInteger } from "./options";
 import type { ModelOptions } from "./options";
-import { bar, columns, ellipsis, paint, ProgressLine, writeLine } from "./terminal";
+import { clearProgress, ProgressLine } from "./progress";
+import { bar, columns, counted, padEnd, paint, printable, truncate, writeLine } from "./terminal";
 
-interface RerankCommandOptions extends ModelOptions {
-  readonly file?: string;
+interface RerankCommandOptions extends ModelOptions, FileOptions {
   readonly topK?: number;
 }
 
+const BAR_WIDTH = 8;
+
 export function rerankCommand(): Command {
-  return command("rerank", "Order documents by a cross-encoder's score for a query", [
+  const created = command("rerank", "Order documents by a cross-encoder's score for a query", [
     'sparse-rerank rerank --model ./ms-marco-MiniLM-L6-v2 "how many people live in Berlin" "Berlin has 3.7 million." "Paris is old."',
-    'sparse-rerank rerank --model ./bge-reranker-base "my query" --file hits.jsonl --top-k 10 --json',
+    'sparse-rerank rerank --model ./bge-reranker-base "my query" --file candidates.jsonl --top-k 10 --json',
   ])
     .argument("<query>", "the query")
-    .argument("[documents...]", "documents (default: the lines of standard input)")
-    .requiredOption("-m, --model <folder>", "cross-encoder checkpoint folder with one label")
-    .option("-f, --file <path>", "a JSONL, TSV or text file, or a folder of documentation")
-    .option("-k, --top-k <n>", "print the best n", positiveInteger)
-    .action(run);
+    .argument("[documents...]", "documents; default: --file, or standard input (JSONL, or one a line)")
+    .option("-f, --file <path>", "a .jsonl, .tsv or .txt file (a document a line), or a folder of texts");
+  const model = new Option("-m, --model <name>", "folder or hub name of a cross-encoder with one label").makeOptionMandatory();
+  return addModelOptions(addInputOptions(created), model)
+    .option("-k, --top-k <n>", "print the n best (default: all)", positiveInteger)
+    .action((query: string, documents: string[], options: RerankCommandOptions) =>
+      run(query, new TextInput(created, documents, options), options),
+    );
 }
 
-async function run(query: string, texts: string[], options: RerankCommandOptions): Promise<void> {
-  const documents: CollectionDocument[] = [];
-  for await (const document of inputDocuments(texts, options.file)) documents.push(document);
-  const encoder = await loadCrossEncoder(options);
-  const progress = new ProgressLine("Scoring");
+async function run(query: string, input: TextInput, options: RerankCommandOptions): Promise<void> {
+  await using encoder = await loadCrossEncoder(options);
+  const documents: Passage[] = [];
+  for await (const document of input) documents.push(document);
+  const progress = new ProgressLine("scoring", (count) => counted(count, "document"));
+  progress.update(0);
   const ranked = await encoder.rank(query, documents, {
-    text: fullText,
+    text: passageText,
     returnDocuments: true,
-    onProgress: progress.update,
     ...(options.topK === undefined ? {} : { topK: options.topK }),
+    onProgress: ({ done, total }) => {
+      progress.update(done, total);
+    },
   });
-  if (process.stderr.isTTY) progress.end(`Scored ${documents.length.toLocaleString("en")} documents in ${progress.seconds.toFixed(1)} s.`);
+  clearProgress();
   const scores = ranked.map(({ score }) => score);
-  const [highest, lowest] = [Math.max(...scores), Math.min(...scores, 0)];
+  const best = Math.max(...scores.slice(0, 1));
+  const worst = Math.min(0, ...scores.slice(-1));
   for (const [i, { document, score }] of ranked.entries()) {
     if (document === undefined) continue;
-    const { id, title, text } = document;
     if (options.json === true) {
-      await writeLine(JSON.stringify({ rank: i + 1, id, score, ...(title === undefined ? {} : { title }), text }));
-    } else {
-      const share = highest === lowest ? 1 : (score - lowest) / (highest - lowest);
-      const head = `${String(i + 1).padStart(3)}. ${paint("yellow", score.toFixed(4).padStart(8))} ${paint("cyan", bar(share, 8).padEnd(8))}`;
-      await writeLine(`${head} ${ellipsis(title === undefined ? text : `${title} · ${text}`, columns() - 24)}`);
+      // JSON.stringify leaves out a title that is undefined.
+      await writeLine(JSON.stringify({ rank: i + 1, id: document.id, score, title: passageTitle(document), text: document.text }));
+      continue;
     }
+    const share = best > worst ? (score - worst) / (best - worst) : 1;
+    const head = `${String(i + 1).padStart(3)}  ${paint("yellow", score.toFixed(4).padStart(9))} ${paint("cyan", padEnd(bar(share, BAR_WIDTH), BAR_WIDTH))}`;
+    const text = truncate(printable(`${document.id}  ${passageText(document)}`), columns() - 16 - BAR_WIDTH);
+    await writeLine(`${head} ${text}`);
   }
-  await encoder.close();
 }

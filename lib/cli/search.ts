@@ -1,174 +1,138 @@
 import { createInterface } from "node:readline/promises";
 
+import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
 
-import { SparseIndex, SparseRerankError } from "../index";
-import type { SparseEncoder } from "../index";
+import { SparseRerankError } from "../index";
 import { readCollection } from "../retrieval/collection";
-import type { CollectionDocument } from "../retrieval/collection";
-import { fullText, inputLines } from "./input";
-import { command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
-import type { ModelOptions } from "./options";
-import { bar, columns, ellipsis, paint, ProgressLine, writeLine } from "./terminal";
+import type { SkipReason } from "../retrieval/collection";
+import type { Passage } from "../retrieval/passages";
+import { addInputOptions, addModelOptions, command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
+import type { InputOptions, ModelOptions } from "./options";
+import { clearProgress, ProgressLine } from "./progress";
+import { writeAnswer, writeLegend } from "./search-view";
+import { Searcher } from "./searcher";
+import { counted, cutMessage, duration, grouped, megabytes, writeLine } from "./terminal";
 
-interface SearchCommandOptions extends ModelOptions {
+interface SearchCommandOptions extends ModelOptions, InputOptions {
   readonly topK: number;
   readonly limit?: number;
-  readonly everything?: true;
+  readonly exclude?: RegExp;
   readonly prompt?: true;
 }
 
-interface Match {
-  readonly rank: number;
-  readonly id: string;
-  readonly score: number;
-  readonly title?: string;
-  readonly text: string;
-  /** Tokens active in query and document, by falling share of the score. */
-  readonly tokens: readonly { readonly token: string; readonly contribution: number }[];
-}
-
-/** Documents encoded at a time. */
-const BLOCK = 128;
-/** Tokens shown for a hit. */
-const SHOWN_TOKENS = 6;
-
 export function searchCommand(): Command {
-  return command("search", "Index a collection and query it", [
+  const collections = "a folder of .md, .txt, .rst and .adoc files, such a file, or a .jsonl (_id, title, text) or .tsv (id, text) file";
+  const created = command("search", "Index a collection in memory and query it", [
     'sparse-rerank search docs/ "how are threads used"',
     'sparse-rerank search corpus.jsonl "first query" "second query" --json',
-    "sparse-rerank search docs/            # asks for queries on a terminal",
-    "sparse-rerank search docs/ < queries.txt",
+    "sparse-rerank search docs/                   # asks for queries on a terminal",
+    "sparse-rerank search docs/ < queries.txt     # answers one query a line",
   ])
-    .argument("<collection>", "a folder of .md, .txt, .rst or .adoc files, a JSONL file ({id, title, text}) or a TSV file (id, text)")
-    .argument("[queries...]", "queries (default: a prompt on a terminal, else the lines of standard input)")
-    .addOption(sparseModelOption())
+    .argument("<collection>", collections)
+    .argument("[queries...]", "queries; default: a prompt on a terminal, else the lines of standard input");
+  return addModelOptions(addInputOptions(created), sparseModelOption())
+    .option("--exclude <pattern>", "leave out files of a folder whose path matches this regular expression (case does not matter)", pattern)
+    .option("--limit <n>", "index the first n passages only", positiveInteger)
     .option("-k, --top-k <n>", "hits for each query", positiveInteger, 5)
-    .option("--limit <n>", "index the first n documents only", positiveInteger)
-    .option("--everything", "go into node_modules and hidden folders too")
-    .option("--prompt", "ask for more queries after those given, on a terminal")
-    .action(run);
+    .option("--prompt", "on a terminal, ask for more queries after those given")
+    .action((collection: string, queries: string[], options: SearchCommandOptions) => {
+      if (collection === "-" && queries.length === 0) {
+        created.error('error: with the collection "-" (standard input), give queries as arguments');
+      }
+      return run(created, collection, queries, options);
+    });
 }
 
-async function run(collection: string, queries: string[], options: SearchCommandOptions): Promise<void> {
-  const encoder = await loadSparseEncoder(options);
-  const searcher = await Searcher.build(encoder, collection, options);
-  for (const query of queries) await searcher.answer(query);
-  if (queries.length === 0 && !process.stdin.isTTY) {
-    for await (const query of inputLines()) await searcher.answer(query);
-  } else if (process.stdin.isTTY && (queries.length === 0 || options.prompt === true)) {
-    await askForQueries(searcher);
-  }
-  await searcher.close();
-}
-
-async function askForQueries(searcher: Searcher): Promise<void> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+function pattern(value: string): RegExp {
   try {
-    for (;;) {
-      const query = (await terminal.question("query (empty to end)> ")).trim();
-      if (query === "") return;
-      await searcher.answer(query);
-    }
+    return new RegExp(value, "iu");
   } catch (error) {
-    // ^C and ^D at the prompt end it.
-    if ((error as { code?: unknown }).code !== "ABORT_ERR") throw error;
+    throw new InvalidArgumentError(error instanceof Error ? `${error.message}.` : "");
+  }
+}
+
+async function run(command: Command, collection: string, queries: readonly string[], options: SearchCommandOptions): Promise<void> {
+  await using encoder = await loadSparseEncoder(options);
+  const passages = await readPassages(collection, options);
+  const progress = new ProgressLine("encoding", (count) => counted(count, "passage"));
+  progress.update(0);
+  await using searcher = await Searcher.build(encoder, passages, (done) => {
+    progress.update(done, passages.length);
+  });
+  clearProgress();
+  describe(searcher, progress.seconds, passages.length === options.limit);
+
+  let answered = 0;
+  const answer = async (query: string): Promise<void> => {
+    const result = await searcher.answer(query, options.topK);
+    if (options.json === true) {
+      await writeLine(JSON.stringify(result));
+    } else {
+      if (answered === 0) await writeLegend();
+      await writeAnswer(result);
+    }
+    answered++;
+  };
+  for (const query of queries) await answer(query);
+  if (process.stdin.isTTY) {
+    if (queries.length === 0 || options.prompt === true) await prompt(answer);
+  } else if (queries.length === 0) {
+    for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
+      if (line.trim() !== "") await answer(line);
+    }
+    if (answered === 0) command.error("error: no query: give queries as arguments or on standard input");
+  }
+}
+
+/** All at once: they are kept anyway to be shown, and so it is known how many there are to encode. */
+async function readPassages(collection: string, options: SearchCommandOptions): Promise<Passage[]> {
+  const progress = new ProgressLine("reading", (count) => counted(count, "passage"));
+  const skipped = new Map<SkipReason, string[]>();
+  const onSkip = (file: string, reason: SkipReason): void => {
+    const files = skipped.get(reason) ?? [];
+    files.push(file);
+    skipped.set(reason, files);
+  };
+  const passages: Passage[] = [];
+  for await (const passage of readCollection(collection, { ...options, onSkip })) {
+    passages.push(passage);
+    progress.update(passages.length);
+    if (passages.length === options.limit) break;
+  }
+  clearProgress();
+  for (const [reason, files] of skipped) {
+    if (reason !== "excluded") console.error(`skipped ${counted(files.length, "file")} (${reason}), the first: ${files[0] ?? ""}`);
+  }
+  if (passages.length === 0) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${collection} is empty: it has no text to search.`);
+  return passages;
+}
+
+function describe({ size, stats, truncated, maxSeqLength, files }: Searcher, seconds: number, limited: boolean): void {
+  const from = files > 0 ? ` from ${counted(files, "file")}` : "";
+  console.error(
+    `Indexed ${limited ? "the first " : ""}${counted(size, "passage")}${from} in ${duration(seconds)} (${grouped(size / seconds)}/s): ` +
+      `${grouped(stats.postings / size)} weights each, ${megabytes(stats.bytes)}.`,
+  );
+  if (truncated > 0) console.error(cutMessage(truncated, "passage", maxSeqLength));
+}
+
+/** Until an empty line or the end of input. The prompt goes to stderr, so that stdout has answers only. */
+async function prompt(answer: (query: string) => Promise<void>): Promise<void> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr, prompt: "\nquery (empty to end)> " });
+  // readline keeps ^C for itself.
+  terminal.on("SIGINT", () => {
+    terminal.close();
+    process.emit("SIGINT");
+  });
+  terminal.prompt();
+  try {
+    for await (const line of terminal) {
+      if (line.trim() === "") return;
+      await answer(line);
+      terminal.prompt();
+    }
   } finally {
     terminal.close();
   }
-}
-
-/** A collection in memory with its index. */
-class Searcher {
-  readonly #documents = new Map<string, CollectionDocument>();
-
-  private constructor(
-    private readonly encoder: SparseEncoder,
-    private readonly index: SparseIndex,
-    private readonly options: SearchCommandOptions,
-  ) {}
-
-  static async build(encoder: SparseEncoder, collection: string, options: SearchCommandOptions): Promise<Searcher> {
-    const searcher = new Searcher(encoder, SparseIndex.create({ dimension: encoder.embeddingDimension }), options);
-    const progress = new ProgressLine("Encoding and indexing");
-    let block: CollectionDocument[] = [];
-    let cut = 0;
-    const add = async (): Promise<void> => {
-      const vectors = await encoder.encodeDocument(block.map(fullText));
-      cut += vectors.truncated.length;
-      await searcher.index.add(
-        block.map(({ id }) => id),
-        vectors,
-      );
-      block = [];
-      progress.update({ done: searcher.index.size, ...(options.limit === undefined ? {} : { total: options.limit }) });
-    };
-    for await (const document of readCollection(collection, options.everything === true ? { everything: true } : {})) {
-      if (searcher.#documents.has(document.id)) {
-        throw new SparseRerankError("ERR_DUPLICATE_ID", `${collection} has two documents with the id ${JSON.stringify(document.id)}.`);
-      }
-      searcher.#documents.set(document.id, document);
-      if (block.push(document) === BLOCK) await add();
-      if (searcher.#documents.size === options.limit) break;
-    }
-    if (block.length > 0) await add();
-    if (searcher.index.size === 0) {
-      throw new SparseRerankError(
-        "ERR_INVALID_ARGUMENT",
-        `${collection} has no documents (folders are searched for .md, .txt, .rst and .adoc files).`,
-      );
-    }
-    const { size } = searcher.index;
-    const { postings, bytes } = searcher.index.stats();
-    progress.end(
-      `Indexed ${size.toLocaleString("en")} passages in ${progress.seconds.toFixed(1)} s (${(size / progress.seconds).toFixed(0)}/s): ` +
-        `${(postings / size).toFixed(0)} weights each, ${(bytes / 1e6).toFixed(1)} MB` +
-        (cut === 0 ? "." : `; ${cut.toLocaleString("en")} were longer than ${String(encoder.maxSeqLength)} tokens and cut.`),
-    );
-    return searcher;
-  }
-
-  async answer(query: string): Promise<void> {
-    const started = performance.now();
-    const vector = await this.encoder.encodeQuery(query);
-    const encoded = performance.now();
-    const hits = await this.index.search(vector, { topK: this.options.topK });
-    const searched = performance.now();
-    // Encoded again to explain the match: the index keeps no vectors by document, and these are few.
-    const vectors = await this.encoder.encodeDocument(hits.map(({ id }) => fullText(this.#document(id))));
-    const matches = hits.map(({ id, score }, i): Match => {
-      const { title, text } = this.#document(id);
-      const shared = this.encoder.decode(this.encoder.intersection(vector, vectors.row(i)));
-      const tokens = shared.map(({ token, weight }) => ({ token, contribution: weight }));
-      return { rank: i + 1, id, score, ...(title === undefined ? {} : { title }), text, tokens };
-    });
-    if (this.options.json === true) {
-      await writeLine(JSON.stringify({ query, hits: matches }));
-    } else {
-      const times = `query encoded in ${(encoded - started).toFixed(1)} ms, searched in ${(searched - encoded).toFixed(1)} ms`;
-      await writeLine(`\n${paint("bold", query)}  ${paint("dim", times)}`);
-      if (matches.length === 0) await writeLine("  no document shares a token with this query");
-      for (const match of matches) await writeMatch(match, matches[0]?.score ?? match.score);
-    }
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([this.encoder.close(), this.index.close()]);
-  }
-
-  #document(id: string): CollectionDocument {
-    const document = this.#documents.get(id);
-    if (document === undefined) throw new SparseRerankError("ERR_INTERNAL", `The index found an unknown id ${id}.`);
-    return document;
-  }
-}
-
-async function writeMatch({ rank, id, score, title, text, tokens }: Match, best: number): Promise<void> {
-  const width = columns();
-  const head = `${String(rank).padStart(3)}. ${paint("yellow", score.toFixed(2).padStart(6))} ${paint("cyan", bar(score / best, 8).padEnd(8))}`;
-  await writeLine(`${head} ${paint("bold", ellipsis(title === undefined ? id : `${title} · ${id}`, width - 22))}`);
-  await writeLine(`     ${ellipsis(text, width - 6)}`);
-  const shown = tokens.slice(0, SHOWN_TOKENS).map(({ token, contribution }) => `${paint("green", token)} ${contribution.toFixed(2)}`);
-  const more = tokens.length > SHOWN_TOKENS ? paint("dim", ` +${String(tokens.length - SHOWN_TOKENS)} more`) : "";
-  await writeLine(`     ${paint("dim", "matched by")} ${shown.join(paint("dim", " · "))}${more}`);
 }

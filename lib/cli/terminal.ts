@@ -1,79 +1,97 @@
-/** Output: results on stdout with back-pressure, progress on stderr, colours only where a person sees them. */
+/** What the views are made of: colours where a person sees them, and widths as a terminal counts them. */
 
 import { once } from "node:events";
 import { styleText } from "node:util";
 
-import type { Progress } from "../index";
-
 type Style = Parameters<typeof styleText>[0];
 
-/** NO_COLOR and FORCE_COLOR as is the custom (no-color.org, force-color.org); otherwise colours go to terminals only. */
+const MIN_COLUMNS = 40;
+const MAX_COLUMNS = 120;
+
+/** Marks and format characters take no column, East Asian wide ones and emoji take two. */
+const ZERO_WIDTH = /[\p{M}\p{Cf}]/u;
+const WIDE = /[\p{sc=Han}\p{sc=Hangul}\p{sc=Hira}\p{sc=Kana}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60]/u;
+/** Control characters could move the cursor, and direction marks reorder what stands beside them. */
+const UNPRINTABLE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** FORCE_COLOR and NO_COLOR say what they say, if not empty; else colours go to terminals. */
 export function hasColour(stream: { readonly isTTY?: boolean }): boolean {
-  const force = process.env["FORCE_COLOR"];
-  if (force !== undefined && force !== "") return force !== "0";
+  const force = process.env["FORCE_COLOR"] ?? "";
+  if (force !== "") return force !== "0";
   if ((process.env["NO_COLOR"] ?? "") !== "") return false;
   return stream.isTTY === true && process.env["TERM"] !== "dumb";
 }
 
-/** Styles text for stdout, or leaves it plain. */
+/** Text for stdout, styled if it shows colours. */
 export function paint(style: Style, text: string): string {
-  return hasColour(process.stdout) ? styleText(style, text, ...([{ validateStream: false }] as unknown as [])) : text;
+  return hasColour(process.stdout) ? styleText(style, text, { validateStream: false }) : text;
 }
 
-/** Writes a line to stdout and waits while the reader is slow. */
+/** Writes a line to stdout, and waits while its reader is slow. */
 export async function writeLine(line: string): Promise<void> {
   if (!process.stdout.write(`${line}\n`)) await once(process.stdout, "drain");
 }
 
-/** A line that redraws itself on stderr while work goes on; silent when stderr is no terminal. */
-export class ProgressLine {
-  readonly #what: string;
-  readonly #started = performance.now();
-  #drawn = 0;
-
-  constructor(what: string) {
-    this.#what = what;
-  }
-
-  readonly update = ({ done, total }: Pick<Progress, "done" | "total">): void => {
-    if (!process.stderr.isTTY) return;
-    const now = performance.now();
-    if (now - this.#drawn < 100 && done !== total) return;
-    this.#drawn = now;
-    const seconds = (now - this.#started) / 1000;
-    const rate = done / Math.max(seconds, 1e-3);
-    const left = total === undefined ? "" : ` of ${total.toLocaleString("en")}, ${duration((total - done) / Math.max(rate, 1e-3))} left`;
-    process.stderr.write(`\r\x1b[2K${this.#what}: ${done.toLocaleString("en")}${left} (${rate.toFixed(0)}/s)`);
-  };
-
-  /** Clears the line and leaves a sentence instead. */
-  end(sentence: string): void {
-    process.stderr.write(`${process.stderr.isTTY ? "\r\x1b[2K" : ""}${sentence}\n`);
-  }
-
-  get seconds(): number {
-    return (performance.now() - this.#started) / 1000;
-  }
+export function columns(): number {
+  return Math.max(MIN_COLUMNS, Math.min(process.stdout.columns || MAX_COLUMNS, MAX_COLUMNS));
 }
 
-function duration(seconds: number): string {
+/** Text from files and models on one line, without what a terminal would obey. */
+export function printable(text: string): string {
+  return text.replace(/\s+/gu, " ").replace(UNPRINTABLE, "").trim();
+}
+
+export function displayWidth(text: string): number {
+  let width = 0;
+  for (const character of text) width += ZERO_WIDTH.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
+  return width;
+}
+
+/** The text, or as much of it as fits and an ellipsis. */
+export function truncate(text: string, width: number): string {
+  if (displayWidth(text) <= width) return text;
+  let kept = "";
+  let room = width - 1;
+  for (const character of text) {
+    room -= displayWidth(character);
+    if (room < 0) break;
+    kept += character;
+  }
+  return `${kept}…`;
+}
+
+export function padEnd(text: string, width: number): string {
+  return text + " ".repeat(Math.max(0, width - displayWidth(text)));
+}
+
+/** A horizontal bar of `share` of `width`, in eighths of a column; something shows for any positive share. */
+export function bar(share: number, width: number): string {
+  const clamped = Math.max(0, Math.min(1, share));
+  const eighths = Math.max(clamped > 0 ? 1 : 0, Math.round(clamped * width * 8));
+  return "█".repeat(Math.floor(eighths / 8)) + (["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8] ?? "");
+}
+
+/** 12,345 */
+export function grouped(number: number): string {
+  return Math.round(number).toLocaleString("en");
+}
+
+/** "1 text", "12,345 texts". */
+export function counted(number: number, noun: string): string {
+  return `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   if (seconds < 90) return `${seconds.toFixed(0)} s`;
   return seconds < 5400 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
-/** A horizontal bar of eighths of a character. */
-export function bar(share: number, width: number): string {
-  const eighths = Math.round(Math.max(0, Math.min(1, share)) * width * 8);
-  const rest = eighths % 8;
-  return "█".repeat(Math.floor(eighths / 8)) + (rest === 0 ? "" : " ▏▎▍▌▋▊▉".charAt(rest));
-}
-
-/** One line of at most `width` characters. */
-export function ellipsis(text: string, width: number): string {
-  const line = text.replace(/\s+/g, " ").trim();
-  return line.length <= width ? line : `${line.slice(0, width - 1)}…`;
-}
-
-export function columns(): number {
-  return Math.min(process.stdout.columns || 100, 120);
+/** A warning about truncated inputs. */
+export function cutMessage(count: number, noun: string, maxSeqLength: number): string {
+  return `${counted(count, noun)} longer than ${maxSeqLength} tokens: only the beginning was encoded.`;
 }

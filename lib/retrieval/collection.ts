@@ -1,151 +1,209 @@
-/** Collections of documents on disk: a folder of text files, or a JSONL or TSV file. */
+/** A collection -> its passages: a folder of texts, one text file, or a data file of records. */
 
-import { createReadStream } from "node:fs";
-import { open, readdir, realpath, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { createInterface } from "node:readline";
 
 import { SparseRerankError } from "../errors";
+import { fileError, readBytes } from "./files";
+import { readProseLines, readRecordLines } from "./lines";
+import type { Markup } from "./markup";
 import { cutPassages } from "./passages";
+import type { Passage } from "./passages";
+import { parseRecords } from "./records";
+import type { RecordFormat, TextRecord } from "./records";
 
-export interface CollectionDocument {
-  readonly id: string;
-  readonly title: string | undefined;
-  readonly text: string;
-}
+/** How a file is read; "text" is cut into passages, "lines" has a text on each line. */
+export type CollectionFormat = RecordFormat | "text";
+
+export const COLLECTION_FORMATS: readonly CollectionFormat[] = ["jsonl", "tsv", "lines", "text"];
+
+/** Why a text file of a folder gave no passages. */
+export type SkipReason = "binary" | "excluded" | "symbolic link" | "unreadable";
 
 export interface CollectionOptions {
-  /** Files of a folder to read, by extension; default: .md, .markdown, .txt, .rst, .adoc. */
-  readonly extensions?: readonly string[];
-  /** Also go into folders named node_modules and into those whose names begin with a dot. */
-  readonly everything?: boolean;
+  /** Default: by the file's extension; of standard input: jsonl if it begins with "{", else lines. A folder is always text. */
+  readonly format?: CollectionFormat;
+  /** What a .txt file is; default "text". */
+  readonly plainText?: "text" | "lines";
+  /** The field of a JSON record that holds its text; default "text". */
+  readonly textField?: string;
+  /** Files of a folder whose relative path (with "/") matches are left out. */
+  readonly exclude?: RegExp;
+  readonly onSkip?: (path: string, reason: SkipReason) => void;
+  /** Called for each piece of a single file that was read, with its bytes and those of the whole file. */
+  readonly onRead?: (bytes: number, fileBytes: number) => void;
 }
 
-const TEXT_EXTENSIONS = [".md", ".markdown", ".txt", ".rst", ".adoc"];
-/** Larger files in a folder are data rather than documentation. */
-const MAX_FILE_BYTES = 4 * 2 ** 20;
-/** The same few texts in every package of a node_modules folder. */
-const LICENCE_NAME = /^(?:licen[cs]e|copying|notice)\b/i;
+const MARKUP: Readonly<Partial<Record<string, Markup>>> = {
+  ".md": "markdown",
+  ".markdown": "markdown",
+  ".rst": "restructuredtext",
+  ".adoc": "asciidoc",
+  ".txt": "plain",
+};
+const RECORDS: Readonly<Partial<Record<string, RecordFormat>>> = { ".jsonl": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv" };
+export const TEXT_EXTENSIONS = Object.keys(MARKUP);
+export const RECORD_EXTENSIONS = Object.keys(RECORDS);
+
+/** As git and grep do: where a NUL byte is among the first, there is no text. */
+const SNIFFED_BYTES = 8192;
 
 /**
- * Documents in a stable order. A folder's files, licences left out, are cut into passages with ids path#number; lines of JSONL need "_id" or "id" and "text" (BEIR
- * layout, "title" optional), lines of TSV are id, tab, text.
+ * Passages in a fixed order: that of the lines in a file, that of the paths (by code units) in a folder. Folders are searched for text files
+ * at every depth, but hidden ones and node_modules are passed over, and symbolic links are not followed.
  *
- * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT with file and line.
+ * @param source a path, or "-" for standard input
+ * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT (a record that cannot be read, with its line; an unknown format; a
+ * folder without text files; a binary file), ERR_TOO_LARGE.
  */
-export async function* readCollection(location: string, options: CollectionOptions = {}): AsyncGenerator<CollectionDocument> {
-  const status = await stat(location).catch((cause: unknown) => {
-    throw new SparseRerankError("ERR_FILE_NOT_FOUND", `There is no file or folder ${location}.`, { cause });
+export async function* readCollection(source: string, options: CollectionOptions = {}): AsyncGenerator<Passage> {
+  if (source === "-") {
+    yield* readStandardInput(options);
+    return;
+  }
+  const status = await stat(source).catch((cause: unknown) => {
+    throw fileError(source, cause);
   });
   if (status.isDirectory()) {
-    yield* readFolder(location, options);
+    yield* readFolder(source, options);
   } else {
-    yield* readLines(location, parserFor(location));
+    const bytes = counted(readBytes(source), (read) => options.onRead?.(read, status.size));
+    yield* readFile(bytes, source, source, options.format ?? formatOf(source, options), options);
   }
 }
 
-type LineParser = (line: string, number: number, fail: (what: string) => SparseRerankError) => CollectionDocument;
-
-function parserFor(file: string): LineParser {
-  const extension = path.extname(file).toLowerCase();
-  if (extension === ".jsonl" || extension === ".ndjson") return parseJsonLine;
-  if (extension === ".tsv") return parseTsvLine;
-  if (TEXT_EXTENSIONS.includes(extension)) return parseTextLine;
-  throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${file}: expected a folder or a file that ends in .jsonl, .tsv or .txt.`);
+/** What a model reads of a passage: headings, then the text, as BEIR joins a document's title and text. */
+export function passageText(passage: Passage): string {
+  return [...passage.headings, passage.text].join(" ");
 }
 
-/** Every line of a text file is a document. */
-function parseTextLine(line: string, number: number): CollectionDocument {
-  return { id: String(number), title: undefined, text: line };
+/** For people; undefined when there is none. */
+export function passageTitle({ headings }: Passage): string | undefined {
+  return headings.length === 0 ? undefined : headings.join(" › ");
 }
 
-function parseTsvLine(line: string, _number: number, fail: (what: string) => SparseRerankError): CollectionDocument {
-  const tab = line.indexOf("\t");
-  if (tab < 1) throw fail("expected an id, a tab and a text");
-  return { id: line.slice(0, tab), title: undefined, text: line.slice(tab + 1) };
+function passageOf({ id, title, text }: TextRecord): Passage {
+  return { id, headings: title === undefined ? [] : [title], text };
 }
 
-function parseJsonLine(line: string, _number: number, fail: (what: string) => SparseRerankError): CollectionDocument {
-  let value: unknown;
+function formatOf(file: string, options: CollectionOptions): CollectionFormat {
+  const extension = extensionOf(file);
+  const format = extension === ".txt" ? (options.plainText ?? "text") : (RECORDS[extension] ?? (extension in MARKUP ? "text" : undefined));
+  if (format !== undefined) return format;
+  throw new SparseRerankError(
+    "ERR_INVALID_ARGUMENT",
+    `The name ${file} does not tell a format (known are ${[...RECORD_EXTENSIONS, ...TEXT_EXTENSIONS].join(", ")}); ` +
+      `say which it is: ${COLLECTION_FORMATS.join(", ")}.`,
+  );
+}
+
+/** @param name how messages call the file */
+async function* readFile(
+  bytes: AsyncIterable<Uint8Array>,
+  file: string,
+  name: string,
+  format: CollectionFormat,
+  { textField }: CollectionOptions,
+): AsyncGenerator<Passage> {
+  if (format === "text") {
+    yield* cutPassages(readProseLines(refuseBinary(bytes, name)), MARKUP[extensionOf(file)] ?? "plain", path.basename(file));
+    return;
+  }
+  const records = parseRecords(readRecordLines(bytes, name), format, { name, ...(textField === undefined ? {} : { textField }) });
+  for await (const record of records) yield passageOf(record);
+}
+
+async function* readStandardInput(options: CollectionOptions): AsyncGenerator<Passage> {
+  const { first, bytes } = await peek(process.stdin);
+  const begins = Buffer.from(first).toString("utf8").trimStart();
+  const guessed = begins.startsWith("{") ? "jsonl" : "lines";
+  const format = options.format ?? guessed;
+  const name =
+    options.format === undefined && guessed === "jsonl" ? 'standard input (taken for jsonl, as it begins with "{")' : "standard input";
+  yield* readFile(bytes, "stdin", name, format, options);
+}
+
+async function* readFolder(folder: string, options: CollectionOptions): AsyncGenerator<Passage> {
+  const others = new Map<string, number>();
+  let found = false;
+  for await (const file of textFiles(folder, "", options, others)) {
+    found = true;
+    const bytes = await openText(path.join(folder, file));
+    if (typeof bytes === "string") options.onSkip?.(file, bytes);
+    else yield* cutPassages(readProseLines(bytes), MARKUP[extensionOf(file)] ?? "plain", file);
+  }
+  if (found) return;
+  const counts = Array.from(others, ([extension, count]) => `${count} ${extension === "" ? "without extension" : extension}`).slice(0, 10);
+  throw new SparseRerankError(
+    "ERR_INVALID_ARGUMENT",
+    `There are no text files (${TEXT_EXTENSIONS.join(", ")}) in ${folder}; other files there: ${counts.join(", ") || "none"}. ` +
+      "To search a data file, name the file itself.",
+  );
+}
+
+/** Paths relative to `root`, with "/", in order. @param others counts the files of other extensions */
+async function* textFiles(root: string, folder: string, options: CollectionOptions, others: Map<string, number>): AsyncGenerator<string> {
+  const entries = await readdir(path.join(root, folder), { withFileTypes: true }).catch((cause: unknown) => {
+    if (folder === "") throw fileError(root, cause);
+    options.onSkip?.(folder, "unreadable");
+    return [];
+  });
+  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const entry of entries) {
+    if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
+    const name = folder === "" ? entry.name : `${folder}/${entry.name}`;
+    const extension = extensionOf(name);
+    if (entry.isDirectory()) yield* textFiles(root, name, options, others);
+    else if (!(extension in MARKUP)) others.set(extension, (others.get(extension) ?? 0) + 1);
+    else if (options.exclude?.test(name) === true) options.onSkip?.(name, "excluded");
+    else if (entry.isSymbolicLink()) options.onSkip?.(name, "symbolic link");
+    else if (entry.isFile()) yield name;
+  }
+}
+
+/** The bytes of a text file, or why it gives none: in a folder, one bad file does not end the work. */
+async function openText(file: string): Promise<AsyncIterable<Uint8Array> | SkipReason> {
+  const source = readBytes(file);
   try {
-    value = JSON.parse(line);
+    const { first, bytes } = await peek(source);
+    if (!isBinary(first)) return bytes;
+    await source.return(undefined);
+    return "binary";
   } catch {
-    throw fail("not JSON");
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw fail("expected a JSON object");
-  const { _id, id = _id, title, text } = value as Record<string, unknown>;
-  if (typeof text !== "string") throw fail(`no string "text"; the fields are: ${Object.keys(value).join(", ") || "none"}`);
-  if (typeof id !== "string" && typeof id !== "number") throw fail(`no "_id" or "id"; the fields are: ${Object.keys(value).join(", ")}`);
-  return { id: String(id), title: typeof title === "string" && title !== "" ? title : undefined, text };
-}
-
-/** Documents of a file's lines; empty lines are skipped. */
-async function* readLines(file: string, parse: LineParser): AsyncGenerator<CollectionDocument> {
-  let number = 0;
-  const stream = createReadStream(file, { encoding: "utf8" });
-  const unreadable = new Promise<never>((_, reject) => {
-    stream.once("error", (cause) => {
-      reject(new SparseRerankError("ERR_FILE_UNREADABLE", `Cannot read ${file}: ${cause.message}`, { cause }));
-    });
-  });
-  unreadable.catch(() => undefined);
-  const lines = createInterface({ input: stream, crlfDelay: Infinity })[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const next = await Promise.race([lines.next(), unreadable]);
-      if (next.done === true) break;
-      number += 1;
-      if (next.value.trim() === "") continue;
-      yield parse(next.value, number, (what) => new SparseRerankError("ERR_INVALID_ARGUMENT", `${file}, line ${String(number)}: ${what}.`));
-    }
-  } finally {
-    stream.destroy();
+    return "unreadable";
   }
 }
 
-async function* readFolder(folder: string, options: CollectionOptions): AsyncGenerator<CollectionDocument> {
-  const extensions = options.extensions ?? TEXT_EXTENSIONS;
-  for await (const file of walk(folder, options.everything ?? false, new Set())) {
-    if (!extensions.includes(path.extname(file).toLowerCase()) || LICENCE_NAME.test(path.basename(file))) continue;
-    const text = await readText(file);
-    if (text === undefined) continue;
-    const name = path.relative(folder, file).split(path.sep).join("/");
-    let number = 0;
-    for (const passage of cutPassages(text)) {
-      number += 1;
-      yield { id: `${name}#${String(number)}`, title: passage.title, text: passage.text };
-    }
+/** The first chunk (empty at the end), and all chunks with it. */
+async function peek(source: AsyncIterable<Uint8Array>): Promise<{ readonly first: Uint8Array; readonly bytes: AsyncIterable<Uint8Array> }> {
+  const rest = source[Symbol.asyncIterator]();
+  const next = await rest.next();
+  const first = next.done === true ? new Uint8Array(0) : next.value;
+  const bytes = (async function* () {
+    if (next.done === true) return;
+    yield first;
+    yield* { [Symbol.asyncIterator]: () => rest };
+  })();
+  return { first, bytes };
+}
+
+async function* refuseBinary(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
+  const peeked = await peek(bytes);
+  if (isBinary(peeked.first)) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is a binary file; expected UTF-8 text.`);
+  yield* peeked.bytes;
+}
+
+async function* counted(bytes: AsyncIterable<Uint8Array>, onRead: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes) {
+    onRead(chunk.length);
+    yield chunk;
   }
 }
 
-/** Files below a folder by name. `seen` holds the real paths of folders, so that links in a circle end. */
-async function* walk(folder: string, everything: boolean, seen: Set<string>): AsyncGenerator<string> {
-  const real = await realpath(folder).catch(() => undefined);
-  if (real === undefined || seen.has(real)) return;
-  seen.add(real);
-  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
-    throw new SparseRerankError("ERR_FILE_UNREADABLE", `Cannot read the folder ${folder}.`, { cause });
-  });
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const full = path.join(folder, entry.name);
-    const status = entry.isSymbolicLink() ? await stat(full).catch(() => undefined) : entry;
-    if (status?.isDirectory() === true) {
-      if (everything || !(entry.name.startsWith(".") || entry.name === "node_modules")) yield* walk(full, everything, seen);
-    } else if (status?.isFile() === true) {
-      yield full;
-    }
-  }
+function isBinary(chunk: Uint8Array): boolean {
+  return chunk.subarray(0, SNIFFED_BYTES).includes(0);
 }
 
-/** A file's text, or undefined when it is too large, unreadable or binary. */
-async function readText(file: string): Promise<string | undefined> {
-  const handle = await open(file).catch(() => undefined);
-  if (handle === undefined) return undefined;
-  try {
-    if ((await handle.stat()).size > MAX_FILE_BYTES) return undefined;
-    const bytes = await handle.readFile();
-    return bytes.includes(0) ? undefined : bytes.toString("utf8");
-  } finally {
-    await handle.close();
-  }
+function extensionOf(file: string): string {
+  return path.extname(file).toLowerCase();
 }

@@ -1,84 +1,152 @@
-/** Cuts documents into passages: pieces of a length that a sparse encoder reads whole and that a person reads at a glance. */
+/**
+ * Long texts -> passages short enough to be read whole by a model and shown as a hit. A passage begins where the text itself has a border:
+ * a heading, a paragraph, a sentence, in this order of preference.
+ */
+
+import { MarkupReader } from "./markup";
+import type { Markup, MarkupEvent } from "./markup";
 
 export interface Passage {
-  /** The nearest heading above, if there is one. */
-  readonly title: string | undefined;
+  readonly id: string;
+  /** The headings that the passage stands under, the outermost first; for a record of a collection, its title. */
+  readonly headings: readonly string[];
   readonly text: string;
+  /** The file that the passage is from, relative to the folder that was read. */
+  readonly path?: string;
 }
 
-const MAX_WORDS = 160;
-const MIN_WORDS = 12;
+/** Words. A text of at least MIN_WORDS gives no passage below it, and no passage is above MAX_WORDS. */
+export const MIN_WORDS = 60;
+export const MAX_WORDS = 200;
+/** Where there is a choice of equal borders. */
+const TARGET_WORDS = 120;
 
-/** A Markdown or AsciiDoc heading. A line of text underlined as reStructuredText and Setext do it is found in splitBlocks. */
-const HEADING = /^\s{0,3}(?:#{1,6}|={1,6})\s+(.*?)\s*#*$/;
-const UNDERLINE = /^\s{0,3}(?:={3,}|-{3,}|~{3,})\s*$/;
+/** Longer ones are cut: a heading goes into the text of every passage below it. */
+const MAX_HEADING = 120;
 
 /**
- * Passages of up to 160 words that end at paragraph borders where possible and never cross a heading. Paragraphs under the same heading are
- * joined; what is shorter than 12 words alone (badges, lone links) is dropped.
+ * Two characters of a script without spaces count as a word, and so does each piece of a string of more than 24 other characters: a model's
+ * tokens are about as many.
  */
-export function cutPassages(document: string): Passage[] {
-  const passages: Passage[] = [];
-  let title: string | undefined;
-  let words: string[] = [];
-  const flush = (): void => {
-    if (words.length >= MIN_WORDS) passages.push({ title, text: words.join(" ") });
-    words = [];
-  };
-  for (const block of splitBlocks(document)) {
-    if (block.heading !== undefined) {
-      flush();
-      title = block.heading;
-      continue;
-    }
-    if (words.length + block.words.length > MAX_WORDS) flush();
-    for (const word of block.words) {
-      words.push(word);
-      if (words.length === MAX_WORDS) flush();
-    }
-  }
-  flush();
-  return passages;
+const WORD =
+  /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Mymr}]{1,2}|[^\s\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Mymr}]{1,24}/gu;
+const SENTENCE_END = /[.!?]["'”’)\]]*$/;
+const WIDE_SENTENCE_END = /[。！？]$/;
+
+/** What lies before a word, by how well a passage may begin there. */
+const enum Border {
+  None,
+  Space,
+  Sentence,
+  Paragraph,
+  Heading,
 }
 
-type Block = { readonly heading: string } | { readonly heading?: undefined; readonly words: readonly string[] };
+interface Word {
+  readonly text: string;
+  readonly before: Border;
+  /** What stands between it and the word before in a passage. */
+  readonly separator: "" | " " | "\n" | "\n\n";
+  readonly inHeading: boolean;
+  readonly headings: readonly string[];
+}
 
-function splitBlocks(document: string): Block[] {
-  const blocks: Block[] = [];
-  let words: string[] = [];
-  let previous: string[] = [];
-  const endParagraph = (): void => {
-    if (words.length > 0) blocks.push({ words });
-    words = [];
-  };
-  let fenced = false;
-  for (const line of document.split(/\r\n|\r|\n/)) {
-    if (/^\s{0,3}(?:```|~~~)/.test(line)) fenced = !fenced;
-    const heading = fenced ? undefined : HEADING.exec(line)?.[1];
-    if (heading !== undefined) {
-      endParagraph();
-      if (heading !== "") blocks.push({ heading: plainWords(heading).join(" ") });
-    } else if (!fenced && UNDERLINE.test(line) && previous.length > 0 && words.length > 0) {
-      // The line above was the heading, not text.
-      words.splice(words.length - previous.length);
-      endParagraph();
-      blocks.push({ heading: previous.join(" ") });
+/** The passages of a file from its lines, while it is read. Ids are path#1, path#2, … */
+export async function* cutPassages(lines: AsyncIterable<string>, markup: Markup, path: string): AsyncGenerator<Passage> {
+  const reader = new MarkupReader(markup);
+  const words = new WordBuffer();
+  let count = 0;
+  const passage = (cut: Word[]): Passage => ({ id: `${path}#${++count}`, ...render(cut), path });
+  for await (const line of lines) {
+    for (const event of reader.push(line)) words.push(event);
+    // More than this, and what is to come cannot change where the first passage ends.
+    while (words.length >= MIN_WORDS + MAX_WORDS) yield passage(words.take(false));
+  }
+  for (const event of reader.end()) words.push(event);
+  while (words.length > 0) yield passage(words.take(true));
+}
+
+class WordBuffer {
+  readonly #words: Word[] = [];
+  #trail: { readonly level: number; readonly text: string }[] = [];
+  #headings: readonly string[] = [];
+  #next = Border.Paragraph;
+
+  get length(): number {
+    return this.#words.length;
+  }
+
+  push(event: MarkupEvent): void {
+    if (event.kind === "blank") {
+      this.#next = Border.Paragraph;
+    } else if (event.kind === "heading") {
+      this.#trail = [
+        ...this.#trail.filter(({ level }) => level < event.level),
+        { level: event.level, text: event.text.slice(0, MAX_HEADING) },
+      ];
+      this.#headings = this.#trail.map(({ text }) => text);
+      this.#add(event.text, Border.Heading, true);
+      this.#next = Border.Paragraph;
     } else {
-      previous = plainWords(line);
-      if (line.trim() === "") endParagraph();
-      else words.push(...previous);
+      this.#add(event.text, this.#next, false);
+      // An item of a list or a line of code is as good a beginning as a sentence.
+      this.#next = Border.Sentence;
     }
   }
-  endParagraph();
-  return blocks;
+
+  /** Removes the words of the next passage. @param atEnd whether no more words will come */
+  take(atEnd: boolean): Word[] {
+    return this.#words.splice(0, this.#cut(atEnd));
+  }
+
+  #add(text: string, first: Border, inHeading: boolean): void {
+    let end = 0;
+    let last = "";
+    for (const { 0: word, index } of text.matchAll(WORD)) {
+      if (last === "") {
+        const separator = first >= Border.Paragraph ? "\n\n" : "\n";
+        this.#words.push({ text: word, before: first, separator, inHeading, headings: this.#headings });
+      } else {
+        const glued = index === end;
+        const sentence = WIDE_SENTENCE_END.test(last) || (!glued && SENTENCE_END.test(last));
+        const before = sentence ? Border.Sentence : glued ? Border.None : Border.Space;
+        this.#words.push({ text: word, before, separator: glued ? "" : " ", inHeading, headings: this.#headings });
+      }
+      end = index + word.length;
+      last = word;
+    }
+  }
+
+  /** How many words the next passage has: the best border that leaves a passage's worth on both sides. */
+  #cut(atEnd: boolean): number {
+    const count = this.#words.length;
+    const fits = atEnd && count <= MAX_WORDS;
+    const most = Math.min(MAX_WORDS, count - MIN_WORDS);
+    let best = fits ? count : most;
+    let bestBorder = Border.None;
+    for (let at = MIN_WORDS; at <= most; at++) {
+      const border = this.#words[at]?.before ?? Border.None;
+      if (fits && border !== Border.Heading) continue;
+      if (border < bestBorder || (border === bestBorder && !closer(at, best, border))) continue;
+      best = at;
+      bestBorder = border;
+    }
+    return best;
+  }
 }
 
-/** The words of a line without images, link targets and tags. */
-function plainWords(line: string): string[] {
-  return line
-    .replace(/!\[[^\]]{0,300}\]\([^)]{0,2000}\)/g, " ")
-    .replace(/\[([^\]]{0,300})\]\([^)]{0,2000}\)/g, "$1")
-    .replace(/<[^>]{1,200}>/g, " ")
-    .split(/\s+/)
-    .filter((word) => word !== "");
+/** The first heading ends a passage; other borders are best near the target. */
+function closer(at: number, best: number, border: Border): boolean {
+  return border !== Border.Heading && Math.abs(at - TARGET_WORDS) < Math.abs(best - TARGET_WORDS);
+}
+
+function render(words: readonly Word[]): { headings: readonly string[]; text: string } {
+  const body = words.findIndex(({ inHeading }) => !inHeading);
+  // Headings at the beginning are in `headings`; a text of headings alone keeps them as its text.
+  const shown = words.slice(Math.max(body, 0));
+  const headings = shown[0]?.headings ?? [];
+  return {
+    headings: body < 0 ? headings.slice(0, 0) : headings,
+    text: shown.map(({ text, separator }, i) => (i === 0 ? text : separator + text)).join(""),
+  };
 }

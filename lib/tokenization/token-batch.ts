@@ -12,6 +12,11 @@ export interface TokenBatch {
   readonly truncated: Uint32Array;
 }
 
+/** The ids of each sequence. */
+export function sequencesOf({ ids, offsets }: TokenBatch): Uint32Array[] {
+  return Array.from({ length: offsets.length - 1 }, (_, i) => Uint32Array.from(ids.subarray(offsets[i], offsets[i + 1])));
+}
+
 /** Sequences of one batch as they are written. */
 export class BatchWriter {
   readonly #ids = new IdBuffer();

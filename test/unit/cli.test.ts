@@ -1,11 +1,19 @@
+/** The command sparse-rerank, run as people and scripts run it. */
+
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { spawn, spawnSync } from "node:child_process";
+import type { ChildProcessWithoutNullStreams } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
+import { skip } from "../skip";
+
 const root = path.join(__dirname, "..", "..");
+const main = path.join(root, "dist", "cli", "main.js");
 const reranker = path.join(root, "test", "fixtures", "ce-bert-minilm");
+const COMMANDS = ["encode", "search", "rerank", "explain", "models"];
 
 interface Ended {
   readonly code: number | null;
@@ -13,169 +21,338 @@ interface Ended {
   readonly stderr: string;
 }
 
-function sparseRerank(args: readonly string[], input = "", env: NodeJS.ProcessEnv = {}): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [path.join(root, "dist", "cli", "main.js"), ...args], { env: { ...process.env, ...env } });
-    let stdout = "";
-    let stderr = "";
-    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(input);
-    child.on("error", reject);
-    child.on("close", (code) => {
-      resolve({ code, stdout, stderr });
-    });
-  });
+/** Colours and debugging as a user's shell has them by default, whatever started the tests. */
+function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {
+  const plain = { FORCE_COLOR: undefined, NO_COLOR: undefined, SPARSE_RERANK_DEBUG: undefined };
+  const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...plain, ...env } });
+  // The command may end before it has read its input.
+  child.stdin.on("error", () => undefined);
+  return child;
 }
 
-function jsonLines(stdout: string): Record<string, unknown>[] {
-  return stdout
-    .trim()
+async function run(args: readonly string[], { input = "", env = {} }: { input?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Ended> {
+  const child = start(args, env);
+  const output = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) child[name].setEncoding("utf8").on("data", (text: string) => (output[name] += text));
+  child.stdin.end(input);
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, ...output };
+}
+
+async function jsonLines<T>(args: readonly string[], input?: string): Promise<T[]> {
+  const ended = await run(args, input === undefined ? {} : { input });
+  assert.equal(ended.code, 0, ended.stderr);
+  return ended.stdout
     .split("\n")
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as T);
 }
 
-describe("the command line", function () {
-  this.timeout(60_000);
+describe("sparse-rerank", function () {
+  this.timeout(120_000);
   let folder: string;
   let corpus: string;
+  const file = async (name: string, text: string): Promise<string> => {
+    await writeFile(path.join(folder, name), text);
+    return path.join(folder, name);
+  };
 
   before(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), "sparse-rerank-cli-"));
-    corpus = path.join(folder, "corpus.jsonl");
-    const documents = [
+    const records = [
       { _id: "heart", title: "Heart", text: "The heart pumps blood through the body." },
       { _id: "shark", title: "", text: "Sharks are fish that live in the sea." },
       { _id: "tax", title: "Tax", text: "The income tax is due in spring." },
     ];
-    await writeFile(corpus, documents.map((document) => JSON.stringify(document)).join("\n"));
+    corpus = await file("corpus.jsonl", records.map((record) => JSON.stringify(record)).join("\n"));
   });
   after(() => rm(folder, { recursive: true }));
 
-  it("encodes arguments, files and standard input", async () => {
-    const one = await sparseRerank(["encode", "a text", "--max-active-dims", "3"]);
-    assert.deepEqual([one.code, one.stderr], [0, ""]);
-    const [vector] = jsonLines(one.stdout);
-    assert.equal(vector?.["id"], "1");
-    assert.equal((vector["indices"] as number[]).length, 3);
-    assert.equal((vector["values"] as number[]).length, 3);
+  describe("encode", () => {
+    interface Encoded {
+      id: string;
+      indices: number[];
+      values: number[];
+      tokens: Record<string, number>;
+      truncated?: boolean;
+    }
 
-    const file = jsonLines((await sparseRerank(["encode", "--file", corpus, "--tokens"])).stdout);
-    assert.deepEqual(
-      file.map(({ id }) => id),
-      ["heart", "shark", "tax"],
-    );
-    assert.ok(((file[0]?.["tokens"] as Record<string, number>)["heart"] ?? 0) > 1);
+    it("writes a vector a line for arguments, files and standard input", async () => {
+      const argument = await run(["encode", "heart attack", "--max-active-dims", "3"]);
+      assert.deepEqual([argument.code, argument.stderr], [0, ""]);
+      const vector = JSON.parse(argument.stdout) as Encoded;
+      assert.equal(vector.id, "1");
+      assert.deepEqual(
+        vector.indices,
+        [...vector.indices].sort((a, b) => a - b),
+      );
+      assert.equal(vector.indices.length, 3);
+      assert.ok(vector.values.length === 3 && vector.values.every((value) => value > 0));
 
-    const lines = jsonLines((await sparseRerank(["encode", "--query"], "first\n\nsecond\n")).stdout);
-    assert.equal(lines.length, 2);
+      const fromFile = await jsonLines<Encoded>(["encode", "--file", corpus, "--tokens"]);
+      assert.deepEqual(
+        fromFile.map(({ id }) => id),
+        ["heart", "shark", "tax"],
+      );
+      assert.ok((fromFile[0]?.tokens["heart"] ?? 0) > 1);
+      // Title and text are what the model reads, so the same text gives the same vector, to the last bit.
+      const [joined] = await jsonLines<Encoded>(["encode", "--tokens", "Heart The heart pumps blood through the body."]);
+      assert.deepEqual(joined?.tokens, fromFile[0]?.tokens);
+
+      const lines = await jsonLines<Encoded>(["encode", "--query"], "first\n\nsecond\n");
+      assert.deepEqual(
+        lines.map(({ id }) => id),
+        ["1", "3"],
+      );
+      assert.deepEqual(
+        (await jsonLines<Encoded>(["encode"], '{"id": 7, "text": "seven"}\n')).map(({ id }) => id),
+        ["7"],
+      );
+      assert.deepEqual(await jsonLines(["encode"], ""), []);
+    });
+
+    it("tells which texts were cut", async () => {
+      const { stdout, stderr } = await run(["encode", "short", "long ".repeat(2000)]);
+      const [short, long] = stdout.split("\n").map((line) => (line === "" ? undefined : (JSON.parse(line) as Encoded)));
+      assert.deepEqual([short?.truncated, long?.truncated], [undefined, true]);
+      assert.equal(stderr, "1 text longer than 512 tokens: only the beginning was encoded.\n");
+    });
   });
 
-  it("searches, for people and for machines", async () => {
-    const plain = await sparseRerank(["search", corpus, "what is cardiac blood flow", "--top-k", "1"]);
-    assert.equal(plain.code, 0, plain.stderr);
-    assert.match(plain.stdout, /1\.\s+\d+\.\d\d .*Heart · heart\n/);
-    assert.match(plain.stdout, /matched by .*blood \d/);
-    assert.match(plain.stderr, /^Indexed 3 passages/);
-    assert.ok(!plain.stdout.includes("\x1b"), "colours without a terminal");
-
-    const json = await sparseRerank(["search", corpus, "--json"], "sea animals\nwhen do I pay taxes\n");
-    const answers = jsonLines(json.stdout) as unknown as {
+  describe("search", () => {
+    interface Answer {
       query: string;
-      hits: { id: string; score: number; tokens: { contribution: number }[] }[];
-    }[];
-    assert.deepEqual(
-      answers.map(({ query, hits }) => [query, hits[0]?.id]),
-      [
-        ["sea animals", "shark"],
-        ["when do I pay taxes", "tax"],
-      ],
-    );
-    for (const { hits } of answers) {
-      for (const { score, tokens } of hits) {
+      hits: {
+        rank: number;
+        id: string;
+        title?: string;
+        score: number;
+        tokens: { token: string; contribution: number; literal: boolean }[];
+      }[];
+    }
+
+    it("shows hits with the tokens that made them match", async () => {
+      const ended = await run(["search", corpus, "what is cardiac blood flow", "--top-k", "1"]);
+      assert.equal(ended.code, 0, ended.stderr);
+      assert.match(
+        ended.stdout,
+        /what is cardiac blood flow {2}encoded in [\d.]+ ms, searched in [\d.]+ ms\n {2}1\. +\d+\.\d\d █{8} Heart {2}heart\n/,
+      );
+      assert.match(ended.stdout, /The heart pumps blood through the body\.\n {5}matched by .*\bblood \d\.\d\d/);
+      assert.match(ended.stdout, / \+heart \d/);
+      assert.match(ended.stderr, /^Indexed 3 passages in .*\/s\): \d+ weights each, [\d.]+ MB\.\n$/);
+    });
+
+    it("answers queries of standard input, for machines", async () => {
+      const answers = await jsonLines<Answer>(["search", corpus, "--json"], "sea animals\n\nwhen do I pay taxes\n");
+      assert.deepEqual(
+        answers.map(({ query, hits }) => [query, hits[0]?.rank, hits[0]?.id]),
+        [
+          ["sea animals", 1, "shark"],
+          ["when do I pay taxes", 1, "tax"],
+        ],
+      );
+      for (const { score, tokens } of answers.flatMap(({ hits }) => hits)) {
         const sum = tokens.reduce((total, { contribution }) => total + contribution, 0);
         assert.ok(Math.abs(sum - score) < 1e-3 * score, "the contributions are the score");
       }
-    }
+      const literal = new Map(answers[0]?.hits[0]?.tokens.map((token) => [token.token, token.literal]));
+      assert.deepEqual([literal.get("sea"), literal.get("fish")], [true, false]);
+    });
+
+    it("indexes folders, part of a collection, and standard input", async () => {
+      const docs = path.join(folder, "docs");
+      await mkdir(docs);
+      const body = "The pool has as many threads as the process may use. ".repeat(8);
+      await writeFile(path.join(docs, "threads.md"), `# Design\n\n## Threads\n\n${body}`);
+      await writeFile(path.join(docs, "CHANGELOG.md"), "# Changes\n\nThreads threads threads.");
+      await writeFile(path.join(docs, "binary.md"), Uint8Array.of(1, 0, 2));
+      const found = await run(["search", docs, "threads", "--json", "--exclude", "(^|/)changelog"]);
+      const { hits } = JSON.parse(found.stdout) as Answer;
+      assert.deepEqual(
+        hits.map(({ id, title }) => [id, title]),
+        [["threads.md#1", "Design › Threads"]],
+      );
+      assert.match(found.stderr, /^skipped 1 file \(binary\), the first: binary\.md\nIndexed 1 passage from 1 file /);
+
+      const limited = await run(["search", corpus, "tax", "--limit", "2", "--json"]);
+      assert.match(limited.stderr, /^Indexed the first 2 passages/);
+      const piped = await run(["search", "-", "cats", "--json"], { input: "a cat\na dog\n" });
+      assert.equal((JSON.parse(piped.stdout) as Answer).hits[0]?.id, "1");
+    });
+
+    it("says when nothing matches", async () => {
+      const { code, stdout } = await run(["search", corpus, "zebra", "--limit", "1"]);
+      assert.equal(code, 0);
+      assert.match(stdout, /\nzebra .*\n +no passage has a token of this query\n$/);
+    });
   });
 
-  it("reranks", async () => {
-    const ended = await sparseRerank(["rerank", "--model", reranker, "a query", "one", "two", "three", "--top-k", "2", "--json"]);
-    assert.equal(ended.code, 0, ended.stderr);
-    const ranked = jsonLines(ended.stdout);
-    assert.equal(ranked.length, 2);
-    assert.ok((ranked[0]?.["score"] as number) >= (ranked[1]?.["score"] as number));
-    assert.match((await sparseRerank(["rerank", "--model", reranker, "q", "--file", corpus])).stdout, /1\. .*\n\s+2\. .*\n\s+3\. /);
-  });
-
-  it("explains a text and a match", async () => {
-    const text = await sparseRerank(["explain", "what causes heart attacks?"]);
-    assert.equal(text.code, 0, text.stderr);
-    assert.match(text.stdout, /\d+ active dimensions/);
-    assert.match(text.stdout, /heart +\d\.\d{3} █+/);
-    const [match] = jsonLines((await sparseRerank(["explain", "heart attack", "cardiac arrest of the heart", "--json"])).stdout);
-    const tokens = match?.["tokens"] as { token: string; weight: number; literal: boolean }[];
-    assert.equal(tokens[0]?.token, "heart");
-    assert.equal(tokens[0].literal, true);
-    assert.ok((match?.["score"] as number) > 1);
-  });
-
-  it("lists models, its version and help with examples", async () => {
-    assert.match((await sparseRerank(["models"])).stdout, /splade-tiny/);
+  it("rerank orders documents by score", async () => {
+    const args = ["rerank", "--model", reranker, "a query"];
+    const ranked = await jsonLines<{ rank: number; id: string; score: number; text: string }>([...args, "one", "two", "three", "--json"]);
     assert.deepEqual(
-      (jsonLines((await sparseRerank(["models", "--json"])).stdout)[0]?.["embedded"] as { name: string }[])[0]?.name,
-      "splade-tiny",
+      ranked.map(({ rank }) => rank),
+      [1, 2, 3],
     );
-    assert.match((await sparseRerank(["--version"])).stdout, /^\d+\.\d+\.\d+\n$/);
-    for (const name of ["encode", "search", "rerank", "explain", "models"]) {
-      const help = await sparseRerank([name, "--help"]);
-      assert.equal(help.code, 0);
-      assert.match(help.stdout, /Examples:\n {2}\$ sparse-rerank/);
+    assert.deepEqual(
+      ranked.map(({ score }) => score),
+      ranked.map(({ score }) => score).sort((a, b) => b - a),
+    );
+    assert.deepEqual(new Set(ranked.map(({ id, text }) => `${id} ${text}`)), new Set(["1 one", "2 two", "3 three"]));
+    const best = await run([...args, "--file", corpus, "--top-k", "2"]);
+    assert.match(best.stdout, /^ {2}1 +-?\d+\.\d{4} █+ .*\n {2}2 +-?\d+\.\d{4} .*\n$/);
+  });
+
+  it("explain shows the weights of a text, literal tokens apart from added ones", async () => {
+    const { code, stdout } = await run(["explain", "what causes heart attacks?", "--top-k", "4"]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^document what causes heart attacks\?\n\d+ weights: ● 3 in the text, \+ \d+ added by the model\n/);
+    assert.match(stdout, /\n {2}● heart +\d\.\d\d █{48}\n/);
+    assert.match(stdout, /\n {2}\+ cause +\d\.\d\d █+/);
+    assert.match(stdout, /… \d+ lighter ones/);
+    assert.match(stdout, /\nwithout weight: .*what/);
+    const [json] = await jsonLines<{ as: string; tokens: { token: string; literal: boolean }[] }>([
+      "explain",
+      "hearts",
+      "--query",
+      "--json",
+    ]);
+    assert.equal(json?.as, "query");
+    assert.deepEqual(
+      json.tokens.filter(({ literal }) => literal).map(({ token }) => token),
+      ["hearts"],
+    );
+  });
+
+  it("explain shows why a document matches a query", async () => {
+    const args = ["explain", "heart attack", "cardiac arrest of the heart"];
+    const { stdout } = await run(args);
+    assert.match(stdout, /\nscore \d+\.\d\d = sum of query × document over \d+ shared tokens/);
+    assert.match(stdout, /\n {2}● heart +\d\.\d\d × \d\.\d\d = +\d\.\d\d █{48}\n/);
+    assert.match(stdout, /\nin the query only: /);
+    const [json] = await jsonLines<{ score: number; tokens: { query: number; document: number; contribution: number }[] }>([
+      ...args,
+      "--json",
+    ]);
+    const sum = json?.tokens.reduce((total, { query, document }) => total + query * document, 0) ?? 0;
+    assert.ok(Math.abs(sum - (json?.score ?? 0)) < 1e-4);
+  });
+
+  it("models lists what loads", async () => {
+    const [list] = await jsonLines<{ embedded: { name: string }[]; modelTypes: string[] }>(["models", "--json"]);
+    assert.ok(list?.embedded.some(({ name }) => name === "splade-tiny"));
+    assert.ok(list?.modelTypes.includes("bert"));
+  });
+
+  it("has help with examples, and a version", async () => {
+    assert.match((await run(["--version"])).stdout, /^\d+\.\d+\.\d+\n$/);
+    const help = await run(["--help"]);
+    for (const name of COMMANDS) {
+      assert.ok(help.stdout.includes(`\n  ${name} `), name);
+      const { code, stdout } = await run([name, "--help"]);
+      assert.equal(code, 0);
+      assert.match(stdout, new RegExp(`Examples:\n {2}\\$ sparse-rerank ${name}`));
+      assert.match(stdout, /--json/);
     }
   });
 
-  it("colours when it is told to", async () => {
-    const ended = await sparseRerank(["explain", "heart"], "", { FORCE_COLOR: "1", NO_COLOR: "" });
-    assert.ok(ended.stdout.includes("\x1b["));
+  it("colours when it is told to, and only then", async () => {
+    const coloured = async (env: NodeJS.ProcessEnv): Promise<boolean> =>
+      (await run(["explain", "heart"], { env })).stdout.includes("\x1b[");
+    assert.equal(await coloured({}), false);
+    assert.equal(await coloured({ FORCE_COLOR: "1" }), true);
+    assert.equal(await coloured({ FORCE_COLOR: "0" }), false);
+    assert.equal(await coloured({ FORCE_COLOR: "1", NO_COLOR: "1" }), true);
   });
 
-  it("tells what is wrong on stderr, with an exit code", async () => {
-    const empty = path.join(folder, "empty.jsonl");
-    await writeFile(empty, "\n");
-    const bad = path.join(folder, "bad.jsonl");
-    await writeFile(bad, '{"_id": "a", "text": "x"}\n{"_id": "b"}\n');
-    const twice = path.join(folder, "twice.tsv");
-    await writeFile(twice, "a\tx\na\ty\n");
+  it("shows no control characters of what it reads", async () => {
+    const hostile = await file(
+      "hostile.jsonl",
+      JSON.stringify({ _id: "a\x1b[31m", title: "t\x07\u202e", text: "the heart \x1b]0;owned\x07" }),
+    );
+    const { code, stdout } = await run(["search", hostile, "heart"]);
+    assert.equal(code, 0);
+    // eslint-disable-next-line no-control-regex -- that is what must not be there
+    assert.doesNotMatch(stdout, /[\x00-\x09\x0b-\x1f\u202e]/);
+  });
+
+  it("tells what is wrong on stderr, with an exit code and no stack", async () => {
+    const empty = await file("empty.jsonl", "\n");
+    const bad = await file("bad.jsonl", '{"_id": "a", "text": "x"}\n{"_id": "b", "body": "y"}\n');
     for (const [args, code, message] of [
       [["search", path.join(folder, "missing"), "q"], 1, /^error \[ERR_FILE_NOT_FOUND\] .*missing/],
-      [["search", empty, "q"], 2, /^error \[ERR_INVALID_ARGUMENT\] .*no documents/],
-      [["search", bad, "q"], 2, /^error \[ERR_INVALID_ARGUMENT\] .*bad\.jsonl, line 2: .*the fields are: _id/],
-      [["search", twice, "q"], 1, /^error \[ERR_DUPLICATE_ID\]/],
-      [["encode", "x", "--file", corpus], 2, /^error \[ERR_INVALID_ARGUMENT\]/],
+      [["search", empty, "q"], 1, /^error \[ERR_INVALID_ARGUMENT\] .*empty\.jsonl is empty/],
+      [
+        ["search", bad, "q"],
+        1,
+        /^error \[ERR_INVALID_ARGUMENT\] .*bad\.jsonl, line 2: .*the record has _id \(a string\), body \(a string\)/,
+      ],
       [["encode", "x", "--model", "no-such-model"], 1, /^error \[ERR_MODEL_NOT_FOUND\]/],
       [["rerank", "--model", "splade-tiny", "q", "d"], 1, /^error \[ERR_WRONG_MODEL_KIND\]/],
-      [["rerank", "q", "d"], 2, /--model/],
-      [["search", corpus, "q", "--top-k", "0"], 2, /positive integer/],
-      [["nonsense"], 2, /unknown command/],
+      [["encode", "x", "--file", corpus], 2, /^error \[ERR_USAGE\] .*not both/],
+      [["rerank", "q", "d"], 2, /^error \[ERR_USAGE\] .*--model/],
+      [["search", corpus, "q", "--top-k", "0"], 2, /^error \[ERR_USAGE\] .*positive integer/],
+      [["search", corpus, "q", "--exclude", "("], 2, /^error \[ERR_USAGE\] .*regular expression/],
+      [["search", corpus], 2, /\nerror \[ERR_USAGE\] no query/],
+      [["search", "-"], 2, /^error \[ERR_USAGE\]/],
+      [["encode", "x", "--threads", "many"], 2, /^error \[ERR_USAGE\]/],
+      [["encode", "x", "--nonsense"], 2, /^error \[ERR_USAGE\] unknown option/],
+      [["nonsense"], 2, /^error \[ERR_USAGE\] unknown command/],
+      [[], 2, /^Usage: sparse-rerank/],
     ] as const) {
-      const ended = await sparseRerank(args);
+      const ended = await run(args);
       assert.deepEqual([ended.code, ended.stdout], [code, ""], args.join(" "));
       assert.match(ended.stderr, message);
       assert.ok(!ended.stderr.includes("    at "), "a stack trace");
     }
-    assert.match((await sparseRerank(["search", empty, "q"], "", { SPARSE_RERANK_DEBUG: "1" })).stderr, / {4}at /);
+    assert.match((await run(["search", empty, "q"], { env: { SPARSE_RERANK_DEBUG: "1" } })).stderr, /\n {4}at /);
   });
 
   it("ends quietly when its reader leaves", async () => {
-    const lines = Array.from({ length: 2000 }, (_, i) => `text ${String(i)}`).join("\n");
-    const child = spawn(process.execPath, [path.join(root, "dist", "cli", "main.js"), "encode"]);
+    const child = start(["encode"]);
     let stderr = "";
     child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(lines);
+    child.stdin.end(Array.from({ length: 4000 }, (_, i) => `text ${i}`).join("\n"));
     child.stdout.once("data", () => child.stdout.destroy());
-    const code = await new Promise((resolve) => child.on("close", resolve));
+    const [code] = (await once(child, "close")) as [number | null];
     assert.deepEqual([code, stderr], [0, ""]);
+  });
+
+  it("writes results while input still comes", async () => {
+    const child = start(["encode", "--max-active-dims", "1"]);
+    child.stdin.write(Array.from({ length: 1100 }, (_, i) => `text ${i}\n`).join(""));
+    const [first] = (await once(child.stdout, "data")) as [Buffer];
+    assert.match(first.toString(), /^\{"id":"1",/);
+    child.stdin.end();
+    child.stdout.resume();
+    const [code] = (await once(child, "close")) as [number | null];
+    assert.equal(code, 0);
+  });
+
+  it("asks for queries on a terminal, until an empty line", async function () {
+    if (process.platform !== "linux" || spawnSync("script", ["--version"]).error !== undefined)
+      skip(this, "there is no script(1) of util-linux");
+    const command = [process.execPath, main, "search", corpus, "--top-k", "1"].map((word) => `'${word}'`).join(" ");
+    const child = spawn("script", ["--quiet", "--return", "--command", command, "/dev/null"], { env: { ...process.env, NO_COLOR: "1" } });
+    let screen = "";
+    const answers = ["sea animals\n", "\n"];
+    child.stdout.on("data", (chunk: Buffer) => {
+      screen += chunk.toString();
+      // One answer for each prompt that has come up.
+      if (screen.split("query (empty to end)> ").length > 3 - answers.length) child.stdin.write(answers.shift() ?? "");
+    });
+    const [code] = (await once(child, "close")) as [number | null];
+    assert.equal(code, 0, screen);
+    assert.match(screen, /1\. +\d+\.\d\d █{8} shark/);
+  });
+
+  it("ends with 130 on ^C", async function () {
+    if (process.platform === "win32") skip(this, "Windows has no signals: kill() ends the process itself");
+    const child = start(["search", corpus]);
+    await once(child.stderr, "data");
+    child.kill("SIGINT");
+    const [code, signal] = (await once(child, "close")) as [number | null, string | null];
+    assert.deepEqual([code, signal], [130, null]);
   });
 });

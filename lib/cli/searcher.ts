@@ -1,0 +1,127 @@
+import { SparseIndex, SparseRerankError } from "../index";
+import type { SparseEncoder, SparseMatrix } from "../index";
+import { passageText, passageTitle } from "../retrieval/collection";
+import type { Passage } from "../retrieval/passages";
+import { literalTokens } from "./literal";
+
+export interface Hit {
+  /** From 1. */
+  readonly rank: number;
+  readonly score: number;
+  readonly id: string;
+  readonly title?: string;
+  readonly text: string;
+  /** Tokens that add to the score, by falling contribution. */
+  readonly tokens: readonly Contribution[];
+}
+
+export interface Contribution {
+  readonly token: string;
+  readonly contribution: number;
+  /** The token stands in the query; otherwise the model added it. */
+  readonly literal: boolean;
+}
+
+export interface Answer {
+  readonly query: string;
+  readonly milliseconds: { readonly encode: number; readonly search: number };
+  readonly hits: readonly Hit[];
+}
+
+/** Passages encoded at a time. */
+const BLOCK = 1024;
+
+/** A collection in memory with its index. Passages are known to the index by their position: a collection may use an id twice. */
+export class Searcher implements AsyncDisposable {
+  readonly #encoder: SparseEncoder;
+  readonly #index: SparseIndex;
+  readonly #passages: readonly Passage[];
+  #truncated = 0;
+
+  private constructor(encoder: SparseEncoder, passages: readonly Passage[]) {
+    this.#encoder = encoder;
+    this.#passages = passages;
+    this.#index = SparseIndex.create({ dimension: encoder.embeddingDimension });
+  }
+
+  static async build(encoder: SparseEncoder, passages: readonly Passage[], onProgress: (done: number) => void): Promise<Searcher> {
+    const searcher = new Searcher(encoder, passages);
+    for (let start = 0; start < passages.length; start += BLOCK) {
+      const texts = passages.slice(start, start + BLOCK).map(passageText);
+      const vectors = await encoder.encodeDocument(texts, {
+        onProgress: ({ done }) => {
+          onProgress(start + done);
+        },
+      });
+      await searcher.#add(start, vectors);
+    }
+    return searcher;
+  }
+
+  get size(): number {
+    return this.#passages.length;
+  }
+
+  /** How many files the passages are from; 0 when they are records of one. */
+  get files(): number {
+    return new Set(this.#passages.flatMap(({ path }) => path ?? [])).size;
+  }
+
+  get stats(): ReturnType<SparseIndex["stats"]> {
+    return this.#index.stats();
+  }
+
+  get truncated(): number {
+    return this.#truncated;
+  }
+
+  get maxSeqLength(): number {
+    return this.#encoder.maxSeqLength;
+  }
+
+  async answer(query: string, topK: number): Promise<Answer> {
+    const started = performance.now();
+    const vector = await this.#encoder.encodeQuery(query);
+    const encoded = performance.now();
+    const found = await this.#index.search(vector, { topK });
+    const searched = performance.now();
+    const passages = found.map(({ id }) => this.#passage(id));
+    // Encoded again: to keep the vectors of all passages would take as much memory as the index.
+    const vectors = await this.#encoder.encodeDocument(passages.map(passageText));
+    const literal = await literalTokens(this.#encoder, query, "query");
+    const hits = passages.map((passage, i): Hit => {
+      const title = passageTitle(passage);
+      const shared = this.#encoder.decode(this.#encoder.intersection(vector, vectors.row(i)));
+      return {
+        rank: i + 1,
+        score: found[i]?.score ?? 0,
+        id: passage.id,
+        ...(title === undefined ? {} : { title }),
+        text: passage.text,
+        tokens: shared.map(({ token, id: tokenId, weight }) => ({ token, contribution: weight, literal: literal.has(tokenId) })),
+      };
+    });
+    return { query, milliseconds: { encode: rounded(encoded - started), search: rounded(searched - encoded) }, hits };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#index.close();
+  }
+
+  async #add(start: number, vectors: SparseMatrix): Promise<void> {
+    const ids = Array.from({ length: vectors.rows }, (_, i) => String(start + i));
+    await this.#index.add(ids, vectors);
+    this.#truncated += vectors.truncated.length;
+  }
+
+  #passage(id: string): Passage {
+    const passage = this.#passages[Number(id)];
+    if (passage === undefined) throw new SparseRerankError("ERR_INTERNAL", `The index found ${id}, which was not added.`);
+    return passage;
+  }
+}
+
+/** To a microsecond: the clock is not more exact. */
+function rounded(milliseconds: number): number {
+  return Number(milliseconds.toFixed(3));
+}

@@ -1,0 +1,25 @@
+/** Reading files that users name, with errors that say which file and what is wrong with it. */
+
+import { createReadStream } from "node:fs";
+
+import { SparseRerankError } from "../errors";
+
+/** The bytes of a file, as they are asked for. Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE. */
+export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of createReadStream(path)) yield chunk as Uint8Array;
+  } catch (cause) {
+    throw fileError(path, cause);
+  }
+}
+
+/** What the file system refused, as an error of this package. */
+export function fileError(path: string, cause: unknown): SparseRerankError {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  if (code === "ENOENT" || code === "ENOTDIR") {
+    return new SparseRerankError("ERR_FILE_NOT_FOUND", `There is no file or folder ${path}.`, { cause });
+  }
+  const reasons: Readonly<Record<string, string>> = { EACCES: "permission denied", EPERM: "permission denied", EISDIR: "it is a folder" };
+  const reason = (typeof code === "string" ? reasons[code] : undefined) ?? (cause instanceof Error ? cause.message : String(cause));
+  return new SparseRerankError("ERR_FILE_UNREADABLE", `Cannot read ${path}: ${reason}.`, { cause });
+}

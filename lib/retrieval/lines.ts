@@ -1,0 +1,85 @@
+/** Streams of bytes -> lines of text, with a bound on what one line may hold in memory. */
+
+import { SparseRerankError } from "../errors";
+
+export interface Line {
+  /** Without its line break (LF or CRLF). */
+  readonly text: string;
+  /** From 1. */
+  readonly number: number;
+}
+
+/** The longest record: a book in one JSON line fits. */
+const MAX_RECORD_BYTES = 2 ** 26;
+/** Longer lines of prose come in pieces; no paragraph is that long, but minified and generated files are. */
+const MAX_PROSE_BYTES = 2 ** 16;
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+
+/**
+ * The lines of a data file, whose records must arrive whole.
+ *
+ * @param name how messages call the source
+ * Errors: ERR_INVALID_ARGUMENT (a line that is not UTF-8), ERR_TOO_LARGE (a line of more than 64 MiB).
+ */
+export async function* readRecordLines(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Line> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let number = 1;
+  for await (const line of splitLines(bytes, (held) => refuseLongRecord(held, name, number))) {
+    try {
+      yield { text: decoder.decode(line), number };
+    } catch (cause) {
+      throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name}, line ${number}: not UTF-8 text; convert the file to UTF-8.`, { cause });
+    }
+    number++;
+  }
+}
+
+/** The lines of a text file: what is not UTF-8 becomes U+FFFD, and lines of more than 64 KiB come in pieces. */
+export async function* readProseLines(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder("utf-8");
+  for await (const line of splitLines(bytes, (held) => held > MAX_PROSE_BYTES)) yield decoder.decode(line);
+}
+
+function refuseLongRecord(held: number, name: string, number: number): false {
+  if (held <= MAX_RECORD_BYTES) return false;
+  throw new SparseRerankError("ERR_TOO_LARGE", `${name}, line ${number} is longer than ${MAX_RECORD_BYTES / 2 ** 20} MiB.`);
+}
+
+/** @param isTooLong whether a line that has not ended yet, of so many bytes, is to be given out as it is */
+async function* splitLines(bytes: AsyncIterable<Uint8Array>, isTooLong: (held: number) => boolean): AsyncGenerator<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let held = 0;
+  const take = (last: Uint8Array): Uint8Array => {
+    const line = parts.length === 0 ? last : Buffer.concat([...parts, last]);
+    parts.length = 0;
+    held = 0;
+    return line.at(-1) === CARRIAGE_RETURN ? line.subarray(0, -1) : line;
+  };
+  for await (const chunk of bytes) {
+    let start = 0;
+    for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
+      yield take(chunk.subarray(start, end));
+      start = end + 1;
+    }
+    if (start === chunk.length) continue;
+    const rest = chunk.subarray(start);
+    if (isTooLong(held + rest.length)) {
+      const cut = lastCharacterStart(rest);
+      yield take(rest.subarray(0, cut));
+      parts.push(rest.subarray(cut));
+      held = rest.length - cut;
+    } else {
+      parts.push(rest);
+      held += rest.length;
+    }
+  }
+  if (held > 0) yield take(new Uint8Array(0));
+}
+
+/** Where the last character of UTF-8 begins: it may be unfinished. */
+function lastCharacterStart(bytes: Uint8Array): number {
+  let start = bytes.length - 1;
+  while (start > 0 && ((bytes[start] ?? 0) & 0xc0) === 0x80) start--;
+  return start;
+}
