@@ -9,7 +9,7 @@ import { resolveModel } from "./hub/resolve";
 import { withCancel } from "./internal/abort";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
-import { startTransformer } from "./internal/transformer";
+import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
 import type { RunningTransformer } from "./internal/transformer";
 import { invalid, requireFunction, requirePositiveInteger } from "./internal/validate";
 import { overlapped, windowsOf } from "./internal/windows";
@@ -83,7 +83,8 @@ export class CrossEncoder implements Resource {
       checkpoint.head === undefined
         ? architecture.sequenceClassifier(part, checkpoint.numLabels)
         : embeddingGraph(architecture, part, checkpoint.head).graph;
-    const transformer = await startTransformer({ part, graph }, options);
+    const plan = { part, graph };
+    const transformer = await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
     return new CrossEncoder(checkpoint, transformer);
   }

@@ -16,7 +16,7 @@ export interface Graph {
    * Estimate, from above, of the memory in bytes that a run needs for one sequence of `length` tokens: what lies beside the weights at the
    * widest point of the graph. It grows with length² where attention has a bias for each pair of tokens (ALiBi, DeBERTa).
    */
-  bytesPerSequence(length: number): number;
+  readonly bytesPerSequence: (length: number) => number;
 }
 
 /** Output `hidden`, float [batch · sequence, hidden]: what the decoder multiplies. */
@@ -40,7 +40,7 @@ export interface Body {
   readonly size: number;
   readonly vocabularySize: number;
   /** Ends the graph with `value`, float [batch, columns], as its output `logits`. */
-  readonly finish: (value: Value) => Graph;
+  finish(value: Value): Graph;
 }
 
 /** One model family: how its config.json and tensor names become a graph. */
@@ -55,5 +55,5 @@ export interface Architecture {
   maskedLanguageModel(part: TransformerPart): MaskedLanguageModel;
   sequenceClassifier(part: TransformerPart, labels: number): SequenceClassifier;
   /** Absent where no checkpoint with other heads is known. */
-  readonly body?: (part: TransformerPart, queries: Queries) => Body;
+  body?(part: TransformerPart, queries: Queries): Body;
 }

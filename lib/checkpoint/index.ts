@@ -13,8 +13,8 @@ import type { CrossCheckpoint, SparseCheckpoint } from "./types";
  * accepted and which value wins follows sentence-transformers 6.
  *
  * @throws SparseRerankError: ERR_MODEL_NOT_FOUND (no such folder), ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_CONFIG,
- * ERR_INVALID_WEIGHTS, ERR_WRONG_MODEL_KIND (a model of the other kind, or a dense one), ERR_UNSUPPORTED_MODEL and ERR_NOT_SUPPORTED (a module,
- * activation or weight format that this version does not have).
+ * ERR_INVALID_WEIGHTS, ERR_MISSING_TENSOR and ERR_TENSOR_MISMATCH (of a table of token weights), ERR_WRONG_MODEL_KIND (a model of the other
+ * kind, or a dense one), ERR_UNSUPPORTED_MODEL (a module, activation or weight format that this package does not have).
  */
 export async function readCheckpoint(folder: string, kind: "sparse"): Promise<SparseCheckpoint>;
 export async function readCheckpoint(folder: string, kind: "cross"): Promise<CrossCheckpoint>;

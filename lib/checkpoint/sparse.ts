@@ -1,4 +1,7 @@
-/** SparseEncoder checkpoints: a pipeline of modules, or a plain masked language model, which gets SPLADE pooling. */
+/**
+ * SparseEncoder checkpoints: a pipeline of modules; a plain masked language model, which gets SPLADE pooling; or, with or without a pipeline, a
+ * transformer with BGE-M3's lexical head beside it.
+ */
 
 import { join } from "node:path";
 
@@ -19,6 +22,7 @@ import type { ModelConfig, SparseCheckpoint, SparseRoute, SpladePooling, Transfo
 const PROMPT_NAMES = ["query", "document"];
 /** Without modules.json the reference pools as SPLADE v2 does (arXiv 2109.10086). */
 const DEFAULT_POOLING: SpladePooling = { kind: "splade", pooling: "max", activation: "relu" };
+/** SparseAutoEncoder's, where its configuration does not say. */
 const DEFAULT_K = 8;
 const TRANSFORMERS: ReadonlySet<string> = new Set(["Transformer", "MLMTransformer"]);
 /** Modules of dense sentence embeddings only. */
@@ -28,8 +32,7 @@ const DENSE_MODULES: ReadonlySet<string> = new Set([
 
 export async function readSparseCheckpoint(root: string): Promise<SparseCheckpoint> {
   const modules = await readModules(root);
-  if (modules === undefined)
-    return (await hasLexicalHead(root)) ? readLexical(root, await readTransformer(await readModelConfig(root))) : readPlain(root);
+  if (modules === undefined) return readPlain(root);
   const pipeline = await readPipelineConfig(root);
   const [first] = modules;
   if (isDense(modules) && first?.className === "Transformer" && (await hasLexicalHead(first.folder))) {
@@ -50,12 +53,13 @@ export async function readSparseCheckpoint(root: string): Promise<SparseCheckpoi
 /** The reference reads config_sentence_transformers.json and sentence_bert_config.json of a pipeline only, so neither is read here. */
 async function readPlain(root: string): Promise<SparseCheckpoint> {
   const config = await readModelConfig(root);
+  if (await hasLexicalHead(root)) return readLexical(root, await readTransformer(config), NO_PIPELINE_CONFIG);
   requireMaskedLanguageModel(config);
   return checkpointOf(root, { kind: "transformer", transformer: await readTransformer(config), head: DEFAULT_POOLING }, NO_PIPELINE_CONFIG);
 }
 
 /** A dense pipeline's similarity function is that of its dense vectors; lexical weights have dot products. */
-async function readLexical(root: string, transformer: TransformerPart, pipeline = NO_PIPELINE_CONFIG): Promise<SparseCheckpoint> {
+async function readLexical(root: string, transformer: TransformerPart, pipeline: JsonObject): Promise<SparseCheckpoint> {
   return checkpointOf(root, { kind: "transformer", transformer, head: await readLexicalHead(transformer) }, pipeline);
 }
 

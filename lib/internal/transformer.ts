@@ -29,11 +29,11 @@ export interface TransformerPlan {
   readonly complete?: (tokenizer: TextTokenizer) => Promise<Graph>;
 }
 
-export async function startTransformer(plan: TransformerPlan, options: LoadOptions): Promise<RunningTransformer> {
+/** @param maxSeqLength see maxSeqLengthOf */
+export async function startTransformer(plan: TransformerPlan, maxSeqLength: number, signal?: AbortSignal): Promise<RunningTransformer> {
   const { part, graph, complete } = plan;
-  const maxSeqLength = maxSeqLengthOf(plan, options);
   loadRuntime();
-  throwIfAborted(options.signal);
+  throwIfAborted(signal);
   const loading = TextTokenizer.load({ folder: part.folder, maxLength: maxSeqLength, lowerCase: part.lowerCase });
   const [tokenizer, model] = await both(
     loading,
@@ -43,7 +43,7 @@ export async function startTransformer(plan: TransformerPlan, options: LoadOptio
     ),
   );
   try {
-    throwIfAborted(options.signal);
+    throwIfAborted(signal);
     requireVocabularyFits(part, tokenizer, graph.vocabularySize);
   } catch (error) {
     tokenizer.dispose();
