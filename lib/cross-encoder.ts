@@ -175,14 +175,15 @@ export class CrossEncoder implements Resource {
   }
 
   async #predict(pairs: readonly Pair[], options: PredictOptions): Promise<Predictions> {
-    const { model, tokenizer } = this.#transformer;
+    const { model, tokenizer, admit } = this.#transformer;
     const prompt = resolvePrompt(options, this.#checkpoint.prompts, this.#checkpoint.defaultPromptName);
     const logits = new Float32Array(pairs.length * this.numLabels);
     const truncated: number[] = [];
     const work = async (window: Pair[], signal: AbortSignal): Promise<{ rows: number; logits: Float32Array; truncated: Uint32Array }> => {
       const prompted = prompt === "" ? window : window.map(([query, document]): Pair => [prompt + query, document]);
       const batch = await tokenizer.encodePairs(prompted, { signal });
-      const data = await withCancel(signal, (cancel) => model.predict(batch, this.numLabels, cancel === undefined ? {} : { cancel }));
+      const sequences = admit(batch, (i) => window[i]?.[1] ?? "");
+      const data = await withCancel(signal, (cancel) => model.predict(sequences, this.numLabels, cancel === undefined ? {} : { cancel }));
       return { rows: window.length, logits: data, truncated: batch.truncated };
     };
     let done = 0;

@@ -90,10 +90,11 @@ class TransformerEncoder implements RouteEncoder {
   }
 
   async encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix> {
-    const { model, tokenizer } = this.#running ?? (await this.start(signal));
+    const { model, tokenizer, admit } = this.#running ?? (await this.start(signal));
     const batch = await tokenizer.encode(texts, signal === undefined ? {} : { signal });
     const keep = { maxActiveDims: maxActiveDims ?? this.#defaultDims ?? 0 };
-    const csr = await withCancel(signal, (cancel) => model.encode(batch, cancel === undefined ? keep : { ...keep, cancel }));
+    const sequences = admit(batch, (i) => texts[i] ?? "");
+    const csr = await withCancel(signal, (cancel) => model.encode(sequences, cancel === undefined ? keep : { ...keep, cancel }));
     return new SparseMatrix({ rows: texts.length, cols: columns, ...csr }, { truncated: batch.truncated });
   }
 

@@ -55,6 +55,8 @@ export interface NativeSequences {
   readonly offsets: Uint32Array;
   /** Same length as ids; absent means all zero. */
   readonly typeIds?: Uint8Array;
+  /** Working memory that each sequence needs: a sequence waits until as much of the process's memoryLimit() is free. Absent means unknown. */
+  readonly bytes?: Float64Array;
 }
 
 export interface NativeEncodeOptions {
@@ -124,6 +126,9 @@ export interface NativeAddon {
   /** Sets the size of the process-wide thread pool; throws ERR_ALREADY_CONFIGURED when the pool runs with another one. */
   setThreads(threads: number): void;
   threads(): number;
+  /** Bytes that running sequences may hold together; throws ERR_ALREADY_CONFIGURED when another limit is in use. */
+  setMemoryLimit(bytes: number): void;
+  memoryLimit(): number;
   /** Kernel sets that this CPU can run ("scalar", "avx2", …), and the one in use. */
   kernels(): { readonly available: readonly string[]; readonly active: string };
   /** Forces a kernel set for the whole process (tests; also environment variable SPARSE_RERANK_KERNELS). */

@@ -6,10 +6,11 @@ import type { Graph, MaskedLanguageModel } from "../architectures/types";
 import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
 import type { LoadOptions } from "../options";
+import type { TokenBatch } from "../tokenization/token-batch";
 import { TextTokenizer } from "../tokenization/tokenizer";
 import { throwIfAborted, withCancel } from "./abort";
 import { native } from "./load";
-import type { NativeDtype, NativeHead, NativeModel, NativeModelSpec, NativeTensor } from "./native";
+import type { NativeDtype, NativeHead, NativeModel, NativeModelSpec, NativeSequences, NativeTensor } from "./native";
 import { loadRuntime } from "./runtime";
 
 export interface RunningTransformer {
@@ -17,6 +18,11 @@ export interface RunningTransformer {
   readonly model: NativeModel;
   /** Tokens, special tokens included. */
   readonly maxSeqLength: number;
+  /**
+   * What the model takes of a batch of texts. Errors: ERR_TOO_LARGE for a text that needs more memory than there is.
+   * @param text the text of a sequence, to name it by
+   */
+  readonly admit: (batch: TokenBatch, text: (sequence: number) => string) => NativeSequences;
 }
 
 /** What is to be run, checked but not loaded. */
@@ -50,7 +56,33 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
     model.dispose();
     throw error;
   }
-  return { tokenizer, model, maxSeqLength };
+  return { tokenizer, model, maxSeqLength, admit: (batch, text) => admit(graph, batch, text) };
+}
+
+function admit({ bytesPerSequence }: Graph, batch: TokenBatch, text: (sequence: number) => string): NativeSequences {
+  const limit = native().memoryLimit();
+  const { offsets } = batch;
+  const bytes = new Float64Array(offsets.length - 1);
+  for (let i = 0; i < bytes.length; i++) {
+    const length = (offsets[i + 1] ?? 0) - (offsets[i] ?? 0);
+    const needed = bytesPerSequence(length);
+    if (needed > limit) {
+      throw new SparseRerankError(
+        "ERR_TOO_LARGE",
+        `A text of ${String(length)} tokens (${JSON.stringify(text(i).slice(0, SHOWN))}…) needs about ${gigabytes(needed)} of working memory; ` +
+          `${gigabytes(limit)} are allowed. Load the model with a smaller maxSeqLength, or allow more with configure({ memoryLimit }).`,
+      );
+    }
+    bytes[i] = needed;
+  }
+  return { ...batch, bytes };
+}
+
+/** Characters of a text that an error shows. */
+const SHOWN = 40;
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toPrecision(2)} GB`;
 }
 
 /** Both results, or the first failure once neither is running; what succeeded is disposed then. */

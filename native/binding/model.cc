@@ -71,12 +71,13 @@ Sequences read_sequences(const Napi::Object& object) {
   sequences.offsets = copy_array<std::uint32_t>(object.Get("offsets"), "offsets");
   if (const Napi::Value types = object.Get("typeIds"); !types.IsUndefined())
     sequences.type_ids = copy_array<std::uint8_t>(types, "typeIds");
+  if (const Napi::Value bytes = object.Get("bytes"); !bytes.IsUndefined()) sequences.bytes = copy_array<double>(bytes, "bytes");
   if (const auto failure = sequences.check()) fail(object.Env(), *failure);
   return sequences;
 }
 
-RunControl make_control(Napi::Env env) {
-  auto control = RunControl::create(*Runtime::loaded());
+RunControl make_control(Napi::Env env, const Sequences& sequences) {
+  auto control = RunControl::create(*Runtime::loaded(), sequences.has_large());
   if (!control) fail(env, control.error());
   return std::move(control).value();
 }
@@ -194,8 +195,10 @@ Napi::Value ModelWrap::encode(const Napi::CallbackInfo& info) {
   const auto options = info[1].As<Napi::Object>();
   if (model(env)->head() == nullptr && options.Get("positions").ToBoolean()) fail_contract(env, "positions without a SPLADE head");
   const Napi::Value keep = options.Get("maxActiveDims");
+  Sequences sequences = read_sequences(info[0].As<Napi::Object>());
+  RunControl control = make_control(env, sequences);
   auto batch =
-      std::make_unique<EncodeBatch>(model(env), read_sequences(info[0].As<Napi::Object>()), make_control(env),
+      std::make_unique<EncodeBatch>(model(env), std::move(sequences), std::move(control),
                                     keep.IsUndefined() ? 0 : read_size(keep, "maxActiveDims"), options.Get("positions").ToBoolean());
   return start(env, std::make_shared<EncodeWork>(std::move(batch)), options);
 }
@@ -203,8 +206,9 @@ Napi::Value ModelWrap::encode(const Napi::CallbackInfo& info) {
 Napi::Value ModelWrap::predict(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (model(env)->head() != nullptr) fail_contract(env, "predict on a sparse encoder");
-  auto batch = std::make_unique<PredictBatch>(model(env), read_sequences(info[0].As<Napi::Object>()), make_control(env),
-                                              read_size(info[1], "labels"));
+  Sequences sequences = read_sequences(info[0].As<Napi::Object>());
+  RunControl control = make_control(env, sequences);
+  auto batch = std::make_unique<PredictBatch>(model(env), std::move(sequences), std::move(control), read_size(info[1], "labels"));
   return start(env, std::make_shared<PredictWork>(std::move(batch)), info[2]);
 }
 

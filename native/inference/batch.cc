@@ -4,6 +4,8 @@
 #include <numeric>
 #include <utility>
 
+#include "core/memory_budget.h"
+
 namespace sparse_rerank {
 
 Status Sequences::check() const {
@@ -11,7 +13,16 @@ Status Sequences::check() const {
     return Error{"ERR_INVALID_ARGUMENT", "Token offsets must ascend from 0 to the number of ids."};
   }
   if (!type_ids.empty() && type_ids.size() != ids.size()) return Error{"ERR_INVALID_ARGUMENT", "There must be as many type ids as ids."};
+  const auto countable = [](double number) { return number >= 0 && number < 9e15; };
+  if (!bytes.empty() && (bytes.size() != size() || !std::all_of(bytes.begin(), bytes.end(), countable))) {
+    return Error{"ERR_INVALID_ARGUMENT", "There must be a number of bytes for each sequence."};
+  }
   return std::nullopt;
+}
+
+bool Sequences::has_large() const {
+  constexpr double kLarge = 256 << 20;
+  return std::any_of(bytes.begin(), bytes.end(), [](double number) { return number > kLarge; });
 }
 
 Batch::Batch(std::shared_ptr<const Model> model, Sequences sequences, RunControl control)
@@ -25,6 +36,9 @@ Status Batch::run(std::size_t task) {
   const std::uint32_t member = order_[task];
   const std::size_t length = sequences_.length(member);
   if (length == 0) return Error{"ERR_INVALID_ARGUMENT", "A sequence has no tokens."};
+
+  const MemoryBudget::Share memory(MemoryBudget::instance(),
+                                   sequences_.bytes.empty() ? 0 : static_cast<std::size_t>(sequences_.bytes[member]));
 
   // Pool threads live as long as the process; these keep their capacity from task to task.
   thread_local std::vector<std::int64_t> ids;

@@ -45,7 +45,8 @@
   X(ReleaseTensorTypeAndShapeInfo, 99, void, (OrtTensorTypeAndShapeInfo*))                                                        \
   X(ReleaseSessionOptions, 100, void, (OrtSessionOptions*))                                                                       \
   X(AddSessionConfigEntry, 130, OrtStatus*, (OrtSessionOptions*, const char*, const char*))                                       \
-  X(AddInitializer, 150, OrtStatus*, (OrtSessionOptions*, const char*, const OrtValue*))
+  X(AddInitializer, 150, OrtStatus*, (OrtSessionOptions*, const char*, const OrtValue*))                                          \
+  X(AddRunConfigEntry, 165, OrtStatus*, (OrtRunOptions*, const char*, const char*))
 
 namespace sparse_rerank::ort {
 

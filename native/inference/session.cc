@@ -32,10 +32,15 @@ Result<OrtPointer<ort::OrtValue>> wrap(const Runtime& runtime, std::span<const T
 RunControl::RunControl(const Runtime& runtime, ort::OrtRunOptions* options)
     : runtime_(&runtime), options_(own(options, runtime.functions().ReleaseRunOptions)) {}
 
-Result<RunControl> RunControl::create(const Runtime& runtime) {
+Result<RunControl> RunControl::create(const Runtime& runtime, bool give_back) {
   ort::OrtRunOptions* options = nullptr;
   if (auto failure = runtime.check(runtime.functions().CreateRunOptions(&options), "make run options")) return *failure;
-  return RunControl(runtime, options);
+  RunControl control(runtime, options);
+  if (give_back) {
+    const char* key = "memory.enable_memory_arena_shrinkage";
+    if (auto failure = runtime.check(runtime.functions().AddRunConfigEntry(options, key, "cpu:0"), "set run options")) return *failure;
+  }
+  return control;
 }
 
 void RunControl::terminate() const {

@@ -38,7 +38,8 @@ class OutputTensor {
 /// Lets any thread stop the runs that it was given to.
 class RunControl {
  public:
-  static Result<RunControl> create(const Runtime& runtime);
+  /// @param give_back after each run, ONNX Runtime returns its free memory to the system instead of keeping it for the next run
+  static Result<RunControl> create(const Runtime& runtime, bool give_back = false);
 
   /// Any thread. Runs in progress end with an error at their next operator; later ones fail at once.
   void terminate() const;
