@@ -86,6 +86,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("useKernels", Napi::Function::New<use_kernel_set>(env));
   exports.Set("loadRuntime", Napi::Function::New<load_runtime>(env));
   exports.Set("createModel", Napi::Function::New<ModelWrap::create>(env));
+  exports.Set("openModel", Napi::Function::New<ModelWrap::open>(env));
   exports.Set("similarity", Napi::Function::New<start_similarity>(env));
   exports.Set("similarityPairwise", Napi::Function::New<start_similarity_pairwise>(env));
   exports.Set("Index", IndexWrap::define(env));
