@@ -1,5 +1,5 @@
 // This package against others on the same texts and weights. Each trial is a process of its own; the sides take turns, so that
-// a change of the machine's speed meets all of them; outputs are compared in the same run. Prints a table, writes bench/results/ and the picture.
+// a change of the machine's speed meets all of them; outputs are compared in the same run. Prints a table, writes bench/results/ and the documentation's figures.
 import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -7,22 +7,23 @@ import { parseArgs } from "node:util";
 import { SparseEncoder } from "../dist/index.mjs";
 import { checkpoints } from "./checkpoints.mjs";
 import { requireEqual } from "./compare.mjs";
+import { writeDocuments } from "./document.mjs";
 import { bertFlops } from "./flops.mjs";
 import { describeMachine } from "./machine.mjs";
-import { drawPicture } from "./picture.mjs";
 import { BATCH_SIZES, rows, ST } from "./rows.mjs";
 import { printTable } from "./table.mjs";
 import { lengthsOf, readPassages } from "./texts.mjs";
 import { median } from "./timing.mjs";
 import { OURS, runTrial } from "./trial.mjs";
 
-const HELP = `npm run bench -- [--trials N] [--seconds S] [--only ID,…] [--quick] [--out FILE]
+const HELP = `npm run bench -- [--trials N] [--seconds S] [--only ID,…] [--quick] [--out FILE | --from FILE]
 
   --trials N   rounds, of one trial for each side; default 5
   --seconds S  that a trial measures for, at least; default 4
   --only ID,…  some of ${rows.map(({ id }) => id).join(", ")}
   --quick      one short trial on a few texts: does everything work?
-  --out FILE   where the results go; default bench/results/CPU.json and the picture docs/performance.svg, for a run of everything`;
+  --out FILE   where the results go; default for a run of everything: bench/results/, and from there the documentation's tables and picture
+  --from FILE  measure nothing: put these results into the documentation`;
 
 const { values: options } = parseArgs({
   options: {
@@ -31,6 +32,7 @@ const { values: options } = parseArgs({
     only: { type: "string" },
     quick: { type: "boolean", default: false },
     out: { type: "string" },
+    from: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -49,23 +51,35 @@ if (!(trials >= 1) || !(seconds > 0) || unknown.length > 0) {
   process.exit(2);
 }
 
-const { texts, source } = await readPassages(1000);
-const machine = describeMachine(runTrial(ST, { kind: "versions", threads: 1 }));
-const measured = [];
-for (const row of rows.filter(({ id }) => only.includes(id))) {
-  const refused = await refusal(row);
-  if (refused === undefined) measured.push(await measure(row));
-  else console.error(`${row.id}: skipped, ${refused}`);
+if (options.from === undefined) await measureAll();
+else publish(JSON.parse(fs.readFileSync(options.from, "utf8")));
+
+async function measureAll() {
+  const { texts, source } = await readPassages(Math.max(...rows.map((row) => row.texts ?? 0)));
+  const machine = describeMachine(runTrial(ST, { kind: "versions", threads: 1 }));
+  const isComplete = options.only === undefined && !options.quick;
+  const name = `${machine.cpu.replaceAll(/[^\w.]+/g, "-").toLowerCase()}-${machine.threads}-threads.json`;
+  const out = options.out ?? (isComplete ? path.join(import.meta.dirname, "results", name) : undefined);
+  const results = { date: new Date().toISOString(), machine, trials, seconds, texts: source, rows: [] };
+  for (const row of rows.filter(({ id }) => only.includes(id))) {
+    const refused = await refusal(row);
+    if (refused === undefined) results.rows.push(await measure(row, texts, machine.threads));
+    else console.error(`${row.id}: skipped, ${refused}`);
+    // After each row: a run takes long, and its last trial may fail.
+    if (out !== undefined) writeResults(out, results);
+  }
+  if (options.out === undefined && isComplete) publish(results);
+  else printTable(results);
 }
-const results = { date: new Date().toISOString(), machine, trials, seconds, texts: source, rows: measured };
-printTable(results);
-const isComplete = options.only === undefined && !options.quick;
-const name = `${machine.cpu.replaceAll(/[^\w.]+/g, "-").toLowerCase()}-${machine.threads}-threads.json`;
-const out = options.out ?? (isComplete ? path.join(import.meta.dirname, "results", name) : undefined);
-if (out !== undefined) {
-  fs.mkdirSync(path.dirname(out), { recursive: true });
-  fs.writeFileSync(out, `${JSON.stringify(results, null, 2)}\n`);
-  if (isComplete) fs.writeFileSync(path.join(import.meta.dirname, "..", "docs", "performance.svg"), drawPicture(results));
+
+function writeResults(file, results) {
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
+}
+
+function publish(results) {
+  printTable(results);
+  writeDocuments(results);
 }
 
 /** Why this build cannot do the row; undefined if it can. */
@@ -80,11 +94,11 @@ async function refusal({ dtype = "fp32" }) {
   }
 }
 
-async function measure(row) {
+async function measure(row, texts, threads) {
   console.error(`${row.id} …`);
   const model = await checkpoints[row.model](texts.slice(0, 16));
   const inputs = row.inputs ?? inputsOf(row, texts.slice(0, options.quick ? 16 : row.texts));
-  const job = { kind: row.kind, model, dtype: row.dtype ?? "fp32", inputs, threads: machine.threads, seconds, compared: 16 };
+  const job = { kind: row.kind, model, dtype: row.dtype ?? "fp32", inputs, threads, seconds, compared: 16 };
   const competitors = row.competitors.map(({ name, least }) => ({ name, least, batchSize: bestBatchSize(name, row, job), trials: [] }));
   const ours = [];
   const peaks = [];
@@ -93,7 +107,7 @@ async function measure(row) {
     ours.push(trial);
     if (row.isBodyMeasured) peaks.push(runTrial(ST, { kind: "peak", threads: 1, seconds: 2 }).gigaflops);
     for (const competitor of competitors) {
-      const { outputs, ...figures } = runTrial(competitor.name, { ...job, ...shortened(row, inputs), batchSize: competitor.batchSize });
+      const { outputs, ...figures } = runTrial(competitor.name, { ...job, batchSize: competitor.batchSize });
       competitor.trials.push({ ...figures, difference: requireEqual(row, competitor.name, trial.outputs, outputs) });
     }
   }
@@ -112,11 +126,6 @@ async function measure(row) {
 function inputsOf({ kind }, passages) {
   if (kind !== "pairs") return passages;
   return passages.map((passage, i) => [passages[(i + 1) % passages.length].split(/\s+/, 4 + (i % 9)).join(" "), passage]);
-}
-
-/** A slow side measures a part of the texts, which it sorts by length like all of them. */
-function shortened({ slowTexts }, inputs) {
-  return slowTexts === undefined ? {} : { inputs: inputs.slice(0, slowTexts) };
 }
 
 /** By trial, on enough texts for two of the largest batches. */

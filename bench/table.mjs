@@ -1,19 +1,14 @@
-const UNITS = { documents: "documents/s", pairs: "pairs/s", query: "ms (p50)", load: "s" };
+// Figures as text, for the terminal and the documentation.
 
-export function printTable({ machine, trials, texts, rows }) {
-  const { cpu, threads, kernels, commit, versions, loadBefore } = machine;
-  console.log(
-    `\n${cpu}, ${threads} threads, kernels ${kernels}, load ${loadBefore.toFixed(1)}; commit ${commit}; median of ${trials}; texts: ${texts}`,
-  );
-  console.log(
-    Object.entries(versions)
-      .map(([name, version]) => `${name} ${version}`)
-      .join(", "),
-  );
-  const lines = rows.flatMap((row) => linesOf(row));
-  const header = ["work", "tokens (min/median/mean/max)", "sparse-rerank", "other", "ratio", "at least"];
-  const widths = header.map((name, i) => Math.max(name.length, ...lines.map((line) => line[i].length)));
-  for (const line of [header, widths.map((width) => "-".repeat(width)), ...lines]) {
+const UNITS = { documents: "documents/s", pairs: "pairs/s", query: "ms", load: "s" };
+
+export const HEADER = ["work", "tokens (min/median/mean/max)", "sparse-rerank", "other", "ratio", "goal"];
+
+export function printTable(results) {
+  console.log(`\n${describeRun(results).join("\n")}`);
+  const lines = results.rows.flatMap(cellsOf);
+  const widths = HEADER.map((name, i) => Math.max(name.length, ...lines.map((line) => line[i].length)));
+  for (const line of [HEADER, widths.map((width) => "-".repeat(width)), ...lines]) {
     console.log(
       line
         .map((cell, i) => cell.padEnd(widths[i]))
@@ -21,43 +16,58 @@ export function printTable({ machine, trials, texts, rows }) {
         .trimEnd(),
     );
   }
-  for (const row of rows) for (const note of notesOf(row)) console.log(`${row.title}: ${note}`);
+  for (const row of results.rows) for (const note of notesOf(row)) console.log(`${row.title}: ${note}`);
 }
 
-function linesOf({ title, kind, lengths, ours, competitors, most }) {
+export function describeRun({ date, machine, trials, seconds, texts }) {
+  const { cpu, threads, kernels, commit, versions, loadBefore, memory, system } = machine;
+  return [
+    `${date.slice(0, 10)}, commit ${commit}. ${cpu}, ${threads} threads, ${memory}, ${system}; kernels ${kernels}; load average at the start ${loadBefore.toFixed(1)}.`,
+    `Medians of ${trials} trials of at least ${seconds} s; texts: ${texts}.`,
+    `${Object.entries(versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join(", ")}.`,
+  ];
+}
+
+/** One line of cells for each competitor of a row, in the order of HEADER. */
+export function cellsOf({ title, kind, lengths, ours, competitors, most }) {
   const { minimum, median, mean, maximum } = lengths;
   const tokens = `${minimum}/${median}/${mean}/${maximum}`;
   const own = `${number(ours.median)} ${UNITS[kind]}`;
-  const limit = most === undefined ? "" : `at most ${most.value} ${most.unit}`;
-  if (competitors.length === 0) return [[title, tokens, own, "", "", limit]];
+  const limit = most === undefined ? undefined : `≤ ${most.value} ${most.unit}`;
+  if (competitors.length === 0) return [[title, tokens, own, "", "", limit ?? ""]];
   return competitors.map(({ name, median: other, batchSize, ratio, least }) => {
     const batch = batchSize === undefined ? "" : `, batch ${batchSize}`;
-    return [title, tokens, own, `${number(other)} (${name}${batch})`, `${ratio.toFixed(1)}×`, limit === "" ? `${least}×` : limit];
+    return [title, tokens, own, `${number(other)} (${name}${batch})`, `${ratio.toFixed(1)}×`, limit ?? `${least}×`];
   });
 }
 
-function notesOf({ ours, body, tokenizer }) {
+export function notesOf({ kind, ours, body, tokenizer }) {
   const notes = [];
   const [trial] = ours.trials;
-  if (trial.profile !== undefined) {
+  if (kind === "documents" || kind === "pairs") {
     const shares = Object.entries(trial.profile).map(([stage, share]) => `${stage} ${(100 * share).toFixed(1)} %`);
-    notes.push(`of the threads' time ${shares.join(", ")}; the tokenizer alone ${number(tokenizer)} texts/s`);
+    notes.push(`of the threads' time ${shares.join(", ")}; the tokenizer alone does ${number(tokenizer)} texts/s`);
   }
   if (body !== undefined) {
     const { gigaflops, peak, share } = body;
+    const percent = (100 * share).toFixed(0);
     notes.push(
-      `a thread computes the body at ${number(gigaflops)} GFLOP/s, ${(100 * share).toFixed(0)} % of the ${number(peak)} measured for large matrix products`,
+      `a thread computes the body at ${number(gigaflops)} GFLOP/s, ${percent} % of the ${number(peak)} measured for large matrix products`,
     );
   }
-  if (trial.megabytes?.before !== undefined) {
-    const { before, after, used } = trial.megabytes;
-    const grown = (now, kind) => `${now[kind] - before[kind]} MB`;
-    notes.push(
-      `${number(trial.cpuSeconds)} s of processor time; resident memory grew by ${grown(after, "anonymous")} anonymous and ${grown(after, "file")} of files at load, ` +
-        `${grown(used, "anonymous")} and ${grown(used, "file")} after use`,
-    );
+  if (kind === "load") {
+    const { cpuSeconds, megabytes } = trial;
+    notes.push(`${number(cpuSeconds)} s of processor time`);
+    if (megabytes.before !== undefined) notes.push(grown(megabytes));
   }
   return notes;
+}
+
+function grown({ before, after, used }) {
+  const more = (now) => `${now.anonymous - before.anonymous} MB anonymous and ${now.file - before.file} MB of files`;
+  return `resident memory grew by ${more(after)} at load, and by ${more(used)} after use`;
 }
 
 /** Three significant digits. */
