@@ -13,9 +13,9 @@ export function writeDocuments(results) {
   fs.writeFileSync(path.join(root, "docs", "performance.svg"), drawPicture(results));
   const table = markdownTable([HEADER, ...results.rows.flatMap(cellsOf)]);
   const notes = results.rows.flatMap((row) => notesOf(row).map((note) => `- ${row.title}: ${note}.`));
-  replace("docs/performance.md", [...describeRun(results), "", table, "", ...notes].join("\n"));
+  replace("docs/performance.md", ["![Speed of each side](performance.svg)", "", ...describeRun(results), "", table, "", ...notes]);
   const brief = [HEADER, ...results.rows.flatMap(cellsOf)].map(([work, , ours, other, ratio]) => [work, ours, other, ratio]);
-  replace("README.md", markdownTable(brief));
+  replace("README.md", ["![Speed of each side](docs/performance.svg)", "", markdownTable(brief)]);
 }
 
 /** As prettier lays a table out. */
@@ -25,10 +25,10 @@ function markdownTable(lines) {
   return [format(lines[0]), `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...lines.slice(1).map(format)].join("\n");
 }
 
-function replace(name, content) {
+function replace(name, lines) {
   const file = path.join(root, name);
   const text = fs.readFileSync(file, "utf8");
   const [before, after] = [text.indexOf(BEGIN), text.indexOf(END)];
   if (before < 0 || after < before) throw new Error(`${name} has no place for figures: ${BEGIN} … ${END}`);
-  fs.writeFileSync(file, `${text.slice(0, before + BEGIN.length)}\n\n${content}\n\n${text.slice(after)}`);
+  fs.writeFileSync(file, `${text.slice(0, before + BEGIN.length)}\n\n${lines.join("\n")}\n\n${text.slice(after)}`);
 }
