@@ -13,7 +13,11 @@ const PAIR_ARRAYS = 3;
  * @param file absolute path of the ONNX file
  * @param pooling of the logits of a masked language model; undefined for a classifier
  */
-export function exportedGraph({ config: { file: configFile, json } }: TransformerPart, file: string, pooling?: SpladePooling): ExportedGraph {
+export function exportedGraph(
+  { config: { file: configFile, json } }: TransformerPart,
+  file: string,
+  pooling?: SpladePooling,
+): ExportedGraph {
   const config = new ConfigReader({ file: configFile, json });
   const vocabularySize = config.positiveInteger("vocab_size");
   // The other names are DistilBERT's.
