@@ -2,6 +2,8 @@ import { activate, requireActivation } from "./activations";
 import type { Activation } from "./activations";
 import { architectureFor } from "./architectures";
 import { embeddingGraph } from "./architectures/embedding";
+import { exportedGraph } from "./architectures/exported";
+import type { ExportedGraph, Graph } from "./architectures/types";
 import { readCheckpoint } from "./checkpoint";
 import type { CrossCheckpoint } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
@@ -11,7 +13,7 @@ import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
 import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
 import type { RunningTransformer } from "./internal/transformer";
-import { invalid, requireFunction, requirePositiveInteger } from "./internal/validate";
+import { invalid, notSupported, requireFunction, requirePositiveInteger } from "./internal/validate";
 import { overlapped, windowsOf } from "./internal/windows";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
 import type { LoadOptions, WorkOptions } from "./options";
@@ -75,15 +77,9 @@ export class CrossEncoder implements Resource {
   /** Loads a checkpoint folder in hub layout, or a model of the Hugging Face hub. Errors: as SparseEncoder.load. */
   static async load(nameOrPath: string, options: LoadOptions = {}): Promise<CrossEncoder> {
     checkLoadOptions(options);
-    const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross");
+    const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross", options.modelFile);
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
-    const part = checkpoint.transformer;
-    const architecture = architectureFor(part.config);
-    const graph =
-      checkpoint.head === undefined
-        ? architecture.sequenceClassifier(part, checkpoint.numLabels)
-        : embeddingGraph(architecture, part, checkpoint.head).graph;
-    const plan = { part, graph };
+    const plan = { part: checkpoint.transformer, graph: graphOf(checkpoint) };
     const transformer = await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
     return new CrossEncoder(checkpoint, transformer);
@@ -196,6 +192,15 @@ export class CrossEncoder implements Resource {
     const data = activate(logits, this.numLabels, options.activation ?? this.#checkpoint.activation, options.applySoftmax ?? false);
     return { rows: pairs.length, cols: this.numLabels, data, truncated: Uint32Array.from(truncated) };
   }
+}
+
+function graphOf({ transformer: part, head, numLabels }: CrossCheckpoint): Graph | ExportedGraph {
+  if (part.exported !== undefined) {
+    if (head !== undefined) throw notSupported("modelFile for a model whose scores come from modules after the transformer");
+    return exportedGraph(part, part.exported);
+  }
+  const architecture = architectureFor(part.config);
+  return head === undefined ? architecture.sequenceClassifier(part, numLabels) : embeddingGraph(architecture, part, head).graph;
 }
 
 function requirePairs(pairs: unknown): void {

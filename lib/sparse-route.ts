@@ -2,6 +2,7 @@
 
 import { architectureFor } from "./architectures";
 import { embeddingGraph } from "./architectures/embedding";
+import { exportedGraph } from "./architectures/exported";
 import { lexicalGraph } from "./architectures/lexical";
 import type { Graph } from "./architectures/types";
 import type { LexicalHead, SparseCheckpoint, SparseRoute, TransformerRoute } from "./checkpoint/types";
@@ -9,6 +10,7 @@ import { SparseRerankError } from "./errors";
 import { throwIfAborted, withCancel } from "./internal/abort";
 import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
 import type { RunningTransformer, TransformerPlan } from "./internal/transformer";
+import { notSupported } from "./internal/validate";
 import type { LoadOptions } from "./options";
 import { SparseMatrix } from "./sparse-matrix";
 import { StaticEmbedding } from "./static-embedding";
@@ -131,6 +133,11 @@ interface PlannedRoute {
 }
 
 function planRoute({ transformer: part, head }: TransformerRoute): PlannedRoute {
+  if (part.exported !== undefined) {
+    if (head.kind !== "splade") throw notSupported(`modelFile for a model with a head of the kind ${head.kind}`);
+    const graph = exportedGraph(part, part.exported, head);
+    return { plan: { part, graph }, columns: graph.vocabularySize, defaultDims: undefined };
+  }
   const architecture = architectureFor(part.config);
   switch (head.kind) {
     case "splade": {

@@ -1,13 +1,9 @@
-import type { TensorInfo, TransformerPart } from "../checkpoint/types";
+import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
 import type { GraphBuilder, Value } from "./graph";
 import type { Queries } from "./layers";
 
-/** An ONNX graph whose weights are external: `weights` says which tensor each initialiser name stands for. */
-export interface Graph {
-  /** Serialised ModelProto. Inputs: input_ids and, if `tokenTypes`, token_type_ids, both int64 [batch, sequence] without padding. */
-  readonly model: Uint8Array;
-  readonly weights: ReadonlyMap<string, TensorInfo>;
-  readonly tokenTypes: boolean;
+/** What sequences a graph takes. */
+export interface GraphLimits {
   /** Rows of the embedding matrix: every token id is below. */
   readonly vocabularySize: number;
   /** Longest sequence that the position embeddings allow; undefined when there is no such limit. */
@@ -17,6 +13,21 @@ export interface Graph {
    * widest point of the graph. It grows with length² where attention has a bias for each pair of tokens (ALiBi, DeBERTa).
    */
   readonly bytesPerSequence: (length: number) => number;
+}
+
+/** An ONNX graph whose weights are external: `weights` says which tensor each initialiser name stands for. */
+export interface Graph extends GraphLimits {
+  /** Serialised ModelProto. Inputs: input_ids and, if `tokenTypes`, token_type_ids, both int64 [batch, sequence] without padding. */
+  readonly model: Uint8Array;
+  readonly weights: ReadonlyMap<string, TensorInfo>;
+  readonly tokenTypes: boolean;
+}
+
+/** A graph of someone else in an ONNX file. */
+export interface ExportedGraph extends GraphLimits {
+  readonly file: string;
+  /** How the logits of its masked language model are pooled; undefined for a classifier. */
+  readonly pooling: SpladePooling | undefined;
 }
 
 /** Output `hidden`, float [batch · sequence, hidden]: what the decoder multiplies. */

@@ -30,17 +30,17 @@ const DENSE_MODULES: ReadonlySet<string> = new Set([
   ...["Transformer", "Pooling", "Dense", "Normalize", "LayerNorm", "Dropout", "StaticEmbedding"],
 ]);
 
-export async function readSparseCheckpoint(root: string): Promise<SparseCheckpoint> {
+export async function readSparseCheckpoint(root: string, exported?: string): Promise<SparseCheckpoint> {
   const modules = await readModules(root);
-  if (modules === undefined) return readPlain(root);
+  if (modules === undefined) return readPlain(root, exported);
   const pipeline = await readPipelineConfig(root);
   const [first] = modules;
   if (isDense(modules) && first?.className === "Transformer" && (await hasLexicalHead(first.folder))) {
-    return readLexical(root, await readTransformerModule(first, "feature-extraction"), pipeline);
+    return readLexical(root, await readTransformerModule(first, "feature-extraction", exported), pipeline);
   }
   requireSparse(root, modules, modelTypeOf(pipeline));
   const { query, document, plain } = await routeModules(modules);
-  const read = routeReader(join(root, "modules.json"));
+  const read = routeReader(join(root, "modules.json"), exported);
   return {
     kind: "sparse",
     root,
@@ -51,11 +51,13 @@ export async function readSparseCheckpoint(root: string): Promise<SparseCheckpoi
 }
 
 /** The reference reads config_sentence_transformers.json and sentence_bert_config.json of a pipeline only, so neither is read here. */
-async function readPlain(root: string): Promise<SparseCheckpoint> {
+async function readPlain(root: string, exported: string | undefined): Promise<SparseCheckpoint> {
   const config = await readModelConfig(root);
-  if (await hasLexicalHead(root)) return readLexical(root, await readTransformer(config), NO_PIPELINE_CONFIG);
-  requireMaskedLanguageModel(config);
-  return checkpointOf(root, { kind: "transformer", transformer: await readTransformer(config), head: DEFAULT_POOLING }, NO_PIPELINE_CONFIG);
+  const isLexical = await hasLexicalHead(root);
+  if (!isLexical) requireMaskedLanguageModel(config);
+  const transformer = await readTransformer(config, undefined, exported);
+  if (isLexical) return readLexical(root, transformer, NO_PIPELINE_CONFIG);
+  return checkpointOf(root, { kind: "transformer", transformer, head: DEFAULT_POOLING }, NO_PIPELINE_CONFIG);
 }
 
 /** A dense pipeline's similarity function is that of its dense vectors; lexical weights have dot products. */
@@ -108,28 +110,28 @@ function isDense(modules: readonly ModuleEntry[]): boolean {
 }
 
 /** Reads each route once, however often it is asked for. */
-function routeReader(file: string): (modules: readonly ModuleEntry[]) => Promise<SparseRoute> {
+function routeReader(file: string, exported: string | undefined): (modules: readonly ModuleEntry[]) => Promise<SparseRoute> {
   const routes = new Map<string, Promise<SparseRoute>>();
   return (modules) => {
     const key = JSON.stringify(modules);
-    const route = routes.get(key) ?? readRoute(modules, file);
+    const route = routes.get(key) ?? readRoute(modules, file, exported);
     routes.set(key, route);
     return route;
   };
 }
 
-async function readRoute(modules: readonly ModuleEntry[], file: string): Promise<SparseRoute> {
+async function readRoute(modules: readonly ModuleEntry[], file: string, exported: string | undefined): Promise<SparseRoute> {
   const [first, second, ...rest] = modules;
   if (first?.className === "SparseStaticEmbedding" && second === undefined) return readStaticRoute(first.folder);
   if (first !== undefined && second !== undefined && TRANSFORMERS.has(first.className)) {
     if (second.className === "SpladePooling" && rest.length === 0) {
       const head = await readSpladePooling(second.folder);
-      return { kind: "transformer", transformer: await readTransformerModule(first, "fill-mask"), head };
+      return { kind: "transformer", transformer: await readTransformerModule(first, "fill-mask", exported), head };
     }
     if (modules.at(-1)?.className === "SparseAutoEncoder") {
       const { modules: steps, lastConfig } = await readEmbeddingModules([second, ...rest], "sentence_embedding", file);
       const k = optionalInteger(lastConfig, "k", 1) ?? DEFAULT_K;
-      const transformer = await readTransformerModule(first, "feature-extraction");
+      const transformer = await readTransformerModule(first, "feature-extraction", exported);
       return { kind: "transformer", transformer, head: { kind: "autoencoder", modules: steps, k } };
     }
   }

@@ -49,6 +49,16 @@ export interface NativeModelSpec {
   readonly head?: NativeHead;
 }
 
+/** A graph of someone else in an ONNX file, with its weights in it or beside it. Inputs and output are recognised by their names. */
+export interface NativeExportSpec {
+  readonly file: string;
+  /**
+   * Of a sparse encoder: the output is [sequences, tokens, columns], logits that are pooled as NativeHead says, or [sequences, columns], vectors
+   * as they are. Absent: the output is `logits` [sequences, labels].
+   */
+  readonly vectors?: { readonly columns: number } & Pick<NativeHead, "pooling" | "activation">;
+}
+
 /** Sequences of token ids, flattened: sequence i is ids[offsets[i] .. offsets[i+1]). */
 export interface NativeSequences {
   readonly ids: Int32Array;
@@ -62,7 +72,7 @@ export interface NativeSequences {
 export interface NativeEncodeOptions {
   /** Keep the k largest weights of each row; 0 or absent keeps all. */
   readonly maxActiveDims?: number;
-  /** Also return, for each weight, the position of the token (within its sequence) that won the max. Needs a head. */
+  /** Also return, for each weight, the position of the token (within its sequence) that won the max. Needs logits. */
   readonly positions?: boolean;
   readonly cancel?: NativeCancelToken;
 }
@@ -135,7 +145,10 @@ export interface NativeAddon {
   useKernels(name: string): void;
   /** Tries each path in order and keeps the first ONNX Runtime that fits; throws one error that tells of all of them. */
   loadRuntime(candidates: readonly string[]): { readonly path: string; readonly version: string };
+  /** Seconds that pool threads have spent, summed over them: in whole tasks, and of those in ONNX Runtime and in the SPLADE head. */
+  stageTimes(): { readonly task: number; readonly body: number; readonly head: number };
   createModel(spec: NativeModelSpec): Promise<NativeModel>;
+  openModel(spec: NativeExportSpec): Promise<NativeModel>;
   readonly Index: new (dimension: number) => NativeIndex;
   readonly CancelToken: new () => NativeCancelToken;
   /** [a rows, b rows] row-major. `dimension` bounds every index. */

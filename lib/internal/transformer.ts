@@ -2,7 +2,7 @@
 
 import path from "node:path";
 
-import type { Graph, MaskedLanguageModel } from "../architectures/types";
+import type { ExportedGraph, Graph, GraphLimits, MaskedLanguageModel } from "../architectures/types";
 import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
 import type { LoadOptions } from "../options";
@@ -10,7 +10,7 @@ import type { TokenBatch } from "../tokenization/token-batch";
 import { TextTokenizer } from "../tokenization/tokenizer";
 import { throwIfAborted, withCancel } from "./abort";
 import { native } from "./load";
-import type { NativeDtype, NativeHead, NativeModel, NativeModelSpec, NativeSequences, NativeTensor } from "./native";
+import type { NativeDtype, NativeExportSpec, NativeHead, NativeModel, NativeModelSpec, NativeSequences, NativeTensor } from "./native";
 import { loadRuntime } from "./runtime";
 
 export interface RunningTransformer {
@@ -28,7 +28,7 @@ export interface RunningTransformer {
 /** What is to be run, checked but not loaded. */
 export interface TransformerPlan {
   readonly part: TransformerPart;
-  readonly graph: Graph;
+  readonly graph: Graph | ExportedGraph;
   /** For SPLADE; the decoder belongs to `graph`. */
   readonly head?: { readonly graph: MaskedLanguageModel; readonly pooling: SpladePooling };
   /** Where the graph depends on ids of tokens: what runs instead of `graph`, which then only tells its limits. */
@@ -45,7 +45,9 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
     loading,
     // Packing the weights cannot be interrupted: an abort takes effect when it has ended.
     withCancel(undefined, async () =>
-      native().createModel(describeModel(complete === undefined ? graph : await complete(await loading), plan)),
+      "file" in graph
+        ? native().openModel(describeExport(graph))
+        : native().createModel(describeModel(complete === undefined ? graph : await complete(await loading), plan)),
     ),
   );
   try {
@@ -59,7 +61,7 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
   return { tokenizer, model, maxSeqLength, admit: (batch, text) => admit(graph, batch, text) };
 }
 
-function admit({ bytesPerSequence }: Graph, batch: TokenBatch, text: (sequence: number) => string): NativeSequences {
+function admit({ bytesPerSequence }: GraphLimits, batch: TokenBatch, text: (sequence: number) => string): NativeSequences {
   const limit = native().memoryLimit();
   const { offsets } = batch;
   const bytes = new Float64Array(offsets.length - 1);
@@ -128,6 +130,10 @@ function describeModel(graph: Graph, { head }: TransformerPlan): NativeModelSpec
     files: files.paths,
     weightFolder: files.folder,
   };
+}
+
+function describeExport({ file, pooling: vectors, vocabularySize: columns }: ExportedGraph): NativeExportSpec {
+  return vectors === undefined ? { file } : { file, vectors: { columns, pooling: vectors.pooling, activation: vectors.activation } };
 }
 
 function describeHead(graph: MaskedLanguageModel, pooling: SpladePooling, files: WeightFiles): NativeHead {

@@ -40,6 +40,14 @@ TensorLocation read_tensor(const Napi::Value& value) {
   return location;
 }
 
+Pooling read_pooling(const Napi::Object& object) {
+  return object.Get("pooling").ToString().Utf8Value() == "sum" ? Pooling::kSum : Pooling::kMax;
+}
+
+SpladeActivation read_activation(const Napi::Object& object) {
+  return object.Get("activation").ToString().Utf8Value() == "log1p_relu" ? SpladeActivation::kLog1pRelu : SpladeActivation::kRelu;
+}
+
 ModelSpec read_spec(const Napi::Object& object) {
   ModelSpec spec;
   const auto graph = object.Get("graph").As<Napi::Uint8Array>();
@@ -58,9 +66,18 @@ ModelSpec read_spec(const Napi::Object& object) {
     HeadSpec& head = spec.head.emplace();
     head.decoder = read_tensor(head_object.Get("decoder"));
     if (const Napi::Value bias = head_object.Get("bias"); bias.IsObject()) head.bias = read_tensor(bias);
-    head.pooling = head_object.Get("pooling").ToString().Utf8Value() == "sum" ? Pooling::kSum : Pooling::kMax;
-    head.activation =
-        head_object.Get("activation").ToString().Utf8Value() == "log1p_relu" ? SpladeActivation::kLog1pRelu : SpladeActivation::kRelu;
+    head.pooling = read_pooling(head_object);
+    head.activation = read_activation(head_object);
+  }
+  return spec;
+}
+
+ExportSpec read_export(const Napi::Object& object) {
+  ExportSpec spec;
+  spec.file = object.Get("file").ToString();
+  if (const Napi::Value vectors_value = object.Get("vectors"); vectors_value.IsObject()) {
+    const auto vectors = vectors_value.As<Napi::Object>();
+    spec.vectors = {read_size(vectors.Get("columns"), "columns"), read_pooling(vectors), read_activation(vectors)};
   }
   return spec;
 }
@@ -82,9 +99,11 @@ RunControl make_control(Napi::Env env, const Sequences& sequences) {
   return std::move(control).value();
 }
 
+/// @tparam Spec ModelSpec or ExportSpec
+template <typename Spec>
 class LoadWork final : public PromiseWork {
  public:
-  explicit LoadWork(ModelSpec spec) : PromiseWork(1), spec_(std::move(spec)) {}
+  explicit LoadWork(Spec spec) : PromiseWork(1), spec_(std::move(spec)) {}
 
  private:
   Status run(std::size_t) override {
@@ -98,7 +117,7 @@ class LoadWork final : public PromiseWork {
     return Environment::of(env).model_class().New({Napi::External<std::shared_ptr<const Model>>::New(env, &model_)});
   }
 
-  ModelSpec spec_;
+  Spec spec_;
   std::shared_ptr<const Model> model_;
 };
 
@@ -174,7 +193,11 @@ void ModelWrap::Finalize(Napi::Env env) {
 }
 
 Napi::Value ModelWrap::create(const Napi::CallbackInfo& info) {
-  return Environment::of(info.Env()).start(std::make_shared<LoadWork>(read_spec(info[0].As<Napi::Object>())));
+  return Environment::of(info.Env()).start(std::make_shared<LoadWork<ModelSpec>>(read_spec(info[0].As<Napi::Object>())));
+}
+
+Napi::Value ModelWrap::open(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env()).start(std::make_shared<LoadWork<ExportSpec>>(read_export(info[0].As<Napi::Object>())));
 }
 
 const std::shared_ptr<const Model>& ModelWrap::model(Napi::Env env) const {
@@ -193,7 +216,7 @@ Napi::Promise ModelWrap::start(Napi::Env env, const std::shared_ptr<PromiseWork>
 Napi::Value ModelWrap::encode(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto options = info[1].As<Napi::Object>();
-  if (model(env)->head() == nullptr && options.Get("positions").ToBoolean()) fail_contract(env, "positions without a SPLADE head");
+  if (!model(env)->knows_positions() && options.Get("positions").ToBoolean()) fail_contract(env, "positions without a SPLADE head");
   const Napi::Value keep = options.Get("maxActiveDims");
   Sequences sequences = read_sequences(info[0].As<Napi::Object>());
   RunControl control = make_control(env, sequences);
@@ -205,7 +228,7 @@ Napi::Value ModelWrap::encode(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelWrap::predict(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (model(env)->head() != nullptr) fail_contract(env, "predict on a sparse encoder");
+  if (model(env)->knows_positions()) fail_contract(env, "predict on a sparse encoder");
   Sequences sequences = read_sequences(info[0].As<Napi::Object>());
   RunControl control = make_control(env, sequences);
   auto batch = std::make_unique<PredictBatch>(model(env), std::move(sequences), std::move(control), read_size(info[1], "labels"));

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string>
 #include <utility>
 
 #include "core/memory_budget.h"
+#include "core/stage_times.h"
 
 namespace sparse_rerank {
 
@@ -19,6 +21,37 @@ Status Sequences::check() const {
   }
   return std::nullopt;
 }
+
+namespace {
+
+void take_positive(std::span<const float> values, SpladeRow& row) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!(values[i] > 0.0f)) continue;
+    row.indices.push_back(static_cast<std::uint32_t>(i));
+    row.values.push_back(values[i]);
+  }
+}
+
+std::string text_of(std::span<const std::int64_t> shape) {
+  std::string list;
+  for (const std::int64_t dimension : shape) list += (list.empty() ? "" : ", ") + std::to_string(dimension);
+  return "[" + list + "]";
+}
+
+/// Of someone else's graph.
+Status check_exported(const OutputTensor& output, std::size_t length, std::size_t columns) {
+  const std::vector<std::int64_t>& shape = output.shape();
+  const bool is_vector = shape.size() == 2;
+  const std::size_t expected = (is_vector ? 1 : length) * columns;
+  if ((is_vector || shape.size() == 3) && shape.back() == static_cast<std::int64_t>(columns) && output.data().size() == expected) {
+    return std::nullopt;
+  }
+  return Error{"ERR_TENSOR_MISMATCH", "The output of the ONNX file is " + text_of(shape) + " for a sequence of " + std::to_string(length) +
+                                          " tokens; expected the logits of a masked language model, [1, tokens, " +
+                                          std::to_string(columns) + "], or a vector, [1, " + std::to_string(columns) + "]."};
+}
+
+}  // namespace
 
 bool Sequences::has_large() const {
   constexpr double kLarge = 256 << 20;
@@ -52,7 +85,10 @@ Status Batch::run(std::size_t task) {
     type_ids.assign(sequences_.type_ids.begin() + first, sequences_.type_ids.begin() + last);
   }
 
-  auto output = model_->session().run(ids, type_ids, 1, length, control_);
+  auto output = [&] {
+    const StageTimes::Scope timed(Stage::kBody);
+    return model_->session().run(ids, type_ids, 1, length, control_);
+  }();
   if (!output) return std::move(output).error();
   return collect(output.value(), member, length);
 }
@@ -63,13 +99,20 @@ Status EncodeBatch::collect(const OutputTensor& output, std::uint32_t member, st
   if (const SpladeHead* head = model().head(); head != nullptr) {
     if (values.size() != length * head->hidden()) return Error{"ERR_INTERNAL", "The graph's output is not [tokens, hidden]."};
     thread_local SpladeHead::Scratch scratch;
+    const StageTimes::Scope timed(Stage::kHead);
     head->encode(values.data(), length, keep_, positions_, scratch, row);
     return std::nullopt;
   }
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (!(values[i] > 0.0f)) continue;
-    row.indices.push_back(static_cast<std::uint32_t>(i));
-    row.values.push_back(values[i]);
+  const ExportSpec::Vectors* const exported = model().exported_vectors();
+  if (exported != nullptr) {
+    if (auto failure = check_exported(output, length, exported->columns)) return failure;
+  }
+  if (exported != nullptr && output.shape().size() == 3) {
+    pool_logits(values, exported->columns, exported->pooling, exported->activation, positions_, row);
+  } else if (positions_) {
+    return Error{"ERR_NOT_SUPPORTED", "The ONNX file pools over the tokens itself, and so does not tell which token gave a weight."};
+  } else {
+    take_positive(values, row);
   }
   thread_local std::vector<std::uint32_t> order;
   keep_largest(keep_, order, row);
@@ -77,7 +120,10 @@ Status EncodeBatch::collect(const OutputTensor& output, std::uint32_t member, st
 }
 
 Status PredictBatch::collect(const OutputTensor& output, std::uint32_t member, std::size_t) {
-  if (output.data().size() != labels_) return Error{"ERR_INTERNAL", "The graph's output is not [sequences, labels]."};
+  if (output.data().size() != labels_) {
+    return Error{"ERR_TENSOR_MISMATCH", "The model's output has " + std::to_string(output.data().size()) +
+                                            " scores for a pair; config.json says " + std::to_string(labels_) + "."};
+  }
   std::copy_n(output.data().data(), labels_, logits_.begin() + static_cast<std::ptrdiff_t>(member * labels_));
   return std::nullopt;
 }
