@@ -43,7 +43,7 @@ function barsOf({ title, kind, ours, competitors }) {
   const bars = [
     { name: "sparse-rerank", label: label(ours.median), share: 1 },
     // Relative to the ratio, which is taken round by round.
-    ...competitors.map(({ name, median, ratio }) => ({ name, label: `${label(median)}  (${ratio.toFixed(1)}× slower)`, share: 1 / ratio })),
+    ...competitors.map(({ name, median, ratio }) => ({ name, label: `${label(median)}  (ours: ${ratio.toFixed(1)}×)`, share: 1 / ratio })),
   ];
   const longest = Math.max(...bars.map(({ share }) => share));
   return { title, bars: bars.map((bar) => ({ ...bar, share: bar.share / longest })) };

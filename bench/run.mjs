@@ -10,6 +10,7 @@ import { requireEqual } from "./compare.mjs";
 import { writeDocuments } from "./document.mjs";
 import { bertFlops } from "./flops.mjs";
 import { describeMachine } from "./machine.mjs";
+import { measurePeak } from "./peak.mjs";
 import { BATCH_SIZES, rows, ST } from "./rows.mjs";
 import { printTable } from "./table.mjs";
 import { lengthsOf, readPassages } from "./texts.mjs";
@@ -105,7 +106,7 @@ async function measure(row, texts, threads) {
   for (let round = 0; round < trials; round++) {
     const trial = runTrial(OURS, job);
     ours.push(trial);
-    if (row.isBodyMeasured) peaks.push(runTrial(ST, { kind: "peak", threads: 1, seconds: 2 }).gigaflops);
+    if (row.isBodyMeasured) peaks.push(measurePeak(Math.min(seconds, 2)));
     for (const competitor of competitors) {
       const { outputs, ...figures } = runTrial(competitor.name, { ...job, batchSize: competitor.batchSize });
       competitor.trials.push({ ...figures, difference: requireEqual(row, competitor.name, trial.outputs, outputs) });
@@ -155,7 +156,7 @@ function against(row, { name, least, batchSize, trials: theirs }, ours) {
   return { name, batchSize, least, ratio: median(ratios), ratios, ...summary(row, theirs) };
 }
 
-/** What the matrix products of the body reach on one thread while all of them run, of the peak of such products measured in the same rounds. */
+/** What the matrix products of the body reach on one thread while all of them run, of the peak that was measured in the same rounds. */
 async function bodyShare(inputs, model, ours, peaks) {
   const work = await bertFlops(model, inputs);
   const trials = ours.map(({ bodySeconds }) => (work / bodySeconds) * 1e-9);

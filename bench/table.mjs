@@ -54,7 +54,7 @@ export function notesOf({ kind, ours, body, tokenizer }) {
     const { gigaflops, peak, share } = body;
     const percent = (100 * share).toFixed(0);
     notes.push(
-      `a thread computes the body at ${number(gigaflops)} GFLOP/s, ${percent} % of the ${number(peak)} measured for large matrix products`,
+      `a thread computes the body at ${number(gigaflops)} GFLOP/s, ${percent} % of the ${number(peak)} measured for multiply-adds alone`,
     );
   }
   if (kind === "load") {

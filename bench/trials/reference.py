@@ -11,7 +11,7 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         job = json.load(file)
     torch.set_num_threads(job["threads"])
-    result = {"documents": documents, "pairs": pairs, "query": query, "peak": peak, "export": export, "versions": versions}[job["kind"]](job)
+    result = {"documents": documents, "pairs": pairs, "query": query, "export": export, "versions": versions}[job["kind"]](job)
     with open(sys.argv[2], "w", encoding="utf-8") as file:
         json.dump(result, file)
 
@@ -79,20 +79,6 @@ def rows(embeddings):
     return [
         {"indices": row.coalesce().indices()[0].tolist(), "values": row.coalesce().values().tolist()} for row in embeddings
     ]
-
-
-def peak(job):
-    """The best of many products of square matrices, in GFLOP/s of the job's threads."""
-    best = 0.0
-    for size in (1024, 2048):
-        a, b = torch.rand(size, size), torch.rand(size, size)
-        torch.mm(a, b)
-        end = time.perf_counter() + job["seconds"] / 2
-        while time.perf_counter() < end:
-            begin = time.perf_counter()
-            torch.mm(a, b)
-            best = max(best, 2 * size**3 / (time.perf_counter() - begin) / 1e9)
-    return {"gigaflops": best}
 
 
 def export(job):
