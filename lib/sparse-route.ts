@@ -11,7 +11,9 @@ import type { RunningTransformer, TransformerPlan } from "./internal/transformer
 import type { LoadOptions } from "./options";
 import { SparseMatrix } from "./sparse-matrix";
 import { StaticEmbedding } from "./static-embedding";
-import { sequencesOf } from "./tokenization/token-batch";
+import { spansOf } from "./tokenization/spans";
+import type { TokenSpan } from "./tokenization/spans";
+import { firstPositions, sequencesOf } from "./tokenization/token-batch";
 import type { TextTokenizer } from "./tokenization/tokenizer";
 
 export interface RouteEncoder {
@@ -24,11 +26,24 @@ export interface RouteEncoder {
    * @param columns of the result, at least the encoder's own
    */
   encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix>;
+  /** The vector of one text, and where its weights come from. */
+  trace(text: string, columns: number): Promise<Trace>;
   /** The ids that encode() reads of each text. */
   tokenize(texts: readonly string[]): Promise<Uint32Array[]>;
   /** The token of a column; undefined where there is none. */
   token(id: number): string | undefined;
   dispose(): void;
+}
+
+/** Where the weights of a text come from. */
+export interface Trace {
+  readonly matrix: SparseMatrix;
+  /** What the model read, special tokens included. */
+  readonly ids: Uint32Array;
+  /** For each weight the position in `ids` of the token that gave it; undefined when no single token does. */
+  readonly positions: Uint32Array | undefined;
+  /** For each position the word that the token is of; undefined where it is not known. */
+  readonly spans: readonly (TokenSpan | undefined)[];
 }
 
 export interface Routes {
@@ -101,6 +116,19 @@ class TransformerEncoder implements RouteEncoder {
     const keep = { maxActiveDims: maxActiveDims ?? this.#defaultDims ?? 0 };
     const csr = await withCancel(signal, (cancel) => model.encode(batch, cancel === undefined ? keep : { ...keep, cancel }));
     return new SparseMatrix({ rows: texts.length, cols: columns, ...csr }, { truncated: batch.truncated });
+  }
+
+  async trace(text: string, columns: number): Promise<Trace> {
+    const { model, tokenizer } = this.#running ?? (await this.start(undefined));
+    const batch = await tokenizer.encode([text]);
+    const hasPositions = this.#plan.head !== undefined;
+    const { positions, ...csr } = await withCancel(undefined, () =>
+      model.encode(batch, { maxActiveDims: this.#defaultDims ?? 0, positions: hasPositions }),
+    );
+    const matrix = new SparseMatrix({ rows: 1, cols: columns, ...csr }, { truncated: batch.truncated });
+    const [ids = new Uint32Array(0)] = sequencesOf(batch);
+    const ofTokens = this.#plan.complete === undefined ? undefined : firstPositions(matrix.indices, ids);
+    return { matrix, ids, positions: positions ?? ofTokens, spans: (await spansOf(tokenizer, text, ids)) ?? [] };
   }
 
   async tokenize(texts: readonly string[]): Promise<Uint32Array[]> {

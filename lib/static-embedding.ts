@@ -76,6 +76,13 @@ export class StaticEmbedding {
     return new SparseMatrix({ rows: texts.length, cols: columns, indptr, indices: kept, values }, { truncated: batch.truncated });
   }
 
+  async trace(text: string, columns: number): Promise<Trace> {
+    const matrix = await this.encode([text], undefined, columns);
+    const [ids = new Uint32Array(0)] = await this.tokenize([text]);
+    const spans = (await spansOf(this.#tokenizer, text, ids)) ?? [];
+    return { matrix, ids, positions: firstPositions(matrix.indices, ids), spans };
+  }
+
   async tokenize(texts: readonly string[]): Promise<Uint32Array[]> {
     return sequencesOf(await this.#tokenizer.encode(texts, { addSpecialTokens: false }));
   }

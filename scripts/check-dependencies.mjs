@@ -51,7 +51,7 @@ const LIB = {
     ...["hub", "checkpoint", "architectures", "internal/transformer"],
   ],
   "cross-encoder": [
-    ...["errors", "internal", "options", "activations", "sparse-ops"],
+    ...["errors", "internal", "options", "activations", "sparse-ops", "tokenization"],
     ...["hub", "checkpoint", "architectures", "internal/transformer"],
   ],
   "supported-models": ["hub", "architectures"],
@@ -70,6 +70,7 @@ const LIB_PACKAGES = {
   commander: "cli",
   "node-gyp-build": "internal",
   "onnx-proto": "architectures",
+  "wink-porter2-stemmer": "retrieval",
 };
 
 const problems = [];
