@@ -12,9 +12,9 @@ import type { LoadOptions } from "./options";
 import { SparseMatrix } from "./sparse-matrix";
 import { StaticEmbedding } from "./static-embedding";
 import { spansOf } from "./tokenization/spans";
-import type { TokenSpan } from "./tokenization/spans";
 import { firstPositions, sequencesOf } from "./tokenization/token-batch";
 import type { TextTokenizer } from "./tokenization/tokenizer";
+import type { Trace } from "./trace";
 
 export interface RouteEncoder {
   /** Number of columns of its vectors. */
@@ -33,17 +33,6 @@ export interface RouteEncoder {
   /** The token of a column; undefined where there is none. */
   token(id: number): string | undefined;
   dispose(): void;
-}
-
-/** Where the weights of a text come from. */
-export interface Trace {
-  readonly matrix: SparseMatrix;
-  /** What the model read, special tokens included. */
-  readonly ids: Uint32Array;
-  /** For each weight the position in `ids` of the token that gave it; undefined when no single token does. */
-  readonly positions: Uint32Array | undefined;
-  /** For each position the word that the token is of; undefined where it is not known. */
-  readonly spans: readonly (TokenSpan | undefined)[];
 }
 
 export interface Routes {

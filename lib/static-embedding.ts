@@ -3,8 +3,10 @@ import type { StaticRoute } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
 import type { LoadOptions } from "./options";
 import { SparseMatrix } from "./sparse-matrix";
-import { sequencesOf } from "./tokenization/token-batch";
+import { spansOf } from "./tokenization/spans";
+import { firstPositions, sequencesOf } from "./tokenization/token-batch";
 import { TextTokenizer } from "./tokenization/tokenizer";
+import type { Trace } from "./trace";
 
 /**
  * Vectors without a transformer: each token of a text, once, with its weight from a table (SparseStaticEmbedding; OpenSearch's inference-free

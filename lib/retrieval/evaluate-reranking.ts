@@ -53,11 +53,10 @@ export async function evaluateReranking(
   const { at = 10, alwaysRerankPositives = true, ...predictOptions } = options;
   requirePositiveInteger(at, "at");
   if (typeof alwaysRerankPositives !== "boolean") throw invalid("alwaysRerankPositives", alwaysRerankPositives, "a boolean");
-  if (!Array.isArray(samples) || samples.length === 0) throw invalid("samples", samples, "an array of at least one sample");
+  requireSamples(samples);
   if (encoder.numLabels !== 1) {
     throw new SparseRerankError("ERR_INVALID_ARGUMENT", `A reranker has one label; this model has ${encoder.numLabels}.`);
   }
-  (samples as readonly RerankingSample[]).forEach(requireSample);
   const judged = samples.map((sample) => judge(sample, alwaysRerankPositives));
   const pairs = samples.flatMap(({ query }, i) =>
     hasRelevant(judged[i]) ? (judged[i]?.documents ?? []).map((text): Pair => [query, text]) : [],
@@ -71,6 +70,11 @@ export async function evaluateReranking(
   });
   const base = samples.flatMap((sample) => (sample.documents === undefined ? [] : [measureBase(sample, sample.documents, at)]));
   return { ...mean(reranked), ...(base.length === 0 ? {} : { base: mean(base) }) };
+}
+
+function requireSamples(samples: unknown): void {
+  if (!Array.isArray(samples) || samples.length === 0) throw invalid("samples", samples, "an array of at least one sample");
+  (samples as readonly RerankingSample[]).forEach(requireSample);
 }
 
 function requireSample(sample: RerankingSample, i: number): void {

@@ -214,9 +214,10 @@ export class RetrieveAndRerank implements Retriever {
   ): Promise<RankedHit[]> {
     const { windows } = this.#options;
     const texts = await Promise.all(block.map((hit) => this.#textOf(hit)));
-    const spans = await Promise.all(
-      texts.map((text) => (windows === undefined ? [{ start: 0, end: text.length }] : windowsOfText(text, room, reranker, windows))),
-    );
+    const spans =
+      windows === undefined
+        ? texts.map((text): Span[] => [{ start: 0, end: text.length }])
+        : await Promise.all(texts.map((text) => windowsOfText(text, room, reranker, windows)));
     const pairs = texts.flatMap((text, i) => (spans[i] ?? []).map(({ start, end }): Pair => [query, text.slice(start, end)]));
     const { data } = await reranker.predict(pairs, { signal });
     let next = 0;

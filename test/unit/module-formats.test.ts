@@ -16,7 +16,7 @@ describe("the package's entry points", () => {
     assert.equal(
       printed.trim(),
       "BM25Index CrossEncoder RetrieveAndRerank SparseEncoder SparseIndex SparseMatrix SparseRerankError configure evaluateEncoder evaluateReranking " +
-        "evaluateRetriever fuse measureRankings mineHardNegatives models normalizeScores sparseRetriever supportedModels true",
+        "evaluateRetriever explain explainHtml fuse measureRankings mineHardNegatives models normalizeScores sparseRetriever supportedModels true",
     );
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 
-import { BM25Index, CrossEncoder, RetrieveAndRerank, SparseEncoder, SparseIndex, sparseRetriever } from "../../dist";
-import type { Retriever } from "../../dist";
+import { BM25Index, RetrieveAndRerank, SparseEncoder, SparseIndex, sparseRetriever } from "../../dist";
+import type { CrossEncoder, Retriever } from "../../dist";
 import { aggregateWindows } from "../../dist/retrieval/windows";
 import { collect } from "../collect";
 import { DOCUMENTS, fixedRetriever, loadReranker } from "./retrieval-support";
