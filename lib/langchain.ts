@@ -1,6 +1,5 @@
 /** Adapters for LangChain.js: a cross-encoder as document compressor, and any retriever of this package as LangChain's. */
 
-import type { CallbackManagerForRetrieverRun } from "@langchain/core/callbacks/manager";
 import type * as Documents from "@langchain/core/documents";
 import type * as Retrievers from "@langchain/core/retrievers";
 import type * as Compressors from "@langchain/core/retrievers/document_compressors";
@@ -78,7 +77,7 @@ export class SparseRerankRetriever extends BaseRetriever {
     this.#k = k;
   }
 
-  override async _getRelevantDocuments(query: string, _run?: CallbackManagerForRetrieverRun): Promise<Documents.DocumentInterface[]> {
+  override async _getRelevantDocuments(query: string): Promise<Documents.DocumentInterface[]> {
     const [hits = []] = await this.#retriever.retrieve([query], { topK: this.#k });
     return hits.map(({ id, score, text, payload }) => {
       const metadata = typeof payload === "object" && payload !== null ? payload : {};
