@@ -53,27 +53,34 @@ describe("examples", () => {
 describe("samples of the documentation", () => {
   const entry = (name: string): string => pathToFileURL(path.join(root, "dist", `${name}.mjs`)).href;
 
-  for (const page of ["retrieval.md", "evaluation.md"]) {
-    const text = fs.readFileSync(path.join(root, "docs", page), "utf8");
-    for (const [i, [, sample = ""]] of [...text.matchAll(/```js\n([\s\S]*?)```/g)].entries()) {
-      it(`${page}, sample ${i + 1}`, async () => {
-        const program = sample
-          .replace(/"sparse-rerank\/(\w+)"/g, (_, name: string) => JSON.stringify(entry(name)))
-          .replaceAll('"sparse-rerank"', JSON.stringify(entry("index")))
-          .replaceAll('"ai"', JSON.stringify(pathToFileURL(require.resolve("ai")).href))
-          .replaceAll('"cross-encoder/ms-marco-MiniLM-L6-v2"', JSON.stringify(RERANKER));
-        const folder = writeFolder({
-          "sample.mjs": program,
-          "datasets/tiny/corpus.jsonl": jsonLines(Array.from(DOCUMENTS, ([_id, document]) => ({ _id, text: document }))),
-          "datasets/tiny/queries.jsonl": jsonLines([{ _id: "1", text: "fish in the sea" }]),
-          "datasets/tiny/qrels/test.tsv": "query-id\tcorpus-id\tscore\n1\tshark\t1\n",
-        });
-        try {
-          assert.notEqual((await run(["sample.mjs"], folder)).stdout.trim(), "");
-        } finally {
-          fs.rmSync(folder, { recursive: true });
-        }
-      });
+  const samplesOf = (file: string): string[] =>
+    Array.from(fs.readFileSync(path.join(root, file), "utf8").matchAll(/```js\n([\s\S]*?)```/g), ([, sample = ""]) => sample);
+
+  async function runSample(sample: string): Promise<void> {
+    const program = sample
+      .replace(/"sparse-rerank\/(\w+)"/g, (_, name: string) => JSON.stringify(entry(name)))
+      .replaceAll('"sparse-rerank"', JSON.stringify(entry("index")))
+      .replaceAll('"ai"', JSON.stringify(pathToFileURL(require.resolve("ai")).href))
+      .replaceAll('"cross-encoder/ms-marco-MiniLM-L6-v2"', JSON.stringify(RERANKER));
+    const folder = writeFolder({
+      "sample.mjs": program,
+      "datasets/tiny/corpus.jsonl": jsonLines(Array.from(DOCUMENTS, ([_id, document]) => ({ _id, text: document }))),
+      "datasets/tiny/queries.jsonl": jsonLines([{ _id: "1", text: "fish in the sea" }]),
+      "datasets/tiny/qrels/test.tsv": "query-id\tcorpus-id\tscore\n1\tshark\t1\n",
+    });
+    try {
+      assert.notEqual((await run(["sample.mjs"], folder)).stdout.trim(), "");
+    } finally {
+      fs.rmSync(folder, { recursive: true });
     }
   }
+
+  for (const page of ["docs/retrieval.md", "docs/evaluation.md"]) {
+    for (const [i, sample] of samplesOf(page).entries()) it(`${page}, sample ${i + 1}`, () => runSample(sample));
+  }
+
+  it("README.md, one after the other", () => {
+    const [first = "", ...others] = samplesOf("README.md");
+    return runSample([first, "const candidates = documents;", ...others].join("\n"));
+  });
 });
