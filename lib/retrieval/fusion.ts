@@ -58,8 +58,8 @@ export function fuse(lists: readonly (readonly Scored[])[], options: FusionOptio
 /** A list whose scores are all equal (or a single one) becomes 1 by min-max, max and sum share alike, and 0 by z-score. */
 export function normalizeScores(scores: readonly number[], normalization: Normalization): number[] {
   if (scores.length === 0 || normalization === "none") return [...scores];
-  const least = Math.min(...scores);
-  const most = Math.max(...scores);
+  const least = scores.reduce((a, b) => Math.min(a, b), Infinity);
+  const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
   const total = scores.reduce((sum, score) => sum + score, 0);
   switch (normalization) {
     case "min-max":

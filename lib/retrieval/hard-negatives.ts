@@ -108,7 +108,8 @@ const BLOCK = 1024;
 export async function mineHardNegatives(pairs: Iterable<PositivePair>, options: MineOptions): Promise<MinedNegatives> {
   requireRecord(options, "options", OPTIONS);
   const queries = groupPairs(pairs);
-  const settings = resolve(options, Math.max(...queries.map(({ positives }) => positives.length)));
+  const mostPositives = queries.reduce((most, { positives }) => Math.max(most, positives.length), 0);
+  const settings = resolve(options, mostPositives);
   const { encoder, normalize = false } = options;
   const control = options.signal === undefined ? {} : { signal: options.signal };
   const prepare = (vectors: SparseMatrix): SparseMatrix => (normalize ? unitRows(vectors) : vectors);
@@ -119,7 +120,7 @@ export async function mineHardNegatives(pairs: Iterable<PositivePair>, options: 
       { ...control, ...(options.queryPrompt === undefined ? {} : { prompt: options.queryPrompt }) },
     ),
   );
-  const depth = settings.rangeMax + Math.max(...queries.map(({ positives }) => positives.length));
+  const depth = settings.rangeMax + mostPositives;
   const lists = new CandidateLists(queryVectors, depth);
   let done = 0;
   const positives = [...new Set(queries.flatMap((query) => query.positives))];
