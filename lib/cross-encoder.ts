@@ -13,11 +13,12 @@ import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
 import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
 import type { RunningTransformer } from "./internal/transformer";
-import { invalid, notSupported, requireFunction, requirePositiveInteger } from "./internal/validate";
+import { invalid, notSupported, requireFunction, requirePositiveInteger, requireTexts } from "./internal/validate";
 import { overlapped, windowsOf } from "./internal/windows";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
 import type { LoadOptions, WorkOptions } from "./options";
 import type { DenseMatrix } from "./sparse-ops";
+import { sequencesOf } from "./tokenization/token-batch";
 
 export type Pair = readonly [query: string, document: string];
 
@@ -140,6 +141,14 @@ export class CrossEncoder implements Resource {
         score: data[index] ?? 0,
         ...(options.returnDocuments === true ? { document: documents[index] as D } : {}),
       }));
+    });
+  }
+
+  /** The token ids of each text by itself, [texts][tokens]: cut at the maximum, special tokens included, prompts not. */
+  tokenize(texts: readonly string[]): Promise<Uint32Array[]> {
+    return this.#lifecycle.run(async () => {
+      requireTexts(texts, "texts");
+      return sequencesOf(await this.#transformer.tokenizer.encode(texts));
     });
   }
 

@@ -46,6 +46,8 @@ export type ErrorCode =
   | "ERR_RUNTIME_INCOMPATIBLE"
   /** ONNX Runtime refused the model or failed while it ran. */
   | "ERR_RUNTIME_FAILED"
+  /** A package that is an optional peer dependency is needed and not installed. */
+  | "ERR_CLIENT_NOT_FOUND"
   /** configure() came after the first load with different values. */
   | "ERR_ALREADY_CONFIGURED"
   /** The native addon could not be loaded. */

@@ -26,6 +26,15 @@ export interface TokenWeight {
   readonly weight: number;
 }
 
+/** A sparse vector with the words that its weights come from. */
+export interface TracedText {
+  readonly vector: SparseVector;
+  /** For each weight the word, as UTF-16 units [start, end) of the text; undefined where no word of it is known to have given it. */
+  readonly sources: readonly ({ readonly start: number; readonly end: number } | undefined)[];
+  /** Ids of the tokens that stand in the text; the model added all others. */
+  readonly literal: ReadonlySet<number>;
+}
+
 const ENCODE_OPTIONS = [...WORK_OPTIONS, "maxActiveDims"];
 const DEFAULT_BATCH_SIZE = 128;
 
@@ -139,6 +148,36 @@ export class SparseEncoder implements Resource {
       const { task } = options;
       if (task !== undefined && !["query", "document"].includes(task)) throw invalid("task", task, '"query" or "document"');
       return this.#routes[task ?? "plain"].tokenize(texts);
+    });
+  }
+
+  /**
+   * The sparse vector of a text, with the words that its weights come from: for max pooling the token that won the maximum, for tables and
+   * BGE-M3 the token itself.
+   *
+   * @param options.task which side of the model reads it; default "document"
+   */
+  trace(text: string, options: { readonly task?: "query" | "document" } = {}): Promise<TracedText> {
+    return this.#lifecycle.run(async () => {
+      requireTexts([text], "text");
+      requireRecord(options, "options", ["task"]);
+      const { task = "document" } = options;
+      if (!["query", "document"].includes(task)) throw invalid("task", task, '"query" or "document"');
+      const prompt = resolvePrompt({}, this.prompts, task);
+      const [{ matrix, ids, positions, spans }, special = new Uint32Array(0)] = await Promise.all([
+        this.#routes[task].trace(prompt + text, this.embeddingDimension),
+        this.#routes[task].tokenize([""]).then(([first]) => first),
+      ]);
+      const isSpecial = new Set(special);
+      const vector = matrix.row(0);
+      const literal = new Set(Array.from(ids).filter((id) => !isSpecial.has(id)));
+      const sources = Array.from(vector.indices, (_, i) => {
+        const span = positions === undefined ? undefined : spans[positions[i] ?? -1];
+        return span === undefined || span.start < prompt.length
+          ? undefined
+          : { start: span.start - prompt.length, end: span.end - prompt.length };
+      });
+      return { vector, sources, literal };
     });
   }
 

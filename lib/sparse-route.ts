@@ -14,7 +14,9 @@ import { notSupported } from "./internal/validate";
 import type { LoadOptions } from "./options";
 import { SparseMatrix } from "./sparse-matrix";
 import { StaticEmbedding } from "./static-embedding";
-import { sequencesOf } from "./tokenization/token-batch";
+import { spansOf } from "./tokenization/spans";
+import { firstPositions, sequencesOf } from "./tokenization/token-batch";
+import type { Trace } from "./trace";
 
 export interface RouteEncoder {
   /** Number of columns of its vectors. */
@@ -26,6 +28,8 @@ export interface RouteEncoder {
    * @param columns of the result, at least the encoder's own
    */
   encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix>;
+  /** The vector of one text, and where its weights come from. */
+  trace(text: string, columns: number): Promise<Trace>;
   /** The ids that encode() reads of each text. */
   tokenize(texts: readonly string[]): Promise<Uint32Array[]>;
   /** The token of a column; undefined where there is none. */
@@ -98,6 +102,20 @@ class TransformerEncoder implements RouteEncoder {
     const sequences = admit(batch, (i) => texts[i] ?? "");
     const csr = await withCancel(signal, (cancel) => model.encode(sequences, cancel === undefined ? keep : { ...keep, cancel }));
     return new SparseMatrix({ rows: texts.length, cols: columns, ...csr }, { truncated: batch.truncated });
+  }
+
+  async trace(text: string, columns: number): Promise<Trace> {
+    const { model, tokenizer, admit } = this.#running ?? (await this.start(undefined));
+    const batch = await tokenizer.encode([text]);
+    const sequences = admit(batch, () => text);
+    const hasPositions = this.#plan.head !== undefined;
+    const { positions, ...csr } = await withCancel(undefined, () =>
+      model.encode(sequences, { maxActiveDims: this.#defaultDims ?? 0, positions: hasPositions }),
+    );
+    const matrix = new SparseMatrix({ rows: 1, cols: columns, ...csr }, { truncated: batch.truncated });
+    const [ids = new Uint32Array(0)] = sequencesOf(batch);
+    const ofTokens = this.#plan.complete === undefined ? undefined : firstPositions(matrix.indices, ids);
+    return { matrix, ids, positions: positions ?? ofTokens, spans: (await spansOf(tokenizer, text, ids)) ?? [] };
   }
 
   async tokenize(texts: readonly string[]): Promise<Uint32Array[]> {

@@ -3,8 +3,10 @@ import type { StaticRoute } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
 import type { LoadOptions } from "./options";
 import { SparseMatrix } from "./sparse-matrix";
-import { sequencesOf } from "./tokenization/token-batch";
+import { spansOf } from "./tokenization/spans";
+import { firstPositions, sequencesOf } from "./tokenization/token-batch";
 import { TextTokenizer } from "./tokenization/tokenizer";
+import type { Trace } from "./trace";
 
 /**
  * Vectors without a transformer: each token of a text, once, with its weight from a table (SparseStaticEmbedding; OpenSearch's inference-free
@@ -74,6 +76,13 @@ export class StaticEmbedding {
     const values = new Float32Array(count);
     for (let k = 0; k < count; k++) values[k] = this.#weights[kept[k] ?? 0] ?? 0;
     return new SparseMatrix({ rows: texts.length, cols: columns, indptr, indices: kept, values }, { truncated: batch.truncated });
+  }
+
+  async trace(text: string, columns: number): Promise<Trace> {
+    const matrix = await this.encode([text], undefined, columns);
+    const [ids = new Uint32Array(0)] = await this.tokenize([text]);
+    const spans = (await spansOf(this.#tokenizer, text, ids)) ?? [];
+    return { matrix, ids, positions: firstPositions(matrix.indices, ids), spans };
   }
 
   async tokenize(texts: readonly string[]): Promise<Uint32Array[]> {

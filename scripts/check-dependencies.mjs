@@ -41,17 +41,18 @@ const LIB = {
   checkpoint: ["errors", "internal"],
   architectures: ["errors", "internal", "checkpoint"],
   "internal/transformer": ["errors", "internal", "options", "tokenization", "checkpoint", "architectures"],
-  "static-embedding": ["errors", "options", "sparse-matrix", "tokenization", "checkpoint"],
+  trace: ["sparse-matrix", "tokenization"],
+  "static-embedding": ["errors", "options", "sparse-matrix", "tokenization", "trace", "checkpoint"],
   "sparse-route": [
     ...["errors", "internal", "options", "sparse-matrix", "static-embedding"],
-    ...["tokenization", "checkpoint", "architectures", "internal/transformer"],
+    ...["tokenization", "trace", "checkpoint", "architectures", "internal/transformer"],
   ],
   "sparse-encoder": [
     ...["errors", "internal", "options", "sparse-matrix", "sparse-ops", "sparse-route"],
     ...["hub", "checkpoint", "architectures", "internal/transformer"],
   ],
   "cross-encoder": [
-    ...["errors", "internal", "options", "activations", "sparse-ops"],
+    ...["errors", "internal", "options", "activations", "sparse-ops", "tokenization"],
     ...["hub", "checkpoint", "architectures", "internal/transformer"],
   ],
   "supported-models": ["hub", "architectures"],
@@ -61,6 +62,8 @@ const LIB = {
     ...["errors", "options", "activations", "configure", "sparse-matrix", "sparse-ops", "sparse-index"],
     ...["catalogue", "sparse-encoder", "cross-encoder", "supported-models", "retrieval", "engines"],
   ],
+  langchain: ["errors", "internal", "cross-encoder", "retrieval"],
+  ai: ["errors", "internal", "cross-encoder"],
   cli: ["index", "retrieval"],
 };
 
@@ -70,6 +73,8 @@ const LIB_PACKAGES = {
   commander: "cli",
   "node-gyp-build": "internal",
   "onnx-proto": "architectures",
+  "@langchain/core": "langchain",
+  "wink-porter2-stemmer": "retrieval",
 };
 
 const problems = [];

@@ -1,9 +1,13 @@
-// Writes dist/index.mjs and dist/index.d.mts: ES modules import the same CommonJS instance that require() gives, so both see one SparseRerankError.
+// Writes an ES module beside each entry point in dist/: it imports the same CommonJS instance that require() gives, so both see one SparseRerankError.
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
 const dist = path.join(import.meta.dirname, "..", "dist");
-const names = Object.keys(createRequire(import.meta.url)(path.join(dist, "index.js"))).filter((name) => name !== "__esModule");
-fs.writeFileSync(path.join(dist, "index.mjs"), `export { ${names.sort().join(", ")} } from "./index.js";\n`);
-fs.writeFileSync(path.join(dist, "index.d.mts"), 'export * from "./index.js";\n');
+const require = createRequire(import.meta.url);
+
+for (const entry of ["index", "ai", "langchain"]) {
+  const names = Object.keys(require(path.join(dist, `${entry}.js`))).filter((name) => name !== "__esModule");
+  fs.writeFileSync(path.join(dist, `${entry}.mjs`), `export { ${names.sort().join(", ")} } from "./${entry}.js";\n`);
+  fs.writeFileSync(path.join(dist, `${entry}.d.mts`), `export * from "./${entry}.js";\n`);
+}

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 
-import type { SparseEncoder, SparseVector } from "../index";
+import { explain, explainHtml } from "../index";
+import type { Contribution, SparseEncoder, SparseVector, WeightedSpan } from "../index";
 import { literalTokens } from "./literal";
 import { addModelOptions, command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
 import type { ModelOptions } from "./options";
@@ -9,6 +10,7 @@ import { bar, columns, counted, displayWidth, padEnd, paint, printable, truncate
 interface ExplainCommandOptions extends ModelOptions {
   readonly query?: true;
   readonly topK: number;
+  readonly html?: true;
 }
 
 interface Explained {
@@ -19,10 +21,7 @@ interface Explained {
   readonly literal: boolean;
 }
 
-interface Shared extends Explained {
-  readonly query: number;
-  readonly document: number;
-}
+type Shared = Explained & Contribution;
 
 const MAX_TOKEN_WIDTH = 24;
 const MAX_BAR_WIDTH = 48;
@@ -37,7 +36,9 @@ export function explainCommand(): Command {
   return addModelOptions(created, sparseModelOption())
     .option("-q, --query", "encode a lone text as a query instead of a document")
     .option("-k, --top-k <n>", "show the n heaviest tokens", positiveInteger, 25)
+    .option("--html", "with a document: print a page of HTML that marks the words behind each weight")
     .action(async (text: string, document: string | undefined, options: ExplainCommandOptions) => {
+      if (options.html === true && document === undefined) created.error("error: --html needs a query and a document");
       await using encoder = await loadSparseEncoder(options);
       await (document === undefined ? explainText(encoder, text, options) : explainMatch(encoder, text, document, options));
     });
@@ -65,28 +66,22 @@ async function explainText(encoder: SparseEncoder, text: string, options: Explai
 }
 
 async function explainMatch(encoder: SparseEncoder, query: string, document: string, options: ExplainCommandOptions): Promise<void> {
-  const queryVector = await encoder.encodeQuery(query);
-  const documentVector = await encoder.encodeDocument(document);
-  const literal = await literalTokens(encoder, query, "query");
-  const weights = new Map(Array.from(documentVector.indices, (id, i) => [id, documentVector.values[i] ?? 0]));
-  const inQuery = encoder.decode(queryVector);
-  const tokens = inQuery
-    .filter(({ id }) => weights.has(id))
-    .map(({ token, id, weight }): Shared => {
-      const other = weights.get(id) ?? 0;
-      return { token, id, query: weight, document: other, weight: weight * other, literal: literal.has(id) };
-    })
-    .sort((a, b) => b.weight - a.weight);
-  const score = tokens.reduce((sum, { weight }) => sum + weight, 0);
-  const shown = tokens.slice(0, options.topK);
-  const missed = inQuery.filter(({ id }) => !weights.has(id));
-  if (options.json === true) {
-    const json = shown.map(({ weight, ...token }) => ({ ...token, contribution: weight }));
-    await writeLine(JSON.stringify({ query, document, score, tokens: json, missed }));
+  const explanation = await explain(encoder, query, document);
+  if (options.html === true) {
+    await writeLine(explainHtml(explanation).trimEnd());
     return;
   }
-  await writeTitle(printable(query), "query");
-  await writeTitle(printable(document), "document");
+  const { score, contributions } = explanation;
+  const shared = new Set(contributions.map(({ id }) => id));
+  const missed = encoder.decode(await encoder.encodeQuery(query)).filter(({ id }) => !shared.has(id));
+  if (options.json === true) {
+    await writeLine(JSON.stringify({ ...explanation, contributions: contributions.slice(0, options.topK), missed }));
+    return;
+  }
+  const tokens = contributions.map((each): Shared => ({ ...each, weight: each.contribution, literal: each.inQuery }));
+  const shown = tokens.slice(0, options.topK);
+  await writeLine(`${paint("dim", "query".padEnd(9))}${marked(query, explanation.querySpans)}`);
+  await writeLine(`${paint("dim", "document".padEnd(9))}${marked(document, explanation.documentSpans)}`);
   await writeLine(
     `score ${paint("yellow", score.toFixed(2))} = sum of query × document over ${counted(tokens.length, "shared token")}: ` +
       `${legend(true)} in the query, ${legend(false)} added by the model\n`,
@@ -98,6 +93,26 @@ async function explainMatch(encoder: SparseEncoder, query: string, document: str
   if (missed.length === 0) return;
   const names = missed.map(({ token, weight }) => `${token} ${weight.toFixed(2)}`).join(" · ");
   await writeLine(paint("dim", truncate(printable(`in the query only: ${names}`), columns())));
+}
+
+/** The text, with the words that the score goes back to in colour: the strongest ones in yellow, others in cyan. */
+function marked(text: string, spans: readonly WeightedSpan[]): string {
+  const most = Math.max(...spans.map(({ contribution }) => contribution));
+  let result = "";
+  let end = 0;
+  for (const span of spans) {
+    const style = span.contribution > most / 2 ? "yellow" : "cyan";
+    result += inline(text.slice(end, span.start)) + paint(style, inline(text.slice(span.start, span.end)));
+    end = span.end;
+  }
+  return result + inline(text.slice(end));
+}
+
+/** printable(), with the spaces at both ends. */
+function inline(part: string): string {
+  const text = printable(part);
+  if (text === "") return part === "" ? "" : " ";
+  return `${/^\s/u.test(part) ? " " : ""}${text}${/\s$/u.test(part) ? " " : ""}`;
 }
 
 async function writeTitle(text: string, kind: string): Promise<void> {

@@ -8,7 +8,9 @@ import { Command, CommanderError } from "commander";
 
 import { SparseRerankError } from "../index";
 import { encodeCommand } from "./encode";
+import { evaluateCommand } from "./evaluate";
 import { explainCommand } from "./explain";
+import { mineCommand } from "./mine";
 import { modelsCommand } from "./models";
 import { clearProgress } from "./progress";
 import { rerankCommand } from "./rerank";
@@ -52,7 +54,15 @@ function createProgram(): Command {
     .showHelpAfterError("(--help tells how it is used)")
     .addHelpText("after", "\nSPARSE_RERANK_DEBUG=1 adds the stack to errors; NO_COLOR=1 and FORCE_COLOR=1 turn colours off and on.")
     .exitOverride();
-  for (const command of [encodeCommand(), searchCommand(), rerankCommand(), explainCommand(), modelsCommand()]) {
+  for (const command of [
+    encodeCommand(),
+    searchCommand(),
+    rerankCommand(),
+    explainCommand(),
+    evaluateCommand(),
+    mineCommand(),
+    modelsCommand(),
+  ]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   return program;

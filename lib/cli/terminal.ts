@@ -77,8 +77,8 @@ export function grouped(number: number): string {
 }
 
 /** "1 text", "12,345 texts". */
-export function counted(number: number, noun: string): string {
-  return `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
+export function counted(number: number, noun: string, plural = `${noun}s`): string {
+  return `${grouped(number)} ${number === 1 ? noun : plural}`;
 }
 
 export function megabytes(bytes: number): string {

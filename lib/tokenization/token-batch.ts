@@ -17,6 +17,11 @@ export function sequencesOf({ ids, offsets }: TokenBatch): Uint32Array[] {
   return Array.from({ length: offsets.length - 1 }, (_, i) => Uint32Array.from(ids.subarray(offsets[i], offsets[i + 1])));
 }
 
+/** Where each token first stands in a sequence that has all of them. */
+export function firstPositions(tokens: Uint32Array, ids: Uint32Array): Uint32Array {
+  return tokens.map((token) => ids.indexOf(token));
+}
+
 /** Sequences of one batch as they are written. */
 export class BatchWriter {
   readonly #ids = new IdBuffer();

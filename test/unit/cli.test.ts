@@ -13,7 +13,7 @@ import { skip } from "../skip";
 const root = path.join(__dirname, "..", "..");
 const main = path.join(root, "dist", "cli", "main.js");
 const reranker = path.join(root, "test", "fixtures", "ce-bert-minilm");
-const COMMANDS = ["encode", "search", "rerank", "explain", "models"];
+const COMMANDS = ["encode", "search", "rerank", "explain", "evaluate", "mine", "models"];
 
 interface Ended {
   readonly code: number | null;
@@ -231,11 +231,11 @@ describe("sparse-rerank", function () {
     assert.match(stdout, /\nscore \d+\.\d\d = sum of query × document over \d+ shared tokens/);
     assert.match(stdout, /\n {2}● heart +\d\.\d\d × \d\.\d\d = +\d\.\d\d █{48}\n/);
     assert.match(stdout, /\nin the query only: /);
-    const [json] = await jsonLines<{ score: number; tokens: { query: number; document: number; contribution: number }[] }>([
+    const [json] = await jsonLines<{ score: number; contributions: { query: number; document: number; contribution: number }[] }>([
       ...args,
       "--json",
     ]);
-    const sum = json?.tokens.reduce((total, { query, document }) => total + query * document, 0) ?? 0;
+    const sum = json?.contributions.reduce((total, { query, document }) => total + query * document, 0) ?? 0;
     assert.ok(Math.abs(sum - (json?.score ?? 0)) < 1e-4);
   });
 

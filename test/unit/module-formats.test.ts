@@ -15,7 +15,8 @@ describe("the package's entry points", () => {
     const printed = execFileSync(process.execPath, ["--input-type=module", "-e", program], { cwd: root, encoding: "utf8" });
     assert.equal(
       printed.trim(),
-      "CrossEncoder SparseEncoder SparseIndex SparseMatrix SparseRerankError configure models supportedModels true",
+      "BM25Index CrossEncoder RetrieveAndRerank SparseEncoder SparseIndex SparseMatrix SparseRerankError configure evaluateEncoder evaluateReranking " +
+        "evaluateRetriever explain explainHtml fuse measureRankings mineHardNegatives models normalizeScores sparseRetriever supportedModels true",
     );
   });
 });

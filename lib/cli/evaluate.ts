@@ -1,0 +1,81 @@
+import { Option } from "commander";
+import type { Command } from "commander";
+
+import { BM25Index, CrossEncoder, evaluateEncoder, RetrieveAndRerank } from "../index";
+import type { EncoderEvaluation, Retriever } from "../index";
+import { addModelOptions, command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
+import type { ModelOptions } from "./options";
+import { clearProgress, ProgressLine } from "./progress";
+import { counted, cutMessage, paint, writeLine } from "./terminal";
+
+interface EvaluateCommandOptions extends ModelOptions {
+  readonly split: string;
+  readonly at: readonly number[];
+  readonly maxActiveDims?: number;
+  readonly bm25?: true;
+  readonly reranker?: string;
+}
+
+const DEFAULT_CUTOFFS = [1, 3, 5, 10, 100];
+const MEASURES = ["ndcg", "mrr", "map", "recall", "precision"] as const;
+const TITLES = { ndcg: "nDCG", mrr: "MRR", map: "MAP", recall: "Recall", precision: "Precision" };
+
+export function evaluateCommand(): Command {
+  const created = command("evaluate", "Measure a sparse encoder on a collection in BEIR's layout", [
+    "sparse-rerank evaluate datasets/scifact",
+    "sparse-rerank evaluate datasets/scifact --bm25 --reranker cross-encoder/ms-marco-MiniLM-L6-v2 --json",
+  ]).argument("<folder>", "a folder with corpus.jsonl, queries.jsonl and qrels/<split>.tsv");
+  return addModelOptions(created, sparseModelOption())
+    .option("--split <name>", "the file in qrels/ to use", "test")
+    .addOption(new Option("--at <k...>", "cutoffs of the measures").argParser(addCutoff).default(DEFAULT_CUTOFFS))
+    .option("--max-active-dims <k>", "keep the k largest weights of each document", positiveInteger)
+    .option("--bm25", "fuse with BM25 (reciprocal rank fusion)")
+    .option("--reranker <name>", "rerank the first 100 with this cross-encoder (folder or hub name)")
+    .action((folder: string, options: EvaluateCommandOptions) => run(folder, options));
+}
+
+function addCutoff(value: string, previous: readonly number[]): readonly number[] {
+  const cutoff = positiveInteger(value);
+  return previous === DEFAULT_CUTOFFS ? [cutoff] : [...previous, cutoff];
+}
+
+async function run(folder: string, options: EvaluateCommandOptions): Promise<void> {
+  await using encoder = await loadSparseEncoder(options);
+  await using reranker = options.reranker === undefined ? undefined : await CrossEncoder.load(options.reranker);
+  await using bm25 = new BM25Index();
+  const indexing = new ProgressLine("encoding", (count) => counted(count, "document"));
+  const searching = new ProgressLine("searching", (count) => counted(count, "query", "queries"));
+  const second = async (sparse: Retriever, texts: ReadonlyMap<string, string>): Promise<Retriever> => {
+    if (options.bm25 === true) await bm25.add([...texts.keys()], [...texts.values()]);
+    const retrievers = options.bm25 === true ? [sparse, bm25] : [sparse];
+    return new RetrieveAndRerank({ retrievers, ...(reranker === undefined ? {} : { reranker }) });
+  };
+  const result = await evaluateEncoder(folder, encoder, {
+    split: options.split,
+    at: options.at,
+    ...(options.maxActiveDims === undefined ? {} : { maxActiveDims: options.maxActiveDims }),
+    ...(options.bm25 === true || reranker !== undefined ? { retriever: second } : {}),
+    onProgress: ({ stage, done, total }) => {
+      (stage === "search" ? searching : indexing).update(done, total);
+    },
+  });
+  clearProgress();
+  await (options.json === true ? writeJson(folder, result) : writeTable(result, options.at));
+  if (result.truncated > 0) console.error(cutMessage(result.truncated, "document", encoder.maxSeqLength));
+}
+
+async function writeJson(folder: string, { measures, queries, documents, truncated, activeDims, flops }: EncoderEvaluation): Promise<void> {
+  await writeLine(JSON.stringify({ collection: folder, queries, documents, truncated, measures, activeDims, flops }));
+}
+
+async function writeTable({ measures, queries, documents, activeDims, flops }: EncoderEvaluation, at: readonly number[]): Promise<void> {
+  await writeLine(paint("dim", `${"".padEnd(9)}${at.map((k) => `@${k}`.padStart(8)).join("")}`));
+  for (const name of MEASURES) {
+    const figures = at.map((k) => (100 * (measures[k]?.[name] ?? 0)).toFixed(2).padStart(8));
+    await writeLine(`${TITLES[name].padEnd(9)}${figures.join("")}`);
+  }
+  await writeLine(
+    `\n${counted(queries, "judged query", "judged queries")}, ${counted(documents, "document")}; weights: ${activeDims.queries.toFixed(1)} a query, ` +
+      `${activeDims.documents.toFixed(1)} a document; FLOPS ${flops.toFixed(2)}`,
+  );
+}

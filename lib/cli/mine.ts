@@ -1,0 +1,108 @@
+import { Option } from "commander";
+import type { Command } from "commander";
+
+import { CrossEncoder, mineHardNegatives, SparseRerankError } from "../index";
+import type { MineOptions, NegativeFormat, PositivePair } from "../index";
+import { passageText, readCollection } from "../retrieval/collection";
+import { readBytes } from "../retrieval/files";
+import { readRecordLines } from "../retrieval/lines";
+import { addModelOptions, command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
+import type { ModelOptions } from "./options";
+import { clearProgress, ProgressLine } from "./progress";
+import { counted, grouped, writeLine } from "./terminal";
+
+interface MineCommandOptions extends ModelOptions {
+  readonly corpus?: string;
+  readonly reranker?: string;
+  readonly negatives: number;
+  readonly rangeMin?: number;
+  readonly rangeMax?: number;
+  readonly relativeMargin?: number;
+  readonly absoluteMargin?: number;
+  readonly maxScore?: number;
+  readonly minScore?: number;
+  readonly random?: true;
+  readonly scores?: true;
+  readonly outputFormat: NegativeFormat;
+}
+
+const FORMATS: readonly NegativeFormat[] = ["triplet", "n-tuple", "labeled-pair", "labeled-list"];
+
+export function mineCommand(): Command {
+  const created = command("mine", "Find hard negatives for pairs of query and answer, as JSONL on standard output", [
+    "sparse-rerank mine pairs.jsonl --corpus corpus.jsonl > triplets.jsonl",
+    "sparse-rerank mine pairs.jsonl --corpus corpus.jsonl --relative-margin 0.05 --reranker ./reranker --output-format n-tuple",
+  ]).argument("<pairs>", 'a JSONL file of {"anchor": …, "positive": …}');
+  return addModelOptions(created, sparseModelOption())
+    .option("--corpus <path>", "texts that may be negatives: a .jsonl, .tsv or .txt file, or a folder (default: the positives)")
+    .option("--reranker <name>", "a cross-encoder that scores what the margins and --max-score compare")
+    .option("-n, --negatives <n>", "negatives for each query", positiveInteger, 3)
+    .option("--range-min <n>", "skip the n best", positiveInteger)
+    .option("--range-max <n>", "look at the n best", positiveInteger)
+    .option("--relative-margin <share>", "this share of the positive's score below it at least", Number)
+    .option("--absolute-margin <score>", "so far below the positive's score at least", Number)
+    .option("--max-score <score>", "a score of at most this", Number)
+    .option("--min-score <score>", "a score of at least this", Number)
+    .option("--random", "choose at random within the range, not the best")
+    .option("--scores", "with scores")
+    .addOption(new Option("--output-format <format>", "shape of a line").choices(FORMATS).default("triplet"))
+    .action((pairs: string, options: MineCommandOptions) => run(pairs, options));
+}
+
+async function run(file: string, options: MineCommandOptions): Promise<void> {
+  const pairs = await readPairs(file);
+  await using encoder = await loadSparseEncoder(options);
+  await using crossEncoder = options.reranker === undefined ? undefined : await CrossEncoder.load(options.reranker);
+  const progress = new ProgressLine("encoding", (count) => counted(count, "text"));
+  const numbers = ["rangeMin", "rangeMax", "relativeMargin", "absoluteMargin", "maxScore", "minScore"] as const;
+  const { rows, statistics } = await mineHardNegatives(pairs, {
+    encoder,
+    negatives: options.negatives,
+    outputFormat: options.outputFormat,
+    outputScores: options.scores === true,
+    samplingStrategy: options.random === true ? "random" : "top",
+    ...(options.corpus === undefined ? {} : { corpus: readTexts(options.corpus) }),
+    ...(crossEncoder === undefined ? {} : { crossEncoder }),
+    ...(Object.fromEntries(
+      numbers.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
+    ) as Partial<MineOptions>),
+    onProgress: ({ stage, done }) => {
+      if (stage === "encode") progress.update(done);
+    },
+  });
+  clearProgress();
+  for (const row of rows) await writeLine(JSON.stringify(row));
+  const { queries, negatives, queriesWithTooFew } = statistics;
+  console.error(
+    `${counted(negatives, "negative")} for ${grouped(queries)} queries; ${grouped(queriesWithTooFew)} of them have fewer than asked for.`,
+  );
+}
+
+async function readPairs(file: string): Promise<PositivePair[]> {
+  const pairs: PositivePair[] = [];
+  for await (const { text, number } of readRecordLines(readBytes(file), file)) {
+    if (text.trim() === "") continue;
+    const { anchor, positive } = parse(text) ?? {};
+    if (typeof anchor !== "string" || typeof positive !== "string") {
+      throw new SparseRerankError(
+        "ERR_INVALID_ARGUMENT",
+        `${file}, line ${number}: expected a JSON object with the strings "anchor" and "positive".`,
+      );
+    }
+    pairs.push({ anchor, positive });
+  }
+  return pairs;
+}
+
+function parse(text: string): Partial<Record<keyof PositivePair, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function* readTexts(corpus: string): AsyncGenerator<string> {
+  for await (const passage of readCollection(corpus, { plainText: "lines" })) yield passageText(passage);
+}

@@ -1,0 +1,87 @@
+/** Adapters for LangChain.js: a cross-encoder as document compressor, and any retriever of this package as LangChain's. */
+
+import type * as Documents from "@langchain/core/documents";
+import type * as Retrievers from "@langchain/core/retrievers";
+import type * as Compressors from "@langchain/core/retrievers/document_compressors";
+
+import type { CrossEncoder } from "./cross-encoder";
+import { requirePeer } from "./internal/peer";
+import { requirePositiveInteger, requireRecord } from "./internal/validate";
+import type { Retriever } from "./retrieval/retriever";
+import { requireRetriever } from "./retrieval/retriever";
+
+/* eslint-disable @typescript-eslint/no-require-imports -- the classes below extend what it gives, and a missing package needs an error that says so */
+const { Document } = requirePeer("@langchain/core", () => require("@langchain/core/documents") as typeof Documents);
+const { BaseRetriever } = requirePeer("@langchain/core", () => require("@langchain/core/retrievers") as typeof Retrievers);
+const { BaseDocumentCompressor } = requirePeer(
+  "@langchain/core",
+  () => require("@langchain/core/retrievers/document_compressors") as typeof Compressors,
+);
+/* eslint-enable @typescript-eslint/no-require-imports */
+
+export interface CrossEncoderCompressorOptions {
+  /** A model with one label; its owner closes it. */
+  readonly encoder: CrossEncoder;
+  /** Keep the best n; default: all. */
+  readonly topN?: number;
+}
+
+/** Orders documents by a cross-encoder's score, which goes into metadata.relevanceScore. */
+export class CrossEncoderCompressor extends BaseDocumentCompressor {
+  readonly #options: CrossEncoderCompressorOptions;
+
+  /** Errors: ERR_INVALID_ARGUMENT. */
+  constructor(options: CrossEncoderCompressorOptions) {
+    super();
+    requireRecord(options, "options", ["encoder", "topN"]);
+    if (options.topN !== undefined) requirePositiveInteger(options.topN, "topN");
+    this.#options = options;
+  }
+
+  async compressDocuments(documents: Documents.DocumentInterface[], query: string): Promise<Documents.DocumentInterface[]> {
+    const { encoder, topN } = this.#options;
+    const ranked = await encoder.rank(query, documents, {
+      text: ({ pageContent }) => pageContent,
+      returnDocuments: true,
+      ...(topN === undefined ? {} : { topK: topN }),
+    });
+    return ranked.flatMap(({ document, score }) =>
+      document === undefined ? [] : [new Document({ ...document, metadata: { ...document.metadata, relevanceScore: score } })],
+    );
+  }
+}
+
+export interface SparseRerankRetrieverOptions extends Retrievers.BaseRetrieverInput {
+  /** What finds documents: sparseRetriever(), a BM25Index, a RetrieveAndRerank. Its hits need a text. */
+  readonly retriever: Retriever;
+  /** Default 4, LangChain's. */
+  readonly k?: number;
+}
+
+/** LangChain's retriever over one of this package. A payload that is an object becomes the document's metadata; the score is added to it. */
+export class SparseRerankRetriever extends BaseRetriever {
+  readonly lc_namespace = ["sparse_rerank", "retrievers"];
+  readonly #retriever: Retriever;
+  readonly #k: number;
+
+  static override lc_name(): string {
+    return "SparseRerankRetriever";
+  }
+
+  /** Errors: ERR_INVALID_ARGUMENT. */
+  constructor({ retriever, k = 4, ...fields }: SparseRerankRetrieverOptions) {
+    super(fields);
+    requireRetriever(retriever, "retriever");
+    requirePositiveInteger(k, "k");
+    this.#retriever = retriever;
+    this.#k = k;
+  }
+
+  override async _getRelevantDocuments(query: string): Promise<Documents.DocumentInterface[]> {
+    const [hits = []] = await this.#retriever.retrieve([query], { topK: this.#k });
+    return hits.map(({ id, score, text, payload }) => {
+      const metadata = typeof payload === "object" && payload !== null ? payload : {};
+      return new Document({ id, pageContent: text ?? "", metadata: { ...metadata, score } });
+    });
+  }
+}

@@ -1,0 +1,59 @@
+import { throwIfAborted } from "../internal/abort";
+
+/** setTimeout counts in 32 bits. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** A moment after which results are no longer waited for, and a user's signal beside it. */
+export class Deadline implements Disposable {
+  readonly #passed = new AbortController();
+  readonly #user: AbortSignal | undefined;
+  readonly #either: AbortSignal;
+  readonly #timer: NodeJS.Timeout | undefined;
+
+  /** @param milliseconds from now; undefined for never */
+  constructor(milliseconds: number | undefined, user: AbortSignal | undefined) {
+    this.#user = user;
+    this.#either = user === undefined ? this.#passed.signal : AbortSignal.any([this.#passed.signal, user]);
+    if (milliseconds === undefined || milliseconds > MAX_TIMEOUT_MS) return;
+    this.#timer = setTimeout(() => {
+      this.#passed.abort();
+    }, milliseconds);
+  }
+
+  get passed(): boolean {
+    return this.#passed.signal.aborted;
+  }
+
+  /**
+   * What `work` gives, or undefined once the deadline has passed: then its signal fires, and it is not waited for, as it may not listen.
+   *
+   * Errors: those of `work` before the deadline; ERR_ABORTED when the user's signal fires.
+   */
+  async race<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+    throwIfAborted(this.#user);
+    let stop = (): void => undefined;
+    const stopped = new Promise<undefined>((resolve) => {
+      stop = () => {
+        resolve(undefined);
+      };
+    });
+    this.#either.addEventListener("abort", stop, { once: true });
+    if (this.#either.aborted) stop();
+    try {
+      const result = await Promise.race([work(this.#either), stopped]);
+      throwIfAborted(this.#user);
+      return result;
+    } catch (error) {
+      throwIfAborted(this.#user);
+      if (this.passed) return undefined;
+      throw error;
+    } finally {
+      this.#either.removeEventListener("abort", stop);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#passed.abort();
+  }
+}

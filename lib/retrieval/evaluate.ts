@@ -1,0 +1,197 @@
+import { SparseRerankError } from "../errors";
+import { windowsOf } from "../internal/windows";
+import { requireControls, requirePositiveInteger, requireRecord, requireString } from "../internal/validate";
+import type { Progress } from "../options";
+import type { SparseEncoder } from "../sparse-encoder";
+import { SparseIndex } from "../sparse-index";
+import type { SparseMatrix } from "../sparse-matrix";
+import { readCorpus, readJudgments, readQueries } from "./beir";
+import type { TextWithId } from "./beir";
+import { measureRankings, requireCutoffs } from "./metrics";
+import type { Judgments, MeasuresAtCutoffs, Rankings } from "./metrics";
+import { requireRetriever, retrieveChecked, sparseRetriever } from "./retriever";
+import type { Retriever } from "./retriever";
+
+export interface EvaluateOptions {
+  /** The name of a file in qrels/; default "test". */
+  readonly split?: string;
+  /** Cutoffs of the measures; default 1, 3, 5, 10 and 100. Retrieval goes as deep as the largest. */
+  readonly at?: readonly number[];
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface EvaluateEncoderOptions extends EvaluateOptions {
+  /** Keep the k largest weights of each document. */
+  readonly maxActiveDims?: number;
+  /** What searches instead of the encoder alone, made from it and the corpus when that is indexed: a second stage, or a hybrid. */
+  readonly retriever?: (sparse: Retriever, texts: ReadonlyMap<string, string>) => Retriever | Promise<Retriever>;
+}
+
+export interface Evaluation {
+  /** Queries that have a relevant document: the measures are means over them. */
+  readonly queries: number;
+  readonly measures: MeasuresAtCutoffs;
+  /** Query id -> document ids, best first. */
+  readonly rankings: Rankings;
+}
+
+export interface EncoderEvaluation extends Evaluation {
+  readonly documents: number;
+  /** Documents that were longer than the model's maximum and were cut. */
+  readonly truncated: number;
+  /** Mean number of weights. */
+  readonly activeDims: { readonly queries: number; readonly documents: number };
+  /**
+   * Expected number of products when a random query of the collection meets a random document: the sum over dimensions of the share of queries
+   * times the share of documents in which each is active (Formal et al., 2021, after Paria et al., 2020).
+   */
+  readonly flops: number;
+}
+
+const OPTIONS = ["split", "at", "onProgress", "signal"];
+const DEFAULT_CUTOFFS = [1, 3, 5, 10, 100];
+const BLOCK = 1024;
+const QUERIES_PER_CALL = 256;
+
+/**
+ * Measures a sparse encoder on a folder in BEIR's layout: encodes its corpus ("title text"), indexes it exactly in memory and searches with each judged query.
+ *
+ * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT (a malformed line, no judged query), ERR_DUPLICATE_ID (in the corpus), ERR_ABORTED.
+ */
+export async function evaluateEncoder(
+  folder: string,
+  encoder: SparseEncoder,
+  options: EvaluateEncoderOptions = {},
+): Promise<EncoderEvaluation> {
+  requireRecord(options, "options", [...OPTIONS, "maxActiveDims", "retriever"]);
+  if (options.maxActiveDims !== undefined) requirePositiveInteger(options.maxActiveDims, "maxActiveDims");
+  const { judgments, queries } = await readTask(folder, options);
+  await using index = SparseIndex.create({ dimension: encoder.embeddingDimension });
+  const documentUse = new DimensionUse(encoder.embeddingDimension);
+  const texts = new Map<string, string>();
+  const control = options.signal === undefined ? {} : { signal: options.signal };
+  const keep = options.maxActiveDims === undefined ? {} : { maxActiveDims: options.maxActiveDims };
+  let truncated = 0;
+  let readBytes = 0;
+  let total: number | undefined;
+  const corpus = readCorpus(folder, {
+    onRead: (bytes, fileBytes) => {
+      readBytes += bytes;
+      total = documentUse.rows === 0 ? undefined : Math.round((documentUse.rows * fileBytes) / readBytes);
+    },
+  });
+  for await (const block of windowsOf(corpus, BLOCK)) {
+    const vectors = await encoder.encodeDocument(
+      block.map(({ text }) => text),
+      { ...control, ...keep },
+    );
+    await index.add(
+      block.map(({ id }) => requireNew(id, texts)),
+      vectors,
+    );
+    for (const { id, text } of block) texts.set(id, options.retriever === undefined ? "" : text);
+    truncated += vectors.truncated.length;
+    documentUse.add(vectors);
+    options.onProgress?.({ stage: "index", done: documentUse.rows, ...(total === undefined ? {} : { total }) });
+  }
+  const queryUse = new DimensionUse(encoder.embeddingDimension);
+  queryUse.add(
+    await encoder.encodeQuery(
+      queries.map(({ text }) => text),
+      control,
+    ),
+  );
+  const sparse = sparseRetriever({ encoder, index, text: (id) => texts.get(id) });
+  const retriever = options.retriever === undefined ? sparse : await options.retriever(sparse, texts);
+  const evaluation = await runQueries(retriever, queries, judgments, options);
+  return {
+    ...evaluation,
+    documents: documentUse.rows,
+    truncated,
+    activeDims: { queries: queryUse.mean, documents: documentUse.mean },
+    flops: queryUse.products(documentUse),
+  };
+}
+
+/** Measures any retriever on the queries of a folder in BEIR's layout, whose corpus it already has. Errors: as evaluateEncoder(). */
+export async function evaluateRetriever(folder: string, retriever: Retriever, options: EvaluateOptions = {}): Promise<Evaluation> {
+  requireRecord(options, "options", OPTIONS);
+  requireRetriever(retriever, "retriever");
+  const { judgments, queries } = await readTask(folder, options);
+  return runQueries(retriever, queries, judgments, options);
+}
+
+async function readTask(folder: string, options: EvaluateOptions): Promise<{ judgments: Judgments; queries: TextWithId[] }> {
+  requireString(folder, "folder");
+  requireControls(options);
+  requireCutoffs(options.at ?? DEFAULT_CUTOFFS);
+  const judgments = await readJudgments(folder, options.split ?? "test");
+  const queries = (await readQueries(folder)).filter(({ id }) => judgments.has(id));
+  if (queries.length > 0) return { judgments, queries };
+  throw new SparseRerankError(
+    "ERR_INVALID_ARGUMENT",
+    `No query of ${folder}/queries.jsonl has a judgment; the ids of both files must be the same.`,
+  );
+}
+
+async function runQueries(
+  retriever: Retriever,
+  queries: readonly TextWithId[],
+  judgments: Judgments,
+  { at = DEFAULT_CUTOFFS, signal, onProgress }: EvaluateOptions,
+): Promise<Evaluation> {
+  const rankings = new Map<string, readonly string[]>();
+  const options = { topK: Math.max(...at), ...(signal === undefined ? {} : { signal }) };
+  for await (const block of windowsOf(queries, QUERIES_PER_CALL)) {
+    const lists = await retrieveChecked(
+      retriever,
+      block.map(({ text }) => text),
+      options,
+    );
+    block.forEach(({ id }, i) =>
+      rankings.set(
+        id,
+        (lists[i] ?? []).map((hit) => hit.id),
+      ),
+    );
+    onProgress?.({ stage: "search", done: rankings.size, total: queries.length });
+  }
+  const measures = measureRankings(judgments, rankings, at);
+  const judged = [...judgments.values()].filter((grades) => [...grades.values()].some((grade) => grade > 0)).length;
+  return { queries: judged, measures, rankings };
+}
+
+function requireNew(id: string, texts: ReadonlyMap<string, string>): string {
+  if (!texts.has(id)) return id;
+  throw new SparseRerankError("ERR_DUPLICATE_ID", `corpus.jsonl has two documents with the id ${JSON.stringify(id)}.`);
+}
+
+/** In how many rows each dimension is active. */
+class DimensionUse {
+  rows = 0;
+  #weights = 0;
+  readonly #counts: Float64Array;
+
+  constructor(dimension: number) {
+    this.#counts = new Float64Array(dimension);
+  }
+
+  get mean(): number {
+    return this.rows === 0 ? 0 : this.#weights / this.rows;
+  }
+
+  add({ rows, indices, values }: SparseMatrix): void {
+    this.rows += rows;
+    indices.forEach((dimension, i) => {
+      if (values[i] === 0) return;
+      this.#weights++;
+      this.#counts[dimension] = (this.#counts[dimension] ?? 0) + 1;
+    });
+  }
+
+  products(other: DimensionUse): number {
+    const pairs = this.rows * other.rows;
+    return pairs === 0 ? 0 : this.#counts.reduce((sum, count, i) => sum + count * (other.#counts[i] ?? 0), 0) / pairs;
+  }
+}

@@ -1,0 +1,88 @@
+import type { SparseEncoder, TracedText } from "../sparse-encoder";
+import { intersection } from "../sparse-ops";
+import type { Span } from "./windows";
+
+/** A token that query and document share. */
+export interface Contribution {
+  readonly token: string;
+  readonly id: number;
+  /** Its share of the score: query · document. */
+  readonly contribution: number;
+  readonly query: number;
+  readonly document: number;
+  /** Whether the token stands in the text itself; otherwise the model added it. */
+  readonly inQuery: boolean;
+  readonly inDocument: boolean;
+  /** The words that gave the two weights, where they are known. */
+  readonly querySpan?: Span;
+  readonly documentSpan?: Span;
+}
+
+/** A part of a text, and how much of the score goes back to it. */
+export interface WeightedSpan extends Span {
+  readonly contribution: number;
+}
+
+export interface Explanation {
+  readonly query: string;
+  readonly document: string;
+  /** Sum of the contributions. */
+  readonly score: number;
+  /** By falling contribution. */
+  readonly contributions: readonly Contribution[];
+  /** Words of each text with a contribution, in the order of the text. */
+  readonly querySpans: readonly WeightedSpan[];
+  readonly documentSpans: readonly WeightedSpan[];
+}
+
+/**
+ * Why a document matches a query: every token that both vectors have, which words of the two texts gave its weights, and whether it stands in them or was added
+ * by the model.
+ *
+ * Errors: ERR_INVALID_ARGUMENT, ERR_DISPOSED, ERR_RUNTIME_FAILED.
+ */
+export async function explain(encoder: SparseEncoder, query: string, document: string): Promise<Explanation> {
+  const left = await encoder.trace(query, { task: "query" });
+  const right = await encoder.trace(document, { task: "document" });
+  const leftAt = positionsOf(left);
+  const rightAt = positionsOf(right);
+  const contributions = encoder.decode(intersection(left.vector, right.vector)).map(({ token, id, weight }): Contribution => {
+    const l = leftAt.get(id) ?? -1;
+    const r = rightAt.get(id) ?? -1;
+    const querySpan = left.sources[l];
+    const documentSpan = right.sources[r];
+    return {
+      token,
+      id,
+      contribution: weight,
+      query: left.vector.values[l] ?? 0,
+      document: right.vector.values[r] ?? 0,
+      inQuery: left.literal.has(id),
+      inDocument: right.literal.has(id),
+      ...(querySpan === undefined ? {} : { querySpan }),
+      ...(documentSpan === undefined ? {} : { documentSpan }),
+    };
+  });
+  return {
+    query,
+    document,
+    score: contributions.reduce((sum, { contribution }) => sum + contribution, 0),
+    contributions,
+    querySpans: weigh(contributions, "querySpan"),
+    documentSpans: weigh(contributions, "documentSpan"),
+  };
+}
+
+function positionsOf({ vector }: TracedText): ReadonlyMap<number, number> {
+  return new Map(Array.from(vector.indices, (id, i) => [id, i]));
+}
+
+function weigh(contributions: readonly Contribution[], side: "querySpan" | "documentSpan"): WeightedSpan[] {
+  const spans = new Map<number, WeightedSpan>();
+  for (const each of contributions) {
+    const span = each[side];
+    if (span === undefined) continue;
+    spans.set(span.start, { ...span, contribution: (spans.get(span.start)?.contribution ?? 0) + each.contribution });
+  }
+  return [...spans.values()].sort((a, b) => a.start - b.start);
+}

@@ -1,0 +1,107 @@
+/**
+ * Fusion of several rankings of the same documents, as ranx defines the methods (Bassani and Romelli, CIKM 2022).
+ *
+ * Reciprocal rank fusion is that of Cormack, Clarke and Büttcher (SIGIR 2009); the weighted sum of normalised scores is CombSUM (Fox and Shaw, 1994)
+ * with weights.
+ */
+
+import { SparseRerankError } from "../errors";
+import { invalid, requireRecord } from "../internal/validate";
+
+export interface Scored {
+  readonly id: string;
+  readonly score: number;
+}
+
+/**
+ * How the scores of one list are made comparable: to [0, 1] by its smallest and largest one (min-max), divided by the largest (max), divided
+ * by their sum after the smallest was subtracted (sum), or to mean 0 and variance 1 (z-score).
+ */
+export type Normalization = "min-max" | "max" | "sum" | "z-score" | "none";
+
+export type FusionOptions =
+  | { readonly method: "rrf"; /** Default 60, the paper's. */ readonly k?: number; readonly weights?: readonly number[] }
+  | {
+      readonly method: "weighted-sum";
+      /** Default "min-max". */ readonly normalization?: Normalization;
+      readonly weights?: readonly number[];
+    };
+
+const NORMALIZATIONS: readonly Normalization[] = ["min-max", "max", "sum", "z-score", "none"];
+const DEFAULT_RRF_K = 60;
+
+/**
+ * One list from several, best first; equal scores keep the order in which the ids first appear, the first list first.
+ *
+ * @param lists each best first, with distinct ids. A document that is not in a list gets nothing from it.
+ * Errors: ERR_INVALID_ARGUMENT.
+ */
+export function fuse(lists: readonly (readonly Scored[])[], options: FusionOptions = { method: "rrf" }): Scored[] {
+  checkFusion(options, lists.length);
+  const scored =
+    options.method === "rrf"
+      ? lists.map((list) => list.map((_, i) => 1 / ((options.k ?? DEFAULT_RRF_K) + i + 1)))
+      : lists.map((list) =>
+          normalizeScores(
+            list.map(({ score }) => score),
+            options.normalization ?? "min-max",
+          ),
+        );
+  const sums = new Map<string, number>();
+  lists.forEach((list, l) => {
+    const weight = options.weights?.[l] ?? 1;
+    list.forEach(({ id }, i) => sums.set(id, (sums.get(id) ?? 0) + weight * (scored[l]?.[i] ?? 0)));
+  });
+  return Array.from(sums, ([id, score]) => ({ id, score })).sort((a, b) => b.score - a.score);
+}
+
+/** A list whose scores are all equal (or a single one) becomes 1 by min-max, max and sum share alike, and 0 by z-score. */
+export function normalizeScores(scores: readonly number[], normalization: Normalization): number[] {
+  if (scores.length === 0 || normalization === "none") return [...scores];
+  const least = scores.reduce((a, b) => Math.min(a, b), Infinity);
+  const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+  const total = scores.reduce((sum, score) => sum + score, 0);
+  switch (normalization) {
+    case "min-max":
+      return scores.map((score) => (most === least ? 1 : (score - least) / (most - least)));
+    case "max":
+      return scores.map((score) => (most === 0 ? 0 : score / most));
+    case "sum": {
+      const rest = total - least * scores.length;
+      return scores.map((score) => (rest === 0 ? 1 / scores.length : (score - least) / rest));
+    }
+    case "z-score": {
+      const mean = total / scores.length;
+      const deviation = Math.sqrt(scores.reduce((sum, score) => sum + (score - mean) ** 2, 0) / scores.length);
+      return scores.map((score) => (deviation === 0 ? 0 : (score - mean) / deviation));
+    }
+  }
+}
+
+/** @param count of the lists that will be fused */
+export function checkFusion(options: FusionOptions, count: number): void {
+  requireRecord(options, "fusion", ["method", "k", "weights", "normalization"]);
+  const { method, weights } = options;
+  if (method === "rrf") {
+    if ("normalization" in options) throw invalid("fusion.normalization", options.normalization, 'absent with the method "rrf"');
+    if (options.k !== undefined && (typeof options.k !== "number" || !(options.k >= 0)))
+      throw invalid("fusion.k", options.k, "a number of at least 0");
+  } else if ((method as unknown) === "weighted-sum") {
+    const { normalization } = options;
+    if ("k" in options) throw invalid("fusion.k", options.k, 'absent with the method "weighted-sum"');
+    if (normalization !== undefined && !NORMALIZATIONS.includes(normalization)) {
+      throw invalid("fusion.normalization", normalization, `one of ${NORMALIZATIONS.join(", ")}`);
+    }
+  } else {
+    throw invalid("fusion.method", method, '"rrf" or "weighted-sum"');
+  }
+  if (weights === undefined) return;
+  if (!Array.isArray(weights) || weights.some((weight) => !Number.isFinite(weight)))
+    throw invalid("fusion.weights", weights, "an array of numbers");
+  if (weights.length !== count) {
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      `fusion.weights has ${weights.length} numbers for ${count} lists; each list needs one.`,
+    );
+  }
+}

@@ -1,0 +1,133 @@
+/** First stages: whatever finds documents for the text of a query. */
+
+import { SparseRerankError } from "../errors";
+import { throwIfAborted } from "../internal/abort";
+import { describe, invalid } from "../internal/validate";
+import type { SparseEncoder } from "../sparse-encoder";
+import type { SparseVector } from "../sparse-matrix";
+
+export interface Retrieved {
+  readonly id: string;
+  readonly score: number;
+  /** What a reranker reads, where the retriever has it. */
+  readonly text?: string;
+  readonly payload?: unknown;
+}
+
+export interface RetrieveOptions {
+  /** Hits for each query at most. */
+  readonly topK: number;
+  readonly signal?: AbortSignal;
+}
+
+/** One list of hits for each query, best first. Ids are distinct within a list. */
+export interface Retriever {
+  /** How results and messages call it: "sparse", "bm25". */
+  readonly name: string;
+  retrieve(queries: readonly string[], options: RetrieveOptions): Promise<readonly (readonly Retrieved[])[]>;
+}
+
+/** What a sparse query vector is sent to: a SparseIndex, or the adapter of a search engine. */
+export interface SparseSearch {
+  search(
+    query: SparseVector,
+    options: { readonly topK: number; readonly signal?: AbortSignal },
+  ): Promise<readonly { readonly id: string; readonly score: number; readonly payload?: unknown }[]>;
+}
+
+export interface SparseRetrieverOptions {
+  readonly encoder: SparseEncoder;
+  readonly index: SparseSearch;
+  /** Default "sparse". */
+  readonly name?: string;
+  /** The text of a hit, for rerankers. */
+  readonly text?: (id: string, payload: unknown) => string | undefined;
+}
+
+/** Queries that a search engine answers at a time. */
+const CONCURRENCY = 8;
+
+/** Encodes queries and looks them up. */
+export function sparseRetriever({ encoder, index, name = "sparse", text }: SparseRetrieverOptions): Retriever {
+  return {
+    name,
+    async retrieve(queries, { topK, signal }) {
+      const control = signal === undefined ? {} : { signal };
+      const vectors = await encoder.encodeQuery(queries, control);
+      return mapConcurrently(
+        [...vectors],
+        async (vector) => {
+          const hits = await index.search(vector, { topK, ...control });
+          return hits.map(({ id, score, payload }) => ({
+            id,
+            score,
+            ...optional("text", text?.(id, payload)),
+            ...optional("payload", payload),
+          }));
+        },
+        signal,
+      );
+    },
+  };
+}
+
+/** Calls a retriever, and checks what it returns: it may be the user's own. */
+export async function retrieveChecked(
+  retriever: Retriever,
+  queries: readonly string[],
+  options: RetrieveOptions,
+): Promise<readonly (readonly Retrieved[])[]> {
+  throwIfAborted(options.signal);
+  const lists: unknown = await retriever.retrieve(queries, options);
+  if (!Array.isArray(lists) || lists.length !== queries.length) {
+    const found = Array.isArray(lists) ? `${lists.length} lists` : describe(lists);
+    throw bad(retriever, `gave ${found} for ${queries.length} queries; it must give one list of hits for each`);
+  }
+  for (const list of lists as readonly unknown[]) requireHits(retriever, list);
+  return (lists as readonly (readonly Retrieved[])[]).map((list) => list.slice(0, options.topK));
+}
+
+export function requireRetriever(value: unknown, name: string): asserts value is Retriever {
+  const { name: its, retrieve } = (typeof value === "object" && value !== null ? value : {}) as Partial<Retriever>;
+  if (typeof its !== "string" || typeof retrieve !== "function")
+    throw invalid(name, value, "a retriever: an object with name and retrieve()");
+}
+
+/** Results in the order of the items; `work` runs for a few of them at a time. */
+export async function mapConcurrently<T, R>(
+  items: readonly T[],
+  work: (item: T) => Promise<R>,
+  signal: AbortSignal | undefined,
+): Promise<R[]> {
+  const results: R[] = [];
+  const pending = items.entries();
+  const worker = async (): Promise<void> => {
+    for (const [i, item] of pending) {
+      throwIfAborted(signal);
+      results[i] = await work(item);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, items.length) }, worker));
+  return results;
+}
+
+/** A property that is absent rather than undefined. */
+export function optional<K extends string, V>(key: K, value: V | undefined): Partial<Readonly<Record<K, V>>> {
+  return value === undefined ? {} : ({ [key]: value } as Partial<Readonly<Record<K, V>>>);
+}
+
+function requireHits(retriever: Retriever, list: unknown): void {
+  if (!Array.isArray(list)) throw bad(retriever, `gave ${describe(list)} for a query; expected an array of hits`);
+  const seen = new Set<string>();
+  for (const hit of list as readonly Partial<Retrieved>[]) {
+    if (typeof hit.id !== "string" || typeof hit.score !== "number" || Number.isNaN(hit.score)) {
+      throw bad(retriever, "gave a hit without an id (a string) and a score (a number)");
+    }
+    if (seen.has(hit.id)) throw bad(retriever, `gave the id ${JSON.stringify(hit.id)} twice for one query`);
+    seen.add(hit.id);
+  }
+}
+
+function bad(retriever: Retriever, problem: string): SparseRerankError {
+  return new SparseRerankError("ERR_INVALID_ARGUMENT", `The retriever "${retriever.name}" ${problem}.`);
+}

@@ -1,0 +1,55 @@
+/** Which part of a text each of its tokens was made from. */
+
+import type { TextTokenizer } from "./tokenizer";
+
+/** UTF-16 units [start, end). */
+export interface TokenSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Ways to cut a text so that its parts by themselves may give the tokens of the whole, the finest first. */
+const CUTS = [
+  // Words, and every other character by itself: WordPiece after BERT's pre-tokenizer.
+  /[^\s\p{P}\p{S}\p{sc=Han}]+|\S/gu,
+  // What stands between white space: Unigram.
+  /\S+/gu,
+  // With the white space before it: byte-level BPE.
+  /\s*\S+/gu,
+];
+
+/**
+ * A span for each id, of the word that the token is of; undefined for special tokens at both ends. Nothing when the tokens of the words are not those of
+ * the text, as with normalizers that look beyond a word.
+ *
+ * @param ids of the text, special tokens included; they may be cut
+ */
+export async function spansOf(tokenizer: TextTokenizer, text: string, ids: Uint32Array): Promise<(TokenSpan | undefined)[] | undefined> {
+  for (const cut of CUTS) {
+    const spans: TokenSpan[] = [];
+    for (const { 0: part, index } of text.matchAll(cut)) {
+      if (spans.push({ start: index + (part.length - part.trimStart().length), end: index + part.length }) > ids.length) break;
+    }
+    const starts = cut === CUTS[2] ? [0, ...spans.map(({ end }) => end)] : spans.map(({ start }) => start);
+    const batch = await tokenizer.encode(
+      spans.map(({ end }, i) => text.slice(starts[i], end)),
+      { addSpecialTokens: false },
+    );
+    const located = spans.flatMap((span, i) => new Array<TokenSpan>((batch.offsets[i + 1] ?? 0) - (batch.offsets[i] ?? 0)).fill(span));
+    const aligned = align(batch.ids, ids, located);
+    if (aligned !== undefined) return aligned;
+  }
+  return undefined;
+}
+
+/** Special tokens may stand before and behind; those behind are where the tokens of the words end, or the text was cut. */
+function align(words: Int32Array, ids: Uint32Array, spans: readonly TokenSpan[]): (TokenSpan | undefined)[] | undefined {
+  for (let before = 0; before <= Math.min(2, ids.length); before++) {
+    let count = 0;
+    while (count < words.length && before + count < ids.length && words[count] === ids[before + count]) count++;
+    const behind = ids.length - before - count;
+    if (behind > 2 || (count === 0 && words.length > 0)) continue;
+    return Array.from(ids, (_, i) => (i >= before && i < before + count ? spans[i - before] : undefined));
+  }
+  return undefined;
+}
