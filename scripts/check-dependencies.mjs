@@ -56,7 +56,7 @@ const LIB = {
   ],
   "supported-models": ["hub", "architectures"],
   retrieval: ["errors", "internal", "options", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],
-  engines: ["errors", "internal", "options", "sparse-matrix"],
+  engines: ["errors", "internal", "options", "sparse-matrix", "sparse-index"],
   index: [
     ...["errors", "options", "activations", "configure", "sparse-matrix", "sparse-ops", "sparse-index"],
     ...["catalogue", "sparse-encoder", "cross-encoder", "supported-models", "retrieval", "engines"],
@@ -66,10 +66,15 @@ const LIB = {
 
 /** Package -> the one part of lib/ that imports it. */
 const LIB_PACKAGES = {
+  "@elastic/elasticsearch": "engines",
   "@huggingface/tokenizers": "tokenization",
+  "@opensearch-project/opensearch": "engines",
+  "@qdrant/js-client-rest": "engines",
+  "@zilliz/milvus2-sdk-node": "engines",
   commander: "cli",
   "node-gyp-build": "internal",
   "onnx-proto": "architectures",
+  pg: "engines",
 };
 
 const problems = [];
