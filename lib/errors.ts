@@ -72,6 +72,8 @@ export type ErrorCode =
   | "ERR_ENGINE_LIMIT"
   /** The search engine has no way to express the filter. */
   | "ERR_FILTER_UNSUPPORTED"
+  /** The broker of a queue cannot be reached. */
+  | "ERR_QUEUE_UNAVAILABLE"
   /** A bug in this package: please report it. */
   | "ERR_INTERNAL";
 

@@ -57,11 +57,12 @@ const LIB = {
   "supported-models": ["hub", "architectures"],
   retrieval: ["errors", "internal", "options", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],
   engines: ["errors", "internal", "options", "sparse-matrix", "sparse-index"],
+  queue: ["errors", "internal", "options", "sparse-matrix", "engines"],
   index: [
     ...["errors", "options", "activations", "configure", "sparse-matrix", "sparse-ops", "sparse-index"],
     ...["catalogue", "sparse-encoder", "cross-encoder", "supported-models", "retrieval", "engines"],
   ],
-  cli: ["index", "retrieval"],
+  cli: ["index", "retrieval", "engines", "queue"],
 };
 
 /** Package -> the one part of lib/ that imports it. */
@@ -71,7 +72,9 @@ const LIB_PACKAGES = {
   "@opensearch-project/opensearch": "engines",
   "@qdrant/js-client-rest": "engines",
   "@zilliz/milvus2-sdk-node": "engines",
+  bullmq: "queue",
   commander: "cli",
+  ioredis: "queue",
   "node-gyp-build": "internal",
   "onnx-proto": "architectures",
   pg: "engines",

@@ -1,5 +1,5 @@
 import { SparseRerankError } from "../errors";
-import { loadClient } from "./clients";
+import { loadPackage } from "../internal/optional-package";
 import type { CheckedSearch } from "./documents";
 import { EngineError } from "./errors";
 import { LuceneEngine } from "./lucene";
@@ -40,7 +40,7 @@ export class ElasticsearchEngine extends LuceneEngine {
   }
 
   protected async connect(node: string): Promise<LuceneClient> {
-    const { Client } = await loadClient("@elastic/elasticsearch", () => import("@elastic/elasticsearch"));
+    const { Client } = await loadPackage("@elastic/elasticsearch", () => import("@elastic/elasticsearch"));
     return new Client({ node });
   }
 

@@ -1,7 +1,7 @@
+import { throwIfAborted } from "../internal/abort";
 import { invalid, requireRecord } from "../internal/validate";
 import { SparseIndex } from "../sparse-index";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
-import { throwIfAborted } from "../internal/abort";
 import { checkUpsertOptions } from "./bulk";
 import { checkDocuments, checkIds, checkSearch } from "./documents";
 import { matches } from "./filter";

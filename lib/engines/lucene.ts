@@ -269,7 +269,9 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
         this.#client = undefined;
         throw error;
       });
-      return client.transport.request(params, { meta: true, maxRetries: 0, signal: requestSignal });
+      // OpenSearch's client knows no signal: its own limit frees the connection soon after ours.
+      const requestTimeout = this.timeoutMs + 1000;
+      return client.transport.request(params, { meta: true, maxRetries: 0, requestTimeout, signal: requestSignal });
     });
     const body = objectAt(answer)?.["body"];
     if (typeof body !== "object" || body === null) throw this.badAnswer("it is not JSON");
@@ -282,7 +284,8 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
 
   protected translate(error: unknown): EngineError {
     const meta = objectAt(error, "meta");
-    const status = [objectAt(error)?.["statusCode"], meta?.["statusCode"]].find((value) => typeof value === "number");
+    const status = [objectAt(error)?.["statusCode"], meta?.["statusCode"]].find((value) => typeof value === "number" && value > 0) as
+      number | undefined;
     if (error instanceof SyntaxError || objectAt(error)?.["name"] === "DeserializationError") return this.badAnswer(messageOf(error));
     const said = reasonOf(objectAt(meta?.["body"])?.["error"]);
     const retryAfter = Number(objectAt(meta, "headers")?.["retry-after"]);

@@ -1,5 +1,5 @@
+import { loadPackage } from "../internal/optional-package";
 import { invalid, requireString } from "../internal/validate";
-import { loadClient } from "./clients";
 import type { Prepared, Rejection } from "./bulk";
 import { nonZeros } from "./documents";
 import type { CheckedSearch, DocumentLimits } from "./documents";
@@ -230,7 +230,7 @@ export class MilvusEngine extends RemoteEngine<Entity> {
 
   async #connect(): Promise<MilvusClientLike> {
     if (this.#options.client !== undefined) return this.#options.client;
-    const { MilvusClient } = await loadClient("@zilliz/milvus2-sdk-node", () => import("@zilliz/milvus2-sdk-node"));
+    const { MilvusClient } = await loadPackage("@zilliz/milvus2-sdk-node", () => import("@zilliz/milvus2-sdk-node"));
     const { address = "", token } = this.#options;
     const client = new MilvusClient({ address, maxRetries: 0, ...(token === undefined ? {} : { token }) });
     // It connects at once, and a failure that nobody awaits would end the process; the calls that follow report it.

@@ -1,5 +1,5 @@
 import { SparseRerankError } from "../errors";
-import { loadClient } from "./clients";
+import { loadPackage } from "../internal/optional-package";
 import type { CheckedSearch } from "./documents";
 import { EngineError } from "./errors";
 import { LuceneEngine } from "./lucene";
@@ -54,7 +54,7 @@ export class OpenSearchEngine extends LuceneEngine {
   }
 
   protected async connect(node: string): Promise<LuceneClient> {
-    const { Client } = await loadClient("@opensearch-project/opensearch", () => import("@opensearch-project/opensearch"));
+    const { Client } = await loadPackage("@opensearch-project/opensearch", () => import("@opensearch-project/opensearch"));
     return new Client({ node });
   }
 

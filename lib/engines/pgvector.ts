@@ -1,6 +1,6 @@
+import { loadPackage } from "../internal/optional-package";
 import { invalid, requireString } from "../internal/validate";
 import type { SparseVector } from "../sparse-matrix";
-import { loadClient } from "./clients";
 import type { Prepared, Rejection } from "./bulk";
 import { nonZeros, prune } from "./documents";
 import type { CheckedSearch, DocumentLimits } from "./documents";
@@ -213,7 +213,7 @@ export class PgvectorEngine extends RemoteEngine<Row> {
 
   async #connect(): Promise<PgPool> {
     if (this.#options.pool !== undefined) return this.#options.pool;
-    const { Pool } = await loadClient("pg", () => import("pg"));
+    const { Pool } = await loadPackage("pg", () => import("pg"));
     const pool = new Pool({ connectionString: this.#options.connectionString });
     // Idle connections that the server closes are replaced at the next call.
     pool.on("error", () => undefined);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
+import { loadPackage } from "../internal/optional-package";
 import { invalid, requireString } from "../internal/validate";
-import { loadClient } from "./clients";
 import type { Prepared, Rejection } from "./bulk";
 import { nonZeros } from "./documents";
 import type { CheckedSearch, DocumentLimits } from "./documents";
@@ -223,7 +223,7 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
 
   async #connect(): Promise<QdrantClientLike> {
     if (this.#options.client !== undefined) return this.#options.client;
-    const { QdrantClient } = await loadClient("@qdrant/js-client-rest", () => import("@qdrant/js-client-rest"));
+    const { QdrantClient } = await loadPackage("@qdrant/js-client-rest", () => import("@qdrant/js-client-rest"));
     const { url = "", apiKey } = this.#options;
     return new QdrantClient({ url, checkCompatibility: false, ...(apiKey === undefined ? {} : { apiKey }) });
   }

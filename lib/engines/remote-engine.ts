@@ -35,7 +35,7 @@ const DELETE_BATCH = 1000;
 export abstract class RemoteEngine<Body> implements SearchEngine {
   abstract readonly name: string;
   protected readonly dimension: number | undefined;
-  readonly #timeoutMs: number;
+  protected readonly timeoutMs: number;
 
   /** @param known the names of all options of the engine */
   protected constructor(options: RemoteEngineOptions, known: readonly string[]) {
@@ -43,7 +43,7 @@ export abstract class RemoteEngine<Body> implements SearchEngine {
     if (options.dimension !== undefined) requirePositiveInteger(options.dimension, "dimension");
     if (options.timeoutMs !== undefined) requirePositiveInteger(options.timeoutMs, "timeoutMs");
     this.dimension = options.dimension;
-    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   }
 
   abstract ensureIndex(): Promise<void>;
@@ -109,7 +109,7 @@ export abstract class RemoteEngine<Body> implements SearchEngine {
   /** One request: its time limit, and the client's errors as EngineErrors. */
   protected async request<T>(signal: AbortSignal | undefined, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
     try {
-      return await withinTime({ engine: this.name, timeoutMs: this.#timeoutMs, signal }, run);
+      return await withinTime({ engine: this.name, timeoutMs: this.timeoutMs, signal }, run);
     } catch (error) {
       throw error instanceof SparseRerankError ? error : this.translate(error);
     }

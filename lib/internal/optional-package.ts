@@ -1,4 +1,4 @@
-/** Loads the official clients of engines: optional peer dependencies, of which a user installs those that are needed. */
+/** Loads optional peer dependencies, of which a user installs those that are needed. */
 
 import { SparseRerankError } from "../errors";
 
@@ -7,7 +7,7 @@ import { SparseRerankError } from "../errors";
  * @param load imports it: a literal import(), so that bundlers see it
  * Errors: ERR_CLIENT_NOT_FOUND with the command that installs it.
  */
-export async function loadClient<T>(name: string, load: () => Promise<T>): Promise<T> {
+export async function loadPackage<T>(name: string, load: () => Promise<T>): Promise<T> {
   try {
     return await load();
   } catch (cause) {
