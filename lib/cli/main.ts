@@ -14,6 +14,7 @@ import { clearProgress } from "./progress";
 import { rerankCommand } from "./rerank";
 import { searchCommand } from "./search";
 import { hasColour, printable } from "./terminal";
+import { workerCommand } from "./worker";
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
@@ -52,7 +53,7 @@ function createProgram(): Command {
     .showHelpAfterError("(--help tells how it is used)")
     .addHelpText("after", "\nSPARSE_RERANK_DEBUG=1 adds the stack to errors; NO_COLOR=1 and FORCE_COLOR=1 turn colours off and on.")
     .exitOverride();
-  for (const command of [encodeCommand(), searchCommand(), rerankCommand(), explainCommand(), modelsCommand()]) {
+  for (const command of [encodeCommand(), searchCommand(), rerankCommand(), explainCommand(), modelsCommand(), workerCommand()]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   return program;

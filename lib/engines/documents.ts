@@ -137,23 +137,6 @@ export function prune(vector: SparseVector, k: number): SparseVector {
   };
 }
 
-/** The dimensions and weights that are not zero: a zero adds nothing to a score, and some engines refuse it. */
-export function* nonZeros({ indices, values }: SparseVector): Generator<[dimension: number, weight: number]> {
-  for (let i = 0; i < indices.length; i++) {
-    const weight = values[i] ?? 0;
-    if (weight !== 0) yield [indices[i] ?? 0, shortest(weight)];
-  }
-}
-
-/** The number of fewest digits that is the same float32, so that JSON is half as long as with float64's digits. */
-export function shortest(value: number): number {
-  for (let digits = 6; digits < 9; digits++) {
-    const candidate = Number(value.toPrecision(digits));
-    if (Math.fround(candidate) === value) return candidate;
-  }
-  return Number(value.toPrecision(9));
-}
-
 export function quoteId(id: string): string {
   return JSON.stringify(id.length > 200 ? `${id.slice(0, 200)}…` : id);
 }

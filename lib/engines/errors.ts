@@ -17,6 +17,11 @@ export class EngineError extends SparseRerankError {
     if (options.report !== undefined) this.report = options.report;
     if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
   }
+
+  /** The same error with the report of a longer work. */
+  withReport(report: UpsertReport): EngineError {
+    return new EngineError(this.engine, this.code, this.message.slice(`${this.engine}: `.length), { cause: this.cause, report });
+  }
 }
 
 export interface EngineErrorOptions {

@@ -3,12 +3,16 @@
 export { ElasticsearchEngine } from "./elasticsearch";
 export type { ElasticsearchMode, ElasticsearchOptions } from "./elasticsearch";
 export { EngineError } from "./errors";
+export { exportSeismic, exportSpladeIndex } from "./export";
+export type { ExportOptions } from "./export";
 export type { Filter, FilterValue, NumberRange } from "./filter";
 export type { Payload } from "./json";
+export { shortest, vectorLine } from "./json-lines";
 export { LocalEngine } from "./local";
 export type { LuceneClient, LuceneOptions } from "./lucene";
 export { MilvusEngine } from "./milvus";
 export type { MilvusClientLike, MilvusOptions } from "./milvus";
+export { ENGINE_ADDRESSES, openEngine } from "./open";
 export { OpenSearchEngine } from "./opensearch";
 export type { OpenSearchMode, OpenSearchOptions } from "./opensearch";
 export { PgvectorEngine } from "./pgvector";
@@ -25,3 +29,5 @@ export type {
   UpsertOptions,
   UpsertReport,
 } from "./types";
+export { upsertStream } from "./upsert-stream";
+export type { DocumentBatch, UpsertStreamOptions } from "./upsert-stream";

@@ -3,7 +3,7 @@
 import { invalid, requireString } from "../internal/validate";
 import type { SparseVector } from "../sparse-matrix";
 import type { Prepared, Rejection } from "./bulk";
-import { nonZeros } from "./documents";
+import { nonZeros } from "./json-lines";
 import type { CheckedSearch, DocumentLimits } from "./documents";
 import { codeOfStatus, EngineError, messageOf, requestError, shorten, unsupportedFilter } from "./errors";
 import type { CheckedFilter, FilterValue } from "./filter";

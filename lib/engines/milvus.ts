@@ -1,7 +1,7 @@
 import { loadPackage } from "../internal/optional-package";
 import { invalid, requireString } from "../internal/validate";
 import type { Prepared, Rejection } from "./bulk";
-import { nonZeros } from "./documents";
+import { nonZeros } from "./json-lines";
 import type { CheckedSearch, DocumentLimits } from "./documents";
 import { EngineError, messageOf, requestError } from "./errors";
 import type { CheckedFilter } from "./filter";

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { loadPackage } from "../internal/optional-package";
 import { invalid, requireString } from "../internal/validate";
 import type { Prepared, Rejection } from "./bulk";
-import { nonZeros } from "./documents";
+import { nonZeros } from "./json-lines";
 import type { CheckedSearch, DocumentLimits } from "./documents";
 import { codeOfStatus, EngineError, messageOf, requestError, shorten, unsupportedFilter } from "./errors";
 import type { CheckedFilter } from "./filter";

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 
-import type { Job, Queue } from "bullmq";
+import type * as BullMq from "bullmq";
 import type { Redis } from "ioredis";
 
 import { SparseRerankError } from "../errors";
@@ -86,11 +86,11 @@ const MARK_DONE = "if redis.call('hsetnx', KEYS[1], ARGV[1], ARGV[2]) == 1 then 
 export class EncodeQueue {
   readonly name: string;
   readonly #redis: Redis;
-  readonly #queue: Queue<Shard>;
-  readonly #bullmq: typeof import("bullmq");
+  readonly #queue: BullMq.Queue<Shard>;
+  readonly #bullmq: typeof BullMq;
   readonly #lockMs: number;
 
-  private constructor(name: string, redis: Redis, bullmq: typeof import("bullmq"), lockMs: number) {
+  private constructor(name: string, redis: Redis, bullmq: typeof BullMq, lockMs: number) {
     this.name = name;
     this.#redis = redis;
     this.#bullmq = bullmq;
@@ -221,7 +221,7 @@ export class EncodeQueue {
   /** Why shards failed at every attempt. */
   async failures(): Promise<{ readonly shard: string; readonly reason: string }[]> {
     const jobs = await this.#queue.getFailed();
-    return jobs.map((job) => ({ shard: job.id ?? "", reason: job.failedReason ?? "" }));
+    return jobs.map((job) => ({ shard: job.id ?? "", reason: job.failedReason }));
   }
 
   /** Forgets the corpus: what is queued, done and set aside. What workers wrote stays. */
@@ -235,7 +235,7 @@ export class EncodeQueue {
     this.#redis.disconnect();
   }
 
-  async #process(job: Job<Shard>, run: ShardRun): Promise<void> {
+  async #process(job: BullMq.Job<Shard>, run: ShardRun): Promise<void> {
     const shard = shardName(job.data.number);
     // Its worker died after the last write and before it could say so.
     if ((await this.#redis.hexists(this.#key("done"), shard)) === 1) return;

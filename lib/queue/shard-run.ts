@@ -14,8 +14,8 @@ export interface Deaths {
   /** How often a worker died with this shard. */
   readonly deaths: number;
   /** The row that was tried when it died last, and those that are known to kill: "3,7". */
-  suspects(): Promise<string | null>;
-  suspect(rows: string): Promise<unknown>;
+  readonly suspects: () => Promise<string | null>;
+  readonly suspect: (rows: string) => Promise<unknown>;
 }
 
 /** One death may be the machine's; a shard that was there at two is tried a document at a time. */

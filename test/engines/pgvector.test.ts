@@ -4,6 +4,7 @@ import { SparseMatrix } from "sparse-rerank";
 import { PgvectorEngine } from "sparse-rerank/engines";
 
 import { describeContract, hasCode, useServer } from "./contract";
+import { assertSearched, runExample } from "./examples";
 
 describe("PgvectorEngine", () => {
   const connectionString = useServer("postgres");
@@ -75,5 +76,9 @@ describe("PgvectorEngine", () => {
     const stranger = new PgvectorEngine({ connectionString: url, table, dimension: 10 });
     await assert.rejects(stranger.ensureIndex(), hasCode(/AUTH/));
     await stranger.close();
+  });
+
+  it("is used by examples/pgvector.mjs", async () => {
+    assertSearched(await runExample("pgvector.mjs", connectionString()));
   });
 });

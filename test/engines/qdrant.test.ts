@@ -4,6 +4,7 @@ import { SparseMatrix } from "sparse-rerank";
 import { QdrantEngine } from "sparse-rerank/engines";
 
 import { describeContract, hasCode, useServer } from "./contract";
+import { assertSearched, runExample } from "./examples";
 
 describe("QdrantEngine, with Qdrant's engine behind a stand-in for the server", () => {
   const url = useServer("qdrant");
@@ -32,5 +33,9 @@ describe("QdrantEngine, with Qdrant's engine behind a stand-in for the server", 
     const engine = new QdrantEngine({ url: url(), collection: "contract" });
     const query = { indices: Uint32Array.of(2), values: Float32Array.of(1), size: 10 };
     await assert.rejects(engine.search(query, { topK: 1, filter: { field: 'a"b', equals: 1 } }), hasCode(/FILTER_UNSUPPORTED/));
+  });
+
+  it("is used by examples/qdrant.mjs", async () => {
+    assertSearched(await runExample("qdrant.mjs", url()));
   });
 });

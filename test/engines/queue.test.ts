@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -15,6 +15,7 @@ import type { QueuedDocument } from "sparse-rerank/queue";
 import type { Server } from "../../scripts/engines/servers.mjs" with { "resolution-mode": "import" };
 import { skip } from "../skip";
 import { hasCode } from "./contract";
+import { runExample } from "./examples";
 
 const encoder = {
   encodeDocument: (texts: readonly string[]): Promise<SparseMatrix> =>
@@ -197,11 +198,44 @@ describe("EncodeQueue", function () {
     assert.ok(done >= 1 && done < 10);
   });
 
+  it("is what the commands encode --queue and worker use, into files", async () => {
+    const corpus = path.join(folder, "corpus.jsonl");
+    const records = documents(12).map(({ id, text }) => JSON.stringify({ _id: id, title: "Number", text }));
+    await writeFile(corpus, records.join("\n"));
+    const out = path.join(folder, "out");
+    const cli = async (...args: string[]): Promise<string> => {
+      const main = path.join(__dirname, "..", "..", "dist", "cli", "main.js");
+      const child = spawn(process.execPath, [main, ...args, "--queue", redis!.address, "--job", "cli"], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      let output = "";
+      child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+      const [code] = (await once(child, "close")) as [number | null];
+      assert.equal(code, 0);
+      return output;
+    };
+    assert.match(await cli("encode", "--file", corpus, "--shard-size", "5"), /12 texts in 3 shards/);
+    assert.match(await cli("worker", "--out", out, "--exit-when-done"), /3 of 3 shards done, 12 texts; 0 texts set aside/);
+    assert.equal((await idsIn(out)).length, 12);
+    const main = path.join(__dirname, "..", "..", "dist", "cli", "main.js");
+    const both = spawn(process.execPath, [main, "worker", "--queue", redis!.address], { stdio: "ignore" });
+    assert.deepEqual(await once(both, "close"), [2, null]);
+  });
+
   it("says that there is no broker, and what it cannot take", async () => {
     await assert.rejects(EncodeQueue.open("redis://127.0.0.1:1"), hasCode(/QUEUE_UNAVAILABLE/));
     await assert.rejects(EncodeQueue.open("http://127.0.0.1:1"), hasCode(/INVALID_ARGUMENT/));
     await assert.rejects(EncodeQueue.open(redis!.address, { name: "a:b" }), hasCode(/INVALID_ARGUMENT/));
     const queue = await open("bad");
     await assert.rejects(queue.enqueue([{ id: "", text: "x" }]), hasCode(/INVALID_ARGUMENT/));
+  });
+
+  it("is used by examples/bulk-encoding.mjs", async () => {
+    const corpus = path.join(folder, "corpus.jsonl");
+    const records = documents(250).map(({ id, text }) => JSON.stringify({ _id: id, text }));
+    await writeFile(corpus, records.join("\n"));
+    const out = path.join(folder, "out");
+    assert.match(await runExample("bulk-encoding.mjs", corpus, out, redis!.address), /250 documents encoded, 0 set aside/);
+    assert.equal((await idsIn(out)).length, 250);
   });
 });

@@ -4,6 +4,7 @@ import { SparseMatrix } from "sparse-rerank";
 import { OpenSearchEngine } from "sparse-rerank/engines";
 
 import { describeContract, hasCode, useServer } from "../contract";
+import { assertSearched, runExample } from "../examples";
 
 describe("OpenSearchEngine", () => {
   const node = useServer("opensearch");
@@ -29,5 +30,9 @@ describe("OpenSearchEngine", () => {
     const filter = { field: "lang", equals: "x".repeat(9000) };
     await assert.rejects(engine.search(one, { topK: 1, filter }), hasCode(/FILTER_UNSUPPORTED/));
     await assert.rejects(new OpenSearchEngine({ node: node(), index: "contract", field: "other" }).ensureIndex(), hasCode(/REFUSED/));
+  });
+
+  it("is used by examples/opensearch.mjs", async () => {
+    assertSearched(await runExample("opensearch.mjs", node()));
   });
 });
