@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 
 import { SparseRerankError } from "../errors";
 import { requireString } from "../internal/validate";
-import { SparseMatrix } from "../sparse-matrix";
+import type { SparseMatrix } from "../sparse-matrix";
 import { EngineError } from "./errors";
 import type { Payload } from "./json";
 import type { SearchEngine, UpsertOptions, UpsertReport } from "./types";
