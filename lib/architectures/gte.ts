@@ -1,6 +1,6 @@
 /**
- * The architecture that Alibaba's GTE models call "new" (Zhang et al., 2024, arXiv 2407.19669; code of the repository Alibaba-NLP/new-impl):
- * BERT with rotary positions and gated linear units. OpenSearch doc-v3-gte, gte-multilingual-reranker-base.
+ * The architecture that Alibaba's GTE models call "new" (Zhang et al., 2024, arXiv 2407.19669; code of the repository Alibaba-NLP/new-impl) and
+ * transformers 5 calls "gte": BERT with rotary positions and gated linear units. OpenSearch doc-v3-gte, gte-multilingual-reranker-base.
  */
 
 import type { TransformerPart } from "../checkpoint/types";
@@ -12,17 +12,17 @@ import type { Value } from "./graph";
 import { activation, addAndNorm, gated, layerNorm, linear, lookUp, multiHeadAttention, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
 import { workingBytes } from "./memory";
-import { frequencies, headSize, rotated, rotation } from "./rope";
+import { headSizeOf, rotaryFrequencies, rotated, rotation } from "./rope";
 import type { Rotation } from "./rope";
 import type { Architecture, Graph } from "./types";
 
 export const gte: Architecture = {
-  modelTypes: ["new"],
+  modelTypes: ["new", "gte"],
   configClass: "NewConfig",
 
   maskedLanguageModel(part) {
     const config = readConfig(part);
-    const scope = openScope(part, "new");
+    const scope = openScope(part, baseOf(part));
     const decoder = decoderOf(scope, config, "lm_head.decoder.weight");
     const dense = linear(scope, body(scope, config, "all"), "lm_head.dense", config.hidden, config.hidden);
     const activated = activation(scope.graph, config.activation, dense, config.file);
@@ -36,17 +36,28 @@ export const gte: Architecture = {
 
   sequenceClassifier(part, labels) {
     const config = readConfig(part);
-    const scope = openScope(part, "new");
+    const scope = openScope(part, baseOf(part));
     const logits = bertClassifier(scope, config, body(scope, config, "first"), labels);
     return { ...gteGraph(scope, config, logits, "logits"), labels };
   },
 };
 
+/** The repositories' class and transformers' own put different words before the same names. */
+function baseOf({ tensors }: TransformerPart): string {
+  return tensors.has("gte.embeddings.word_embeddings.weight") ? "gte" : "new";
+}
+
 interface GteConfig extends EncoderConfig {
   /** 0 in models that were trained without. */
   readonly tokenTypes: number;
-  /** Of each pair of a head, in radians for each position. */
-  readonly turns: readonly number[];
+  readonly rotation: RotationConfig;
+}
+
+interface RotationConfig {
+  readonly headSize: number;
+  readonly base: number;
+  /** What all frequencies are divided by; 1 without scaling. */
+  readonly slower: number;
 }
 
 function readConfig(part: TransformerPart): GteConfig {
@@ -56,31 +67,38 @@ function readConfig(part: TransformerPart): GteConfig {
   config.requireOnly("pack_qkv", true);
   config.requireOnly("logn_attention_scale", false);
   const encoder = readEncoderConfig(part, 1e-12);
-  const size = headSize(config, encoder);
-  return { ...encoder, tokenTypes: config.nonNegativeInteger("type_vocab_size", 1), turns: readTurns(config, size) };
+  const tokenTypes = config.nonNegativeInteger("type_vocab_size", 1);
+  return { ...encoder, tokenTypes, rotation: readRotation(config, headSizeOf(config, encoder)) };
 }
 
 /**
  * rope_scaling "ntk" (kexue.fm/archives/9706) has a larger base and turns slower still, whatever the length: the published code makes its
  * tables for factor · max_position_embeddings positions at once. A factor up to 1 asks for no more positions, and so for no scaling.
+ * transformers' own class has "linear" in its place, which only turns slower.
  */
-function readTurns(config: ConfigReader, size: number): readonly number[] {
-  const base = config.positiveNumber("rope_theta", 10_000);
-  const scaling = config.section("rope_scaling");
-  if (scaling === undefined) return frequencies(size, base);
-  scaling.requireOnly("type", "ntk");
+function readRotation(config: ConfigReader, headSize: number): RotationConfig {
+  const native = config.string("model_type", "new") === "gte";
+  // transformers 5 writes rope_scaling and rope_theta as one object, rope_parameters.
+  const scaling = config.section("rope_scaling") ?? config.section("rope_parameters");
+  const base = (scaling?.has("rope_theta") === true ? scaling : config).positiveNumber("rope_theta", native ? 160_000 : 10_000);
+  const field = scaling?.has("type") === true ? "type" : "rope_type";
+  const type = scaling?.string(field, native ? "default" : "ntk");
+  const plain = { headSize, base, slower: 1 };
+  if (scaling === undefined || type === "default") return plain;
+  if (native && type === "linear") return { ...plain, slower: Math.fround(scaling.positiveNumber("factor")) };
+  scaling.requireOnly(field, "ntk");
   scaling.requireAbsent("mixed_b");
   const factor = scaling.positiveNumber("factor");
-  if (factor <= 1) return frequencies(size, base);
-  const slower = Math.fround(factor ** (2 / size));
-  return frequencies(size, base * factor).map((turn) => Math.fround(turn / slower));
+  return factor <= 1 ? plain : { headSize, base: base * factor, slower: Math.fround(factor ** (2 / headSize)) };
 }
 
 function body(scope: Scope, config: GteConfig, queries: Queries): Value {
   const inputIds = scope.graph.input("input_ids");
   const shape = new SequenceShape(scope.graph, inputIds);
-  const turns = rotation(scope.graph, "turns", shape.positions(), config.turns);
   let x = embeddings(scope, config, shape, inputIds);
+  const { headSize, base, slower } = config.rotation;
+  const frequencies = rotaryFrequencies(headSize, base).map((frequency) => Math.fround(frequency / slower));
+  const turns = rotation(scope.graph, "frequencies", shape.positions(), frequencies);
   for (let i = 0; i < config.layers; i++) x = layer(scope, config, shape, turns, x, i, i === config.layers - 1 ? queries : "all");
   return x;
 }

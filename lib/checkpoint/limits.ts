@@ -16,6 +16,7 @@ const DEFAULT_POSITIONS: ReadonlyMap<string, number> = new Map([
   ["camembert", 512],
   ["deberta-v2", 512],
   ["modernbert", 8192],
+  ["gte", 8192],
 ]);
 
 /** Families that number positions from pad_token_id + 1, so that the rows before it are of no use. */
@@ -66,7 +67,8 @@ function tokenLimit(object: JsonObject, name: string): number | undefined {
   return optionalInteger(object, name, 1);
 }
 
-function usablePositions(config: ModelConfig): number | undefined {
+/** Of the position table that config.json describes; undefined where there is no such limit. */
+export function usablePositions(config: ModelConfig): number | undefined {
   const family = optionalString(config, "model_type") ?? "";
   const positions = optionalInteger(config, "max_position_embeddings", -1) ?? DEFAULT_POSITIONS.get(family);
   // XLNet's way to say "no limit".

@@ -27,10 +27,17 @@ struct TensorLocation {
 /// our own. Spans stay valid for the life of this object. Not thread-safe: used while a model loads.
 class Weights {
  public:
+  /// Of no file.
+  Weights() = default;
   static Result<Weights> open(std::span<const std::string> paths);
 
   /// Errors: ERR_INVALID_WEIGHTS when the tensor does not lie within its file.
   Result<std::span<const float>> tensor(const TensorLocation& location);
+
+  /// Once a model is loaded: most weights have been packed, or widened, into memory of their own and are not read again.
+  void release_pages() const {
+    for (const MappedFile& file : files_) file.release_pages();
+  }
 
   /// Bytes mapped from files, and bytes of widened copies.
   [[nodiscard]] std::size_t mapped_bytes() const;

@@ -7,29 +7,24 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
-#include <random>
 #include <string>
 #include <vector>
 
 namespace sparse_rerank {
 namespace {
 
-/// A file with given bytes, removed at the end of the test. CTest runs each test in a process of its own, several at a time, so the name is
-/// drawn by chance rather than counted.
+/// A file with given bytes, removed at the end of the test.
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::vector<char>& bytes)
-      : path_((std::filesystem::temp_directory_path() / ("sparse-rerank-weights-" + random_name())).string()) {
+      : path_((std::filesystem::temp_directory_path() / ("sparse-rerank-weights-" + std::to_string(counter_++))).string()) {
     std::ofstream(path_, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   }
   ~TemporaryFile() { std::filesystem::remove(path_); }
   [[nodiscard]] std::vector<std::string> paths() const { return {path_}; }
 
  private:
-  static std::string random_name() {
-    std::random_device random;
-    return std::to_string(random()) + std::to_string(random());
-  }
+  static inline int counter_ = 0;
   std::string path_;
 };
 
@@ -48,6 +43,16 @@ TEST(Weights, AlignedFloatsAreUsedInPlace) {
   EXPECT_EQ(std::vector<float>(tensor.value().begin(), tensor.value().end()), (std::vector<float>{1, 2, 3, 4, 5, 6}));
   EXPECT_EQ(weights.value().copied_bytes(), 0U);
   EXPECT_EQ(weights.value().mapped_bytes(), 32U);
+}
+
+TEST(Weights, ReadsTheSameAfterItsPagesWereReleased) {
+  const TemporaryFile file(floats(8, {1, 2, 3, 4, 5, 6}));
+  auto weights = Weights::open(file.paths());
+  ASSERT_TRUE(weights);
+  const auto tensor = weights.value().tensor({0, 8, WeightType::kF32, {2, 3}});
+  ASSERT_TRUE(tensor);
+  weights.value().release_pages();
+  EXPECT_EQ(std::vector<float>(tensor.value().begin(), tensor.value().end()), (std::vector<float>{1, 2, 3, 4, 5, 6}));
 }
 
 TEST(Weights, MisalignedFloatsAreCopied) {
