@@ -46,8 +46,6 @@ export type ErrorCode =
   | "ERR_RUNTIME_INCOMPATIBLE"
   /** ONNX Runtime refused the model or failed while it ran. */
   | "ERR_RUNTIME_FAILED"
-  /** A package that is an optional peer dependency is needed and not installed. */
-  | "ERR_CLIENT_NOT_FOUND"
   /** configure() came after the first load with different values. */
   | "ERR_ALREADY_CONFIGURED"
   /** The native addon could not be loaded. */
@@ -58,6 +56,24 @@ export type ErrorCode =
   | "ERR_DUPLICATE_ID"
   /** Rows of different dimension were combined. */
   | "ERR_DIMENSION_MISMATCH"
+  /** A package that is an optional peer dependency is needed and not installed. */
+  | "ERR_CLIENT_NOT_FOUND"
+  /** A search engine cannot be reached, is too slow or overloaded, also after several attempts. */
+  | "ERR_ENGINE_UNAVAILABLE"
+  /** A search engine refuses the credentials, or the user may not do this. */
+  | "ERR_ENGINE_AUTH"
+  /** A search engine has no such index, collection or table. */
+  | "ERR_ENGINE_INDEX_NOT_FOUND"
+  /** A search engine refuses the request or the document. */
+  | "ERR_ENGINE_REFUSED"
+  /** A search engine's answer is incomplete or makes no sense. */
+  | "ERR_ENGINE_RESPONSE"
+  /** A document or a query is above a limit of the search engine. */
+  | "ERR_ENGINE_LIMIT"
+  /** The search engine has no way to express the filter. */
+  | "ERR_FILTER_UNSUPPORTED"
+  /** The broker of a queue cannot be reached. */
+  | "ERR_QUEUE_UNAVAILABLE"
   /** A bug in this package: please report it. */
   | "ERR_INTERNAL";
 

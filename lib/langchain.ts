@@ -5,15 +5,15 @@ import type * as Retrievers from "@langchain/core/retrievers";
 import type * as Compressors from "@langchain/core/retrievers/document_compressors";
 
 import type { CrossEncoder } from "./cross-encoder";
-import { requirePeer } from "./internal/peer";
+import { requirePackage } from "./internal/optional-package";
 import { requirePositiveInteger, requireRecord } from "./internal/validate";
 import type { Retriever } from "./retrieval/retriever";
 import { requireRetriever } from "./retrieval/retriever";
 
 /* eslint-disable @typescript-eslint/no-require-imports -- the classes below extend what it gives, and a missing package needs an error that says so */
-const { Document } = requirePeer("@langchain/core", () => require("@langchain/core/documents") as typeof Documents);
-const { BaseRetriever } = requirePeer("@langchain/core", () => require("@langchain/core/retrievers") as typeof Retrievers);
-const { BaseDocumentCompressor } = requirePeer(
+const { Document } = requirePackage("@langchain/core", () => require("@langchain/core/documents") as typeof Documents);
+const { BaseRetriever } = requirePackage("@langchain/core", () => require("@langchain/core/retrievers") as typeof Retrievers);
+const { BaseDocumentCompressor } = requirePackage(
   "@langchain/core",
   () => require("@langchain/core/retrievers/document_compressors") as typeof Compressors,
 );

@@ -57,24 +57,32 @@ const LIB = {
   ],
   "supported-models": ["hub", "architectures"],
   retrieval: ["errors", "internal", "options", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],
-  engines: ["errors", "internal", "options", "sparse-matrix"],
+  engines: ["errors", "internal", "options", "sparse-matrix", "sparse-index"],
+  queue: ["errors", "internal", "options", "sparse-matrix", "engines"],
   index: [
     ...["errors", "options", "activations", "configure", "sparse-matrix", "sparse-ops", "sparse-index"],
     ...["catalogue", "sparse-encoder", "cross-encoder", "supported-models", "retrieval", "engines"],
   ],
   langchain: ["errors", "internal", "cross-encoder", "retrieval"],
   ai: ["errors", "internal", "cross-encoder"],
-  cli: ["index", "retrieval"],
+  cli: ["index", "retrieval", "engines", "queue"],
 };
 
 /** Package -> the one part of lib/ that imports it. */
 const LIB_PACKAGES = {
+  "@elastic/elasticsearch": "engines",
   "@huggingface/tokenizers": "tokenization",
+  "@opensearch-project/opensearch": "engines",
+  "@qdrant/js-client-rest": "engines",
+  "@zilliz/milvus2-sdk-node": "engines",
+  bullmq: "queue",
   commander: "cli",
+  ioredis: "queue",
   "node-gyp-build": "internal",
   "onnx-proto": "architectures",
   "@langchain/core": "langchain",
   "wink-porter2-stemmer": "retrieval",
+  pg: "engines",
 };
 
 const problems = [];

@@ -1,4 +1,4 @@
-// Mocha's dots, then every skipped test with its reason (see test/skip.ts). With --reporter-option counts=FILE it also writes the counts there.
+// Mocha's dots, then the skipped tests with their reasons (see test/skip.ts). With --reporter-option counts=FILE it also writes the counts there.
 const fs = require("node:fs");
 
 const { reporters, Runner } = require("mocha");
@@ -11,13 +11,21 @@ module.exports = class extends reporters.Dot {
     const skipped = [];
     runner.on(EVENT_TEST_PENDING, (test) => skipped.push(test));
     runner.on(EVENT_RUN_END, () => {
-      for (const test of skipped) console.log(`  skipped: ${test.fullTitle()}: ${reasonOf(test)}`);
+      for (const [reason, [first, ...more]] of byReason(skipped)) {
+        console.log(`  skipped: ${first.fullTitle()}${more.length === 0 ? "" : ` and ${more.length} more`}: ${reason}`);
+      }
       const { counts } = options.reporterOptions;
       const { passes, failures } = this.stats;
       if (counts !== undefined) fs.writeFileSync(counts, JSON.stringify({ passed: passes, failed: failures, skipped: skipped.length }));
     });
   }
 };
+
+function byReason(tests) {
+  const groups = new Map();
+  for (const test of tests) groups.set(reasonOf(test), [...(groups.get(reasonOf(test)) ?? []), test]);
+  return groups;
+}
 
 /** The test's own reason, or that of the hook that skipped its suite. */
 function reasonOf(test) {

@@ -1,13 +1,17 @@
-// Writes an ES module beside each entry point in dist/: it imports the same CommonJS instance that require() gives, so both see one SparseRerankError.
+// Writes an .mjs and a .d.mts beside each entry of package.json's exports: ES modules import the same CommonJS instance that require() gives, so
+// both see one SparseRerankError.
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
-const dist = path.join(import.meta.dirname, "..", "dist");
+const root = path.join(import.meta.dirname, "..");
 const require = createRequire(import.meta.url);
 
-for (const entry of ["index", "ai", "langchain"]) {
-  const names = Object.keys(require(path.join(dist, `${entry}.js`))).filter((name) => name !== "__esModule");
-  fs.writeFileSync(path.join(dist, `${entry}.mjs`), `export { ${names.sort().join(", ")} } from "./${entry}.js";\n`);
-  fs.writeFileSync(path.join(dist, `${entry}.d.mts`), `export * from "./${entry}.js";\n`);
+for (const entry of Object.values(require("../package.json").exports)) {
+  if (typeof entry === "string") continue;
+  const file = path.join(root, entry.require.default);
+  const names = Object.keys(require(file)).filter((name) => name !== "__esModule");
+  const base = path.basename(file);
+  fs.writeFileSync(path.join(root, entry.import.default), `export { ${names.sort().join(", ")} } from "./${base}";\n`);
+  fs.writeFileSync(path.join(root, entry.import.types), `export * from "./${base}";\n`);
 }

@@ -2,6 +2,9 @@ import type { Command } from "commander";
 
 import type { SparseEncoder, SparseVector } from "../index";
 import { passageText } from "../retrieval/collection";
+import { shortest, vectorLine } from "../engines";
+import { enqueue } from "./enqueue";
+import type { EnqueueCommandOptions } from "./enqueue";
 import { blocksOf, TextInput } from "./input";
 import type { FileOptions } from "./input";
 import { addInputOptions, addModelOptions, command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
@@ -9,7 +12,7 @@ import type { ModelOptions } from "./options";
 import { clearProgress, ProgressLine } from "./progress";
 import { counted, cutMessage, writeLine } from "./terminal";
 
-interface EncodeCommandOptions extends ModelOptions, FileOptions {
+interface EncodeCommandOptions extends ModelOptions, FileOptions, EnqueueCommandOptions {
   readonly query?: true;
   readonly tokens?: true;
   readonly maxActiveDims?: number;
@@ -23,6 +26,7 @@ export function encodeCommand(): Command {
     'sparse-rerank encode "what causes heart attacks?" --tokens',
     "sparse-rerank encode --file corpus.jsonl > vectors.jsonl",
     "sparse-rerank encode --query --max-active-dims 32 < queries.txt",
+    "sparse-rerank encode --file corpus.jsonl --queue redis://localhost",
   ])
     .argument("[texts...]", "texts; default: --file, or standard input (JSONL, or a text a line)")
     .option("-f, --file <path>", "a .jsonl, .tsv or .txt file (a text a line), or a folder of texts");
@@ -30,7 +34,13 @@ export function encodeCommand(): Command {
     .option("-q, --query", "encode as queries instead of documents")
     .option("-t, --tokens", "print {token: weight} instead of indices and values")
     .option("--max-active-dims <k>", "keep the k largest weights of each text", positiveInteger)
-    .action((texts: string[], options: EncodeCommandOptions) => run(new TextInput(created, texts, options), options));
+    .option("--queue <url>", "leave the work to `sparse-rerank worker`s: queue the texts at redis://host:6379")
+    .option("--job <name>", "name of the corpus in the queue", "encode")
+    .option("--shard-size <n>", "texts that a worker takes at a time", positiveInteger, 1000)
+    .action((texts: string[], options: EncodeCommandOptions) => {
+      const input = new TextInput(created, texts, options);
+      return options.queue === undefined ? run(input, options) : enqueue(input, { ...options, queue: options.queue });
+    });
 }
 
 async function run(input: TextInput, options: EncodeCommandOptions): Promise<void> {
@@ -49,8 +59,9 @@ async function run(input: TextInput, options: EncodeCommandOptions): Promise<voi
     });
     const truncated = new Set(matrix.truncated);
     for (const [i, { id }] of block.entries()) {
-      const weights = options.tokens === true ? tokensOf(encoder, matrix.row(i)) : numbersOf(matrix.row(i));
-      await writeLine(JSON.stringify({ id, ...weights, ...(truncated.has(i) ? { truncated: true } : {}) }));
+      const more = truncated.has(i) ? { truncated: true } : {};
+      const row = matrix.row(i);
+      await writeLine(options.tokens === true ? JSON.stringify({ id, ...tokensOf(encoder, row), ...more }) : vectorLine(id, row, more));
     }
     done += block.length;
     cut += truncated.size;
@@ -61,17 +72,4 @@ async function run(input: TextInput, options: EncodeCommandOptions): Promise<voi
 
 function tokensOf(encoder: SparseEncoder, row: SparseVector): { readonly tokens: Readonly<Record<string, number>> } {
   return { tokens: Object.fromEntries(encoder.decode(row).map(({ token, weight }) => [token, shortest(weight)])) };
-}
-
-function numbersOf(row: SparseVector): { readonly indices: readonly number[]; readonly values: readonly number[] } {
-  return { indices: [...row.indices], values: Array.from(row.values, shortest) };
-}
-
-/** The number of fewest digits that is the same float32, so that lines are half as long as with float64's digits. */
-function shortest(value: number): number {
-  for (let digits = 6; digits < 9; digits++) {
-    const candidate = Number(value.toPrecision(digits));
-    if (Math.fround(candidate) === value) return candidate;
-  }
-  return Number(value.toPrecision(9));
 }

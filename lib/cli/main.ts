@@ -16,6 +16,7 @@ import { clearProgress } from "./progress";
 import { rerankCommand } from "./rerank";
 import { searchCommand } from "./search";
 import { hasColour, printable } from "./terminal";
+import { workerCommand } from "./worker";
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
@@ -62,6 +63,7 @@ function createProgram(): Command {
     evaluateCommand(),
     mineCommand(),
     modelsCommand(),
+    workerCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));
   }

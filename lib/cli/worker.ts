@@ -1,0 +1,89 @@
+import type { Command } from "commander";
+
+import { ENGINE_ADDRESSES, openEngine } from "../engines";
+import { EncodeQueue, engineWriter, fileWriter } from "../queue";
+import type { QueueStatus } from "../queue";
+import { addModelOptions, command, loadSparseEncoder, sparseModelOption } from "./options";
+import type { ModelOptions } from "./options";
+import { clearProgress, ProgressLine } from "./progress";
+import { counted, writeLine } from "./terminal";
+
+interface WorkerCommandOptions extends ModelOptions {
+  readonly queue: string;
+  readonly job: string;
+  readonly out?: string;
+  readonly to?: string;
+  readonly exitWhenDone?: true;
+}
+
+const PROGRESS_MS = 1000;
+
+export function workerCommand(): Command {
+  const created = command("worker", "Encode what `sparse-rerank encode --queue` has queued; start as many as you like", [
+    "sparse-rerank worker --queue redis://broker --out vectors/ --exit-when-done",
+    "sparse-rerank worker --queue redis://broker --to opensearch+http://search:9200/docs --model ./splade-v3",
+  ])
+    .requiredOption("--queue <url>", "the broker: redis://host:6379")
+    .option("--job <name>", "name of the corpus in the queue", "encode")
+    .option("--out <folder>", "write a .jsonl file for each shard into this folder")
+    .option("--to <address>", `write into a search engine: ${ENGINE_ADDRESSES.join(", ")}`)
+    .option("--exit-when-done", "end when the whole corpus is done");
+  return addModelOptions(created, sparseModelOption()).action((options: WorkerCommandOptions) => {
+    if ((options.out === undefined) === (options.to === undefined)) created.error("error: say where results go: either --out or --to");
+    return run(options);
+  });
+}
+
+async function run(options: WorkerCommandOptions): Promise<void> {
+  const { queue: url, job, out, to } = options;
+  await using encoder = await loadSparseEncoder(options);
+  const engine = to === undefined ? undefined : openEngine(to, { dimension: encoder.embeddingDimension });
+  await engine?.ensureIndex();
+  const queue = await EncodeQueue.open(url, { name: job });
+  const stop = new AbortController();
+  // A supervisor's way to ask; the shard under way is finished.
+  process.once("SIGTERM", () => {
+    stop.abort();
+  });
+  const progress = new ProgressLine("encoded by all workers", (count) => counted(count, "text"));
+  const timer = setInterval(() => {
+    queue.status().then(
+      ({ documents }) => {
+        progress.update(documents);
+      },
+      // The work itself tells what is wrong with the broker.
+      () => undefined,
+    );
+  }, PROGRESS_MS);
+  try {
+    const write = engine === undefined ? fileWriter(out ?? "") : engineWriter(engine);
+    await queue.work({ encoder, write, signal: stop.signal, exitWhenDone: options.exitWhenDone === true });
+    clearInterval(timer);
+    clearProgress();
+    await report(queue, options);
+  } finally {
+    clearInterval(timer);
+    await queue.close();
+    await engine?.close();
+  }
+}
+
+/** What is wrong makes the exit code 1: documents that were set aside, and shards that failed. */
+async function report(queue: EncodeQueue, { json }: WorkerCommandOptions): Promise<void> {
+  const status = await queue.status();
+  const setAside = await queue.setAside();
+  const failures = await queue.failures();
+  if (setAside.length > 0 || failures.length > 0) process.exitCode = 1;
+  if (json === true) {
+    await writeLine(JSON.stringify({ ...status, setAside, failures }));
+    return;
+  }
+  await writeLine(summary(status));
+  for (const { id, code, reason } of setAside) await writeLine(`set aside: ${id} [${code}] ${reason}`);
+  for (const { shard, reason } of failures) await writeLine(`failed: ${shard}: ${reason}`);
+}
+
+function summary({ shards, done, documents, failed, setAside }: QueueStatus): string {
+  const of = shards === undefined ? "" : ` of ${shards}`;
+  return `${done}${of} shards done, ${counted(documents, "text")}; ${setAside} texts set aside, ${failed} shards failed`;
+}

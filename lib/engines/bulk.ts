@@ -1,0 +1,188 @@
+/** Sends many documents: batches by count and size, several at a time, with retries, until each is written or known to have failed. */
+
+import { setTimeout as wait } from "node:timers/promises";
+
+import { SparseRerankError } from "../errors";
+import type { ErrorCode } from "../errors";
+import { abortError, throwIfAborted } from "../internal/abort";
+import { invalid, requireControls, requirePositiveInteger, requireRecord } from "../internal/validate";
+import { EngineError, isRetryable, messageOf } from "./errors";
+import type { DocumentWarning, FailedDocument, UpsertOptions, UpsertReport } from "./types";
+
+/** A document as an adapter sends it. */
+export interface Prepared<T> {
+  readonly id: string;
+  readonly body: T;
+  /** In a request, about. */
+  readonly bytes: number;
+}
+
+/** Why a document of a batch was not written, although the request as such was answered. */
+export interface Rejection {
+  /** Its place in the batch. */
+  readonly at: number;
+  readonly code: ErrorCode;
+  readonly reason: string;
+}
+
+export interface BulkTask<T> {
+  readonly engine: string;
+  readonly count: number;
+  /** Document i, or why the engine cannot take it. */
+  readonly prepare: (i: number) => Prepared<T> | FailedDocument;
+  /** One request; throws EngineError when none of the batch is known to be written. */
+  readonly send: (batch: readonly Prepared<T>[], signal: AbortSignal | undefined) => Promise<readonly Rejection[]>;
+  readonly warnings: DocumentWarning[];
+}
+
+const DEFAULT_BATCH_SIZE = 500;
+const DEFAULT_BATCH_BYTES = 5 * 2 ** 20;
+const DEFAULT_CONCURRENCY = 4;
+const DEFAULT_MAX_RETRIES = 6;
+const FIRST_WAIT_MS = 200;
+const MAX_WAIT_MS = 30_000;
+const UPSERT_OPTIONS = ["batchSize", "batchBytes", "concurrency", "maxRetries", "refresh", "onProgress", "signal"];
+
+export function checkUpsertOptions(options: UpsertOptions): void {
+  requireRecord(options, "options", UPSERT_OPTIONS);
+  requireControls(options);
+  for (const name of ["batchSize", "batchBytes", "concurrency"] as const) {
+    if (options[name] !== undefined) requirePositiveInteger(options[name], name);
+  }
+  const { maxRetries, refresh } = options;
+  if (maxRetries !== undefined && (!Number.isInteger(maxRetries) || maxRetries < 0))
+    throw invalid("maxRetries", maxRetries, "an integer from 0");
+  if (refresh !== undefined && typeof refresh !== "boolean") throw invalid("refresh", refresh, "a boolean");
+}
+
+/** Runs a task. Errors: what stops all documents, as an EngineError with the report; ERR_ABORTED likewise. */
+export function runBulk<T>(task: BulkTask<T>, options: UpsertOptions): Promise<UpsertReport> {
+  return new BulkRun(task, options).run();
+}
+
+class BulkRun<T> {
+  readonly #task: BulkTask<T>;
+  readonly #options: UpsertOptions;
+  readonly #failed: FailedDocument[] = [];
+  #next = 0;
+  #succeeded = 0;
+  #retries = 0;
+  #fatal: Error | undefined;
+
+  constructor(task: BulkTask<T>, options: UpsertOptions) {
+    this.#task = task;
+    this.#options = options;
+  }
+
+  async run(): Promise<UpsertReport> {
+    const lanes = Array.from({ length: this.#options.concurrency ?? DEFAULT_CONCURRENCY }, () => this.#work());
+    await Promise.all(lanes);
+    if (this.#fatal === undefined) return this.#report();
+    throw this.#withReport(this.#fatal);
+  }
+
+  async #work(): Promise<void> {
+    for (let batch = this.#take(); batch.length > 0; batch = this.#take()) await this.#write(batch);
+  }
+
+  /** The next batch: nothing is prepared before there is room for it. */
+  #take(): Prepared<T>[] {
+    const { batchSize = DEFAULT_BATCH_SIZE, batchBytes = DEFAULT_BATCH_BYTES, signal } = this.#options;
+    if (signal?.aborted === true) this.#fatal ??= abortError(signal);
+    const batch: Prepared<T>[] = [];
+    let bytes = 0;
+    while (this.#fatal === undefined && this.#next < this.#task.count && batch.length < batchSize && bytes < batchBytes) {
+      const document = this.#task.prepare(this.#next++);
+      if ("body" in document) {
+        batch.push(document);
+        bytes += document.bytes;
+      } else {
+        this.#failed.push(document);
+      }
+    }
+    return batch;
+  }
+
+  async #write(documents: readonly Prepared<T>[]): Promise<void> {
+    const { maxRetries = DEFAULT_MAX_RETRIES, signal } = this.#options;
+    let batch = documents;
+    for (let attempt = 0; batch.length > 0; attempt++) {
+      try {
+        if (this.#fatal !== undefined) throw this.#fatal;
+        if (attempt > 0) this.#retries++;
+        const rejections = await this.#task.send(batch, signal);
+        batch = this.#settle(batch, rejections, attempt < maxRetries);
+        if (batch.length > 0) await pause(attempt, undefined, signal);
+      } catch (error) {
+        const problem = asEngineError(this.#task.engine, error);
+        if (isRetryable(problem.code) && attempt < maxRetries && this.#fatal === undefined) {
+          const stopped = await pause(attempt, problem.retryAfterMs, signal).catch((reason: unknown) => reason);
+          if (stopped === undefined) continue;
+        }
+        await this.#giveUp(batch, problem);
+        return;
+      }
+    }
+  }
+
+  /** Counts what was written, and returns what to send again. */
+  #settle(batch: readonly Prepared<T>[], rejections: readonly Rejection[], mayRetry: boolean): readonly Prepared<T>[] {
+    const again: Prepared<T>[] = [];
+    for (const { at, code, reason } of rejections) {
+      const document = batch[at];
+      if (document === undefined) continue;
+      if (isRetryable(code) && mayRetry) again.push(document);
+      else this.#failed.push({ id: document.id, code, reason });
+    }
+    this.#succeeded += batch.length - rejections.length;
+    this.#options.onProgress?.({ stage: "index", done: this.#succeeded, total: this.#task.count });
+    return again;
+  }
+
+  async #giveUp(batch: readonly Prepared<T>[], problem: SparseRerankError): Promise<void> {
+    const isAboutContent = problem.code === "ERR_ENGINE_REFUSED" || problem.code === "ERR_ENGINE_LIMIT";
+    if (isAboutContent && batch.length > 1) {
+      // Some engines refuse a whole request for one document: halves find which.
+      const middle = batch.length >> 1;
+      await this.#write(batch.slice(0, middle));
+      await this.#write(batch.slice(middle));
+      return;
+    }
+    for (const { id } of batch) this.#failed.push({ id, code: problem.code, reason: problem.message });
+    if (!isAboutContent) this.#fatal ??= problem;
+  }
+
+  #report(): UpsertReport {
+    return { succeeded: this.#succeeded, failed: this.#failed, warnings: this.#task.warnings, retries: this.#retries };
+  }
+
+  /** Every document is in the report: those that were never sent have the reason why. */
+  #withReport(problem: Error): EngineError {
+    const code = problem instanceof SparseRerankError ? problem.code : "ERR_INTERNAL";
+    for (; this.#next < this.#task.count; this.#next++) {
+      const document = this.#task.prepare(this.#next);
+      this.#failed.push("body" in document ? { id: document.id, code, reason: `not sent: ${problem.message}` } : document);
+    }
+    const counts = `${this.#succeeded} of ${this.#task.count} documents were written; the error's report names the others.`;
+    const message = problem.message.replace(`${this.#task.engine}: `, "");
+    const cause = code === "ERR_ABORTED" ? problem.cause : problem;
+    return new EngineError(this.#task.engine, code, `${message} ${counts}`, { cause, report: this.#report() });
+  }
+}
+
+/** A random part of a bound that doubles, so that clients that failed together do not come back together. */
+async function pause(attempt: number, retryAfterMs: number | undefined, signal: AbortSignal | undefined): Promise<void> {
+  const bound = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt);
+  const milliseconds = Math.min(MAX_WAIT_MS, retryAfterMs ?? 0) + Math.random() * bound;
+  try {
+    await wait(milliseconds, undefined, signal === undefined ? {} : { signal });
+  } catch (error) {
+    throwIfAborted(signal);
+    throw error;
+  }
+}
+
+/** What an adapter did not foresee is not tried again. */
+function asEngineError(engine: string, error: unknown): SparseRerankError & { readonly retryAfterMs?: number } {
+  return error instanceof SparseRerankError ? error : new EngineError(engine, "ERR_INTERNAL", messageOf(error), { cause: error });
+}

@@ -1,0 +1,142 @@
+/** Checks of what goes into engines, and vectors in the form that they take. */
+
+import { SparseRerankError } from "../errors";
+import { invalid, requireControls, requirePositiveInteger, requireRecord } from "../internal/validate";
+import { asMatrix } from "../sparse-matrix";
+import type { SparseMatrix, SparseVector } from "../sparse-matrix";
+import { checkFilter } from "./filter";
+import type { CheckedFilter } from "./filter";
+import type { Payload } from "./json";
+import type { EngineSearchOptions } from "./types";
+
+/** The documents of one upsert(), checked. */
+export interface Documents {
+  readonly ids: readonly string[];
+  readonly vectors: SparseMatrix;
+  readonly payloads: readonly (Payload | undefined)[];
+}
+
+/** Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_DIMENSION_MISMATCH. */
+export function checkDocuments(
+  ids: readonly string[],
+  vectors: SparseMatrix,
+  payloads: readonly (Payload | undefined)[] | undefined,
+  dimension: number | undefined,
+): Documents {
+  const checked = checkIds(ids);
+  const seen = new Set<string>();
+  for (const [i, id] of checked.entries()) {
+    if (seen.has(id)) throw new SparseRerankError("ERR_DUPLICATE_ID", `ids[${i}] is ${quoteId(id)}, as an id before it in the same call.`);
+    seen.add(id);
+  }
+  const matrix = checkVectors(vectors, "vectors", dimension);
+  if (matrix.rows !== checked.length) {
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      `There are ${checked.length} ids and ${matrix.rows} rows of vectors; each row needs one id.`,
+    );
+  }
+  return { ids: checked, vectors: matrix, payloads: checkPayloads(payloads, checked.length) };
+}
+
+export function checkIds(ids: readonly string[]): readonly string[] {
+  if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
+  return ids.map((id: unknown, i) => {
+    if (typeof id !== "string" || id === "") throw invalid(`ids[${i}]`, id, "a non-empty string");
+    if (/\p{Surrogate}/u.test(id)) {
+      throw new SparseRerankError("ERR_INVALID_ARGUMENT", `ids[${i}] has half of a surrogate pair; it must be valid Unicode.`);
+    }
+    return id;
+  });
+}
+
+/** A vector of the right dimension, as a matrix of one row. */
+export function checkVectors(vectors: SparseMatrix | SparseVector, name: string, dimension: number | undefined): SparseMatrix {
+  const matrix = asMatrix(vectors, name);
+  if (dimension !== undefined && matrix.cols !== dimension) {
+    throw new SparseRerankError(
+      "ERR_DIMENSION_MISMATCH",
+      `${name} has ${matrix.cols} dimensions; the engine was made for ${dimension}. Use the model that the index was filled with.`,
+    );
+  }
+  return matrix;
+}
+
+/** A copy of each payload as JSON keeps it would cost time; a payload that JSON cannot hold fails when it is written. */
+function checkPayloads(payloads: readonly (Payload | undefined)[] | undefined, count: number): readonly (Payload | undefined)[] {
+  if (payloads === undefined) return [];
+  if (!Array.isArray(payloads) || payloads.length !== count)
+    throw invalid("payloads", payloads, `an array of ${count} objects or undefined`);
+  for (const [i, payload] of payloads.entries() as IterableIterator<[number, unknown]>) {
+    if (payload !== undefined && (typeof payload !== "object" || payload === null || Array.isArray(payload))) {
+      throw invalid(`payloads[${i}]`, payload, "an object or undefined");
+    }
+  }
+  return payloads as readonly (Payload | undefined)[];
+}
+
+export interface CheckedSearch {
+  readonly query: SparseVector;
+  readonly topK: number;
+  readonly filter: CheckedFilter | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+export function checkSearch(query: SparseVector, options: EngineSearchOptions, dimension: number | undefined): CheckedSearch {
+  requireRecord(options, "options", ["topK", "filter", "signal"]);
+  requireControls(options);
+  requirePositiveInteger(options.topK, "topK");
+  return {
+    query: checkVectors(query, "query", dimension).row(0),
+    topK: options.topK,
+    filter: options.filter === undefined ? undefined : checkFilter(options.filter),
+    signal: options.signal,
+  };
+}
+
+/** What an engine allows of a document. */
+export interface DocumentLimits {
+  /** Bytes of an id in UTF-8. */
+  readonly idBytes: number;
+  /** Whether weights may be negative. */
+  readonly negative: boolean;
+  /** Whether a vector may have no weights. */
+  readonly empty: boolean;
+}
+
+/** Why an engine cannot take a document, and what to do; undefined when it can. */
+export function limitProblem(id: string, { indices, values }: SparseVector, limits: DocumentLimits): string | undefined {
+  // Every UTF-16 unit takes at most 3 bytes in UTF-8, so that most ids need no counting.
+  if (id.length * 3 > limits.idBytes && Buffer.byteLength(id) > limits.idBytes) {
+    return `the id has ${Buffer.byteLength(id)} bytes in UTF-8, and at most ${limits.idBytes} are allowed; use a shorter one, such as a hash.`;
+  }
+  if (id.includes("\0")) return "the id has a NUL character, which the engine does not take; remove it.";
+  if (!limits.negative) {
+    const negative = values.findIndex((value) => value < 0);
+    if (negative >= 0) {
+      return `the weight of dimension ${indices[negative] ?? 0} is ${values[negative] ?? 0}, and weights must not be negative; use SPLADE vectors.`;
+    }
+  }
+  if (!limits.empty && values.every((value) => value === 0)) {
+    return "the vector has no weights, and the engine takes none without; leave out documents without text.";
+  }
+  return undefined;
+}
+
+/** The k largest weights of a vector, ties by the lower dimension; the vector itself when it has no more. */
+export function prune(vector: SparseVector, k: number): SparseVector {
+  if (vector.values.length <= k) return vector;
+  const kept = Uint32Array.from(vector.values.keys())
+    .sort((a, b) => Math.abs(vector.values[b] ?? 0) - Math.abs(vector.values[a] ?? 0) || a - b)
+    .subarray(0, k)
+    .sort();
+  return {
+    indices: Uint32Array.from(kept, (at) => vector.indices[at] ?? 0),
+    values: Float32Array.from(kept, (at) => vector.values[at] ?? 0),
+    size: vector.size,
+  };
+}
+
+export function quoteId(id: string): string {
+  return JSON.stringify(id.length > 200 ? `${id.slice(0, 200)}…` : id);
+}

@@ -1,0 +1,365 @@
+/** What OpenSearch and Elasticsearch share: the requests of Lucene-based servers over either official client. */
+
+import { invalid, requireString } from "../internal/validate";
+import type { SparseVector } from "../sparse-matrix";
+import type { Prepared, Rejection } from "./bulk";
+import { nonZeros } from "./json-lines";
+import type { CheckedSearch, DocumentLimits } from "./documents";
+import { codeOfStatus, EngineError, messageOf, requestError, shorten, unsupportedFilter } from "./errors";
+import type { CheckedFilter, FilterValue } from "./filter";
+import { objectAt } from "./json";
+import { RemoteEngine, requireName, requireOneOf } from "./remote-engine";
+import type { NewDocument } from "./remote-engine";
+import type { EngineHit, EngineStats, RemoteEngineOptions } from "./types";
+
+/** The part of the official clients that is used. */
+export interface LuceneClient {
+  readonly transport: {
+    request(params: LuceneRequest, options?: Record<string, unknown>): Promise<unknown>;
+  };
+  close(): Promise<void>;
+}
+
+export interface LuceneRequest {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
+  readonly path: string;
+  readonly querystring?: Record<string, string>;
+  readonly body?: object;
+  readonly bulkBody?: string;
+}
+
+export interface LuceneOptions extends RemoteEngineOptions {
+  /** Address of the server, with user and password where it needs them. */
+  readonly node?: string;
+  /** A client that the caller has configured, instead of `node`; the caller closes it. */
+  readonly client?: LuceneClient;
+  readonly index: string;
+  /** The field that holds the vector; default "vector". */
+  readonly field?: string;
+  /** Settings of an index that ensureIndex() creates: { number_of_shards: 3 }. */
+  readonly settings?: Record<string, unknown>;
+  /**
+   * How a dimension is called in the vector field; default: its number. Needed only for an index that another producer filled with tokens.
+   * A name must have no dot.
+   */
+  readonly token?: (dimension: number) => string;
+}
+
+export const LUCENE_OPTIONS = ["node", "client", "index", "field", "settings", "token", "mode"];
+
+/** Longer strings are not indexed, since Lucene refuses terms above 32,766 bytes. */
+const MAX_KEYWORD = 8191;
+const MAX_TERMS = 65_536;
+/** The default of indices.query.bool.max_clause_count. */
+const MAX_CLAUSES = 1024;
+const MAX_WINDOW = 10_000;
+const INDEX_NAME = /^(?![-_+.])[^A-Z\\/*?"<>| ,#:]{1,255}$/;
+
+/** Payload fields keep one type each: strings are exact terms, all numbers are doubles (1 before 1.5 would make a field of integers). */
+const PAYLOAD_TEMPLATES = [
+  { strings: { path_match: "payload.*", match_mapping_type: "string", mapping: { type: "keyword", ignore_above: MAX_KEYWORD } } },
+  { numbers: { path_match: "payload.*", match_mapping_type: "long", mapping: { type: "double" } } },
+];
+
+type Json = Record<string, unknown>;
+
+export abstract class LuceneEngine extends RemoteEngine<string> {
+  protected readonly index: string;
+  protected readonly field: string;
+  readonly #settings: Record<string, unknown>;
+  readonly #token: (dimension: number) => string;
+  readonly #node: string | undefined;
+  readonly #givenClient: LuceneClient | undefined;
+  #client: Promise<LuceneClient> | undefined;
+  #indexExists = false;
+
+  protected constructor(options: LuceneOptions) {
+    super(options, LUCENE_OPTIONS);
+    requireOneOf(options.client, "client", options.node, "node");
+    if (options.node !== undefined) requireString(options.node, "node");
+    this.index = requireName(options.index, "index", INDEX_NAME, "an index name: lower case, without spaces and special characters");
+    this.field = requireName(
+      options.field ?? "vector",
+      "field",
+      /^(?!payload$)[^.\s"]+$/,
+      'a field name without dots and spaces, and not "payload"',
+    );
+    if (options.token !== undefined && typeof options.token !== "function") throw invalid("token", options.token, "a function");
+    this.#settings = options.settings ?? {};
+    this.#token = options.token ?? String;
+    this.#node = options.node;
+    this.#givenClient = options.client;
+  }
+
+  /** Makes a client of this package's optional peer dependency. */
+  protected abstract connect(node: string): Promise<LuceneClient>;
+  /** The mapping of the vector field, and settings that it needs. */
+  protected abstract vectorMapping(): Promise<{ readonly mapping: Json; readonly settings: Json }>;
+  /** The query for a vector. @param filter in the engine's terms */
+  protected abstract vectorQuery(search: CheckedSearch, filter: Json | undefined): Promise<Json>;
+  protected abstract searchParameters(): Promise<Record<string, string>>;
+
+  async ensureIndex(): Promise<void> {
+    const found = await this.fieldMapping();
+    const { mapping, settings } = await this.vectorMapping();
+    if (found !== undefined) {
+      this.#requireSameType(found, mapping);
+      return;
+    }
+    const properties = { [this.field]: mapping, payload: { type: "object", dynamic: true } };
+    const body = {
+      settings: { ...settings, ...this.#settings },
+      mappings: { dynamic: "strict", dynamic_templates: PAYLOAD_TEMPLATES, properties },
+    };
+    try {
+      await this.call({ method: "PUT", path: this.path(), body });
+    } catch (error) {
+      // Another process may have created it in between.
+      const existing = await this.fieldMapping().catch(() => undefined);
+      if (existing === undefined) throw error;
+      this.#requireSameType(existing, mapping);
+    }
+  }
+
+  async stats(): Promise<EngineStats> {
+    const answer = await this.call({ method: "GET", path: this.path("_stats", "docs,store") });
+    const primaries = objectAt(answer, "_all", "primaries");
+    const documents = objectAt(primaries, "docs")?.["count"];
+    const bytes = objectAt(primaries, "store")?.["size_in_bytes"];
+    if (typeof documents !== "number") throw this.badAnswer("the index statistics have no count of documents");
+    return { documents, ...(typeof bytes === "number" ? { bytes } : {}) };
+  }
+
+  async close(): Promise<void> {
+    if (this.#givenClient === undefined && this.#client !== undefined) await (await this.#client).close();
+  }
+
+  protected limits(): DocumentLimits {
+    return { idBytes: 512, negative: false, empty: true };
+  }
+
+  protected body({ id, vector, payloadJson }: NewDocument): { body: string; bytes: number } {
+    const source = `{${JSON.stringify(this.field)}:${JSON.stringify(this.tokens(vector))},"payload":${payloadJson}}`;
+    const body = `{"index":{"_id":${JSON.stringify(id)}}}\n${source}\n`;
+    return { body, bytes: Buffer.byteLength(body) };
+  }
+
+  protected async write(batch: readonly Prepared<string>[], signal: AbortSignal | undefined): Promise<readonly Rejection[]> {
+    await this.#requireIndex();
+    const bulkBody = batch.map(({ body }) => body).join("");
+    const items = await this.#bulk(bulkBody, batch.length, signal);
+    return items.flatMap(({ status, error }, at) => {
+      if (status >= 200 && status < 300) return [];
+      const code = status === 404 ? "ERR_ENGINE_INDEX_NOT_FOUND" : codeOfStatus(status);
+      return [{ at, code, reason: `${this.name}: ${error}` }];
+    });
+  }
+
+  protected async remove(ids: readonly string[]): Promise<number> {
+    const lines = ids.map((id) => `{"delete":{"_id":${JSON.stringify(id)}}}\n`).join("");
+    const items = await this.#bulk(lines, ids.length, undefined);
+    const problem = items.findIndex(({ status }) => status !== 200 && status !== 404);
+    if (problem >= 0) {
+      const { status, error } = items[problem] ?? { status: 0, error: "" };
+      throw requestError(this.name, codeOfStatus(status), `the document ${ids[problem] ?? ""} was not deleted: ${error}`);
+    }
+    return items.filter(({ status }) => status === 200).length;
+  }
+
+  protected async refresh(signal: AbortSignal | undefined): Promise<void> {
+    await this.call({ method: "POST", path: this.path("_refresh") }, signal);
+  }
+
+  protected async find(search: CheckedSearch): Promise<EngineHit[]> {
+    if (search.topK > MAX_WINDOW) {
+      throw this.limitError(
+        `topK is ${search.topK}, and the server returns at most ${MAX_WINDOW} hits (index.max_result_window); ask for fewer.`,
+      );
+    }
+    const filter = search.filter === undefined ? undefined : this.filterQuery(search.filter);
+    const query = await this.vectorQuery(search, filter);
+    const body = { size: search.topK, query, track_total_hits: false, _source: ["payload"] };
+    const answer = await this.call(
+      { method: "POST", path: this.path("_search"), querystring: await this.searchParameters(), body },
+      search.signal,
+    );
+    this.#requireWhole(answer);
+    const hits = objectAt(answer, "hits")?.["hits"];
+    if (!Array.isArray(hits)) throw this.badAnswer("it has no hits.hits");
+    return hits.map((hit: unknown) => this.#hit(hit));
+  }
+
+  /** The vector as the field holds it. */
+  protected tokens(vector: SparseVector): Record<string, number> {
+    const tokens: Record<string, number> = {};
+    for (const [dimension, weight] of nonZeros(vector)) {
+      const token = this.#token(dimension);
+      if (token === "" || token.includes(".")) {
+        throw this.limitError(
+          `dimension ${dimension} is called ${JSON.stringify(token)}, and feature names must have no dot; let \`token\` give another.`,
+        );
+      }
+      tokens[token] = weight;
+    }
+    return tokens;
+  }
+
+  /** A query over rank_features: the dot product as a sum of linear functions. */
+  protected rankFeaturesQuery({ query }: CheckedSearch, filter: Json | undefined): Json {
+    const weights = Object.entries(this.tokens(query));
+    if (weights.length > MAX_CLAUSES) {
+      throw this.limitError(
+        `the query has ${weights.length} weights, and a boolean query at most ${MAX_CLAUSES} clauses; encode it with maxActiveDims: ${MAX_CLAUSES}.`,
+      );
+    }
+    const should = weights.map(([token, boost]) => ({ rank_feature: { field: `${this.field}.${token}`, linear: {}, boost } }));
+    return { bool: { should, minimum_should_match: 1, ...(filter === undefined ? {} : { filter }) } };
+  }
+
+  protected static filtered(query: Json, filter: Json | undefined): Json {
+    return filter === undefined ? query : { bool: { must: [query], filter } };
+  }
+
+  protected filterQuery(filter: CheckedFilter): Json {
+    switch (filter.kind) {
+      case "and":
+        return { bool: { filter: filter.filters.map((one) => this.filterQuery(one)) } };
+      case "or":
+        return { bool: { should: filter.filters.map((one) => this.filterQuery(one)), minimum_should_match: 1 } };
+      case "not":
+        return { bool: { must_not: [this.filterQuery(filter.filter)] } };
+      case "range":
+        return { range: { [payloadField(filter.field)]: filter.range } };
+      case "in":
+        this.#requireTerms(filter.values);
+        return { terms: { [payloadField(filter.field)]: filter.values } };
+    }
+  }
+
+  #requireTerms(values: readonly FilterValue[]): void {
+    const long = values.find((value) => typeof value === "string" && value.length > MAX_KEYWORD);
+    if (long !== undefined) {
+      throw unsupportedFilter(this.name, `strings of more than ${MAX_KEYWORD} characters are not indexed`, "Compare a hash of it instead.");
+    }
+    if (values.length > MAX_TERMS) {
+      throw unsupportedFilter(this.name, `it compares with ${values.length} values, and ${MAX_TERMS} are allowed`, "Search in parts.");
+    }
+  }
+
+  /** The type of the vector field; undefined when there is no such index. */
+  protected async fieldMapping(): Promise<string | undefined> {
+    let answer;
+    try {
+      answer = await this.call({ method: "GET", path: this.path("_mapping") });
+    } catch (error) {
+      if (error instanceof EngineError && error.code === "ERR_ENGINE_INDEX_NOT_FOUND") return undefined;
+      throw error;
+    }
+    // An alias answers with the name of its index.
+    const [mapping] = Object.values(answer);
+    const type = objectAt(mapping, "mappings", "properties", this.field)?.["type"];
+    return typeof type === "string" ? type : "none";
+  }
+
+  /** @returns the body of the answer, an object */
+  protected async call(params: LuceneRequest, signal?: AbortSignal): Promise<Json> {
+    const answer = await this.request(signal, async (requestSignal) => {
+      this.#client ??= this.#givenClient === undefined ? this.connect(this.#node ?? "") : Promise.resolve(this.#givenClient);
+      const client = await this.#client.catch((error: unknown) => {
+        this.#client = undefined;
+        throw error;
+      });
+      // OpenSearch's client knows no signal: its own limit frees the connection soon after ours.
+      const requestTimeout = this.timeoutMs + 1000;
+      return client.transport.request(params, { meta: true, maxRetries: 0, requestTimeout, signal: requestSignal });
+    });
+    const body = objectAt(answer)?.["body"];
+    if (typeof body !== "object" || body === null) throw this.badAnswer("it is not JSON");
+    return body as Json;
+  }
+
+  protected path(...parts: readonly string[]): string {
+    return `/${[encodeURIComponent(this.index), ...parts].join("/")}`;
+  }
+
+  protected translate(error: unknown): EngineError {
+    const meta = objectAt(error, "meta");
+    const status = [objectAt(error)?.["statusCode"], meta?.["statusCode"]].find((value) => typeof value === "number" && value > 0) as
+      number | undefined;
+    if (error instanceof SyntaxError || objectAt(error)?.["name"] === "DeserializationError") return this.badAnswer(messageOf(error));
+    const said = reasonOf(objectAt(meta?.["body"])?.["error"]);
+    const retryAfter = Number(objectAt(meta, "headers")?.["retry-after"]);
+    return requestError(this.name, codeOfStatus(status), said ?? messageOf(error), {
+      cause: error,
+      ...(Number.isFinite(retryAfter) && retryAfter > 0 ? { retryAfterMs: retryAfter * 1000 } : {}),
+    });
+  }
+
+  async #bulk(bulkBody: string, count: number, signal: AbortSignal | undefined): Promise<{ status: number; error: string }[]> {
+    const answer = await this.call({ method: "POST", path: this.path("_bulk"), bulkBody }, signal);
+    const items = answer["items"];
+    if (!Array.isArray(items) || items.length !== count) {
+      throw this.badAnswer(`it reports ${Array.isArray(items) ? items.length : "no"} of ${count} operations`);
+    }
+    return items.map((item: unknown) => {
+      const [result] = Object.values(objectAt(item) ?? {});
+      const status = objectAt(result)?.["status"];
+      if (typeof status !== "number") throw this.badAnswer("an operation has no status");
+      return { status, error: reasonOf(objectAt(result)?.["error"]) ?? `status ${status}` };
+    });
+  }
+
+  /** A bulk request would create a missing index, with guessed field types. */
+  async #requireIndex(): Promise<void> {
+    if (this.#indexExists) return;
+    if ((await this.fieldMapping()) === undefined) {
+      throw requestError(this.name, "ERR_ENGINE_INDEX_NOT_FOUND", `there is no index "${this.index}"`);
+    }
+    this.#indexExists = true;
+  }
+
+  /** A shard that failed or was slow has its hits missing. */
+  #requireWhole(answer: Json): void {
+    const failed = objectAt(answer, "_shards")?.["failed"];
+    if (answer["timed_out"] !== true && failed === 0) return;
+    const why = answer["timed_out"] === true ? "the search timed out" : `${String(failed)} shards failed`;
+    const [failure] = (objectAt(answer, "_shards")?.["failures"] ?? []) as unknown[];
+    const reason = reasonOf(objectAt(failure)?.["reason"]);
+    throw requestError(
+      this.name,
+      "ERR_ENGINE_UNAVAILABLE",
+      `only a part of the index was searched: ${why}${reason === undefined ? "" : ` (${reason})`}`,
+    );
+  }
+
+  #hit(hit: unknown): EngineHit {
+    const { _id: id, _score: score } = objectAt(hit) ?? {};
+    if (typeof id !== "string" || typeof score !== "number") throw this.badAnswer("a hit has no _id or _score");
+    const payload = objectAt(hit, "_source", "payload");
+    return { id, score, ...(payload === undefined ? {} : { payload }) };
+  }
+
+  #requireSameType(found: string, { type }: Json): void {
+    if (found === type) return;
+    throw new EngineError(
+      this.name,
+      "ERR_ENGINE_REFUSED",
+      `the field "${this.field}" of the index "${this.index}" has the type ${found}, not ${String(type)}; name another index, or give the mode that it was made with.`,
+    );
+  }
+}
+
+function payloadField(path: readonly string[]): string {
+  return ["payload", ...path].join(".");
+}
+
+/** The innermost reason that a server gives, with its type. */
+function reasonOf(error: unknown): string | undefined {
+  if (typeof error === "string") return shorten(error);
+  const parts: string[] = [];
+  for (let at = objectAt(error), depth = 0; at !== undefined && depth < 3; at = objectAt(at, "caused_by"), depth++) {
+    const { type, reason } = at;
+    if (typeof reason === "string") parts.push(`${typeof type === "string" ? `${type}: ` : ""}${reason}`);
+  }
+  return parts.length === 0 ? undefined : shorten(parts.join(" ← "));
+}

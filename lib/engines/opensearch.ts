@@ -1,0 +1,104 @@
+import { SparseRerankError } from "../errors";
+import { loadPackage } from "../internal/optional-package";
+import type { CheckedSearch } from "./documents";
+import { EngineError } from "./errors";
+import { LuceneEngine } from "./lucene";
+import type { LuceneClient, LuceneOptions } from "./lucene";
+
+/**
+ * How OpenSearch stores and scores vectors. All but the first need its neural-search plugin.
+ * - rank_features: one rank_feature clause for each weight of the query
+ * - neural_sparse: the neural_sparse query with raw tokens
+ * - neural_sparse_two_phase: the same with the two-phase search pipeline, which scores with the heaviest tokens first
+ * - ann: a sparse_vector field with approximate search (SEISMIC), from OpenSearch 3.3
+ */
+export type OpenSearchMode = "rank_features" | "neural_sparse" | "neural_sparse_two_phase" | "ann";
+
+export interface OpenSearchOptions extends LuceneOptions {
+  /** Default "auto": neural_sparse where the plugin is installed, else rank_features; ann for an index that was made for it. */
+  readonly mode?: OpenSearchMode | "auto";
+}
+
+const MODES: readonly string[] = ["auto", "rank_features", "neural_sparse", "neural_sparse_two_phase", "ann"];
+const PLUGIN = "opensearch-neural-search";
+
+/**
+ * An index of OpenSearch (2.12 or later), over @opensearch-project/opensearch. Weights of documents keep 9 significant bits, as rank_features
+ * fields and the plugin store them: scores differ from exact dot products by up to 0.4 %.
+ */
+export class OpenSearchEngine extends LuceneEngine {
+  readonly name = "OpenSearch";
+  readonly #wanted: OpenSearchMode | "auto";
+  #mode: Promise<OpenSearchMode> | undefined;
+
+  constructor(options: OpenSearchOptions) {
+    super(options);
+    this.#wanted = options.mode ?? "auto";
+    if (!MODES.includes(this.#wanted)) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `mode must be one of ${MODES.join(", ")}.`);
+  }
+
+  /** The mode in use: what "auto" stands for is found out from the server once. */
+  mode(): Promise<OpenSearchMode> {
+    this.#mode ??= this.#findMode().catch((error: unknown) => {
+      this.#mode = undefined;
+      throw error;
+    });
+    return this.#mode;
+  }
+
+  override async ensureIndex(): Promise<void> {
+    await super.ensureIndex();
+    if ((await this.mode()) !== "neural_sparse_two_phase") return;
+    const processor = { neural_sparse_two_phase_processor: { tag: "sparse-rerank", enabled: true } };
+    await this.call({ method: "PUT", path: `/_search/pipeline/${this.#pipeline()}`, body: { request_processors: [processor] } });
+  }
+
+  protected async connect(node: string): Promise<LuceneClient> {
+    const { Client } = await loadPackage("@opensearch-project/opensearch", () => import("@opensearch-project/opensearch"));
+    return new Client({ node });
+  }
+
+  protected async vectorMapping(): Promise<{ mapping: Record<string, unknown>; settings: Record<string, unknown> }> {
+    if ((await this.mode()) !== "ann") return { mapping: { type: "rank_features" }, settings: {} };
+    return { mapping: { type: "sparse_vector", method: { name: "seismic" } }, settings: { "index.sparse": true } };
+  }
+
+  protected async vectorQuery(search: CheckedSearch, filter: Record<string, unknown> | undefined): Promise<Record<string, unknown>> {
+    const mode = await this.mode();
+    if (mode === "rank_features") return this.rankFeaturesQuery(search, filter);
+    const query_tokens = this.tokens(search.query);
+    if (mode !== "ann") return LuceneEngine.filtered({ neural_sparse: { [this.field]: { query_tokens } } }, filter);
+    // The filter goes inside, where it is applied before the approximate search.
+    const method_parameters = { k: search.topK, ...(filter === undefined ? {} : { filter }) };
+    return { neural_sparse: { [this.field]: { query_tokens, method_parameters } } };
+  }
+
+  protected async searchParameters(): Promise<Record<string, string>> {
+    return (await this.mode()) === "neural_sparse_two_phase" ? { search_pipeline: this.#pipeline() } : {};
+  }
+
+  #pipeline(): string {
+    return `${encodeURIComponent(this.index)}-two-phase`;
+  }
+
+  async #findMode(): Promise<OpenSearchMode> {
+    if (this.#wanted === "rank_features") return this.#wanted;
+    const hasPlugin = await this.#hasPlugin();
+    if (this.#wanted !== "auto") {
+      if (hasPlugin) return this.#wanted;
+      throw new EngineError(
+        this.name,
+        "ERR_NOT_SUPPORTED",
+        `the mode ${this.#wanted} needs the plugin ${PLUGIN}, which the server does not have; install it there, or use the mode rank_features.`,
+      );
+    }
+    if (!hasPlugin) return "rank_features";
+    return (await this.fieldMapping()) === "sparse_vector" ? "ann" : "neural_sparse";
+  }
+
+  async #hasPlugin(): Promise<boolean> {
+    const answer = await this.call({ method: "GET", path: "/_nodes/plugins" });
+    const nodes = Object.values((answer["nodes"] ?? {}) as Record<string, { readonly plugins?: readonly { readonly name?: string }[] }>);
+    return nodes.length > 0 && nodes.every(({ plugins = [] }) => plugins.some(({ name }) => name === PLUGIN));
+  }
+}

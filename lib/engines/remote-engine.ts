@@ -1,0 +1,158 @@
+import { SparseRerankError } from "../errors";
+import { invalid, requirePositiveInteger, requireRecord, requireString } from "../internal/validate";
+import type { SparseMatrix, SparseVector } from "../sparse-matrix";
+import { checkUpsertOptions, runBulk } from "./bulk";
+import type { Prepared, Rejection } from "./bulk";
+import { checkDocuments, checkIds, checkSearch, limitProblem } from "./documents";
+import type { CheckedSearch, DocumentLimits } from "./documents";
+import { EngineError, messageOf } from "./errors";
+import type { Payload } from "./json";
+import { DEFAULT_TIMEOUT_MS, withinTime } from "./request";
+import type {
+  DocumentWarning,
+  EngineHit,
+  EngineSearchOptions,
+  EngineStats,
+  RemoteEngineOptions,
+  SearchEngine,
+  UpsertOptions,
+  UpsertReport,
+} from "./types";
+
+/** What an engine stores of one document. */
+export interface NewDocument {
+  readonly id: string;
+  readonly vector: SparseVector;
+  readonly payload: Payload | undefined;
+  /** The payload as JSON: "{}" where there is none. */
+  readonly payloadJson: string;
+}
+
+/** Ids in one request to delete. */
+const DELETE_BATCH = 1000;
+
+/** What all engines over a network share: checks, bulk writing, time limits. `Body` is a document as the engine's requests hold it. */
+export abstract class RemoteEngine<Body> implements SearchEngine {
+  abstract readonly name: string;
+  protected readonly dimension: number | undefined;
+  protected readonly timeoutMs: number;
+
+  /** @param known the names of all options of the engine */
+  protected constructor(options: RemoteEngineOptions, known: readonly string[]) {
+    requireRecord(options, "options", ["dimension", "timeoutMs", ...known]);
+    if (options.dimension !== undefined) requirePositiveInteger(options.dimension, "dimension");
+    if (options.timeoutMs !== undefined) requirePositiveInteger(options.timeoutMs, "timeoutMs");
+    this.dimension = options.dimension;
+    this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  }
+
+  abstract ensureIndex(): Promise<void>;
+  abstract stats(): Promise<EngineStats>;
+  abstract close(): Promise<void>;
+
+  protected abstract limits(): DocumentLimits | Promise<DocumentLimits>;
+  /** @param warn says that the document was changed to fit */
+  protected abstract body(document: NewDocument, warn: (warning: string) => void): { readonly body: Body; readonly bytes: number };
+  protected abstract write(batch: readonly Prepared<Body>[], signal: AbortSignal | undefined): Promise<readonly Rejection[]>;
+  /** Until searches find what was written. */
+  protected abstract refresh(signal: AbortSignal | undefined): Promise<void>;
+  protected abstract find(search: CheckedSearch): Promise<EngineHit[]>;
+  /** How many of these existed. */
+  protected abstract remove(ids: readonly string[]): Promise<number>;
+
+  async upsert(
+    ids: readonly string[],
+    vectors: SparseMatrix,
+    payloads?: readonly (Payload | undefined)[],
+    options: UpsertOptions = {},
+  ): Promise<UpsertReport> {
+    checkUpsertOptions(options);
+    const documents = checkDocuments(ids, vectors, payloads, this.dimension);
+    const limits = await this.limits();
+    const warnings: DocumentWarning[] = [];
+    const prepare = (i: number): Prepared<Body> | { id: string; code: "ERR_ENGINE_LIMIT" | "ERR_INVALID_ARGUMENT"; reason: string } => {
+      const id = documents.ids[i] ?? "";
+      const vector = documents.vectors.row(i);
+      const problem = limitProblem(id, vector, limits);
+      if (problem !== undefined) return { id, code: "ERR_ENGINE_LIMIT", reason: `${this.name}: ${problem}` };
+      const payload = documents.payloads[i];
+      let payloadJson;
+      try {
+        payloadJson = JSON.stringify(payload ?? {});
+      } catch (error) {
+        return { id, code: "ERR_INVALID_ARGUMENT", reason: `the payload cannot be written as JSON: ${messageOf(error)}` };
+      }
+      const warn = (warning: string): void => void warnings.push({ id, warning });
+      return { id, ...this.body({ id, vector, payload, payloadJson }, warn) };
+    };
+    const send = (batch: readonly Prepared<Body>[], signal: AbortSignal | undefined): Promise<readonly Rejection[]> =>
+      this.write(batch, signal);
+    const report = await runBulk({ engine: this.name, count: documents.ids.length, prepare, send, warnings }, options);
+    if (options.refresh !== false && report.succeeded > 0) await this.#refresh(report, options.signal);
+    return report;
+  }
+
+  async delete(ids: readonly string[]): Promise<number> {
+    const distinct = [...new Set(checkIds(ids))];
+    let deleted = 0;
+    for (let i = 0; i < distinct.length; i += DELETE_BATCH) deleted += await this.remove(distinct.slice(i, i + DELETE_BATCH));
+    if (deleted > 0) await this.refresh(undefined);
+    return deleted;
+  }
+
+  async search(query: SparseVector, options: EngineSearchOptions): Promise<EngineHit[]> {
+    const search = checkSearch(query, options, this.dimension);
+    // Nothing shares a dimension with an empty query, and several engines refuse one.
+    return search.query.values.some((value) => value !== 0) ? this.find(search) : [];
+  }
+
+  /** One request: its time limit, and the client's errors as EngineErrors. */
+  protected async request<T>(signal: AbortSignal | undefined, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    try {
+      return await withinTime({ engine: this.name, timeoutMs: this.timeoutMs, signal }, run);
+    } catch (error) {
+      throw error instanceof SparseRerankError ? error : this.translate(error);
+    }
+  }
+
+  /** A client's error in our words. */
+  protected abstract translate(error: unknown): EngineError;
+
+  protected limitError(problem: string): EngineError {
+    return new EngineError(this.name, "ERR_ENGINE_LIMIT", problem);
+  }
+
+  /** Of an answer without the shape that the engine documents. */
+  protected badAnswer(what: string): EngineError {
+    return new EngineError(
+      this.name,
+      "ERR_ENGINE_RESPONSE",
+      `the answer makes no sense: ${what}. Check what answers at that address: a proxy, or a version of the server that this package does not know.`,
+    );
+  }
+
+  async #refresh(report: UpsertReport, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.refresh(signal);
+    } catch (error) {
+      const code = error instanceof SparseRerankError ? error.code : "ERR_INTERNAL";
+      const message = `the documents were written, but may not be searchable yet: ${messageOf(error)}`;
+      throw new EngineError(this.name, code, message, { cause: error, report });
+    }
+  }
+}
+
+/** A name that goes into paths and statements of an engine. */
+export function requireName(value: unknown, name: string, pattern: RegExp, expected: string): string {
+  requireString(value, name);
+  if (!pattern.test(value))
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} must be ${expected}, not ${JSON.stringify(value)}.`);
+  return value;
+}
+
+/** A client of the caller's, or where to connect: one of both. */
+export function requireOneOf(first: unknown, firstName: string, second: unknown, secondName: string): void {
+  if ((first === undefined) === (second === undefined)) {
+    throw invalid(`${firstName} or ${secondName}`, undefined, `given: exactly one of ${firstName} and ${secondName}`);
+  }
+}

@@ -1,0 +1,123 @@
+import { readFile, rename, writeFile } from "node:fs/promises";
+
+import { SparseRerankError } from "../errors";
+import { requireString } from "../internal/validate";
+import type { SparseMatrix } from "../sparse-matrix";
+import { EngineError } from "./errors";
+import type { Payload } from "./json";
+import type { SearchEngine, UpsertOptions, UpsertReport } from "./types";
+
+/** Documents that belong together only because they came together. */
+export interface DocumentBatch {
+  readonly ids: readonly string[];
+  readonly vectors: SparseMatrix;
+  readonly payloads?: readonly (Payload | undefined)[];
+}
+
+export interface UpsertStreamOptions extends UpsertOptions {
+  /**
+   * A file that keeps how far the stream came, and which documents failed. A call with the same file and the same stream goes on behind the last
+   * batch that was written; the file of a stream that ended makes the call write nothing.
+   */
+  readonly checkpoint?: string;
+}
+
+interface Checkpoint {
+  readonly documents: number;
+  readonly report: UpsertReport;
+}
+
+const NOTHING: Checkpoint = { documents: 0, report: { succeeded: 0, failed: [], warnings: [], retries: 0 } };
+
+/**
+ * Writes a stream of documents that may be larger than memory. The next batch is asked for when the one before is written, so a slow engine slows
+ * the stream down.
+ *
+ * Errors: as upsert(); the error's report covers the whole stream up to it.
+ */
+export async function upsertStream(
+  engine: SearchEngine,
+  batches: AsyncIterable<DocumentBatch> | Iterable<DocumentBatch>,
+  options: UpsertStreamOptions = {},
+): Promise<UpsertReport> {
+  const { checkpoint: file, onProgress, ...upsert } = options;
+  if (file !== undefined) requireString(file, "checkpoint");
+  const resumed = file === undefined ? NOTHING : await readCheckpoint(file);
+  let { report } = resumed;
+  let skip = resumed.documents;
+  let documents = resumed.documents;
+  for await (const whole of batches) {
+    const batch = skipped(whole, skip);
+    skip -= whole.ids.length - batch.ids.length;
+    if (batch.ids.length === 0) continue;
+    const before = report;
+    try {
+      const part = await engine.upsert(batch.ids, batch.vectors, batch.payloads, {
+        ...upsert,
+        ...(onProgress === undefined
+          ? {}
+          : {
+              onProgress: ({ stage, done }) => {
+                onProgress({ stage, done: documents + done });
+              },
+            }),
+      });
+      report = sum(before, part);
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.report === undefined) throw error;
+      throw error.withReport(sum(before, error.report));
+    }
+    documents += batch.ids.length;
+    if (file !== undefined) await writeCheckpoint(file, { documents, report });
+  }
+  return report;
+}
+
+/** A batch without its first documents. */
+function skipped(batch: DocumentBatch, count: number): DocumentBatch {
+  if (count <= 0) return batch;
+  const { ids, vectors, payloads } = batch;
+  return {
+    ids: ids.slice(count),
+    vectors: vectors.slice(Math.min(count, vectors.rows)),
+    ...(payloads === undefined ? {} : { payloads: payloads.slice(count) }),
+  };
+}
+
+function sum(a: UpsertReport, b: UpsertReport): UpsertReport {
+  return {
+    succeeded: a.succeeded + b.succeeded,
+    failed: [...a.failed, ...b.failed],
+    warnings: [...a.warnings, ...b.warnings],
+    retries: a.retries + b.retries,
+  };
+}
+
+async function readCheckpoint(file: string): Promise<Checkpoint> {
+  let text;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return NOTHING;
+    throw new SparseRerankError("ERR_FILE_UNREADABLE", `The checkpoint ${file} cannot be read.`, { cause });
+  }
+  try {
+    const { documents, report } = JSON.parse(text) as Checkpoint;
+    if (Number.isSafeInteger(documents) && documents >= 0 && Array.isArray(report.failed) && Array.isArray(report.warnings)) {
+      return { documents, report };
+    }
+  } catch {
+    // Said below.
+  }
+  throw new SparseRerankError(
+    "ERR_INVALID_ARGUMENT",
+    `${file} is no checkpoint of upsertStream(); name another file, or remove it to start over.`,
+  );
+}
+
+/** The old one or the new one is there, whatever happens. */
+async function writeCheckpoint(file: string, checkpoint: Checkpoint): Promise<void> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  await writeFile(temporary, JSON.stringify(checkpoint), { flush: true });
+  await rename(temporary, file);
+}

@@ -1,0 +1,34 @@
+/** Loads optional peer dependencies, of which a user installs those that are needed. Errors: ERR_CLIENT_NOT_FOUND with the command that installs it. */
+
+import { SparseRerankError } from "../errors";
+
+/**
+ * @param name the package
+ * @param load imports it: a literal import(), so that bundlers see it
+ */
+export async function loadPackage<T>(name: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    throw notInstalled(name, cause);
+  }
+}
+
+/**
+ * @param name the package
+ * @param load requires it: a literal require(), so that bundlers see it
+ */
+export function requirePackage<T>(name: string, load: () => T): T {
+  try {
+    return load();
+  } catch (cause) {
+    throw notInstalled(name, cause);
+  }
+}
+
+/** A broken installation of a package that is there says what is broken itself. */
+function notInstalled(name: string, cause: unknown): unknown {
+  const missing = (cause as NodeJS.ErrnoException).code?.endsWith("MODULE_NOT_FOUND") === true && String(cause).includes(name);
+  if (!missing) return cause;
+  return new SparseRerankError("ERR_CLIENT_NOT_FOUND", `The package ${name} is not installed; run: npm install ${name}`, { cause });
+}

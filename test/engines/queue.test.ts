@@ -1,0 +1,241 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+
+import { SparseIndex, SparseMatrix } from "sparse-rerank";
+import { EngineError, LocalEngine } from "sparse-rerank/engines";
+import { EncodeQueue, engineWriter, fileWriter } from "sparse-rerank/queue";
+import type { QueuedDocument } from "sparse-rerank/queue";
+
+import type { Server } from "../../scripts/engines/servers.mjs" with { "resolution-mode": "import" };
+import { skip } from "../skip";
+import { hasCode } from "./contract";
+import { runExample } from "./examples";
+
+const encoder = {
+  encodeDocument: (texts: readonly string[]): Promise<SparseMatrix> =>
+    Promise.resolve(
+      SparseMatrix.fromRows(
+        texts.map((text) => ({ indices: [text.length], values: [1] })),
+        1000,
+      ),
+    ),
+};
+
+function documents(count: number, special: Readonly<Record<number, string>> = {}): QueuedDocument[] {
+  return Array.from({ length: count }, (_, i) => ({ id: `d${i}`, text: special[i] ?? `text ${i}` }));
+}
+
+async function idsIn(folder: string): Promise<string[]> {
+  const files = await readdir(folder);
+  assert.deepEqual(
+    files.filter((file) => !/^shard-\d{8}\.jsonl$/.test(file)),
+    [],
+  );
+  const texts = await Promise.all(files.map((file) => readFile(path.join(folder, file), "utf8")));
+  return texts.flatMap((text) =>
+    text
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => (JSON.parse(line) as { id: string }).id),
+  );
+}
+
+describe("EncodeQueue", function () {
+  this.timeout(60_000);
+  let redis: Server | undefined;
+  let folder: string;
+  const queues: EncodeQueue[] = [];
+  const workers = new Set<ChildProcess>();
+  const open = async (name: string): Promise<EncodeQueue> => {
+    const queue = await EncodeQueue.open(redis!.address, { name, lockMs: 1500 });
+    queues.push(queue);
+    return queue;
+  };
+  const startWorker = (name: string): ChildProcess => {
+    const script = path.join(__dirname, "queue-worker.ts");
+    const worker = spawn(process.execPath, ["--require", "tsx/cjs", script, redis!.address, name, folder], { stdio: "inherit" });
+    workers.add(worker);
+    worker.once("exit", () => workers.delete(worker));
+    return worker;
+  };
+
+  before(async function () {
+    const { servers } = await import("../../scripts/engines/servers.mjs");
+    try {
+      redis = await servers.redis();
+    } catch (error) {
+      skip(this, error instanceof Error ? error.message : String(error));
+    }
+  });
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(os.tmpdir(), "sparse-rerank-queue-"));
+  });
+  afterEach(async () => {
+    for (const worker of workers) worker.kill("SIGKILL");
+    for (const queue of queues.splice(0)) await queue.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  after(() => redis?.stop());
+
+  it("loses and duplicates nothing when workers are killed and the broker restarts", async () => {
+    const count = 600;
+    const queue = await open("kills");
+    const enqueued = queue.enqueue(documents(count), { shardSize: 10, maxWaiting: 20 });
+    startWorker("kills");
+    startWorker("kills");
+    const victim = startWorker("kills");
+    const progress: number[] = [];
+    const reach = async (done: number): Promise<void> => {
+      for (;;) {
+        const status = await queue.status();
+        progress.push(status.documents);
+        if (status.done >= done) return;
+        await wait(20);
+      }
+    };
+    await reach(5);
+    victim.kill("SIGKILL");
+    const another = startWorker("kills");
+    await reach(15);
+    // A broker that dies without a word, and comes back with what it had written down.
+    const { port, data } = redis!;
+    await redis!.stop("SIGKILL", true);
+    await wait(300);
+    const { startRedis } = await import("../../scripts/engines/servers.mjs");
+    redis = await startRedis({ port, data });
+    await reach(30);
+    another.kill("SIGKILL");
+    assert.deepEqual(await enqueued, { shards: count / 10, documents: count });
+    await reach(count / 10);
+    await Promise.all([...workers].map((worker) => once(worker, "exit")));
+    const ids = await idsIn(folder);
+    assert.deepEqual(
+      ids.sort(),
+      documents(count)
+        .map(({ id }) => id)
+        .sort(),
+    );
+    assert.deepEqual(
+      progress,
+      [...progress].sort((a, b) => a - b),
+    );
+    assert.deepEqual(await queue.status(), {
+      ...{ shards: 60, done: 60, waiting: 0, active: 0, failed: 0, documents: count, setAside: 0 },
+    });
+  });
+
+  it("sets a document aside that cannot be encoded, and one that kills its workers", async () => {
+    const queue = await open("poison");
+    await queue.enqueue(documents(30, { 7: "poison", 12: "killer" }), { shardSize: 10 });
+    // A worker that dies is started again, as a supervisor would.
+    for (let deaths = 0; ; deaths++) {
+      assert.ok(deaths < 5);
+      const [, signal] = (await once(startWorker("poison"), "exit")) as [number | null, string | null];
+      if (signal === null) break;
+    }
+    const aside = await queue.setAside();
+    assert.deepEqual(aside.map(({ id, shard, code }) => [id, shard, code]).sort(), [
+      ["d12", "shard-00000001", "ERR_INTERNAL"],
+      ["d7", "shard-00000000", "ERR_TOO_LARGE"],
+    ]);
+    assert.match(aside.find(({ id }) => id === "d7")!.reason, /too much poison/);
+    assert.equal((await idsIn(folder)).length, 28);
+  });
+
+  it("queues a shard once, however often the corpus is enqueued", async () => {
+    const queue = await open("again");
+    await queue.enqueue(documents(25), { shardSize: 10 });
+    await queue.enqueue(documents(25), { shardSize: 10 });
+    assert.equal((await queue.status()).waiting, 3);
+    await queue.work({ encoder, write: fileWriter(folder), exitWhenDone: true });
+    await queue.enqueue(documents(25), { shardSize: 10 });
+    assert.equal((await queue.status()).waiting, 0);
+    await assert.rejects(queue.enqueue(documents(25), { shardSize: 5 }), hasCode(/INVALID_ARGUMENT/));
+    await queue.clear();
+    await queue.enqueue(documents(25), { shardSize: 5 });
+    assert.equal((await queue.status()).waiting, 5);
+  });
+
+  it("writes into an engine, and tries again when it was down", async () => {
+    const engine = new LocalEngine({ index: SparseIndex.create({ dimension: 1000 }) });
+    let calls = 0;
+    const write = engineWriter(engine);
+    const queue = await open("engine");
+    await queue.enqueue([...documents(15), { id: "d3", text: "another text of the same id", payload: { last: true } }], { shardSize: 100 });
+    await queue.work({
+      encoder,
+      write: (shard) => (calls++ === 0 ? Promise.reject(new EngineError("Test", "ERR_ENGINE_UNAVAILABLE", "down")) : write(shard)),
+      exitWhenDone: true,
+    });
+    assert.equal(calls, 2);
+    assert.equal((await engine.stats()).documents, 15);
+    const query = SparseMatrix.fromRows([{ indices: ["another text of the same id".length], values: [1] }], 1000).row(0);
+    assert.deepEqual(await engine.search(query, { topK: 5 }), [{ id: "d3", score: 1, payload: { last: true } }]);
+  });
+
+  it("finishes the shard under way when it is told to stop", async () => {
+    const queue = await open("stop");
+    await queue.enqueue(documents(10), { shardSize: 1 });
+    const controller = new AbortController();
+    await queue.work({
+      encoder,
+      write: async (shard) => {
+        controller.abort();
+        await wait(50);
+        return fileWriter(folder)(shard);
+      },
+      signal: controller.signal,
+    });
+    const { done, active } = await queue.status();
+    assert.equal(active, 0);
+    assert.equal((await idsIn(folder)).length, done);
+    assert.ok(done >= 1 && done < 10);
+  });
+
+  it("is what the commands encode --queue and worker use, into files", async () => {
+    const corpus = path.join(folder, "corpus.jsonl");
+    const records = documents(12).map(({ id, text }) => JSON.stringify({ _id: id, title: "Number", text }));
+    await writeFile(corpus, records.join("\n"));
+    const out = path.join(folder, "out");
+    const cli = async (...args: string[]): Promise<string> => {
+      const main = path.join(__dirname, "..", "..", "dist", "cli", "main.js");
+      const child = spawn(process.execPath, [main, ...args, "--queue", redis!.address, "--job", "cli"], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      let output = "";
+      child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+      const [code] = (await once(child, "close")) as [number | null];
+      assert.equal(code, 0);
+      return output;
+    };
+    assert.match(await cli("encode", "--file", corpus, "--shard-size", "5"), /12 texts in 3 shards/);
+    assert.match(await cli("worker", "--out", out, "--exit-when-done"), /3 of 3 shards done, 12 texts; 0 texts set aside/);
+    assert.equal((await idsIn(out)).length, 12);
+    const main = path.join(__dirname, "..", "..", "dist", "cli", "main.js");
+    const both = spawn(process.execPath, [main, "worker", "--queue", redis!.address], { stdio: "ignore" });
+    assert.deepEqual(await once(both, "close"), [2, null]);
+  });
+
+  it("says that there is no broker, and what it cannot take", async () => {
+    await assert.rejects(EncodeQueue.open("redis://127.0.0.1:1"), hasCode(/QUEUE_UNAVAILABLE/));
+    await assert.rejects(EncodeQueue.open("http://127.0.0.1:1"), hasCode(/INVALID_ARGUMENT/));
+    await assert.rejects(EncodeQueue.open(redis!.address, { name: "a:b" }), hasCode(/INVALID_ARGUMENT/));
+    const queue = await open("bad");
+    await assert.rejects(queue.enqueue([{ id: "", text: "x" }]), hasCode(/INVALID_ARGUMENT/));
+  });
+
+  it("is used by examples/bulk-encoding.mjs", async () => {
+    const corpus = path.join(folder, "corpus.jsonl");
+    const records = documents(250).map(({ id, text }) => JSON.stringify({ _id: id, text }));
+    await writeFile(corpus, records.join("\n"));
+    const out = path.join(folder, "out");
+    assert.match(await runExample("bulk-encoding.mjs", corpus, out, redis!.address), /250 documents encoded, 0 set aside/);
+    assert.equal((await idsIn(out)).length, 250);
+  });
+});
