@@ -41,9 +41,10 @@ const LIB = {
   checkpoint: ["errors", "internal"],
   architectures: ["errors", "internal", "checkpoint"],
   "internal/transformer": ["errors", "internal", "options", "tokenization", "checkpoint", "architectures"],
+  int8: ["options", "hub", "internal/transformer"],
   "static-embedding": ["errors", "options", "sparse-matrix", "tokenization", "checkpoint"],
   "sparse-route": [
-    ...["errors", "internal", "options", "sparse-matrix", "static-embedding"],
+    ...["errors", "internal", "options", "sparse-matrix", "static-embedding", "int8"],
     ...["tokenization", "checkpoint", "architectures", "internal/transformer"],
   ],
   "sparse-encoder": [
@@ -51,7 +52,7 @@ const LIB = {
     ...["hub", "checkpoint", "architectures", "internal/transformer"],
   ],
   "cross-encoder": [
-    ...["errors", "internal", "options", "activations", "sparse-ops"],
+    ...["errors", "internal", "options", "activations", "sparse-ops", "int8"],
     ...["hub", "checkpoint", "architectures", "internal/transformer"],
   ],
   "supported-models": ["hub", "architectures"],
