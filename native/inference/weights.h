@@ -44,6 +44,11 @@ class Weights {
   /// The tensor as it lies in its file. Same errors.
   [[nodiscard]] Result<std::span<const std::byte>> bytes(const TensorLocation& location) const;
 
+  /// Once a model is loaded: most weights have been packed, or widened, into memory of their own and are not read again.
+  void release_pages() const {
+    for (const MappedFile& file : files_) file.release_pages();
+  }
+
   /// Bytes mapped from files, and bytes of widened copies.
   [[nodiscard]] std::size_t mapped_bytes() const;
   [[nodiscard]] std::size_t copied_bytes() const;
