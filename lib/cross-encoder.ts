@@ -8,6 +8,7 @@ import { readCheckpoint } from "./checkpoint";
 import type { CrossCheckpoint } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
 import { resolveModel } from "./hub/resolve";
+import { int8Of } from "./int8";
 import { withCancel } from "./internal/abort";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
@@ -80,7 +81,7 @@ export class CrossEncoder implements Resource {
     checkLoadOptions(options);
     const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross", options.modelFile);
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
-    const plan = { part: checkpoint.transformer, graph: graphOf(checkpoint) };
+    const plan = { part: checkpoint.transformer, graph: graphOf(checkpoint), ...int8Of(options) };
     const transformer = await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
     return new CrossEncoder(checkpoint, transformer);

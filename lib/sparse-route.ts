@@ -7,6 +7,7 @@ import { lexicalGraph } from "./architectures/lexical";
 import type { Graph } from "./architectures/types";
 import type { LexicalHead, SparseCheckpoint, SparseRoute, TransformerRoute } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
+import { int8Of } from "./int8";
 import { throwIfAborted, withCancel } from "./internal/abort";
 import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
 import type { RunningTransformer, TransformerPlan } from "./internal/transformer";
@@ -77,7 +78,7 @@ class TransformerEncoder implements RouteEncoder {
 
   constructor(route: TransformerRoute, options: LoadOptions) {
     const { plan, columns, defaultDims } = planRoute(route);
-    this.#plan = plan;
+    this.#plan = { ...plan, ...int8Of(options) };
     this.columns = columns;
     this.#defaultDims = defaultDims;
     this.maxSeqLength = maxSeqLengthOf(plan, options);

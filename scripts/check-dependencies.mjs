@@ -41,10 +41,11 @@ const LIB = {
   checkpoint: ["errors", "internal"],
   architectures: ["errors", "internal", "checkpoint"],
   "internal/transformer": ["errors", "internal", "options", "tokenization", "checkpoint", "architectures"],
+  int8: ["options", "hub", "internal/transformer"],
   trace: ["sparse-matrix", "tokenization"],
   "static-embedding": ["errors", "options", "sparse-matrix", "tokenization", "trace", "checkpoint"],
   "sparse-route": [
-    ...["errors", "internal", "options", "sparse-matrix", "static-embedding"],
+    ...["errors", "internal", "options", "sparse-matrix", "static-embedding", "int8"],
     ...["tokenization", "trace", "checkpoint", "architectures", "internal/transformer"],
   ],
   "sparse-encoder": [
@@ -52,7 +53,7 @@ const LIB = {
     ...["hub", "checkpoint", "architectures", "internal/transformer"],
   ],
   "cross-encoder": [
-    ...["errors", "internal", "options", "activations", "sparse-ops", "tokenization"],
+    ...["errors", "internal", "options", "activations", "sparse-ops", "tokenization", "int8"],
     ...["hub", "checkpoint", "architectures", "internal/transformer"],
   ],
   "supported-models": ["hub", "architectures"],

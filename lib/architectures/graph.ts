@@ -3,6 +3,8 @@ import path from "node:path";
 import { onnx } from "onnx-proto";
 
 import type { TensorInfo } from "../checkpoint/types";
+import { OWN_DOMAIN, quantiseLayers } from "./int8";
+import type { Int8Layer } from "./int8";
 
 /** The newest operators in use are LayerNormalization's (17); ONNX Runtime knows them since 1.12. See useOpset for newer ones. */
 const OPSET = 17;
@@ -26,6 +28,17 @@ export const FLOAT: number = DataType.FLOAT;
 
 /** Operators of ONNX Runtime's own domain. */
 export const MICROSOFT = "com.microsoft";
+
+/** A serialised ModelProto, and the weights that it names. */
+export interface EncodedGraph {
+  readonly model: Uint8Array;
+  readonly weights: ReadonlyMap<string, TensorInfo>;
+}
+
+/** The same with layers in 8 bits, whose weights are only in `layers`. */
+export interface Int8Graph extends EncodedGraph {
+  readonly layers: readonly Int8Layer[];
+}
 
 /** Writes an ONNX graph node by node. Values are named after their operator and number; weights keep the checkpoint's names. */
 export class GraphBuilder {
@@ -81,13 +94,23 @@ export class GraphBuilder {
     return name;
   }
 
-  /** The serialised model, with `value` as its only output under the name `output`, and the weights that it names. */
-  finish(value: Value, output: string): { readonly model: Uint8Array; readonly weights: ReadonlyMap<string, TensorInfo> } {
-    this.nodes.push({ name: output, opType: "Identity", input: [value], output: [output] });
-    const [first] = this.weights.values();
+  /** The model with `value` as its only output under the name `output`. */
+  finish(value: Value, output: string): EncodedGraph & { readonly int8: () => Int8Graph } {
+    const nodes = [...this.nodes, { name: output, opType: "Identity", input: [value], output: [output] }];
+    return {
+      ...this.encode(nodes, this.weights, output),
+      int8: () => {
+        const quantised = quantiseLayers(nodes, this.weights);
+        return { ...this.encode(quantised.nodes, quantised.weights, output), layers: quantised.layers };
+      },
+    };
+  }
+
+  private encode(node: onnx.INodeProto[], weights: ReadonlyMap<string, TensorInfo>, output: string): EncodedGraph {
+    const [first] = weights.values();
     // ONNX Runtime checks that external data lies in a file that exists, but gets the memory of every weight from us: one real file will do.
     const location = first === undefined ? "" : path.basename(first.file);
-    const external = Array.from(this.weights, ([name, tensor]) => ({
+    const external = Array.from(weights, ([name, tensor]) => ({
       name,
       dataType: DataType.FLOAT,
       dims: [...tensor.shape],
@@ -99,17 +122,18 @@ export class GraphBuilder {
       opsetImport: [
         { domain: "", version: this.opset },
         { domain: MICROSOFT, version: 1 },
+        { domain: OWN_DOMAIN, version: 1 },
       ],
       producerName: "sparse-rerank",
       graph: {
         name: "body",
-        node: this.nodes,
+        node,
         initializer: [...external, ...this.constants.values()],
         input: this.inputs,
         output: [valueInfo(output, DataType.FLOAT, ["rows", "columns"])],
       },
     }).finish();
-    return { model, weights: this.weights };
+    return { model, weights };
   }
 }
 

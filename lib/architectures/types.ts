@@ -1,5 +1,5 @@
 import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
-import type { GraphBuilder, Value } from "./graph";
+import type { EncodedGraph, GraphBuilder, Int8Graph, Value } from "./graph";
 import type { Queries } from "./layers";
 
 /** What sequences a graph takes. */
@@ -15,12 +15,14 @@ export interface GraphLimits {
   readonly bytesPerSequence: (length: number) => number;
 }
 
-/** An ONNX graph whose weights are external: `weights` says which tensor each initialiser name stands for. */
-export interface Graph extends GraphLimits {
-  /** Serialised ModelProto. Inputs: input_ids and, if `tokenTypes`, token_type_ids, both int64 [batch, sequence] without padding. */
-  readonly model: Uint8Array;
-  readonly weights: ReadonlyMap<string, TensorInfo>;
+/**
+ * An ONNX graph whose weights are external: `weights` says which tensor each initialiser name stands for. Inputs: input_ids and, if
+ * `tokenTypes`, token_type_ids, both int64 [batch, sequence] without padding.
+ */
+export interface Graph extends GraphLimits, EncodedGraph {
   readonly tokenTypes: boolean;
+  /** With the linear layers of the transformer in 8 bits. */
+  readonly int8: () => Int8Graph;
 }
 
 /** A graph of someone else in an ONNX file. */

@@ -40,6 +40,17 @@ export async function readHubSettings(overrides: HubOverrides, environment: Envi
   };
 }
 
+/**
+ * Where quantised weights are kept: SPARSE_RERANK_CACHE, or the folder sparse-rerank beside the hub cache. undefined when the variable is "off".
+ */
+export function derivedFolder(overrides: HubOverrides, environment: Environment): string | undefined {
+  const folder = stated(environment, "SPARSE_RERANK_CACHE");
+  if (folder === "off") return undefined;
+  if (folder !== undefined) return path.resolve(expand(folder, environment));
+  const hub = path.resolve(overrides.cacheDir ?? cacheFolder(homeFolder(environment), environment));
+  return path.join(path.dirname(hub), "sparse-rerank");
+}
+
 function homeFolder(environment: Environment): string {
   const home = stated(environment, "HF_HOME");
   if (home !== undefined) return expand(home, environment);

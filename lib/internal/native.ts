@@ -35,6 +35,14 @@ export interface NativeWeight {
   readonly tensor: NativeTensor;
 }
 
+/** The linear layers in 8 bits: nodes Int8Linear of the domain sparse_rerank name a place in `layers` by their attribute `layer`. */
+export interface NativeInt8 {
+  /** The weight is [outputs, inputs], the bias [outputs]. */
+  readonly layers: readonly { readonly weight: NativeTensor; readonly bias?: NativeTensor }[];
+  /** Quantised layers are kept there, by the digest of their weights; absent means nowhere. A folder that cannot be used is no error. */
+  readonly cacheFolder?: string;
+}
+
 export interface NativeModelSpec {
   /** A serialised ONNX ModelProto whose initialisers are external data. */
   readonly graph: Uint8Array;
@@ -43,6 +51,8 @@ export interface NativeModelSpec {
   /** Weight files, memory-mapped read-only for the life of the model. */
   readonly files: readonly string[];
   readonly weights: readonly NativeWeight[];
+  /** Present when the graph has layers in 8 bits. */
+  readonly int8?: NativeInt8;
   /** The graph has an input token_type_ids beside input_ids. */
   readonly tokenTypes: boolean;
   /** Present: the graph's output is `hidden` [tokens, hidden] and rows are SPLADE vectors. Absent: the output is `logits` [sequences, labels]. */

@@ -2,6 +2,7 @@
 
 import path from "node:path";
 
+import type { Int8Layer } from "../architectures/int8";
 import type { ExportedGraph, Graph, GraphLimits, MaskedLanguageModel } from "../architectures/types";
 import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
@@ -10,7 +11,16 @@ import type { TokenBatch } from "../tokenization/token-batch";
 import { TextTokenizer } from "../tokenization/tokenizer";
 import { throwIfAborted, withCancel } from "./abort";
 import { native } from "./load";
-import type { NativeDtype, NativeExportSpec, NativeHead, NativeModel, NativeModelSpec, NativeSequences, NativeTensor } from "./native";
+import type {
+  NativeDtype,
+  NativeExportSpec,
+  NativeHead,
+  NativeInt8,
+  NativeModel,
+  NativeModelSpec,
+  NativeSequences,
+  NativeTensor,
+} from "./native";
 import { loadRuntime } from "./runtime";
 
 export interface RunningTransformer {
@@ -33,6 +43,8 @@ export interface TransformerPlan {
   readonly head?: { readonly graph: MaskedLanguageModel; readonly pooling: SpladePooling };
   /** Where the graph depends on ids of tokens: what runs instead of `graph`, which then only tells its limits. */
   readonly complete?: (tokenizer: TextTokenizer) => Promise<Graph>;
+  /** The linear layers run in 8 bits; `cacheFolder` keeps them. Not for graphs of someone else. */
+  readonly int8?: { readonly cacheFolder: string | undefined };
 }
 
 /** @param maxSeqLength see maxSeqLengthOf */
@@ -120,15 +132,28 @@ function nativeDtype(tensor: TensorInfo): NativeDtype {
   );
 }
 
-function describeModel(graph: Graph, { head }: TransformerPlan): NativeModelSpec {
+function describeModel(graph: Graph, { head, int8 }: TransformerPlan): NativeModelSpec {
   const files = new WeightFiles();
+  const quantised = int8 === undefined ? undefined : graph.int8();
+  const { model, weights } = quantised ?? graph;
   return {
-    graph: graph.model,
-    weights: Array.from(graph.weights, ([name, tensor]) => ({ name, tensor: files.locate(tensor) })),
+    graph: model,
+    weights: Array.from(weights, ([name, tensor]) => ({ name, tensor: files.locate(tensor) })),
+    ...(quantised === undefined ? {} : { int8: describeInt8(quantised.layers, int8?.cacheFolder, files) }),
     tokenTypes: graph.tokenTypes,
     ...(head === undefined ? {} : { head: describeHead(head.graph, head.pooling, files) }),
     files: files.paths,
     weightFolder: files.folder,
+  };
+}
+
+function describeInt8(layers: readonly Int8Layer[], cacheFolder: string | undefined, files: WeightFiles): NativeInt8 {
+  return {
+    layers: layers.map(({ weight, bias }) => ({
+      weight: files.locate(weight),
+      ...(bias === undefined ? {} : { bias: files.locate(bias) }),
+    })),
+    ...(cacheFolder === undefined ? {} : { cacheFolder }),
   };
 }
 

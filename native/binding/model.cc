@@ -60,6 +60,17 @@ ModelSpec read_spec(const Napi::Object& object) {
     const auto weight = weights.Get(i).As<Napi::Object>();
     spec.weights.emplace_back(weight.Get("name").ToString(), read_tensor(weight.Get("tensor")));
   }
+  if (const Napi::Value int8_value = object.Get("int8"); int8_value.IsObject()) {
+    const auto int8 = int8_value.As<Napi::Object>();
+    const auto layers = int8.Get("layers").As<Napi::Array>();
+    for (std::uint32_t i = 0; i < layers.Length(); ++i) {
+      const auto layer = layers.Get(i).As<Napi::Object>();
+      Int8LayerSpec& added = spec.int8_layers.emplace_back();
+      added.weight = read_tensor(layer.Get("weight"));
+      if (const Napi::Value bias = layer.Get("bias"); bias.IsObject()) added.bias = read_tensor(bias);
+    }
+    if (const Napi::Value folder = int8.Get("cacheFolder"); folder.IsString()) spec.int8_cache = folder.ToString();
+  }
   spec.token_types = object.Get("tokenTypes").ToBoolean();
   if (const Napi::Value head_value = object.Get("head"); head_value.IsObject()) {
     const auto head_object = head_value.As<Napi::Object>();

@@ -35,8 +35,14 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
     if (!data) return std::move(data).error();
     initialisers.push_back({name, data.value(), location.shape});
   }
-  auto session = Session::create(*runtime, std::as_bytes(std::span(spec.graph)), spec.weight_folder, initialisers, spec.token_types,
-                                 spec.head ? "hidden" : "logits");
+  std::unique_ptr<const Int8Body> int8;
+  if (!spec.int8_layers.empty()) {
+    auto quantised = Int8Weights::load(spec.int8_layers, weights, spec.int8_cache);
+    if (!quantised) return std::move(quantised).error();
+    int8 = std::make_unique<const Int8Body>(*runtime, std::move(quantised).value());
+  }
+  auto session = Session::create(*runtime, std::as_bytes(std::span(spec.graph)), spec.weight_folder, initialisers,
+                                 int8 ? &int8->custom_op : nullptr, spec.token_types, spec.head ? "hidden" : "logits");
   if (!session) return std::move(session).error();
 
   std::optional<SpladeHead> head;
@@ -46,7 +52,7 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
     head.emplace(std::move(loaded).value());
   }
   weights.release_pages();
-  return std::shared_ptr<const Model>(new Model(std::move(weights), std::move(head), std::move(session).value()));
+  return std::shared_ptr<const Model>(new Model(std::move(weights), std::move(int8), std::move(head), std::move(session).value()));
 }
 
 Result<std::shared_ptr<const Model>> Model::load(const ExportSpec& spec) {

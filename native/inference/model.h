@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "core/result.h"
+#include "inference/int8_operator.h"
+#include "inference/int8_weights.h"
 #include "inference/session.h"
 #include "inference/weights.h"
 #include "kernels/splade_head.h"
@@ -28,6 +30,8 @@ struct ModelSpec {
   std::string weight_folder;
   std::vector<std::string> files;
   std::vector<std::pair<std::string, TensorLocation>> weights;  // by initialiser name
+  std::vector<Int8LayerSpec> int8_layers;                       // by the attribute of their nodes
+  std::string int8_cache;                                       // folder, or empty for none
   bool token_types = false;
   std::optional<HeadSpec> head;
 };
@@ -60,15 +64,25 @@ class Model {
   /// Whether it pools logits over tokens, so that each weight of a vector has a token.
   [[nodiscard]] bool knows_positions() const { return head_.has_value() || exported_.has_value(); }
   /// Bytes of anonymous memory that this model is known to hold beside what ONNX Runtime allocates.
-  [[nodiscard]] std::size_t owned_bytes() const { return weights_.copied_bytes() + (head_ ? head_->packed_bytes() : 0); }
+  [[nodiscard]] std::size_t owned_bytes() const {
+    return weights_.copied_bytes() + (int8_ ? int8_->weights.owned_bytes() : 0) + (head_ ? head_->packed_bytes() : 0);
+  }
 
  private:
-  Model(Weights weights, std::optional<SpladeHead> head, Session session)
-      : weights_(std::move(weights)), head_(std::move(head)), session_(std::move(session)) {}
+  /// Stays at its address: sessions keep it.
+  struct Int8Body {
+    Int8Body(const Runtime& runtime, Int8Weights loaded) : weights(std::move(loaded)), custom_op(runtime, weights.layers()) {}
+    Int8Weights weights;
+    Int8Operator custom_op;
+  };
+
+  Model(Weights weights, std::unique_ptr<const Int8Body> int8, std::optional<SpladeHead> head, Session session)
+      : weights_(std::move(weights)), int8_(std::move(int8)), head_(std::move(head)), session_(std::move(session)) {}
   Model(std::optional<ExportSpec::Vectors> exported, Session session) : exported_(exported), session_(std::move(session)) {}
 
-  // The session and the head read the mapped weights, so they go first (members are destroyed in reverse order).
+  // The session and the head read the weights, so they go first (members are destroyed in reverse order).
   Weights weights_;
+  std::unique_ptr<const Int8Body> int8_;
   std::optional<SpladeHead> head_;
   std::optional<ExportSpec::Vectors> exported_;
   Session session_;

@@ -15,6 +15,7 @@
 
 /// X(name, slot, result, parameters). Results of type OrtStatus* are null on success and owned by the caller otherwise.
 #define SPARSE_RERANK_ORT_FUNCTIONS(X)                                                                                            \
+  X(CreateStatus, 0, OrtStatus*, (OrtErrorCode, const char*))                                                                     \
   X(GetErrorCode, 1, OrtErrorCode, (const OrtStatus*))                                                                            \
   X(GetErrorMessage, 2, const char*, (const OrtStatus*))                                                                          \
   X(CreateEnv, 3, OrtStatus*, (OrtLoggingLevel, const char*, OrtEnv**))                                                           \
@@ -29,6 +30,9 @@
   X(SetSessionGraphOptimizationLevel, 23, OrtStatus*, (OrtSessionOptions*, GraphOptimizationLevel))                               \
   X(SetIntraOpNumThreads, 24, OrtStatus*, (OrtSessionOptions*, int))                                                              \
   X(SetInterOpNumThreads, 25, OrtStatus*, (OrtSessionOptions*, int))                                                              \
+  X(CreateCustomOpDomain, 26, OrtStatus*, (const char*, OrtCustomOpDomain**))                                                     \
+  X(CustomOpDomain_Add, 27, OrtStatus*, (OrtCustomOpDomain*, const OrtCustomOp*))                                                 \
+  X(AddCustomOpDomain, 28, OrtStatus*, (OrtSessionOptions*, OrtCustomOpDomain*))                                                  \
   X(SessionGetInputCount, 30, OrtStatus*, (const OrtSession*, std::size_t*))                                                      \
   X(SessionGetOutputCount, 31, OrtStatus*, (const OrtSession*, std::size_t*))                                                     \
   X(SessionGetInputTypeInfo, 33, OrtStatus*, (const OrtSession*, std::size_t, OrtTypeInfo**))                                     \
@@ -47,6 +51,9 @@
   X(CreateCpuMemoryInfo, 69, OrtStatus*, (OrtAllocatorType, OrtMemType, OrtMemoryInfo**))                                         \
   X(AllocatorFree, 76, OrtStatus*, (OrtAllocator*, void*))                                                                        \
   X(GetAllocatorWithDefaultOptions, 78, OrtStatus*, (OrtAllocator**))                                                             \
+  X(KernelInfoGetAttribute_int64, 86, OrtStatus*, (const OrtKernelInfo*, const char*, std::int64_t*))                             \
+  X(KernelContext_GetInput, 90, OrtStatus*, (const OrtKernelContext*, std::size_t, const OrtValue**))                             \
+  X(KernelContext_GetOutput, 91, OrtStatus*, (OrtKernelContext*, std::size_t, const std::int64_t*, std::size_t, OrtValue**))      \
   X(ReleaseStatus, 93, void, (OrtStatus*))                                                                                        \
   X(ReleaseSession, 95, void, (OrtSession*))                                                                                      \
   X(ReleaseValue, 96, void, (OrtValue*))                                                                                          \
@@ -54,6 +61,7 @@
   X(ReleaseTypeInfo, 98, void, (OrtTypeInfo*))                                                                                    \
   X(ReleaseTensorTypeAndShapeInfo, 99, void, (OrtTensorTypeAndShapeInfo*))                                                        \
   X(ReleaseSessionOptions, 100, void, (OrtSessionOptions*))                                                                       \
+  X(ReleaseCustomOpDomain, 101, void, (OrtCustomOpDomain*))                                                                       \
   X(AddSessionConfigEntry, 130, OrtStatus*, (OrtSessionOptions*, const char*, const char*))                                       \
   X(AddInitializer, 150, OrtStatus*, (OrtSessionOptions*, const char*, const OrtValue*))                                          \
   X(AddRunConfigEntry, 165, OrtStatus*, (OrtRunOptions*, const char*, const char*))
@@ -70,6 +78,10 @@ struct OrtMemoryInfo;
 struct OrtTensorTypeAndShapeInfo;
 struct OrtTypeInfo;
 struct OrtAllocator;
+struct OrtCustomOpDomain;
+struct OrtKernelInfo;
+struct OrtKernelContext;
+struct OrtCustomOp;
 
 #if defined(_WIN32)
 using OrtPathChar = wchar_t;
@@ -78,7 +90,7 @@ using OrtPathChar = char;
 #endif
 
 // The official enumerations are plain C enums; only the members in use are named, and the check compares their values.
-enum OrtErrorCode : int { ORT_OK = 0 };
+enum OrtErrorCode : int { ORT_OK = 0, ORT_FAIL = 1 };
 enum OrtLoggingLevel : int { ORT_LOGGING_LEVEL_FATAL = 4 };
 enum GraphOptimizationLevel : int { ORT_ENABLE_ALL = 99 };
 enum ONNXTensorElementDataType : int {
@@ -88,6 +100,38 @@ enum ONNXTensorElementDataType : int {
 };
 enum OrtAllocatorType : int { OrtArenaAllocator = 1 };
 enum OrtMemType : int { OrtMemTypeDefault = 0 };
+enum OrtCustomOpInputOutputCharacteristic : int { INPUT_OUTPUT_REQUIRED = 0 };
+
+/// An operator of our own: a table of callbacks, of which null ones are optional. ONNX Runtime calls them on the thread that loads the
+/// model or runs it.
+struct OrtCustomOp {
+  std::uint32_t version;
+  void*(SPARSE_RERANK_ORT_CALL* CreateKernel)(const OrtCustomOp*, const void* api, const OrtKernelInfo*);
+  const char*(SPARSE_RERANK_ORT_CALL* GetName)(const OrtCustomOp*);
+  const char*(SPARSE_RERANK_ORT_CALL* GetExecutionProviderType)(const OrtCustomOp*);
+  ONNXTensorElementDataType(SPARSE_RERANK_ORT_CALL* GetInputType)(const OrtCustomOp*, std::size_t);
+  std::size_t(SPARSE_RERANK_ORT_CALL* GetInputTypeCount)(const OrtCustomOp*);
+  ONNXTensorElementDataType(SPARSE_RERANK_ORT_CALL* GetOutputType)(const OrtCustomOp*, std::size_t);
+  std::size_t(SPARSE_RERANK_ORT_CALL* GetOutputTypeCount)(const OrtCustomOp*);
+  void(SPARSE_RERANK_ORT_CALL* KernelCompute)(void*, OrtKernelContext*);
+  void(SPARSE_RERANK_ORT_CALL* KernelDestroy)(void*);
+  OrtCustomOpInputOutputCharacteristic(SPARSE_RERANK_ORT_CALL* GetInputCharacteristic)(const OrtCustomOp*, std::size_t);
+  OrtCustomOpInputOutputCharacteristic(SPARSE_RERANK_ORT_CALL* GetOutputCharacteristic)(const OrtCustomOp*, std::size_t);
+  OrtMemType(SPARSE_RERANK_ORT_CALL* GetInputMemoryType)(const OrtCustomOp*, std::size_t);
+  int(SPARSE_RERANK_ORT_CALL* GetVariadicInputMinArity)(const OrtCustomOp*);
+  int(SPARSE_RERANK_ORT_CALL* GetVariadicInputHomogeneity)(const OrtCustomOp*);
+  int(SPARSE_RERANK_ORT_CALL* GetVariadicOutputMinArity)(const OrtCustomOp*);
+  int(SPARSE_RERANK_ORT_CALL* GetVariadicOutputHomogeneity)(const OrtCustomOp*);
+  OrtStatus*(SPARSE_RERANK_ORT_CALL* CreateKernelV2)(const OrtCustomOp*, const void* api, const OrtKernelInfo*, void** kernel);
+  OrtStatus*(SPARSE_RERANK_ORT_CALL* KernelComputeV2)(void* kernel, OrtKernelContext*);
+  OrtStatus*(SPARSE_RERANK_ORT_CALL* InferOutputShapeFn)(const OrtCustomOp*, void* context);
+  int(SPARSE_RERANK_ORT_CALL* GetStartVersion)(const OrtCustomOp*);
+  int(SPARSE_RERANK_ORT_CALL* GetEndVersion)(const OrtCustomOp*);
+  std::size_t(SPARSE_RERANK_ORT_CALL* GetMayInplace)(int** input, int** output);
+  void(SPARSE_RERANK_ORT_CALL* ReleaseMayInplace)(int* input, int* output);
+  std::size_t(SPARSE_RERANK_ORT_CALL* GetAliasMap)(int** input, int** output);
+  void(SPARSE_RERANK_ORT_CALL* ReleaseAliasMap)(int* input, int* output);
+};
 
 /// What OrtGetApiBase() returns.
 struct OrtApiBase {

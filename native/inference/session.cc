@@ -118,7 +118,7 @@ void RunControl::terminate() const {
 }
 
 Result<Session> Session::create(const Runtime& runtime, std::span<const std::byte> graph, const std::string& weight_folder,
-                                std::span<const NamedWeight> weights, bool token_types, std::string output_name) {
+                                std::span<const NamedWeight> weights, const Int8Operator* int8, bool token_types, std::string output_name) {
   const ort::Functions& functions = runtime.functions();
   Session session(runtime);
   session.inputs_ = {SessionInput::kIds};
@@ -134,6 +134,15 @@ Result<Session> Session::create(const Runtime& runtime, std::span<const std::byt
       functions.AddSessionConfigEntry(raw_options, "optimization.disable_specified_optimizers", "ConstantFolding"),
   };
   if (auto failure = check_all(runtime, steps)) return *failure;
+
+  if (int8 != nullptr) {
+    ort::OrtCustomOpDomain* domain = nullptr;
+    if (auto failure = runtime.check(functions.CreateCustomOpDomain(Int8Operator::kDomain, &domain), "make a domain")) return *failure;
+    session.domain_ = own(domain, functions.ReleaseCustomOpDomain);
+    const std::array additions = {functions.CustomOpDomain_Add(domain, int8->custom_op()),
+                                  functions.AddCustomOpDomain(raw_options, domain)};
+    if (auto failure = check_all(runtime, additions)) return *failure;
+  }
 
   session.initialisers_.reserve(weights.size());
   for (const NamedWeight& weight : weights) {

@@ -8,6 +8,7 @@
 
 #include "core/aligned_buffer.h"
 #include "core/result.h"
+#include "inference/int8_operator.h"
 #include "inference/runtime.h"
 
 namespace sparse_rerank {
@@ -72,8 +73,9 @@ class Session {
   /// @param graph a serialised ModelProto whose weights are external data
   /// @param weight_folder the folder that the graph's external data locations are relative to; ONNX Runtime checks that they exist, and
   ///   takes the memory given here instead of reading them
+  /// @param int8 the operator of the graph's linear layers in 8 bits, or null; must outlive the session
   static Result<Session> create(const Runtime& runtime, std::span<const std::byte> graph, const std::string& weight_folder,
-                                std::span<const NamedWeight> weights, bool token_types, std::string output_name);
+                                std::span<const NamedWeight> weights, const Int8Operator* int8, bool token_types, std::string output_name);
 
   /// A graph of someone else, from a file that holds its weights or names the files beside it that do.
   /// @param output_names the output is the first of these that the graph has, or its only one
@@ -95,7 +97,8 @@ class Session {
   const Runtime* runtime_;
   std::vector<SessionInput> inputs_;
   std::string output_name_;
-  // The session refers to the initialisers, so it goes first (members are destroyed in reverse order).
+  // The session refers to the initialisers and the domain, so it goes first (members are destroyed in reverse order).
+  OrtPointer<ort::OrtCustomOpDomain> domain_;
   std::vector<OrtPointer<ort::OrtValue>> initialisers_;
   OrtPointer<ort::OrtSession> session_;
 };

@@ -7,6 +7,23 @@
 
 namespace sparse_rerank {
 
+void copy_floats(const std::byte* data, WeightType type, std::size_t count, float* out) {
+  if (type == WeightType::kF32) {
+    std::memcpy(out, data, count * sizeof(float));
+    return;
+  }
+  // safetensors does not promise alignment; 16-bit loads of the kernels want it.
+  const auto* halves = reinterpret_cast<const std::uint16_t*>(data);
+  std::vector<std::uint16_t> realigned;
+  if (reinterpret_cast<std::uintptr_t>(data) % alignof(std::uint16_t) != 0) {
+    realigned.resize(count);
+    std::memcpy(realigned.data(), data, count * sizeof(std::uint16_t));
+    halves = realigned.data();
+  }
+  const auto widen = type == WeightType::kF16 ? kernels().widen_f16 : kernels().widen_bf16;
+  widen(halves, count, out);
+}
+
 Result<Weights> Weights::open(std::span<const std::string> paths) {
   std::vector<MappedFile> files;
   files.reserve(paths.size());
@@ -18,40 +35,33 @@ Result<Weights> Weights::open(std::span<const std::string> paths) {
   return Weights(std::move(files));
 }
 
-Result<std::span<const float>> Weights::tensor(const TensorLocation& location) {
+Result<std::span<const std::byte>> Weights::bytes(const TensorLocation& location) const {
   const Error outside{"ERR_INVALID_WEIGHTS", "A tensor lies outside its weight file; was the file replaced while it was being loaded?"};
   if (location.file >= files_.size()) return outside;
-  const std::span<const std::byte> bytes = files_[location.file].bytes();
-  const std::size_t width = location.type == WeightType::kF32 ? 4 : 2;
-  if (location.offset > bytes.size()) return outside;
-  const std::size_t available = (bytes.size() - location.offset) / width;
+  const std::span<const std::byte> file = files_[location.file].bytes();
+  const std::size_t width = element_bytes(location.type);
+  if (location.offset > file.size()) return outside;
+  const std::size_t available = (file.size() - location.offset) / width;
   std::size_t count = 1;
   for (const std::int64_t dimension : location.shape) {
     if (dimension < 0 || (dimension > 0 && count > available / static_cast<std::size_t>(dimension))) return outside;
     count *= static_cast<std::size_t>(dimension);
   }
+  return file.subspan(location.offset, count * width);
+}
 
-  const std::byte* data = bytes.data() + location.offset;
+Result<std::span<const float>> Weights::tensor(const TensorLocation& location) {
+  const auto bytes = this->bytes(location);
+  if (!bytes) return bytes.error();
+  const std::size_t count = bytes.value().size() / element_bytes(location.type);
+  const std::byte* data = bytes.value().data();
   const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(float) == 0;
   if (location.type == WeightType::kF32 && aligned) return std::span(reinterpret_cast<const float*>(data), count);
 
   auto& copy = copies_[{location.file, location.offset}];
   if (copy.size() < count) {
     copy = AlignedBuffer<float>(count);
-    if (location.type == WeightType::kF32) {
-      std::memcpy(copy.data(), data, count * sizeof(float));
-    } else {
-      // safetensors does not promise alignment; 16-bit loads of the kernels want it.
-      const auto* halves = reinterpret_cast<const std::uint16_t*>(data);
-      std::vector<std::uint16_t> realigned;
-      if (reinterpret_cast<std::uintptr_t>(data) % alignof(std::uint16_t) != 0) {
-        realigned.resize(count);
-        std::memcpy(realigned.data(), data, count * width);
-        halves = realigned.data();
-      }
-      const auto widen = location.type == WeightType::kF16 ? kernels().widen_f16 : kernels().widen_bf16;
-      widen(halves, count, copy.data());
-    }
+    copy_floats(data, location.type, count, copy.data());
   }
   return std::span<const float>(copy.data(), count);
 }

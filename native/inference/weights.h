@@ -15,6 +15,10 @@ namespace sparse_rerank {
 
 enum class WeightType { kF32, kF16, kBF16 };
 
+[[nodiscard]] constexpr std::size_t element_bytes(WeightType type) {
+  return type == WeightType::kF32 ? 4 : 2;
+}
+
 /// Where a tensor lies in the weight files.
 struct TensorLocation {
   std::size_t file = 0;
@@ -22,6 +26,9 @@ struct TensorLocation {
   WeightType type = WeightType::kF32;
   std::vector<std::int64_t> shape;  // row-major
 };
+
+/// Widens `count` values at any alignment into floats.
+void copy_floats(const std::byte* data, WeightType type, std::size_t count, float* out);
 
 /// The weight files of one model, memory-mapped. fp32 tensors are used where they lie; fp16 and bf16 ones are widened once into memory of
 /// our own. Spans stay valid for the life of this object. Not thread-safe: used while a model loads.
@@ -33,6 +40,9 @@ class Weights {
 
   /// Errors: ERR_INVALID_WEIGHTS when the tensor does not lie within its file.
   Result<std::span<const float>> tensor(const TensorLocation& location);
+
+  /// The tensor as it lies in its file. Same errors.
+  [[nodiscard]] Result<std::span<const std::byte>> bytes(const TensorLocation& location) const;
 
   /// Once a model is loaded: most weights have been packed, or widened, into memory of their own and are not read again.
   void release_pages() const {

@@ -34,6 +34,8 @@ struct Simd {
   static SPARSE_RERANK_INLINE Ints broadcast(std::uint32_t x) { return _mm256_set1_epi32(static_cast<int>(x)); }
   static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, float x, Floats c) { return _mm256_fmadd_ps(a, _mm256_set1_ps(x), c); }
   static SPARSE_RERANK_INLINE Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
+  static SPARSE_RERANK_INLINE Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
+  static SPARSE_RERANK_INLINE Ints multiply(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
   static SPARSE_RERANK_INLINE Ints subtract(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
   static SPARSE_RERANK_INLINE Ints larger(Ints a, Ints b) { return _mm256_max_epi32(a, b); }
   static SPARSE_RERANK_INLINE Floats to_floats(Ints x) { return _mm256_cvtepi32_ps(x); }
@@ -64,6 +66,21 @@ struct Dot {
 
 }  // namespace maddubs
 
+namespace signed_bytes {
+
+struct Dot {
+  static constexpr int kTokenOffset = 0;
+  // The token's magnitude times the weight with the token's sign: 128 * 127 * 2 fits 16 bits.
+  static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
+    const Simd::Ints pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(tokens), _mm256_sign_epi8(weights, tokens));
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+};
+
+#include "kernels/int8.inc"
+
+}  // namespace signed_bytes
+
 }  // namespace
 
 SPARSE_RERANK_TARGET_END
@@ -88,6 +105,7 @@ struct Dot {
   }
 };
 
+#include "kernels/int8.inc"
 #include "kernels/screen.inc"
 
 }  // namespace vnni
@@ -103,6 +121,7 @@ const KernelTable kAvx2Kernels = {
     .decoder_max = decoder_max,
     .decoder_logits = decoder_logits,
     .screen = &maddubs::kScreen,
+    .int8 = &signed_bytes::kInt8,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
 };
@@ -114,6 +133,7 @@ const KernelTable kAvx2VnniKernels = {
     .decoder_max = decoder_max,
     .decoder_logits = decoder_logits,
     .screen = &vnni::kScreen,
+    .int8 = &vnni::kInt8,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
 };

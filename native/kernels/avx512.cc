@@ -34,6 +34,8 @@ struct Simd {
   static SPARSE_RERANK_INLINE Ints broadcast(std::uint32_t x) { return _mm512_set1_epi32(static_cast<int>(x)); }
   static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, float x, Floats c) { return _mm512_fmadd_ps(a, _mm512_set1_ps(x), c); }
   static SPARSE_RERANK_INLINE Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+  static SPARSE_RERANK_INLINE Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+  static SPARSE_RERANK_INLINE Ints multiply(Ints a, Ints b) { return _mm512_mullo_epi32(a, b); }
   static SPARSE_RERANK_INLINE Ints subtract(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
   static SPARSE_RERANK_INLINE Ints larger(Ints a, Ints b) { return _mm512_maskz_max_epi32(kAllLanes, a, b); }
   static SPARSE_RERANK_INLINE Floats to_floats(Ints x) { return _mm512_maskz_cvtepi32_ps(kAllLanes, x); }
@@ -68,6 +70,22 @@ struct Dot {
 
 }  // namespace maddubs
 
+namespace signed_bytes {
+
+struct Dot {
+  static constexpr int kTokenOffset = 0;
+  // The token's magnitude times the weight with the token's sign: 128 * 127 * 2 fits 16 bits.
+  static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
+    const Simd::Ints turned = _mm512_mask_sub_epi8(weights, _mm512_movepi8_mask(tokens), _mm512_setzero_si512(), weights);
+    const Simd::Ints pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(tokens), turned);
+    return _mm512_add_epi32(sums, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+  }
+};
+
+#include "kernels/int8.inc"
+
+}  // namespace signed_bytes
+
 }  // namespace
 
 SPARSE_RERANK_TARGET_END
@@ -92,6 +110,7 @@ struct Dot {
   }
 };
 
+#include "kernels/int8.inc"
 #include "kernels/screen.inc"
 
 }  // namespace vnni
@@ -107,6 +126,7 @@ const KernelTable kAvx512Kernels = {
     .decoder_max = decoder_max,
     .decoder_logits = decoder_logits,
     .screen = &maddubs::kScreen,
+    .int8 = &signed_bytes::kInt8,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
 };
@@ -118,6 +138,7 @@ const KernelTable kAvx512VnniKernels = {
     .decoder_max = decoder_max,
     .decoder_logits = decoder_logits,
     .screen = &vnni::kScreen,
+    .int8 = &vnni::kInt8,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
 };

@@ -44,6 +44,47 @@ struct ScreenKernel {
                       const ScreenTerms& terms, float* bounds);
 };
 
+/// Outputs in one packed panel of a linear layer in 8 bits, the same for every table: packed layers are stored and shared.
+inline constexpr std::size_t kInt8Panel = 48;
+
+/// One panel of a linear layer in 8 bits, see Int8Linear. Every array but `weights` has kInt8Panel elements.
+struct Int8Panel {
+  /// [steps, kInt8Panel] words of four signed 8-bit weights in [-127, 127]: those of inputs 4 * step to 4 * step + 3, in memory order.
+  const std::uint32_t* weights;
+  /// The sum of the output's weights, modulo 2^32.
+  const std::uint32_t* sums;
+  const float* scales;
+  const float* biases;
+};
+
+/// Tokens in 8 bits: what Int8Kernel::quantise writes. A byte b of token i stands for (b - zeros[i]) * scales[i].
+struct Int8Tokens {
+  std::size_t count;
+  /// Row i begins at words + i * stride.
+  const std::uint32_t* words;
+  std::size_t stride;
+  const std::uint32_t* zeros;
+  const float* scales;
+};
+
+/// Linear layers by exact products of 8-bit integers, so that every table gives the same floats.
+struct Int8Kernel {
+  /// Bytes of tokens are unsigned, 128 more than the signed ones of other tables: x86 multiplies unsigned by signed numbers.
+  bool unsigned_tokens;
+  /// Each row by a scale and a zero of its own: its range, with 0 in it, becomes 254 steps that begin at the smallest byte; halves round
+  /// away from zero. A row whose range is below 1e-30 has scale 0, one that is not finite scale NaN, and both have equal bytes.
+  /// @param rows [count, width] row-major
+  /// @param bytes [count, stride], written; those beyond `width` have any value
+  /// @param zeros [count], written, modulo 2^32
+  /// @param scales [count], written
+  void (*quantise)(const float* rows, std::size_t count, std::size_t width, std::size_t stride, std::uint8_t* bytes, std::uint32_t* zeros,
+                   float* scales);
+  /// out[i, j] = the integer sum over inputs of (byte of token i - its zero) * weight of output j, times scales[j], times the token's
+  /// scale, plus biases[j]; every operation on floats rounds.
+  /// @param out [tokens, out_stride] row-major, of which the first kInt8Panel columns are written
+  void (*multiply)(const Int8Panel& panel, const Int8Tokens& tokens, std::size_t steps, float* out, std::size_t out_stride);
+};
+
 /// The numeric kernels for one instruction set. The scalar table is the specification: each other table equals it bit for bit, except the
 /// decoder products, which differ by fp32 rounding (they use fused multiply-add). Every kernel is reentrant and may run on any thread.
 struct KernelTable {
@@ -76,6 +117,8 @@ struct KernelTable {
 
   /// Null where nothing multiplies 8-bit integers faster than decoder_max multiplies floats.
   const ScreenKernel* screen;
+
+  const Int8Kernel* int8;
 
   /// IEEE binary16 to binary32, exact; a signalling NaN becomes quiet and keeps its payload. `in` and `out` do not overlap.
   void (*widen_f16)(const std::uint16_t* in, std::size_t n, float* out);

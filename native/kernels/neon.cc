@@ -31,6 +31,8 @@ struct Simd {
   static SPARSE_RERANK_INLINE Ints broadcast(std::uint32_t x) { return vdupq_n_u32(x); }
   static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, float x, Floats c) { return vfmaq_n_f32(c, a, x); }
   static SPARSE_RERANK_INLINE Floats multiply(Floats a, Floats b) { return vmulq_f32(a, b); }
+  static SPARSE_RERANK_INLINE Floats add(Floats a, Floats b) { return vaddq_f32(a, b); }
+  static SPARSE_RERANK_INLINE Ints multiply(Ints a, Ints b) { return vmulq_u32(a, b); }
   static SPARSE_RERANK_INLINE Ints subtract(Ints a, Ints b) { return vsubq_u32(a, b); }
   static SPARSE_RERANK_INLINE Ints larger(Ints a, Ints b) {
     return vreinterpretq_u32_s32(vmaxq_s32(vreinterpretq_s32_u32(a), vreinterpretq_s32_u32(b)));
@@ -45,6 +47,24 @@ struct Simd {
 };
 
 #include "kernels/simd.inc"
+
+namespace signed_bytes {
+
+struct Dot {
+  static constexpr int kTokenOffset = 0;
+  static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
+    const int8x16_t w = vreinterpretq_s8_u32(weights);
+    const int8x16_t t = vreinterpretq_s8_u32(tokens);
+    // Two columns each; a sum of two products fits 16 bits.
+    const int16x8_t low = vmull_s8(vget_low_s8(w), vget_low_s8(t));
+    const int16x8_t high = vmull_s8(vget_high_s8(w), vget_high_s8(t));
+    return vreinterpretq_u32_s32(vpadalq_s16(vreinterpretq_s32_u32(sums), vpaddq_s16(low, high)));
+  }
+};
+
+#include "kernels/int8.inc"
+
+}  // namespace signed_bytes
 
 }  // namespace
 
@@ -73,6 +93,7 @@ struct Dot {
   }
 };
 
+#include "kernels/int8.inc"
 #include "kernels/screen.inc"
 
 }  // namespace dotprod
@@ -88,6 +109,7 @@ const KernelTable kNeonKernels = {
     .decoder_max = decoder_max,
     .decoder_logits = decoder_logits,
     .screen = nullptr,
+    .int8 = &signed_bytes::kInt8,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
 };
@@ -99,6 +121,7 @@ const KernelTable kNeonDotKernels = {
     .decoder_max = decoder_max,
     .decoder_logits = decoder_logits,
     .screen = &dotprod::kScreen,
+    .int8 = &dotprod::kInt8,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
 };

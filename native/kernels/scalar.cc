@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "kernels/tables.h"
+#include "kernels/target.h"
 
 namespace sparse_rerank {
 
@@ -59,6 +60,37 @@ void widen_bf16(const std::uint16_t* in, std::size_t n, float* out) {
   for (std::size_t i = 0; i < n; ++i) out[i] = std::bit_cast<float>(static_cast<std::uint32_t>(in[i]) << 16);
 }
 
+struct Dot {
+  static constexpr int kTokenOffset = 0;
+};
+
+#include "kernels/int8_quantise.inc"
+
+/// One byte of a word in memory order.
+std::int32_t signed_byte(const std::uint32_t* words, std::size_t index) {
+  return reinterpret_cast<const std::int8_t*>(words)[index];
+}
+
+void multiply(const Int8Panel& panel, const Int8Tokens& tokens, std::size_t steps, float* out, std::size_t out_stride) {
+  for (std::size_t i = 0; i < tokens.count; ++i) {
+    std::int32_t sums[kInt8Panel] = {};
+    const std::uint32_t* token = tokens.words + i * tokens.stride;
+    const auto zero = static_cast<std::int32_t>(tokens.zeros[i]);
+    for (std::size_t k = 0; k < steps; ++k) {
+      for (std::size_t j = 0; j < kInt8Panel; ++j) {
+        for (std::size_t b = 0; b < 4; ++b) {
+          sums[j] += (signed_byte(token, 4 * k + b) - zero) * signed_byte(panel.weights, 4 * (k * kInt8Panel + j) + b);
+        }
+      }
+    }
+    for (std::size_t j = 0; j < kInt8Panel; ++j) {
+      out[i * out_stride + j] = static_cast<float>(sums[j]) * panel.scales[j] * tokens.scales[i] + panel.biases[j];
+    }
+  }
+}
+
+constexpr Int8Kernel kInt8 = {.unsigned_tokens = false, .quantise = quantise, .multiply = multiply};
+
 }  // namespace
 
 const KernelTable kScalarKernels = {
@@ -68,6 +100,7 @@ const KernelTable kScalarKernels = {
     .decoder_max = decoder_max,
     .decoder_logits = decoder_logits,
     .screen = nullptr,
+    .int8 = &kInt8,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
 };

@@ -1,0 +1,50 @@
+/** The variant of a graph whose transformer layers multiply 8-bit integers. docs/int8.md says what that costs and what stays fp32. */
+
+import { onnx } from "onnx-proto";
+
+import type { TensorInfo } from "../checkpoint/types";
+
+const INT = onnx.AttributeProto.AttributeType.INT;
+
+/** The domain of the operators of our own native code (native/inference/int8_operator.h). */
+export const OWN_DOMAIN = "sparse_rerank";
+
+/** A linear layer that native code quantises: x · Wᵀ + b. */
+export interface Int8Layer {
+  /** [outputs, inputs]. */
+  readonly weight: TensorInfo;
+  /** [outputs]. */
+  readonly bias?: TensorInfo;
+}
+
+/** Layers of the transformer have a number in their names in every family; embeddings, their projections and heads do not. */
+const IN_LAYER = /(^|\.)layers?\.\d+\./;
+
+/**
+ * Replaces the linear layers of the transformer's layers by nodes that name a place in `layers`. Their weights leave the graph unless another
+ * node reads them.
+ */
+export function quantiseLayers(
+  nodes: readonly onnx.INodeProto[],
+  weights: ReadonlyMap<string, TensorInfo>,
+): { nodes: onnx.INodeProto[]; weights: ReadonlyMap<string, TensorInfo>; layers: readonly Int8Layer[] } {
+  const places = new Map<string, number>();
+  const layers: Int8Layer[] = [];
+  const place = (weight: TensorInfo, bias: TensorInfo | undefined): number => {
+    const key = JSON.stringify([weight.name, bias?.name]);
+    const known = places.get(key);
+    if (known !== undefined) return known;
+    places.set(key, layers.length);
+    return layers.push(bias === undefined ? { weight } : { weight, bias }) - 1;
+  };
+  const replaced = nodes.map((node): onnx.INodeProto => {
+    const [x = "", matrix = "", vector] = node.input ?? [];
+    const weight = node.opType === "Gemm" && IN_LAYER.test(matrix) ? weights.get(matrix) : undefined;
+    const bias = vector === undefined ? undefined : weights.get(vector);
+    if (weight === undefined || (bias === undefined) !== (vector === undefined)) return node;
+    const attribute = [{ name: "layer", type: INT, i: place(weight, bias) }];
+    return { ...node, opType: "Int8Linear", domain: OWN_DOMAIN, input: [x], attribute };
+  });
+  const read = new Set(replaced.flatMap((node) => node.input ?? []));
+  return { nodes: replaced, weights: new Map([...weights].filter(([name]) => read.has(name))), layers };
+}

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace sparse_rerank {
+
+/// 128 bits that tell contents apart and find damage. Not cryptographic: whoever can choose the bytes can make two that collide.
+struct Digest {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+
+  bool operator==(const Digest&) const = default;
+  /// 32 hexadecimal digits.
+  [[nodiscard]] std::string hex() const;
+};
+
+/// Of bytes in several pieces; where they are divided is part of the content. As fast as memory is read.
+class Digester {
+ public:
+  Digester();
+  void add(std::span<const std::byte> bytes);
+  void add(std::uint64_t number);
+  [[nodiscard]] Digest digest() const;
+
+ private:
+  static constexpr std::size_t kLanes = 8;
+  std::uint64_t lanes_[kLanes];
+};
+
+}  // namespace sparse_rerank
