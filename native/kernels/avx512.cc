@@ -109,6 +109,7 @@ const KernelTable kAvx512Kernels = {
     .screen = &maddubs::kScreen,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
+    .add_masked = add_masked_avx2,
 };
 
 const KernelTable kAvx512VnniKernels = {
@@ -120,6 +121,7 @@ const KernelTable kAvx512VnniKernels = {
     .screen = &vnni::kScreen,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
+    .add_masked = add_masked_avx2,
 };
 
 }  // namespace sparse_rerank
