@@ -2,6 +2,8 @@ import { activate, requireActivation } from "./activations";
 import type { Activation } from "./activations";
 import { architectureFor } from "./architectures";
 import { embeddingGraph } from "./architectures/embedding";
+import { exportedGraph } from "./architectures/exported";
+import type { ExportedGraph, Graph } from "./architectures/types";
 import { readCheckpoint } from "./checkpoint";
 import type { CrossCheckpoint } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
@@ -9,9 +11,9 @@ import { resolveModel } from "./hub/resolve";
 import { withCancel } from "./internal/abort";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
-import { startTransformer } from "./internal/transformer";
+import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
 import type { RunningTransformer } from "./internal/transformer";
-import { invalid, requireFunction, requirePositiveInteger } from "./internal/validate";
+import { invalid, notSupported, requireFunction, requirePositiveInteger } from "./internal/validate";
 import { overlapped, windowsOf } from "./internal/windows";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
 import type { LoadOptions, WorkOptions } from "./options";
@@ -75,15 +77,10 @@ export class CrossEncoder implements Resource {
   /** Loads a checkpoint folder in hub layout, or a model of the Hugging Face hub. Errors: as SparseEncoder.load. */
   static async load(nameOrPath: string, options: LoadOptions = {}): Promise<CrossEncoder> {
     checkLoadOptions(options);
-    const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross");
+    const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross", options.modelFile);
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
-    const part = checkpoint.transformer;
-    const architecture = architectureFor(part.config);
-    const graph =
-      checkpoint.head === undefined
-        ? architecture.sequenceClassifier(part, checkpoint.numLabels)
-        : embeddingGraph(architecture, part, checkpoint.head).graph;
-    const transformer = await startTransformer({ part, graph }, options);
+    const plan = { part: checkpoint.transformer, graph: graphOf(checkpoint) };
+    const transformer = await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
     return new CrossEncoder(checkpoint, transformer);
   }
@@ -174,14 +171,15 @@ export class CrossEncoder implements Resource {
   }
 
   async #predict(pairs: readonly Pair[], options: PredictOptions): Promise<Predictions> {
-    const { model, tokenizer } = this.#transformer;
+    const { model, tokenizer, admit } = this.#transformer;
     const prompt = resolvePrompt(options, this.#checkpoint.prompts, this.#checkpoint.defaultPromptName);
     const logits = new Float32Array(pairs.length * this.numLabels);
     const truncated: number[] = [];
     const work = async (window: Pair[], signal: AbortSignal): Promise<{ rows: number; logits: Float32Array; truncated: Uint32Array }> => {
       const prompted = prompt === "" ? window : window.map(([query, document]): Pair => [prompt + query, document]);
       const batch = await tokenizer.encodePairs(prompted, { signal });
-      const data = await withCancel(signal, (cancel) => model.predict(batch, this.numLabels, cancel === undefined ? {} : { cancel }));
+      const sequences = admit(batch, (i) => window[i]?.[1] ?? "");
+      const data = await withCancel(signal, (cancel) => model.predict(sequences, this.numLabels, cancel === undefined ? {} : { cancel }));
       return { rows: window.length, logits: data, truncated: batch.truncated };
     };
     let done = 0;
@@ -194,6 +192,15 @@ export class CrossEncoder implements Resource {
     const data = activate(logits, this.numLabels, options.activation ?? this.#checkpoint.activation, options.applySoftmax ?? false);
     return { rows: pairs.length, cols: this.numLabels, data, truncated: Uint32Array.from(truncated) };
   }
+}
+
+function graphOf({ transformer: part, head, numLabels }: CrossCheckpoint): Graph | ExportedGraph {
+  if (part.exported !== undefined) {
+    if (head !== undefined) throw notSupported("modelFile for a model whose scores come from modules after the transformer");
+    return exportedGraph(part, part.exported);
+  }
+  const architecture = architectureFor(part.config);
+  return head === undefined ? architecture.sequenceClassifier(part, numLabels) : embeddingGraph(architecture, part, head).graph;
 }
 
 function requirePairs(pairs: unknown): void {

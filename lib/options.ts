@@ -22,7 +22,10 @@ export interface LoadOptions {
   readonly dtype?: "fp32" | "int8" | "fp16" | "bf16" | "auto";
   /** Tokens, special tokens included; at most what the model's positions allow. */
   readonly maxSeqLength?: number;
-  /** Use this .onnx file of the repository instead of the weights. */
+  /**
+   * Use this ONNX file of the repository, such as "onnx/model.onnx" or a quantised one, instead of its weights: an export of a masked language
+   * model (output `logits`), of a sparse encoder (output [texts, vocabulary]) or of a sequence classifier. Files with its external data stay beside it.
+   */
   readonly modelFile?: string;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
@@ -61,16 +64,22 @@ export function checkLoadOptions(options: LoadOptions): void {
   for (const name of ["revision", "cacheDir", "token"] as const) {
     if (options[name] !== undefined) requireString(options[name], name);
   }
-  if (options.modelFile !== undefined) {
-    requireString(options.modelFile, "modelFile");
-    throw notSupported("The option modelFile (a repository's own ONNX export)");
-  }
+  if (options.modelFile !== undefined) requireModelFile(options.modelFile);
   if (options.localFilesOnly !== undefined && typeof options.localFilesOnly !== "boolean") {
     throw invalid("localFilesOnly", options.localFilesOnly, "a boolean");
   }
   if (options.maxSeqLength !== undefined) requirePositiveInteger(options.maxSeqLength, "maxSeqLength");
   checkDevice(options.device);
   checkDtype(options.dtype);
+}
+
+/** A path inside the repository, as the hub writes it. */
+function requireModelFile(modelFile: unknown): void {
+  requireString(modelFile, "modelFile");
+  const parts = modelFile.split("/");
+  if (!modelFile.endsWith(".onnx") || modelFile.includes("\\") || parts.some((part) => part === "" || part === "." || part === "..")) {
+    throw invalid("modelFile", modelFile, 'the path of an ONNX file inside the repository, such as "onnx/model.onnx"');
+  }
 }
 
 function checkDevice(device: LoadOptions["device"]): void {

@@ -72,7 +72,7 @@ export class SparseEncoder implements Resource {
    */
   static async load(nameOrPath: string, options: LoadOptions = {}): Promise<SparseEncoder> {
     checkLoadOptions(options);
-    const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "sparse");
+    const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "sparse", options.modelFile);
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
     const routes = await openRoutes(checkpoint, options);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });

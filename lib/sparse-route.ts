@@ -2,17 +2,19 @@
 
 import { architectureFor } from "./architectures";
 import { embeddingGraph } from "./architectures/embedding";
+import { exportedGraph } from "./architectures/exported";
 import { lexicalGraph } from "./architectures/lexical";
+import type { Graph } from "./architectures/types";
 import type { LexicalHead, SparseCheckpoint, SparseRoute, TransformerRoute } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
 import { throwIfAborted, withCancel } from "./internal/abort";
 import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
 import type { RunningTransformer, TransformerPlan } from "./internal/transformer";
+import { notSupported } from "./internal/validate";
 import type { LoadOptions } from "./options";
 import { SparseMatrix } from "./sparse-matrix";
 import { StaticEmbedding } from "./static-embedding";
 import { sequencesOf } from "./tokenization/token-batch";
-import type { TextTokenizer } from "./tokenization/tokenizer";
 
 export interface RouteEncoder {
   /** Number of columns of its vectors. */
@@ -44,8 +46,11 @@ export interface Routes {
 export async function openRoutes({ routes }: SparseCheckpoint, options: LoadOptions): Promise<Routes> {
   const encoders = new Map<SparseRoute, RouteEncoder>();
   const open = async (route: SparseRoute): Promise<RouteEncoder> => {
-    const encoder = encoders.get(route) ?? (await openRoute(route, options, routes.query.kind === "static"));
+    const known = encoders.get(route);
+    if (known !== undefined) return known;
+    const encoder = route.kind === "static" ? await StaticEmbedding.load(route, options) : new TransformerEncoder(route, options);
     encoders.set(route, encoder);
+    if (encoder instanceof TransformerEncoder && routes.query.kind !== "static") await encoder.start(options.signal);
     return encoder;
   };
   try {
@@ -56,20 +61,12 @@ export async function openRoutes({ routes }: SparseCheckpoint, options: LoadOpti
   }
 }
 
-async function openRoute(route: SparseRoute, options: LoadOptions, isLazy: boolean): Promise<RouteEncoder> {
-  if (route.kind === "static") return StaticEmbedding.load(route, options);
-  const encoder = new TransformerEncoder(route, options);
-  if (!isLazy) await encoder.start(options.signal);
-  return encoder;
-}
-
 class TransformerEncoder implements RouteEncoder {
   readonly columns: number;
   readonly maxSeqLength: number;
   /** What a call keeps that does not say; undefined for everything. */
   readonly #defaultDims: number | undefined;
   readonly #plan: TransformerPlan;
-  readonly #options: LoadOptions;
   #starting: Promise<RunningTransformer> | undefined;
   #running: RunningTransformer | undefined;
   #isDisposed = false;
@@ -79,7 +76,6 @@ class TransformerEncoder implements RouteEncoder {
     this.#plan = plan;
     this.columns = columns;
     this.#defaultDims = defaultDims;
-    this.#options = options;
     this.maxSeqLength = maxSeqLengthOf(plan, options);
   }
 
@@ -96,10 +92,11 @@ class TransformerEncoder implements RouteEncoder {
   }
 
   async encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix> {
-    const { model, tokenizer } = this.#running ?? (await this.start(signal));
+    const { model, tokenizer, admit } = this.#running ?? (await this.start(signal));
     const batch = await tokenizer.encode(texts, signal === undefined ? {} : { signal });
     const keep = { maxActiveDims: maxActiveDims ?? this.#defaultDims ?? 0 };
-    const csr = await withCancel(signal, (cancel) => model.encode(batch, cancel === undefined ? keep : { ...keep, cancel }));
+    const sequences = admit(batch, (i) => texts[i] ?? "");
+    const csr = await withCancel(signal, (cancel) => model.encode(sequences, cancel === undefined ? keep : { ...keep, cancel }));
     return new SparseMatrix({ rows: texts.length, cols: columns, ...csr }, { truncated: batch.truncated });
   }
 
@@ -119,16 +116,15 @@ class TransformerEncoder implements RouteEncoder {
   }
 
   async #start(): Promise<RunningTransformer> {
-    // The signal of load() is not that of the calls that come later.
-    const options = { ...this.#options };
-    delete options.signal;
-    const running = await startTransformer(this.#plan, options);
+    const running = await startTransformer(this.#plan, this.maxSeqLength);
     this.#running = running;
     if (!this.#isDisposed) return running;
     this.dispose();
     throw new SparseRerankError("ERR_DISPOSED", "This SparseEncoder was disposed while its transformer was loading.");
   }
 }
+
+type Tokenizer = RunningTransformer["tokenizer"];
 
 interface PlannedRoute {
   readonly plan: TransformerPlan;
@@ -137,6 +133,11 @@ interface PlannedRoute {
 }
 
 function planRoute({ transformer: part, head }: TransformerRoute): PlannedRoute {
+  if (part.exported !== undefined) {
+    if (head.kind !== "splade") throw notSupported(`modelFile for a model with a head of the kind ${head.kind}`);
+    const graph = exportedGraph(part, part.exported, head);
+    return { plan: { part, graph }, columns: graph.vocabularySize, defaultDims: undefined };
+  }
   const architecture = architectureFor(part.config);
   switch (head.kind) {
     case "splade": {
@@ -149,14 +150,14 @@ function planRoute({ transformer: part, head }: TransformerRoute): PlannedRoute 
     }
     case "lexical": {
       const graph = lexicalGraph(architecture, part, head, []);
-      const complete = async (tokenizer: TextTokenizer) => lexicalGraph(architecture, part, head, await idsOf(head, tokenizer));
+      const complete = async (tokenizer: Tokenizer): Promise<Graph> => lexicalGraph(architecture, part, head, await idsOf(head, tokenizer));
       return { plan: { part, graph, complete }, columns: graph.vocabularySize, defaultDims: undefined };
     }
   }
 }
 
 /** Ids of the tokens without weight: written in a text, a special token is one token. */
-async function idsOf({ ignoredTokens, part }: LexicalHead, tokenizer: TextTokenizer): Promise<readonly number[]> {
+async function idsOf({ ignoredTokens, part }: LexicalHead, tokenizer: Tokenizer): Promise<readonly number[]> {
   const { ids, offsets } = await tokenizer.encode(ignoredTokens, { addSpecialTokens: false });
   return ignoredTokens.map((token, i) => {
     const [id, ...others] = ids.subarray(offsets[i], offsets[i + 1]);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer and with clang, the golden tests on every kernel set of
-# this machine, the long variants of the lifecycle tests, and the build through binding.gyp. Installs nothing.
+# this machine, longer fuzzing, the long variants of the lifecycle tests, and the build through binding.gyp. Installs nothing.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source scripts/common.sh
@@ -71,6 +71,7 @@ part "C++ tests with clang, address and undefined behaviour" native_tests_with_c
 for kernels in $(kernel_sets); do
   part "golden tests, $kernels kernels" golden_tests_with_kernels "$kernels"
 done
+part "fuzzing of the readers, 60 s each" fuzz_readers 60
 part "long lifecycle tests" long_lifecycle_tests
 part "build with node-gyp" build_with_node_gyp
 summary check:full

@@ -64,3 +64,11 @@ native_test_folder() {
   [ -z "${CXX:-}" ] || name+="-$(basename "$CXX")"
   echo "$name"
 }
+
+# fuzz_readers SECONDS: each reader of outside bytes, with a new seed, which it prints.
+fuzz_readers() {
+  local target
+  for target in pickle zip safetensors tokenizer config; do
+    node scripts/fuzz.mjs --target "$target" --seconds "$1" --seed "$RANDOM" || return
+  done
+}

@@ -7,23 +7,27 @@ import type { Value } from "./graph";
 import { activation, layerNorm, linear, tanh } from "./layers";
 import type { Scope } from "./layers";
 
-const AT = "cls.predictions";
-
-/** Comes before the embeddings are looked up: see decoderOf. */
-export function bertDecoder(scope: Scope, config: EncoderConfig): { readonly decoder: TensorInfo; readonly decoderBias: TensorInfo } {
-  return {
-    decoder: decoderOf(scope, config, `${AT}.decoder.weight`),
-    // Where the file has two, the decoder's own is what the reference adds.
-    decoderBias: scope.tensors.require([`${AT}.decoder.bias`, `${AT}.bias`], [config.vocabulary]),
-  };
+/** A decoder and what it multiplies, [tokens, embedding]. */
+export interface MaskedHead {
+  readonly output: Value;
+  readonly decoder: TensorInfo;
+  readonly decoderBias: TensorInfo;
 }
 
-/** What the decoder multiplies: LayerNorm(act(W · hidden)), [tokens, embedding]. */
-export function bertTransform(scope: Scope, config: EncoderConfig, hidden: Value): Value {
-  const { embedding, epsilon } = config;
-  const dense = linear(scope, hidden, `${AT}.transform.dense`, config.hidden, embedding);
+/**
+ * LayerNorm(act(W · hidden)) before the decoder.
+ * @param body makes the hidden states, [tokens, hidden]; called once, when the decoder is known (see decoderOf)
+ */
+export function bertMaskedHead(scope: Scope, config: EncoderConfig, body: () => Value): MaskedHead {
+  const { hidden, embedding, epsilon } = config;
+  const at = "cls.predictions";
+  const decoder = decoderOf(scope, config, `${at}.decoder.weight`);
+  const dense = linear(scope, body(), `${at}.transform.dense`, hidden, embedding);
   const activated = activation(scope.graph, config.activation, dense, config.file);
-  return layerNorm(scope, activated, `${AT}.transform.LayerNorm`, { size: embedding, epsilon });
+  const output = layerNorm(scope, activated, `${at}.transform.LayerNorm`, { size: embedding, epsilon });
+  // Of two the reference adds the decoder's own. An untied decoder without one gets the head's, as in transformers 4, which saved it so;
+  // transformers 5 would put zeros there.
+  return { output, decoder, decoderBias: scope.tensors.require([`${at}.decoder.bias`, `${at}.bias`], [config.vocabulary]) };
 }
 
 /** @param first the first token of each sequence, [batch, hidden] */

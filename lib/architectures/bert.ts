@@ -2,7 +2,7 @@
 
 import { bertEmbeddings, bertGraph, bertLayers, readBertConfig } from "./bert-encoder";
 import type { BertConfig } from "./bert-encoder";
-import { bertClassifier, bertDecoder, bertTransform } from "./bert-heads";
+import { bertClassifier, bertMaskedHead } from "./bert-heads";
 import { openScope } from "./encoder";
 import type { Value } from "./graph";
 import { SequenceShape } from "./layers";
@@ -15,8 +15,7 @@ export const bert: Architecture = {
   maskedLanguageModel(part) {
     const config = readBertConfig(part);
     const scope = openScope(part, "bert");
-    const head = bertDecoder(scope, config);
-    const output = bertTransform(scope, config, body(scope, config, "all"));
+    const { output, ...head } = bertMaskedHead(scope, config, () => body(scope, config, "all"));
     return { ...bertGraph(scope, config, output, "hidden"), ...head };
   },
 

@@ -3,9 +3,10 @@
  * attention, usually without positions in the input.
  */
 
-import type { TensorInfo, TransformerPart } from "../checkpoint/types";
+import type { TransformerPart } from "../checkpoint/types";
 import { feedForward } from "./bert-encoder";
-import { bertDecoder, bertTransform } from "./bert-heads";
+import { bertMaskedHead } from "./bert-heads";
+import type { MaskedHead } from "./bert-heads";
 import { ConfigReader } from "./config";
 import { normOf, openScope, readEncoderConfig, takesTokenTypes, tokenTypeIds } from "./encoder";
 import type { EncoderConfig } from "./encoder";
@@ -91,9 +92,8 @@ export function debertaFamily(modelTypes: readonly string[], read: (part: Transf
       const version = read(part);
       const { config } = version;
       const scope = openScope(part, "deberta");
-      const head = config.bertHead ? bertDecoder(scope, config) : authorsDecoder(scope, config);
-      const hidden = body(scope, version, "all");
-      const output = config.bertHead ? bertTransform(scope, config, hidden) : authorsTransform(scope, config, hidden);
+      const maskedHead = config.bertHead ? bertMaskedHead : authorsMaskedHead;
+      const { output, ...head } = maskedHead(scope, config, () => body(scope, version, "all"));
       return { ...debertaGraph(scope, config, output, "hidden"), ...head };
     },
 
@@ -110,17 +110,16 @@ export function debertaFamily(modelTypes: readonly string[], read: (part: Transf
 }
 
 /** The decoder is always the word embeddings. */
-function authorsDecoder({ tensors }: Scope, { vocabulary, embedding }: DebertaConfig): { decoder: TensorInfo; decoderBias: TensorInfo } {
-  return {
-    decoder: tensors.require([`${tensors.prefix}embeddings.word_embeddings.weight`], [vocabulary, embedding]),
-    decoderBias: tensors.require(["lm_predictions.lm_head.bias"], [vocabulary]),
-  };
-}
-
-function authorsTransform(scope: Scope, config: DebertaConfig, hidden: Value): Value {
+function authorsMaskedHead(scope: Scope, config: DebertaConfig, body: () => Value): MaskedHead {
+  const { tensors } = scope;
   const at = "lm_predictions.lm_head";
-  const dense = linear(scope, hidden, `${at}.dense`, config.hidden, config.hidden);
-  return layerNorm(scope, activation(scope.graph, config.activation, dense, config.file), `${at}.LayerNorm`, normOf(config));
+  const dense = linear(scope, body(), `${at}.dense`, config.hidden, config.hidden);
+  const activated = activation(scope.graph, config.activation, dense, config.file);
+  return {
+    output: layerNorm(scope, activated, `${at}.LayerNorm`, normOf(config)),
+    decoder: tensors.require([`${tensors.prefix}embeddings.word_embeddings.weight`], [config.vocabulary, config.hidden]),
+    decoderBias: tensors.require([`${at}.bias`], [config.vocabulary]),
+  };
 }
 
 /** The terms of relative positions, and the values that the layers of one graph share for them. */

@@ -40,6 +40,7 @@ export const debertaV2 = debertaFamily(["deberta-v2"], (part): DebertaVersion =>
 function readDistances(config: ConfigReader): DistanceRows {
   const farthest = maxRelativePositions(config);
   const buckets = config.integer("position_buckets", -1);
+  if (buckets === 1) throw config.invalid("position_buckets", "at least 2, or -1 for none");
   return buckets < 1 ? linearRows(farthest) : bucketRows(buckets, farthest);
 }
 

@@ -5,11 +5,11 @@ import { basename } from "node:path";
 import { SparseRerankError } from "../errors";
 import type { AutoencoderModule, DenseModule, EmbeddingModule, PoolingMode, TransformerPart, WeightedPart } from "../checkpoint/types";
 import { FLOAT } from "./graph";
-import type { Value, GraphBuilder } from "./graph";
+import type { GraphBuilder, Value } from "./graph";
 import { activation, layerNorm, linear, SequenceShape } from "./layers";
-import type { Scope } from "./layers";
+import type { Queries, Scope } from "./layers";
 import { Tensors } from "./tensors";
-import type { Architecture, Graph } from "./types";
+import type { Architecture, Body, Graph } from "./types";
 
 /** torch.nn.LayerNorm's default, which the module does not store. */
 const EPSILON = 1e-5;
@@ -31,7 +31,7 @@ export function embeddingGraph(
 ): { readonly graph: Graph; readonly columns: number } {
   const modes = modules.flatMap((module) => (module.kind === "pooling" ? module.modes : []));
   const queries = modes.every((mode) => mode === "cls") ? "first" : "all";
-  const body = requireBody(architecture, part)(part, queries);
+  const body = bodyOf(architecture, part, queries);
   const { graph } = body;
   const pooled = queries === "first" ? modes.map(() => body.hidden) : pool(graph, body.hidden, body.size, modes);
   let embedding = {
@@ -42,8 +42,10 @@ export function embeddingGraph(
   return { graph: body.finish(embedding.value), columns: embedding.size };
 }
 
-export function requireBody(architecture: Architecture, part: TransformerPart): NonNullable<Architecture["body"]> {
-  if (architecture.body !== undefined) return architecture.body;
+/** Errors: ERR_UNSUPPORTED_MODEL for a family that has none. */
+export function bodyOf(architecture: Architecture, part: TransformerPart, queries: Queries): Body {
+  const body = architecture.body?.(part, queries);
+  if (body !== undefined) return body;
   throw new SparseRerankError(
     "ERR_UNSUPPORTED_MODEL",
     `${part.config.file}: heads of other modules are not supported over ${architecture.modelTypes.join(", ")}.`,

@@ -12,7 +12,7 @@ import type { Value } from "./graph";
 import { activation, addAndNorm, gated, layerNorm, linear, lookUp, multiHeadAttention, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
 import { workingBytes } from "./memory";
-import { frequencies, headSize, rotated, rotation } from "./rope";
+import { headSizeOf, rotaryFrequencies, rotated, rotation } from "./rope";
 import type { Rotation } from "./rope";
 import type { Architecture, Graph } from "./types";
 
@@ -45,8 +45,14 @@ export const gte: Architecture = {
 interface GteConfig extends EncoderConfig {
   /** 0 in models that were trained without. */
   readonly tokenTypes: number;
-  /** Of each pair of a head, in radians for each position. */
-  readonly turns: readonly number[];
+  readonly rotation: RotationConfig;
+}
+
+interface RotationConfig {
+  readonly headSize: number;
+  readonly base: number;
+  /** What all frequencies are divided by; 1 without scaling. */
+  readonly slower: number;
 }
 
 function readConfig(part: TransformerPart): GteConfig {
@@ -56,31 +62,34 @@ function readConfig(part: TransformerPart): GteConfig {
   config.requireOnly("pack_qkv", true);
   config.requireOnly("logn_attention_scale", false);
   const encoder = readEncoderConfig(part, 1e-12);
-  const size = headSize(config, encoder);
-  return { ...encoder, tokenTypes: config.nonNegativeInteger("type_vocab_size", 1), turns: readTurns(config, size) };
+  const tokenTypes = config.nonNegativeInteger("type_vocab_size", 1);
+  return { ...encoder, tokenTypes, rotation: readRotation(config, headSizeOf(config, encoder)) };
 }
 
 /**
  * rope_scaling "ntk" (kexue.fm/archives/9706) has a larger base and turns slower still, whatever the length: the published code makes its
  * tables for factor · max_position_embeddings positions at once. A factor up to 1 asks for no more positions, and so for no scaling.
  */
-function readTurns(config: ConfigReader, size: number): readonly number[] {
-  const base = config.positiveNumber("rope_theta", 10_000);
-  const scaling = config.section("rope_scaling");
-  if (scaling === undefined) return frequencies(size, base);
-  scaling.requireOnly("type", "ntk");
+function readRotation(config: ConfigReader, headSize: number): RotationConfig {
+  // transformers 5 writes rope_scaling and rope_theta as one object, rope_parameters.
+  const scaling = config.section("rope_scaling") ?? config.section("rope_parameters");
+  const base = (scaling?.has("rope_theta") === true ? scaling : config).positiveNumber("rope_theta", 10_000);
+  const type = scaling?.has("type") === true ? "type" : "rope_type";
+  const plain = { headSize, base, slower: 1 };
+  if (scaling === undefined || scaling.string(type, "ntk") === "default") return plain;
+  scaling.requireOnly(type, "ntk");
   scaling.requireAbsent("mixed_b");
   const factor = scaling.positiveNumber("factor");
-  if (factor <= 1) return frequencies(size, base);
-  const slower = Math.fround(factor ** (2 / size));
-  return frequencies(size, base * factor).map((turn) => Math.fround(turn / slower));
+  return factor <= 1 ? plain : { headSize, base: base * factor, slower: Math.fround(factor ** (2 / headSize)) };
 }
 
 function body(scope: Scope, config: GteConfig, queries: Queries): Value {
   const inputIds = scope.graph.input("input_ids");
   const shape = new SequenceShape(scope.graph, inputIds);
-  const turns = rotation(scope.graph, "turns", shape.positions(), config.turns);
   let x = embeddings(scope, config, shape, inputIds);
+  const { headSize, base, slower } = config.rotation;
+  const frequencies = rotaryFrequencies(headSize, base).map((frequency) => Math.fround(frequency / slower));
+  const turns = rotation(scope.graph, "frequencies", shape.positions(), frequencies);
   for (let i = 0; i < config.layers; i++) x = layer(scope, config, shape, turns, x, i, i === config.layers - 1 ? queries : "all");
   return x;
 }

@@ -5,7 +5,7 @@
 
 import type { TransformerPart } from "../checkpoint/types";
 import { bertAttention } from "./bert-encoder";
-import { bertClassifier, bertDecoder, bertTransform } from "./bert-heads";
+import { bertClassifier, bertMaskedHead } from "./bert-heads";
 import { ConfigReader } from "./config";
 import { normOf, openScope, readEncoderConfig, takesTokenTypes, tokenTypeIds } from "./encoder";
 import type { EncoderConfig } from "./encoder";
@@ -23,8 +23,7 @@ export const jinaBert: Architecture = {
   maskedLanguageModel(part) {
     const config = readConfig(part);
     const scope = openScope(part, "bert");
-    const head = bertDecoder(scope, config);
-    const output = bertTransform(scope, config, body(scope, config, "all"));
+    const { output, ...head } = bertMaskedHead(scope, config, () => body(scope, config, "all"));
     return { ...jinaBertGraph(scope, config, output, "hidden"), ...head };
   },
 
@@ -114,6 +113,6 @@ function jinaBertGraph({ graph }: Scope, config: JinaBertConfig, value: Value, o
     tokenTypes: takesTokenTypes(config),
     vocabularySize: config.vocabulary,
     maxPositions: undefined,
-    bytesPerSequence: (length) => workingBytes({ ...config, wide: 3, perPair: 2 * heads + 1 }, length),
+    bytesPerSequence: (length) => workingBytes({ ...config, wide: 3, perPair: 2 * heads + 3 }, length),
   };
 }

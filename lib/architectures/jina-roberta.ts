@@ -15,13 +15,14 @@ export const jinaRoberta: Architecture = {
   sequenceClassifier: (part, labels) => roberta.sequenceClassifier(renamed(part), labels),
 };
 
-const NAMES: readonly (readonly [flash: string, roberta: string])[] = [
+/** Of the modules of a layer. */
+const NAMES: ReadonlyMap<string, string> = new Map([
   ["mixer.out_proj", "attention.output.dense"],
   ["norm1", "attention.output.LayerNorm"],
   ["mlp.fc1", "intermediate.dense"],
   ["mlp.fc2", "output.dense"],
   ["norm2", "output.LayerNorm"],
-];
+]);
 
 const PROJECTIONS = ["query", "key", "value"];
 
@@ -31,12 +32,11 @@ function renamed(part: TransformerPart): TransformerPart {
 }
 
 function renamedTensor(name: string, tensor: TensorInfo): [name: string, tensor: TensorInfo][] {
-  const [, layer, module = "", kind = ""] = /^(.*encoder\.layer)s(\.\d+\..+)\.(weight|bias)$/.exec(name) ?? [];
-  if (layer === undefined) return [[name.replace(/(^|\.)emb_ln\./, "$1embeddings.LayerNorm."), tensor]];
-  const [, at = "", inner = ""] = /^(\.\d+\.)(.+)$/.exec(module) ?? [];
-  if (inner === "mixer.Wqkv") {
-    return PROJECTIONS.map((projection, i) => [`${layer}${at}attention.self.${projection}.${kind}`, partOf(tensor, i, PROJECTIONS.length)]);
+  const [, layers, index = "", module = "", kind = ""] = /^(.*encoder\.layer)s(\.\d+\.)(.+)\.(weight|bias)$/.exec(name) ?? [];
+  if (layers === undefined) return [[name.replace(/(^|\.)emb_ln\./, "$1embeddings.LayerNorm."), tensor]];
+  const at = `${layers}${index}`;
+  if (module === "mixer.Wqkv") {
+    return PROJECTIONS.map((projection, i) => [`${at}attention.self.${projection}.${kind}`, partOf(tensor, i, PROJECTIONS.length)]);
   }
-  const known = NAMES.find(([flash]) => flash === inner)?.[1] ?? inner;
-  return [[`${layer}${at}${known}.${kind}`, tensor]];
+  return [[`${at}${NAMES.get(module) ?? module}.${kind}`, tensor]];
 }

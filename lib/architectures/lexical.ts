@@ -1,5 +1,5 @@
 import type { LexicalHead, TransformerPart } from "../checkpoint/types";
-import { requireBody } from "./embedding";
+import { bodyOf } from "./embedding";
 import { FLOAT } from "./graph";
 import type { GraphBuilder, Value } from "./graph";
 import { SequenceShape } from "./layers";
@@ -15,7 +15,8 @@ const FLOAT_BYTES = 4;
  * @param ignored ids of the tokens that get no weight
  */
 export function lexicalGraph(architecture: Architecture, part: TransformerPart, head: LexicalHead, ignored: readonly number[]): Graph {
-  const { graph, hidden, size, vocabularySize, finish } = requireBody(architecture, part)(part, "all");
+  const body = bodyOf(architecture, part, "all");
+  const { graph, hidden, size, vocabularySize } = body;
   graph.useOpset(OPSET);
   const tensors = new Tensors(head.part);
   const own = (name: string, shape: readonly number[]): Value => {
@@ -28,7 +29,7 @@ export function lexicalGraph(architecture: Architecture, part: TransformerPart, 
   const counted = ignored.reduce((kept, id) => graph.node("Mul", [kept, isOther(graph, id)]), weights);
   const zeros = graph.node("ConstantOfShape", [graph.node("Concat", [shape.batch(), graph.integers([vocabularySize])], { axis: 0 })]);
   const row = graph.node("ScatterElements", [zeros, "input_ids", counted], { axis: 1, reduction: "max" });
-  const finished = finish(row);
+  const finished = body.finish(row);
   return { ...finished, bytesPerSequence: (length) => finished.bytesPerSequence(length) + 3 * FLOAT_BYTES * vocabularySize };
 }
 

@@ -1,12 +1,13 @@
 /**
- * How much memory one run of a graph needs beside its weights, so that long sequences can be admitted by it. An estimate from above: what
- * ONNX Runtime's CPU provider holds at the widest point of a layer, measured for every family (docs/architecture.md).
+ * How much memory one run of a graph needs beside its weights, so that long sequences can be admitted by it. An estimate from above of what
+ * ONNX Runtime's CPU provider holds at the widest point of a layer: for base-size models of every family, at 512 to 8192 tokens, it was 1.0 to
+ * 1.7 times what a process grew by.
  */
 
 export interface WorkingSet {
   readonly hidden: number;
   readonly intermediate: number;
-  /** Width of the arrays that hold `intermediate` values for each token at once: 2 for a plain layer, 3 for a gated one. Absent means 2. */
+  /** Arrays of `intermediate` values for each token that exist at once: 2 in a plain layer, 3 in a gated one. Absent means 2. */
   readonly wide?: number;
   /** Further floats for each token. */
   readonly perToken?: number;

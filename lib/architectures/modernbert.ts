@@ -12,7 +12,7 @@ import type { Norm, Queries, Scope } from "./layers";
 import { localAttention, localAttentionFloats, windows } from "./local-attention";
 import type { Windows } from "./local-attention";
 import { workingBytes } from "./memory";
-import { frequencies, headSize, rotated, rotation } from "./rope";
+import { headSizeOf, rotaryFrequencies, rotated, rotation } from "./rope";
 import type { Rotation } from "./rope";
 import type { Architecture, Graph } from "./types";
 
@@ -54,11 +54,13 @@ interface ModernBertConfig {
   readonly activation: string;
   readonly norm: Norm;
   readonly tied: boolean;
-  readonly layerTypes: readonly LayerType[];
+  readonly layers: number;
+  readonly layerTypeOf: (index: number) => LayerType;
   /** How far a token sees in a layer of sliding attention, to either side. */
   readonly reach: number;
-  /** Of each pair of a head, in radians for each position. */
-  readonly turns: Readonly<Record<LayerType, readonly number[]>>;
+  readonly headSize: number;
+  /** Of the rotary positions. */
+  readonly bases: Readonly<Record<LayerType, number>>;
   readonly attentionBias: boolean;
   readonly mlpBias: boolean;
   readonly decoderBias: boolean;
@@ -71,6 +73,7 @@ function readConfig(part: TransformerPart): ModernBertConfig {
   const config = new ConfigReader(part.config);
   const hidden = config.positiveInteger("hidden_size");
   const heads = config.heads("num_attention_heads", hidden);
+  const layers = config.positiveInteger("num_hidden_layers");
   const pooling = config.string("classifier_pooling", "cls");
   if (pooling !== "cls" && pooling !== "mean") throw config.invalid("classifier_pooling", '"cls" or "mean"');
   return {
@@ -83,9 +86,11 @@ function readConfig(part: TransformerPart): ModernBertConfig {
     activation: config.string("hidden_activation", "gelu"),
     norm: { size: hidden, epsilon: config.positiveNumber("norm_eps", 1e-5), bias: config.boolean("norm_bias", false) },
     tied: config.boolean("tie_word_embeddings", true),
-    layerTypes: readLayerTypes(config),
+    layers,
+    layerTypeOf: readLayerTypes(config, layers),
     reach: Math.floor(config.positiveInteger("local_attention", 128) / 2),
-    turns: readTurns(config, headSize(config, { hidden, heads })),
+    headSize: headSizeOf(config, { hidden, heads }),
+    bases: readBases(config),
     attentionBias: config.boolean("attention_bias", false),
     mlpBias: config.boolean("mlp_bias", false),
     decoderBias: config.boolean("decoder_bias", true),
@@ -96,29 +101,26 @@ function readConfig(part: TransformerPart): ModernBertConfig {
 }
 
 /** transformers 5 lists the layers; version 4 says how many lie from one layer of full attention to the next. */
-function readLayerTypes(config: ConfigReader): readonly LayerType[] {
-  const layers = config.positiveInteger("num_hidden_layers");
+function readLayerTypes(config: ConfigReader, layers: number): (index: number) => LayerType {
   const listed = config.strings("layer_types");
   if (listed === undefined) {
     const period = config.positiveInteger("global_attn_every_n_layers", 3);
-    return Array.from({ length: layers }, (_, i) => (i % period === 0 ? "full_attention" : "sliding_attention"));
+    return (index) => (index % period === 0 ? "full_attention" : "sliding_attention");
   }
-  const known = listed.filter((name) => name === "full_attention" || name === "sliding_attention");
-  if (listed.length !== layers || known.length !== layers) {
+  if (listed.length !== layers || listed.some((name) => name !== "full_attention" && name !== "sliding_attention")) {
     throw config.invalid("layer_types", `"full_attention" or "sliding_attention" for each of the ${String(layers)} layers`);
   }
-  return known;
+  return (index) => (listed[index] === "full_attention" ? "full_attention" : "sliding_attention");
 }
 
 /** transformers 5 keeps the bases under rope_parameters; version 4 beside the other fields. */
-function readTurns(config: ConfigReader, size: number): Readonly<Record<LayerType, readonly number[]>> {
+function readBases(config: ConfigReader): Readonly<Record<LayerType, number>> {
   config.requireAbsent("rope_scaling");
   const parameters = config.section("rope_parameters");
-  const of = (type: LayerType, oldName: string, fallback: number): readonly number[] => {
+  const of = (type: LayerType, oldName: string, fallback: number): number => {
     const own = parameters?.section(type);
     own?.requireOnly("rope_type", "default");
-    const base = own?.has("rope_theta") === true ? own.positiveNumber("rope_theta") : config.positiveNumber(oldName, fallback);
-    return frequencies(size, base);
+    return own?.has("rope_theta") === true ? own.positiveNumber("rope_theta") : config.positiveNumber(oldName, fallback);
   };
   return {
     full_attention: of("full_attention", "global_rope_theta", 160_000),
@@ -148,9 +150,10 @@ function body(scope: Scope, config: ModernBertConfig, queries: Queries): { reado
   const words = lookUp(scope, `${tensors.prefix}${WORD_EMBEDDINGS}`, config.vocabulary, config.hidden, inputIds);
   const embedded = layerNorm(scope, shape.flatten(words, config.hidden), `${tensors.prefix}embeddings.norm`, config.norm);
   const contexts = new Map<LayerType, LayerContext>();
-  const last = config.layerTypes.length - 1;
+  const last = config.layers - 1;
   let stream: Stream = { sum: embedded, normed: embedded };
-  for (const [i, type] of config.layerTypes.entries()) {
+  for (let i = 0; i <= last; i++) {
+    const type = config.layerTypeOf(i);
     const context = contexts.get(type) ?? contextOf(scope, config, shape, type);
     contexts.set(type, context);
     const nextNorm = i === last ? "final_norm" : `layers.${String(i + 1)}.attn_norm`;
@@ -162,7 +165,7 @@ function body(scope: Scope, config: ModernBertConfig, queries: Queries): { reado
 function contextOf({ graph }: Scope, config: ModernBertConfig, shape: SequenceShape, type: LayerType): LayerContext {
   return {
     shape,
-    turns: rotation(graph, `turns_${type}`, shape.positions(), config.turns[type]),
+    turns: rotation(graph, `frequencies_${type}`, shape.positions(), rotaryFrequencies(config.headSize, config.bases[type])),
     windows: type === "sliding_attention" ? windows(graph, shape, config.reach) : undefined,
   };
 }
@@ -195,7 +198,7 @@ function layer(
 
 /** One vector for each sequence, [batch, hidden]. */
 function pooled(scope: Scope, config: ModernBertConfig): Value {
-  if (config.pooling === "cls" && config.layerTypes.at(-1) === "full_attention") return body(scope, config, "first").hidden;
+  if (config.pooling === "cls" && config.layerTypeOf(config.layers - 1) === "full_attention") return body(scope, config, "first").hidden;
   const { shape, hidden } = body(scope, config, "all");
   if (config.pooling === "cls") return shape.firstTokens(hidden, config.hidden);
   return scope.graph.node("ReduceMean", [shape.unflatten(hidden, config.hidden)], { axes: [1], keepdims: 0 });
@@ -208,12 +211,15 @@ function predictionHead(scope: Scope, config: ModernBertConfig, x: Value): Value
 }
 
 function modernBertGraph({ graph }: Scope, config: ModernBertConfig, value: Value, output: "hidden" | "logits"): Graph {
-  const perToken = config.layerTypes.includes("sliding_attention") ? localAttentionFloats(config.reach, config.hidden) : 0;
+  const types = Array.from({ length: config.layers }, (_, i) => config.layerTypeOf(i));
+  const perToken = types.includes("sliding_attention") ? localAttentionFloats(config.reach, config) : 0;
   return {
     ...graph.finish(value, output),
     tokenTypes: false,
     vocabularySize: config.vocabulary,
     maxPositions: undefined,
-    bytesPerSequence: (length) => workingBytes({ ...config, wide: 3, perToken }, length),
+    // The widest point is in the attention or in what follows it.
+    bytesPerSequence: (length) =>
+      Math.max(workingBytes({ ...config, wide: 0, perToken }, length), workingBytes({ ...config, wide: 3 }, length)),
   };
 }

@@ -12,10 +12,16 @@ import type { Heads, Norm, Scope, SequenceShape } from "./layers";
 export interface DistanceRows {
   /** Rows of the table: 2 · span. */
   readonly count: number;
-  /** Row of distance d at index d + (length - 1) / 2; undefined where row d + span is distance d's. */
-  readonly buckets: readonly number[] | undefined;
+  /** Undefined where distance d has row d + span. */
+  readonly buckets: Buckets | undefined;
   /** Longest sequence whose distances all have a row; undefined when every one has. */
   readonly maxPositions: number | undefined;
+}
+
+export interface Buckets {
+  /** Distances beyond this one, to either side, have its row. */
+  readonly reach: number;
+  rowOf(distance: number): number;
 }
 
 /** One row for each distance from -span to span - 1. */
@@ -23,36 +29,32 @@ export function linearRows(span: number): DistanceRows {
   return { count: 2 * span, buckets: undefined, maxPositions: undefined };
 }
 
-/** Bounds what config.json can make this allocate: no attention over all pairs goes further. */
+/** Bounds how long config.json can make this look for the end: no attention over all pairs goes further. */
 const LARGEST_DISTANCE = 65_536;
 
 /**
- * Rows of DeBERTa v2's buckets: half of them for one distance each, the other half for logarithmically growing ranges up to `farthest`.
+ * Rows of DeBERTa v2's buckets: half of them for one distance each, the other half for ranges that grow up to `farthest` as the logarithm does.
  * In fp32 steps as the reference, since the edges of the ranges depend on the last bit.
+ *
+ * @param buckets to each side, at least 2
  */
 export function bucketRows(buckets: number, farthest: number): DistanceRows {
   const half = Math.floor(buckets / 2);
-  const decades = Math.fround(Math.log(Math.fround((farthest - 1) / half)));
+  const range = Math.fround(Math.log(Math.fround((farthest - 1) / half)));
   const bucketOf = (distance: number): number => {
     if (distance <= half) return distance;
-    const share = Math.fround(Math.fround(Math.log(Math.fround(distance / half))) / decades);
+    const share = Math.fround(Math.fround(Math.log(Math.fround(distance / half))) / range);
     return Math.ceil(Math.fround(share * (half - 1))) + half;
   };
-  // The logarithm of nothing: the reference has no meaning beyond the first half then.
-  const bounded = farthest - 1 <= half;
+  // Where `farthest` lies within the first half, the formula has no meaning beyond it.
+  const end = farthest - 1 > half ? LARGEST_DISTANCE : half;
   let reach = half;
-  if (!bounded) {
-    while (bucketOf(reach) < buckets && reach < LARGEST_DISTANCE) reach += 1;
-  }
+  while (reach < end && bucketOf(reach) < buckets) reach += 1;
   const rowOf = (distance: number): number => {
     const bucket = Math.sign(distance) * bucketOf(Math.abs(distance));
     return Math.min(Math.max(bucket + buckets, 0), 2 * buckets - 1);
   };
-  return {
-    count: 2 * buckets,
-    buckets: Array.from({ length: 2 * reach + 1 }, (_, i) => rowOf(i - reach)),
-    maxPositions: bounded ? half + 1 : undefined,
-  };
+  return { count: 2 * buckets, buckets: { reach, rowOf }, maxPositions: bucketOf(reach) < buckets ? reach + 1 : undefined };
 }
 
 export interface RelativePositions {
@@ -82,15 +84,9 @@ export function relativePositions(
   const { graph, tensors } = scope;
   const positions = shape.positions();
   const distances = graph.node("Sub", [graph.node("Unsqueeze", [positions, graph.integers([1])]), positions]);
+  // Before the buckets are listed: the file bounds how many there are.
   const table = graph.weight(tensors.require([`${at}.weight`], [count, hidden]));
-  // From -reach to highest, moved to begin at 0.
-  const clipped = (reach: number, highest: number): Value =>
-    graph.node("Add", [graph.node("Clip", [distances, graph.integers(-reach), graph.integers(highest)]), graph.integers(reach)]);
-  const reach = ((buckets?.length ?? 0) - 1) / 2;
-  const all =
-    buckets === undefined
-      ? clipped(count / 2, count / 2 - 1)
-      : graph.node("Gather", [graph.table("distance_rows", buckets), clipped(reach, reach)]);
+  const all = buckets === undefined ? clipped(graph, distances, count / 2, count / 2 - 1) : bucketed(graph, distances, buckets);
   const lowest = graph.node("ReduceMin", [all], { keepdims: 0 });
   const end = graph.node("Add", [graph.node("ReduceMax", [all], { keepdims: 0 }), graph.integers(1)]);
   const vector = (scalar: Value): Value => graph.node("Unsqueeze", [scalar, graph.integers([0])]);
@@ -102,6 +98,18 @@ export function relativePositions(
     rows,
     firstRows: graph.node("Gather", [rows, graph.integers([0])], { axis: 2 }),
   };
+}
+
+/** From -lowest to highest, moved to begin at 0. */
+function clipped(graph: GraphBuilder, distances: Value, lowest: number, highest: number): Value {
+  const within = graph.node("Clip", [distances, graph.integers(-lowest), graph.integers(highest)]);
+  return graph.node("Add", [within, graph.integers(lowest)]);
+}
+
+function bucketed(graph: GraphBuilder, distances: Value, buckets: Buckets): Value {
+  const { reach } = buckets;
+  const rows = Array.from({ length: 2 * reach + 1 }, (_, i) => buckets.rowOf(i - reach));
+  return graph.node("Gather", [graph.table("distance_rows", rows), clipped(graph, distances, reach, reach)]);
 }
 
 /**

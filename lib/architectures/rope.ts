@@ -6,7 +6,7 @@ import type { GraphBuilder, Value } from "./graph";
 import type { Heads, Queries, SequenceShape } from "./layers";
 
 /** Size of a head, which must be even: each value has its pair. */
-export function headSize(config: ConfigReader, { hidden, heads }: Heads): number {
+export function headSizeOf(config: ConfigReader, { hidden, heads }: Heads): number {
   const size = hidden / heads;
   if (size % 2 === 0) return size;
   throw config.invalid(
@@ -19,7 +19,7 @@ export function headSize(config: ConfigReader, { hidden, heads }: Heads): number
  * How fast each pair of a head turns, in radians for each position: base^(-2i / size). In fp32 steps as the reference, since at thousands of
  * positions the last bit of a frequency is seen in the angle.
  */
-export function frequencies(size: number, base: number): number[] {
+export function rotaryFrequencies(size: number, base: number): number[] {
   return Array.from({ length: size / 2 }, (_, i) => Math.fround(1 / Math.fround(Math.fround(base) ** Math.fround((2 * i) / size))));
 }
 
@@ -35,9 +35,9 @@ export interface Rotation {
  * @param name of the constant
  * @param positions int64 [length], from 0
  */
-export function rotation(graph: GraphBuilder, name: string, positions: Value, turns: readonly number[]): Rotation {
+export function rotation(graph: GraphBuilder, name: string, positions: Value, frequencies: readonly number[]): Rotation {
   const column = graph.node("Unsqueeze", [graph.node("Cast", [positions], { to: FLOAT }), graph.integers([1])]);
-  const angles = graph.node("Mul", [column, graph.floats(name, turns, [1, turns.length])]);
+  const angles = graph.node("Mul", [column, graph.floats(name, frequencies, [1, frequencies.length])]);
   return { cosine: graph.node("Cos", [angles]), sine: graph.node("Sin", [angles]) };
 }
 

@@ -1,13 +1,9 @@
-import type { TensorInfo, TransformerPart } from "../checkpoint/types";
+import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
 import type { GraphBuilder, Value } from "./graph";
 import type { Queries } from "./layers";
 
-/** An ONNX graph whose weights are external: `weights` says which tensor each initialiser name stands for. */
-export interface Graph {
-  /** Serialised ModelProto. Inputs: input_ids and, if `tokenTypes`, token_type_ids, both int64 [batch, sequence] without padding. */
-  readonly model: Uint8Array;
-  readonly weights: ReadonlyMap<string, TensorInfo>;
-  readonly tokenTypes: boolean;
+/** What sequences a graph takes. */
+export interface GraphLimits {
   /** Rows of the embedding matrix: every token id is below. */
   readonly vocabularySize: number;
   /** Longest sequence that the position embeddings allow; undefined when there is no such limit. */
@@ -16,7 +12,22 @@ export interface Graph {
    * Estimate, from above, of the memory in bytes that a run needs for one sequence of `length` tokens: what lies beside the weights at the
    * widest point of the graph. It grows with length² where attention has a bias for each pair of tokens (ALiBi, DeBERTa).
    */
-  bytesPerSequence(length: number): number;
+  readonly bytesPerSequence: (length: number) => number;
+}
+
+/** An ONNX graph whose weights are external: `weights` says which tensor each initialiser name stands for. */
+export interface Graph extends GraphLimits {
+  /** Serialised ModelProto. Inputs: input_ids and, if `tokenTypes`, token_type_ids, both int64 [batch, sequence] without padding. */
+  readonly model: Uint8Array;
+  readonly weights: ReadonlyMap<string, TensorInfo>;
+  readonly tokenTypes: boolean;
+}
+
+/** A graph of someone else in an ONNX file. */
+export interface ExportedGraph extends GraphLimits {
+  readonly file: string;
+  /** How the logits of its masked language model are pooled; undefined for a classifier. */
+  readonly pooling: SpladePooling | undefined;
 }
 
 /** Output `hidden`, float [batch · sequence, hidden]: what the decoder multiplies. */
@@ -40,7 +51,7 @@ export interface Body {
   readonly size: number;
   readonly vocabularySize: number;
   /** Ends the graph with `value`, float [batch, columns], as its output `logits`. */
-  readonly finish: (value: Value) => Graph;
+  finish(value: Value): Graph;
 }
 
 /** One model family: how its config.json and tensor names become a graph. */
@@ -55,5 +66,5 @@ export interface Architecture {
   maskedLanguageModel(part: TransformerPart): MaskedLanguageModel;
   sequenceClassifier(part: TransformerPart, labels: number): SequenceClassifier;
   /** Absent where no checkpoint with other heads is known. */
-  readonly body?: (part: TransformerPart, queries: Queries) => Body;
+  body?(part: TransformerPart, queries: Queries): Body;
 }

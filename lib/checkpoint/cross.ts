@@ -21,7 +21,7 @@ const ACTIVATIONS: ReadonlyMap<string, CrossEncoderActivation> = new Map([
   ["Softmax", "softmax"],
 ]);
 
-export async function readCrossCheckpoint(root: string): Promise<CrossCheckpoint> {
+export async function readCrossCheckpoint(root: string, exported?: string): Promise<CrossCheckpoint> {
   const modules = await readModules(root);
   if (modules !== undefined) {
     const pipeline = await readPipelineConfig(root);
@@ -30,17 +30,22 @@ export async function readCrossCheckpoint(root: string): Promise<CrossCheckpoint
       throw new SparseRerankError("ERR_WRONG_MODEL_KIND", `${root} is a SparseEncoder checkpoint. Load it with SparseEncoder.load().`);
     }
     if (modelType === "CrossEncoder") {
-      return readPipeline(root, modules, pipeline);
+      return readPipeline(root, modules, pipeline, exported);
     }
   }
   // The reference also takes a pipeline that another class saved as if it were a plain checkpoint.
   const config = await readModelConfig(root);
   requireSequenceClassifier(config);
-  return checkpoint(root, await readTransformer(config), NO_PIPELINE_CONFIG);
+  return checkpoint(root, await readTransformer(config, undefined, exported), NO_PIPELINE_CONFIG);
 }
 
 /** A Transformer with a classifier of its own, or (since version 5.4) the body of one under modules of which the last, a Dense, gives the scores. */
-async function readPipeline(root: string, modules: readonly ModuleEntry[], pipeline: JsonObject): Promise<CrossCheckpoint> {
+async function readPipeline(
+  root: string,
+  modules: readonly ModuleEntry[],
+  pipeline: JsonObject,
+  exported: string | undefined,
+): Promise<CrossCheckpoint> {
   const [transformer, ...rest] = modules;
   const file = join(root, "modules.json");
   if (transformer?.className !== "Transformer" || (rest.length > 0 && rest.at(-1)?.className !== "Dense")) {
@@ -49,10 +54,10 @@ async function readPipeline(root: string, modules: readonly ModuleEntry[], pipel
       `${file} lists ${describeModules(modules)}; a cross-encoder is a Transformer, or Transformer + Pooling + … + Dense.`,
     );
   }
-  if (rest.length === 0) return checkpoint(root, await readTransformerModule(transformer, "sequence-classification"), pipeline);
+  if (rest.length === 0) return checkpoint(root, await readTransformerModule(transformer, "sequence-classification", exported), pipeline);
   const { modules: head, lastConfig } = await readEmbeddingModules(rest, "scores", file);
   const scores = optionalInteger(lastConfig, "out_features", 1, MAX_LABELS);
-  return checkpoint(root, await readTransformerModule(transformer, "feature-extraction"), pipeline, head, scores);
+  return checkpoint(root, await readTransformerModule(transformer, "feature-extraction", exported), pipeline, head, scores);
 }
 
 function checkpoint(

@@ -66,7 +66,8 @@ function tokenLimit(object: JsonObject, name: string): number | undefined {
   return optionalInteger(object, name, 1);
 }
 
-function usablePositions(config: ModelConfig): number | undefined {
+/** Of the position table that config.json describes; undefined where there is no such limit. */
+export function usablePositions(config: ModelConfig): number | undefined {
   const family = optionalString(config, "model_type") ?? "";
   const positions = optionalInteger(config, "max_position_embeddings", -1) ?? DEFAULT_POSITIONS.get(family);
   // XLNet's way to say "no limit".

@@ -19,7 +19,7 @@ export class PickleFunction {
   constructor(readonly call: (args: readonly unknown[]) => unknown) {}
 }
 
-/** Some 35 are needed for each tensor; a hundred bytes of memory each would be 50 MB. */
+/** Some 35 are needed for each tensor. As many empty dictionaries take 130 MB. */
 const MAX_OPERATIONS = 500_000;
 const MAX_NAME = 256;
 const NEWLINE = 0x0a;
@@ -74,7 +74,7 @@ class Machine {
     throw this.#malformed(`has more than ${MAX_OPERATIONS} operations`);
   }
 
-  protocol(): void {
+  protocol(): this {
     const version = this.#take(1).readUInt8();
     if (version !== 2) {
       throw new SparseRerankError(
@@ -82,15 +82,18 @@ class Machine {
         `${this.#where} has pickle protocol ${version}; torch.save writes 2 unless told otherwise.`,
       );
     }
+    return this;
   }
 
-  push(value: unknown): void {
+  push(value: unknown): this {
     this.#stack.push(value);
+    return this;
   }
 
-  mark(): void {
+  mark(): this {
     this.#below.push(this.#stack);
     this.#stack = [];
+    return this;
   }
 
   uint(bytes: 1 | 2 | 4): number {
@@ -117,35 +120,37 @@ class Machine {
     return this.#take(length).toString("utf8");
   }
 
-  put(index: number): void {
+  put(index: number): this {
     this.#memo.set(index, this.#top());
+    return this;
   }
 
-  get(index: number): void {
+  get(index: number): this {
     if (!this.#memo.has(index)) throw this.#malformed(`refers to value ${index}, which it never stored`);
-    this.push(this.#memo.get(index));
+    return this.push(this.#memo.get(index));
   }
 
-  global(): void {
+  global(): this {
     const module = this.#line();
-    this.push(this.#host.global(module, this.#line()));
+    return this.push(this.#host.global(module, this.#line()));
   }
 
-  persistent(): void {
-    this.push(this.#host.persistent(this.#pop()));
+  persistent(): this {
+    return this.push(this.#host.persistent(this.#pop()));
   }
 
-  reduce(): void {
+  reduce(): this {
     const args = this.#pop();
     const target = this.#pop();
     if (!(target instanceof PickleFunction) || !Array.isArray(args)) throw this.#malformed("calls what is not a function");
-    this.push(target.call(args));
+    return this.push(target.call(args));
   }
 
   /** The state of an OrderedDict is the version of each module: of no use here. */
-  build(): void {
+  build(): this {
     this.#pop();
     if (!(this.#top() instanceof Map)) throw this.#malformed("sets the state of what is not a dictionary");
+    return this;
   }
 
   /** All values above the last mark. */
@@ -162,17 +167,19 @@ class Machine {
     return this.#stack.splice(this.#stack.length - count);
   }
 
-  append(items: readonly unknown[]): void {
+  append(items: readonly unknown[]): this {
     const list = this.#top();
     if (!Array.isArray(list)) throw this.#malformed("appends to what is not a list");
     for (const item of items) list.push(item);
+    return this;
   }
 
   /** @param items keys and values in turn */
-  setItems(items: readonly unknown[]): void {
+  setItems(items: readonly unknown[]): this {
     const dictionary = this.#top();
     if (!(dictionary instanceof Map) || items.length % 2 !== 0) throw this.#malformed("sets items of what is not a dictionary");
     for (let i = 0; i < items.length; i += 2) dictionary.set(items[i], items[i + 1]);
+    return this;
   }
 
   #pop(): unknown {
@@ -209,185 +216,35 @@ class Machine {
 const STOP = 0x2e;
 
 /** By opcode; the names are those of Python's pickletools. */
-const OPERATIONS: ReadonlyMap<number, (machine: Machine) => void> = new Map([
-  [
-    0x80,
-    (m) => {
-      m.protocol();
-    },
-  ], // PROTO
-  [
-    0x28,
-    (m) => {
-      m.mark();
-    },
-  ], // MARK
-  [
-    0x4e,
-    (m) => {
-      m.push(null);
-    },
-  ], // NONE
-  [
-    0x88,
-    (m) => {
-      m.push(true);
-    },
-  ], // NEWTRUE
-  [
-    0x89,
-    (m) => {
-      m.push(false);
-    },
-  ], // NEWFALSE
-  [
-    0x4a,
-    (m) => {
-      m.push(m.int32());
-    },
-  ], // BININT
-  [
-    0x4b,
-    (m) => {
-      m.push(m.uint(1));
-    },
-  ], // BININT1
-  [
-    0x4d,
-    (m) => {
-      m.push(m.uint(2));
-    },
-  ], // BININT2
-  [
-    0x8a,
-    (m) => {
-      m.push(m.long());
-    },
-  ], // LONG1
-  [
-    0x47,
-    (m) => {
-      m.push(m.float64());
-    },
-  ], // BINFLOAT
-  [
-    0x58,
-    (m) => {
-      m.push(m.text(m.uint(4)));
-    },
-  ], // BINUNICODE
-  [
-    0x5d,
-    (m) => {
-      m.push([]);
-    },
-  ], // EMPTY_LIST
-  [
-    0x29,
-    (m) => {
-      m.push([]);
-    },
-  ], // EMPTY_TUPLE
-  [
-    0x7d,
-    (m) => {
-      m.push(new Map());
-    },
-  ], // EMPTY_DICT
-  [
-    0x74,
-    (m) => {
-      m.push(m.sinceMark());
-    },
-  ], // TUPLE
-  [
-    0x85,
-    (m) => {
-      m.push(m.last(1));
-    },
-  ], // TUPLE1
-  [
-    0x86,
-    (m) => {
-      m.push(m.last(2));
-    },
-  ], // TUPLE2
-  [
-    0x87,
-    (m) => {
-      m.push(m.last(3));
-    },
-  ], // TUPLE3
-  [
-    0x61,
-    (m) => {
-      m.append(m.last(1));
-    },
-  ], // APPEND
-  [
-    0x65,
-    (m) => {
-      m.append(m.sinceMark());
-    },
-  ], // APPENDS
-  [
-    0x73,
-    (m) => {
-      m.setItems(m.last(2));
-    },
-  ], // SETITEM
-  [
-    0x75,
-    (m) => {
-      m.setItems(m.sinceMark());
-    },
-  ], // SETITEMS
-  [
-    0x71,
-    (m) => {
-      m.put(m.uint(1));
-    },
-  ], // BINPUT
-  [
-    0x72,
-    (m) => {
-      m.put(m.uint(4));
-    },
-  ], // LONG_BINPUT
-  [
-    0x68,
-    (m) => {
-      m.get(m.uint(1));
-    },
-  ], // BINGET
-  [
-    0x6a,
-    (m) => {
-      m.get(m.uint(4));
-    },
-  ], // LONG_BINGET
-  [
-    0x63,
-    (m) => {
-      m.global();
-    },
-  ], // GLOBAL
-  [
-    0x51,
-    (m) => {
-      m.persistent();
-    },
-  ], // BINPERSID
-  [
-    0x52,
-    (m) => {
-      m.reduce();
-    },
-  ], // REDUCE
-  [
-    0x62,
-    (m) => {
-      m.build();
-    },
-  ], // BUILD
+const OPERATIONS: ReadonlyMap<number, (machine: Machine) => Machine> = new Map([
+  [0x80, (m) => m.protocol()], // PROTO
+  [0x28, (m) => m.mark()], // MARK
+  [0x4e, (m) => m.push(null)], // NONE
+  [0x88, (m) => m.push(true)], // NEWTRUE
+  [0x89, (m) => m.push(false)], // NEWFALSE
+  [0x4a, (m) => m.push(m.int32())], // BININT
+  [0x4b, (m) => m.push(m.uint(1))], // BININT1
+  [0x4d, (m) => m.push(m.uint(2))], // BININT2
+  [0x8a, (m) => m.push(m.long())], // LONG1
+  [0x47, (m) => m.push(m.float64())], // BINFLOAT
+  [0x58, (m) => m.push(m.text(m.uint(4)))], // BINUNICODE
+  [0x5d, (m) => m.push([])], // EMPTY_LIST
+  [0x29, (m) => m.push([])], // EMPTY_TUPLE
+  [0x7d, (m) => m.push(new Map())], // EMPTY_DICT
+  [0x74, (m) => m.push(m.sinceMark())], // TUPLE
+  [0x85, (m) => m.push(m.last(1))], // TUPLE1
+  [0x86, (m) => m.push(m.last(2))], // TUPLE2
+  [0x87, (m) => m.push(m.last(3))], // TUPLE3
+  [0x61, (m) => m.append(m.last(1))], // APPEND
+  [0x65, (m) => m.append(m.sinceMark())], // APPENDS
+  [0x73, (m) => m.setItems(m.last(2))], // SETITEM
+  [0x75, (m) => m.setItems(m.sinceMark())], // SETITEMS
+  [0x71, (m) => m.put(m.uint(1))], // BINPUT
+  [0x72, (m) => m.put(m.uint(4))], // LONG_BINPUT
+  [0x68, (m) => m.get(m.uint(1))], // BINGET
+  [0x6a, (m) => m.get(m.uint(4))], // LONG_BINGET
+  [0x63, (m) => m.global()], // GLOBAL
+  [0x51, (m) => m.persistent()], // BINPERSID
+  [0x52, (m) => m.reduce()], // REDUCE
+  [0x62, (m) => m.build()], // BUILD
 ]);

@@ -21,7 +21,8 @@ const MAX_PICKLE_BYTES = 8 * 1024 * 1024;
 /** PyTorch's own limit. */
 const MAX_DIMENSIONS = 64;
 const ZIP_MAGIC = "504b0304";
-/** 2^80-odd, as torch.serialization.MAGIC_NUMBER: the first value of a legacy file. */
+const PICKLE_START = 0x80;
+/** The first value of a legacy file. */
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_PROTOCOL = 1001;
 const REMEDY = "Use a revision that has model.safetensors, or convert the weights with save_pretrained(folder) of transformers.";
@@ -128,7 +129,7 @@ async function readLegacy(file: OpenFile): Promise<Contents> {
     position = end;
     return value;
   };
-  // What is no pickle at all says so in words that fit every such file.
+  // A file that is no pickle at all gets this message too, and not one about its first byte as an opcode.
   if (bytes[0] !== PICKLE_START || next() !== LEGACY_MAGIC) {
     throw invalid(file.path, "is neither a zip archive nor the legacy format of torch.save. Download it again.");
   }
@@ -142,8 +143,6 @@ async function readLegacy(file: OpenFile): Promise<Contents> {
   if (!Array.isArray(keys)) throw invalid(file.path, "does not list its storages.");
   return { views, offsets: await placeStorages(keys, host.storages, position, file) };
 }
-
-const PICKLE_START = 0x80;
 
 /** Each storage is its length as 64 bits, then its elements. */
 async function placeStorages(

@@ -1,4 +1,7 @@
-/** SparseEncoder checkpoints: a pipeline of modules, or a plain masked language model, which gets SPLADE pooling. */
+/**
+ * SparseEncoder checkpoints: a pipeline of modules; a plain masked language model, which gets SPLADE pooling; or, with or without a pipeline, a
+ * transformer with BGE-M3's lexical head beside it.
+ */
 
 import { join } from "node:path";
 
@@ -19,6 +22,7 @@ import type { ModelConfig, SparseCheckpoint, SparseRoute, SpladePooling, Transfo
 const PROMPT_NAMES = ["query", "document"];
 /** Without modules.json the reference pools as SPLADE v2 does (arXiv 2109.10086). */
 const DEFAULT_POOLING: SpladePooling = { kind: "splade", pooling: "max", activation: "relu" };
+/** SparseAutoEncoder's, where its configuration does not say. */
 const DEFAULT_K = 8;
 const TRANSFORMERS: ReadonlySet<string> = new Set(["Transformer", "MLMTransformer"]);
 /** Modules of dense sentence embeddings only. */
@@ -26,18 +30,17 @@ const DENSE_MODULES: ReadonlySet<string> = new Set([
   ...["Transformer", "Pooling", "Dense", "Normalize", "LayerNorm", "Dropout", "StaticEmbedding"],
 ]);
 
-export async function readSparseCheckpoint(root: string): Promise<SparseCheckpoint> {
+export async function readSparseCheckpoint(root: string, exported?: string): Promise<SparseCheckpoint> {
   const modules = await readModules(root);
-  if (modules === undefined)
-    return (await hasLexicalHead(root)) ? readLexical(root, await readTransformer(await readModelConfig(root))) : readPlain(root);
+  if (modules === undefined) return readPlain(root, exported);
   const pipeline = await readPipelineConfig(root);
   const [first] = modules;
   if (isDense(modules) && first?.className === "Transformer" && (await hasLexicalHead(first.folder))) {
-    return readLexical(root, await readTransformerModule(first, "feature-extraction"), pipeline);
+    return readLexical(root, await readTransformerModule(first, "feature-extraction", exported), pipeline);
   }
   requireSparse(root, modules, modelTypeOf(pipeline));
   const { query, document, plain } = await routeModules(modules);
-  const read = routeReader(join(root, "modules.json"));
+  const read = routeReader(join(root, "modules.json"), exported);
   return {
     kind: "sparse",
     root,
@@ -48,14 +51,17 @@ export async function readSparseCheckpoint(root: string): Promise<SparseCheckpoi
 }
 
 /** The reference reads config_sentence_transformers.json and sentence_bert_config.json of a pipeline only, so neither is read here. */
-async function readPlain(root: string): Promise<SparseCheckpoint> {
+async function readPlain(root: string, exported: string | undefined): Promise<SparseCheckpoint> {
   const config = await readModelConfig(root);
-  requireMaskedLanguageModel(config);
-  return checkpointOf(root, { kind: "transformer", transformer: await readTransformer(config), head: DEFAULT_POOLING }, NO_PIPELINE_CONFIG);
+  const isLexical = await hasLexicalHead(root);
+  if (!isLexical) requireMaskedLanguageModel(config);
+  const transformer = await readTransformer(config, undefined, exported);
+  if (isLexical) return readLexical(root, transformer, NO_PIPELINE_CONFIG);
+  return checkpointOf(root, { kind: "transformer", transformer, head: DEFAULT_POOLING }, NO_PIPELINE_CONFIG);
 }
 
 /** A dense pipeline's similarity function is that of its dense vectors; lexical weights have dot products. */
-async function readLexical(root: string, transformer: TransformerPart, pipeline = NO_PIPELINE_CONFIG): Promise<SparseCheckpoint> {
+async function readLexical(root: string, transformer: TransformerPart, pipeline: JsonObject): Promise<SparseCheckpoint> {
   return checkpointOf(root, { kind: "transformer", transformer, head: await readLexicalHead(transformer) }, pipeline);
 }
 
@@ -104,28 +110,28 @@ function isDense(modules: readonly ModuleEntry[]): boolean {
 }
 
 /** Reads each route once, however often it is asked for. */
-function routeReader(file: string): (modules: readonly ModuleEntry[]) => Promise<SparseRoute> {
+function routeReader(file: string, exported: string | undefined): (modules: readonly ModuleEntry[]) => Promise<SparseRoute> {
   const routes = new Map<string, Promise<SparseRoute>>();
   return (modules) => {
     const key = JSON.stringify(modules);
-    const route = routes.get(key) ?? readRoute(modules, file);
+    const route = routes.get(key) ?? readRoute(modules, file, exported);
     routes.set(key, route);
     return route;
   };
 }
 
-async function readRoute(modules: readonly ModuleEntry[], file: string): Promise<SparseRoute> {
+async function readRoute(modules: readonly ModuleEntry[], file: string, exported: string | undefined): Promise<SparseRoute> {
   const [first, second, ...rest] = modules;
   if (first?.className === "SparseStaticEmbedding" && second === undefined) return readStaticRoute(first.folder);
   if (first !== undefined && second !== undefined && TRANSFORMERS.has(first.className)) {
     if (second.className === "SpladePooling" && rest.length === 0) {
       const head = await readSpladePooling(second.folder);
-      return { kind: "transformer", transformer: await readTransformerModule(first, "fill-mask"), head };
+      return { kind: "transformer", transformer: await readTransformerModule(first, "fill-mask", exported), head };
     }
     if (modules.at(-1)?.className === "SparseAutoEncoder") {
       const { modules: steps, lastConfig } = await readEmbeddingModules([second, ...rest], "sentence_embedding", file);
       const k = optionalInteger(lastConfig, "k", 1) ?? DEFAULT_K;
-      const transformer = await readTransformerModule(first, "feature-extraction");
+      const transformer = await readTransformerModule(first, "feature-extraction", exported);
       return { kind: "transformer", transformer, head: { kind: "autoencoder", modules: steps, k } };
     }
   }

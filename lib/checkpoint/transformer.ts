@@ -1,6 +1,6 @@
 /** One transformers model of a checkpoint: config.json, weights and limits of one folder. */
 
-import { dirname, join } from "node:path";
+import { dirname, join, sep } from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { status } from "./files";
@@ -55,20 +55,26 @@ export function describeArchitectures(config: ModelConfig): string {
   return architectures.length === 0 ? "names no architecture" : `describes ${architectures.slice(0, 4).map(describe).join(", ")}`;
 }
 
-/** The model in the folder of `config`. `settings` is the sentence_bert_config.json of a module; a plain checkpoint has none. */
-export async function readTransformer(config: ModelConfig, settings?: JsonObject): Promise<TransformerPart> {
+/**
+ * The model in the folder of `config`.
+ * @param settings the sentence_bert_config.json of a module; a plain checkpoint has none
+ * @param exported the absolute path of an ONNX file, which replaces the weights if it lies in this folder or below
+ */
+export async function readTransformer(config: ModelConfig, settings?: JsonObject, exported?: string): Promise<TransformerPart> {
   const folder = dirname(config.file);
+  const own = exported?.startsWith(folder + sep) === true ? exported : undefined;
   return {
     folder,
     config,
-    tensors: await readWeights(folder),
+    exported: own,
+    tensors: own === undefined ? await readWeights(folder) : new Map(),
     maxSeqLength: await readMaxSeqLength(folder, config, settings),
     lowerCase: (settings === undefined ? undefined : optionalBoolean(settings, "do_lower_case")) ?? false,
   };
 }
 
 /** A Transformer (or MLMTransformer) module that must do `task`. */
-export async function readTransformerModule(entry: ModuleEntry, task: TransformerTask): Promise<TransformerPart> {
+export async function readTransformerModule(entry: ModuleEntry, task: TransformerTask, exported?: string): Promise<TransformerPart> {
   const settings = await readSettings(entry.folder);
   const stated = settings === undefined ? undefined : optionalString(settings, "transformer_task");
   const found = stated ?? (entry.className === "MLMTransformer" ? "fill-mask" : "feature-extraction");
@@ -78,7 +84,7 @@ export async function readTransformerModule(entry: ModuleEntry, task: Transforme
       `${settings?.file ?? join(entry.folder, SETTINGS_FILE)}: the transformer_task of ${entry.className} is ${describe(found)}; expected "${task}".`,
     );
   }
-  return readTransformer(await readModelConfig(entry.folder), settings);
+  return readTransformer(await readModelConfig(entry.folder), settings, exported);
 }
 
 async function readSettings(folder: string): Promise<JsonObject | undefined> {

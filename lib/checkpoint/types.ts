@@ -35,6 +35,8 @@ export interface WeightedPart {
 
 /** One transformers model inside a checkpoint (the root, or a module folder). */
 export interface TransformerPart extends WeightedPart {
+  /** Absolute path of the ONNX file that takes the place of the weights; `tensors` is empty then. */
+  readonly exported: string | undefined;
   /** Tokens, special tokens included; undefined when the checkpoint does not say. */
   readonly maxSeqLength: number | undefined;
   /** sentence_bert_config.json: do_lower_case. */

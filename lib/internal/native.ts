@@ -49,18 +49,30 @@ export interface NativeModelSpec {
   readonly head?: NativeHead;
 }
 
+/** A graph of someone else in an ONNX file, with its weights in it or beside it. Inputs and output are recognised by their names. */
+export interface NativeExportSpec {
+  readonly file: string;
+  /**
+   * Of a sparse encoder: the output is [sequences, tokens, columns], logits that are pooled as NativeHead says, or [sequences, columns], vectors
+   * as they are. Absent: the output is `logits` [sequences, labels].
+   */
+  readonly vectors?: { readonly columns: number } & Pick<NativeHead, "pooling" | "activation">;
+}
+
 /** Sequences of token ids, flattened: sequence i is ids[offsets[i] .. offsets[i+1]). */
 export interface NativeSequences {
   readonly ids: Int32Array;
   readonly offsets: Uint32Array;
   /** Same length as ids; absent means all zero. */
   readonly typeIds?: Uint8Array;
+  /** Working memory that each sequence needs: a sequence waits until as much of the process's memoryLimit() is free. Absent means unknown. */
+  readonly bytes?: Float64Array;
 }
 
 export interface NativeEncodeOptions {
   /** Keep the k largest weights of each row; 0 or absent keeps all. */
   readonly maxActiveDims?: number;
-  /** Also return, for each weight, the position of the token (within its sequence) that won the max. Needs a head. */
+  /** Also return, for each weight, the position of the token (within its sequence) that won the max. Needs logits. */
   readonly positions?: boolean;
   readonly cancel?: NativeCancelToken;
 }
@@ -148,6 +160,9 @@ export interface NativeAddon {
   /** Sets the size of the process-wide thread pool; throws ERR_ALREADY_CONFIGURED when the pool runs with another one. */
   setThreads(threads: number): void;
   threads(): number;
+  /** Bytes that running sequences may hold together; throws ERR_ALREADY_CONFIGURED when another limit is in use. */
+  setMemoryLimit(bytes: number): void;
+  memoryLimit(): number;
   /** Kernel sets that this CPU can run ("scalar", "avx2", …), and the one in use. */
   kernels(): { readonly available: readonly string[]; readonly active: string };
   /** Forces a kernel set for the whole process (tests; also environment variable SPARSE_RERANK_KERNELS). */
@@ -155,6 +170,7 @@ export interface NativeAddon {
   /** Tries each path in order and keeps the first ONNX Runtime that fits; throws one error that tells of all of them. */
   loadRuntime(candidates: readonly string[]): { readonly path: string; readonly version: string };
   createModel(spec: NativeModelSpec): Promise<NativeModel>;
+  openModel(spec: NativeExportSpec): Promise<NativeModel>;
   /** An empty index in memory. */
   readonly Index: new (dimension: number) => NativeIndex;
   openIndex(path: string, options: { readonly dimension?: number; readonly readOnly?: boolean }): Promise<NativeIndex>;

@@ -2,14 +2,15 @@
 
 import path from "node:path";
 
-import type { Graph, MaskedLanguageModel } from "../architectures/types";
+import type { ExportedGraph, Graph, GraphLimits, MaskedLanguageModel } from "../architectures/types";
 import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
 import type { LoadOptions } from "../options";
+import type { TokenBatch } from "../tokenization/token-batch";
 import { TextTokenizer } from "../tokenization/tokenizer";
 import { throwIfAborted, withCancel } from "./abort";
 import { native } from "./load";
-import type { NativeDtype, NativeHead, NativeModel, NativeModelSpec, NativeTensor } from "./native";
+import type { NativeDtype, NativeExportSpec, NativeHead, NativeModel, NativeModelSpec, NativeSequences, NativeTensor } from "./native";
 import { loadRuntime } from "./runtime";
 
 export interface RunningTransformer {
@@ -17,40 +18,73 @@ export interface RunningTransformer {
   readonly model: NativeModel;
   /** Tokens, special tokens included. */
   readonly maxSeqLength: number;
+  /**
+   * What the model takes of a batch of texts. Errors: ERR_TOO_LARGE for a text that needs more memory than there is.
+   * @param text the text of a sequence, to name it by
+   */
+  readonly admit: (batch: TokenBatch, text: (sequence: number) => string) => NativeSequences;
 }
 
 /** What is to be run, checked but not loaded. */
 export interface TransformerPlan {
   readonly part: TransformerPart;
-  readonly graph: Graph;
+  readonly graph: Graph | ExportedGraph;
   /** For SPLADE; the decoder belongs to `graph`. */
   readonly head?: { readonly graph: MaskedLanguageModel; readonly pooling: SpladePooling };
   /** Where the graph depends on ids of tokens: what runs instead of `graph`, which then only tells its limits. */
   readonly complete?: (tokenizer: TextTokenizer) => Promise<Graph>;
 }
 
-export async function startTransformer(plan: TransformerPlan, options: LoadOptions): Promise<RunningTransformer> {
+/** @param maxSeqLength see maxSeqLengthOf */
+export async function startTransformer(plan: TransformerPlan, maxSeqLength: number, signal?: AbortSignal): Promise<RunningTransformer> {
   const { part, graph, complete } = plan;
-  const maxSeqLength = maxSeqLengthOf(plan, options);
   loadRuntime();
-  throwIfAborted(options.signal);
+  throwIfAborted(signal);
   const loading = TextTokenizer.load({ folder: part.folder, maxLength: maxSeqLength, lowerCase: part.lowerCase });
   const [tokenizer, model] = await both(
     loading,
     // Packing the weights cannot be interrupted: an abort takes effect when it has ended.
     withCancel(undefined, async () =>
-      native().createModel(describeModel(complete === undefined ? graph : await complete(await loading), plan)),
+      "file" in graph
+        ? native().openModel(describeExport(graph))
+        : native().createModel(describeModel(complete === undefined ? graph : await complete(await loading), plan)),
     ),
   );
   try {
-    throwIfAborted(options.signal);
+    throwIfAborted(signal);
     requireVocabularyFits(part, tokenizer, graph.vocabularySize);
   } catch (error) {
     tokenizer.dispose();
     model.dispose();
     throw error;
   }
-  return { tokenizer, model, maxSeqLength };
+  return { tokenizer, model, maxSeqLength, admit: (batch, text) => admit(graph, batch, text) };
+}
+
+function admit({ bytesPerSequence }: GraphLimits, batch: TokenBatch, text: (sequence: number) => string): NativeSequences {
+  const limit = native().memoryLimit();
+  const { offsets } = batch;
+  const bytes = new Float64Array(offsets.length - 1);
+  for (let i = 0; i < bytes.length; i++) {
+    const length = (offsets[i + 1] ?? 0) - (offsets[i] ?? 0);
+    const needed = bytesPerSequence(length);
+    if (needed > limit) {
+      throw new SparseRerankError(
+        "ERR_TOO_LARGE",
+        `A text of ${String(length)} tokens (${JSON.stringify(text(i).slice(0, SHOWN))}…) needs about ${gigabytes(needed)} of working memory; ` +
+          `${gigabytes(limit)} are allowed. Load the model with a smaller maxSeqLength, or allow more with configure({ memoryLimit }).`,
+      );
+    }
+    bytes[i] = needed;
+  }
+  return { ...batch, bytes };
+}
+
+/** Characters of a text that an error shows. */
+const SHOWN = 40;
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toPrecision(2)} GB`;
 }
 
 /** Both results, or the first failure once neither is running; what succeeded is disposed then. */
@@ -96,6 +130,10 @@ function describeModel(graph: Graph, { head }: TransformerPlan): NativeModelSpec
     files: files.paths,
     weightFolder: files.folder,
   };
+}
+
+function describeExport({ file, pooling: vectors, vocabularySize: columns }: ExportedGraph): NativeExportSpec {
+  return vectors === undefined ? { file } : { file, vectors: { columns, pooling: vectors.pooling, activation: vectors.activation } };
 }
 
 function describeHead(graph: MaskedLanguageModel, pooling: SpladePooling, files: WeightFiles): NativeHead {

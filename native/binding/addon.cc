@@ -9,6 +9,7 @@
 #include "binding/index.h"
 #include "binding/model.h"
 #include "binding/similarity.h"
+#include "core/memory_budget.h"
 #include "core/shared_library.h"
 #include "core/thread_pool.h"
 #include "inference/runtime.h"
@@ -30,6 +31,15 @@ void set_threads(const Napi::CallbackInfo& info) {
 
 Napi::Value threads(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(ThreadPool::instance().thread_count()));
+}
+
+void set_memory_limit(const Napi::CallbackInfo& info) {
+  const auto bytes = static_cast<std::size_t>(info[0].As<Napi::Number>().DoubleValue());
+  if (const auto failure = MemoryBudget::instance().set_limit(bytes)) fail(info.Env(), *failure);
+}
+
+Napi::Value memory_limit_in_use(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(MemoryBudget::instance().limit()));
 }
 
 Napi::Value kernel_sets(const Napi::CallbackInfo& info) {
@@ -71,10 +81,13 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("initialize", Napi::Function::New<initialize>(env));
   exports.Set("setThreads", Napi::Function::New<set_threads>(env));
   exports.Set("threads", Napi::Function::New<threads>(env));
+  exports.Set("setMemoryLimit", Napi::Function::New<set_memory_limit>(env));
+  exports.Set("memoryLimit", Napi::Function::New<memory_limit_in_use>(env));
   exports.Set("kernels", Napi::Function::New<kernel_sets>(env));
   exports.Set("useKernels", Napi::Function::New<use_kernel_set>(env));
   exports.Set("loadRuntime", Napi::Function::New<load_runtime>(env));
   exports.Set("createModel", Napi::Function::New<ModelWrap::create>(env));
+  exports.Set("openModel", Napi::Function::New<ModelWrap::open>(env));
   exports.Set("similarity", Napi::Function::New<start_similarity>(env));
   exports.Set("similarityPairwise", Napi::Function::New<start_similarity_pairwise>(env));
   const Napi::Function index_class = IndexWrap::define(env);

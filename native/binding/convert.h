@@ -35,6 +35,10 @@ template <>
 struct ArrayType<float> {
   static constexpr napi_typedarray_type kValue = napi_float32_array;
 };
+template <>
+struct ArrayType<double> {
+  static constexpr napi_typedarray_type kValue = napi_float64_array;
+};
 
 /// A copy of a typed array's elements.
 template <typename Element>

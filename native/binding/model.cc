@@ -40,6 +40,14 @@ TensorLocation read_tensor(const Napi::Value& value) {
   return location;
 }
 
+Pooling read_pooling(const Napi::Object& object) {
+  return object.Get("pooling").ToString().Utf8Value() == "sum" ? Pooling::kSum : Pooling::kMax;
+}
+
+SpladeActivation read_activation(const Napi::Object& object) {
+  return object.Get("activation").ToString().Utf8Value() == "log1p_relu" ? SpladeActivation::kLog1pRelu : SpladeActivation::kRelu;
+}
+
 ModelSpec read_spec(const Napi::Object& object) {
   ModelSpec spec;
   const auto graph = object.Get("graph").As<Napi::Uint8Array>();
@@ -58,9 +66,18 @@ ModelSpec read_spec(const Napi::Object& object) {
     HeadSpec& head = spec.head.emplace();
     head.decoder = read_tensor(head_object.Get("decoder"));
     if (const Napi::Value bias = head_object.Get("bias"); bias.IsObject()) head.bias = read_tensor(bias);
-    head.pooling = head_object.Get("pooling").ToString().Utf8Value() == "sum" ? Pooling::kSum : Pooling::kMax;
-    head.activation =
-        head_object.Get("activation").ToString().Utf8Value() == "log1p_relu" ? SpladeActivation::kLog1pRelu : SpladeActivation::kRelu;
+    head.pooling = read_pooling(head_object);
+    head.activation = read_activation(head_object);
+  }
+  return spec;
+}
+
+ExportSpec read_export(const Napi::Object& object) {
+  ExportSpec spec;
+  spec.file = object.Get("file").ToString();
+  if (const Napi::Value vectors_value = object.Get("vectors"); vectors_value.IsObject()) {
+    const auto vectors = vectors_value.As<Napi::Object>();
+    spec.vectors = {read_size(vectors.Get("columns"), "columns"), read_pooling(vectors), read_activation(vectors)};
   }
   return spec;
 }
@@ -71,19 +88,22 @@ Sequences read_sequences(const Napi::Object& object) {
   sequences.offsets = copy_array<std::uint32_t>(object.Get("offsets"), "offsets");
   if (const Napi::Value types = object.Get("typeIds"); !types.IsUndefined())
     sequences.type_ids = copy_array<std::uint8_t>(types, "typeIds");
+  if (const Napi::Value bytes = object.Get("bytes"); !bytes.IsUndefined()) sequences.bytes = copy_array<double>(bytes, "bytes");
   if (const auto failure = sequences.check()) fail(object.Env(), *failure);
   return sequences;
 }
 
-RunControl make_control(Napi::Env env) {
-  auto control = RunControl::create(*Runtime::loaded());
+RunControl make_control(Napi::Env env, const Sequences& sequences) {
+  auto control = RunControl::create(*Runtime::loaded(), sequences.has_large());
   if (!control) fail(env, control.error());
   return std::move(control).value();
 }
 
+/// @tparam Spec ModelSpec or ExportSpec
+template <typename Spec>
 class LoadWork final : public PromiseWork {
  public:
-  explicit LoadWork(ModelSpec spec) : PromiseWork(1), spec_(std::move(spec)) {}
+  explicit LoadWork(Spec spec) : PromiseWork(1), spec_(std::move(spec)) {}
 
  private:
   Status run(std::size_t) override {
@@ -97,7 +117,7 @@ class LoadWork final : public PromiseWork {
     return Environment::of(env).model_class().New({Napi::External<std::shared_ptr<const Model>>::New(env, &model_)});
   }
 
-  ModelSpec spec_;
+  Spec spec_;
   std::shared_ptr<const Model> model_;
 };
 
@@ -173,7 +193,11 @@ void ModelWrap::Finalize(Napi::Env env) {
 }
 
 Napi::Value ModelWrap::create(const Napi::CallbackInfo& info) {
-  return Environment::of(info.Env()).start(std::make_shared<LoadWork>(read_spec(info[0].As<Napi::Object>())));
+  return Environment::of(info.Env()).start(std::make_shared<LoadWork<ModelSpec>>(read_spec(info[0].As<Napi::Object>())));
+}
+
+Napi::Value ModelWrap::open(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env()).start(std::make_shared<LoadWork<ExportSpec>>(read_export(info[0].As<Napi::Object>())));
 }
 
 const std::shared_ptr<const Model>& ModelWrap::model(Napi::Env env) const {
@@ -192,19 +216,22 @@ Napi::Promise ModelWrap::start(Napi::Env env, const std::shared_ptr<PromiseWork>
 Napi::Value ModelWrap::encode(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto options = info[1].As<Napi::Object>();
-  if (model(env)->head() == nullptr && options.Get("positions").ToBoolean()) fail_contract(env, "positions without a SPLADE head");
+  if (!model(env)->knows_positions() && options.Get("positions").ToBoolean()) fail_contract(env, "positions without a SPLADE head");
   const Napi::Value keep = options.Get("maxActiveDims");
+  Sequences sequences = read_sequences(info[0].As<Napi::Object>());
+  RunControl control = make_control(env, sequences);
   auto batch =
-      std::make_unique<EncodeBatch>(model(env), read_sequences(info[0].As<Napi::Object>()), make_control(env),
+      std::make_unique<EncodeBatch>(model(env), std::move(sequences), std::move(control),
                                     keep.IsUndefined() ? 0 : read_size(keep, "maxActiveDims"), options.Get("positions").ToBoolean());
   return start(env, std::make_shared<EncodeWork>(std::move(batch)), options);
 }
 
 Napi::Value ModelWrap::predict(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (model(env)->head() != nullptr) fail_contract(env, "predict on a sparse encoder");
-  auto batch = std::make_unique<PredictBatch>(model(env), read_sequences(info[0].As<Napi::Object>()), make_control(env),
-                                              read_size(info[1], "labels"));
+  if (model(env)->knows_positions()) fail_contract(env, "predict on a sparse encoder");
+  Sequences sequences = read_sequences(info[0].As<Napi::Object>());
+  RunControl control = make_control(env, sequences);
+  auto batch = std::make_unique<PredictBatch>(model(env), std::move(sequences), std::move(control), read_size(info[1], "labels"));
   return start(env, std::make_shared<PredictWork>(std::move(batch)), info[2]);
 }
 

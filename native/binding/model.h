@@ -20,6 +20,8 @@ class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
 
   /// createModel(spec): Promise<NativeModel>
   static Napi::Value create(const Napi::CallbackInfo& info);
+  /// openModel(spec): Promise<NativeModel>
+  static Napi::Value open(const Napi::CallbackInfo& info);
 
  private:
   Napi::Value encode(const Napi::CallbackInfo& info);

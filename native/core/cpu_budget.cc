@@ -10,6 +10,8 @@
 #include <fstream>
 #include <optional>
 #include <string>
+
+#include "core/cgroup.h"
 #endif
 
 namespace sparse_rerank {
@@ -43,30 +45,13 @@ std::optional<double> quota_v1(const std::string& folder) {
   return quota / period;
 }
 
-/// The smallest quota on the way from this process's cgroup to the root: any ancestor's limit binds too.
+/// The smallest quota on the way from this process's cgroup to the root.
 std::optional<double> cgroup_quota() {
   std::optional<double> smallest;
-  const auto consider = [&smallest](std::optional<double> quota) {
+  visit_cgroups("cpu", [&smallest](const std::string& folder, bool unified) {
+    const std::optional<double> quota = unified ? quota_v2(folder) : quota_v1(folder);
     if (quota && (!smallest || *quota < *smallest)) smallest = quota;
-  };
-  std::ifstream groups("/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    // hierarchy-ID:controllers:path; the unified hierarchy has ID 0 and no controllers.
-    const std::size_t first = line.find(':');
-    const std::size_t second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-    const bool unified = controllers == ",,";
-    if (!unified && controllers.find(",cpu,") == std::string::npos) continue;
-    const std::string root = unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
-    std::string path = line.substr(second + 1);
-    while (true) {
-      consider(unified ? quota_v2(root + path) : quota_v1(root + path));
-      const std::size_t slash = path.rfind('/');
-      if (slash == std::string::npos) break;
-      path.resize(slash);
-    }
-  }
+  });
   return smallest;
 }
 

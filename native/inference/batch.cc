@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string>
 #include <utility>
+
+#include "core/memory_budget.h"
 
 namespace sparse_rerank {
 
@@ -11,7 +14,47 @@ Status Sequences::check() const {
     return Error{"ERR_INVALID_ARGUMENT", "Token offsets must ascend from 0 to the number of ids."};
   }
   if (!type_ids.empty() && type_ids.size() != ids.size()) return Error{"ERR_INVALID_ARGUMENT", "There must be as many type ids as ids."};
+  const auto countable = [](double number) { return number >= 0 && number < 9e15; };
+  if (!bytes.empty() && (bytes.size() != size() || !std::all_of(bytes.begin(), bytes.end(), countable))) {
+    return Error{"ERR_INVALID_ARGUMENT", "There must be a number of bytes for each sequence."};
+  }
   return std::nullopt;
+}
+
+namespace {
+
+void take_positive(std::span<const float> values, SpladeRow& row) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!(values[i] > 0.0f)) continue;
+    row.indices.push_back(static_cast<std::uint32_t>(i));
+    row.values.push_back(values[i]);
+  }
+}
+
+std::string text_of(std::span<const std::int64_t> shape) {
+  std::string list;
+  for (const std::int64_t dimension : shape) list += (list.empty() ? "" : ", ") + std::to_string(dimension);
+  return "[" + list + "]";
+}
+
+/// Of someone else's graph.
+Status check_exported(const OutputTensor& output, std::size_t length, std::size_t columns) {
+  const std::vector<std::int64_t>& shape = output.shape();
+  const bool is_vector = shape.size() == 2;
+  const std::size_t expected = (is_vector ? 1 : length) * columns;
+  if ((is_vector || shape.size() == 3) && shape.back() == static_cast<std::int64_t>(columns) && output.data().size() == expected) {
+    return std::nullopt;
+  }
+  return Error{"ERR_TENSOR_MISMATCH", "The output of the ONNX file is " + text_of(shape) + " for a sequence of " + std::to_string(length) +
+                                          " tokens; expected the logits of a masked language model, [1, tokens, " +
+                                          std::to_string(columns) + "], or a vector, [1, " + std::to_string(columns) + "]."};
+}
+
+}  // namespace
+
+bool Sequences::has_large() const {
+  constexpr double kLarge = 256 << 20;
+  return std::any_of(bytes.begin(), bytes.end(), [](double number) { return number > kLarge; });
 }
 
 Batch::Batch(std::shared_ptr<const Model> model, Sequences sequences, RunControl control)
@@ -25,6 +68,9 @@ Status Batch::run(std::size_t task) {
   const std::uint32_t member = order_[task];
   const std::size_t length = sequences_.length(member);
   if (length == 0) return Error{"ERR_INVALID_ARGUMENT", "A sequence has no tokens."};
+
+  const MemoryBudget::Share memory(MemoryBudget::instance(),
+                                   sequences_.bytes.empty() ? 0 : static_cast<std::size_t>(sequences_.bytes[member]));
 
   // Pool threads live as long as the process; these keep their capacity from task to task.
   thread_local std::vector<std::int64_t> ids;
@@ -52,10 +98,16 @@ Status EncodeBatch::collect(const OutputTensor& output, std::uint32_t member, st
     head->encode(values.data(), length, keep_, positions_, scratch, row);
     return std::nullopt;
   }
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (!(values[i] > 0.0f)) continue;
-    row.indices.push_back(static_cast<std::uint32_t>(i));
-    row.values.push_back(values[i]);
+  const ExportSpec::Vectors* const exported = model().exported_vectors();
+  if (exported != nullptr) {
+    if (auto failure = check_exported(output, length, exported->columns)) return failure;
+  }
+  if (exported != nullptr && output.shape().size() == 3) {
+    pool_logits(values, exported->columns, exported->pooling, exported->activation, positions_, row);
+  } else if (positions_) {
+    return Error{"ERR_NOT_SUPPORTED", "The ONNX file pools over the tokens itself, and so does not tell which token gave a weight."};
+  } else {
+    take_positive(values, row);
   }
   thread_local std::vector<std::uint32_t> order;
   keep_largest(keep_, order, row);
@@ -63,7 +115,10 @@ Status EncodeBatch::collect(const OutputTensor& output, std::uint32_t member, st
 }
 
 Status PredictBatch::collect(const OutputTensor& output, std::uint32_t member, std::size_t) {
-  if (output.data().size() != labels_) return Error{"ERR_INTERNAL", "The graph's output is not [sequences, labels]."};
+  if (output.data().size() != labels_) {
+    return Error{"ERR_TENSOR_MISMATCH", "The model's output has " + std::to_string(output.data().size()) +
+                                            " scores for a pair; config.json says " + std::to_string(labels_) + "."};
+  }
   std::copy_n(output.data().data(), labels_, logits_.begin() + static_cast<std::ptrdiff_t>(member * labels_));
   return std::nullopt;
 }

@@ -16,16 +16,20 @@ struct Sequences {
   std::vector<std::int32_t> ids;
   std::vector<std::uint32_t> offsets;
   std::vector<std::uint8_t> type_ids;  // like ids, or empty for all zero
+  std::vector<double> bytes;           // working memory that each sequence needs, or empty where it is not known
 
   [[nodiscard]] std::size_t size() const { return offsets.size() - 1; }
   [[nodiscard]] std::size_t length(std::size_t i) const { return offsets[i + 1] - offsets[i]; }
 
-  /// The offsets ascend from 0 to the number of ids, and there are as many type ids as ids.
+  /// The offsets ascend from 0 to the number of ids, there are as many type ids as ids, and as many numbers of bytes as sequences.
   [[nodiscard]] Status check() const;
+  /// Whether one needs so much memory that keeping it for later runs would be waste.
+  [[nodiscard]] bool has_large() const;
 };
 
 /// The work of one call on a model: one task for each sequence, the longest first, so that no thread is left with a long one at the end.
-/// There is no padding and no sharing of runs, so a text's result is the same bits alone and in any batch.
+/// There is no padding and no sharing of runs, so a text's result is the same bits alone and in any batch. A sequence waits until the
+/// memory that it needs is free of others.
 class Batch {
  public:
   Batch(std::shared_ptr<const Model> model, Sequences sequences, RunControl control);

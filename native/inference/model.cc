@@ -48,4 +48,15 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
   return std::shared_ptr<const Model>(new Model(std::move(weights), std::move(head), std::move(session).value()));
 }
 
+Result<std::shared_ptr<const Model>> Model::load(const ExportSpec& spec) {
+  const Runtime* runtime = Runtime::loaded();
+  if (runtime == nullptr) return Error{"ERR_INTERNAL", "A model was loaded before ONNX Runtime."};
+  // The names that Optimum and sentence-transformers give to the outputs of their exports.
+  const std::vector<std::string> outputs = spec.vectors ? std::vector<std::string>{"logits", "token_logits", "sentence_embedding"}
+                                                        : std::vector<std::string>{"logits", "scores"};
+  auto session = Session::open(*runtime, spec.file, outputs);
+  if (!session) return std::move(session).error();
+  return std::shared_ptr<const Model>(new Model(spec.vectors, std::move(session).value()));
+}
+
 }  // namespace sparse_rerank

@@ -32,25 +32,45 @@ struct ModelSpec {
   std::optional<HeadSpec> head;
 };
 
+/// Someone else's graph, from a file. Without a pooling it is a classifier with an output [sequences, labels].
+struct ExportSpec {
+  std::string file;
+  /// Of the output: logits [sequences, tokens, columns], or vectors [sequences, columns] that need no pooling any more.
+  struct Vectors {
+    std::size_t columns = 0;
+    Pooling pooling = Pooling::kMax;
+    SpladeActivation activation = SpladeActivation::kRelu;
+  };
+  std::optional<Vectors> vectors;
+};
+
 /// A loaded checkpoint: the body in ONNX Runtime and, for SPLADE, the head in our kernels. Immutable; any number of threads may use it.
 class Model {
  public:
   /// Needs a loaded Runtime. Takes from milliseconds to seconds: ONNX Runtime packs the matrices.
   static Result<std::shared_ptr<const Model>> load(const ModelSpec& spec);
 
+  static Result<std::shared_ptr<const Model>> load(const ExportSpec& spec);
+
   [[nodiscard]] const Session& session() const { return session_; }
-  /// Null for a cross-encoder.
+  /// Null where the graph has the head.
   [[nodiscard]] const SpladeHead* head() const { return head_ ? &*head_ : nullptr; }
+  /// Null for our own graphs and for a cross-encoder.
+  [[nodiscard]] const ExportSpec::Vectors* exported_vectors() const { return exported_ ? &*exported_ : nullptr; }
+  /// Whether it pools logits over tokens, so that each weight of a vector has a token.
+  [[nodiscard]] bool knows_positions() const { return head_.has_value() || exported_.has_value(); }
   /// Bytes of anonymous memory that this model is known to hold beside what ONNX Runtime allocates.
   [[nodiscard]] std::size_t owned_bytes() const { return weights_.copied_bytes() + (head_ ? head_->packed_bytes() : 0); }
 
  private:
   Model(Weights weights, std::optional<SpladeHead> head, Session session)
       : weights_(std::move(weights)), head_(std::move(head)), session_(std::move(session)) {}
+  Model(std::optional<ExportSpec::Vectors> exported, Session session) : exported_(exported), session_(std::move(session)) {}
 
   // The session and the head read the mapped weights, so they go first (members are destroyed in reverse order).
   Weights weights_;
   std::optional<SpladeHead> head_;
+  std::optional<ExportSpec::Vectors> exported_;
   Session session_;
 };
 

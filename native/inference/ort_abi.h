@@ -19,6 +19,7 @@
   X(GetErrorMessage, 2, const char*, (const OrtStatus*))                                                                          \
   X(CreateEnv, 3, OrtStatus*, (OrtLoggingLevel, const char*, OrtEnv**))                                                           \
   X(DisableTelemetryEvents, 6, OrtStatus*, (const OrtEnv*))                                                                       \
+  X(CreateSession, 7, OrtStatus*, (const OrtEnv*, const OrtPathChar*, const OrtSessionOptions*, OrtSession**))                    \
   X(CreateSessionFromArray, 8, OrtStatus*, (const OrtEnv*, const void*, std::size_t, const OrtSessionOptions*, OrtSession**))     \
   X(Run, 9, OrtStatus*,                                                                                                           \
     (OrtSession*, const OrtRunOptions*, const char* const*, const OrtValue* const*, std::size_t, const char* const*, std::size_t, \
@@ -28,24 +29,34 @@
   X(SetSessionGraphOptimizationLevel, 23, OrtStatus*, (OrtSessionOptions*, GraphOptimizationLevel))                               \
   X(SetIntraOpNumThreads, 24, OrtStatus*, (OrtSessionOptions*, int))                                                              \
   X(SetInterOpNumThreads, 25, OrtStatus*, (OrtSessionOptions*, int))                                                              \
+  X(SessionGetInputCount, 30, OrtStatus*, (const OrtSession*, std::size_t*))                                                      \
+  X(SessionGetOutputCount, 31, OrtStatus*, (const OrtSession*, std::size_t*))                                                     \
+  X(SessionGetInputTypeInfo, 33, OrtStatus*, (const OrtSession*, std::size_t, OrtTypeInfo**))                                     \
+  X(SessionGetInputName, 36, OrtStatus*, (const OrtSession*, std::size_t, OrtAllocator*, char**))                                 \
+  X(SessionGetOutputName, 37, OrtStatus*, (const OrtSession*, std::size_t, OrtAllocator*, char**))                                \
   X(CreateRunOptions, 39, OrtStatus*, (OrtRunOptions**))                                                                          \
   X(RunOptionsSetTerminate, 46, OrtStatus*, (OrtRunOptions*))                                                                     \
   X(CreateTensorWithDataAsOrtValue, 49, OrtStatus*,                                                                               \
     (const OrtMemoryInfo*, void*, std::size_t, const std::int64_t*, std::size_t, ONNXTensorElementDataType, OrtValue**))          \
   X(GetTensorMutableData, 51, OrtStatus*, (OrtValue*, void**))                                                                    \
+  X(CastTypeInfoToTensorInfo, 55, OrtStatus*, (const OrtTypeInfo*, const OrtTensorTypeAndShapeInfo**))                            \
   X(GetTensorElementType, 60, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, ONNXTensorElementDataType*))                         \
   X(GetDimensionsCount, 61, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::size_t*))                                         \
   X(GetDimensions, 62, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::int64_t*, std::size_t))                                \
   X(GetTensorTypeAndShape, 65, OrtStatus*, (const OrtValue*, OrtTensorTypeAndShapeInfo**))                                        \
   X(CreateCpuMemoryInfo, 69, OrtStatus*, (OrtAllocatorType, OrtMemType, OrtMemoryInfo**))                                         \
+  X(AllocatorFree, 76, OrtStatus*, (OrtAllocator*, void*))                                                                        \
+  X(GetAllocatorWithDefaultOptions, 78, OrtStatus*, (OrtAllocator**))                                                             \
   X(ReleaseStatus, 93, void, (OrtStatus*))                                                                                        \
   X(ReleaseSession, 95, void, (OrtSession*))                                                                                      \
   X(ReleaseValue, 96, void, (OrtValue*))                                                                                          \
   X(ReleaseRunOptions, 97, void, (OrtRunOptions*))                                                                                \
+  X(ReleaseTypeInfo, 98, void, (OrtTypeInfo*))                                                                                    \
   X(ReleaseTensorTypeAndShapeInfo, 99, void, (OrtTensorTypeAndShapeInfo*))                                                        \
   X(ReleaseSessionOptions, 100, void, (OrtSessionOptions*))                                                                       \
   X(AddSessionConfigEntry, 130, OrtStatus*, (OrtSessionOptions*, const char*, const char*))                                       \
-  X(AddInitializer, 150, OrtStatus*, (OrtSessionOptions*, const char*, const OrtValue*))
+  X(AddInitializer, 150, OrtStatus*, (OrtSessionOptions*, const char*, const OrtValue*))                                          \
+  X(AddRunConfigEntry, 165, OrtStatus*, (OrtRunOptions*, const char*, const char*))
 
 namespace sparse_rerank::ort {
 
@@ -57,12 +68,24 @@ struct OrtRunOptions;
 struct OrtValue;
 struct OrtMemoryInfo;
 struct OrtTensorTypeAndShapeInfo;
+struct OrtTypeInfo;
+struct OrtAllocator;
+
+#if defined(_WIN32)
+using OrtPathChar = wchar_t;
+#else
+using OrtPathChar = char;
+#endif
 
 // The official enumerations are plain C enums; only the members in use are named, and the check compares their values.
 enum OrtErrorCode : int { ORT_OK = 0 };
 enum OrtLoggingLevel : int { ORT_LOGGING_LEVEL_FATAL = 4 };
 enum GraphOptimizationLevel : int { ORT_ENABLE_ALL = 99 };
-enum ONNXTensorElementDataType : int { ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT = 1, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 = 7 };
+enum ONNXTensorElementDataType : int {
+  ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT = 1,
+  ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 = 7,
+  ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16 = 10,
+};
 enum OrtAllocatorType : int { OrtArenaAllocator = 1 };
 enum OrtMemType : int { OrtMemTypeDefault = 0 };
 

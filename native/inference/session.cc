@@ -1,7 +1,12 @@
 #include "inference/session.h"
 
+#include <algorithm>
 #include <array>
+#include <string_view>
 #include <utility>
+
+#include "core/platform_string.h"
+#include "kernels/kernels.h"
 
 namespace sparse_rerank {
 
@@ -27,15 +32,84 @@ Result<OrtPointer<ort::OrtValue>> wrap(const Runtime& runtime, std::span<const T
   return own(value, runtime.functions().ReleaseValue);
 }
 
+/// Takes every status over; the first failure, if any.
+Status check_all(const Runtime& runtime, std::span<ort::OrtStatus* const> steps) {
+  Status first;
+  for (ort::OrtStatus* status : steps) {
+    auto failure = runtime.check(status, "set session options");
+    if (!first) first = std::move(failure);
+  }
+  return first;
+}
+
+/// By SessionInput.
+constexpr std::array<std::string_view, 3> kInputNames = {"input_ids", "attention_mask", "token_type_ids"};
+
+std::string joined(std::span<const std::string> names) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
+using GetName = ort::OrtStatus*(SPARSE_RERANK_ORT_CALL*)(const ort::OrtSession*, std::size_t, ort::OrtAllocator*, char**);
+
+Result<std::string> name_of(const Runtime& runtime, GetName get, const ort::OrtSession* session, std::size_t index) {
+  const ort::Functions& functions = runtime.functions();
+  ort::OrtAllocator* allocator = nullptr;
+  if (auto failure = runtime.check(functions.GetAllocatorWithDefaultOptions(&allocator), "read a name")) return *failure;
+  char* allocated = nullptr;
+  if (auto failure = runtime.check(get(session, index, allocator, &allocated), "read a name")) return *failure;
+  std::string name = allocated;
+  if (auto failure = runtime.check(functions.AllocatorFree(allocator, allocated), "free a name")) return *failure;
+  return name;
+}
+
+/// Of an input.
+Result<ort::ONNXTensorElementDataType> element_type(const Runtime& runtime, const ort::OrtSession* session, std::size_t index) {
+  const ort::Functions& functions = runtime.functions();
+  ort::OrtTypeInfo* raw_type = nullptr;
+  if (auto failure = runtime.check(functions.SessionGetInputTypeInfo(session, index, &raw_type), "read an input")) return *failure;
+  const auto type = own(raw_type, functions.ReleaseTypeInfo);
+  const ort::OrtTensorTypeAndShapeInfo* tensor = nullptr;
+  if (auto failure = runtime.check(functions.CastTypeInfoToTensorInfo(raw_type, &tensor), "read an input")) return *failure;
+  ort::ONNXTensorElementDataType element{};
+  // Null for what is no tensor, and then 0 is no type that is known.
+  if (tensor == nullptr) return element;
+  if (auto failure = runtime.check(functions.GetTensorElementType(tensor, &element), "read an input")) return *failure;
+  return element;
+}
+
+/// The settings of every session; one thread runs each sequence.
+Result<OrtPointer<ort::OrtSessionOptions>> make_options(const Runtime& runtime) {
+  const ort::Functions& functions = runtime.functions();
+  ort::OrtSessionOptions* options = nullptr;
+  if (auto failure = runtime.check(functions.CreateSessionOptions(&options), "make session options")) return *failure;
+  auto owned = own(options, functions.ReleaseSessionOptions);
+  const std::array steps = {
+      functions.SetIntraOpNumThreads(options, 1),
+      functions.SetInterOpNumThreads(options, 1),
+      functions.SetSessionGraphOptimizationLevel(options, ort::ORT_ENABLE_ALL),
+      // Patterns are remembered for every input shape; lengths vary freely here, so they would only pile up.
+      functions.DisableMemPattern(options),
+  };
+  if (auto failure = check_all(runtime, steps)) return *failure;
+  return owned;
+}
+
 }  // namespace
 
 RunControl::RunControl(const Runtime& runtime, ort::OrtRunOptions* options)
     : runtime_(&runtime), options_(own(options, runtime.functions().ReleaseRunOptions)) {}
 
-Result<RunControl> RunControl::create(const Runtime& runtime) {
+Result<RunControl> RunControl::create(const Runtime& runtime, bool give_back) {
   ort::OrtRunOptions* options = nullptr;
   if (auto failure = runtime.check(runtime.functions().CreateRunOptions(&options), "make run options")) return *failure;
-  return RunControl(runtime, options);
+  RunControl control(runtime, options);
+  if (give_back) {
+    const char* key = "memory.enable_memory_arena_shrinkage";
+    if (auto failure = runtime.check(runtime.functions().AddRunConfigEntry(options, key, "cpu:0"), "set run options")) return *failure;
+  }
+  return control;
 }
 
 void RunControl::terminate() const {
@@ -46,27 +120,20 @@ void RunControl::terminate() const {
 Result<Session> Session::create(const Runtime& runtime, std::span<const std::byte> graph, const std::string& weight_folder,
                                 std::span<const NamedWeight> weights, bool token_types, std::string output_name) {
   const ort::Functions& functions = runtime.functions();
-  Session session(runtime, token_types, std::move(output_name));
+  Session session(runtime);
+  session.inputs_ = {SessionInput::kIds};
+  if (token_types) session.inputs_.push_back(SessionInput::kTokenTypes);
+  session.output_name_ = std::move(output_name);
 
-  ort::OrtSessionOptions* raw_options = nullptr;
-  if (auto failure = runtime.check(functions.CreateSessionOptions(&raw_options), "make session options")) return *failure;
-  const auto options = own(raw_options, functions.ReleaseSessionOptions);
+  auto options = make_options(runtime);
+  if (!options) return std::move(options).error();
+  ort::OrtSessionOptions* const raw_options = options.value().get();
   const std::array steps = {
-      functions.SetIntraOpNumThreads(raw_options, 1),
-      functions.SetInterOpNumThreads(raw_options, 1),
-      functions.SetSessionGraphOptimizationLevel(raw_options, ort::ORT_ENABLE_ALL),
-      // Patterns are remembered for every input shape; lengths vary freely here, so they would only pile up.
-      functions.DisableMemPattern(raw_options),
       functions.AddSessionConfigEntry(raw_options, "session.model_external_initializers_file_folder_path", weight_folder.c_str()),
       // Constant folding reads weights from their declared file, not from the memory that they are given in, and so would fold garbage.
       functions.AddSessionConfigEntry(raw_options, "optimization.disable_specified_optimizers", "ConstantFolding"),
   };
-  Status first_failure;
-  for (ort::OrtStatus* status : steps) {
-    auto failure = runtime.check(status, "set session options");
-    if (!first_failure) first_failure = std::move(failure);
-  }
-  if (first_failure) return *first_failure;
+  if (auto failure = check_all(runtime, steps)) return *failure;
 
   session.initialisers_.reserve(weights.size());
   for (const NamedWeight& weight : weights) {
@@ -87,21 +154,91 @@ Result<Session> Session::create(const Runtime& runtime, std::span<const std::byt
   return session;
 }
 
+Result<Session> Session::open(const Runtime& runtime, const std::string& path, std::span<const std::string> output_names) {
+  auto options = make_options(runtime);
+  if (!options) return std::move(options).error();
+#ifdef _WIN32
+  const std::wstring platform_path = to_wide(path);
+#else
+  const std::string& platform_path = path;
+#endif
+  Session session(runtime);
+  ort::OrtSession* raw_session = nullptr;
+  if (auto failure =
+          runtime.check(runtime.functions().CreateSession(runtime.env(), platform_path.c_str(), options.value().get(), &raw_session),
+                        "load the ONNX file")) {
+    return *failure;
+  }
+  session.session_ = own(raw_session, runtime.functions().ReleaseSession);
+  if (auto failure = session.recognise(path, output_names)) return *failure;
+  return session;
+}
+
+Status Session::recognise(const std::string& path, std::span<const std::string> output_names) {
+  const ort::Functions& functions = runtime_->functions();
+  std::size_t count = 0;
+  if (auto failure = runtime_->check(functions.SessionGetInputCount(session_.get(), &count), "read the inputs")) return failure;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto name = name_of(*runtime_, functions.SessionGetInputName, session_.get(), i);
+    if (!name) return std::move(name).error();
+    const auto known = std::find(kInputNames.begin(), kInputNames.end(), name.value());
+    if (known == kInputNames.end()) {
+      return Error{"ERR_UNSUPPORTED_MODEL",
+                   path + " has an input " + name.value() + "; known are input_ids, attention_mask and token_type_ids."};
+    }
+    auto type = element_type(*runtime_, session_.get(), i);
+    if (!type) return std::move(type).error();
+    if (type.value() != ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64) {
+      return Error{"ERR_UNSUPPORTED_MODEL", path + ": the input " + name.value() + " is not of type int64."};
+    }
+    inputs_.push_back(static_cast<SessionInput>(known - kInputNames.begin()));
+  }
+  if (std::find(inputs_.begin(), inputs_.end(), SessionInput::kIds) == inputs_.end()) {
+    return Error{"ERR_UNSUPPORTED_MODEL", path + " has no input input_ids."};
+  }
+
+  std::vector<std::string> outputs;
+  if (auto failure = runtime_->check(functions.SessionGetOutputCount(session_.get(), &count), "read the outputs")) return failure;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto name = name_of(*runtime_, functions.SessionGetOutputName, session_.get(), i);
+    if (!name) return std::move(name).error();
+    outputs.push_back(std::move(name).value());
+  }
+  for (const std::string& wanted : output_names) {
+    if (std::find(outputs.begin(), outputs.end(), wanted) == outputs.end()) continue;
+    output_name_ = wanted;
+    return std::nullopt;
+  }
+  if (outputs.size() == 1) {
+    output_name_ = outputs.front();
+    return std::nullopt;
+  }
+  return Error{"ERR_UNSUPPORTED_MODEL", path + " has the outputs " + joined(outputs) + "; known are " + joined(output_names) + "."};
+}
+
 Result<OutputTensor> Session::run(std::span<const std::int64_t> ids, std::span<const std::int64_t> type_ids, std::size_t batch,
                                   std::size_t length, const RunControl& control) const {
   const ort::Functions& functions = runtime_->functions();
   const std::array shape = {static_cast<std::int64_t>(batch), static_cast<std::int64_t>(length)};
-  auto ids_value = wrap(*runtime_, ids, shape, ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64);
-  if (!ids_value) return std::move(ids_value).error();
-  auto types_value = wrap(*runtime_, type_ids, shape, ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64);
-  if (!types_value) return std::move(types_value).error();
-
-  const std::array names = {"input_ids", "token_type_ids"};
-  const std::array<const ort::OrtValue*, 2> inputs = {ids_value.value().get(), types_value.value().get()};
+  // Pool threads live as long as the process; this keeps its capacity from run to run.
+  thread_local std::vector<std::int64_t> ones;
+  if (ones.size() < ids.size()) ones.resize(ids.size(), 1);
+  const std::array contents = {ids, std::span<const std::int64_t>(ones).first(ids.size()), type_ids};
+  std::array<OrtPointer<ort::OrtValue>, kInputNames.size()> owners;
+  std::array<const char*, kInputNames.size()> names{};
+  std::array<const ort::OrtValue*, kInputNames.size()> inputs{};
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    const auto input = static_cast<std::size_t>(inputs_[i]);
+    auto value = wrap(*runtime_, contents[input], shape, ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64);
+    if (!value) return std::move(value).error();
+    owners[i] = std::move(value).value();
+    names[i] = kInputNames[input].data();
+    inputs[i] = owners[i].get();
+  }
   const char* output_name = output_name_.c_str();
   ort::OrtValue* raw_output = nullptr;
   if (auto failure = runtime_->check(
-          functions.Run(session_.get(), control.options(), names.data(), inputs.data(), token_types_ ? 2 : 1, &output_name, 1, &raw_output),
+          functions.Run(session_.get(), control.options(), names.data(), inputs.data(), inputs_.size(), &output_name, 1, &raw_output),
           "run the model")) {
     return *failure;
   }
@@ -116,12 +253,19 @@ Result<OutputTensor> Session::run(std::span<const std::int64_t> ids, std::span<c
   if (auto failure = runtime_->check(functions.GetDimensionsCount(raw_info, &rank), "read the output")) return *failure;
   std::vector<std::int64_t> output_shape(rank);
   if (auto failure = runtime_->check(functions.GetDimensions(raw_info, output_shape.data(), rank), "read the output")) return *failure;
-  if (type != ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT) return Error{"ERR_INTERNAL", "The graph's output is not float."};
   std::size_t count = 1;
   for (const std::int64_t dimension : output_shape) count *= static_cast<std::size_t>(dimension);
   void* data = nullptr;
   if (auto failure = runtime_->check(functions.GetTensorMutableData(raw_output, &data), "read the output")) return *failure;
-  return OutputTensor(std::move(output), {static_cast<const float*>(data), count}, std::move(output_shape));
+  if (type == ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT) {
+    return OutputTensor(std::move(output), {static_cast<const float*>(data), count}, std::move(output_shape));
+  }
+  if (type != ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16) {
+    return Error{"ERR_UNSUPPORTED_MODEL", "The model's output " + output_name_ + " is neither float nor float16."};
+  }
+  AlignedBuffer<float> widened(count);
+  kernels().widen_f16(static_cast<const std::uint16_t*>(data), count, widened.data());
+  return OutputTensor(std::move(widened), std::move(output_shape));
 }
 
 }  // namespace sparse_rerank

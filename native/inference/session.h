@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/aligned_buffer.h"
 #include "core/result.h"
 #include "inference/runtime.h"
 
@@ -20,17 +21,20 @@ struct OrtDeleter {
 template <typename T>
 using OrtPointer = std::unique_ptr<T, OrtDeleter<T>>;
 
-/// A float tensor that ONNX Runtime allocated.
+/// A float tensor: memory of ONNX Runtime, or values that were widened from fp16.
 class OutputTensor {
  public:
   OutputTensor(OrtPointer<ort::OrtValue> value, std::span<const float> data, std::vector<std::int64_t> shape)
       : value_(std::move(value)), data_(data), shape_(std::move(shape)) {}
+  OutputTensor(AlignedBuffer<float> widened, std::vector<std::int64_t> shape)
+      : widened_(std::move(widened)), data_(widened_.data(), widened_.size()), shape_(std::move(shape)) {}
 
   [[nodiscard]] std::span<const float> data() const { return data_; }
   [[nodiscard]] const std::vector<std::int64_t>& shape() const { return shape_; }
 
  private:
   OrtPointer<ort::OrtValue> value_;
+  AlignedBuffer<float> widened_;
   std::span<const float> data_;
   std::vector<std::int64_t> shape_;
 };
@@ -38,7 +42,8 @@ class OutputTensor {
 /// Lets any thread stop the runs that it was given to.
 class RunControl {
  public:
-  static Result<RunControl> create(const Runtime& runtime);
+  /// @param give_back after each run, ONNX Runtime returns its free memory to the system instead of keeping it for the next run
+  static Result<RunControl> create(const Runtime& runtime, bool give_back = false);
 
   /// Any thread. Runs in progress end with an error at their next operator; later ones fail at once.
   void terminate() const;
@@ -57,6 +62,9 @@ struct NamedWeight {
   std::vector<std::int64_t> shape;
 };
 
+/// What a graph can take, each int64 [batch, sequence].
+enum class SessionInput { kIds, kMask, kTokenTypes };
+
 /// A graph ready to run on the CPU provider, with one thread for each run: the pool runs several at once (docs/architecture.md). run() is
 /// thread-safe.
 class Session {
@@ -67,18 +75,25 @@ class Session {
   static Result<Session> create(const Runtime& runtime, std::span<const std::byte> graph, const std::string& weight_folder,
                                 std::span<const NamedWeight> weights, bool token_types, std::string output_name);
 
-  /// One batch of equally long sequences.
+  /// A graph of someone else, from a file that holds its weights or names the files beside it that do.
+  /// @param output_names the output is the first of these that the graph has, or its only one
+  /// Errors: ERR_UNSUPPORTED_MODEL for inputs or outputs that are not known.
+  static Result<Session> open(const Runtime& runtime, const std::string& path, std::span<const std::string> output_names);
+
+  /// One batch of equally long sequences, none of which has padding.
   /// @param ids [batch, length]
   /// @param type_ids [batch, length]; ignored when the graph has no such input
   Result<OutputTensor> run(std::span<const std::int64_t> ids, std::span<const std::int64_t> type_ids, std::size_t batch, std::size_t length,
                            const RunControl& control) const;
 
  private:
-  Session(const Runtime& runtime, bool token_types, std::string output_name)
-      : runtime_(&runtime), token_types_(token_types), output_name_(std::move(output_name)) {}
+  explicit Session(const Runtime& runtime) : runtime_(&runtime) {}
+
+  /// The inputs and the output of `session_`, whose file is named for messages.
+  Status recognise(const std::string& path, std::span<const std::string> output_names);
 
   const Runtime* runtime_;
-  bool token_types_;
+  std::vector<SessionInput> inputs_;
   std::string output_name_;
   // The session refers to the initialisers, so it goes first (members are destroyed in reverse order).
   std::vector<OrtPointer<ort::OrtValue>> initialisers_;

@@ -27,6 +27,8 @@ struct TensorLocation {
 /// our own. Spans stay valid for the life of this object. Not thread-safe: used while a model loads.
 class Weights {
  public:
+  /// Of no file.
+  Weights() = default;
   static Result<Weights> open(std::span<const std::string> paths);
 
   /// Errors: ERR_INVALID_WEIGHTS when the tensor does not lie within its file.

@@ -72,6 +72,31 @@ void keep_largest(std::size_t keep, std::vector<std::uint32_t>& order, SpladeRow
   if (!row.positions.empty()) row.positions.resize(keep);
 }
 
+void pool_logits(std::span<const float> logits, std::size_t vocabulary, Pooling pooling, SpladeActivation activation, bool positions,
+                 SpladeRow& row) {
+  // One row of logits after the other, as they lie in memory. Nothing below zero, and no NaN, is ever above what is there.
+  std::vector<float> largest(vocabulary, 0.0f);
+  std::vector<double> sums(pooling == Pooling::kSum ? vocabulary : 0, 0.0);
+  std::vector<std::uint32_t> tokens(vocabulary, 0);
+  for (std::size_t t = 0; (t + 1) * vocabulary <= logits.size(); ++t) {
+    const float* const of_token = logits.data() + t * vocabulary;
+    for (std::size_t v = 0; v < vocabulary; ++v) {
+      const bool larger = of_token[v] > largest[v];
+      largest[v] = larger ? of_token[v] : largest[v];
+      tokens[v] = larger ? static_cast<std::uint32_t>(t) : tokens[v];
+    }
+    for (std::size_t v = 0; v < sums.size(); ++v) {
+      if (of_token[v] > 0.0f) sums[v] += activate(of_token[v], activation);
+    }
+  }
+  for (std::size_t v = 0; v < vocabulary; ++v) {
+    if (largest[v] == 0.0f) continue;
+    row.indices.push_back(static_cast<std::uint32_t>(v));
+    row.values.push_back(pooling == Pooling::kSum ? static_cast<float>(sums[v]) : activate(largest[v], activation));
+    if (positions) row.positions.push_back(tokens[v]);
+  }
+}
+
 Result<SpladeHead> SpladeHead::create(std::span<const float> decoder, std::span<const float> bias, std::size_t vocabulary,
                                       std::size_t hidden, Pooling pooling, SpladeActivation activation) {
   if (vocabulary > std::numeric_limits<std::uint32_t>::max()) {

@@ -37,6 +37,12 @@ enum class SpladeActivation {
   kLog1pRelu,
 };
 
+/// The vector of one sequence from logits that someone else's graph computed; what a SpladeHead does with its own.
+/// @param logits [tokens, vocabulary] row-major
+/// @param positions also to fill `row.positions`
+void pool_logits(std::span<const float> logits, std::size_t vocabulary, Pooling pooling, SpladeActivation activation, bool positions,
+                 SpladeRow& row);
+
 /// The SPLADE head on the CPU: weight[v] = pool over tokens t of activation(hidden[t] · decoder[v] + bias[v]), positive weights only.
 ///
 /// A product that is NaN counts as not positive. Immutable after create(): any number of threads may encode at once, each with its own

@@ -7,6 +7,8 @@
 
 namespace {
 
+using OrtPathChar = ORTCHAR_T;
+
 // Both interfaces declare their functions over types of the same names; the official ones are in the global namespace, so expanding the
 // list here, outside sparse_rerank::ort, gives our signatures over the official types.
 template <typename Function>
@@ -31,6 +33,7 @@ CHECK_VALUE(ORT_LOGGING_LEVEL_FATAL);
 CHECK_VALUE(ORT_ENABLE_ALL);
 CHECK_VALUE(ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
 CHECK_VALUE(ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64);
+CHECK_VALUE(ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16);
 CHECK_VALUE(OrtArenaAllocator);
 CHECK_VALUE(OrtMemTypeDefault);
 

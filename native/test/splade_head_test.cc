@@ -336,5 +336,43 @@ TEST(SpladeHeadTest, RefusesWrongShapes) {
   EXPECT_EQ(code(six, {}, enormous, 1), "ERR_TOO_LARGE");
 }
 
+// A head whose decoder is the identity has the logits as its hidden states.
+TEST(PoolLogits, DoesWhatAHeadDoesWithItsOwnLogits) {
+  constexpr std::size_t kVocabulary = 19;
+  constexpr std::size_t kTokens = 11;
+  std::vector<float> identity(kVocabulary * kVocabulary, 0.0f);
+  for (std::size_t v = 0; v < kVocabulary; ++v) identity[v * kVocabulary + v] = 1;
+  std::mt19937 random(7);
+  std::normal_distribution<float> normal(-1, 2);
+  std::vector<float> logits(kTokens * kVocabulary);
+  for (float& logit : logits) logit = normal(random);
+  for (std::size_t t = 0; t < kTokens; ++t) logits[t * kVocabulary + 3] = -1;  // never positive
+  logits[5 * kVocabulary + 4] = logits[2 * kVocabulary + 4] = 100;             // the first of equal tokens counts
+  for (const Pooling pooling : {Pooling::kMax, Pooling::kSum}) {
+    for (const SpladeActivation activation : {SpladeActivation::kRelu, SpladeActivation::kLog1pRelu}) {
+      const auto head = SpladeHead::create(identity, {}, kVocabulary, kVocabulary, pooling, activation);
+      ASSERT_TRUE(head);
+      SpladeHead::Scratch scratch;
+      SpladeRow expected;
+      head.value().encode(logits.data(), kTokens, 0, true, scratch, expected);
+      SpladeRow row;
+      pool_logits(logits, kVocabulary, pooling, activation, true, row);
+      EXPECT_EQ(row.indices, expected.indices);
+      EXPECT_EQ(row.values, expected.values);
+      EXPECT_EQ(row.positions, expected.positions);
+    }
+  }
+}
+
+TEST(PoolLogits, NotANumberIsNotPositive) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> logits = {nan, 1, nan, nan, 2, -1};
+  SpladeRow row;
+  pool_logits(logits, 3, Pooling::kMax, SpladeActivation::kRelu, false, row);
+  EXPECT_EQ(row.indices, (std::vector<std::uint32_t>{1}));
+  EXPECT_EQ(row.values, (std::vector<float>{std::log1p(2.0f)}));
+  EXPECT_TRUE(row.positions.empty());
+}
+
 }  // namespace
 }  // namespace sparse_rerank

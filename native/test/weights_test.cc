@@ -7,29 +7,24 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
-#include <random>
 #include <string>
 #include <vector>
 
 namespace sparse_rerank {
 namespace {
 
-/// A file with given bytes, removed at the end of the test. CTest runs each test in a process of its own, several at a time, so the name is
-/// drawn by chance rather than counted.
+/// A file with given bytes, removed at the end of the test.
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::vector<char>& bytes)
-      : path_((std::filesystem::temp_directory_path() / ("sparse-rerank-weights-" + random_name())).string()) {
+      : path_((std::filesystem::temp_directory_path() / ("sparse-rerank-weights-" + std::to_string(counter_++))).string()) {
     std::ofstream(path_, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   }
   ~TemporaryFile() { std::filesystem::remove(path_); }
   [[nodiscard]] std::vector<std::string> paths() const { return {path_}; }
 
  private:
-  static std::string random_name() {
-    std::random_device random;
-    return std::to_string(random()) + std::to_string(random());
-  }
+  static inline int counter_ = 0;
   std::string path_;
 };
 

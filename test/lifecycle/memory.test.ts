@@ -6,7 +6,7 @@ import path from "node:path";
 
 import { skip } from "../skip";
 
-import { runProgram, soak, spladeTiny } from "./children";
+import { root, runProgram, soak, spladeTiny } from "./children";
 
 const linux = fs.existsSync("/proc/self/status");
 
@@ -91,7 +91,62 @@ describe("memory", function () {
       await rm(folder, { recursive: true });
     }
   });
+
+  it("of a long text goes back to the system", async () => {
+    const ended = await runProgram(
+      `${anonymous}
+      const { CrossEncoder } = require("sparse-rerank");
+      (async () => {
+        const encoder = await CrossEncoder.load(${JSON.stringify(alibi)}, { maxSeqLength: 3000 });
+        await encoder.predict([["a", "b"]]);
+        const before = anonymous();
+        let most = 0;
+        const timer = setInterval(() => (most = Math.max(most, anonymous())), 2);
+        await encoder.predict([["a", ${JSON.stringify(words(3000))}]]);
+        clearInterval(timer);
+        console.log(((most - before) / 2 ** 20).toFixed(0), ((anonymous() - before) / 2 ** 20).toFixed(0));
+      })();`,
+      { nodeArguments: ["--expose-gc"] },
+    );
+    assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+    const [most, kept] = ended.stdout.split(" ").map(Number);
+    // The bias for each pair of tokens and head alone has 3000 * 3000 floats for each of 4 heads.
+    assert.ok(Number(most) > 200 && Number(kept) < 60, ended.stdout);
+  });
+
+  it("of long texts keeps to the limit, or they are refused", async () => {
+    const ended = await runProgram(
+      `const { CrossEncoder, configure } = require("sparse-rerank");
+      const memoryLimit = 50e6;
+      configure({ memoryLimit });
+      (async () => {
+        const encoder = await CrossEncoder.load(${JSON.stringify(alibi)}, { maxSeqLength: 3000 });
+        const texts = Array.from({ length: 12 }, (_, i) => ${JSON.stringify(words(150))} + i);
+        const alone = [];
+        for (const text of texts) alone.push((await encoder.predict([["a", text]])).data[0]);
+        const together = await encoder.predict(texts.map((text) => ["a", text]));
+        console.log(together.data.every((score, i) => score === alone[i]));
+        await encoder.predict([["a", "b"], ["a", ${JSON.stringify(words(3000))}]]).catch(({ code, message }) => console.log(code, message));
+        console.log((await encoder.predict([["a", "b"]])).rows);
+        for (const other of [memoryLimit, 1e9, 0, "1 GB"]) {
+          try { configure({ memoryLimit: other }); console.log("taken"); } catch ({ code }) { console.log(code); }
+        }
+      })();`,
+    );
+    assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+    const [equal, refused, rows, ...configured] = ended.stdout.trim().split("\n");
+    assert.deepEqual([equal, rows], ["true", "1"]);
+    assert.match(refused ?? "", /^ERR_TOO_LARGE A text of 3000 tokens \("word word .*needs about .* GB .*0\.050 GB.*memoryLimit/);
+    assert.deepEqual(configured, ["taken", "ERR_ALREADY_CONFIGURED", "ERR_INVALID_ARGUMENT", "ERR_INVALID_ARGUMENT"]);
+  });
 });
+
+/** Takes texts of any length, at the price of a bias for each pair of tokens. */
+const alibi = path.join(root, "test", "fixtures", "ce-jina-v1");
+
+function words(count: number): string {
+  return "word ".repeat(count);
+}
 
 /** A one-layer BERT cross-encoder, nearly all of it an embedding matrix. Returns the bytes of its weight file. */
 async function writeCrossEncoder(folder: string, vocabulary: number): Promise<number> {

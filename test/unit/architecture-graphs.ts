@@ -1,6 +1,7 @@
 /** Checkpoints as lib/architectures sees them, changed in memory, and the graphs that it makes of them. */
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import path from "node:path";
 
 import { onnx } from "onnx-proto";
@@ -8,11 +9,16 @@ import { onnx } from "onnx-proto";
 import { architectureFor } from "../../dist/architectures";
 import type { Graph, MaskedLanguageModel, SequenceClassifier } from "../../dist/architectures/types";
 import { readCheckpoint } from "../../dist/checkpoint";
+import { readModelConfig, readTransformer } from "../../dist/checkpoint/transformer";
 import type { ModelConfig, TensorInfo, TransformerPart } from "../../dist/checkpoint/types";
 import type { ErrorCode } from "../../dist/errors";
 import { SparseRerankError } from "../../dist/errors";
+import { native } from "../../dist/internal/load";
+import type { NativeModel } from "../../dist/internal/native";
 
 const FIXTURES = path.join(__dirname, "../fixtures");
+const { DataType, DataLocation } = onnx.TensorProto;
+export const REFERENCE = path.join(__dirname, "../reference");
 
 /** The document side's. */
 export async function sparsePart(name: string): Promise<TransformerPart> {
@@ -76,6 +82,26 @@ export function refuses(run: () => unknown, code: ErrorCode, ...parts: readonly 
   });
 }
 
+/** The checkpoint in a folder of test/reference. */
+export async function referencePart(name: string): Promise<TransformerPart> {
+  return readTransformer(await readModelConfig(path.join(REFERENCE, name)));
+}
+
+/** A classifier in the native runtime, as lib/internal/transformer.ts starts it, without a tokenizer. */
+export async function startGraph({ model: graph, weights, tokenTypes }: Graph): Promise<NativeModel> {
+  const files = [...new Set(Array.from(weights.values(), ({ file }) => file))];
+  return native().createModel({
+    graph,
+    files,
+    weightFolder: path.dirname(files[0] ?? ""),
+    weights: Array.from(weights, ([name, { file, offset, dtype, shape }]) => {
+      assert.ok(dtype === "F32" || dtype === "F16" || dtype === "BF16");
+      return { name, tensor: { file: files.indexOf(file), offset, dtype, shape } };
+    }),
+    tokenTypes,
+  });
+}
+
 /** A decoded graph, with the fields that ours always have. */
 export interface Decoded {
   readonly model: onnx.ModelProto;
@@ -92,7 +118,7 @@ export interface Node {
   readonly domain: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  readonly attributes: ReadonlyMap<string, number>;
+  readonly attributes: ReadonlyMap<string, number | readonly number[]>;
 }
 
 export function decode({ model: bytes }: Graph): Decoded {
@@ -116,6 +142,58 @@ export function decode({ model: bytes }: Graph): Decoded {
   };
 }
 
-function valueOf(attribute: onnx.IAttributeProto): number {
-  return attribute.type === onnx.AttributeProto.AttributeType.FLOAT ? (attribute.f ?? NaN) : Number(attribute.i);
+function valueOf(attribute: onnx.IAttributeProto): number | readonly number[] {
+  const { FLOAT, INTS } = onnx.AttributeProto.AttributeType;
+  if (attribute.type === INTS) return (attribute.ints ?? []).map(Number);
+  return attribute.type === FLOAT ? (attribute.f ?? NaN) : Number(attribute.i);
 }
+
+/** What ONNX Runtime asks of a graph before it looks at any operator, and what native code asks of its weights. */
+export function assertWellFormed(graph: Graph, output: string): void {
+  const decoded = decode(graph);
+  const known = new Set([...decoded.initialisers.keys(), ...decoded.inputs.map(({ name }) => name ?? "")]);
+  const used = new Set<string>();
+  const domains = new Set(decoded.model.opsetImport.map(({ domain }) => domain ?? ""));
+  for (const node of decoded.nodes) {
+    assert.ok(domains.has(node.domain), `${node.operator} is of an imported domain`);
+    // An optional input that is left out has no name.
+    for (const input of node.inputs.filter((name) => name !== "")) {
+      assert.ok(known.has(input), `${node.operator} uses ${input} after it is made`);
+      used.add(input);
+    }
+    for (const value of node.outputs) {
+      assert.ok(!known.has(value), `${value} is made once`);
+      known.add(value);
+    }
+  }
+  for (const name of decoded.initialisers.keys()) assert.ok(used.has(name), `${name} is used`);
+  assert.deepEqual(
+    decoded.inputs.map(({ name, type }) => [name, type?.tensorType?.elemType, type?.tensorType?.shape?.dim?.length]),
+    (graph.tokenTypes ? ["input_ids", "token_type_ids"] : ["input_ids"]).map((name) => [name, DataType.INT64, 2]),
+  );
+  assert.deepEqual(
+    decoded.outputs.map(({ name }) => name),
+    [output],
+  );
+  assert.ok(decoded.producers.has(output));
+  assertExternalWeights(graph, decoded);
+}
+
+function assertExternalWeights(graph: Graph, decoded: Decoded): void {
+  const external = [...decoded.initialisers.values()].filter(({ dataLocation }) => dataLocation === DataLocation.EXTERNAL);
+  assert.deepEqual(external.map(({ name }) => name).sort(), [...graph.weights.keys()].sort());
+  const [first] = graph.weights.values();
+  assert.ok(first);
+  for (const { name, dataType, dims, externalData } of external) {
+    assert.equal(dataType, DataType.FLOAT, "fp16 and bf16 are widened at load");
+    assert.deepEqual((dims ?? []).map(Number), graph.weights.get(name ?? "")?.shape);
+    // The folder that native code names is the first weight's.
+    assert.deepEqual(
+      (externalData ?? []).map(({ key, value }) => [key, value]),
+      [["location", path.basename(first.file)]],
+    );
+  }
+  assert.ok(existsSync(first.file));
+}
+
+export const operators = (graph: Graph, operator: string) => decode(graph).nodes.filter((node) => node.operator === operator);

@@ -24,8 +24,10 @@ import {
 
 describe("architectureFor", () => {
   it("knows every family by model_type", () => {
-    const bertLike = ["bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra"];
-    assert.deepEqual(new Set(MODEL_TYPES), new Set([...bertLike, "deberta", "deberta-v2", "modernbert", "new"]));
+    assert.deepEqual(MODEL_TYPES, [
+      ...["bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra"],
+      ...["deberta", "deberta-v2", "modernbert", "new"],
+    ]);
     for (const modelType of MODEL_TYPES) {
       assert.ok(architectureFor(configOf({ model_type: modelType })).modelTypes.includes(modelType));
     }
@@ -41,9 +43,10 @@ describe("architectureFor", () => {
     });
   }
 
-  it("does not take JinaBERT for BERT", () => {
-    const autoMap = { AutoModel: "jinaai/jina-bert-implementation--modeling_bert.JinaBertModel" };
-    refuses(() => architectureFor(configOf({ model_type: "bert", auto_map: autoMap })), "ERR_UNSUPPORTED_MODEL", '"auto_map"', "bert");
+  it("does not take a model with code of its own for the family whose name it has", () => {
+    for (const autoMap of [{ AutoModel: "owner/name--modeling_bert.OtherModel" }, { AutoConfig: "configuration_bert.OtherConfig" }, {}]) {
+      refuses(() => architectureFor(configOf({ model_type: "bert", auto_map: autoMap })), "ERR_UNSUPPORTED_MODEL", '"auto_map"', "bert");
+    }
   });
 });
 
@@ -125,7 +128,7 @@ describe("architectures refuse", () => {
     it("that lack the head of the class", async () => {
       refuses(() => sequenceClassifier(bert, 1), "ERR_MISSING_TENSOR", "pooler.dense.weight");
       const { part } = await crossPart("ce-bert-msmarco");
-      refuses(() => maskedLanguageModel(part), "ERR_MISSING_TENSOR", "cls.predictions.bias");
+      refuses(() => maskedLanguageModel(part), "ERR_MISSING_TENSOR", "cls.predictions.transform.dense.weight");
     });
 
     it("that lack both names of a layer norm", () => {
@@ -170,6 +173,11 @@ describe("architectures refuse", () => {
         const part = withConfig(bert, { [field]: Number(bert.config.json[field]) + 1 });
         refuses(() => maskedLanguageModel(part), "ERR_TENSOR_MISMATCH", `bert.embeddings.${tensor}.weight`);
       }
+    });
+
+    it("whose embeddings are not of ELECTRA's usual width where config.json names none", async () => {
+      const part = withConfig(await sparsePart("splade-electra"), { embedding_size: undefined });
+      refuses(() => maskedLanguageModel(part), "ERR_TENSOR_MISMATCH", "electra.embeddings.word_embeddings.weight", ", 128]");
     });
 
     it("whose classifier has other rows than there are labels", async () => {

@@ -1,17 +1,15 @@
 /** The graphs of lib/architectures, decoded again. That they compute what the reference does is shown by test/golden. */
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import path from "node:path";
-
-import { onnx } from "onnx-proto";
 
 import type { Graph } from "../../dist/architectures/types";
 import type { TransformerPart } from "../../dist/checkpoint/types";
 import {
+  assertWellFormed,
   crossPart,
   decode,
   maskedLanguageModel,
+  operators,
   sequenceClassifier,
   sparsePart,
   withConfig,
@@ -19,7 +17,6 @@ import {
   without,
   withTensor,
 } from "./architecture-graphs";
-import type { Decoded } from "./architecture-graphs";
 
 const SPARSE = [
   ...["splade-bert", "splade-bert-cased", "splade-bert-gamma-beta", "splade-bert-log1p", "splade-bert-sum", "splade-bert-untied"],
@@ -30,57 +27,6 @@ const CROSS = [
   ...["ce-bert-minilm", "ce-bert-msmarco", "ce-bert-multilabel", "ce-camembert", "ce-distilbert", "ce-electra-qnli"],
   ...["ce-modules-v6", "ce-modules-v6-prompt", "ce-roberta-nli", "ce-roberta-stsb", "ce-xlmr-bge"],
 ];
-
-const { DataType, DataLocation } = onnx.TensorProto;
-
-/** What ONNX Runtime asks of a graph before it looks at any operator, and what native code asks of its weights. */
-function assertWellFormed(graph: Graph, output: string): void {
-  const decoded = decode(graph);
-  const known = new Set([...decoded.initialisers.keys(), ...decoded.inputs.map(({ name }) => name ?? "")]);
-  const used = new Set<string>();
-  const domains = new Set(decoded.model.opsetImport.map(({ domain }) => domain ?? ""));
-  for (const node of decoded.nodes) {
-    assert.ok(domains.has(node.domain), `${node.operator} is of an imported domain`);
-    for (const input of node.inputs) {
-      assert.ok(known.has(input), `${node.operator} uses ${input} after it is made`);
-      used.add(input);
-    }
-    for (const value of node.outputs) {
-      assert.ok(!known.has(value), `${value} is made once`);
-      known.add(value);
-    }
-  }
-  for (const name of decoded.initialisers.keys()) assert.ok(used.has(name), `${name} is used`);
-  assert.deepEqual(
-    decoded.inputs.map(({ name, type }) => [name, type?.tensorType?.elemType, type?.tensorType?.shape?.dim?.length]),
-    (graph.tokenTypes ? ["input_ids", "token_type_ids"] : ["input_ids"]).map((name) => [name, DataType.INT64, 2]),
-  );
-  assert.deepEqual(
-    decoded.outputs.map(({ name }) => name),
-    [output],
-  );
-  assert.ok(decoded.producers.has(output));
-  assertExternalWeights(graph, decoded);
-}
-
-function assertExternalWeights(graph: Graph, decoded: Decoded): void {
-  const external = [...decoded.initialisers.values()].filter(({ dataLocation }) => dataLocation === DataLocation.EXTERNAL);
-  assert.deepEqual(external.map(({ name }) => name).sort(), [...graph.weights.keys()].sort());
-  const [first] = graph.weights.values();
-  assert.ok(first);
-  for (const { name, dataType, dims, externalData } of external) {
-    assert.equal(dataType, DataType.FLOAT, "fp16 and bf16 are widened at load");
-    assert.deepEqual((dims ?? []).map(Number), graph.weights.get(name ?? "")?.shape);
-    // The folder that native code names is the first weight's.
-    assert.deepEqual(
-      (externalData ?? []).map(({ key, value }) => [key, value]),
-      [["location", path.basename(first.file)]],
-    );
-  }
-  assert.ok(existsSync(first.file));
-}
-
-const operators = (graph: Graph, operator: string) => decode(graph).nodes.filter((node) => node.operator === operator);
 
 describe("architectures", () => {
   describe("graphs of the fixtures", () => {
@@ -129,6 +75,19 @@ describe("architectures", () => {
     assert.equal(before.weights.size, now.weights.size);
     assert.ok(before.weights.has("cls.predictions.transform.LayerNorm.gamma"));
     assert.ok(before.weights.has("bert.encoder.layer.0.output.LayerNorm.beta"));
+  });
+
+  it("takes the epsilon of layer norms from config.json, except DistilBERT's, which is fixed", async () => {
+    const epsilons = (graph: Graph) =>
+      new Set(
+        [...operators(graph, "LayerNormalization"), ...operators(graph, "SkipLayerNormalization")].map((node) =>
+          node.attributes.get("epsilon"),
+        ),
+      );
+    const bert = await sparsePart("splade-bert");
+    assert.deepEqual(epsilons(maskedLanguageModel(withConfig(bert, { layer_norm_eps: 1e-5 }))), new Set([Math.fround(1e-5)]));
+    assert.deepEqual(epsilons(maskedLanguageModel(withConfig(bert, { layer_norm_eps: undefined }))), new Set([Math.fround(1e-12)]));
+    assert.deepEqual(epsilons(maskedLanguageModel(await sparsePart("splade-distilbert"))), new Set([Math.fround(1e-12)]));
   });
 
   describe("names of the base model without prefix", () => {

@@ -90,18 +90,24 @@ describe("pytorch_model.bin", () => {
   }
 
   it("knows every element type of checkpoints", async () => {
-    const types = [
-      ["DoubleStorage", "F64", 8],
-      ["FloatStorage", "F32", 4],
-      ["HalfStorage", "F16", 2],
-      ["BFloat16Storage", "BF16", 2],
-      ["LongStorage", "I64", 8],
-      ["IntStorage", "I32", 4],
-      ["ShortStorage", "I16", 2],
-      ["CharStorage", "I8", 1],
-      ["ByteStorage", "U8", 1],
-      ["BoolStorage", "BOOL", 1],
-    ] as const;
+    const types: readonly (readonly [type: string, dtype: string, width: number])[] = [
+      ...([
+        ["DoubleStorage", "F64", 8],
+        ["FloatStorage", "F32", 4],
+        ["HalfStorage", "F16", 2],
+        ["BFloat16Storage", "BF16", 2],
+      ] as const),
+      ...([
+        ["LongStorage", "I64", 8],
+        ["IntStorage", "I32", 4],
+        ["ShortStorage", "I16", 2],
+        ["CharStorage", "I8", 1],
+      ] as const),
+      ...([
+        ["ByteStorage", "U8", 1],
+        ["BoolStorage", "BOOL", 1],
+      ] as const),
+    ];
     for (const [type, dtype, width] of types) {
       const storage = { key: "0", type, length: 2, bytes: new Uint8Array(2 * width) };
       const tensor = (await read(torch.torchZip({ w: { storage, shape: [2] } }))).get("w");

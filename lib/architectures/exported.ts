@@ -1,0 +1,36 @@
+/** A repository's own ONNX file in the place of a graph of ours: any family, as its limits are all that must be known of it. */
+
+import { usablePositions } from "../checkpoint/limits";
+import type { SpladePooling, TransformerPart } from "../checkpoint/types";
+import { ConfigReader } from "./config";
+import { workingBytes } from "./memory";
+import type { ExportedGraph } from "./types";
+
+/** Attention without a fused operator holds the scores, their softmax and the mask of each pair of tokens. */
+const PAIR_ARRAYS = 3;
+
+/**
+ * @param file absolute path of the ONNX file
+ * @param pooling of the logits of a masked language model; undefined for a classifier
+ */
+export function exportedGraph(
+  { config: { file: configFile, json } }: TransformerPart,
+  file: string,
+  pooling?: SpladePooling,
+): ExportedGraph {
+  const config = new ConfigReader({ file: configFile, json });
+  const vocabularySize = config.positiveInteger("vocab_size");
+  // The other names are DistilBERT's.
+  const hidden = config.positiveInteger(config.has("dim") ? "dim" : "hidden_size");
+  const heads = config.positiveInteger(config.has("n_heads") ? "n_heads" : "num_attention_heads");
+  const intermediate = config.positiveInteger(config.has("hidden_dim") ? "hidden_dim" : "intermediate_size");
+  // The logits, and their copy where they are computed in another type.
+  const perToken = pooling === undefined ? 0 : 2 * vocabularySize;
+  return {
+    file,
+    pooling,
+    vocabularySize,
+    maxPositions: usablePositions({ file: configFile, json }),
+    bytesPerSequence: (length) => workingBytes({ hidden, intermediate, perToken, perPair: PAIR_ARRAYS * heads }, length),
+  };
+}
