@@ -182,6 +182,15 @@ export class SparseIndex implements Resource {
     });
   }
 
+  /** Which of the ids are in the index. Errors: ERR_INVALID_ARGUMENT, ERR_INDEX_CORRUPT, ERR_DISPOSED. */
+  has(ids: readonly string[]): Promise<boolean[]> {
+    return this.#lifecycle.run(async () => {
+      if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
+      const packed = packStrings(ids.map((id, i) => checkId(id, `ids[${i}]`)));
+      return Array.from(await withCancel(undefined, () => this.#native.contains(packed)), (contained) => contained === 1);
+    });
+  }
+
   /**
    * The best documents for each query row, best first; equal scores in insertion order.
    *

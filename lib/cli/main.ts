@@ -7,6 +7,7 @@ import path from "node:path";
 import { Command, CommanderError } from "commander";
 
 import { SparseRerankError } from "../index";
+import { indexCommand } from "./build-index";
 import { encodeCommand } from "./encode";
 import { explainCommand } from "./explain";
 import { modelsCommand } from "./models";
@@ -52,7 +53,7 @@ function createProgram(): Command {
     .showHelpAfterError("(--help tells how it is used)")
     .addHelpText("after", "\nSPARSE_RERANK_DEBUG=1 adds the stack to errors; NO_COLOR=1 and FORCE_COLOR=1 turn colours off and on.")
     .exitOverride();
-  for (const command of [encodeCommand(), searchCommand(), rerankCommand(), explainCommand(), modelsCommand()]) {
+  for (const command of [encodeCommand(), indexCommand(), searchCommand(), rerankCommand(), explainCommand(), modelsCommand()]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   return program;

@@ -142,6 +142,8 @@ export interface NativeIndex {
   add(rows: NativeRows, ids: NativeStrings, stored?: NativeStrings): Promise<void>;
   /** Settles with how many there were. */
   remove(ids: NativeStrings): Promise<number>;
+  /** 1 for each id that is in the index, else 0. */
+  contains(ids: NativeStrings): Promise<Uint8Array>;
   search(queries: NativeRows, topK: number, options: NativeSearchOptions): Promise<NativeHits>;
   /** Some tenths of a second of merging segments: of those that are due, or of all of them. "merged" ends what "more" began. */
   mergeStep(everything: boolean): Promise<"nothing" | "more" | "merged">;

@@ -12,9 +12,10 @@ namespace sparse_rerank::binding {
 Napi::Function IndexWrap::define(Napi::Env env) {
   return DefineClass(env, "NativeIndex",
                      {InstanceMethod<&IndexWrap::add>("add"), InstanceMethod<&IndexWrap::remove>("remove"),
-                      InstanceMethod<&IndexWrap::search>("search"), InstanceMethod<&IndexWrap::merge_step>("mergeStep"),
-                      InstanceMethod<&IndexWrap::save>("save"), InstanceMethod<&IndexWrap::stats>("stats"),
-                      InstanceMethod<&IndexWrap::dimension>("dimension"), InstanceMethod<&IndexWrap::dispose>("dispose")});
+                      InstanceMethod<&IndexWrap::contains>("contains"), InstanceMethod<&IndexWrap::search>("search"),
+                      InstanceMethod<&IndexWrap::merge_step>("mergeStep"), InstanceMethod<&IndexWrap::save>("save"),
+                      InstanceMethod<&IndexWrap::stats>("stats"), InstanceMethod<&IndexWrap::dimension>("dimension"),
+                      InstanceMethod<&IndexWrap::dispose>("dispose")});
 }
 
 IndexWrap::IndexWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<IndexWrap>(info) {
@@ -64,11 +65,15 @@ Napi::Value IndexWrap::remove(const Napi::CallbackInfo& info) {
   return start(info.Env(), std::make_shared<RemoveWork>(index(info.Env()), read_strings(info[0])));
 }
 
+Napi::Value IndexWrap::contains(const Napi::CallbackInfo& info) {
+  return start(info.Env(), std::make_shared<ContainsWork>(index(info.Env())->snapshot(), read_strings(info[0])));
+}
+
 Napi::Value IndexWrap::search(const Napi::CallbackInfo& info) {
   const auto& owner = index(info.Env());
   const auto options = info[2].As<Napi::Object>();
   CancelToken* const token = CancelToken::from(options);
-  SearchRequest request = {read_rows(info[0], owner->dimension()), info[1].As<Napi::Number>().Uint32Value(), {}, {}, false, false};
+  SearchRequest request = {read_rows(info[0], owner->dimension()), info[1].As<Napi::Number>().Uint32Value(), {}, false, false};
   request.ids = read_strings(options.Get("ids"));
   request.filtered = !options.Get("ids").IsUndefined();
   request.with_stored = options.Get("stored").ToBoolean();

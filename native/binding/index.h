@@ -22,6 +22,7 @@ class IndexWrap : public Napi::ObjectWrap<IndexWrap> {
  private:
   Napi::Value add(const Napi::CallbackInfo& info);
   Napi::Value remove(const Napi::CallbackInfo& info);
+  Napi::Value contains(const Napi::CallbackInfo& info);
   Napi::Value search(const Napi::CallbackInfo& info);
   Napi::Value merge_step(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);

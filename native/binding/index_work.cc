@@ -25,6 +25,21 @@ Status RemoveWork::run(std::size_t) {
   return std::nullopt;
 }
 
+Status ContainsWork::run(std::size_t) {
+  const StringsView ids = ids_.view();
+  contained_.reserve(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto location = snapshot_->find(ids.text(i));
+    if (!location) return location.error();
+    contained_.push_back(location.value() ? 1 : 0);
+  }
+  return std::nullopt;
+}
+
+Napi::Value ContainsWork::result(Napi::Env env) {
+  return make_array<Napi::Uint8Array>(env, std::span<const std::uint8_t>(contained_));
+}
+
 SearchWork::SearchWork(std::shared_ptr<const Snapshot> snapshot, SearchRequest request)
     : PromiseWork(request.queries.view().rows()),
       snapshot_(std::move(snapshot)),
@@ -45,8 +60,7 @@ Status SearchWork::run(std::size_t task) {
   thread_local SearchScratch scratch;
   const SparseRow query = request_.queries.view().row(task);
   Found& found = found_[task];
-  if (Status error =
-          snapshot_->search({query.indices, query.values}, request_.k, request_.effort, exclusions_, scratch, found.hits, &cancel_flag())) {
+  if (Status error = snapshot_->search({query.indices, query.values}, request_.k, exclusions_, scratch, found.hits, &cancel_flag())) {
     return error;
   }
   return read_hits(found);

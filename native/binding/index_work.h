@@ -56,10 +56,24 @@ class RemoveWork final : public PromiseWork {
   std::size_t count_ = 0;
 };
 
+/// One byte for each id: whether it is in the index.
+class ContainsWork final : public PromiseWork {
+ public:
+  ContainsWork(std::shared_ptr<const Snapshot> snapshot, Strings ids)
+      : PromiseWork(1), snapshot_(std::move(snapshot)), ids_(std::move(ids)) {}
+
+ private:
+  Status run(std::size_t) override;
+  Napi::Value result(Napi::Env env) override;
+
+  std::shared_ptr<const Snapshot> snapshot_;
+  Strings ids_;
+  std::vector<std::uint8_t> contained_;
+};
+
 struct SearchRequest {
   Rows queries;
   std::size_t k;
-  SearchEffort effort;
   /// The only documents to find, if `filtered`.
   Strings ids;
   bool filtered;

@@ -22,19 +22,9 @@ struct Contribution {
   double largest;
 };
 
-/// Drops the smallest contributions as long as `mass` of their sum stays. Returns the part that stays.
-double prune(std::vector<Contribution>& contributions, double sum, double mass) {
-  std::sort(contributions.begin(), contributions.end(), [](const Contribution& a, const Contribution& b) { return a.largest > b.largest; });
-  double kept = 0.0;
-  std::size_t count = 0;
-  while (count < contributions.size() && kept < mass * sum) kept += contributions[count++].largest;
-  contributions.resize(count);
-  return sum > 0.0 ? kept / sum : 1.0;
-}
-
 }  // namespace
 
-Result<std::optional<ScreenPlan>> ScreenPlan::make(const Segment& segment, const SparseQuery& query, const SearchEffort& effort) {
+Result<std::optional<ScreenPlan>> ScreenPlan::make(const Segment& segment, const SparseQuery& query) {
   std::vector<Contribution> contributions;
   double sum = 0.0;
   for (std::size_t i = 0; i < query.terms.size(); ++i) {
@@ -48,7 +38,6 @@ Result<std::optional<ScreenPlan>> ScreenPlan::make(const Segment& segment, const
     sum += contributions.back().largest;
   }
   ScreenPlan plan;
-  if (!effort.exact()) plan.share_ = prune(contributions, sum, effort.mass);
   double largest = 0.0;
   for (const Contribution& contribution : contributions) largest = std::max(largest, contribution.largest);
   // A quantised weight q stands for at most q / 255 of the term's largest weight.
@@ -68,7 +57,7 @@ std::uint16_t ScreenPlan::least_bound(float score) const {
   // A sum beyond the largest float is as good as any other.
   const double target = std::min(score, std::numeric_limits<float>::max());
   // Every term was rounded down by less than one.
-  const double bound = share_ * (target - denormal_) / unit_ - static_cast<double>(terms_.size());
+  const double bound = (target - denormal_) / unit_ - static_cast<double>(terms_.size());
   if (!(bound > 1.0)) return 1;
   return static_cast<std::uint16_t>(std::min(bound, kLargestBound));
 }

@@ -10,16 +10,9 @@
 
 namespace sparse_rerank {
 
-/// How much work a search does.
-struct SearchEffort {
-  /// The part of the query's largest possible score that the terms kept must make up; terms of small contributions go first. 1 keeps all.
-  float mass = 1.0f;
-  /// 1: a document is scored if its bound may reach the k-th best score. Less: only if it may reach so many times that score.
-  [[nodiscard]] bool exact() const { return mass >= 1.0f; }
-};
-
 /// A query in the integers of a segment's postings: a document's bound is the sum, over the query's terms, of
-/// floor(quantised weight * factor / 256), at most 65535. Its exact score is at most what reaches() compares.
+/// floor(quantised weight * factor / 256), at most 65535. least_bound() compares
+/// bounds with scores.
 class ScreenPlan {
  public:
   struct Term {
@@ -29,7 +22,7 @@ class ScreenPlan {
   };
 
   /// Nothing when weights below zero leave no bound. Errors: ERR_INDEX_CORRUPT.
-  static Result<std::optional<ScreenPlan>> make(const Segment& segment, const SparseQuery& query, const SearchEffort& effort);
+  static Result<std::optional<ScreenPlan>> make(const Segment& segment, const SparseQuery& query);
 
   [[nodiscard]] const std::vector<Term>& terms() const { return terms_; }
   /// The smallest bound, 1 at least, of documents that may score `score` or more.
@@ -37,8 +30,7 @@ class ScreenPlan {
 
  private:
   std::vector<Term> terms_;
-  double unit_ = 1.0;   // of the bounds, in scores, rounding included
-  double share_ = 1.0;  // of a score that the kept terms are expected to give
+  double unit_ = 1.0;  // of the bounds, in scores, rounding included
   double denormal_ = 0.0;
 };
 

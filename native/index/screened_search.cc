@@ -134,9 +134,8 @@ class ChunkSearch {
 
 }  // namespace
 
-Status search_screened(const SegmentView& view, const SparseQuery& query, const SearchEffort& effort, SearchScratch& scratch,
-                       const std::atomic<bool>* cancel) {
-  const auto plan = ScreenPlan::make(view.segment, query, effort);
+Status search_screened(const SegmentView& view, const SparseQuery& query, SearchScratch& scratch, const std::atomic<bool>* cancel) {
+  const auto plan = ScreenPlan::make(view.segment, query);
   if (!plan) return plan.error();
   if (!plan.value()) return search_exhaustively(view, scratch, cancel);
   if (plan.value()->terms().empty()) return std::nullopt;

@@ -83,8 +83,8 @@ Result<Exclusions> Snapshot::all_but(const StringsView& ids) const {
   return Exclusions(bitmaps.begin(), bitmaps.end());
 }
 
-Status Snapshot::search(const SparseQuery& query, std::size_t k, const SearchEffort& effort, const Exclusions& exclusions,
-                        SearchScratch& scratch, std::vector<Hit>& out, const std::atomic<bool>* cancel) const {
+Status Snapshot::search(const SparseQuery& query, std::size_t k, const Exclusions& exclusions, SearchScratch& scratch,
+                        std::vector<Hit>& out, const std::atomic<bool>* cancel) const {
   out.clear();
   if (k == 0 || segments.empty() || query.terms.empty()) return std::nullopt;
   const DenseQuery dense(query, segments.front().segment->dense_size(), scratch.dense);
@@ -93,7 +93,7 @@ Status Snapshot::search(const SparseQuery& query, std::size_t k, const SearchEff
   for (std::size_t i = 0; i < segments.size(); ++i) {
     const Segment& segment = *segments[i].segment;
     const SegmentView view = {segment, first_slot, exclusions[i] == nullptr ? nullptr : exclusions[i]->data()};
-    if (Status error = search_screened(view, query, effort, scratch, cancel)) return error;
+    if (Status error = search_screened(view, query, scratch, cancel)) return error;
     first_slot += segment.documents();
   }
   scratch.top.take(out);

@@ -75,8 +75,8 @@ struct Snapshot {
   /// @param out replaced
   /// @param cancel may be null
   /// Errors also: ERR_ABORTED.
-  [[nodiscard]] Status search(const SparseQuery& query, std::size_t k, const SearchEffort& effort, const Exclusions& exclusions,
-                              SearchScratch& scratch, std::vector<Hit>& out, const std::atomic<bool>* cancel) const;
+  [[nodiscard]] Status search(const SparseQuery& query, std::size_t k, const Exclusions& exclusions, SearchScratch& scratch,
+                              std::vector<Hit>& out, const std::atomic<bool>* cancel) const;
 };
 
 }  // namespace sparse_rerank

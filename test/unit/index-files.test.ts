@@ -103,6 +103,15 @@ describe("SparseIndex in files", () => {
     assert.ok(index.stats().segments <= 17, String(index.stats().segments));
   });
 
+  it("tells which ids it has", async () => {
+    await using index = SparseIndex.create({ dimension: DIMENSION });
+    await addSample(index);
+    await index.remove(["2"]);
+    assert.deepEqual(await index.has(["2", "3", "3", "unknown"]), [false, true, true, false]);
+    assert.deepEqual(await index.has([]), []);
+    await assert.rejects(index.has([""]), { code: "ERR_INVALID_ARGUMENT" });
+  });
+
   it("finds only the ids of a filter", async () => {
     await using index = SparseIndex.create({ dimension: DIMENSION });
     await addSample(index);
