@@ -14,10 +14,6 @@ namespace {
 /// Rows that are asked for ahead of the one that is scored.
 constexpr std::size_t kPrefetchedRows = 4;
 
-std::uint32_t groups_of(const Chunk& chunk) {
-  return (chunk.documents + kGroupDocuments - 1) / kGroupDocuments;
-}
-
 /// One chunk of one segment.
 class ChunkSearch {
  public:
@@ -41,7 +37,7 @@ class ChunkSearch {
 
  private:
   [[nodiscard]] Status add_bounds() {
-    const std::uint32_t groups = groups_of(chunk_);
+    const std::uint32_t groups = groups_of(chunk_.documents);
     std::fill_n(bounds_, std::size_t{groups} * kGroupDocuments, std::uint16_t{0});
     const KernelTable& table = kernels();
     bool scattered = false;
@@ -64,7 +60,7 @@ class ChunkSearch {
 
   void exclude() {
     const std::uint64_t* const words = view_.excluded + chunk_.first / kGroupDocuments;
-    for (std::uint32_t group = 0; group < groups_of(chunk_); ++group) {
+    for (std::uint32_t group = 0; group < groups_of(chunk_.documents); ++group) {
       std::uint16_t* const bounds = bounds_ + std::size_t{group} * kGroupDocuments;
       if (words[group] == ~std::uint64_t{0}) {
         std::fill_n(bounds, kGroupDocuments, std::uint16_t{0});
@@ -78,7 +74,7 @@ class ChunkSearch {
   [[nodiscard]] std::uint16_t promising_bound() {
     std::vector<std::uint16_t>& values = scratch_.sorted_bounds;
     const std::size_t k = scratch_.top.k();
-    const std::uint32_t groups = groups_of(chunk_);
+    const std::uint32_t groups = groups_of(chunk_.documents);
     if (k <= groups) {
       // The k-th largest of the groups' maxima.
       values.resize(groups);

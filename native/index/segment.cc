@@ -173,7 +173,7 @@ Result<Postings> Segment::postings(std::size_t chunk, std::size_t ordinal) const
   const Result<const PostingEntry*> read_entry = read<PostingEntry>(kEntries, chunk * footer_.terms + ordinal, 1);
   if (!read_entry) return read_entry.error();
   const PostingEntry& entry = *read_entry.value();
-  const std::uint64_t groups = (chunks_[chunk].documents + kGroupDocuments - 1) / kGroupDocuments;
+  const std::uint64_t groups = groups_of(chunks_[chunk].documents);
   const std::uint64_t places = entry.masked != 0 ? groups * sizeof(std::uint64_t) : std::uint64_t{entry.count} * sizeof(std::uint16_t);
   const std::uint64_t available = footer_.regions[kPostings].bytes - kPostingPadding;
   if (entry.offset % alignof(std::uint64_t) != 0 || entry.offset > available || places + entry.count > available - entry.offset) {

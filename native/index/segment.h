@@ -38,7 +38,6 @@ class Segment {
   [[nodiscard]] std::size_t dimension() const { return footer_.dimension; }
   [[nodiscard]] std::uint32_t documents() const { return static_cast<std::uint32_t>(footer_.documents); }
   [[nodiscard]] std::uint64_t weights() const { return footer_.weights; }
-  [[nodiscard]] bool mapped() const { return file_.has_value(); }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_.size(); }
   /// Of what every search reads: postings and their tables. The rest is read for candidates and hits only.
   [[nodiscard]] std::uint64_t hot_bytes() const;

@@ -109,6 +109,10 @@ struct SegmentTrailer {
   std::uint64_t magic;
 };
 
+constexpr std::uint32_t groups_of(std::uint32_t documents) {
+  return (documents + kGroupDocuments - 1) / kGroupDocuments;
+}
+
 /// A list is masked when its weights are at least this part of the chunk's documents: there it is both smaller and faster.
 inline constexpr std::uint32_t kMaskedShare = 16;
 

@@ -19,10 +19,6 @@ constexpr std::uint64_t aligned(std::uint64_t bytes) {
   return (bytes + (kAlignment - 1)) / kAlignment * kAlignment;
 }
 
-std::uint32_t groups_of(std::uint32_t documents) {
-  return (documents + kGroupDocuments - 1) / kGroupDocuments;
-}
-
 std::uint64_t list_bytes(const PostingEntry& entry, std::uint32_t groups) {
   const std::uint64_t places = entry.masked != 0 ? std::uint64_t{groups} * sizeof(std::uint64_t) : std::uint64_t{entry.count} * 2;
   return aligned(places + entry.count);
