@@ -63,6 +63,7 @@ build_with_node_gyp() {
 
 require_packages || exit 1
 part "npm test" npm test -- --reporter scripts/mocha-reporter.cjs
+part "the packed package" npm run --silent test:package -- --reporter scripts/mocha-reporter.cjs
 part lint bash scripts/lint.sh
 part "ONNX Runtime ABI" bash scripts/check-ort-abi.sh
 part "C++ tests, address and undefined behaviour" bash scripts/test-native.sh address,undefined

@@ -1,6 +1,6 @@
 /**
- * The architecture that Alibaba's GTE models call "new" (Zhang et al., 2024, arXiv 2407.19669; code of the repository Alibaba-NLP/new-impl):
- * BERT with rotary positions and gated linear units. OpenSearch doc-v3-gte, gte-multilingual-reranker-base.
+ * The architecture that Alibaba's GTE models call "new" (Zhang et al., 2024, arXiv 2407.19669; code of the repository Alibaba-NLP/new-impl) and
+ * transformers 5 calls "gte": BERT with rotary positions and gated linear units. OpenSearch doc-v3-gte, gte-multilingual-reranker-base.
  */
 
 import type { TransformerPart } from "../checkpoint/types";
@@ -17,12 +17,12 @@ import type { Rotation } from "./rope";
 import type { Architecture, Graph } from "./types";
 
 export const gte: Architecture = {
-  modelTypes: ["new"],
+  modelTypes: ["new", "gte"],
   configClass: "NewConfig",
 
   maskedLanguageModel(part) {
     const config = readConfig(part);
-    const scope = openScope(part, "new");
+    const scope = openScope(part, baseOf(part));
     const decoder = decoderOf(scope, config, "lm_head.decoder.weight");
     const dense = linear(scope, body(scope, config, "all"), "lm_head.dense", config.hidden, config.hidden);
     const activated = activation(scope.graph, config.activation, dense, config.file);
@@ -36,11 +36,16 @@ export const gte: Architecture = {
 
   sequenceClassifier(part, labels) {
     const config = readConfig(part);
-    const scope = openScope(part, "new");
+    const scope = openScope(part, baseOf(part));
     const logits = bertClassifier(scope, config, body(scope, config, "first"), labels);
     return { ...gteGraph(scope, config, logits, "logits"), labels };
   },
 };
+
+/** The repositories' class and transformers' own put different words before the same names. */
+function baseOf({ tensors }: TransformerPart): string {
+  return tensors.has("gte.embeddings.word_embeddings.weight") ? "gte" : "new";
+}
 
 interface GteConfig extends EncoderConfig {
   /** 0 in models that were trained without. */
@@ -69,15 +74,19 @@ function readConfig(part: TransformerPart): GteConfig {
 /**
  * rope_scaling "ntk" (kexue.fm/archives/9706) has a larger base and turns slower still, whatever the length: the published code makes its
  * tables for factor · max_position_embeddings positions at once. A factor up to 1 asks for no more positions, and so for no scaling.
+ * transformers' own class has "linear" in its place, which only turns slower.
  */
 function readRotation(config: ConfigReader, headSize: number): RotationConfig {
+  const native = config.string("model_type", "new") === "gte";
   // transformers 5 writes rope_scaling and rope_theta as one object, rope_parameters.
   const scaling = config.section("rope_scaling") ?? config.section("rope_parameters");
-  const base = (scaling?.has("rope_theta") === true ? scaling : config).positiveNumber("rope_theta", 10_000);
-  const type = scaling?.has("type") === true ? "type" : "rope_type";
+  const base = (scaling?.has("rope_theta") === true ? scaling : config).positiveNumber("rope_theta", native ? 160_000 : 10_000);
+  const field = scaling?.has("type") === true ? "type" : "rope_type";
+  const type = scaling?.string(field, native ? "default" : "ntk");
   const plain = { headSize, base, slower: 1 };
-  if (scaling === undefined || scaling.string(type, "ntk") === "default") return plain;
-  scaling.requireOnly(type, "ntk");
+  if (scaling === undefined || type === "default") return plain;
+  if (native && type === "linear") return { ...plain, slower: Math.fround(scaling.positiveNumber("factor")) };
+  scaling.requireOnly(field, "ntk");
   scaling.requireAbsent("mixed_b");
   const factor = scaling.positiveNumber("factor");
   return factor <= 1 ? plain : { headSize, base: base * factor, slower: Math.fround(factor ** (2 / headSize)) };

@@ -1,6 +1,7 @@
 /**
  * The checkpoints that this package promises to load as published. Figures are those of the page that `source` names; what no public source
  * states is absent. The shapes are those of the published config.json files (test/golden/published-configs.ts), from which `parameters` follows.
+ * The tables of sbert.net are docs/sparse_encoder/pretrained_models.md and docs/cross_encoder/pretrained_models.md of sentence-transformers 6.0.
  */
 
 import type { CatalogueModel, Metric, Score, Task } from "./types";
@@ -156,6 +157,7 @@ export const ROWS: readonly CatalogueModel[] = [
     "For small machines and short texts.",
   ),
   model({
+    // Its page states no licence.
     name: "rasyosef/splade-tiny",
     kind: "sparse-encoder",
     task: "retrieval",

@@ -16,6 +16,7 @@ const DEFAULT_POSITIONS: ReadonlyMap<string, number> = new Map([
   ["camembert", 512],
   ["deberta-v2", 512],
   ["modernbert", 8192],
+  ["gte", 8192],
 ]);
 
 /** Families that number positions from pad_token_id + 1, so that the rows before it are of no use. */

@@ -171,6 +171,8 @@ export interface NativeAddon {
   useKernels(name: string): void;
   /** Tries each path in order and keeps the first ONNX Runtime that fits; throws one error that tells of all of them. */
   loadRuntime(candidates: readonly string[]): { readonly path: string; readonly version: string };
+  /** Seconds that pool threads have spent, summed over them: in whole tasks, and of those in ONNX Runtime and in the SPLADE head. */
+  stageTimes(): { readonly task: number; readonly body: number; readonly head: number };
   createModel(spec: NativeModelSpec): Promise<NativeModel>;
   openModel(spec: NativeExportSpec): Promise<NativeModel>;
   /** An empty index in memory. */

@@ -1,9 +1,11 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import path from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { native, packageRoot } from "./load";
 
-/** File name of our copy of ONNX Runtime, as scripts/copy-runtime.mjs makes it. */
+/** File name of our copy of ONNX Runtime, as scripts/package/runtime-library.mjs makes it. */
 const LIBRARY_NAMES: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
   linux: "libsparse_rerank.so",
   darwin: "libsparse_rerank.dylib",
@@ -41,17 +43,33 @@ function requireLoadedFrom(absolute: string): void {
   );
 }
 
+/** The package that brings ONNX Runtime for this platform: an optional dependency of ours, so npm installs the one that fits. */
+const runtimePackage = `@sparse-rerank/onnxruntime-${process.platform}-${process.arch}`;
+
 /** A path that the user gives is taken alone: falling back to another library in silence would hide a mistake. */
 function runtimeCandidates(): string[] {
   const given = chosenPath ?? process.env["ORT_DYLIB_PATH"];
   if (given !== undefined && given !== "") return [path.resolve(given)];
   const name = LIBRARY_NAMES[process.platform];
-  return name === undefined ? [] : [path.join(packageRoot, "runtime", name)];
+  if (name === undefined) return [];
+  const installed = installedRuntime();
+  // A clone has a copy of its own.
+  return [...(installed === undefined ? [] : [path.join(installed, name)]), path.join(packageRoot, "runtime", name)];
+}
+
+function installedRuntime(): string | undefined {
+  try {
+    return path.dirname(createRequire(path.join(packageRoot, "package.json")).resolve(`${runtimePackage}/package.json`));
+  } catch {
+    return undefined;
+  }
 }
 
 function remedy(): string {
+  const { version } = JSON.parse(readFileSync(path.join(packageRoot, "package.json"), "utf8")) as { readonly version: string };
   return (
-    "To use an ONNX Runtime library of your own, give its path with configure({ runtimePath }) or the environment variable ORT_DYLIB_PATH. " +
-    "In a clone, `npm run build` makes a copy from the development dependency onnxruntime-node."
+    `npm installs ONNX Runtime with sparse-rerank, as ${runtimePackage}. It is missing after an install with --omit=optional or from a lockfile ` +
+    `that was made for another platform: npm install ${runtimePackage}@${version}. To use a library of your own, give its path with ` +
+    "configure({ runtimePath }) or the environment variable ORT_DYLIB_PATH. In a clone, `npm run build` makes a copy."
   );
 }

@@ -11,6 +11,7 @@
 #include "binding/similarity.h"
 #include "core/memory_budget.h"
 #include "core/shared_library.h"
+#include "core/stage_times.h"
 #include "core/thread_pool.h"
 #include "inference/runtime.h"
 #include "kernels/kernels.h"
@@ -70,6 +71,16 @@ Napi::Value load_runtime(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value stage_times(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const StageTimes& times = StageTimes::instance();
+  auto result = Napi::Object::New(env);
+  result.Set("task", Napi::Number::New(env, times.seconds(Stage::kTask)));
+  result.Set("body", Napi::Number::New(env, times.seconds(Stage::kBody)));
+  result.Set("head", Napi::Number::New(env, times.seconds(Stage::kHead)));
+  return result;
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   static const char anchor = 0;
   SharedLibrary::pin(&anchor);
@@ -86,6 +97,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("kernels", Napi::Function::New<kernel_sets>(env));
   exports.Set("useKernels", Napi::Function::New<use_kernel_set>(env));
   exports.Set("loadRuntime", Napi::Function::New<load_runtime>(env));
+  exports.Set("stageTimes", Napi::Function::New<stage_times>(env));
   exports.Set("createModel", Napi::Function::New<ModelWrap::create>(env));
   exports.Set("openModel", Napi::Function::New<ModelWrap::open>(env));
   exports.Set("similarity", Napi::Function::New<start_similarity>(env));

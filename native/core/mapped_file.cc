@@ -30,6 +30,8 @@ void unmap(const std::byte* data, std::size_t) {
   UnmapViewOfFile(data);
 }
 
+void release(const std::byte*, std::size_t) {}
+
 /// Closes a handle at the end of a scope.
 struct Handle {
   HANDLE value;
@@ -42,6 +44,11 @@ struct Handle {
 
 void unmap(const std::byte* data, std::size_t size) {
   munmap(const_cast<std::byte*>(data), size);
+}
+
+void release(const std::byte* data, std::size_t size) {
+  // Only advice: where it is not taken, the pages stay until memory is short.
+  static_cast<void>(madvise(const_cast<std::byte*>(data), size, MADV_DONTNEED));
 }
 
 #endif
@@ -88,6 +95,10 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
 }
 
 #endif
+
+void MappedFile::release_pages() const {
+  if (data_ != nullptr) release(data_, size_);
+}
 
 MappedFile::MappedFile(MappedFile&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 

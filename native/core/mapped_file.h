@@ -21,6 +21,10 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
   ~MappedFile();
 
+  /// Takes the pages that were read so far out of this process's resident memory. They stay in the page cache, and come back when they are
+  /// read again. Does nothing on Windows, which trims mapped pages itself when memory is short.
+  void release_pages() const;
+
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
 
  private:

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/cpu_budget.h"
+#include "core/stage_times.h"
 
 namespace sparse_rerank {
 
@@ -44,6 +45,7 @@ std::size_t ThreadPool::thread_count() {
 
 void ThreadPool::submit(std::shared_ptr<Job> job) {
   const std::size_t count = thread_count();
+  const std::size_t wanted = std::clamp<std::size_t>(job->task_count_, 1, count);
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return;
@@ -51,7 +53,8 @@ void ThreadPool::submit(std::shared_ptr<Job> job) {
     live_.push_back(job);
     ready_.push_back(std::move(job));
   }
-  ready_changed_.notify_all();
+  // No more threads than there is work for: the others would only contend for the mutex with the one that a lone text waits for.
+  for (std::size_t i = 0; i < wanted; ++i) ready_changed_.notify_one();
 }
 
 void ThreadPool::shut_down() {
@@ -92,6 +95,7 @@ void ThreadPool::work() {
 
 void ThreadPool::perform(const std::shared_ptr<Job>& job, std::size_t task, std::size_t claimed) {
   if (claimed == 1 && !job->cancelled()) {
+    const StageTimes::Scope timed(Stage::kTask);
     // Tasks do not throw, but the standard library does when memory runs out.
     try {
       if (auto failure = job->run(task)) job->cancel(std::move(*failure));

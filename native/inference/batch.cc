@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/memory_budget.h"
+#include "core/stage_times.h"
 
 namespace sparse_rerank {
 
@@ -84,7 +85,10 @@ Status Batch::run(std::size_t task) {
     type_ids.assign(sequences_.type_ids.begin() + first, sequences_.type_ids.begin() + last);
   }
 
-  auto output = model_->session().run(ids, type_ids, 1, length, control_);
+  auto output = [&] {
+    const StageTimes::Scope timed(Stage::kBody);
+    return model_->session().run(ids, type_ids, 1, length, control_);
+  }();
   if (!output) return std::move(output).error();
   return collect(output.value(), member, length);
 }
@@ -95,6 +99,7 @@ Status EncodeBatch::collect(const OutputTensor& output, std::uint32_t member, st
   if (const SpladeHead* head = model().head(); head != nullptr) {
     if (values.size() != length * head->hidden()) return Error{"ERR_INTERNAL", "The graph's output is not [tokens, hidden]."};
     thread_local SpladeHead::Scratch scratch;
+    const StageTimes::Scope timed(Stage::kHead);
     head->encode(values.data(), length, keep_, positions_, scratch, row);
     return std::nullopt;
   }

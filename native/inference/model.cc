@@ -45,6 +45,7 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
     if (!loaded) return std::move(loaded).error();
     head.emplace(std::move(loaded).value());
   }
+  weights.release_pages();
   return std::shared_ptr<const Model>(new Model(std::move(weights), std::move(head), std::move(session).value()));
 }
 

@@ -34,6 +34,11 @@ class Weights {
   /// Errors: ERR_INVALID_WEIGHTS when the tensor does not lie within its file.
   Result<std::span<const float>> tensor(const TensorLocation& location);
 
+  /// Once a model is loaded: most weights have been packed, or widened, into memory of their own and are not read again.
+  void release_pages() const {
+    for (const MappedFile& file : files_) file.release_pages();
+  }
+
   /// Bytes mapped from files, and bytes of widened copies.
   [[nodiscard]] std::size_t mapped_bytes() const;
   [[nodiscard]] std::size_t copied_bytes() const;

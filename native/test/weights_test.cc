@@ -45,6 +45,16 @@ TEST(Weights, AlignedFloatsAreUsedInPlace) {
   EXPECT_EQ(weights.value().mapped_bytes(), 32U);
 }
 
+TEST(Weights, ReadsTheSameAfterItsPagesWereReleased) {
+  const TemporaryFile file(floats(8, {1, 2, 3, 4, 5, 6}));
+  auto weights = Weights::open(file.paths());
+  ASSERT_TRUE(weights);
+  const auto tensor = weights.value().tensor({0, 8, WeightType::kF32, {2, 3}});
+  ASSERT_TRUE(tensor);
+  weights.value().release_pages();
+  EXPECT_EQ(std::vector<float>(tensor.value().begin(), tensor.value().end()), (std::vector<float>{1, 2, 3, 4, 5, 6}));
+}
+
 TEST(Weights, MisalignedFloatsAreCopied) {
   const TemporaryFile file(floats(5, {1.5F, -2}));
   auto weights = Weights::open(file.paths());

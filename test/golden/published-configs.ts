@@ -1,6 +1,6 @@
 /**
- * The config.json of every checkpoint of the catalogue, with the values that shape the model, as published on the hub (read there or, where
- * `like` names another repository, known from that one: a checkpoint that was fine-tuned from it keeps its shape). Training-only values are left out.
+ * The config.json of every checkpoint of the catalogue, with the values that shape the model, training-only values left out. A checkpoint that was
+ * fine-tuned from another keeps that one's shape. docs/layouts.md names the public pages that were read, and what no page states.
  */
 
 export type Config = Readonly<Record<string, unknown>>;
@@ -152,16 +152,15 @@ function debertaV3(hidden: number, layers: number, heads: number, more: Config):
   };
 }
 
-/** jinaai/jina-reranker-v1-tiny-en states the class of the bare model, and no labels. */
+/** The repositories have their code beside the weights, name the class of the bare model, and state no labels. */
 function jina(layers: number): Config {
-  const code = "jinaai/jina-bert-implementation--";
   return {
     architectures: ["JinaBertModel"],
-    attn_implementation: "torch",
     auto_map: {
-      AutoConfig: `${code}configuration_bert.JinaBertConfig`,
-      AutoModel: `${code}modeling_bert.JinaBertModel`,
-      AutoModelForSequenceClassification: `${code}modeling_bert.JinaBertForSequenceClassification`,
+      AutoConfig: "configuration_bert.JinaBertConfig",
+      AutoModel: "modeling_bert.JinaBertModel",
+      AutoModelForMaskedLM: "modeling_bert.JinaBertForMaskedLM",
+      AutoModelForSequenceClassification: "modeling_bert.JinaBertForSequenceClassification",
     },
     emb_pooler: "mean",
     feed_forward_type: "geglu",
@@ -334,11 +333,10 @@ export const PUBLISHED: readonly Published[] = [
   router(`${OPENSEARCH}-doc-v3-distill`, DISTILBERT, { activation: "log1p_relu" }),
   router(
     `${OPENSEARCH}-doc-v3-gte`,
+    // No public page states its rope_theta and rope_scaling, so they are absent. They change numbers, not what is read.
     gte({
       architectures: ["NewForMaskedLM"],
       pad_token_id: 0,
-      rope_scaling: null,
-      rope_theta: 10000,
       torch_dtype: "float32",
       type_vocab_size: 0,
       vocab_size: 30522,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 torch.set_grad_enabled(False)
 torch.set_num_threads(1)
@@ -25,7 +25,7 @@ BASE = dict(vocab_size=VOCABULARY, hidden_size=24, num_attention_heads=3, interm
 
 
 # What the file holds; the logits are float32 computations on it. 16 bits keep the repository small, and take the way of such checkpoints.
-DTYPES = {"modernbert-biases": torch.float16, "gte-ntk": torch.bfloat16, "deberta-v1": torch.float16}
+DTYPES = {"modernbert-biases": torch.float16, "gte-ntk": torch.bfloat16, "gte-native": torch.bfloat16, "deberta-v1": torch.float16}
 
 
 def randomize(model, name):
@@ -102,6 +102,16 @@ def gte(name):
     write(name, model, config, state, [1, 2, 17, 128, 1100], types=True)
 
 
+def gte_native(name):
+    """As transformers saves a model of its own class: other prefix, other names in config.json, the packed matrices of the repositories."""
+    settings = {k: v for k, v in BASE.items() if k != "num_labels"}
+    rope = dict(rope_type="linear", rope_theta=90_000.0, factor=1.7)
+    config = transformers.GteConfig(**settings, num_hidden_layers=2, type_vocab_size=1, pad_token_id=0, rope_parameters=rope, num_labels=LABELS)
+    model = randomize(transformers.GteForSequenceClassification(config), name)
+    model.save_pretrained(HERE / name)
+    write(name, model, config.to_dict(), load_file(HERE / name / "model.safetensors"), [1, 2, 17, 128, 1100])
+
+
 def jina_roberta(name):
     """RoBERTa's tensors under the names of jinaai/xlm-roberta-flash-implementation."""
     settings = dict(BASE, num_hidden_layers=2, max_position_embeddings=202, type_vocab_size=1, pad_token_id=1, layer_norm_eps=1e-5)
@@ -144,6 +154,7 @@ def deberta(name, **settings):
 modernbert("modernbert-local", num_hidden_layers=3, local_attention=6, classifier_pooling="mean", global_attn_every_n_layers=3)
 modernbert("modernbert-biases", num_hidden_layers=4, local_attention=64, norm_bias=True, attention_bias=True, mlp_bias=True, classifier_bias=True)
 gte("gte-ntk")
+gte_native("gte-native")
 jina_roberta("jina-roberta")
 deberta_v2("deberta-v3", num_hidden_layers=2, position_buckets=256, norm_rel_ebd="layer_norm", share_att_key=True, pos_att_type="c2p|p2c")
 deberta_v2("deberta-v2-convolution", types=True, num_hidden_layers=1, position_buckets=16, pos_att_type="p2c", conv_kernel_size=3, conv_act="gelu", conv_groups=3)

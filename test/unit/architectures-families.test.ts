@@ -33,7 +33,7 @@ import {
 const SPARSE = ["splade-gte-new", "splade-modernbert", "splade-modernbert-v5cfg"];
 const CROSS = ["ce-deberta-v3-nli", "ce-deberta-v3-rerank", "ce-gte-new", "ce-jina-v1", "ce-modernbert-cls", "ce-modernbert-mean"];
 const REFERENCES = [
-  ...["deberta-v1", "deberta-v1-short-table", "deberta-v2-convolution", "deberta-v3", "gte-ntk"],
+  ...["deberta-v1", "deberta-v1-short-table", "deberta-v2-convolution", "deberta-v3", "gte-ntk", "gte-native"],
   ...["jina-roberta", "modernbert-biases", "modernbert-local"],
 ];
 const REFERENCE_LABELS = 3;
@@ -46,6 +46,7 @@ describe("families by config.json", () => {
     ["modernbert", { model_type: "modernbert" }, modernbert],
     ["GTE", { model_type: "new", auto_map: { AutoConfig: "Alibaba-NLP/new-impl--configuration.NewConfig" } }, gte],
     ["GTE without auto_map", { model_type: "new" }, gte],
+    ["GTE as transformers has it", { model_type: "gte" }, gte],
     [
       "JinaBERT, which calls itself bert",
       { model_type: "bert", auto_map: { AutoConfig: "jinaai/jina-bert-implementation--configuration_bert.JinaBertConfig" } },

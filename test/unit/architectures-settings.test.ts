@@ -264,6 +264,21 @@ describe("GTE", () => {
     assert.deepEqual(turnsOf(rewritten({ rope_type: "default", rope_theta: 20_000 })), turnsOf({ rope_scaling: null }));
   });
 
+  it("reads the rotation of transformers' own class", () => {
+    const native = (parameters: unknown) =>
+      turnsOf({ model_type: "gte", rope_scaling: undefined, rope_theta: undefined, rope_parameters: parameters });
+    const plain = native({ rope_type: "default", rope_theta: 160_000 });
+    assert.deepEqual(native(undefined), plain);
+    assert.deepEqual(native({ rope_theta: 160_000 }), plain);
+    assert.deepEqual(
+      native({ rope_type: "linear", rope_theta: 160_000, factor: 2 }),
+      plain.map((turn) => turn / 2),
+    );
+    // The published ntk scaling in the words of transformers.
+    const linear = native({ rope_type: "linear", rope_theta: 160_000, factor: 8 ** (2 / 8) });
+    assert.deepEqual(linear, turnsOf({ rope_scaling: { type: "ntk", factor: 8 }, rope_theta: 20_000 }));
+  });
+
   it("refuses other scalings and settings of its code", () => {
     const cases: [changes: Readonly<Record<string, unknown>>, code: "ERR_UNSUPPORTED_MODEL" | "ERR_INVALID_CONFIG", field: string][] = [
       [{ rope_scaling: { type: "linear", factor: 2 } }, "ERR_UNSUPPORTED_MODEL", '"rope_scaling.type"'],
@@ -272,6 +287,8 @@ describe("GTE", () => {
       [{ rope_scaling: {} }, "ERR_INVALID_CONFIG", '"rope_scaling.factor"'],
       [{ rope_scaling: null, rope_parameters: { rope_type: "yarn" } }, "ERR_UNSUPPORTED_MODEL", '"rope_parameters.rope_type"'],
       [{ rope_scaling: "ntk" }, "ERR_INVALID_CONFIG", '"rope_scaling"'],
+      [{ model_type: "gte", rope_scaling: { type: "linear" } }, "ERR_INVALID_CONFIG", '"rope_scaling.factor"'],
+      [{ model_type: "gte", rope_scaling: { type: "dynamic", factor: 2 } }, "ERR_UNSUPPORTED_MODEL", '"rope_scaling.type"'],
       [{ position_embedding_type: "absolute" }, "ERR_UNSUPPORTED_MODEL", '"position_embedding_type"'],
       [{ layer_norm_type: "rms_norm" }, "ERR_UNSUPPORTED_MODEL", '"layer_norm_type"'],
       [{ pack_qkv: false }, "ERR_UNSUPPORTED_MODEL", '"pack_qkv"'],

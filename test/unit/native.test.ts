@@ -63,6 +63,15 @@ describe("the native contract", () => {
     assert.deepEqual(await pending, expected);
   });
 
+  it("tells what time went into the body and the head of an encoder", async () => {
+    const before = native().stageTimes();
+    await model.encode(sequences, {});
+    const after = native().stageTimes();
+    const [task, body, head] = (["task", "body", "head"] as const).map((stage) => after[stage] - before[stage]);
+    assert.ok(task! >= body! + head!);
+    assert.ok(body! > 0 && head! > 0);
+  });
+
   it("refuses ids, offsets and shapes that would leave the memory", async () => {
     const code = (expected: string) => ({ name: "SparseRerankError", code: expected });
     assert.throws(() => model.encode({ ids, offsets: Uint32Array.from([0, 9]) }, {}), code("ERR_INVALID_ARGUMENT"));

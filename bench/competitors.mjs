@@ -1,0 +1,40 @@
+// Installs what the package is compared with, in a cache folder outside the project, once.
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+
+export const TRANSFORMERS_JS_VERSION = "4.3.1";
+
+/** Holds environments and checkpoints, some 3 GB; SPARSE_RERANK_BENCH_CACHE names another one. */
+export const cache =
+  process.env.SPARSE_RERANK_BENCH_CACHE ??
+  path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "sparse-rerank-bench");
+
+/** The interpreter of an environment with bench/requirements.txt; SPARSE_RERANK_BENCH_VENV names an existing one. */
+export function python() {
+  const given = process.env.SPARSE_RERANK_BENCH_VENV;
+  const folder = given ?? path.join(cache, "venv");
+  const interpreter = path.join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
+  if (given !== undefined || fs.existsSync(path.join(folder, "complete"))) return interpreter;
+  console.error(`Installing sentence-transformers into ${folder} …`);
+  fs.rmSync(folder, { recursive: true, force: true });
+  execFileSync("python3", ["-m", "venv", folder], { stdio: "inherit" });
+  const requirements = path.join(import.meta.dirname, "requirements.txt");
+  execFileSync(interpreter, ["-m", "pip", "install", "--quiet", "--requirement", requirements], { stdio: "inherit" });
+  fs.writeFileSync(path.join(folder, "complete"), "");
+  return interpreter;
+}
+
+/** A folder whose node_modules has @huggingface/transformers. No install script runs: its ONNX Runtime for the CPU is in the package. */
+export function transformersJs() {
+  const folder = path.join(cache, `transformers-js-${TRANSFORMERS_JS_VERSION}`);
+  if (fs.existsSync(path.join(folder, "complete"))) return folder;
+  console.error(`Installing @huggingface/transformers into ${folder} …`);
+  fs.mkdirSync(folder, { recursive: true });
+  fs.writeFileSync(path.join(folder, "package.json"), '{"private":true}\n');
+  const command = ["install", "--ignore-scripts", "--no-audit", "--no-fund", `@huggingface/transformers@${TRANSFORMERS_JS_VERSION}`];
+  execFileSync("npm", command, { cwd: folder, stdio: "inherit", shell: process.platform === "win32" });
+  fs.writeFileSync(path.join(folder, "complete"), "");
+  return folder;
+}

@@ -1,0 +1,34 @@
+// Puts the figures of a run into the documentation, between the marks that stand there.
+import fs from "node:fs";
+import path from "node:path";
+
+import { drawPicture } from "./picture.mjs";
+import { cellsOf, describeRun, HEADER, notesOf } from "./table.mjs";
+
+const root = path.join(import.meta.dirname, "..");
+const BEGIN = "<!-- figures: begin (written by npm run bench) -->";
+const END = "<!-- figures: end -->";
+
+export function writeDocuments(results) {
+  fs.writeFileSync(path.join(root, "docs", "performance.svg"), drawPicture(results));
+  const table = markdownTable([HEADER, ...results.rows.flatMap(cellsOf)]);
+  const notes = results.rows.flatMap((row) => notesOf(row).map((note) => `- ${row.title}: ${note}.`));
+  replace("docs/performance.md", ["![Speed of each side](performance.svg)", "", ...describeRun(results), "", table, "", ...notes]);
+  const brief = [HEADER, ...results.rows.flatMap(cellsOf)].map(([work, , ours, other, ratio]) => [work, ours, other, ratio]);
+  replace("README.md", ["![Speed of each side](docs/performance.svg)", "", markdownTable(brief)]);
+}
+
+/** As prettier lays a table out. */
+function markdownTable(lines) {
+  const widths = lines[0].map((_, i) => Math.max(3, ...lines.map((line) => line[i].length)));
+  const format = (cells) => `| ${cells.map((cell, i) => cell.padEnd(widths[i])).join(" | ")} |`;
+  return [format(lines[0]), `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...lines.slice(1).map(format)].join("\n");
+}
+
+function replace(name, lines) {
+  const file = path.join(root, name);
+  const text = fs.readFileSync(file, "utf8");
+  const [before, after] = [text.indexOf(BEGIN), text.indexOf(END)];
+  if (before < 0 || after < before) throw new Error(`${name} has no place for figures: ${BEGIN} … ${END}`);
+  fs.writeFileSync(file, `${text.slice(0, before + BEGIN.length)}\n\n${lines.join("\n")}\n\n${text.slice(after)}`);
+}

@@ -1,0 +1,38 @@
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+
+import { native } from "../dist/internal/load.js";
+import { loadRuntime } from "../dist/internal/runtime.js";
+import { TRANSFORMERS_JS_VERSION } from "./competitors.mjs";
+
+const root = path.join(import.meta.dirname, "..");
+
+/** What a figure depends on. */
+export function describeMachine(reference) {
+  const package_ = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
+  loadRuntime();
+  return {
+    cpu: os.cpus()[0].model.trim(),
+    threads: native().threads(),
+    memory: `${Math.round(os.totalmem() / 2 ** 30)} GB`,
+    system: `${os.type()} ${os.release()} ${os.arch()}`,
+    /** Of the last minute: on an idle machine near 0. */
+    loadBefore: os.loadavg()[0],
+    kernels: native().kernels().active,
+    versions: {
+      "sparse-rerank": package_.version,
+      node: process.version,
+      "@huggingface/transformers": TRANSFORMERS_JS_VERSION,
+      ...reference,
+    },
+    commit:
+      git("rev-parse", "--short=12", "HEAD") +
+      (git("status", "--porcelain", "--", "lib", "native", "bench/*.mjs") === "" ? "" : " and changes"),
+  };
+}
+
+function git(...command) {
+  return execFileSync("git", ["-c", "safe.directory=*", ...command], { cwd: root, encoding: "utf8" }).trim();
+}

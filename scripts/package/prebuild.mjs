@@ -1,0 +1,59 @@
+// Makes prebuilds/<platform>-<arch>/ with prebuildify, in a copy of the sources, since node-gyp writes to build/, where the clone's own build is.
+//   node scripts/package/prebuild.mjs [--target linux-x64|linux-arm64|linux-x64-musl]
+// Without a target: this platform, with its own compiler, for use here. With one: with Zig's, against glibc 2.28 or musl and with its own
+// C++ library, so that it runs on every distribution of the last years. Zig is the Python package ziglang (ZIG names the command otherwise).
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+
+const root = path.join(import.meta.dirname, "..", "..");
+/** Target -> [Zig's name of it, node-gyp's architecture, libc]. glibc 2.28 is what Node's own builds ask for. */
+const TARGETS = {
+  "linux-x64": ["x86_64-linux-gnu.2.28", "x64", "glibc"],
+  "linux-arm64": ["aarch64-linux-gnu.2.28", "arm64", "glibc"],
+  "linux-x64-musl": ["x86_64-linux-musl", "x64", "musl"],
+};
+
+const { values } = parseArgs({ options: { target: { type: "string" } } });
+if (values.target !== undefined && !Object.hasOwn(TARGETS, values.target)) {
+  console.error(`--target is one of ${Object.keys(TARGETS).join(", ")}`);
+  process.exit(2);
+}
+
+const copy = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-prebuild-"));
+try {
+  for (const name of ["binding.gyp", "package.json", "native"])
+    fs.cpSync(path.join(root, name), path.join(copy, name), { recursive: true });
+  fs.symlinkSync(path.join(root, "node_modules"), path.join(copy, "node_modules"), "junction");
+  const [zigTarget, arch, libc] = TARGETS[values.target] ?? [undefined, process.arch, undefined];
+  // npm puts its node-gyp on the path.
+  const args = ["exec", "--offline", "--", "prebuildify", "--napi", "--tag-libc", "--arch", arch];
+  const env = { ...process.env, ...(libc === undefined ? {} : { LIBC: libc }) };
+  // The headers that come with Node; where they do not, node-gyp downloads them.
+  const headers = path.join(path.dirname(fs.realpathSync(process.execPath)), "..");
+  if (fs.existsSync(path.join(headers, "include", "node", "node_api.h"))) env["npm_config_nodedir"] = headers;
+  if (zigTarget === undefined) args.push("--strip");
+  else Object.assign(env, compilers(zigTarget));
+  run("npm", args, { cwd: copy, env });
+  fs.cpSync(path.join(copy, "prebuilds"), path.join(root, "prebuilds"), { recursive: true });
+} finally {
+  fs.rmSync(copy, { recursive: true, force: true });
+}
+
+/** Scripts, since node-gyp wants one word for each compiler. Zig's linker strips with -s; Debian's strip does not know other machines' files. */
+function compilers(zigTarget) {
+  const zig = process.env["ZIG"] ?? "python3 -m ziglang";
+  const script = (name, command) => {
+    const file = path.join(copy, name);
+    fs.writeFileSync(file, `#!/bin/sh\nexec ${zig} ${command} -target ${zigTarget} "$@"\n`, { mode: 0o755 });
+    return file;
+  };
+  return { CC: script("zig-cc", "cc"), CXX: script("zig-cxx", "c++"), LDFLAGS: "-s" };
+}
+
+function run(command, args, options) {
+  const result = spawnSync(command, args, { stdio: "inherit", shell: process.platform === "win32", ...options });
+  if (result.status !== 0) process.exit(result.status ?? 1);
+}
