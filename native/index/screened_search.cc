@@ -131,14 +131,15 @@ class ChunkSearch {
 }  // namespace
 
 Status search_screened(const SegmentView& view, const SparseQuery& query, SearchScratch& scratch, const std::atomic<bool>* cancel) {
-  const auto plan = ScreenPlan::make(view.segment, query);
-  if (!plan) return plan.error();
-  if (!plan.value()) return search_exhaustively(view, scratch, cancel);
-  if (plan.value()->terms().empty()) return std::nullopt;
+  const Result<std::optional<ScreenPlan>> made = ScreenPlan::make(view.segment, query);
+  if (!made) return made.error();
+  const std::optional<ScreenPlan>& plan = made.value();
+  if (!plan) return search_exhaustively(view, scratch, cancel);
+  if (plan->terms().empty()) return std::nullopt;
   scratch.bounds.reserve_discarding(kChunkDocuments);
   for (std::size_t chunk = 0; chunk < view.segment.chunks().size(); ++chunk) {
     if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) return Error{"ERR_ABORTED", "the search was aborted"};
-    if (Status error = ChunkSearch(view, *plan.value(), chunk, scratch).run()) return error;
+    if (Status error = ChunkSearch(view, *plan, chunk, scratch).run()) return error;
   }
   return std::nullopt;
 }

@@ -120,7 +120,7 @@ Status SegmentWriter::scan() {
     offsets_.reserve(source_.documents() + std::size_t{1});
     offsets_.push_back(0);
   }
-  const Status failed = for_next_rows(kStepDocuments, [&](std::uint32_t) -> Status {
+  Status failed = for_next_rows(kStepDocuments, [&](std::uint32_t) -> Status {
     if (!row_terms_.empty() && row_terms_.back() >= ranges_.size()) ranges_.resize(row_terms_.back() + std::size_t{1});
     for (std::size_t i = 0; i < row_terms_.size(); ++i) {
       TermRange& range = ranges_[row_terms_[i]];

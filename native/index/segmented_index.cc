@@ -56,8 +56,9 @@ Result<std::size_t> remove_ids(Snapshot& snapshot, const StringsView& ids) {
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const auto location = snapshot.find(ids.text(i));
     if (!location) return location.error();
-    if (!location.value()) continue;
-    removals.remove(*location.value());
+    const std::optional<Location>& found = location.value();
+    if (!found) continue;
+    removals.remove(*found);
     ++count;
   }
   return count;
@@ -198,7 +199,7 @@ Result<std::size_t> SegmentedIndex::remove(const StringsView& ids) {
   const std::lock_guard lock(change_mutex_);
   if (Status error = check_writable()) return *std::move(error);
   Snapshot next = *snapshot();
-  const Result<std::size_t> count = remove_ids(next, ids);
+  Result<std::size_t> count = remove_ids(next, ids);
   if (!count || count.value() == 0) return count;
   if (Status error = publish(std::move(next))) return *std::move(error);
   return count;

@@ -55,7 +55,8 @@ Result<std::optional<Location>> Snapshot::find(std::string_view id) const {
   for (std::size_t i = segments.size(); i-- > 0;) {
     const auto document = segments[i].segment->find(id);
     if (!document) return document.error();
-    if (document.value() && !segments[i].is_removed(*document.value())) return std::optional(Location{i, *document.value()});
+    const std::optional<std::uint32_t>& found = document.value();
+    if (found && !segments[i].is_removed(*found)) return std::optional(Location{i, *found});
   }
   return std::optional<Location>();
 }
@@ -76,8 +77,9 @@ Result<Exclusions> Snapshot::all_but(const StringsView& ids) const {
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const auto location = find(ids.text(i));
     if (!location) return location.error();
-    if (!location.value()) continue;
-    const auto [segment, document] = *location.value();
+    const std::optional<Location>& found = location.value();
+    if (!found) continue;
+    const auto [segment, document] = *found;
     (*bitmaps[segment])[document / 64] &= ~(std::uint64_t{1} << (document % 64));
   }
   return Exclusions(bitmaps.begin(), bitmaps.end());
