@@ -18,7 +18,7 @@ export type ErrorCode =
   | "ERR_HUB_RESPONSE"
   /** The hub cache cannot be written. */
   | "ERR_HUB_CACHE"
-  /** A file that the checkpoint needs is absent. */
+  /** A file that the checkpoint or the index needs is absent. */
   | "ERR_FILE_NOT_FOUND"
   /** A file exists but cannot be read (permissions, I/O error, a folder in its place). */
   | "ERR_FILE_UNREADABLE"
@@ -54,6 +54,16 @@ export type ErrorCode =
   | "ERR_TOO_LARGE"
   /** Two ids in one batch are equal. */
   | "ERR_DUPLICATE_ID"
+  /** A file or folder cannot be written: a full disk, missing permissions. */
+  | "ERR_FILE_UNWRITABLE"
+  /** A file of an index is damaged or cut short. */
+  | "ERR_INDEX_CORRUPT"
+  /** A file of an index has a format version that this release does not read. */
+  | "ERR_INDEX_VERSION"
+  /** Another writer has the index's folder open. */
+  | "ERR_INDEX_LOCKED"
+  /** The index was opened with readOnly. */
+  | "ERR_READ_ONLY"
   /** Rows of different dimension were combined. */
   | "ERR_DIMENSION_MISMATCH"
   /** A package that is an optional peer dependency is needed and not installed. */

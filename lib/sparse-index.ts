@@ -1,11 +1,11 @@
 import { SparseRerankError } from "./errors";
 import { withCancel } from "./internal/abort";
-import { DocumentIds } from "./internal/document-ids";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
 import { native } from "./internal/load";
-import type { NativeHits, NativeIndex } from "./internal/native";
-import { SharedGate } from "./internal/shared-gate";
+import type { NativeHits, NativeIndex, NativeSearchOptions } from "./internal/native";
+import { packBytes, packStrings } from "./internal/native-strings";
+import { decodePayload, encodePayloads } from "./internal/payloads";
 import {
   describe,
   invalid,
@@ -22,7 +22,7 @@ import { requireDimension } from "./sparse-ops";
 /** Not available in this version. */
 export type Metadata = Readonly<Record<string, string | number | boolean>>;
 
-/** Not available in this version. */
+/** The only documents that a search may find: by id, where unknown ids do no harm. Filters by metadata are not available in this version. */
 export type Filter =
   | { readonly ids: Iterable<string> }
   | Readonly<Record<string, string | number | boolean | { gte?: number; lte?: number; in?: readonly (string | number)[] }>>;
@@ -30,6 +30,7 @@ export type Filter =
 export interface SearchHit<P = unknown> {
   readonly id: string;
   readonly score: number;
+  /** With `withPayload`, for documents that have one. */
   readonly payload?: P;
 }
 
@@ -38,83 +39,118 @@ export interface IndexSearchOptions {
   readonly topK?: number;
   /** Default "exact"; a recall target is not available in this version. */
   readonly mode?: "exact" | { readonly recall: number };
-  /** Not available in this version. */
   readonly filter?: Filter;
-  /** Not available in this version. */
+  /** Hits carry the payloads that add() was given. */
   readonly withPayload?: boolean;
   readonly signal?: AbortSignal;
+}
+
+export interface DocumentExtras {
+  /** Not available in this version. */
+  readonly metadata?: readonly Metadata[];
+  /** One for each document: anything that JSON can hold, or undefined. Kept compressed, given back with hits. */
+  readonly payloads?: readonly unknown[];
 }
 
 export interface IndexStats {
   /** Added and not removed. */
   readonly documents: number;
-  /** Weights stored, those of removed documents included until compact(). Zero weights are not stored. */
+  /** Weights stored, those of removed documents included until their segment is merged. Zero weights are not stored. */
   readonly postings: number;
-  /** Native memory held. Ids are not counted: they are JavaScript strings. */
+  /** Bytes of all segments: native memory, or mapped files. */
   readonly bytes: number;
-  /** Always 1: this version keeps an index in one piece. */
+  /** The part of `bytes` that every search may read. The rest is read for candidates and hits only: a mapped file leaves it on disk. */
+  readonly hotBytes: number;
+  /** Parts that the index consists of: each add() makes one, merging makes few of many. */
   readonly segments: number;
+}
+
+export interface IndexOpenOptions {
+  /** Creates the folder's index if there is none; otherwise it must be the index's dimension. */
+  readonly dimension?: number;
+  /** Read what is there now, also while a writer has the folder open; changes are refused with ERR_READ_ONLY. */
+  readonly readOnly?: boolean;
 }
 
 const DEFAULT_TOP_K = 10;
 /** Native code counts hits in 32 bits, and there are no more documents than that. */
 const MAX_TOP_K = 2 ** 32 - 1;
+/** With more segments, a change waits for the merge that is due. */
+const MAX_SEGMENTS_BEHIND = 16;
 const MAX_ID_BYTES = 65_536;
 const SEARCH_OPTIONS = ["topK", "mode", "filter", "withPayload", "signal"];
 
 /**
- * A sparse inverted index in native memory. Scores are dot products: for the terms of a query in ascending order, float32 products are added
- * in float32, so a score depends on the query and the document alone. A hit is a document whose score is not zero: one that shares no term
- * with the query is never a hit. Weights may be negative.
+ * A sparse inverted index in native memory, in a file or in a folder. Scores are dot products: for the terms of a query in ascending order,
+ * float32 products are added in float32, so a score depends on the query and the document alone. A hit is a document whose score is not
+ * zero: one that shares no term with the query is never a hit. Weights may be negative, but searches that meet them look at every document.
  *
- * Searches run side by side on the thread pool. Each add(), remove() and compact() waits for the calls before it and runs alone, so one
- * search() call, with all its queries, sees a batch wholly or not at all. A call that fails leaves the index as it was.
+ * Searches run side by side on the thread pool and wait for nothing. Changes run one after the other, in the order of the calls; each
+ * becomes visible at once and wholly, and a search() sees, with all its queries, the changes that had settled when it was called. A change
+ * that fails leaves the index as it was. Segments are merged in the background, in steps that leave room for searches.
+ *
+ * docs/index.md describes the algorithms, the files and what survives a crash.
  */
 export class SparseIndex implements Resource {
   readonly dimension: number;
   readonly #native: NativeIndex;
   readonly #lifecycle = new Lifecycle("SparseIndex");
-  readonly #gate = new SharedGate();
-  #ids = new DocumentIds();
+  /** Settles, never rejects, when the last change has ended. */
+  #changes: Promise<unknown> = Promise.resolve();
+  /** Settles, never rejects, when no merge is going on. */
+  #merging: Promise<void> | undefined;
+  #released: Promise<void> | undefined;
 
-  private constructor(dimension: number) {
-    this.dimension = dimension;
-    this.#native = new (native().Index)(dimension);
+  private constructor(index: NativeIndex) {
+    this.#native = index;
+    this.dimension = index.dimension();
   }
 
-  /** @param options.dimension the model's embeddingDimension, at most 2²² (else ERR_TOO_LARGE) */
+  /**
+   * An empty index in memory.
+   *
+   * @param options.dimension the model's embeddingDimension, at most 2²² (else ERR_TOO_LARGE)
+   */
   static create(options: { readonly dimension: number }): SparseIndex {
     requireRecord(options, "options", ["dimension"]);
     requirePositiveInteger(options.dimension, "dimension");
     requireDimension(options.dimension);
-    return new SparseIndex(options.dimension);
+    return new SparseIndex(new (native().Index)(options.dimension));
   }
 
-  /** Not available in this version. Errors: ERR_NOT_SUPPORTED. */
-  static async open(path: string, options: { readonly dimension?: number; readonly readOnly?: boolean } = {}): Promise<SparseIndex> {
+  /**
+   * Opens what save() wrote, or a folder whose index is durable: once a change has settled there, it survives a crash. Files are mapped,
+   * not read: opening takes milliseconds, and processes share the memory. Changes to an opened file stay in memory until it is saved again.
+   *
+   * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_INDEX_VERSION, ERR_INDEX_LOCKED,
+   * ERR_DIMENSION_MISMATCH, ERR_TOO_LARGE.
+   */
+  static async open(path: string, options: IndexOpenOptions = {}): Promise<SparseIndex> {
     requireString(path, "path");
     requireRecord(options, "options", ["dimension", "readOnly"]);
-    return Promise.reject(notSupported("SparseIndex.open"));
+    if (options.dimension !== undefined) {
+      requirePositiveInteger(options.dimension, "dimension");
+      requireDimension(options.dimension);
+    }
+    if (options.readOnly !== undefined && typeof options.readOnly !== "boolean") throw invalid("readOnly", options.readOnly, "a boolean");
+    return new SparseIndex(await withCancel(undefined, () => native().openIndex(path, options)));
   }
 
   /** Documents in the index. */
   get size(): number {
-    return this.#ids.size;
+    return this.stats().documents;
   }
 
   /**
-   * Adds a document for each row of `vectors`, all or none. Re-adding an id replaces its document, which then counts as the newest.
+   * Adds a document for each row of `vectors`, all or none. Re-adding an id replaces its document, which then counts as the newest. In a
+   * folder, the documents are on disk when the promise settles.
    *
    * @param ids [vectors.rows] distinct non-empty strings of at most 64 KiB in UTF-8
-   * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_DIMENSION_MISMATCH, ERR_TOO_LARGE, ERR_DISPOSED.
+   * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_DIMENSION_MISMATCH, ERR_TOO_LARGE, ERR_READ_ONLY, ERR_FILE_UNWRITABLE,
+   * ERR_INDEX_CORRUPT, ERR_DISPOSED.
    */
-  add(
-    ids: readonly string[],
-    vectors: SparseMatrix,
-    extras: { readonly metadata?: readonly Metadata[]; readonly payloads?: readonly unknown[] } = {},
-  ): Promise<void> {
+  add(ids: readonly string[], vectors: SparseMatrix, extras: DocumentExtras = {}): Promise<void> {
     return this.#lifecycle.run(async () => {
-      checkExtras(extras);
       const copies = checkIds(ids);
       const matrix = this.#checkVectors(vectors, "vectors");
       if (copies.length !== matrix.rows) {
@@ -123,73 +159,94 @@ export class SparseIndex implements Resource {
           `There are ${copies.length} ids and ${matrix.rows} rows of vectors; each row needs one id.`,
         );
       }
-      if (copies.length > 0) await this.#gate.alone(() => this.#append(copies, matrix));
-    });
-  }
-
-  /** Removes documents and settles with how many there were; unknown ids are passed over. Their memory stays in use until compact(). */
-  remove(ids: readonly string[]): Promise<number> {
-    return this.#lifecycle.run(async () => {
-      if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
-      const distinct = new Set(ids.map((id, i) => checkId(id, i)));
-      return this.#gate.alone(async () => {
-        const known = [...distinct].filter((id) => this.#ids.slot(id) !== undefined);
-        await this.#removeSlots(known);
-        for (const id of known) this.#ids.delete(id);
-        return known.length;
+      const payloads = checkExtras(extras, copies.length);
+      if (copies.length === 0) return;
+      await this.#change(async () => {
+        const stored = payloads === undefined ? undefined : packBytes(await encodePayloads(payloads));
+        await this.#native.add(matrix, packStrings(copies), stored);
       });
     });
   }
 
   /**
-   * The documents with the highest scores, best first; equal scores by order of insertion. One list of hits for each query row, or one list
-   * for a vector; a list is shorter than topK when fewer documents match.
+   * Removes documents and settles with how many there were; unknown ids are passed over. Their memory stays in use until their segment is
+   * merged.
    *
-   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_NOT_SUPPORTED (filter, withPayload, a recall target), ERR_ABORTED, ERR_DISPOSED.
+   * Errors: ERR_INVALID_ARGUMENT, ERR_READ_ONLY, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_DISPOSED.
+   */
+  remove(ids: readonly string[]): Promise<number> {
+    return this.#lifecycle.run(async () => {
+      if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
+      const distinct = [...new Set(ids.map((id, i) => checkId(id, `ids[${i}]`)))];
+      return this.#change(() => this.#native.remove(packStrings(distinct)));
+    });
+  }
+
+  /** Which of the ids are in the index. Errors: ERR_INVALID_ARGUMENT, ERR_INDEX_CORRUPT, ERR_DISPOSED. */
+  has(ids: readonly string[]): Promise<boolean[]> {
+    return this.#lifecycle.run(async () => {
+      if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
+      const packed = packStrings(ids.map((id, i) => checkId(id, `ids[${i}]`)));
+      return Array.from(await withCancel(undefined, () => this.#native.contains(packed)), (contained) => contained === 1);
+    });
+  }
+
+  /**
+   * The best documents for each query row, best first; equal scores in insertion order.
+   *
+   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_NOT_SUPPORTED (a filter by metadata, a recall target), ERR_INDEX_CORRUPT,
+   * ERR_ABORTED, ERR_DISPOSED.
    */
   search(queries: SparseMatrix, options?: IndexSearchOptions): Promise<SearchHit[][]>;
   search(query: SparseVector, options?: IndexSearchOptions): Promise<SearchHit[]>;
   search(queries: SparseMatrix | SparseVector, options: IndexSearchOptions = {}): Promise<SearchHit[][] | SearchHit[]> {
     return this.#lifecycle.run(async () => {
-      checkSearchOptions(options);
+      const allowed = checkSearchOptions(options);
       const matrix = this.#checkVectors(queries, "queries");
-      const lists = matrix.rows === 0 ? [] : await this.#search(matrix, options);
+      const lists = matrix.rows === 0 ? [] : await this.#search(matrix, options, allowed);
       return isVector(queries) ? (lists[0] ?? []) : lists;
     });
   }
 
   stats(): IndexStats {
     this.#lifecycle.requireLive();
-    return { ...this.#native.stats(), segments: 1 };
+    return this.#native.stats();
   }
 
-  /** Frees the memory of removed and replaced documents. Needs memory for a second index while it works; searches wait. */
+  /**
+   * Merges all segments into one and frees what removed and replaced documents take. Searches and changes go on meanwhile; what is added
+   * meanwhile stays in segments of its own.
+   *
+   * Errors: ERR_READ_ONLY, ERR_FILE_UNWRITABLE (a folder needs room for a second copy), ERR_INDEX_CORRUPT, ERR_DISPOSED.
+   */
   compact(): Promise<void> {
-    return this.#lifecycle.run(() =>
-      this.#gate.alone(async () => {
-        const oldSlots = await withCancel(undefined, () => this.#native.compact());
-        this.#ids = await this.#ids.renumbered(oldSlots);
-      }),
-    );
+    return this.#lifecycle.run(async () => {
+      while (this.#merging !== undefined) await this.#merging;
+      await this.#merge(true);
+    });
   }
 
-  /** Not available in this version. Errors: ERR_NOT_SUPPORTED. */
+  /**
+   * Writes all documents to one file that open() maps. Atomic: a crash leaves the old file or the new one.
+   *
+   * Errors: ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_DISPOSED.
+   */
   save(path: string): Promise<void> {
     return this.#lifecycle.run(async () => {
       requireString(path, "path");
-      return Promise.reject(notSupported("SparseIndex.save"));
+      await withCancel(undefined, () => this.#native.save(path));
     });
   }
 
   dispose(): void {
-    if (!this.#lifecycle.dispose()) return;
-    this.#gate.rejectWaiting(new SparseRerankError("ERR_DISPOSED", "The SparseIndex was disposed while this call waited for its turn."));
-    this.#native.dispose();
+    if (this.#lifecycle.dispose()) this.#released = this.#native.dispose();
   }
 
+  /** Also waits until a folder is free for another writer. */
   async close(): Promise<void> {
     this.dispose();
     await this.#lifecycle.idle();
+    await this.#released;
   }
 
   [Symbol.dispose](): void {
@@ -211,40 +268,63 @@ export class SparseIndex implements Resource {
     return matrix;
   }
 
-  async #append(ids: readonly string[], matrix: SparseMatrix): Promise<void> {
-    const first = await withCancel(undefined, () => this.#native.add(matrix));
-    await this.#removeSlots(ids.filter((id) => this.#ids.slot(id) !== undefined));
-    this.#ids.assign(ids, first);
+  /** Runs a change after those before it. */
+  async #change<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.#changes.then(() => withCancel(undefined, change));
+    this.#changes = result.catch(() => undefined);
+    const value = await result;
+    // A failure, such as a full disk, leaves the segments as they are: the next change tries again, and compact() tells of it.
+    if (this.#merging === undefined) this.#merge(false).catch(() => undefined);
+    // Changes that come faster than merging, or one in each short process, would leave more and more segments.
+    if (this.#released === undefined && this.#native.stats().segments > MAX_SEGMENTS_BEHIND) await this.#merging;
+    return value;
   }
 
-  async #removeSlots(ids: readonly string[]): Promise<void> {
-    if (ids.length === 0) return;
-    const slots = Uint32Array.from(ids, (id) => this.#ids.slot(id) ?? 0);
-    await withCancel(undefined, () => this.#native.remove(slots));
-  }
-
-  #search(queries: SparseMatrix, { topK = DEFAULT_TOP_K, signal }: IndexSearchOptions): Promise<SearchHit[][]> {
-    return this.#gate.shared(async () => {
-      const hits = await withCancel(signal, (cancel) =>
-        this.#native.search(queries, Math.min(topK, MAX_TOP_K), cancel === undefined ? {} : { cancel }),
-      );
-      return Array.from({ length: queries.rows }, (_, i) => this.#hits(hits, i));
-    }, signal);
-  }
-
-  #hits(hits: NativeHits, query: number): SearchHit[] {
-    const list: SearchHit[] = [];
-    for (let i = hits.indptr[query] ?? 0; i < (hits.indptr[query + 1] ?? 0); i++) {
-      const id = this.#ids.id(hits.slots[i] ?? 0);
-      if (id === undefined) throw new SparseRerankError("ERR_INTERNAL", `Slot ${String(hits.slots[i])} of the index has no id.`);
-      list.push({ id, score: hits.scores[i] ?? 0 });
+  /** One merge at a time. */
+  async #merge(everything: boolean): Promise<void> {
+    const merging = this.#mergeInSteps(everything);
+    this.#merging = merging.then(
+      () => undefined,
+      () => undefined,
+    );
+    try {
+      await merging;
+    } finally {
+      this.#merging = undefined;
     }
-    return list;
+  }
+
+  async #mergeInSteps(everything: boolean): Promise<void> {
+    for (;;) {
+      const step = await withCancel(undefined, () => this.#native.mergeStep(everything));
+      if (step === "nothing" || (step === "merged" && everything)) return;
+    }
+  }
+
+  async #search(queries: SparseMatrix, options: IndexSearchOptions, allowed: readonly string[] | undefined): Promise<SearchHit[][]> {
+    const { topK = DEFAULT_TOP_K, withPayload = false, signal } = options;
+    const hits = await withCancel(signal, (cancel) => {
+      const nativeOptions: NativeSearchOptions = {
+        stored: withPayload,
+        ...(allowed === undefined ? {} : { ids: packStrings(allowed) }),
+        ...(cancel === undefined ? {} : { cancel }),
+      };
+      return this.#native.search(queries, Math.min(topK, MAX_TOP_K), nativeOptions);
+    });
+    return Array.from({ length: queries.rows }, (_, i) => hitsOf(hits, i));
   }
 }
 
-function checkId(id: unknown, i: number): string {
-  const name = `ids[${i}]`;
+function hitsOf({ indptr, ids, scores, stored }: NativeHits, query: number): SearchHit[] {
+  const list: SearchHit[] = [];
+  for (let i = indptr[query] ?? 0; i < (indptr[query + 1] ?? 0); i++) {
+    const payload = decodePayload(stored[i] ?? new Uint8Array(0));
+    list.push({ id: ids[i] ?? "", score: scores[i] ?? 0, ...(payload === undefined ? {} : { payload }) });
+  }
+  return list;
+}
+
+function checkId(id: unknown, name: string): string {
   requireString(id, name);
   // Every UTF-16 unit takes at most 3 bytes in UTF-8, so that most ids need no counting.
   if (id.length * 3 > MAX_ID_BYTES && Buffer.byteLength(id) > MAX_ID_BYTES) {
@@ -263,7 +343,7 @@ function checkIds(ids: readonly string[]): readonly string[] {
   if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
   const seen = new Set<string>();
   return ids.map((value, i) => {
-    const id = checkId(value, i);
+    const id = checkId(value, `ids[${i}]`);
     if (seen.has(id)) {
       throw new SparseRerankError(
         "ERR_DUPLICATE_ID",
@@ -275,22 +355,41 @@ function checkIds(ids: readonly string[]): readonly string[] {
   });
 }
 
-function checkExtras(extras: { readonly metadata?: unknown; readonly payloads?: unknown }): void {
+/** The payloads, if any: a copy of the array. */
+function checkExtras(extras: DocumentExtras, documents: number): readonly unknown[] | undefined {
   requireRecord(extras, "extras", ["metadata", "payloads"]);
   if (extras.metadata !== undefined) throw notSupported("The option metadata");
-  if (extras.payloads !== undefined) throw notSupported("The option payloads");
+  if (extras.payloads === undefined) return undefined;
+  if (!Array.isArray(extras.payloads)) throw invalid("payloads", extras.payloads, "an array");
+  if (extras.payloads.length !== documents) {
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      `There are ${extras.payloads.length} payloads and ${documents} documents; each document needs one, or undefined.`,
+    );
+  }
+  return [...(extras.payloads as readonly unknown[])];
 }
 
-function checkSearchOptions(options: IndexSearchOptions): void {
+/** The ids of the filter, if any. */
+function checkSearchOptions(options: IndexSearchOptions): readonly string[] | undefined {
   requireRecord(options, "options", SEARCH_OPTIONS);
   requireControls(options);
   if (options.topK !== undefined) requirePositiveInteger(options.topK, "topK");
-  if (options.filter !== undefined) throw notSupported("The option filter");
   if (options.withPayload !== undefined && typeof options.withPayload !== "boolean") {
     throw invalid("withPayload", options.withPayload, "a boolean");
   }
-  if (options.withPayload === true) throw notSupported("The option withPayload");
-  if (options.mode === undefined || options.mode === "exact") return;
-  if (typeof options.mode === "object") throw notSupported("The option mode: { recall }");
-  throw new SparseRerankError("ERR_INVALID_ARGUMENT", `mode must be "exact" or { recall: number }, not ${describe(options.mode)}.`);
+  if (options.mode !== undefined && options.mode !== "exact") {
+    if (typeof options.mode === "object") throw notSupported("The option mode: { recall }");
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `mode must be "exact" or { recall: number }, not ${describe(options.mode)}.`);
+  }
+  return options.filter === undefined ? undefined : checkFilter(options.filter);
+}
+
+function checkFilter(filter: Filter): readonly string[] {
+  if (typeof filter !== "object" || (filter as unknown) === null) throw invalid("filter", filter, "an object");
+  if (!("ids" in filter)) throw notSupported("A filter by metadata");
+  requireRecord(filter, "filter", ["ids"]);
+  const ids: unknown = filter.ids;
+  if (typeof ids !== "object" || ids === null || !(Symbol.iterator in ids)) throw invalid("filter.ids", ids, "an iterable of strings");
+  return Array.from(ids as Iterable<unknown>, (id, i) => checkId(id, `filter.ids[${i}]`));
 }

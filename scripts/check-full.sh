@@ -73,6 +73,7 @@ for kernels in $(kernel_sets); do
   part "golden tests, $kernels kernels" golden_tests_with_kernels "$kernels"
 done
 part "fuzzing of the readers, 60 s each" fuzz_readers 60
+part "fuzzing of the index reader, 60 s" bash scripts/fuzz-index.sh 60
 part "long lifecycle tests" long_lifecycle_tests
 part "build with node-gyp" build_with_node_gyp
 summary check:full

@@ -7,6 +7,7 @@ import path from "node:path";
 import { Command, CommanderError } from "commander";
 
 import { SparseRerankError } from "../index";
+import { indexCommand } from "./build-index";
 import { encodeCommand } from "./encode";
 import { evaluateCommand } from "./evaluate";
 import { explainCommand } from "./explain";
@@ -57,6 +58,7 @@ function createProgram(): Command {
     .exitOverride();
   for (const command of [
     encodeCommand(),
+    indexCommand(),
     searchCommand(),
     rerankCommand(),
     explainCommand(),

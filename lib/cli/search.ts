@@ -4,6 +4,7 @@ import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
 
 import { SparseRerankError } from "../index";
+import type { SparseEncoder } from "../index";
 import { readCollection } from "../retrieval/collection";
 import type { SkipReason } from "../retrieval/collection";
 import type { Passage } from "../retrieval/passages";
@@ -12,6 +13,7 @@ import type { InputOptions, ModelOptions } from "./options";
 import { clearProgress, ProgressLine } from "./progress";
 import { writeAnswer, writeLegend } from "./search-view";
 import { Searcher } from "./searcher";
+import { isStoredIndex, modelOf } from "./stored-index";
 import { counted, cutMessage, duration, grouped, megabytes, writeLine } from "./terminal";
 
 interface SearchCommandOptions extends ModelOptions, InputOptions {
@@ -22,8 +24,11 @@ interface SearchCommandOptions extends ModelOptions, InputOptions {
 }
 
 export function searchCommand(): Command {
-  const collections = "a folder of .md, .txt, .rst and .adoc files, such a file, or a .jsonl (_id, title, text) or .tsv (id, text) file";
-  const created = command("search", "Index a collection in memory and query it", [
+  const collections =
+    "a folder that sparse-rerank index made, or what is indexed in memory: a folder of .md, .txt, .rst and .adoc files, such a file, or a " +
+    ".jsonl (_id, title, text) or .tsv (id, text) file";
+  const created = command("search", "Query an index, or a collection that is indexed in memory first", [
+    'sparse-rerank search my-index "how are threads used"',
     'sparse-rerank search docs/ "how are threads used"',
     'sparse-rerank search corpus.jsonl "first query" "second query" --json',
     "sparse-rerank search docs/                   # asks for queries on a terminal",
@@ -53,15 +58,11 @@ function pattern(value: string): RegExp {
 }
 
 async function run(command: Command, collection: string, queries: readonly string[], options: SearchCommandOptions): Promise<void> {
-  await using encoder = await loadSparseEncoder(options);
-  const passages = await readPassages(collection, options);
-  const progress = new ProgressLine("encoding", (count) => counted(count, "passage"));
-  progress.update(0);
-  await using searcher = await Searcher.build(encoder, passages, (done) => {
-    progress.update(done, passages.length);
-  });
-  clearProgress();
-  describe(searcher, progress.seconds, passages.length === options.limit);
+  const model = isStoredIndex(collection) ? await storedModel(command, collection, options) : options.model;
+  await using encoder = await loadSparseEncoder({ ...options, model });
+  await using searcher = isStoredIndex(collection)
+    ? await Searcher.open(encoder, collection)
+    : await buildSearcher(encoder, collection, options);
 
   let answered = 0;
   const answer = async (query: string): Promise<void> => {
@@ -83,6 +84,29 @@ async function run(command: Command, collection: string, queries: readonly strin
     }
     if (answered === 0) command.error("error: no query: give queries as arguments or on standard input");
   }
+}
+
+async function buildSearcher(encoder: SparseEncoder, collection: string, options: SearchCommandOptions): Promise<Searcher> {
+  const passages = await readPassages(collection, options);
+  const progress = new ProgressLine("encoding", (count) => counted(count, "passage"));
+  progress.update(0);
+  const searcher = await Searcher.build(encoder, passages, (done) => {
+    progress.update(done, passages.length);
+  });
+  clearProgress();
+  describe(searcher, progress.seconds, passages.length === options.limit);
+  return searcher;
+}
+
+/** The model of an index's passages, which queries need as well. */
+async function storedModel(command: Command, folder: string, options: SearchCommandOptions): Promise<string> {
+  const reading = (["format", "textField", "exclude", "limit"] as const).find((name) => options[name] !== undefined);
+  if (reading !== undefined) command.error(`error: ${folder} is an index; the option ${reading} is for collections that are read`);
+  const model = await modelOf(folder);
+  if (command.getOptionValueSource("model") === "cli" && options.model !== model) {
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${folder} was made with the model ${model}; queries need the same one.`);
+  }
+  return model;
 }
 
 /** All at once: they are kept anyway to be shown, and so it is known how many there are to encode. */

@@ -1,8 +1,9 @@
 import { SparseIndex, SparseRerankError } from "../index";
-import type { SparseEncoder, SparseMatrix } from "../index";
+import type { SearchHit, SparseEncoder, SparseMatrix } from "../index";
 import { passageText, passageTitle } from "../retrieval/collection";
 import type { Passage } from "../retrieval/passages";
 import { literalTokens } from "./literal";
+import { passageOf } from "./stored-index";
 
 export interface Hit {
   /** From 1. */
@@ -31,21 +32,29 @@ export interface Answer {
 /** Passages encoded at a time. */
 const BLOCK = 1024;
 
-/** A collection in memory with its index. Passages are known to the index by their position: a collection may use an id twice. */
+/**
+ * A collection in memory with its index, or a folder that `sparse-rerank index` made. In memory, passages are known to the index by their
+ * position: a collection may use an id twice.
+ */
 export class Searcher implements AsyncDisposable {
   readonly #encoder: SparseEncoder;
   readonly #index: SparseIndex;
-  readonly #passages: readonly Passage[];
+  /** Absent where the index stores them. */
+  readonly #passages: readonly Passage[] | undefined;
   #truncated = 0;
 
-  private constructor(encoder: SparseEncoder, passages: readonly Passage[]) {
+  private constructor(encoder: SparseEncoder, index: SparseIndex, passages?: readonly Passage[]) {
     this.#encoder = encoder;
+    this.#index = index;
     this.#passages = passages;
-    this.#index = SparseIndex.create({ dimension: encoder.embeddingDimension });
+  }
+
+  static async open(encoder: SparseEncoder, folder: string): Promise<Searcher> {
+    return new Searcher(encoder, await SparseIndex.open(folder, { dimension: encoder.embeddingDimension, readOnly: true }));
   }
 
   static async build(encoder: SparseEncoder, passages: readonly Passage[], onProgress: (done: number) => void): Promise<Searcher> {
-    const searcher = new Searcher(encoder, passages);
+    const searcher = new Searcher(encoder, SparseIndex.create({ dimension: encoder.embeddingDimension }), passages);
     for (let start = 0; start < passages.length; start += BLOCK) {
       const texts = passages.slice(start, start + BLOCK).map(passageText);
       const vectors = await encoder.encodeDocument(texts, {
@@ -59,12 +68,12 @@ export class Searcher implements AsyncDisposable {
   }
 
   get size(): number {
-    return this.#passages.length;
+    return this.#index.size;
   }
 
-  /** How many files the passages are from; 0 when they are records of one. */
+  /** How many files the passages in memory are from; 0 when they are records of one. */
   get files(): number {
-    return new Set(this.#passages.flatMap(({ path }) => path ?? [])).size;
+    return new Set(this.#passages?.flatMap(({ path }) => path ?? [])).size;
   }
 
   get stats(): ReturnType<SparseIndex["stats"]> {
@@ -83,9 +92,9 @@ export class Searcher implements AsyncDisposable {
     const started = performance.now();
     const vector = await this.#encoder.encodeQuery(query);
     const encoded = performance.now();
-    const found = await this.#index.search(vector, { topK });
+    const found = await this.#index.search(vector, { topK, withPayload: this.#passages === undefined });
     const searched = performance.now();
-    const passages = found.map(({ id }) => this.#passage(id));
+    const passages = found.map((hit) => this.#passage(hit));
     // Encoded again: to keep the vectors of all passages would take as much memory as the index.
     const vectors = await this.#encoder.encodeDocument(passages.map(passageText));
     const literal = await literalTokens(this.#encoder, query, "query");
@@ -114,7 +123,8 @@ export class Searcher implements AsyncDisposable {
     this.#truncated += vectors.truncated.length;
   }
 
-  #passage(id: string): Passage {
+  #passage({ id, payload }: SearchHit): Passage {
+    if (this.#passages === undefined) return passageOf(payload, id);
     const passage = this.#passages[Number(id)];
     if (passage === undefined) throw new SparseRerankError("ERR_INTERNAL", `The index found ${id}, which was not added.`);
     return passage;

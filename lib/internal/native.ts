@@ -115,26 +115,52 @@ export interface NativeRows {
   readonly values: Float32Array;
 }
 
-export interface NativeHits {
-  /** Hits of query i are [indptr[i], indptr[i+1]). */
-  readonly indptr: Uint32Array;
-  /** Document slots, as given out by add(): best first, ties by insertion order. */
-  readonly slots: Uint32Array;
-  readonly scores: Float32Array;
+/** Strings in UTF-8, or other bytes, one after the other: item i is bytes[offsets[i] .. offsets[i + 1]). */
+export interface NativeStrings {
+  readonly offsets: Uint32Array;
+  readonly bytes: Uint8Array;
 }
 
-/** An in-memory inverted index over document slots 0, 1, 2, … in insertion order. */
+export interface NativeHits {
+  /** Hits of query i are [indptr[i], indptr[i+1]): best first, ties by insertion order. */
+  readonly indptr: Uint32Array;
+  readonly ids: readonly string[];
+  readonly scores: Float32Array;
+  /** Empty unless asked for; then one for each hit, empty where nothing was stored. */
+  readonly stored: readonly Uint8Array[];
+}
+
+export interface NativeIndexStats {
+  readonly documents: number;
+  readonly postings: number;
+  readonly bytes: number;
+  readonly hotBytes: number;
+  readonly segments: number;
+}
+
+export interface NativeSearchOptions {
+  /** The only documents to find. */
+  readonly ids?: NativeStrings;
+  readonly stored?: boolean;
+  readonly cancel?: NativeCancelToken;
+}
+
+/** A sparse index in memory, or of a file or folder. Searches see what the changes before the call have settled. */
 export interface NativeIndex {
-  /** Appends rows; settles with the slot of the first. */
-  add(rows: NativeRows): Promise<number>;
-  /** Marks slots as removed; they no longer match. */
-  remove(slots: Uint32Array): Promise<void>;
-  search(queries: NativeRows, topK: number, options: { readonly cancel?: NativeCancelToken }): Promise<NativeHits>;
-  /** Drops removed documents and renumbers the others in order; settles with the old slot of every new slot. */
-  compact(): Promise<Uint32Array>;
-  stats(): { readonly documents: number; readonly postings: number; readonly bytes: number };
-  /** As NativeModel.dispose(). */
-  dispose(): void;
+  dimension(): number;
+  /** Appends rows, all or none, and removes the documents that had their ids. `ids` are distinct. */
+  add(rows: NativeRows, ids: NativeStrings, stored?: NativeStrings): Promise<void>;
+  /** Settles with how many there were. */
+  remove(ids: NativeStrings): Promise<number>;
+  /** 1 for each id that is in the index, else 0. */
+  contains(ids: NativeStrings): Promise<Uint8Array>;
+  search(queries: NativeRows, topK: number, options: NativeSearchOptions): Promise<NativeHits>;
+  /** Some tenths of a second of merging segments: of those that are due, or of all of them. "merged" ends what "more" began. */
+  mergeStep(everything: boolean): Promise<"nothing" | "more" | "merged">;
+  save(path: string): Promise<void>;
+  stats(): NativeIndexStats;
+  /** Once: ends its calls with ERR_DISPOSED. Settles when the change in progress has ended and the folder is free for another writer. */
+  dispose(): Promise<void>;
 }
 
 /** Distances are negated, so that more is always more similar. */
@@ -159,7 +185,9 @@ export interface NativeAddon {
   stageTimes(): { readonly task: number; readonly body: number; readonly head: number };
   createModel(spec: NativeModelSpec): Promise<NativeModel>;
   openModel(spec: NativeExportSpec): Promise<NativeModel>;
+  /** An empty index in memory. */
   readonly Index: new (dimension: number) => NativeIndex;
+  openIndex(path: string, options: { readonly dimension?: number; readonly readOnly?: boolean }): Promise<NativeIndex>;
   readonly CancelToken: new () => NativeCancelToken;
   /** [a rows, b rows] row-major. `dimension` bounds every index. */
   similarity(a: NativeRows, b: NativeRows, dimension: number, similarityFunction: NativeSimilarityFunction): Promise<Float32Array>;

@@ -8,6 +8,7 @@
 #include "binding/environment.h"
 #include "binding/index.h"
 #include "binding/model.h"
+#include "binding/similarity.h"
 #include "core/memory_budget.h"
 #include "core/shared_library.h"
 #include "core/stage_times.h"
@@ -101,7 +102,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openModel", Napi::Function::New<ModelWrap::open>(env));
   exports.Set("similarity", Napi::Function::New<start_similarity>(env));
   exports.Set("similarityPairwise", Napi::Function::New<start_similarity_pairwise>(env));
-  exports.Set("Index", IndexWrap::define(env));
+  const Napi::Function index_class = IndexWrap::define(env);
+  environment->set_index_class(index_class);
+  exports.Set("Index", index_class);
+  exports.Set("openIndex", Napi::Function::New<IndexWrap::open>(env));
   exports.Set("CancelToken", CancelToken::define(env));
   return exports;
 }

@@ -84,6 +84,9 @@ class Environment {
   /// The classes of this environment that have no public constructor.
   void set_model_class(Napi::Function model_class) { model_class_ = Napi::Persistent(model_class); }
   [[nodiscard]] const Napi::FunctionReference& model_class() const { return model_class_; }
+  /// The class whose objects openIndex() also makes.
+  void set_index_class(Napi::Function index_class) { index_class_ = Napi::Persistent(index_class); }
+  [[nodiscard]] const Napi::FunctionReference& index_class() const { return index_class_; }
 
  private:
   friend class Channel;
@@ -93,6 +96,7 @@ class Environment {
   Napi::Env env_;
   Napi::FunctionReference error_class_;
   Napi::FunctionReference model_class_;
+  Napi::FunctionReference index_class_;
   std::shared_ptr<Channel> channel_;
   std::size_t pending_ = 0;
 };

@@ -5,35 +5,36 @@
 #include <memory>
 
 #include "binding/environment.h"
-#include "index/inverted_index.h"
+#include "index/segmented_index.h"
 
 namespace sparse_rerank::binding {
 
-/// NativeIndex: an in-memory inverted index. JS thread.
+/// NativeIndex: a sparse index in memory, or of a file or folder. JS thread.
 class IndexWrap : public Napi::ObjectWrap<IndexWrap> {
  public:
   static Napi::Function define(Napi::Env env);
-  /// new NativeIndex(dimension)
+  /// new NativeIndex(dimension), or of what openIndex() opened
   explicit IndexWrap(const Napi::CallbackInfo& info);
+
+  /// openIndex(path, options): Promise<NativeIndex>
+  static Napi::Value open(const Napi::CallbackInfo& info);
 
  private:
   Napi::Value add(const Napi::CallbackInfo& info);
   Napi::Value remove(const Napi::CallbackInfo& info);
+  Napi::Value contains(const Napi::CallbackInfo& info);
   Napi::Value search(const Napi::CallbackInfo& info);
-  Napi::Value compact(const Napi::CallbackInfo& info);
+  Napi::Value merge_step(const Napi::CallbackInfo& info);
+  Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
-  void dispose(const Napi::CallbackInfo& info);
+  Napi::Value dimension(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
 
-  const std::shared_ptr<InvertedIndex>& index(Napi::Env env) const;
+  const std::shared_ptr<SegmentedIndex>& index(Napi::Env env) const;
   Napi::Promise start(Napi::Env env, const std::shared_ptr<PromiseWork>& work);
 
-  std::shared_ptr<InvertedIndex> index_;
+  std::shared_ptr<SegmentedIndex> index_;
   StartedJobs jobs_;
 };
-
-/// similarity(a, b, dimension, function): Promise<Float32Array>
-Napi::Value start_similarity(const Napi::CallbackInfo& info);
-/// similarityPairwise(a, b, dimension, function): Promise<Float32Array>
-Napi::Value start_similarity_pairwise(const Napi::CallbackInfo& info);
 
 }  // namespace sparse_rerank::binding

@@ -8,6 +8,9 @@
 
 namespace sparse_rerank {
 
+/// Published vocabularies end at 262,144. Searches and similarities keep dense rows: 16 MiB each at this limit.
+inline constexpr std::size_t kMaxDimension = std::size_t{1} << 22;
+
 /// One sparse row: indices strictly ascending, as many values.
 struct SparseRow {
   std::span<const std::uint32_t> indices;

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 namespace sparse_rerank {
 
 /// A document that shares a term with the query.
 struct Hit {
+  /// Its place in insertion order.
   std::uint32_t slot;
   float score;
 };
@@ -19,8 +19,7 @@ struct BetterHit {
   bool operator()(const Hit& a, const Hit& b) const { return a.score > b.score || (a.score == b.score && a.slot < b.slot); }
 };
 
-/// The k best of a stream of hits. Candidates come in ascending slot order: a later one with an equal score never displaces an earlier one,
-/// so one comparison of scores decides.
+/// The k best of hits that come in any order.
 class TopK {
  public:
   void reset(std::size_t k) {
@@ -28,18 +27,20 @@ class TopK {
     hits_.clear();
   }
 
+  [[nodiscard]] std::size_t k() const { return k_; }
   [[nodiscard]] bool full() const { return hits_.size() == k_; }
-  /// The score that a candidate has to exceed. Only when full, with k > 0.
+  /// The score that a candidate has to reach. Only when full, with k > 0.
   [[nodiscard]] float worst() const { return hits_.front().score; }
 
-  /// Keeps a candidate. When full, its score must exceed worst().
-  void push(Hit hit) {
+  /// Keeps the hit if it is among the k best so far; k is not 0.
+  void offer(Hit hit) {
     if (!full()) {
       hits_.push_back(hit);
       // A heap with the worst hit in front is needed only now: with a large k most searches end before.
       if (full()) std::make_heap(hits_.begin(), hits_.end(), BetterHit());
       return;
     }
+    if (!BetterHit()(hit, hits_.front())) return;
     std::pop_heap(hits_.begin(), hits_.end(), BetterHit());
     hits_.back() = hit;
     std::push_heap(hits_.begin(), hits_.end(), BetterHit());

@@ -51,6 +51,27 @@ struct Simd {
 
 #include "kernels/simd.inc"
 
+struct Expand {
+  __m256i factor;
+
+  explicit SPARSE_RERANK_INLINE Expand(std::uint16_t value) : factor(_mm256_set1_epi16(static_cast<short>(value))) {}
+
+  static SPARSE_RERANK_INLINE __m128i spread(const std::uint8_t* weights, const std::uint8_t* ranks) {
+    return _mm_shuffle_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(weights)),
+                            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(ranks)));
+  }
+
+  SPARSE_RERANK_INLINE void add(const std::uint8_t* first, const std::uint8_t* first_ranks, const std::uint8_t* second,
+                                const std::uint8_t* second_ranks, std::uint16_t* bounds) const {
+    const __m128i weights = _mm_unpacklo_epi64(spread(first, first_ranks), spread(second, second_ranks));
+    auto* const to = reinterpret_cast<__m256i*>(bounds);
+    const __m256i products = _mm256_mulhi_epu16(_mm256_slli_epi16(_mm256_cvtepu8_epi16(weights), 8), factor);
+    _mm256_storeu_si256(to, _mm256_adds_epu16(_mm256_loadu_si256(to), products));
+  }
+};
+
+#include "kernels/expand.inc"
+
 namespace maddubs {
 
 struct Dot {
@@ -114,6 +135,11 @@ struct Dot {
 
 SPARSE_RERANK_TARGET_END
 
+void add_masked_avx2(const std::uint64_t* masks, const std::uint8_t* weights, const std::uint8_t* weights_end, std::size_t groups,
+                     std::uint16_t factor, std::uint16_t* bounds) {
+  add_masked(masks, weights, weights_end, groups, factor, bounds);
+}
+
 const KernelTable kAvx2Kernels = {
     .name = "avx2",
     .decoder_panel = kPanel,
@@ -124,6 +150,7 @@ const KernelTable kAvx2Kernels = {
     .int8 = &signed_bytes::kInt8,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
+    .add_masked = add_masked,
 };
 
 const KernelTable kAvx2VnniKernels = {
@@ -136,6 +163,7 @@ const KernelTable kAvx2VnniKernels = {
     .int8 = &vnni::kInt8,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
+    .add_masked = add_masked,
 };
 
 }  // namespace sparse_rerank

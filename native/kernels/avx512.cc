@@ -129,6 +129,7 @@ const KernelTable kAvx512Kernels = {
     .int8 = &signed_bytes::kInt8,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
+    .add_masked = add_masked_avx2,
 };
 
 const KernelTable kAvx512VnniKernels = {
@@ -141,6 +142,7 @@ const KernelTable kAvx512VnniKernels = {
     .int8 = &vnni::kInt8,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
+    .add_masked = add_masked_avx2,
 };
 
 }  // namespace sparse_rerank

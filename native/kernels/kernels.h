@@ -125,17 +125,28 @@ struct KernelTable {
 
   /// bfloat16 to binary32, exact; NaN payloads are kept. `in` and `out` do not overlap.
   void (*widen_bf16)(const std::uint16_t* in, std::size_t n, float* out);
+
+  /// Adds a posting list to the score bounds of groups of 64 documents. Bit j of masks[g] says that document 64 * g + j has a weight; the
+  /// weights of these documents follow each other. For each of them, bounds[64 * g + j] += weight * factor / 256, rounded down, and stops
+  /// at 65535.
+  /// @param masks [groups]
+  /// @param weights up to `weights_end`, and 128 readable bytes beyond; more bits than weights give bounds without meaning, never a read
+  ///   further on
+  /// @param bounds [64 * groups]
+  void (*add_masked)(const std::uint64_t* masks, const std::uint8_t* weights, const std::uint8_t* weights_end, std::size_t groups,
+                     std::uint16_t factor, std::uint16_t* bounds);
 };
 
-/// scores[slots[i]] += query_weight * weights[i], the product rounded and then the sum. `slots` is strictly ascending and below the length
-/// of `scores`. Not in the table: with gather (AVX2) or gather and scatter (AVX-512) it measured up to 1.4 and 1.9 times slower than as a
-/// plain loop (Zen 5, 28 to 10^6 postings).
-void accumulate(const std::uint32_t* slots, const float* weights, std::size_t n, float query_weight, float* scores);
+/// bounds[slots[i]] += weights[i] * factor / 256, rounded down, stopping at 65535. Not in the table: such scatter has no faster form than a
+/// plain loop (gather and scatter of AVX-512 measured up to 1.9 times slower on Zen 5).
+/// @param bounds [65536]
+void add_sparse(const std::uint16_t* slots, const std::uint8_t* weights, std::size_t n, std::uint16_t factor, std::uint16_t* bounds);
 
 /// The sum of values[i] * dense[indices[i]] from i = 0 upwards, each product and each sum rounded, starting from +0. Not in the table: the
 /// fixed order makes it a chain of additions, which no instruction set shortens, and the order is what makes a document's score independent
 /// of the search algorithm that asks for it.
 [[nodiscard]] float dot_gather(const std::uint32_t* indices, const float* values, std::size_t n, const float* dense);
+[[nodiscard]] float dot_gather(const std::uint16_t* indices, const float* values, std::size_t n, const float* dense);
 
 /// The active table: chosen at the first call as the best that this CPU runs, or the one that the environment variable
 /// SPARSE_RERANK_KERNELS names. Any thread.

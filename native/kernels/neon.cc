@@ -66,6 +66,26 @@ struct Dot {
 
 }  // namespace signed_bytes
 
+struct Expand {
+  std::uint16_t factor;
+
+  explicit SPARSE_RERANK_INLINE Expand(std::uint16_t value) : factor(value) {}
+
+  SPARSE_RERANK_INLINE void add_eight(const std::uint8_t* weights, const std::uint8_t* ranks, std::uint16_t* bounds) const {
+    const uint16x8_t spread = vmovl_u8(vtbl1_u8(vld1_u8(weights), vld1_u8(ranks)));
+    const uint16x4_t low = vshrn_n_u32(vmull_n_u16(vget_low_u16(spread), factor), 8);
+    const uint16x4_t high = vshrn_n_u32(vmull_n_u16(vget_high_u16(spread), factor), 8);
+    vst1q_u16(bounds, vqaddq_u16(vld1q_u16(bounds), vcombine_u16(low, high)));
+  }
+  SPARSE_RERANK_INLINE void add(const std::uint8_t* first, const std::uint8_t* first_ranks, const std::uint8_t* second,
+                                const std::uint8_t* second_ranks, std::uint16_t* bounds) const {
+    add_eight(first, first_ranks, bounds);
+    add_eight(second, second_ranks, bounds + 8);
+  }
+};
+
+#include "kernels/expand.inc"
+
 }  // namespace
 
 // GCC's header gives its intrinsics the whole architecture level, Clang's asks for the one feature.
@@ -112,6 +132,7 @@ const KernelTable kNeonKernels = {
     .int8 = &signed_bytes::kInt8,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
+    .add_masked = add_masked,
 };
 
 const KernelTable kNeonDotKernels = {
@@ -124,6 +145,7 @@ const KernelTable kNeonDotKernels = {
     .int8 = &dotprod::kInt8,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
+    .add_masked = add_masked,
 };
 
 }  // namespace sparse_rerank

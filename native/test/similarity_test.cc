@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "index/inverted_index.h"
+#include "test/index_fixture.h"
 #include "test/sparse_rows_fixture.h"
 
 namespace sparse_rerank {
@@ -86,16 +86,15 @@ TEST(Similarity, EqualsTheScoresOfTheIndex) {
   const TestRows queries = random_rows(random, 20, 200, 15, Terms::kSkewed);
   std::vector<float> products(20 * 300);
   similarity(SimilarityFunction::kDot, queries.view(), documents.view(), 200, 0, 20, products.data());
-  InvertedIndex index(200);
-  ASSERT_TRUE(index.add(documents.view()).ok());
-  SearchScratch scratch;
-  std::vector<Hit> hits;
+  const auto index = SegmentedIndex::create(200);
+  add(*index, documents, numbered(0, 300));
   for (std::size_t i = 0; i < 20; ++i) {
-    const SparseRow query = queries.view().row(i);
-    ASSERT_FALSE(index.search(query.indices, query.values, 300, scratch, hits, nullptr));
-    std::map<std::uint32_t, float> found;
-    for (const Hit& hit : hits) found[hit.slot] = hit.score;
-    for (std::uint32_t j = 0; j < 300; ++j) EXPECT_EQ(products[i * 300 + j], found.contains(j) ? found[j] : 0.0f);
+    std::map<std::string, float> scores;
+    for (const auto& [id, score] : search(*index, queries.view().row(i), 300)) scores[id] = score;
+    for (std::uint32_t j = 0; j < 300; ++j) {
+      const auto found = scores.find(std::to_string(j));
+      EXPECT_EQ(products[i * 300 + j], found == scores.end() ? 0.0f : found->second);
+    }
   }
 }
 

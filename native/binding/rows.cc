@@ -1,0 +1,27 @@
+#include "binding/rows.h"
+
+#include "binding/convert.h"
+
+namespace sparse_rerank::binding {
+
+Rows copy_rows(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  return {copy_array<std::uint32_t>(object.Get("indptr"), "indptr"), copy_array<std::uint32_t>(object.Get("indices"), "indices"),
+          copy_array<float>(object.Get("values"), "values")};
+}
+
+Rows read_rows(const Napi::Value& value, std::size_t dimension) {
+  Rows rows = copy_rows(value);
+  if (const auto failure = validate(rows.view(), dimension)) fail(value.Env(), *failure);
+  return rows;
+}
+
+Strings read_strings(const Napi::Value& value) {
+  if (value.IsUndefined()) return {};
+  const auto object = value.As<Napi::Object>();
+  Strings strings = {copy_array<std::uint32_t>(object.Get("offsets"), "offsets"), copy_array<std::uint8_t>(object.Get("bytes"), "bytes")};
+  if (!strings.view().valid()) fail_contract(value.Env(), "strings whose offsets do not fit their bytes");
+  return strings;
+}
+
+}  // namespace sparse_rerank::binding

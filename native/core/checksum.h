@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace sparse_rerank {
+
+/// XXH64 with seed 0 (the xxHash specification, "XXH64 Algorithm"): what index files are checked with and ids are looked up by. Any thread.
+[[nodiscard]] std::uint64_t xxh64(std::span<const std::byte> bytes);
+
+}  // namespace sparse_rerank

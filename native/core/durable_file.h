@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/result.h"
+
+/// Files whose contents survive a crash of the machine. Paths are UTF-8. Errors are ERR_FILE_UNWRITABLE unless a comment says otherwise;
+/// their message names the path and the system's reason (a full disk, missing permissions).
+namespace sparse_rerank {
+
+/// A new file that is written from beginning to end. Without finish() nothing of it is kept.
+class FileWriter {
+ public:
+  /// Replaces a file of that name: only ever one that a crash left behind.
+  static Result<FileWriter> create(const std::string& path);
+
+  FileWriter(FileWriter&& other) noexcept;
+  FileWriter& operator=(FileWriter&&) = delete;
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+  /// Removes the file unless finish() succeeded.
+  ~FileWriter();
+
+  [[nodiscard]] Status write(std::span<const std::byte> bytes);
+  /// The contents are on disk when it returns; the name is not: see sync_directory().
+  [[nodiscard]] Status finish();
+
+ private:
+  FileWriter(std::string path, std::intptr_t file) : path_(std::move(path)), file_(file) {}
+  void close();
+
+  std::string path_;
+  std::intptr_t file_;  // a descriptor, or a handle of Windows; -1 when closed
+  bool finished_ = false;
+};
+
+/// Names that were made, changed or removed in the folder are on disk when it returns. (Windows keeps them with the file.)
+[[nodiscard]] Status sync_directory(const std::string& path);
+/// Replaces `to` atomically.
+[[nodiscard]] Status rename_file(const std::string& from, const std::string& to);
+/// Whether it succeeds or not: for files that nothing needs any more.
+void remove_file(const std::string& path);
+/// One folder, whose parent exists; fine when it exists already.
+[[nodiscard]] Status make_directory(const std::string& path);
+/// The folder that holds `path`.
+[[nodiscard]] std::string parent_directory(const std::string& path);
+/// Names of the files in a folder. Errors: ERR_FILE_UNREADABLE.
+[[nodiscard]] Result<std::vector<std::string>> list_directory(const std::string& path);
+[[nodiscard]] bool is_directory(const std::string& path);
+[[nodiscard]] bool file_exists(const std::string& path);
+
+/// Keeps a folder for one process at a time. The system gives it up when the process ends, however it does.
+class FileLock {
+ public:
+  /// Errors: ERR_INDEX_LOCKED when somebody holds it, in this process or another; ERR_FILE_UNWRITABLE.
+  static Result<FileLock> acquire(const std::string& path);
+
+  FileLock(FileLock&& other) noexcept;
+  FileLock& operator=(FileLock&&) = delete;
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+  ~FileLock();
+
+ private:
+  explicit FileLock(std::intptr_t file) : file_(file) {}
+  std::intptr_t file_;
+};
+
+}  // namespace sparse_rerank

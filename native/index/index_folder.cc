@@ -1,0 +1,137 @@
+#include "index/index_folder.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "core/mapped_file.h"
+
+namespace sparse_rerank {
+
+namespace {
+
+constexpr const char* kManifest = "manifest";
+constexpr const char* kNewManifest = "manifest.new";
+constexpr const char* kLock = "lock";
+constexpr const char* kSegmentPrefix = "segment-";
+
+std::string join(const std::string& folder, const std::string& name) {
+  return folder + "/" + name;
+}
+
+std::string segment_file(const std::string& folder, std::uint64_t number) {
+  return join(folder, kSegmentPrefix + std::to_string(number));
+}
+
+Result<Manifest> read_manifest(const std::string& folder) {
+  const std::string path = join(folder, kManifest);
+  if (!file_exists(path)) {
+    return Error{"ERR_FILE_NOT_FOUND", folder + " holds no index (" + path + " is missing); give a dimension to create one."};
+  }
+  const Result<MappedFile> file = MappedFile::open(path);
+  if (!file) return file.error();
+  return Manifest::decode(file.value().bytes(), path);
+}
+
+Result<Snapshot> open_segments(const std::string& folder, const Manifest& manifest) {
+  Snapshot snapshot;
+  for (const ManifestSegment& listed : manifest.segments) {
+    auto segment = Segment::open(segment_file(folder, listed.number));
+    if (!segment) return std::move(segment).error();
+    if (segment.value()->documents() != listed.documents || segment.value()->dimension() != manifest.dimension) {
+      return Error{"ERR_INDEX_CORRUPT",
+                   segment_file(folder, listed.number) +
+                       " is not the file that the manifest tells of; restore the folder from a copy, or build the index "
+                       "again."};
+    }
+    IndexSegment entry = {std::move(segment).value(), nullptr, static_cast<std::uint32_t>(listed.removed_count), listed.number};
+    if (listed.removed_count > 0) entry.removed = std::make_shared<Bitmap>(listed.removed);
+    snapshot.segments.push_back(std::move(entry));
+  }
+  return snapshot;
+}
+
+}  // namespace
+
+Result<IndexFolder> IndexFolder::open(const std::string& path, std::optional<std::size_t> dimension) {
+  if (dimension && !is_directory(path)) {
+    if (Status error = make_directory(path)) return *std::move(error);
+    if (Status error = sync_directory(parent_directory(path))) return *std::move(error);
+  }
+  if (!is_directory(path))
+    return Error{"ERR_FILE_NOT_FOUND", "There is no folder " + path + "; give a dimension to create an index there."};
+  Result<FileLock> lock = FileLock::acquire(join(path, kLock));
+  if (!lock) return std::move(lock).error();
+  IndexFolder folder(path, std::move(lock).value());
+  if (dimension && !file_exists(join(path, kManifest))) {
+    folder.manifest_.dimension = *dimension;
+    if (Status error = folder.commit({})) return *std::move(error);
+    return folder;
+  }
+  Result<Manifest> manifest = read_manifest(path);
+  if (!manifest) return std::move(manifest).error();
+  folder.manifest_ = std::move(manifest).value();
+  folder.remove_leftovers();
+  return folder;
+}
+
+Result<IndexFolder::Contents> IndexFolder::read(const std::string& path) {
+  // A writer may replace segments between the two steps; the next manifest tells of the new ones.
+  constexpr int kAttempts = 10;
+  for (int attempt = 1;; ++attempt) {
+    const Result<Manifest> manifest = read_manifest(path);
+    if (!manifest) return manifest.error();
+    Result<Snapshot> snapshot = open_segments(path, manifest.value());
+    if (snapshot) return Contents{manifest.value().dimension, std::move(snapshot).value()};
+    if (attempt == kAttempts) return std::move(snapshot).error();
+  }
+}
+
+Result<Snapshot> IndexFolder::snapshot() const {
+  return open_segments(path_, manifest_);
+}
+
+std::string IndexFolder::segment_path(std::uint64_t number) const {
+  return segment_file(path_, number);
+}
+
+void IndexFolder::remove_leftovers() const {
+  const auto names = list_directory(path_);
+  if (!names) return;
+  for (const std::string& name : names.value()) {
+    const bool listed = std::any_of(manifest_.segments.begin(), manifest_.segments.end(), [&](const ManifestSegment& segment) {
+      return name == kSegmentPrefix + std::to_string(segment.number);
+    });
+    if (name == kNewManifest || (name.starts_with(kSegmentPrefix) && !listed)) remove_file(join(path_, name));
+  }
+}
+
+Status IndexFolder::commit(const Snapshot& next) {
+  if (broken_) {
+    return Error{"ERR_FILE_UNWRITABLE", "An earlier change of " + path_ + " failed half-way; open the index again to see what it holds."};
+  }
+  Manifest manifest;
+  manifest.dimension = manifest_.dimension;
+  manifest.next_number = manifest_.next_number;
+  for (const IndexSegment& segment : next.segments) {
+    manifest.segments.push_back(
+        {segment.number, segment.segment->documents(), segment.removed_count, segment.removed_count > 0 ? *segment.removed : Bitmap()});
+  }
+  const std::string new_path = join(path_, kNewManifest);
+  Result<FileWriter> file = FileWriter::create(new_path);
+  if (!file) return std::move(file).error();
+  if (Status error = file.value().write(manifest.encode())) return error;
+  if (Status error = file.value().finish()) return error;
+  // The names of the new files before the name that counts on them.
+  if (Status error = sync_directory(path_)) return error;
+  if (Status error = rename_file(new_path, join(path_, kManifest))) return error;
+  manifest_ = std::move(manifest);
+  if (Status error = sync_directory(path_)) {
+    // Which manifest a crash would leave is unknown.
+    broken_ = true;
+    return error;
+  }
+  return std::nullopt;
+}
+
+}  // namespace sparse_rerank

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "index/bitmap.h"
+
+namespace sparse_rerank {
+
+/// A segment file that belongs to an index.
+struct ManifestSegment {
+  std::uint64_t number;
+  std::uint64_t documents;
+  std::uint64_t removed_count;
+  /// bitmap_words(documents) when removed_count is not 0, else empty.
+  Bitmap removed;
+};
+
+/// What a folder's index consists of. Every change of the index is one new manifest in the place of the old.
+struct Manifest {
+  std::uint64_t dimension = 0;
+  /// No segment file had this number or a larger one.
+  std::uint64_t next_number = 0;
+  /// In insertion order.
+  std::vector<ManifestSegment> segments;
+
+  [[nodiscard]] std::vector<std::byte> encode() const;
+  /// @param path for messages
+  /// Errors: ERR_INDEX_CORRUPT, ERR_INDEX_VERSION.
+  static Result<Manifest> decode(std::span<const std::byte> bytes, const std::string& path);
+};
+
+}  // namespace sparse_rerank

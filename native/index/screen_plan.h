@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/result.h"
+#include "index/search_scratch.h"
+
+namespace sparse_rerank {
+
+/// A query in the integers of a segment's postings: a document's bound is the sum, over the query's terms, of
+/// floor(quantised weight * factor / 256), at most 65535. least_bound() says which bounds may stand for a score.
+class ScreenPlan {
+ public:
+  struct Term {
+    std::size_t ordinal;
+    /// 256 at least, so that a document with a common term has a bound above zero.
+    std::uint16_t factor;
+  };
+
+  /// Nothing when weights below zero leave no bound. Errors: ERR_INDEX_CORRUPT.
+  static Result<std::optional<ScreenPlan>> make(const Segment& segment, const SparseQuery& query);
+
+  [[nodiscard]] const std::vector<Term>& terms() const { return terms_; }
+  /// The smallest bound, 1 at least, of documents that may score `score` or more.
+  [[nodiscard]] std::uint16_t least_bound(float score) const;
+
+ private:
+  std::vector<Term> terms_;
+  double unit_ = 1.0;  // of the bounds, in scores, rounding included
+  double denormal_ = 0.0;
+};
+
+}  // namespace sparse_rerank

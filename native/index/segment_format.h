@@ -1,0 +1,121 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+/// The bytes of a segment, in memory and in files; docs/index.md explains them. Little-endian; every region starts at a multiple of 8.
+namespace sparse_rerank {
+
+/// "SPRKSEG\0" as a number in memory order, at the beginning and the end of a segment.
+inline constexpr std::uint64_t kSegmentMagic = 0x004745534B525053;
+/// Grows with every change that an older reader would not understand.
+inline constexpr std::uint64_t kSegmentVersion = 1;
+
+/// Contents are checked page by page, when they are first used.
+inline constexpr std::size_t kPageBytes = std::size_t{1} << 16;
+
+/// Documents of a chunk at most: 16 bits number them within it, and their score bounds (128 KiB) stay in the L2 cache.
+inline constexpr std::uint32_t kChunkDocuments = 1u << 16;
+/// Documents whose weights of a term share one mask. A chunk begins at a multiple of it.
+inline constexpr std::uint32_t kGroupDocuments = 64;
+/// Weights of a chunk at most, but for a chunk of one group: bounds the memory that building takes.
+inline constexpr std::uint64_t kChunkPostings = std::uint64_t{1} << 24;
+/// Up to this dimension the terms of rows have 16 bits.
+inline constexpr std::size_t kNarrowTerms = std::size_t{1} << 16;
+/// Zero bytes after the postings: kernels read beyond a list's end.
+inline constexpr std::size_t kPostingPadding = 128;
+
+enum Region : std::size_t {
+  /// Chunk[chunks].
+  kChunks,
+  /// u32[terms], ascending: the terms that have postings.
+  kTerms,
+  /// TermRange[terms].
+  kRanges,
+  /// PostingEntry[chunks][terms].
+  kEntries,
+  /// The lists that the entries tell of, then padding.
+  kPostings,
+  /// u64[documents + 1]: row i of the forward index is [offsets[i], offsets[i + 1]) of the next two.
+  kRowOffsets,
+  /// u16[weights], or u32[weights] when wide.
+  kRowTerms,
+  /// f32[weights].
+  kRowWeights,
+  /// u64[documents + 1]: id i is [offsets[i], offsets[i + 1]) of kIdBytes.
+  kIdOffsets,
+  kIdBytes,
+  /// IdSlot[id_slots], a hash table with linear probing.
+  kIdTable,
+  /// u64[documents + 1] and bytes: what was stored with each document. Both empty when nothing was.
+  kStoredOffsets,
+  kStoredBytes,
+  kRegionCount,
+};
+
+struct Chunk {
+  std::uint32_t first;
+  std::uint32_t documents;
+};
+
+/// The largest weight of a term, or 0, and the smallest, or 0.
+struct TermRange {
+  float largest;
+  float smallest;
+};
+
+/// Where the positive weights of a term in a chunk lie, quantised to ceil(weight * 255 / largest).
+struct PostingEntry {
+  /// From the beginning of kPostings.
+  std::uint64_t offset;
+  std::uint32_t count;
+  /// 0: u16 documents[count], u8 weights[count]. 1: u64 masks[ceil(chunk's documents / 64)], u8 weights[count].
+  std::uint32_t masked;
+};
+
+struct IdSlot {
+  /// The upper half of the id's XXH64; the lower half, modulo id_slots, says where probing starts.
+  std::uint32_t tag;
+  /// One more than the document, 0 for an empty slot.
+  std::uint32_t document;
+};
+
+struct RegionRange {
+  std::uint64_t offset;
+  std::uint64_t bytes;
+};
+
+/// Follows the checksums of the pages, which follow the regions.
+struct SegmentFooter {
+  std::uint64_t dimension;
+  std::uint64_t documents;
+  /// Weights in the forward index.
+  std::uint64_t weights;
+  std::uint64_t terms;
+  std::uint64_t chunks;
+  std::uint64_t id_slots;
+  /// 1 when row terms have 32 bits: the dimension is above 65536.
+  std::uint64_t wide;
+  std::array<RegionRange, kRegionCount> regions;
+};
+
+/// The last bytes of a file. Before them: u64[pages], the XXH64 of every page of what lies before `tail`, and the footer.
+struct SegmentTrailer {
+  std::uint64_t tail;
+  /// XXH64 of the bytes from `tail` to the trailer.
+  std::uint64_t checksum;
+  std::uint64_t version;
+  std::uint64_t magic;
+};
+
+constexpr std::uint32_t groups_of(std::uint32_t documents) {
+  return (documents + kGroupDocuments - 1) / kGroupDocuments;
+}
+
+/// A list is masked when its weights are at least this part of the chunk's documents: there it is both smaller and faster.
+inline constexpr std::uint32_t kMaskedShare = 16;
+
+inline constexpr std::size_t kWeightLevels = 255;
+
+}  // namespace sparse_rerank

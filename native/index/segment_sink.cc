@@ -1,0 +1,67 @@
+#include "index/segment_sink.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/checksum.h"
+
+namespace sparse_rerank {
+
+namespace {
+
+template <typename T>
+void append(std::vector<std::byte>& to, std::span<const T> values) {
+  const auto bytes = std::as_bytes(values);
+  to.insert(to.end(), bytes.begin(), bytes.end());
+}
+
+}  // namespace
+
+Status MemorySink::write(std::span<const std::byte> more) {
+  bytes.insert(bytes.end(), more.begin(), more.end());
+  return std::nullopt;
+}
+
+Status MemorySink::finish(const SegmentFooter& last) {
+  bytes.shrink_to_fit();
+  footer = last;
+  return std::nullopt;
+}
+
+FileSink::FileSink(FileWriter file) : file_(std::move(file)) {
+  page_.reserve(kPageBytes);
+}
+
+Status FileSink::end_page() {
+  checksums_.push_back(xxh64(page_));
+  if (Status error = file_.write(page_)) return error;
+  page_.clear();
+  return std::nullopt;
+}
+
+Status FileSink::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const auto part = bytes.first(std::min(bytes.size(), kPageBytes - page_.size()));
+    page_.insert(page_.end(), part.begin(), part.end());
+    bytes = bytes.subspan(part.size());
+    if (page_.size() < kPageBytes) return std::nullopt;
+    if (Status error = end_page()) return error;
+  }
+  return std::nullopt;
+}
+
+Status FileSink::finish(const SegmentFooter& footer) {
+  const std::uint64_t contents = position();
+  if (!page_.empty()) {
+    if (Status error = end_page()) return error;
+  }
+  std::vector<std::byte> tail;
+  append(tail, std::span<const std::uint64_t>(checksums_));
+  append(tail, std::span(&footer, 1));
+  const SegmentTrailer trailer = {contents, xxh64(tail), kSegmentVersion, kSegmentMagic};
+  append(tail, std::span(&trailer, 1));
+  if (Status error = file_.write(tail)) return error;
+  return file_.finish();
+}
+
+}  // namespace sparse_rerank

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/durable_file.h"
+#include "core/result.h"
+#include "index/segment_format.h"
+
+namespace sparse_rerank {
+
+/// Where the bytes of a segment go, in order.
+class SegmentSink {
+ public:
+  SegmentSink() = default;
+  SegmentSink(const SegmentSink&) = delete;
+  SegmentSink& operator=(const SegmentSink&) = delete;
+  virtual ~SegmentSink() = default;
+
+  /// Bytes so far.
+  [[nodiscard]] virtual std::uint64_t position() const = 0;
+  [[nodiscard]] virtual Status write(std::span<const std::byte> bytes) = 0;
+  [[nodiscard]] virtual Status finish(const SegmentFooter& footer) = 0;
+};
+
+/// Keeps the bytes and the footer.
+class MemorySink final : public SegmentSink {
+ public:
+  [[nodiscard]] std::uint64_t position() const override { return bytes.size(); }
+  [[nodiscard]] Status write(std::span<const std::byte> more) override;
+  [[nodiscard]] Status finish(const SegmentFooter& last) override;
+
+  std::vector<std::byte> bytes;
+  SegmentFooter footer{};
+};
+
+/// Writes a file with its checksums. It is removed when finish() was not reached. Errors: ERR_FILE_UNWRITABLE.
+class FileSink final : public SegmentSink {
+ public:
+  explicit FileSink(FileWriter file);
+  [[nodiscard]] std::uint64_t position() const override { return checksums_.size() * kPageBytes + page_.size(); }
+  [[nodiscard]] Status write(std::span<const std::byte> bytes) override;
+  /// The contents are on disk when it returns.
+  [[nodiscard]] Status finish(const SegmentFooter& footer) override;
+
+ private:
+  [[nodiscard]] Status end_page();
+
+  FileWriter file_;
+  std::vector<std::byte> page_;
+  std::vector<std::uint64_t> checksums_;  // of the pages that were written
+};
+
+}  // namespace sparse_rerank

@@ -1,0 +1,317 @@
+#include "index/segmented_index.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sparse_rerank {
+
+namespace {
+
+/// As many neighbouring segments of a size become one.
+constexpr std::size_t kMergedSegments = 8;
+
+/// The rows of one add().
+class BatchRows final : public RowSource {
+ public:
+  explicit BatchRows(const DocumentBatch& batch) : batch_(batch) {}
+
+  [[nodiscard]] std::uint32_t documents() const override { return static_cast<std::uint32_t>(batch_.rows.rows()); }
+  [[nodiscard]] Result<SparseRow> row(std::uint32_t document) override { return batch_.rows.row(document); }
+  [[nodiscard]] Result<std::string_view> id(std::uint32_t document) override { return batch_.ids.text(document); }
+  [[nodiscard]] Result<std::span<const std::byte>> stored(std::uint32_t document) override {
+    return batch_.stored.size() == 0 ? std::span<const std::byte>() : batch_.stored[document];
+  }
+
+ private:
+  const DocumentBatch& batch_;
+};
+
+/// Marks documents as removed, in copies of the bitmaps that searches are reading.
+class Removals {
+ public:
+  explicit Removals(Snapshot& snapshot) : snapshot_(snapshot), bitmaps_(snapshot.segments.size()) {}
+
+  /// Each document once.
+  void remove(const Location& location) {
+    IndexSegment& segment = snapshot_.segments[location.segment];
+    std::shared_ptr<Bitmap>& bitmap = bitmaps_[location.segment];
+    if (bitmap == nullptr) {
+      bitmap = segment.removed == nullptr ? std::make_shared<Bitmap>(bitmap_words(segment.segment->documents()))
+                                          : std::make_shared<Bitmap>(*segment.removed);
+      segment.removed = bitmap;
+    }
+    set_bit(*bitmap, location.document);
+    ++segment.removed_count;
+  }
+
+ private:
+  Snapshot& snapshot_;
+  std::vector<std::shared_ptr<Bitmap>> bitmaps_;
+};
+
+/// Removes the documents with these ids; returns how many there were.
+Result<std::size_t> remove_ids(Snapshot& snapshot, const StringsView& ids) {
+  Removals removals(snapshot);
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto location = snapshot.find(ids.text(i));
+    if (!location) return location.error();
+    const std::optional<Location>& found = location.value();
+    if (!found) continue;
+    removals.remove(*found);
+    ++count;
+  }
+  return count;
+}
+
+/// 0 for 1 to 7 documents, 1 for up to 63, …
+std::size_t size_class(std::size_t documents) {
+  std::size_t result = 0;
+  for (; documents >= kMergedSegments; documents /= kMergedSegments) ++result;
+  return result;
+}
+
+/// Neighbouring segments [first, last) that should become one; empty when none should. Only neighbours, since the order of segments is the
+/// order of insertion.
+struct Neighbours {
+  std::size_t first = 0;
+  std::size_t last = 0;
+};
+
+Neighbours due(const Snapshot& snapshot) {
+  const std::vector<IndexSegment>& segments = snapshot.segments;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    // Half of it is gone: writing the rest again pays.
+    if (segments[i].removed_count > segments[i].live()) return {i, i + 1};
+  }
+  // The newest segments of a size class or below it. Each document is written again once for each class, so log8 of all documents times.
+  std::size_t largest = 0;
+  for (const IndexSegment& segment : segments) largest = std::max(largest, size_class(segment.live()));
+  for (std::size_t level = 0; level <= largest; ++level) {
+    std::size_t first = segments.size();
+    while (first > 0 && size_class(segments[first - 1].live()) <= level) --first;
+    if (segments.size() - first >= kMergedSegments) return {first, segments.size()};
+  }
+  return {};
+}
+
+/// Everything, unless it is one segment of which nothing was removed.
+Neighbours all(const Snapshot& snapshot) {
+  const std::vector<IndexSegment>& segments = snapshot.segments;
+  const bool compact = segments.size() == 1 && segments.front().removed_count == 0;
+  return {0, compact ? 0 : segments.size()};
+}
+
+}  // namespace
+
+SegmentedIndex::SegmentedIndex(std::size_t dimension, Snapshot snapshot, std::optional<IndexFolder> folder, bool read_only)
+    : dimension_(dimension),
+      read_only_(read_only),
+      folder_(std::move(folder)),
+      snapshot_(std::make_shared<const Snapshot>(std::move(snapshot))) {}
+
+std::shared_ptr<SegmentedIndex> SegmentedIndex::create(std::size_t dimension) {
+  return std::shared_ptr<SegmentedIndex>(new SegmentedIndex(dimension, {}, std::nullopt, false));
+}
+
+Result<std::shared_ptr<SegmentedIndex>> SegmentedIndex::open(const std::string& path, const OpenOptions& options) {
+  std::size_t dimension = 0;
+  Snapshot snapshot;
+  std::optional<IndexFolder> folder;
+  if (file_exists(path) && !is_directory(path)) {
+    auto segment = Segment::open(path);
+    if (!segment) return std::move(segment).error();
+    dimension = segment.value()->dimension();
+    if (segment.value()->documents() > 0) snapshot.segments.push_back({std::move(segment).value(), nullptr, 0, 0});
+  } else if (options.read_only) {
+    Result<IndexFolder::Contents> contents = IndexFolder::read(path);
+    if (!contents) return std::move(contents).error();
+    dimension = contents.value().dimension;
+    snapshot = std::move(contents).value().snapshot;
+  } else {
+    Result<IndexFolder> opened = IndexFolder::open(path, options.dimension);
+    if (!opened) return std::move(opened).error();
+    Result<Snapshot> held = opened.value().snapshot();
+    if (!held) return std::move(held).error();
+    dimension = opened.value().dimension();
+    snapshot = std::move(held).value();
+    folder.emplace(std::move(opened).value());
+  }
+  if (options.dimension && *options.dimension != dimension) {
+    return Error{"ERR_DIMENSION_MISMATCH", path + " holds an index of " + std::to_string(dimension) + " dimensions, not " +
+                                               std::to_string(*options.dimension) + "; another model made it."};
+  }
+  return std::shared_ptr<SegmentedIndex>(new SegmentedIndex(dimension, std::move(snapshot), std::move(folder), options.read_only));
+}
+
+std::shared_ptr<const Snapshot> SegmentedIndex::snapshot() const {
+  const std::lock_guard lock(snapshot_mutex_);
+  return snapshot_;
+}
+
+Status SegmentedIndex::check_writable() const {
+  if (closed_) return Error{"ERR_DISPOSED", "the index was closed"};
+  if (read_only_) return Error{"ERR_READ_ONLY", "The index was opened with readOnly; open it without to change it."};
+  return std::nullopt;
+}
+
+std::string SegmentedIndex::next_path(std::uint64_t& number) {
+  if (!folder_) return "";
+  number = folder_->new_number();
+  return folder_->segment_path(number);
+}
+
+Status SegmentedIndex::publish(Snapshot next) {
+  if (folder_) {
+    if (Status error = folder_->commit(next)) return error;
+  }
+  auto published = std::make_shared<const Snapshot>(std::move(next));
+  const std::lock_guard lock(snapshot_mutex_);
+  snapshot_ = std::move(published);
+  return std::nullopt;
+}
+
+Status SegmentedIndex::add(const DocumentBatch& batch) {
+  if (Status error = validate(batch.rows, dimension_)) return error;
+  const std::lock_guard lock(change_mutex_);
+  if (Status error = check_writable()) return error;
+  if (batch.rows.rows() == 0) return std::nullopt;
+  Snapshot next = *snapshot();
+  if (batch.rows.rows() > kMaxSlots - next.slots()) {
+    return Error{"ERR_TOO_LARGE",
+                 "An index holds at most " + std::to_string(kMaxSlots) + " documents, removed ones included until compact()."};
+  }
+  const Result<std::size_t> replaced = remove_ids(next, batch.ids);
+  if (!replaced) return replaced.error();
+  IndexSegment added;
+  const std::string path = next_path(added.number);
+  BatchRows rows(batch);
+  auto segment = build_segment(rows, dimension_, path);
+  if (!segment) return std::move(segment).error();
+  added.segment = std::move(segment).value();
+  next.segments.push_back(added);
+  Status error = publish(std::move(next));
+  if (error && folder_) folder_->discard(added.number);
+  return error;
+}
+
+Result<std::size_t> SegmentedIndex::remove(const StringsView& ids) {
+  const std::lock_guard lock(change_mutex_);
+  if (Status error = check_writable()) return *std::move(error);
+  Snapshot next = *snapshot();
+  Result<std::size_t> count = remove_ids(next, ids);
+  if (!count || count.value() == 0) return count;
+  if (Status error = publish(std::move(next))) return *std::move(error);
+  return count;
+}
+
+Result<MergeStep> SegmentedIndex::merge_step(bool everything) {
+  const std::lock_guard lock(merge_mutex_);
+  if (merge_ == nullptr) {
+    if (Status error = begin_merge(everything)) return *std::move(error);
+    return merge_ == nullptr ? MergeStep::kNothing : MergeStep::kMore;
+  }
+  const Result<bool> done = merge_->step();
+  if (done && !done.value()) return MergeStep::kMore;
+  Status error = done ? install_merge() : std::optional(done.error());
+  merge_.reset();
+  if (error) return *std::move(error);
+  return MergeStep::kMerged;
+}
+
+Status SegmentedIndex::begin_merge(bool everything) {
+  const std::lock_guard lock(change_mutex_);
+  if (Status error = check_writable()) return error;
+  const std::shared_ptr<const Snapshot> current = snapshot();
+  const Neighbours chosen = everything ? all(*current) : due(*current);
+  if (chosen.first == chosen.last) return std::nullopt;
+  const auto begin = current->segments.begin();
+  const std::string path = next_path(merge_number_);
+  auto merge = SegmentMerge::begin({begin + static_cast<std::ptrdiff_t>(chosen.first), begin + static_cast<std::ptrdiff_t>(chosen.last)},
+                                   dimension_, path);
+  if (!merge) return std::move(merge).error();
+  merge_ = std::move(merge).value();
+  return std::nullopt;
+}
+
+Status SegmentedIndex::install_merge() {
+  auto segment = merge_->take();
+  if (!segment) return std::move(segment).error();
+  IndexSegment merged = {std::move(segment).value(), nullptr, 0, merge_number_};
+
+  const std::lock_guard lock(change_mutex_);
+  if (Status error = check_writable()) {
+    if (folder_) folder_->discard(merge_number_);
+    return error;
+  }
+  const std::vector<IndexSegment>& sources = merge_->rows().segments();
+  const std::vector<Location>& origins = merge_->rows().origins();
+  const Snapshot current = *snapshot();
+  // Segments only ever join at the end or through a merge, and there is one merge at a time: the sources still follow each other.
+  const auto first = std::find_if(current.segments.begin(), current.segments.end(),
+                                  [&](const IndexSegment& other) { return other.segment == sources.front().segment; });
+  const auto last = first + static_cast<std::ptrdiff_t>(sources.size());
+
+  // What was removed since the merge began.
+  Snapshot next;
+  next.segments.assign(current.segments.begin(), first);
+  const std::size_t place = next.segments.size();
+  next.segments.push_back(merged);
+  {
+    Removals removals(next);
+    for (std::size_t i = 0; i < origins.size(); ++i) {
+      if ((first + static_cast<std::ptrdiff_t>(origins[i].segment))->is_removed(origins[i].document)) {
+        removals.remove({place, static_cast<std::uint32_t>(i)});
+      }
+    }
+  }
+  if (next.segments.back().live() == 0) next.segments.pop_back();
+  const bool kept = next.segments.size() > place;
+  next.segments.insert(next.segments.end(), last, current.segments.end());
+  if (Status error = publish(std::move(next))) {
+    if (folder_) folder_->discard(merge_number_);
+    return error;
+  }
+  if (!folder_) return std::nullopt;
+  for (const IndexSegment& source : sources) folder_->discard(source.number);
+  if (!kept) folder_->discard(merge_number_);
+  return std::nullopt;
+}
+
+IndexStats SegmentedIndex::stats() const {
+  const std::shared_ptr<const Snapshot> current = snapshot();
+  IndexStats stats{current->documents(), 0, 0, 0, current->segments.size()};
+  for (const IndexSegment& segment : current->segments) {
+    stats.postings += segment.segment->weights();
+    stats.bytes += segment.segment->bytes();
+    stats.hot_bytes += segment.segment->hot_bytes();
+  }
+  return stats;
+}
+
+Status SegmentedIndex::save(const std::string& path, const std::atomic<bool>* cancel) const {
+  const std::string new_path = path + ".new";
+  auto merge = SegmentMerge::begin(snapshot()->segments, dimension_, new_path);
+  if (!merge) return std::move(merge).error();
+  while (true) {
+    if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) return Error{"ERR_ABORTED", "saving was aborted"};
+    const Result<bool> done = merge.value()->step();
+    if (!done) return done.error();
+    if (done.value()) break;
+  }
+  if (Status error = rename_file(new_path, path)) {
+    remove_file(new_path);
+    return error;
+  }
+  return sync_directory(parent_directory(path));
+}
+
+void SegmentedIndex::close() {
+  const std::lock_guard merge_lock(merge_mutex_);
+  const std::lock_guard lock(change_mutex_);
+  closed_ = true;
+  merge_.reset();
+  folder_.reset();
+}
+
+}  // namespace sparse_rerank

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "core/result.h"
+#include "index/index_folder.h"
+#include "index/segment_merge.h"
+#include "index/snapshot.h"
+#include "index/sparse_rows.h"
+
+namespace sparse_rerank {
+
+/// Documents as they are added: row i has id i and, if there are any, stored bytes i.
+struct DocumentBatch {
+  SparseRowsView rows;
+  /// Distinct.
+  StringsView ids;
+  /// Empty, or one for each row.
+  StringsView stored;
+};
+
+struct IndexStats {
+  /// Added and not removed.
+  std::size_t documents;
+  /// Weights held, those of removed documents included until their segment is merged.
+  std::uint64_t postings;
+  /// Bytes of all segments, in memory or mapped.
+  std::uint64_t bytes;
+  /// The part of them that every search may read. The rest is read for candidates and hits, so a mapped file can leave it on disk.
+  std::uint64_t hot_bytes;
+  std::size_t segments;
+};
+
+enum class MergeStep { kNothing, kMore, kMerged };
+
+/// A sparse index: immutable segments, of which every add() makes one and merges make few. Any thread: searches take a snapshot() and never
+/// wait; changes run one after the other and each becomes visible wholly or not at all. A call that fails changes nothing.
+class SegmentedIndex {
+ public:
+  /// Documents, removed ones included until their segment is merged.
+  static constexpr std::uint64_t kMaxSlots = std::numeric_limits<std::uint32_t>::max() - std::uint64_t{1};
+
+  /// An empty index in memory. @param dimension at most kMaxDimension
+  static std::shared_ptr<SegmentedIndex> create(std::size_t dimension);
+
+  struct OpenOptions {
+    /// Creates a folder's index where there is none; else it must be the index's.
+    std::optional<std::size_t> dimension;
+    /// Changes are refused, and a folder that a writer has open can be read: as it was at this moment.
+    bool read_only = false;
+  };
+  /// A file of save(), whose changes stay in memory, or a durable folder.
+  /// Errors: those of Segment::open() and IndexFolder::open(), ERR_DIMENSION_MISMATCH.
+  static Result<std::shared_ptr<SegmentedIndex>> open(const std::string& path, const OpenOptions& options);
+
+  [[nodiscard]] std::size_t dimension() const { return dimension_; }
+
+  /// Appends documents, all or none, and removes those that had their ids. Once it returns they are durable, in a folder.
+  /// Errors: those of validate(), ERR_TOO_LARGE, ERR_READ_ONLY, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT.
+  [[nodiscard]] Status add(const DocumentBatch& batch);
+  /// Returns how many there were. Errors: ERR_READ_ONLY, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT.
+  [[nodiscard]] Result<std::size_t> remove(const StringsView& ids);
+
+  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
+  [[nodiscard]] IndexStats stats() const;
+
+  /// Some tenths of a second of merging at most, with little memory: begins a merge if one is due, or goes on with the one begun.
+  /// @param everything merges all segments into one and drops what was removed, even if that is not due
+  /// Errors end the merge and leave the index as it was: ERR_READ_ONLY, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT.
+  [[nodiscard]] Result<MergeStep> merge_step(bool everything);
+
+  /// Writes all documents to a file that open() reads. Atomic: a crash leaves the old file or the new one.
+  /// @param cancel may be null
+  /// Errors: ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_ABORTED.
+  [[nodiscard]] Status save(const std::string& path, const std::atomic<bool>* cancel) const;
+
+  /// Waits for the change in progress, refuses later ones with ERR_DISPOSED, and lets go of the folder. Snapshots stay readable.
+  void close();
+
+ private:
+  SegmentedIndex(std::size_t dimension, Snapshot snapshot, std::optional<IndexFolder> folder, bool read_only);
+
+  [[nodiscard]] Status check_writable() const;
+  /// A path for a new segment, empty in memory; `number` names it.
+  [[nodiscard]] std::string next_path(std::uint64_t& number);
+  /// Makes `next` the contents, on disk first. Segments in it that the current contents do not have were written before.
+  [[nodiscard]] Status publish(Snapshot next);
+  [[nodiscard]] Status begin_merge(bool everything);
+  [[nodiscard]] Status install_merge();
+
+  const std::size_t dimension_;
+  const bool read_only_;
+
+  std::mutex change_mutex_;  // held by changes, file work included
+  std::optional<IndexFolder> folder_;
+  bool closed_ = false;
+
+  std::mutex merge_mutex_;  // held before change_mutex_
+  std::unique_ptr<SegmentMerge> merge_;
+  std::uint64_t merge_number_ = 0;
+
+  mutable std::mutex snapshot_mutex_;
+  std::shared_ptr<const Snapshot> snapshot_;
+};
+
+}  // namespace sparse_rerank

@@ -1,0 +1,105 @@
+#include "index/snapshot.h"
+
+#include <algorithm>
+
+#include "index/screened_search.h"
+
+namespace sparse_rerank {
+
+namespace {
+
+/// Sets the query's weights in scratch.dense, and puts zeros back.
+class DenseQuery {
+ public:
+  DenseQuery(const SparseQuery& query, std::size_t size, std::vector<float>& dense) : query_(query), dense_(dense) {
+    if (dense_.size() < size) dense_.resize(size);
+    for (std::size_t i = 0; i < query.terms.size(); ++i) dense_[query.terms[i]] = query.weights[i];
+  }
+  DenseQuery(const DenseQuery&) = delete;
+  DenseQuery& operator=(const DenseQuery&) = delete;
+  ~DenseQuery() {
+    for (const std::uint32_t term : query_.terms) dense_[term] = 0.0f;
+  }
+
+ private:
+  const SparseQuery& query_;
+  std::vector<float>& dense_;
+};
+
+}  // namespace
+
+bool StringsView::valid() const {
+  return !offsets.empty() && offsets.front() == 0 && offsets.back() == bytes.size() && std::is_sorted(offsets.begin(), offsets.end());
+}
+
+std::size_t Snapshot::documents() const {
+  std::size_t total = 0;
+  for (const IndexSegment& segment : segments) total += segment.live();
+  return total;
+}
+
+std::uint64_t Snapshot::slots() const {
+  std::uint64_t total = 0;
+  for (const IndexSegment& segment : segments) total += segment.segment->documents();
+  return total;
+}
+
+Location Snapshot::locate(std::uint32_t slot) const {
+  std::size_t i = 0;
+  for (; slot >= segments[i].segment->documents(); ++i) slot -= segments[i].segment->documents();
+  return {i, slot};
+}
+
+Result<std::optional<Location>> Snapshot::find(std::string_view id) const {
+  // The newest first: an id that was added again is alive there.
+  for (std::size_t i = segments.size(); i-- > 0;) {
+    const auto document = segments[i].segment->find(id);
+    if (!document) return document.error();
+    const std::optional<std::uint32_t>& found = document.value();
+    if (found && !segments[i].is_removed(*found)) return std::optional(Location{i, *found});
+  }
+  return std::optional<Location>();
+}
+
+Exclusions Snapshot::removed() const {
+  Exclusions exclusions;
+  exclusions.reserve(segments.size());
+  for (const IndexSegment& segment : segments) exclusions.push_back(segment.removed);
+  return exclusions;
+}
+
+Result<Exclusions> Snapshot::all_but(const StringsView& ids) const {
+  std::vector<std::shared_ptr<Bitmap>> bitmaps;
+  bitmaps.reserve(segments.size());
+  for (const IndexSegment& segment : segments) {
+    bitmaps.push_back(std::make_shared<Bitmap>(bitmap_words(segment.segment->documents()), ~std::uint64_t{0}));
+  }
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto location = find(ids.text(i));
+    if (!location) return location.error();
+    const std::optional<Location>& found = location.value();
+    if (!found) continue;
+    const auto [segment, document] = *found;
+    (*bitmaps[segment])[document / 64] &= ~(std::uint64_t{1} << (document % 64));
+  }
+  return Exclusions(bitmaps.begin(), bitmaps.end());
+}
+
+Status Snapshot::search(const SparseQuery& query, std::size_t k, const Exclusions& exclusions, SearchScratch& scratch,
+                        std::vector<Hit>& out, const std::atomic<bool>* cancel) const {
+  out.clear();
+  if (k == 0 || segments.empty() || query.terms.empty()) return std::nullopt;
+  const DenseQuery dense(query, segments.front().segment->dense_size(), scratch.dense);
+  scratch.top.reset(k);
+  std::uint32_t first_slot = 0;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    const Segment& segment = *segments[i].segment;
+    const SegmentView view = {segment, first_slot, exclusions[i] == nullptr ? nullptr : exclusions[i]->data()};
+    if (Status error = search_screened(view, query, scratch, cancel)) return error;
+    first_slot += segment.documents();
+  }
+  scratch.top.take(out);
+  return std::nullopt;
+}
+
+}  // namespace sparse_rerank

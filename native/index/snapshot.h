@@ -1,0 +1,82 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "index/bitmap.h"
+#include "index/screen_plan.h"
+#include "index/search_scratch.h"
+#include "index/segment.h"
+
+namespace sparse_rerank {
+
+/// Strings one after the other: string i is [offsets[i], offsets[i + 1]) of `bytes`.
+struct StringsView {
+  std::span<const std::uint32_t> offsets;
+  std::span<const std::byte> bytes;
+
+  [[nodiscard]] std::size_t size() const { return offsets.empty() ? 0 : offsets.size() - 1; }
+  [[nodiscard]] std::span<const std::byte> operator[](std::size_t i) const {
+    return bytes.subspan(offsets[i], offsets[i + 1] - offsets[i]);
+  }
+  [[nodiscard]] std::string_view text(std::size_t i) const {
+    return {reinterpret_cast<const char*>(bytes.data()) + offsets[i], offsets[i + 1] - offsets[i]};
+  }
+  /// Whether every string can be read.
+  [[nodiscard]] bool valid() const;
+};
+
+/// A segment of an index and which of its documents were removed.
+struct IndexSegment {
+  std::shared_ptr<const Segment> segment;
+  /// Null for none.
+  std::shared_ptr<const Bitmap> removed;
+  std::uint32_t removed_count = 0;
+  /// Names its file in a folder.
+  std::uint64_t number = 0;
+
+  [[nodiscard]] bool is_removed(std::uint32_t document) const { return removed != nullptr && test_bit(*removed, document); }
+  [[nodiscard]] std::uint32_t live() const { return segment->documents() - removed_count; }
+};
+
+/// Where a document lies.
+struct Location {
+  std::size_t segment;
+  std::uint32_t document;
+};
+
+/// By segment, the documents that a search leaves out, removed ones included; null for none.
+using Exclusions = std::vector<std::shared_ptr<const Bitmap>>;
+
+/// The contents of an index at one moment; never changes. Slots number the documents of all segments in insertion order. Any thread.
+/// Errors of everything that reads: ERR_INDEX_CORRUPT.
+struct Snapshot {
+  std::vector<IndexSegment> segments;
+
+  [[nodiscard]] std::size_t documents() const;
+  /// Removed ones included.
+  [[nodiscard]] std::uint64_t slots() const;
+  [[nodiscard]] Location locate(std::uint32_t slot) const;
+  /// The document with this id that was not removed.
+  [[nodiscard]] Result<std::optional<Location>> find(std::string_view id) const;
+
+  [[nodiscard]] Exclusions removed() const;
+  /// What a search among these ids leaves out; ids that are not in the index do no harm.
+  [[nodiscard]] Result<Exclusions> all_but(const StringsView& ids) const;
+
+  /// The best `k` hits, best first, equal scores in insertion order; search_exhaustively() defines score and hit.
+  /// @param out replaced
+  /// @param cancel may be null
+  /// Errors also: ERR_ABORTED.
+  [[nodiscard]] Status search(const SparseQuery& query, std::size_t k, const Exclusions& exclusions, SearchScratch& scratch,
+                              std::vector<Hit>& out, const std::atomic<bool>* cancel) const;
+};
+
+}  // namespace sparse_rerank

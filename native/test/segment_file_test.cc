@@ -1,0 +1,358 @@
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/checksum.h"
+#include "index/segment_format.h"
+#include "test/index_fixture.h"
+
+namespace sparse_rerank {
+namespace {
+
+std::vector<char> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+void write_file(const std::string& path, const std::vector<char>& bytes) {
+  // A new file: the old one may be mapped.
+  std::filesystem::remove(path);
+  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+Result<std::shared_ptr<SegmentedIndex>> open(const std::string& path, std::optional<std::size_t> dimension = {}, bool read_only = false) {
+  return SegmentedIndex::open(path, {dimension, read_only});
+}
+
+std::shared_ptr<SegmentedIndex> opened(const std::string& path, std::optional<std::size_t> dimension = {}, bool read_only = false) {
+  auto index = open(path, dimension, read_only);
+  EXPECT_TRUE(index.ok()) << index.error().message;
+  return index.ok() ? index.value() : SegmentedIndex::create(1);
+}
+
+std::string code_of(const Result<std::shared_ptr<SegmentedIndex>>& result) {
+  return result.ok() ? "ok" : result.error().code;
+}
+
+/// An index of a few hundred documents with every kind of region.
+std::shared_ptr<SegmentedIndex> sample(std::uint32_t dimension = 300) {
+  std::mt19937 random(20);
+  const auto index = SegmentedIndex::create(dimension);
+  const TestRows rows = random_rows(random, 400, dimension, 30, Terms::kSkewed);
+  const TestStrings ids(numbered(0, 400));
+  std::vector<std::string> texts;
+  for (int i = 0; i < 400; ++i) texts.push_back(i % 5 == 0 ? "" : "stored " + std::to_string(i));
+  EXPECT_FALSE(index->add({rows.view(), ids.view(), TestStrings(texts).view()}));
+  return index;
+}
+
+const TestRows& sample_queries() {
+  static const TestRows queries = [] {
+    std::mt19937 random(21);
+    TestRows rows = random_rows(random, 6, 300, 25, Terms::kSkewed);
+    rows.push({{0, -1.0f}, {3, 2.0f}});
+    return rows;
+  }();
+  return queries;
+}
+
+/// What a user can see of an index; the first error's code instead, if there is one.
+struct Seen {
+  std::string error;
+  std::vector<Found> hits;
+  std::vector<std::string> stored;
+  std::vector<std::string> merged;
+  bool operator==(const Seen&) const = default;
+};
+
+/// Reads all of it: searches, look-ups of ids, stored bytes, and a merge, which copies everything.
+Seen see(const Result<std::shared_ptr<SegmentedIndex>>& opened) {
+  Seen seen;
+  const auto fails = [&](const auto& result) {
+    if (!result.ok() && seen.error.empty()) seen.error = result.error().code;
+    return !result.ok();
+  };
+  if (fails(opened)) return seen;
+  SegmentedIndex& index = *opened.value();
+  const auto snapshot = index.snapshot();
+  SearchScratch scratch;
+  std::vector<Hit> hits;
+  for (std::size_t i = 0; i < sample_queries().view().rows(); ++i) {
+    const SparseRow query = sample_queries().view().row(i);
+    if (const Status error = snapshot->search({query.indices, query.values}, 20, snapshot->removed(), scratch, hits, nullptr)) {
+      seen.error = error->code;
+      return seen;
+    }
+    Found found;
+    for (const Hit& hit : hits) {
+      const auto [segment, document] = snapshot->locate(hit.slot);
+      const auto id = snapshot->segments[segment].segment->id(document);
+      if (fails(id)) return seen;
+      found.emplace_back(id.value(), hit.score);
+    }
+    seen.hits.push_back(found);
+  }
+  for (const std::string& id : numbered(0, 401)) {
+    const auto location = snapshot->find(id);
+    if (fails(location)) return seen;
+    if (!location.value()) continue;
+    const auto stored = snapshot->segments[location.value()->segment].segment->stored(location.value()->document);
+    if (fails(stored)) return seen;
+    seen.stored.push_back(id + std::string(reinterpret_cast<const char*>(stored.value().data()), stored.value().size()));
+  }
+  // A second segment, so that there is something to merge.
+  const TestStrings ids({"new"});
+  if (const Status error = index.add({TestRows{{{1, 1.0f}}}.view(), ids.view(), {}})) {
+    seen.error = error->code;
+    return seen;
+  }
+  while (true) {
+    const auto step = index.merge_step(true);
+    if (fails(step)) return seen;
+    if (step.value() == MergeStep::kNothing) break;
+  }
+  const auto merged = index.snapshot();
+  std::vector<std::uint32_t> terms;
+  for (std::uint32_t i = 0; i < merged->segments[0].segment->documents(); ++i) {
+    const auto row = merged->segments[0].segment->row(i, terms);
+    if (fails(row)) return seen;
+    std::string text;
+    for (std::size_t j = 0; j < row.value().indices.size(); ++j) {
+      text += std::to_string(row.value().indices[j]) + ":" + std::to_string(row.value().values[j]) + " ";
+    }
+    seen.merged.push_back(text);
+  }
+  return seen;
+}
+
+TEST(Checksum, IsXxh64) {
+  // From the reference implementation.
+  const auto hash = [](const std::string& text) { return xxh64(std::as_bytes(std::span(text))); };
+  EXPECT_EQ(hash(""), 0xef46db3751d8e999u);
+  EXPECT_EQ(hash("a"), 0xd24ec4f1a98c6e5bu);
+  EXPECT_EQ(hash("abc"), 0x44bc2cf5ad770999u);
+  EXPECT_EQ(hash("Nobody inspects the spammish repetition"), 0xfbcea83c8a378bf1u);
+}
+
+TEST(SegmentFile, OpensAsItWasSaved) {
+  for (const std::uint32_t dimension : {300u, 100000u}) {
+    const auto index = sample(dimension);
+    const TemporaryPath path;
+    ASSERT_FALSE(index->save(path.get(), nullptr));
+    const Seen before = see(index);
+    EXPECT_EQ(before.error, "");
+    EXPECT_EQ(before.stored.size(), 400u);
+    EXPECT_EQ(see(open(path.get())), before);
+    EXPECT_EQ(code_of(open(path.get(), 301)), "ERR_DIMENSION_MISMATCH");
+    // Saving again replaces a file that is mapped.
+    const auto again = opened(path.get());
+    EXPECT_EQ(remove(*again, {"7"}), 1u);
+    ASSERT_FALSE(again->save(path.get(), nullptr));
+    EXPECT_EQ(opened(path.get())->stats().documents, 399u);
+    EXPECT_FALSE(std::filesystem::exists(path.get() + ".new"));
+  }
+}
+
+TEST(SegmentFile, AnEmptyIndexOpens) {
+  const TemporaryPath path;
+  ASSERT_FALSE(SegmentedIndex::create(5)->save(path.get(), nullptr));
+  const auto index = opened(path.get());
+  EXPECT_EQ(index->dimension(), 5u);
+  EXPECT_EQ(index->stats().documents, 0u);
+  EXPECT_EQ(index->stats().segments, 0u);
+}
+
+TEST(SegmentFile, EveryFlippedBitIsDetectedOrHarmless) {
+  const TemporaryPath path;
+  ASSERT_FALSE(sample()->save(path.get(), nullptr));
+  const std::vector<char> bytes = read_file(path.get());
+  const Seen expected = see(open(path.get()));
+  ASSERT_EQ(expected.error, "");
+  // Every byte of what the footer and trailer say, and a prime's multiples of the rest.
+  const std::size_t tail = bytes.size() - sizeof(SegmentFooter) - sizeof(SegmentTrailer);
+  std::size_t detected = 0;
+  std::size_t flips = 0;
+  for (std::size_t at = 0; at < bytes.size(); at += at < tail ? 131 : 1, ++flips) {
+    std::vector<char> damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));
+    write_file(path.get(), damaged);
+    const Seen seen = see(open(path.get()));
+    // The file is one page, so all of it is checked with the first use.
+    ASSERT_TRUE(seen.error == "ERR_INDEX_CORRUPT" || seen.error == "ERR_INDEX_VERSION") << "byte " << at << ": " << seen.error;
+    ++detected;
+  }
+  EXPECT_EQ(detected, flips);
+  EXPECT_GT(flips, 500u);
+}
+
+TEST(SegmentFile, PagesAreCheckedWhenTheyAreUsed) {
+  // 64 KiB and more of stored bytes for each document: their pages have nothing else.
+  const auto index = SegmentedIndex::create(4);
+  TestRows rows;
+  for (int i = 0; i < 20; ++i) rows.push({{1, 1.0f + static_cast<float>(i)}});
+  const TestStrings ids(numbered(0, 20));
+  const TestStrings stored(std::vector<std::string>(20, std::string(3 * kPageBytes, 'x')));
+  ASSERT_FALSE(index->add({rows.view(), ids.view(), stored.view()}));
+  const TemporaryPath path;
+  ASSERT_FALSE(index->save(path.get(), nullptr));
+  std::vector<char> bytes = read_file(path.get());
+  // Within the stored bytes of document 10.
+  std::size_t begin = 0;
+  while (std::string_view(bytes.data() + begin, 1000) != std::string(1000, 'x')) ++begin;
+  bytes[begin + 10 * 3 * kPageBytes + kPageBytes] = 'y';
+  write_file(path.get(), bytes);
+  const auto damaged = opened(path.get());
+  EXPECT_EQ(search(*damaged, {{1, 1.0f}}, 1), (Found{{"19", 20.0f}}));
+  const Segment& segment = *damaged->snapshot()->segments[0].segment;
+  EXPECT_TRUE(segment.stored(5).ok());
+  ASSERT_FALSE(segment.stored(10).ok());
+  EXPECT_STREQ(segment.stored(10).error().code, "ERR_INDEX_CORRUPT");
+  const Status saved = damaged->save(path.get() + ".copy", nullptr);
+  ASSERT_TRUE(saved);
+  EXPECT_STREQ(saved->code, "ERR_INDEX_CORRUPT");
+  EXPECT_FALSE(std::filesystem::exists(path.get() + ".copy"));
+  EXPECT_FALSE(std::filesystem::exists(path.get() + ".copy.new"));
+}
+
+TEST(SegmentFile, EveryTruncationIsDetected) {
+  const TemporaryPath path;
+  ASSERT_FALSE(sample()->save(path.get(), nullptr));
+  const std::vector<char> bytes = read_file(path.get());
+  for (std::size_t size = 0; size < bytes.size(); size += size < bytes.size() - 600 ? 997 : 1) {
+    write_file(path.get(), {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)});
+    ASSERT_EQ(code_of(open(path.get())), "ERR_INDEX_CORRUPT") << size;
+  }
+}
+
+TEST(SegmentFile, AnotherVersionIsRefusedByName) {
+  const TemporaryPath path;
+  ASSERT_FALSE(sample()->save(path.get(), nullptr));
+  std::vector<char> bytes = read_file(path.get());
+  bytes[bytes.size() - sizeof(SegmentTrailer) + offsetof(SegmentTrailer, version)] = 9;
+  write_file(path.get(), bytes);
+  const auto result = open(path.get());
+  ASSERT_EQ(code_of(result), "ERR_INDEX_VERSION");
+  EXPECT_NE(result.error().message.find("version 9"), std::string::npos);
+}
+
+/// Contents that lie with the right checksums: nothing may be read outside the file, whatever comes out.
+TEST(SegmentFile, LyingContentsCrashNothing) {
+  const TemporaryPath path;
+  ASSERT_FALSE(sample()->save(path.get(), nullptr));
+  const std::vector<char> bytes = read_file(path.get());
+  const std::size_t trailer_at = bytes.size() - sizeof(SegmentTrailer);
+  std::mt19937 random(22);
+  for (int round = 0; round < 3000; ++round) {
+    std::vector<char> lying = bytes;
+    for (std::size_t flips = 1 + random() % 4; flips > 0; --flips) {
+      // Half of the time the footer, whose numbers rule the rest.
+      const std::size_t at = random() % 2 == 0 ? trailer_at - 1 - random() % sizeof(SegmentFooter) : random() % trailer_at;
+      lying[at] = static_cast<char>(random() % 3 == 0 ? 0xff : random());
+    }
+    SegmentTrailer trailer;
+    std::memcpy(&trailer, lying.data() + trailer_at, sizeof(trailer));
+    const auto all = std::as_bytes(std::span(lying));
+    const std::uint64_t page = xxh64(all.first(trailer.tail));
+    std::memcpy(lying.data() + trailer.tail, &page, sizeof(page));
+    trailer.checksum = xxh64(all.subspan(trailer.tail, trailer_at - trailer.tail));
+    std::memcpy(lying.data() + trailer_at, &trailer, sizeof(trailer));
+    write_file(path.get(), lying);
+    const Seen seen = see(open(path.get()));
+    ASSERT_TRUE(seen.error.empty() || seen.error == "ERR_INDEX_CORRUPT") << seen.error;
+  }
+}
+
+TEST(IndexFolder, KeepsWhatWasAddedAndRemoved) {
+  const TemporaryPath path;
+  EXPECT_EQ(code_of(open(path.get())), "ERR_FILE_NOT_FOUND");
+  {
+    const auto index = opened(path.get(), 300);
+    std::mt19937 random(23);
+    add(*index, random_rows(random, 100, 300, 20, Terms::kSkewed), numbered(0, 100));
+    add(*index, random_rows(random, 100, 300, 20, Terms::kSkewed), numbered(50, 100));
+    EXPECT_EQ(remove(*index, numbered(140, 30)), 10u);
+    EXPECT_EQ(index->stats().documents, 140u);
+  }
+  const auto index = opened(path.get());
+  EXPECT_EQ(index->stats().documents, 140u);
+  EXPECT_EQ(index->stats().segments, 2u);
+  const Found before = search(*index, sample_queries().view().row(0), 200);
+  merge(*index, true);
+  EXPECT_EQ(search(*index, sample_queries().view().row(0), 200), before);
+  index->close();
+  const auto again = opened(path.get(), 300);
+  EXPECT_EQ(again->stats().segments, 1u);
+  EXPECT_EQ(search(*again, sample_queries().view().row(0), 200), before);
+  EXPECT_EQ(code_of(open(path.get(), 7, true)), "ERR_DIMENSION_MISMATCH");
+}
+
+TEST(IndexFolder, HasOneWriterAndManyReaders) {
+  const TemporaryPath path;
+  const auto writer = opened(path.get(), 300);
+  add(*writer, {{{1, 1.0f}}}, {"a"});
+  EXPECT_EQ(code_of(open(path.get())), "ERR_INDEX_LOCKED");
+  const auto reader = opened(path.get(), {}, true);
+  add(*writer, {{{1, 2.0f}}}, {"b"});
+  merge(*writer, true);
+  // The reader keeps what it opened, whose files are gone.
+  EXPECT_EQ(search(*reader, {{1, 1.0f}}, 5), (Found{{"a", 1.0f}}));
+  EXPECT_EQ(search(*opened(path.get(), {}, true), {{1, 1.0f}}, 5), (Found{{"b", 2.0f}, {"a", 1.0f}}));
+  const TestStrings ids({"c"});
+  const Status refused = reader->add({TestRows{{{1, 1.0f}}}.view(), ids.view(), {}});
+  ASSERT_TRUE(refused);
+  EXPECT_STREQ(refused->code, "ERR_READ_ONLY");
+  EXPECT_FALSE(reader->remove(ids.view()).ok());
+  EXPECT_FALSE(reader->merge_step(true).ok());
+  writer->close();
+  EXPECT_EQ(code_of(open(path.get())), "ok");
+}
+
+TEST(IndexFolder, LeftoversOfACrashGo) {
+  const TemporaryPath path;
+  const auto writer = opened(path.get(), 300);
+  add(*writer, {{{1, 1.0f}}}, {"a"});
+  writer->close();
+  write_file(path.get() + "/segment-99", {'x'});
+  write_file(path.get() + "/manifest.new", {'x'});
+  write_file(path.get() + "/notes.txt", {'x'});
+  EXPECT_EQ(search(*opened(path.get()), {{1, 1.0f}}, 5), (Found{{"a", 1.0f}}));
+  EXPECT_FALSE(std::filesystem::exists(path.get() + "/segment-99"));
+  EXPECT_FALSE(std::filesystem::exists(path.get() + "/manifest.new"));
+  EXPECT_TRUE(std::filesystem::exists(path.get() + "/notes.txt"));
+}
+
+TEST(IndexFolder, EveryFlippedBitOfTheManifestIsDetected) {
+  const TemporaryPath path;
+  {
+    const auto writer = opened(path.get(), 300);
+    add(*writer, {{{1, 1.0f}}, {{1, 1.0f}}}, {"a", "b"});
+    EXPECT_EQ(remove(*writer, {"a"}), 1u);
+  }
+  const std::string manifest = path.get() + "/manifest";
+  const std::vector<char> bytes = read_file(manifest);
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    std::vector<char> damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));
+    write_file(manifest, damaged);
+    const std::string code = code_of(open(path.get()));
+    ASSERT_TRUE(code == "ERR_INDEX_CORRUPT" || code == "ERR_INDEX_VERSION") << at << ": " << code;
+    write_file(manifest, {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(at)});
+    ASSERT_EQ(code_of(open(path.get())), "ERR_INDEX_CORRUPT") << at;
+  }
+  write_file(manifest, bytes);
+  EXPECT_EQ(code_of(open(path.get())), "ok");
+  std::filesystem::remove(path.get() + "/segment-0");
+  EXPECT_EQ(code_of(open(path.get())), "ERR_FILE_UNREADABLE");
+}
+
+}  // namespace
+}  // namespace sparse_rerank

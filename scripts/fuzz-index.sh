@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Fuzzes the reader of index files with libFuzzer, Address Sanitizer and Undefined Behaviour Sanitizer, from files that the package writes.
+# usage: fuzz-index.sh SECONDS     the addon and dist/ are built; an input that fails is kept in build-fuzz/
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/common.sh
+
+seconds=$1
+build=build-fuzz
+clang=$(command -v clang++-19 || command -v clang++) || true
+if [ -z "$clang" ] || ! echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' |
+  "$clang" -fsanitize=fuzzer,address,undefined -x c++ - -o /dev/null 2>/dev/null; then
+  echo "Skipped: there is no clang++ with libFuzzer here (apt-get install clang-19 libclang-rt-19-dev)."
+  exit 0
+fi
+
+mkdir -p "$build/objects" "$build/corpus"
+flags=(-std=c++20 -O1 -g -ffp-contract=off -fno-sanitize-recover=all -Inative)
+grep -E '^native/(core|index|kernels)/' native/sources.txt | xargs -P "$(processors)" -I '{}' sh -c \
+  'source=$1 to=$2; shift 2; "$@" -c "$source" -o "$to/$(echo "$source" | tr / _).o"' \
+  _ '{}' "$build/objects" "$clang" "${flags[@]}" -fsanitize=fuzzer-no-link,address,undefined
+"$clang" "${flags[@]}" -fsanitize=fuzzer,address,undefined native/test/fuzz/segment_fuzz.cc \
+  "$build"/objects/*.o -lpthread -ldl -o "$build/segment_fuzz"
+node scripts/write-index-seeds.mjs "$build/corpus"
+"$build/segment_fuzz" -max_total_time="$seconds" -rss_limit_mb=4096 -max_len=65536 -artifact_prefix="$build/" -print_final_stats=1 \
+  "$build/corpus" 2>&1 | tail -n 30

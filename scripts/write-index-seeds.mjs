@@ -1,0 +1,28 @@
+// Small index files, what fuzzing begins with. usage: write-index-seeds.mjs FOLDER
+import path from "node:path";
+
+import { SparseIndex, SparseMatrix } from "sparse-rerank";
+
+const folder = process.argv[2];
+
+/** Documents of one term of each kind: in all of them, in few, with negative weights. */
+async function write(name, dimension, documents, negative) {
+  const index = SparseIndex.create({ dimension });
+  const rows = Array.from({ length: documents }, (_, i) => ({
+    indices: [0, 1 + (i % 30), dimension - 1],
+    values: [1 + (i % 5), 0.25, negative && i % 7 === 0 ? -1 : 2],
+  }));
+  const ids = rows.map((_, i) => String(i));
+  const payloads = ids.map((id) => (Number(id) % 3 === 0 ? { id } : undefined));
+  await index.add(ids, SparseMatrix.fromRows(rows, dimension), { payloads });
+  await index.save(path.join(folder, name));
+  await index.close();
+}
+
+await write("one", 50, 1, false);
+await write("narrow", 50, 130, false);
+await write("wide", 70_000, 40, false);
+await write("negative", 50, 70, true);
+const empty = SparseIndex.create({ dimension: 3 });
+await empty.save(path.join(folder, "empty"));
+await empty.close();

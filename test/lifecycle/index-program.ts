@@ -1,0 +1,45 @@
+/** Programs over a durable index that run in processes of their own, and what their folders must hold afterwards. */
+
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+
+import type { SparseIndex } from "../../dist/sparse-index";
+import { SparseMatrix } from "../../dist/sparse-matrix";
+
+export const DIMENSION = 50;
+/** Documents of each batch of a program. */
+export const BATCH = 10;
+
+/** What programs begin with: open(), batch(i, documents) for add(), and say() for lines that arrive even if the process is killed next. */
+export const PROLOGUE = `
+  const fs = require("node:fs");
+  const { SparseIndex, SparseMatrix } = require("sparse-rerank");
+  const say = (line) => fs.writeSync(1, line + "\\n");
+  const open = () => SparseIndex.open(process.env.INDEX_FOLDER, { dimension: ${DIMENSION} });
+  const ids = (i, documents = ${BATCH}) => Array.from({ length: documents }, (_, j) => i + "-" + j);
+  const row = (i, j) => ({ indices: [1, 2 + ((i + j) % 40)], values: [1, 0.5] });
+  const vectors = (i, documents = ${BATCH}) =>
+    SparseMatrix.fromRows(Array.from({ length: documents }, (_, j) => row(i, j)), ${DIMENSION});
+`;
+
+export async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-index-"));
+  try {
+    await run(path.join(folder, "index"));
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** How many documents of each batch the index holds. */
+export async function batchesOf(index: SparseIndex): Promise<Map<number, number>> {
+  const query = SparseMatrix.fromRows([{ indices: [1], values: [1] }], DIMENSION).row(0);
+  const batches = new Map<number, number>();
+  for (const { id, score } of await index.search(query, { topK: 10_000_000 })) {
+    if (score !== 1) throw new Error(`${id} scores ${String(score)}`);
+    const batch = Number(id.split("-")[0]);
+    batches.set(batch, (batches.get(batch) ?? 0) + 1);
+  }
+  return batches;
+}
