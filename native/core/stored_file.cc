@@ -24,6 +24,8 @@ struct alignas(64) Header {
   std::uint64_t size;
   Digest key;
   Digest payload;
+  /// Zero: so that no byte of a file goes unchecked.
+  std::uint64_t reserved[2];
 
   bool operator==(const Header&) const = default;
 };

@@ -53,8 +53,11 @@ describe("examples", () => {
 describe("samples of the documentation", () => {
   const entry = (name: string): string => pathToFileURL(path.join(root, "dist", `${name}.mjs`)).href;
 
+  /** Those that need a server are run by engines-docs.test.ts. */
   const samplesOf = (file: string): string[] =>
-    Array.from(fs.readFileSync(path.join(root, file), "utf8").matchAll(/```js\n([\s\S]*?)```/g), ([, sample = ""]) => sample);
+    Array.from(fs.readFileSync(path.join(root, file), "utf8").matchAll(/```js\n([\s\S]*?)```/g), ([, sample = ""]) => sample).filter(
+      (sample) => !sample.includes("sparse-rerank/engines"),
+    );
 
   async function runSample(sample: string): Promise<void> {
     const program = sample
