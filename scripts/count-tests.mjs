@@ -1,6 +1,6 @@
 // usage: count-tests.mjs FILE…     mocha's counts (*.json, see mocha-reporter.cjs) and CTest's results (*.xml, JUnit)
-// Prints one line of sums; the exit code tells of failed tests, or of none that passed. A file that is missing or cannot be read counts as one
-// failed test: its run ended before it could tell.
+// Prints what failed in mocha's runs once more, since only a long log's end may be kept, then one line of sums; the exit code tells of failed
+// tests, or of none that passed. A file that is missing or cannot be read counts as one failed test: its run ended before it could tell.
 import fs from "node:fs";
 import path from "node:path";
 
@@ -8,6 +8,7 @@ const sum = { passed: 0, failed: 0, skipped: 0 };
 for (const file of process.argv.slice(2)) {
   const counts = read(file);
   for (const key of Object.keys(sum)) sum[key] += counts[key];
+  for (const failure of counts.failures ?? []) console.log(`failed: ${failure}`);
 }
 console.log(`tests: ${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
 if (sum.failed > 0 || sum.passed === 0) process.exitCode = 1;

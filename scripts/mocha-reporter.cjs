@@ -1,22 +1,25 @@
-// Mocha's dots, then the skipped tests with their reasons (see test/skip.ts). With --reporter-option counts=FILE it also writes the counts there.
+// Mocha's dots, then the skipped tests with their reasons (see test/skip.ts). With --reporter-option counts=FILE it also writes the counts there,
+// and what failed.
 const fs = require("node:fs");
 
 const { reporters, Runner } = require("mocha");
 
-const { EVENT_RUN_END, EVENT_TEST_PENDING } = Runner.constants;
+const { EVENT_RUN_END, EVENT_TEST_FAIL, EVENT_TEST_PENDING } = Runner.constants;
 
 module.exports = class extends reporters.Dot {
   constructor(runner, options) {
     super(runner, options);
     const skipped = [];
+    const failed = [];
     runner.on(EVENT_TEST_PENDING, (test) => skipped.push(test));
+    runner.on(EVENT_TEST_FAIL, (test, error) => failed.push(`${test.fullTitle()}\n${error.stack ?? error}`));
     runner.on(EVENT_RUN_END, () => {
       for (const [reason, [first, ...more]] of byReason(skipped)) {
         console.log(`  skipped: ${first.fullTitle()}${more.length === 0 ? "" : ` and ${more.length} more`}: ${reason}`);
       }
       const { counts } = options.reporterOptions;
-      const { passes, failures } = this.stats;
-      if (counts !== undefined) fs.writeFileSync(counts, JSON.stringify({ passed: passes, failed: failures, skipped: skipped.length }));
+      const result = { passed: this.stats.passes, failed: this.stats.failures, skipped: skipped.length, failures: failed };
+      if (counts !== undefined) fs.writeFileSync(counts, JSON.stringify(result));
     });
   }
 };

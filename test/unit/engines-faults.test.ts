@@ -112,7 +112,8 @@ describe("engines and faults of their servers", () => {
     );
     const before = performance.now();
     await one.upsert(ids(1), matrix(1));
-    assert.ok(performance.now() - before >= 1000);
+    // A timer may fire a little before performance.now() says so.
+    assert.ok(performance.now() - before >= 990);
   });
 
   it("gives up on a server that stays down, and tells what was written before", async () => {
