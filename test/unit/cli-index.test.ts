@@ -82,7 +82,8 @@ describe("sparse-rerank index", function () {
     const killed = await SparseIndex.open(home);
     const kept = killed.size;
     await killed.close();
-    assert.equal(kept % 512, 0);
+    // Whole commits, or everything where the signal came too late.
+    assert.ok(kept % 512 === 0 || kept === 3000, String(kept));
     const totals = index(file);
     assert.deepEqual([totals.known, totals.added, totals.documents], [kept, 3000 - kept, 3000]);
   });
