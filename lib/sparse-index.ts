@@ -37,7 +37,10 @@ export interface SearchHit<P = unknown> {
 export interface IndexSearchOptions {
   /** Hits for each query at most; default 10. */
   readonly topK?: number;
-  /** Default "exact"; a recall target is not available in this version. */
+  /**
+   * Default "exact". With a recall, above 0 and at most 1, a search is faster and aims to find this part of the exact search's hits, with
+   * their exact scores. stats().recall tells what such searches reached when they were measured.
+   */
   readonly mode?: "exact" | { readonly recall: number };
   readonly filter?: Filter;
   /** Hits carry the payloads that add() was given. */
@@ -63,6 +66,11 @@ export interface IndexStats {
   readonly hotBytes: number;
   /** Parts that the index consists of: each add() makes one, merging makes few of many. */
   readonly segments: number;
+  /**
+   * For some recall targets, the part of the exact search's 10 best hits that searches for this target found, measured when the segments were
+   * built: parts of their documents were the queries. 1 where a search for this target is exact.
+   */
+  readonly recall: readonly { readonly target: number; readonly reached: number }[];
 }
 
 export interface IndexOpenOptions {
@@ -194,7 +202,7 @@ export class SparseIndex implements Resource {
   /**
    * The best documents for each query row, best first; equal scores in insertion order.
    *
-   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_NOT_SUPPORTED (a filter by metadata, a recall target), ERR_INDEX_CORRUPT,
+   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_NOT_SUPPORTED (a filter by metadata), ERR_INDEX_CORRUPT,
    * ERR_ABORTED, ERR_DISPOSED.
    */
   search(queries: SparseMatrix, options?: IndexSearchOptions): Promise<SearchHit[][]>;
@@ -302,10 +310,11 @@ export class SparseIndex implements Resource {
   }
 
   async #search(queries: SparseMatrix, options: IndexSearchOptions, allowed: readonly string[] | undefined): Promise<SearchHit[][]> {
-    const { topK = DEFAULT_TOP_K, withPayload = false, signal } = options;
+    const { topK = DEFAULT_TOP_K, mode = "exact", withPayload = false, signal } = options;
     const hits = await withCancel(signal, (cancel) => {
       const nativeOptions: NativeSearchOptions = {
         stored: withPayload,
+        ...(mode === "exact" ? {} : { recall: mode.recall }),
         ...(allowed === undefined ? {} : { ids: packStrings(allowed) }),
         ...(cancel === undefined ? {} : { cancel }),
       };
@@ -379,8 +388,12 @@ function checkSearchOptions(options: IndexSearchOptions): readonly string[] | un
     throw invalid("withPayload", options.withPayload, "a boolean");
   }
   if (options.mode !== undefined && options.mode !== "exact") {
-    if (typeof options.mode === "object") throw notSupported("The option mode: { recall }");
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `mode must be "exact" or { recall: number }, not ${describe(options.mode)}.`);
+    if (typeof options.mode !== "object" || (options.mode as unknown) === null) {
+      throw new SparseRerankError("ERR_INVALID_ARGUMENT", `mode must be "exact" or { recall: number }, not ${describe(options.mode)}.`);
+    }
+    requireRecord(options.mode, "mode", ["recall"]);
+    const { recall } = options.mode;
+    if (typeof recall !== "number" || !(recall > 0 && recall <= 1)) throw invalid("mode.recall", recall, "a number above 0 and at most 1");
   }
   return options.filter === undefined ? undefined : checkFilter(options.filter);
 }

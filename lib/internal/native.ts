@@ -136,11 +136,14 @@ export interface NativeIndexStats {
   readonly bytes: number;
   readonly hotBytes: number;
   readonly segments: number;
+  readonly recall: readonly { readonly target: number; readonly reached: number }[];
 }
 
 export interface NativeSearchOptions {
   /** The only documents to find. */
   readonly ids?: NativeStrings;
+  /** Of the exact search's hits; all of them without it. */
+  readonly recall?: number;
   readonly stored?: boolean;
   readonly cancel?: NativeCancelToken;
 }

@@ -73,7 +73,8 @@ Napi::Value IndexWrap::search(const Napi::CallbackInfo& info) {
   const auto& owner = index(info.Env());
   const auto options = info[2].As<Napi::Object>();
   CancelToken* const token = CancelToken::from(options);
-  SearchRequest request = {read_rows(info[0], owner->dimension()), info[1].As<Napi::Number>().Uint32Value(), {}, false, false};
+  SearchRequest request = {read_rows(info[0], owner->dimension()), {info[1].As<Napi::Number>().Uint32Value()}, {}, false, false};
+  if (const Napi::Value recall = options.Get("recall"); recall.IsNumber()) request.wanted.recall = recall.As<Napi::Number>().DoubleValue();
   request.ids = read_strings(options.Get("ids"));
   request.filtered = !options.Get("ids").IsUndefined();
   request.with_stored = options.Get("stored").ToBoolean();
@@ -100,6 +101,14 @@ Napi::Value IndexWrap::stats(const Napi::CallbackInfo& info) {
   object.Set("bytes", static_cast<double>(stats.bytes));
   object.Set("hotBytes", static_cast<double>(stats.hot_bytes));
   object.Set("segments", static_cast<double>(stats.segments));
+  auto recall = Napi::Array::New(env, kRecallTargets.size());
+  for (std::uint32_t i = 0; i < kRecallTargets.size(); ++i) {
+    auto entry = Napi::Object::New(env);
+    entry.Set("target", kRecallTargets[i]);
+    entry.Set("reached", stats.reached[i]);
+    recall[i] = entry;
+  }
+  object.Set("recall", recall);
   return object;
 }
 

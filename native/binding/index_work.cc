@@ -60,7 +60,7 @@ Status SearchWork::run(std::size_t task) {
   thread_local SearchScratch scratch;
   const SparseRow query = request_.queries.view().row(task);
   Found& found = found_[task];
-  if (Status error = snapshot_->search({query.indices, query.values}, request_.k, exclusions_, scratch, found.hits, &cancel_flag())) {
+  if (Status error = snapshot_->search({query.indices, query.values}, request_.wanted, exclusions_, scratch, found.hits, &cancel_flag())) {
     return error;
   }
   return read_hits(found);

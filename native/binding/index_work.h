@@ -73,7 +73,7 @@ class ContainsWork final : public PromiseWork {
 
 struct SearchRequest {
   Rows queries;
-  std::size_t k;
+  Wanted wanted;
   /// The only documents to find, if `filtered`.
   Strings ids;
   bool filtered;

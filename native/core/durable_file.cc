@@ -55,6 +55,16 @@ std::intptr_t create_file(const std::string& path) {
   return open_to_write(path, CREATE_ALWAYS, FILE_SHARE_READ | FILE_SHARE_DELETE);
 }
 
+std::intptr_t open_existing_file(const std::string& path) {
+  return open_to_write(path, OPEN_EXISTING, FILE_SHARE_READ | FILE_SHARE_DELETE);
+}
+
+bool seek_to(std::intptr_t file, std::uint64_t offset) {
+  LARGE_INTEGER distance;
+  distance.QuadPart = static_cast<LONGLONG>(offset);
+  return SetFilePointerEx(as_handle(file), distance, nullptr, FILE_BEGIN) != 0;
+}
+
 void close_file(std::intptr_t file) {
   CloseHandle(as_handle(file));
 }
@@ -78,6 +88,14 @@ int last_error() {
 
 std::intptr_t create_file(const std::string& path) {
   return ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+}
+
+std::intptr_t open_existing_file(const std::string& path) {
+  return ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+}
+
+bool seek_to(std::intptr_t file, std::uint64_t offset) {
+  return ::lseek(static_cast<int>(file), static_cast<off_t>(offset), SEEK_SET) >= 0;
 }
 
 void close_file(std::intptr_t file) {
@@ -109,6 +127,14 @@ Result<FileWriter> FileWriter::create(const std::string& path) {
   const std::intptr_t file = create_file(path);
   if (file == kClosed) return unwritable("create", path, last_error());
   return FileWriter(path, file);
+}
+
+Result<FileWriter> FileWriter::overwrite(const std::string& path, std::uint64_t offset) {
+  const std::intptr_t file = open_existing_file(path);
+  if (file == kClosed) return unwritable("open", path, last_error());
+  FileWriter writer(path, file);
+  if (!seek_to(file, offset)) return unwritable("write", path, last_error());
+  return writer;
 }
 
 FileWriter::FileWriter(FileWriter&& other) noexcept

@@ -18,6 +18,8 @@ class FileWriter {
  public:
   /// Replaces a file of that name: only ever one that a crash left behind.
   static Result<FileWriter> create(const std::string& path);
+  /// Writes over an existing file from `offset` on; the bytes before stay. Without finish() nothing of the file is kept.
+  static Result<FileWriter> overwrite(const std::string& path, std::uint64_t offset);
 
   FileWriter(FileWriter&& other) noexcept;
   FileWriter& operator=(FileWriter&&) = delete;
@@ -29,6 +31,7 @@ class FileWriter {
   [[nodiscard]] Status write(std::span<const std::byte> bytes);
   /// The contents are on disk when it returns; the name is not: see sync_directory().
   [[nodiscard]] Status finish();
+  [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
   FileWriter(std::string path, std::intptr_t file) : path_(std::move(path)), file_(file) {}

@@ -22,9 +22,20 @@ struct Contribution {
   double largest;
 };
 
+/// Drops the smallest ones that are not needed for `share` of the sum; returns the sum of the rest.
+double keep_largest(std::vector<Contribution>& contributions, double sum, float share) {
+  std::stable_sort(contributions.begin(), contributions.end(),
+                   [](const Contribution& a, const Contribution& b) { return a.largest > b.largest; });
+  double kept = 0.0;
+  std::size_t count = 0;
+  while (count < contributions.size() && kept < share * sum) kept += contributions[count++].largest;
+  contributions.resize(count);
+  return kept;
+}
+
 }  // namespace
 
-Result<std::optional<ScreenPlan>> ScreenPlan::make(const Segment& segment, const SparseQuery& query) {
+Result<std::optional<ScreenPlan>> ScreenPlan::make(const Segment& segment, const SparseQuery& query, const Pruning& pruning) {
   std::vector<Contribution> contributions;
   double sum = 0.0;
   for (std::size_t i = 0; i < query.terms.size(); ++i) {
@@ -37,7 +48,9 @@ Result<std::optional<ScreenPlan>> ScreenPlan::make(const Segment& segment, const
     contributions.push_back({ordinal, static_cast<double>(query.weights[i]) * range.largest});
     sum += contributions.back().largest;
   }
+  if (pruning.share < 1.0f) sum = keep_largest(contributions, sum, pruning.share);
   ScreenPlan plan;
+  plan.threshold_ = pruning.threshold;
   double largest = 0.0;
   for (const Contribution& contribution : contributions) largest = std::max(largest, contribution.largest);
   // A quantised weight q stands for at most q / 255 of the term's largest weight.
@@ -55,7 +68,7 @@ Result<std::optional<ScreenPlan>> ScreenPlan::make(const Segment& segment, const
 
 std::uint16_t ScreenPlan::least_bound(float score) const {
   // A sum beyond the largest float is as good as any other.
-  const double target = std::min(score, std::numeric_limits<float>::max());
+  const double target = threshold_ * std::min(score, std::numeric_limits<float>::max());
   // Every term was rounded down by less than one.
   const double bound = (target - denormal_) / unit_ - static_cast<double>(terms_.size());
   if (!(bound > 1.0)) return 1;

@@ -21,16 +21,17 @@ class ScreenPlan {
   };
 
   /// Nothing when weights below zero leave no bound. Errors: ERR_INDEX_CORRUPT.
-  static Result<std::optional<ScreenPlan>> make(const Segment& segment, const SparseQuery& query);
+  static Result<std::optional<ScreenPlan>> make(const Segment& segment, const SparseQuery& query, const Pruning& pruning);
 
   [[nodiscard]] const std::vector<Term>& terms() const { return terms_; }
-  /// The smallest bound, 1 at least, of documents that may score `score` or more.
+  /// The smallest bound, 1 at least, of documents that are worth scoring when `score` has to be reached: without pruning, of all that may.
   [[nodiscard]] std::uint16_t least_bound(float score) const;
 
  private:
   std::vector<Term> terms_;
   double unit_ = 1.0;  // of the bounds, in scores, rounding included
   double denormal_ = 0.0;
+  double threshold_ = 1.0;
 };
 
 }  // namespace sparse_rerank

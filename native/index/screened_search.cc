@@ -130,8 +130,9 @@ class ChunkSearch {
 
 }  // namespace
 
-Status search_screened(const SegmentView& view, const SparseQuery& query, SearchScratch& scratch, const std::atomic<bool>* cancel) {
-  const Result<std::optional<ScreenPlan>> made = ScreenPlan::make(view.segment, query);
+Status search_screened(const SegmentView& view, const SparseQuery& query, const Pruning& pruning, SearchScratch& scratch,
+                       const std::atomic<bool>* cancel) {
+  const Result<std::optional<ScreenPlan>> made = ScreenPlan::make(view.segment, query, pruning);
   if (!made) return made.error();
   const std::optional<ScreenPlan>& plan = made.value();
   if (!plan) return search_exhaustively(view, scratch, cancel);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -15,6 +16,7 @@ namespace sparse_rerank {
 
 namespace {
 
+constexpr std::size_t kUncalibratedFooter = offsetof(SegmentFooter, levels);
 constexpr std::uint64_t kMaxDocuments = std::numeric_limits<std::uint32_t>::max() - std::uint64_t{1};
 
 Error corrupt_file(const std::string& name, const char* what) {
@@ -40,32 +42,34 @@ Error Segment::corrupt(const char* what) const {
   return corrupt_file(name_, what);
 }
 
-Result<std::shared_ptr<const Segment>> Segment::from_memory(std::vector<std::byte> bytes, const SegmentFooter& footer) {
+Result<std::shared_ptr<Segment>> Segment::from_memory(std::vector<std::byte> bytes, const SegmentFooter& footer) {
   return checked(std::unique_ptr<Segment>(new Segment(std::nullopt, std::move(bytes), footer)), "The segment in memory");
 }
 
-Result<std::shared_ptr<const Segment>> Segment::open(const std::string& path) {
+Result<std::shared_ptr<Segment>> Segment::open(const std::string& path) {
   Result<MappedFile> file = MappedFile::open(path);
   if (!file) return std::move(file).error();
   const std::span<const std::byte> bytes = file.value().bytes();
-  constexpr std::size_t kLeast = sizeof(kSegmentMagic) + sizeof(SegmentFooter) + sizeof(SegmentTrailer);
+  constexpr std::size_t kLeast = sizeof(kSegmentMagic) + kUncalibratedFooter + sizeof(SegmentTrailer);
   if (bytes.size() < kLeast || std::memcmp(bytes.data(), &kSegmentMagic, sizeof(kSegmentMagic)) != 0) return not_an_index(path);
   SegmentTrailer trailer;
   std::memcpy(&trailer, bytes.data() + bytes.size() - sizeof(trailer), sizeof(trailer));
   if (trailer.magic != kSegmentMagic) return not_an_index(path);
-  if (trailer.version != kSegmentVersion) {
-    return Error{"ERR_INDEX_VERSION", path + " has format version " + std::to_string(trailer.version) + "; this release reads version " +
-                                          std::to_string(kSegmentVersion) + ": build the index again, or use the release that wrote it."};
+  if (trailer.version != kSegmentVersion && trailer.version != kUncalibratedVersion) {
+    return Error{"ERR_INDEX_VERSION", path + " has format version " + std::to_string(trailer.version) + "; this release reads versions " +
+                                          std::to_string(kUncalibratedVersion) + " and " + std::to_string(kSegmentVersion) +
+                                          ": build the index again, or use the release that wrote it."};
   }
   const std::size_t tail_end = bytes.size() - sizeof(trailer);
-  if (trailer.tail > tail_end - sizeof(SegmentFooter)) return corrupt_file(path, "its trailer points beyond its end");
+  const std::size_t footer_bytes = trailer.version == kUncalibratedVersion ? kUncalibratedFooter : sizeof(SegmentFooter);
+  if (tail_end < footer_bytes || trailer.tail > tail_end - footer_bytes) return corrupt_file(path, "its trailer points beyond its end");
   const std::size_t pages = trailer.tail / kPageBytes + (trailer.tail % kPageBytes != 0 ? 1 : 0);
   const auto tail = bytes.subspan(trailer.tail, tail_end - trailer.tail);
-  if (tail.size() != pages * sizeof(std::uint64_t) + sizeof(SegmentFooter) || xxh64(tail) != trailer.checksum) {
+  if (tail.size() != pages * sizeof(std::uint64_t) + footer_bytes || xxh64(tail) != trailer.checksum) {
     return corrupt_file(path, "its footer does not have the checksum that it states");
   }
-  SegmentFooter footer;
-  std::memcpy(&footer, tail.data() + tail.size() - sizeof(footer), sizeof(footer));
+  SegmentFooter footer{};
+  std::memcpy(&footer, tail.data() + tail.size() - footer_bytes, footer_bytes);
   std::unique_ptr<Segment> segment(new Segment(std::move(file).value(), {}, footer));
   segment->bytes_ = bytes.first(trailer.tail);
   // `tail` follows regions of a multiple of 8 bytes only by custom: a foreign file may end elsewhere.
@@ -75,14 +79,14 @@ Result<std::shared_ptr<const Segment>> Segment::open(const std::string& path) {
   return checked(std::move(segment), path);
 }
 
-Result<std::shared_ptr<const Segment>> Segment::checked(std::unique_ptr<Segment> segment, const std::string& name) {
+Result<std::shared_ptr<Segment>> Segment::checked(std::unique_ptr<Segment> segment, const std::string& name) {
   segment->name_ = name;
   if (Status error = segment->check_regions()) return *std::move(error);
   const Result<const Chunk*> chunks = segment->read<Chunk>(kChunks, 0, segment->footer_.chunks);
   if (!chunks) return chunks.error();
   segment->chunks_ = {chunks.value(), static_cast<std::size_t>(segment->footer_.chunks)};
   if (Status error = segment->check_chunks()) return *std::move(error);
-  return std::shared_ptr<const Segment>(std::move(segment));
+  return std::shared_ptr<Segment>(std::move(segment));
 }
 
 Status Segment::check_regions() const {
@@ -94,6 +98,12 @@ Status Segment::check_regions() const {
   for (const RegionRange& range : f.regions) {
     if (range.offset % alignof(std::uint64_t) != 0 || range.offset > bytes_.size() || range.bytes > bytes_.size() - range.offset) {
       return corrupt("a region lies beyond its end");
+    }
+  }
+  const auto in_unit_range = [](float value) { return value >= 0.0f && value <= 1.0f; };
+  for (const auto& [pruning, recall] : f.levels) {
+    if (!in_unit_range(pruning.share) || !in_unit_range(pruning.threshold) || !in_unit_range(recall)) {
+      return corrupt("a pruning level cannot be");
     }
   }
   const std::uint64_t offsets = (f.documents + 1) * sizeof(std::uint64_t);
@@ -127,6 +137,14 @@ std::uint64_t Segment::hot_bytes() const {
   std::uint64_t total = 0;
   for (const Region region : {kChunks, kTerms, kRanges, kEntries, kPostings}) total += footer_.regions[region].bytes;
   return total;
+}
+
+PruningLevel Segment::level_for(double recall) const {
+  PruningLevel chosen = {{}, 1.0f};
+  for (const PruningLevel& level : footer_.levels) {
+    if (level.recall >= recall) chosen = level;
+  }
+  return chosen;
 }
 
 bool Segment::intact(std::uint64_t offset, std::uint64_t bytes) const {

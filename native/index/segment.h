@@ -31,9 +31,9 @@ struct Postings {
 /// outside the file is read. Errors of everything that returns a Result or Status: ERR_INDEX_CORRUPT.
 class Segment {
  public:
-  static Result<std::shared_ptr<const Segment>> from_memory(std::vector<std::byte> bytes, const SegmentFooter& footer);
+  static Result<std::shared_ptr<Segment>> from_memory(std::vector<std::byte> bytes, const SegmentFooter& footer);
   /// Errors also: ERR_FILE_UNREADABLE, ERR_INDEX_VERSION.
-  static Result<std::shared_ptr<const Segment>> open(const std::string& path);
+  static Result<std::shared_ptr<Segment>> open(const std::string& path);
 
   [[nodiscard]] std::size_t dimension() const { return footer_.dimension; }
   [[nodiscard]] std::uint32_t documents() const { return static_cast<std::uint32_t>(footer_.documents); }
@@ -43,6 +43,11 @@ class Segment {
   [[nodiscard]] std::uint64_t hot_bytes() const;
 
   [[nodiscard]] std::span<const Chunk> chunks() const { return chunks_; }
+
+  /// The cheapest pruning whose measured recall reaches `recall`; none where no measured one does.
+  [[nodiscard]] PruningLevel level_for(double recall) const;
+  /// Before other threads see the segment.
+  void set_levels(const PruningLevels& levels) { footer_.levels = levels; }
 
   struct Term {
     std::size_t ordinal;
@@ -71,7 +76,7 @@ class Segment {
  private:
   Segment(std::optional<MappedFile> file, std::vector<std::byte> memory, const SegmentFooter& footer);
 
-  static Result<std::shared_ptr<const Segment>> checked(std::unique_ptr<Segment> segment, const std::string& name);
+  static Result<std::shared_ptr<Segment>> checked(std::unique_ptr<Segment> segment, const std::string& name);
   [[nodiscard]] Status check_regions() const;
   [[nodiscard]] Status check_chunks() const;
 

@@ -10,7 +10,9 @@ namespace sparse_rerank {
 /// "SPRKSEG\0" as a number in memory order, at the beginning and the end of a segment.
 inline constexpr std::uint64_t kSegmentMagic = 0x004745534B525053;
 /// Grows with every change that an older reader would not understand.
-inline constexpr std::uint64_t kSegmentVersion = 1;
+inline constexpr std::uint64_t kSegmentVersion = 2;
+/// Its footer ends before `levels`.
+inline constexpr std::uint64_t kUncalibratedVersion = 1;
 
 /// Contents are checked page by page, when they are first used.
 inline constexpr std::size_t kPageBytes = std::size_t{1} << 16;
@@ -86,6 +88,25 @@ struct RegionRange {
   std::uint64_t bytes;
 };
 
+/// What an approximate search leaves out; {1, 1} is exact. Query-term pruning with an over-estimated threshold: see docs/index.md.
+struct Pruning {
+  /// Only terms of the largest possible contributions enter the bounds: those that make up this part of all contributions together.
+  float share = 1.0f;
+  /// A document is scored if its bound reaches this part of the k-th best score.
+  float threshold = 1.0f;
+};
+
+/// A pruning and the recall that it had on this segment: see Calibration.
+struct PruningLevel {
+  Pruning pruning;
+  /// 0 when it was not measured.
+  float recall = 0.0f;
+};
+
+inline constexpr std::size_t kPruningLevels = 8;
+/// Cheaper from level to level.
+using PruningLevels = std::array<PruningLevel, kPruningLevels>;
+
 /// Follows the checksums of the pages, which follow the regions.
 struct SegmentFooter {
   std::uint64_t dimension;
@@ -98,6 +119,7 @@ struct SegmentFooter {
   /// 1 when row terms have 32 bits: the dimension is above 65536.
   std::uint64_t wide;
   std::array<RegionRange, kRegionCount> regions;
+  PruningLevels levels;
 };
 
 /// The last bytes of a file. Before them: u64[pages], the XXH64 of every page of what lies before `tail`, and the footer.

@@ -13,12 +13,6 @@ Result<std::unique_ptr<SegmentSink>> make_sink(const std::string& path) {
   return std::unique_ptr<SegmentSink>(std::make_unique<FileSink>(std::move(file).value()));
 }
 
-Result<std::shared_ptr<const Segment>> open_written(SegmentSink& sink, const std::string& path) {
-  if (!path.empty()) return Segment::open(path);
-  auto& memory = static_cast<MemorySink&>(sink);
-  return Segment::from_memory(std::move(memory.bytes), memory.footer);
-}
-
 }  // namespace
 
 MergedRows::MergedRows(std::vector<IndexSegment> segments) : segments_(std::move(segments)) {
@@ -47,27 +41,78 @@ Result<std::span<const std::byte>> MergedRows::stored(std::uint32_t document) {
   return segments_[segment].segment->stored(place);
 }
 
+Result<std::unique_ptr<SegmentBuild>> SegmentBuild::begin(RowSource& source, std::size_t dimension, const std::string& path) {
+  auto sink = make_sink(path);
+  if (!sink) return std::move(sink).error();
+  return std::unique_ptr<SegmentBuild>(new SegmentBuild(source, dimension, path, std::move(sink).value()));
+}
+
+SegmentBuild::~SegmentBuild() {
+  if (taken_ || path_.empty()) return;
+  calibration_.reset();
+  segment_.reset();
+  remove_file(path_);
+}
+
+Result<bool> SegmentBuild::step() {
+  if (segment_ == nullptr) {
+    const Result<bool> written = writer_.step();
+    if (!written || !written.value()) return written;
+    if (Status error = open()) return *std::move(error);
+    if (segment_->documents() < Calibration::kLeastDocuments) return true;
+    calibration_.emplace(*segment_);
+    return false;
+  }
+  const Result<bool> calibrated = calibration_->step();
+  if (!calibrated || !calibrated.value()) return calibrated;
+  if (Status error = keep_levels()) return *std::move(error);
+  return true;
+}
+
+Status SegmentBuild::open() {
+  auto opened =
+      path_.empty() ? Segment::from_memory(std::move(static_cast<MemorySink&>(*sink_).bytes), sink_->footer()) : Segment::open(path_);
+  if (!opened) return std::move(opened).error();
+  segment_ = std::move(opened).value();
+  return std::nullopt;
+}
+
+Status SegmentBuild::keep_levels() {
+  SegmentFooter footer = sink_->footer();
+  footer.levels = calibration_->levels();
+  calibration_.reset();
+  if (path_.empty()) {
+    segment_->set_levels(footer.levels);
+    return std::nullopt;
+  }
+  // Windows refuses to write to a mapped file.
+  segment_.reset();
+  if (Status error = sink_->amend(footer)) return error;
+  return open();
+}
+
+std::shared_ptr<const Segment> SegmentBuild::take() {
+  taken_ = true;
+  return std::move(segment_);
+}
+
 Result<std::unique_ptr<SegmentMerge>> SegmentMerge::begin(std::vector<IndexSegment> segments, std::size_t dimension,
                                                           const std::string& path) {
   std::unique_ptr<SegmentMerge> merge(new SegmentMerge(std::move(segments)));
-  auto sink = make_sink(path);
-  if (!sink) return std::move(sink).error();
-  merge->path_ = path;
-  merge->sink_ = std::move(sink).value();
-  merge->writer_ = std::make_unique<SegmentWriter>(dimension, merge->rows_, *merge->sink_);
+  auto build = SegmentBuild::begin(merge->rows_, dimension, path);
+  if (!build) return std::move(build).error();
+  merge->build_ = std::move(build).value();
   return merge;
 }
 
-Result<std::shared_ptr<const Segment>> SegmentMerge::take() {
-  return open_written(*sink_, path_);
-}
-
 Result<std::shared_ptr<const Segment>> build_segment(RowSource& source, std::size_t dimension, const std::string& path) {
-  const auto sink = make_sink(path);
-  if (!sink) return sink.error();
-  SegmentWriter writer(dimension, source, *sink.value());
-  if (Status error = writer.write()) return *std::move(error);
-  return open_written(*sink.value(), path);
+  const auto build = SegmentBuild::begin(source, dimension, path);
+  if (!build) return build.error();
+  while (true) {
+    const Result<bool> done = build.value()->step();
+    if (!done) return done.error();
+    if (done.value()) return build.value()->take();
+  }
 }
 
 }  // namespace sparse_rerank

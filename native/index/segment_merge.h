@@ -3,10 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
+#include "index/calibration.h"
 #include "index/row_source.h"
 #include "index/segment_writer.h"
 #include "index/snapshot.h"
@@ -33,28 +36,53 @@ class MergedRows final : public RowSource {
   std::vector<std::uint32_t> terms_;
 };
 
-/// Writes segments into one, in memory or into a file, step by step.
+/// Writes and calibrates one segment step by step, in memory or in a file. The file is removed unless the segment is taken.
+class SegmentBuild {
+ public:
+  /// @param source must outlive the build
+  /// @param path of the file; empty for memory. A file that exists is replaced.
+  static Result<std::unique_ptr<SegmentBuild>> begin(RowSource& source, std::size_t dimension, const std::string& path);
+  SegmentBuild(const SegmentBuild&) = delete;
+  SegmentBuild& operator=(const SegmentBuild&) = delete;
+  ~SegmentBuild();
+
+  /// Some tenths of a second at most. True when the segment is complete. Errors: those of the source and of writing files.
+  [[nodiscard]] Result<bool> step();
+  /// The segment, once, after the last step.
+  [[nodiscard]] std::shared_ptr<const Segment> take();
+
+ private:
+  SegmentBuild(RowSource& source, std::size_t dimension, std::string path, std::unique_ptr<SegmentSink> sink)
+      : path_(std::move(path)), sink_(std::move(sink)), writer_(dimension, source, *sink_) {}
+
+  [[nodiscard]] Status open();
+  [[nodiscard]] Status keep_levels();
+
+  const std::string path_;
+  const std::unique_ptr<SegmentSink> sink_;
+  SegmentWriter writer_;
+  std::shared_ptr<Segment> segment_;
+  std::optional<Calibration> calibration_;
+  bool taken_ = false;
+};
+
+/// Writes segments into one. Parameters, steps and errors as for a build.
 class SegmentMerge {
  public:
-  /// @param path of the file; empty for memory. A file that exists is replaced; without the last step nothing is kept.
   static Result<std::unique_ptr<SegmentMerge>> begin(std::vector<IndexSegment> segments, std::size_t dimension, const std::string& path);
 
-  /// True when the segment is complete. Errors: those of reading segments and of writing files.
-  [[nodiscard]] Result<bool> step() { return writer_->step(); }
-  /// The new segment, once, after the last step. Null when no document is left.
-  [[nodiscard]] Result<std::shared_ptr<const Segment>> take();
+  [[nodiscard]] Result<bool> step() { return build_->step(); }
+  [[nodiscard]] std::shared_ptr<const Segment> take() { return build_->take(); }
   [[nodiscard]] const MergedRows& rows() const { return rows_; }
 
  private:
   explicit SegmentMerge(std::vector<IndexSegment> segments) : rows_(std::move(segments)) {}
 
   MergedRows rows_;
-  std::string path_;
-  std::unique_ptr<SegmentSink> sink_;
-  std::unique_ptr<SegmentWriter> writer_;
+  std::unique_ptr<SegmentBuild> build_;
 };
 
-/// Builds one segment of `source` at once. Parameters, result and errors as for a merge.
+/// Builds one segment of `source` at once.
 [[nodiscard]] Result<std::shared_ptr<const Segment>> build_segment(RowSource& source, std::size_t dimension, const std::string& path);
 
 }  // namespace sparse_rerank

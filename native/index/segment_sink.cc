@@ -22,9 +22,13 @@ Status MemorySink::write(std::span<const std::byte> more) {
   return std::nullopt;
 }
 
-Status MemorySink::finish(const SegmentFooter& last) {
+Status MemorySink::finish(const SegmentFooter& footer) {
   bytes.shrink_to_fit();
-  footer = last;
+  return amend(footer);
+}
+
+Status MemorySink::amend(const SegmentFooter& footer) {
+  footer_ = footer;
   return std::nullopt;
 }
 
@@ -51,17 +55,30 @@ Status FileSink::write(std::span<const std::byte> bytes) {
 }
 
 Status FileSink::finish(const SegmentFooter& footer) {
-  const std::uint64_t contents = position();
+  contents_ = position();
   if (!page_.empty()) {
     if (Status error = end_page()) return error;
   }
-  std::vector<std::byte> tail;
-  append(tail, std::span<const std::uint64_t>(checksums_));
-  append(tail, std::span(&footer, 1));
-  const SegmentTrailer trailer = {contents, xxh64(tail), kSegmentVersion, kSegmentMagic};
-  append(tail, std::span(&trailer, 1));
-  if (Status error = file_.write(tail)) return error;
+  footer_ = footer;
+  if (Status error = file_.write(tail(footer))) return error;
   return file_.finish();
+}
+
+Status FileSink::amend(const SegmentFooter& footer) {
+  footer_ = footer;
+  Result<FileWriter> file = FileWriter::overwrite(file_.path(), contents_);
+  if (!file) return file.error();
+  if (Status error = file.value().write(tail(footer))) return error;
+  return file.value().finish();
+}
+
+std::vector<std::byte> FileSink::tail(const SegmentFooter& footer) const {
+  std::vector<std::byte> bytes;
+  append(bytes, std::span<const std::uint64_t>(checksums_));
+  append(bytes, std::span(&footer, 1));
+  const SegmentTrailer trailer = {contents_, xxh64(bytes), kSegmentVersion, kSegmentMagic};
+  append(bytes, std::span(&trailer, 1));
+  return bytes;
 }
 
 }  // namespace sparse_rerank

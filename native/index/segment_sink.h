@@ -23,17 +23,23 @@ class SegmentSink {
   [[nodiscard]] virtual std::uint64_t position() const = 0;
   [[nodiscard]] virtual Status write(std::span<const std::byte> bytes) = 0;
   [[nodiscard]] virtual Status finish(const SegmentFooter& footer) = 0;
+  /// Replaces the footer after finish().
+  [[nodiscard]] virtual Status amend(const SegmentFooter& footer) = 0;
+  [[nodiscard]] const SegmentFooter& footer() const { return footer_; }
+
+ protected:
+  SegmentFooter footer_{};
 };
 
-/// Keeps the bytes and the footer.
+/// Keeps the bytes.
 class MemorySink final : public SegmentSink {
  public:
   [[nodiscard]] std::uint64_t position() const override { return bytes.size(); }
   [[nodiscard]] Status write(std::span<const std::byte> more) override;
-  [[nodiscard]] Status finish(const SegmentFooter& last) override;
+  [[nodiscard]] Status finish(const SegmentFooter& footer) override;
+  [[nodiscard]] Status amend(const SegmentFooter& footer) override;
 
   std::vector<std::byte> bytes;
-  SegmentFooter footer{};
 };
 
 /// Writes a file with its checksums. It is removed when finish() was not reached. Errors: ERR_FILE_UNWRITABLE.
@@ -44,13 +50,18 @@ class FileSink final : public SegmentSink {
   [[nodiscard]] Status write(std::span<const std::byte> bytes) override;
   /// The contents are on disk when it returns.
   [[nodiscard]] Status finish(const SegmentFooter& footer) override;
+  /// On disk when it returns. A crash meanwhile may leave a file that Segment::open() refuses; an error leaves none.
+  [[nodiscard]] Status amend(const SegmentFooter& footer) override;
 
  private:
   [[nodiscard]] Status end_page();
+  /// What follows the regions.
+  [[nodiscard]] std::vector<std::byte> tail(const SegmentFooter& footer) const;
 
   FileWriter file_;
   std::vector<std::byte> page_;
   std::vector<std::uint64_t> checksums_;  // of the pages that were written
+  std::uint64_t contents_ = 0;            // bytes of the regions, once finished
 };
 
 }  // namespace sparse_rerank

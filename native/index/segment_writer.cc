@@ -62,14 +62,6 @@ Result<bool> SegmentWriter::step() {
   return phase_ == Phase::kDone;
 }
 
-Status SegmentWriter::write() {
-  while (true) {
-    const Result<bool> done = step();
-    if (!done) return done.error();
-    if (done.value()) return std::nullopt;
-  }
-}
-
 void SegmentWriter::enter(Phase phase) {
   phase_ = phase;
   next_ = 0;

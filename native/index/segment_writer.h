@@ -23,8 +23,6 @@ class SegmentWriter {
   /// A part of the work: some tenths of a second at most. Settles with whether the segment is complete, and the sink finished.
   /// Errors: those of the source and the sink, after which the writer is of no use.
   [[nodiscard]] Result<bool> step();
-  /// All steps.
-  [[nodiscard]] Status write();
 
  private:
   enum class Phase { kScan, kChunks, kRowTerms, kRowWeights, kIds, kStored, kDone };

@@ -235,9 +235,7 @@ Status SegmentedIndex::begin_merge(bool everything) {
 }
 
 Status SegmentedIndex::install_merge() {
-  auto segment = merge_->take();
-  if (!segment) return std::move(segment).error();
-  IndexSegment merged = {std::move(segment).value(), nullptr, 0, merge_number_};
+  IndexSegment merged = {merge_->take(), nullptr, 0, merge_number_};
 
   const std::lock_guard lock(change_mutex_);
   if (Status error = check_writable()) {
@@ -280,12 +278,14 @@ Status SegmentedIndex::install_merge() {
 
 IndexStats SegmentedIndex::stats() const {
   const std::shared_ptr<const Snapshot> current = snapshot();
-  IndexStats stats{current->documents(), 0, 0, 0, current->segments.size()};
+  IndexStats stats{current->documents(), 0, 0, 0, current->segments.size(), {}};
   for (const IndexSegment& segment : current->segments) {
     stats.postings += segment.segment->weights();
     stats.bytes += segment.segment->bytes();
     stats.hot_bytes += segment.segment->hot_bytes();
   }
+  std::transform(kRecallTargets.begin(), kRecallTargets.end(), stats.reached.begin(),
+                 [&](double target) { return current->reached(target); });
   return stats;
 }
 
@@ -299,6 +299,8 @@ Status SegmentedIndex::save(const std::string& path, const std::atomic<bool>* ca
     if (!done) return done.error();
     if (done.value()) break;
   }
+  // The file stays, and is no longer mapped.
+  static_cast<void>(merge.value()->take());
   if (Status error = rename_file(new_path, path)) {
     remove_file(new_path);
     return error;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -26,6 +27,9 @@ struct DocumentBatch {
   StringsView stored;
 };
 
+/// Those that users are told of.
+inline constexpr std::array kRecallTargets = {0.9, 0.95, 0.99};
+
 struct IndexStats {
   /// Added and not removed.
   std::size_t documents;
@@ -36,6 +40,8 @@ struct IndexStats {
   /// The part of them that every search may read. The rest is read for candidates and hits, so a mapped file can leave it on disk.
   std::uint64_t hot_bytes;
   std::size_t segments;
+  /// By target: see Snapshot::reached().
+  std::array<double, kRecallTargets.size()> reached;
 };
 
 enum class MergeStep { kNothing, kMore, kMerged };

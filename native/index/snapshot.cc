@@ -61,6 +61,13 @@ Result<std::optional<Location>> Snapshot::find(std::string_view id) const {
   return std::optional<Location>();
 }
 
+double Snapshot::reached(double recall) const {
+  double sum = 0.0;
+  for (const IndexSegment& segment : segments) sum += segment.live() * static_cast<double>(segment.segment->level_for(recall).recall);
+  const std::size_t live = documents();
+  return live == 0 ? 1.0 : sum / static_cast<double>(live);
+}
+
 Exclusions Snapshot::removed() const {
   Exclusions exclusions;
   exclusions.reserve(segments.size());
@@ -85,17 +92,18 @@ Result<Exclusions> Snapshot::all_but(const StringsView& ids) const {
   return Exclusions(bitmaps.begin(), bitmaps.end());
 }
 
-Status Snapshot::search(const SparseQuery& query, std::size_t k, const Exclusions& exclusions, SearchScratch& scratch,
+Status Snapshot::search(const SparseQuery& query, const Wanted& wanted, const Exclusions& exclusions, SearchScratch& scratch,
                         std::vector<Hit>& out, const std::atomic<bool>* cancel) const {
   out.clear();
-  if (k == 0 || segments.empty() || query.terms.empty()) return std::nullopt;
+  if (wanted.k == 0 || segments.empty() || query.terms.empty()) return std::nullopt;
   const DenseQuery dense(query, segments.front().segment->dense_size(), scratch.dense);
-  scratch.top.reset(k);
+  scratch.top.reset(wanted.k);
   std::uint32_t first_slot = 0;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     const Segment& segment = *segments[i].segment;
     const SegmentView view = {segment, first_slot, exclusions[i] == nullptr ? nullptr : exclusions[i]->data()};
-    if (Status error = search_screened(view, query, scratch, cancel)) return error;
+    const Pruning pruning = wanted.recall < 1.0 ? segment.level_for(wanted.recall).pruning : Pruning();
+    if (Status error = search_screened(view, query, pruning, scratch, cancel)) return error;
     first_slot += segment.documents();
   }
   scratch.top.take(out);

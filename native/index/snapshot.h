@@ -55,6 +55,13 @@ struct Location {
 /// By segment, the documents that a search leaves out, removed ones included; null for none.
 using Exclusions = std::vector<std::shared_ptr<const Bitmap>>;
 
+/// How many hits a search is for, and which part of the exact search's it may leave out.
+struct Wanted {
+  std::size_t k;
+  /// 1 for all of them. Less: segments are searched by their cheapest pruning that reached it when they were built.
+  double recall = 1.0;
+};
+
 /// The contents of an index at one moment; never changes. Slots number the documents of all segments in insertion order. Any thread.
 /// Errors of everything that reads: ERR_INDEX_CORRUPT.
 struct Snapshot {
@@ -67,15 +74,18 @@ struct Snapshot {
   /// The document with this id that was not removed.
   [[nodiscard]] Result<std::optional<Location>> find(std::string_view id) const;
 
+  /// The recall that searches for `recall` had when the segments were built, on average over their documents.
+  [[nodiscard]] double reached(double recall) const;
+
   [[nodiscard]] Exclusions removed() const;
   /// What a search among these ids leaves out; ids that are not in the index do no harm.
   [[nodiscard]] Result<Exclusions> all_but(const StringsView& ids) const;
 
-  /// The best `k` hits, best first, equal scores in insertion order; search_exhaustively() defines score and hit.
+  /// The best hits, best first, equal scores in insertion order; search_exhaustively() defines score and hit.
   /// @param out replaced
   /// @param cancel may be null
   /// Errors also: ERR_ABORTED.
-  [[nodiscard]] Status search(const SparseQuery& query, std::size_t k, const Exclusions& exclusions, SearchScratch& scratch,
+  [[nodiscard]] Status search(const SparseQuery& query, const Wanted& wanted, const Exclusions& exclusions, SearchScratch& scratch,
                               std::vector<Hit>& out, const std::atomic<bool>* cancel) const;
 };
 

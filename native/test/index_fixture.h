@@ -86,11 +86,11 @@ inline Found found_of(const Snapshot& snapshot, const std::vector<Hit>& hits) {
   return found;
 }
 
-inline Found search(const SegmentedIndex& index, const SparseRow& query, std::size_t k) {
+inline Found search(const SegmentedIndex& index, const SparseRow& query, std::size_t k, double recall = 1.0) {
   SearchScratch scratch;
   std::vector<Hit> hits = {{7, 7.0f}};  // replaced
   const auto snapshot = index.snapshot();
-  const Status error = snapshot->search({query.indices, query.values}, k, snapshot->removed(), scratch, hits, nullptr);
+  const Status error = snapshot->search({query.indices, query.values}, {k, recall}, snapshot->removed(), scratch, hits, nullptr);
   EXPECT_FALSE(error) << error->message;
   for (const float weight : scratch.dense) EXPECT_EQ(weight, 0.0f);
   return found_of(*snapshot, hits);

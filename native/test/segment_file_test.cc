@@ -88,7 +88,7 @@ Seen see(const Result<std::shared_ptr<SegmentedIndex>>& opened) {
   std::vector<Hit> hits;
   for (std::size_t i = 0; i < sample_queries().view().rows(); ++i) {
     const SparseRow query = sample_queries().view().row(i);
-    if (const Status error = snapshot->search({query.indices, query.values}, 20, snapshot->removed(), scratch, hits, nullptr)) {
+    if (const Status error = snapshot->search({query.indices, query.values}, {20}, snapshot->removed(), scratch, hits, nullptr)) {
       seen.error = error->code;
       return seen;
     }

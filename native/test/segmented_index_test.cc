@@ -262,7 +262,7 @@ TEST(Index, FindsOnlyWhatAFilterAllows) {
       for (const std::size_t k : {std::size_t{7}, std::size_t{4000}}) {
         SearchScratch scratch;
         std::vector<Hit> hits;
-        ASSERT_FALSE(snapshot->search({query.indices, query.values}, k, exclusions.value(), scratch, hits, nullptr));
+        ASSERT_FALSE(snapshot->search({query.indices, query.values}, {k}, exclusions.value(), scratch, hits, nullptr));
         EXPECT_EQ(found_of(*snapshot, hits),
                   Found(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(std::min(k, expected.size()))));
       }
@@ -278,7 +278,7 @@ TEST(Index, PruningLeavesFewRowsToScore) {
   SearchScratch scratch;
   std::vector<Hit> hits;
   const auto snapshot = index->snapshot();
-  ASSERT_FALSE(snapshot->search({query.indices, query.values}, 10, snapshot->removed(), scratch, hits, nullptr));
+  ASSERT_FALSE(snapshot->search({query.indices, query.values}, {10}, snapshot->removed(), scratch, hits, nullptr));
   ASSERT_EQ(hits.size(), 10u);
   EXPECT_LT(scratch.rows_scored, 200u);
 }
@@ -340,11 +340,11 @@ TEST(Index, ACancelledSearchStops) {
     std::vector<Hit> hits;
     std::atomic<bool> cancel = true;
     const auto snapshot = index->snapshot();
-    const Status status = snapshot->search({terms, weights}, 5, snapshot->removed(), scratch, hits, &cancel);
+    const Status status = snapshot->search({terms, weights}, {5}, snapshot->removed(), scratch, hits, &cancel);
     ASSERT_TRUE(status);
     EXPECT_STREQ(status->code, "ERR_ABORTED");
     cancel = false;
-    EXPECT_FALSE(snapshot->search({terms, weights}, 5, snapshot->removed(), scratch, hits, &cancel));
+    EXPECT_FALSE(snapshot->search({terms, weights}, {5}, snapshot->removed(), scratch, hits, &cancel));
     EXPECT_EQ(hits.size(), 1u);
   }
 }

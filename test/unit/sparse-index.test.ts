@@ -291,7 +291,8 @@ describe("SparseIndex", () => {
       ["a filter by metadata", (i) => i.search(vector({}), { filter: { year: 3 } }), "ERR_NOT_SUPPORTED", /filter by metadata is not/],
       ["a filter of no ids", (i) => i.search(vector({}), { filter: { ids: 3 } }), "ERR_INVALID_ARGUMENT", /filter.ids must be/],
       ["withPayload that is no boolean", (i) => i.search(vector({}), { withPayload: 1 } as never), "ERR_INVALID_ARGUMENT", /withPayload/],
-      ["a recall target", (i) => i.search(vector({}), { mode: { recall: 0.9 } }), "ERR_NOT_SUPPORTED", /mode: \{ recall \}/],
+      ["a recall above 1", (i) => i.search(vector({}), { mode: { recall: 95 } }), "ERR_INVALID_ARGUMENT", /mode.recall .* not 95/],
+      ["a mode of null", (i) => i.search(vector({}), { mode: null } as never), "ERR_INVALID_ARGUMENT", /mode must be "exact"/],
       ["an unknown mode", (i) => i.search(vector({}), { mode: "fast" } as never), "ERR_INVALID_ARGUMENT", /mode must be "exact"/],
       ["an unknown option", (i) => i.search(vector({}), { limit: 3 } as never), "ERR_INVALID_ARGUMENT", /unknown property "limit"/],
       [
@@ -355,7 +356,8 @@ describe("SparseIndex", () => {
   it(
     "counts documents, postings and bytes",
     withIndex(async (index) => {
-      assert.deepEqual(index.stats(), { documents: 0, postings: 0, bytes: 0, hotBytes: 0, segments: 0 });
+      const recall = [0.9, 0.95, 0.99].map((target) => ({ target, reached: 1 }));
+      assert.deepEqual(index.stats(), { documents: 0, postings: 0, bytes: 0, hotBytes: 0, segments: 0, recall });
       await index.add(
         ["a", "b"],
         matrix([

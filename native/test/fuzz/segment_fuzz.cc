@@ -54,7 +54,7 @@ void use(SegmentedIndex& index) {
   std::vector<Hit> hits;
   for (const float first : {1.0f, -1.0f}) {
     weights.front() = first;
-    if (snapshot->search({terms, weights}, 5, snapshot->removed(), scratch, hits, nullptr)) continue;
+    if (snapshot->search({terms, weights}, {5}, snapshot->removed(), scratch, hits, nullptr)) continue;
     for (const Hit& hit : hits) {
       const auto [segment, document] = snapshot->locate(hit.slot);
       (void)snapshot->segments[segment].segment->id(document);
