@@ -1,4 +1,4 @@
-// Building and exact search of a SparseIndex in a folder: one JSON object with rates, sizes and latencies.
+// Building and searching a SparseIndex in a folder, exactly and with recall targets: one JSON object with rates, sizes, latencies and recalls.
 // usage: node bench/index/measure.mjs FOLDER DOCUMENTS [QUERIES]     FOLDER was written by encode.mjs and grow.py
 import fs from "node:fs";
 import os from "node:os";
@@ -10,6 +10,7 @@ const [folder, documents, queryCount] = process.argv.slice(2);
 const COLUMNS = 30522;
 const BATCH = 20_000;
 const TOP_K = [10, 100];
+const TARGETS = [1, 0.99, 0.95, 0.9];
 configure({ threads: 1 });
 
 const read = (name, Type) => {
@@ -59,27 +60,45 @@ const compacting = performance.now();
 await index.compact();
 building += performance.now() - compacting;
 
-const { postings, bytes, hotBytes } = index.stats();
+const { postings, bytes, hotBytes, recall } = index.stats();
 const result = {
   documents: total,
   weightsEach: postings / total,
   documentsPerSecond: Math.round((total / building) * 1000),
   bytesPerPosting: bytes / postings,
   hotBytesPerPosting: hotBytes / postings,
+  calibrated: recall,
   queries: queries.length,
   cpu: os.cpus()[0]?.model,
   load: os.loadavg()[0],
 };
 for (const topK of TOP_K) {
   for (const query of queries.slice(0, 20)) await index.search(query, { topK });
-  const times = [];
+  const runs = TARGETS.map((target) => ({ target, times: [], found: 0 }));
+  let expected = 0;
   for (const query of queries) {
-    const started = performance.now();
-    await index.search(query, { topK });
-    times.push(performance.now() - started);
+    let exact;
+    // In turn, so that other work on the machine slows all of them.
+    for (const run of runs) {
+      const mode = run.target === 1 ? "exact" : { recall: run.target };
+      const started = performance.now();
+      const hits = await index.search(query, { topK, mode });
+      run.times.push(performance.now() - started);
+      exact ??= new Set(hits.map(({ id }) => id));
+      run.found += hits.filter(({ id }) => exact.has(id)).length;
+    }
+    expected += exact.size;
   }
-  times.sort((a, b) => a - b);
-  result[`top${topK}`] = { median: times[times.length >> 1], p99: times[Math.floor(times.length * 0.99)], least: times[0] };
+  result[`top${topK}`] = runs.map(({ target, times, found }) => {
+    times.sort((a, b) => a - b);
+    return {
+      target,
+      recall: found / expected,
+      median: times[times.length >> 1],
+      p99: times[Math.floor(times.length * 0.99)],
+      least: times[0],
+    };
+  });
 }
 console.log(JSON.stringify(result));
 await index.close();
