@@ -56,14 +56,14 @@ SegmentBuild::~SegmentBuild() {
 
 Result<bool> SegmentBuild::step() {
   if (segment_ == nullptr) {
-    const Result<bool> written = writer_.step();
+    Result<bool> written = writer_.step();
     if (!written || !written.value()) return written;
     if (Status error = open()) return *std::move(error);
     if (segment_->documents() < Calibration::kLeastDocuments) return true;
-    calibration_.emplace(*segment_);
+    calibration_ = std::make_unique<Calibration>(*segment_);
     return false;
   }
-  const Result<bool> calibrated = calibration_->step();
+  Result<bool> calibrated = calibration_->step();
   if (!calibrated || !calibrated.value()) return calibrated;
   if (Status error = keep_levels()) return *std::move(error);
   return true;

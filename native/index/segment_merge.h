@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,7 +61,7 @@ class SegmentBuild {
   const std::unique_ptr<SegmentSink> sink_;
   SegmentWriter writer_;
   std::shared_ptr<Segment> segment_;
-  std::optional<Calibration> calibration_;
+  std::unique_ptr<Calibration> calibration_;
   bool taken_ = false;
 };
 
