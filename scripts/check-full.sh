@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer and with clang, the golden tests on every kernel set of
-# this machine, longer fuzzing, the long variants of the lifecycle tests, and the build through binding.gyp. Installs nothing.
+# this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers that take minutes to download, and the build through
+# binding.gyp. Installs nothing on the system.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source scripts/common.sh
@@ -75,5 +76,6 @@ done
 part "fuzzing of the readers, 60 s each" fuzz_readers 60
 part "fuzzing of the index reader, 60 s" bash scripts/fuzz-index.sh 60
 part "long lifecycle tests" long_lifecycle_tests
+part "tests with every search server" timeout -k 30 20m npm run --silent test:engines
 part "build with node-gyp" build_with_node_gyp
 summary check:full
