@@ -201,11 +201,11 @@ export type ErrorCode =
   /**
    * The result or the input would exceed a stated limit or the memory there is.
    *
-   * Causes: a long text for a model with attention biases under a small `memoryLimit`, a matrix of more than 2³² weights, memory that ran
-   * out.
+   * Causes: a model whose weights exceed the memory, a long text for a model with attention biases under a small `memoryLimit`, a matrix of
+   * more than 2³² weights, memory that ran out.
    *
-   * Remedy: lower `maxSeqLength`, encode in smaller parts (`encodeDocumentStream`), raise `configure({ memoryLimit })` where the machine
-   * has more, or choose a smaller model or int8.
+   * Remedy: choose a smaller model or int8, lower `maxSeqLength`, encode in smaller parts (`encodeDocumentStream`), raise
+   * `configure({ memoryLimit })` where the machine has more.
    */
   | "ERR_TOO_LARGE"
   /**
