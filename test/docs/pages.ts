@@ -15,7 +15,7 @@ export interface Block {
 
 /** Every page that people read, by its path from the root. */
 export function pages(): string[] {
-  return ["", "docs", "examples/docker", ".github/ISSUE_TEMPLATE"].flatMap((folder) =>
+  return ["", "docs"].flatMap((folder) =>
     fs
       .readdirSync(path.join(root, folder))
       .filter((name) => name.endsWith(".md"))

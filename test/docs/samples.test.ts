@@ -41,15 +41,20 @@ function programOf(block: Block): string {
   return [...around.map(({ before }) => before), block.text, ...around.map(({ after }) => after ?? "")].join("\n");
 }
 
-/** Name -> program, whole pages where their samples go on from each other. */
-function programs(): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const page of pages()) {
+interface Program {
+  readonly page: string;
+  /** With the line where it stands. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Whole pages where their samples go on from each other. */
+function programs(): Program[] {
+  return pages().flatMap((page) => {
     const blocks = blocksOf(page).filter(({ language }) => language === "js" || language === "ts");
-    if (CONTINUED.includes(page)) found.set(`${page}.mjs`, blocks.map(programOf).join("\n"));
-    else for (const block of blocks) found.set(`${page}-${String(block.line)}.m${block.language}`, programOf(block));
-  }
-  return found;
+    if (CONTINUED.includes(page)) return [{ page, name: `${page}.mjs`, text: blocks.map(programOf).join("\n") }];
+    return blocks.map((block) => ({ page, name: `${page}-${String(block.line)}.m${block.language}`, text: programOf(block) }));
+  });
 }
 
 function commandsOf(block: Block): string[] {
@@ -76,17 +81,17 @@ describe("samples of the documentation", function () {
   });
 
   it("compile against the package's types", () => {
-    assert.deepEqual(typeProblems(programs()), []);
+    assert.deepEqual(typeProblems(new Map(programs().map(({ name, text }) => [name, text]))), []);
   });
 
   describe("programs", () => {
-    for (const [name, program] of programs()) {
+    for (const { page, name, text } of programs()) {
       it(name, async () => {
-        const { outputText } = ts.transpileModule(program, {
+        const { outputText } = ts.transpileModule(text, {
           compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 },
         });
-        const printed = await standIns.runProgram(outputText);
-        if (program.includes("console.log")) assert.notEqual(printed, "");
+        const printed = await standIns.runProgram(page, outputText);
+        if (text.includes("console.log")) assert.notEqual(printed, "");
       });
     }
 
@@ -102,7 +107,7 @@ describe("samples of the documentation", function () {
         for (const command of commandsOf(block)) {
           it(`${page}: ${command}`, async function () {
             if (process.platform === "win32") skip(this, "the samples are for a POSIX shell");
-            await checkCommand(standIns, command.replace(/\s+#.*$/, ""));
+            await checkCommand(standIns, page, command.replace(/\s+#.*$/, ""));
           });
         }
       }
@@ -111,14 +116,14 @@ describe("samples of the documentation", function () {
 });
 
 /** Runs our own commands on stand-ins; of those that need more than this machine, what they name must be there. */
-async function checkCommand(standIns: StandIns, command: string): Promise<void> {
+async function checkCommand(standIns: StandIns, page: string, command: string): Promise<void> {
   const words = command.split(/\s+/);
   if (words[0] === "sparse-rerank" && command.includes("redis://")) {
     // With a broker they run in test/engines/queue.test.ts.
-    const help = await standIns.run("sparse-rerank", [words[1] ?? "", "--help"]);
+    const help = await standIns.run(page, "sparse-rerank", [words[1] ?? "", "--help"]);
     for (const option of words.filter((word) => word.startsWith("--"))) assert.ok(help.includes(`${option} `), `${option} is no option`);
   } else if (words[0] === "sparse-rerank") {
-    await standIns.run("sh", ["-c", command]);
+    await standIns.run(page, "sh", ["-c", command]);
   } else {
     checkNames(words);
   }

@@ -26,8 +26,10 @@ const MODELS = {
 const PACKAGES = ["ai"];
 
 export class StandIns {
+  /** Page -> its project: what the samples of one page write, those of others do not see. */
+  readonly #projects = new Map<string, string>();
+
   private constructor(
-    readonly folder: string,
     readonly hub: FakeHub,
     readonly openSearch: FaultServer,
   ) {}
@@ -35,32 +37,38 @@ export class StandIns {
   static async start(): Promise<StandIns> {
     const hub = await FakeHub.start();
     for (const [name, fixture] of Object.entries(MODELS)) hub.addFolder(name, path.join(FIXTURES, fixture));
-    return new StandIns(project(), hub, await FaultServer.start(answerAsOpenSearch));
+    return new StandIns(hub, await FaultServer.start(answerAsOpenSearch));
   }
 
   async stop(): Promise<void> {
     await this.hub.stop();
     await this.openSearch.stop();
-    fs.rmSync(this.folder, { recursive: true });
+    for (const folder of this.#projects.values()) fs.rmSync(folder, { recursive: true });
   }
 
-  runProgram(program: string): Promise<string> {
-    const file = path.join(this.folder, "sample.mjs");
+  runProgram(page: string, program: string): Promise<string> {
+    const file = path.join(this.#projectOf(page), "sample.mjs");
     fs.writeFileSync(file, program.replaceAll("http://localhost:9200", this.openSearch.url));
-    return this.run(process.execPath, [file]);
+    return this.run(page, process.execPath, [file]);
   }
 
-  async run(command: string, args: readonly string[]): Promise<string> {
-    const bin = path.join(this.folder, "bin");
+  async run(page: string, command: string, args: readonly string[]): Promise<string> {
+    const cwd = this.#projectOf(page);
     const env = {
       ...process.env,
-      PATH: `${bin}${path.delimiter}${process.env["PATH"] ?? ""}`,
+      PATH: `${path.join(cwd, "bin")}${path.delimiter}${process.env["PATH"] ?? ""}`,
       HF_ENDPOINT: this.hub.endpoint,
-      HF_HOME: path.join(this.folder, "hub"),
+      HF_HOME: path.join(cwd, "hub"),
       HF_TOKEN: undefined,
       HF_HUB_OFFLINE: undefined,
     };
-    return (await promisify(execFile)(command, args, { cwd: this.folder, env, encoding: "utf8", timeout: 100_000 })).stdout;
+    return (await promisify(execFile)(command, args, { cwd, env, encoding: "utf8", timeout: 100_000 })).stdout;
+  }
+
+  #projectOf(page: string): string {
+    const folder = this.#projects.get(page) ?? project();
+    this.#projects.set(page, folder);
+    return folder;
   }
 }
 
