@@ -59,7 +59,7 @@ export type ErrorCode =
   /**
    * The hub cache cannot be written.
    *
-   * Causes: a full disk, a read-only file system, a folder of another user.
+   * Causes: a full disk, a read-only file system, a folder of another user, a user without a home folder.
    *
    * Remedy: free space, give this user permission, or choose another folder with the option `cacheDir` or `HF_HUB_CACHE`. A folder that
    * holds the model is loaded without a cache.
