@@ -40,6 +40,20 @@ native_tests_with_clang() {
   CXX=$clang bash scripts/test-native.sh address,undefined
 }
 
+# On processors that this machine need not be: without AVX2, and with AVX2 alone.
+native_tests_on_older_processors() {
+  if [ "$(uname -m)" != x86_64 ] || ! command -v qemu-x86_64 >/dev/null; then
+    echo "Skipped: it emulates x86-64 processors with qemu-x86_64 (apt-get install qemu-user)."
+    return
+  fi
+  bash scripts/test-native.sh || return
+  local processor
+  for processor in Nehalem Haswell; do
+    echo "$processor"
+    qemu-x86_64 -cpu "$processor" "$(native_test_folder)/sparse_rerank_tests" --gtest_brief=1 || return
+  done
+}
+
 # In a copy, since node-gyp writes to build/, where the other build is.
 build_with_node_gyp() {
   local node_gyp node_folder copy
@@ -70,6 +84,7 @@ part "ONNX Runtime ABI" bash scripts/check-ort-abi.sh
 part "C++ tests, address and undefined behaviour" bash scripts/test-native.sh address,undefined
 part "C++ tests, threads" bash scripts/test-native.sh thread
 part "C++ tests with clang, address and undefined behaviour" native_tests_with_clang
+part "C++ tests on older processors, emulated" native_tests_on_older_processors
 for kernels in $(kernel_sets); do
   part "golden tests, $kernels kernels" golden_tests_with_kernels "$kernels"
 done
