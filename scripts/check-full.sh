@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer and with clang, the golden tests on every kernel set of
-# this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers that take minutes to download, and the build through
-# binding.gyp. Installs nothing on the system.
+# Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer, with clang and on emulated older processors, the golden
+# tests on every kernel set of this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers that take minutes to
+# download, and the build through binding.gyp. Installs nothing on the system.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source scripts/common.sh
