@@ -11,6 +11,7 @@ import type { TokenBatch } from "../tokenization/token-batch";
 import { TextTokenizer } from "../tokenization/tokenizer";
 import { throwIfAborted, withCancel } from "./abort";
 import { native } from "./load";
+import { gigabytes, requireMemoryForWeights } from "./memory";
 import type {
   NativeDtype,
   NativeExportSpec,
@@ -51,6 +52,7 @@ export interface TransformerPlan {
 export async function startTransformer(plan: TransformerPlan, maxSeqLength: number, signal?: AbortSignal): Promise<RunningTransformer> {
   const { part, graph, complete } = plan;
   loadRuntime();
+  if (!("file" in graph)) requireMemoryForWeights(part.folder, memoryOfWeights(graph, plan));
   throwIfAborted(signal);
   const loading = TextTokenizer.load({ folder: part.folder, maxLength: maxSeqLength, lowerCase: part.lowerCase });
   const [tokenizer, model] = await both(
@@ -71,6 +73,24 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
     throw error;
   }
   return { tokenizer, model, maxSeqLength, admit: (batch, text) => admit(graph, batch, text) };
+}
+
+/**
+ * Bytes that the weights take at least in memory of the process's own: matrices that ONNX Runtime packs, tensors that are widened, the head's
+ * 8-bit decoder. Quantised layers are mapped from a file where there is a cache.
+ */
+function memoryOfWeights({ weights, vocabularySize }: Graph, { head, int8 }: TransformerPlan): number {
+  let bytes = head === undefined ? 0 : count(head.graph.decoder);
+  if (int8 !== undefined) return bytes;
+  for (const tensor of weights.values()) {
+    const isMatrix = tensor.shape.length === 2 && tensor.shape[0] !== vocabularySize;
+    if (isMatrix || tensor.dtype !== "F32") bytes += count(tensor) * Float32Array.BYTES_PER_ELEMENT;
+  }
+  return bytes;
+}
+
+function count({ shape }: TensorInfo): number {
+  return shape.reduce((product, length) => product * length, 1);
 }
 
 function admit({ bytesPerSequence }: GraphLimits, batch: TokenBatch, text: (sequence: number) => string): NativeSequences {
@@ -94,10 +114,6 @@ function admit({ bytesPerSequence }: GraphLimits, batch: TokenBatch, text: (sequ
 
 /** Characters of a text that an error shows. */
 const SHOWN = 40;
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toPrecision(2)} GB`;
-}
 
 /** Both results, or the first failure once neither is running; what succeeded is disposed then. */
 async function both<A extends { dispose(): void }, B extends { dispose(): void }>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
