@@ -18,7 +18,8 @@ constexpr std::size_t kLeastWeights = 8;
 /// More rows to score than these and one for each document: many equal scores, which pruning leaves all.
 constexpr std::uint64_t kMostRows = 200'000;
 
-/// The fastest for their recall among shares and thresholds in steps of 0.1 and 0.05, on the collections of docs/index.md.
+/// From some thirty pairs that were timed on the collections of docs/index.md, those of little time for their recall; the first two are for
+/// targets near 1.
 constexpr std::array<Pruning, kPruningLevels> kPrunings = {{
     {0.9f, 0.8f},
     {0.8f, 0.75f},
