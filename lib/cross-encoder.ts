@@ -7,8 +7,8 @@ import type { ExportedGraph, Graph } from "./architectures/types";
 import { readCheckpoint } from "./checkpoint";
 import type { CrossCheckpoint } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
+import { chooseExecution } from "./execution";
 import { resolveModel } from "./hub/resolve";
-import { int8Of } from "./int8";
 import { withCancel } from "./internal/abort";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
@@ -17,7 +17,7 @@ import type { RunningTransformer } from "./internal/transformer";
 import { invalid, notSupported, requireFunction, requirePositiveInteger, requireTexts } from "./internal/validate";
 import { overlapped, windowsOf } from "./internal/windows";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
-import type { LoadOptions, WorkOptions } from "./options";
+import type { Device, LoadOptions, WorkOptions } from "./options";
 import type { DenseMatrix } from "./sparse-ops";
 import { sequencesOf } from "./tokenization/token-batch";
 
@@ -67,8 +67,11 @@ export class CrossEncoder implements Resource {
   readonly maxSeqLength: number;
   readonly numLabels: number;
   readonly labels: readonly string[];
+  /** What runs the transformer. */
+  readonly device: Device;
 
-  private constructor(checkpoint: CrossCheckpoint, transformer: RunningTransformer) {
+  private constructor(checkpoint: CrossCheckpoint, transformer: RunningTransformer, device: Device) {
+    this.device = device;
     this.#checkpoint = checkpoint;
     this.#transformer = transformer;
     this.maxSeqLength = transformer.maxSeqLength;
@@ -81,10 +84,11 @@ export class CrossEncoder implements Resource {
     checkLoadOptions(options);
     const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross", options.modelFile);
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
-    const plan = { part: checkpoint.transformer, graph: graphOf(checkpoint), ...int8Of(options) };
+    const execution = await chooseExecution(options);
+    const plan = { part: checkpoint.transformer, graph: graphOf(checkpoint), ...execution.plan };
     const transformer = await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
-    return new CrossEncoder(checkpoint, transformer);
+    return new CrossEncoder(checkpoint, transformer, execution.device);
   }
 
   /**

@@ -44,6 +44,8 @@ export type ErrorCode =
   | "ERR_RUNTIME_NOT_FOUND"
   /** The ONNX Runtime library found is too old or for another platform. */
   | "ERR_RUNTIME_INCOMPATIBLE"
+  /** The device cannot be used: a driver, a library or the device itself is missing. */
+  | "ERR_DEVICE_UNAVAILABLE"
   /** ONNX Runtime refused the model or failed while it ran. */
   | "ERR_RUNTIME_FAILED"
   /** configure() came after the first load with different values. */

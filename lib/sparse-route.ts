@@ -7,7 +7,7 @@ import { lexicalGraph } from "./architectures/lexical";
 import type { Graph } from "./architectures/types";
 import type { LexicalHead, SparseCheckpoint, SparseRoute, TransformerRoute } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
-import { int8Of } from "./int8";
+import type { Execution } from "./execution";
 import { throwIfAborted, withCancel } from "./internal/abort";
 import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
 import type { RunningTransformer, TransformerPlan } from "./internal/transformer";
@@ -48,12 +48,13 @@ export interface Routes {
  * Everything is ready afterwards, except a transformer beside a static query side: that one is checked (configuration, tensors) and starts when
  * it is first used, so that a process that only encodes queries needs neither its memory nor ONNX Runtime.
  */
-export async function openRoutes({ routes }: SparseCheckpoint, options: LoadOptions): Promise<Routes> {
+export async function openRoutes({ routes }: SparseCheckpoint, options: LoadOptions, execution: Execution): Promise<Routes> {
   const encoders = new Map<SparseRoute, RouteEncoder>();
   const open = async (route: SparseRoute): Promise<RouteEncoder> => {
     const known = encoders.get(route);
     if (known !== undefined) return known;
-    const encoder = route.kind === "static" ? await StaticEmbedding.load(route, options) : new TransformerEncoder(route, options);
+    const encoder =
+      route.kind === "static" ? await StaticEmbedding.load(route, options) : new TransformerEncoder(route, options, execution);
     encoders.set(route, encoder);
     if (encoder instanceof TransformerEncoder && routes.query.kind !== "static") await encoder.start(options.signal);
     return encoder;
@@ -76,9 +77,9 @@ class TransformerEncoder implements RouteEncoder {
   #running: RunningTransformer | undefined;
   #isDisposed = false;
 
-  constructor(route: TransformerRoute, options: LoadOptions) {
+  constructor(route: TransformerRoute, options: LoadOptions, execution: Execution) {
     const { plan, columns, defaultDims } = planRoute(route);
-    this.#plan = { ...plan, ...int8Of(options) };
+    this.#plan = { ...plan, ...execution.plan };
     this.columns = columns;
     this.#defaultDims = defaultDims;
     this.maxSeqLength = maxSeqLengthOf(plan, options);

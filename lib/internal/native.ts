@@ -57,6 +57,29 @@ export interface NativeModelSpec {
   readonly tokenTypes: boolean;
   /** Present: the graph's output is `hidden` [tokens, hidden] and rows are SPLADE vectors. Absent: the output is `logits` [sequences, labels]. */
   readonly head?: NativeHead;
+  /** Absent for the CPU. */
+  readonly cuda?: NativeCuda;
+}
+
+/** A card, and options of ONNX Runtime's CUDA provider by its own names. */
+export interface NativeCuda {
+  readonly device: number;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+export interface NativeCudaDevice {
+  readonly name: string;
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  /** "9.0". */
+  readonly computeCapability: string;
+}
+
+export interface NativeCudaDevices {
+  /** The newest version of CUDA that the driver runs: "13.0". */
+  readonly driverVersion: string;
+  /** In the order of `cuda:N`. */
+  readonly devices: readonly NativeCudaDevice[];
 }
 
 /** A graph of someone else in an ONNX file, with its weights in it or beside it. Inputs and output are recognised by their names. */
@@ -181,6 +204,12 @@ export interface NativeAddon {
   useKernels(name: string): void;
   /** Tries each path in order and keeps the first ONNX Runtime that fits; throws one error that tells of all of them. */
   loadRuntime(candidates: readonly string[]): { readonly path: string; readonly version: string };
+  /** Execution providers that the loaded ONNX Runtime was built with; their own libraries may be missing. */
+  providers(): string[];
+  /** What NVIDIA's driver shows; rejects with ERR_DEVICE_UNAVAILABLE where there is none. */
+  cudaDevices(): Promise<NativeCudaDevices>;
+  /** Loads the driver and the provider's libraries, after loadRuntime(); rejects with ERR_DEVICE_UNAVAILABLE, naming what cannot be loaded. */
+  checkCuda(cuda: NativeCuda): Promise<NativeCudaDevice>;
   /** Seconds that pool threads have spent, summed over them: in whole tasks, and of those in ONNX Runtime and in the SPLADE head. */
   stageTimes(): { readonly task: number; readonly body: number; readonly head: number };
   createModel(spec: NativeModelSpec): Promise<NativeModel>;

@@ -12,6 +12,7 @@ import { TextTokenizer } from "../tokenization/tokenizer";
 import { throwIfAborted, withCancel } from "./abort";
 import { native } from "./load";
 import type {
+  NativeCuda,
   NativeDtype,
   NativeExportSpec,
   NativeHead,
@@ -45,6 +46,8 @@ export interface TransformerPlan {
   readonly complete?: (tokenizer: TextTokenizer) => Promise<Graph>;
   /** The linear layers run in 8 bits; `cacheFolder` keeps them. Not for graphs of someone else. */
   readonly int8?: { readonly cacheFolder: string | undefined };
+  /** The card that runs it; absent for the CPU. Not for graphs of someone else. */
+  readonly cuda?: NativeCuda;
 }
 
 /** @param maxSeqLength see maxSeqLengthOf */
@@ -132,7 +135,7 @@ function nativeDtype(tensor: TensorInfo): NativeDtype {
   );
 }
 
-function describeModel(graph: Graph, { head, int8 }: TransformerPlan): NativeModelSpec {
+function describeModel(graph: Graph, { head, int8, cuda }: TransformerPlan): NativeModelSpec {
   const files = new WeightFiles();
   const quantised = int8 === undefined ? undefined : graph.int8();
   const { model, weights } = quantised ?? graph;
@@ -142,6 +145,7 @@ function describeModel(graph: Graph, { head, int8 }: TransformerPlan): NativeMod
     ...(quantised === undefined ? {} : { int8: describeInt8(quantised.layers, int8?.cacheFolder, files) }),
     tokenTypes: graph.tokenTypes,
     ...(head === undefined ? {} : { head: describeHead(head.graph, head.pooling, files) }),
+    ...(cuda === undefined ? {} : { cuda }),
     files: files.paths,
     weightFolder: files.folder,
   };

@@ -7,6 +7,7 @@
 
 #include "binding/cancel_token.h"
 #include "binding/convert.h"
+#include "binding/device.h"
 #include "inference/batch.h"
 
 namespace sparse_rerank::binding {
@@ -80,6 +81,7 @@ ModelSpec read_spec(const Napi::Object& object) {
     head.pooling = read_pooling(head_object);
     head.activation = read_activation(head_object);
   }
+  if (const Napi::Value cuda = object.Get("cuda"); cuda.IsObject()) spec.cuda = read_cuda(cuda.As<Napi::Object>());
   return spec;
 }
 

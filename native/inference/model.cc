@@ -41,8 +41,17 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
     if (!quantised) return std::move(quantised).error();
     int8 = std::make_unique<const Int8Body>(*runtime, std::move(quantised).value());
   }
-  auto session = Session::create(*runtime, std::as_bytes(std::span(spec.graph)), spec.weight_folder, initialisers,
-                                 int8 ? &int8->custom_op : nullptr, spec.token_types, spec.head ? "hidden" : "logits");
+  std::vector<SessionInput> inputs = {SessionInput::kIds};
+  if (spec.token_types) inputs.push_back(SessionInput::kTokenTypes);
+  auto session = Session::create(*runtime, {
+                                               .graph = std::as_bytes(std::span(spec.graph)),
+                                               .weight_folder = spec.weight_folder,
+                                               .weights = initialisers,
+                                               .int8 = int8 ? &int8->custom_op : nullptr,
+                                               .inputs = std::move(inputs),
+                                               .output_name = spec.head ? "hidden" : "logits",
+                                               .cuda = spec.cuda ? &*spec.cuda : nullptr,
+                                           });
   if (!session) return std::move(session).error();
 
   std::optional<SpladeHead> head;

@@ -34,6 +34,7 @@ struct ModelSpec {
   std::string int8_cache;                                       // folder, or empty for none
   bool token_types = false;
   std::optional<HeadSpec> head;
+  std::optional<CudaSpec> cuda;  // absent for the CPU
 };
 
 /// Someone else's graph, from a file. Without a pooling it is a classifier with an output [sequences, labels].
