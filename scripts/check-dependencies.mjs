@@ -66,7 +66,8 @@ const LIB = {
   ],
   langchain: ["errors", "internal", "cross-encoder", "retrieval"],
   ai: ["errors", "internal", "cross-encoder"],
-  cli: ["index", "retrieval", "engines", "queue"],
+  diagnosis: ["errors", "internal"],
+  cli: ["index", "retrieval", "engines", "queue", "diagnosis"],
 };
 
 /** Package -> the one part of lib/ that imports it. */

@@ -142,6 +142,42 @@ describe("devices", function () {
     isUnavailable(seen[0], /libonnxruntime_providers_cuda\.so is of version 1\.99\.2, but ONNX Runtime at .* is 1\./);
   });
 
+  describe("sparse-rerank doctor", () => {
+    const program = (...args: readonly string[]): string => `process.argv.push(...${JSON.stringify(args)}); require("./dist/cli/main.js");`;
+    interface Report {
+      readonly runtime: { readonly version?: string; readonly providers?: readonly string[]; readonly problem?: string };
+      readonly cuda: { readonly driverVersion?: string; readonly devices?: readonly object[]; readonly problem?: string };
+    }
+    const examine = async (env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<string> => {
+      const ended = await runProgram(program("doctor", ...args), { env: { ...env, FORCE_COLOR: "0" } });
+      assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+      return ended.stdout;
+    };
+
+    it("shows ONNX Runtime, the cards and what is missing", async () => {
+      const { library } = runtimeFolder("doctor");
+      const report = JSON.parse(await examine({ ...withDriver(), ORT_DYLIB_PATH: library }, "--json")) as Report;
+      assert.match(report.runtime.version ?? "", /^1\.\d+/);
+      assert.ok(report.runtime.providers?.includes("CPUExecutionProvider"));
+      assert.equal(report.cuda.driverVersion, "12.4");
+      assert.deepEqual(report.cuda.devices, [
+        { name: "Test card", totalBytes: 8_000_000_000, freeBytes: 7_000_000_000, computeCapability: "9.0" },
+      ]);
+      assert.match(report.cuda.problem ?? "", /libonnxruntime_providers_shared\.so/);
+      const text = await examine({ ...withDriver(), ORT_DYLIB_PATH: library });
+      assert.match(text, /^cuda:0 +Test card, 7000\.0 MB of 8000\.0 MB free, compute capability 9\.0$/m);
+    });
+
+    it("is no failure without ONNX Runtime or driver", async () => {
+      const report = JSON.parse(
+        await examine({ ...withDriver(), FAKE_CUDA_FAILS: "cuInit", ORT_DYLIB_PATH: "/nonexistent.so" }, "--json"),
+      ) as Report;
+      assert.match(report.runtime.problem ?? "", /nonexistent\.so/);
+      assert.match(report.cuda.problem ?? "", /cuInit failed/);
+      assert.equal(report.cuda.devices, undefined);
+    });
+  });
+
   it("falls back to the CPU with auto, and says why once", async () => {
     const { library } = runtimeFolder("fallback");
     const { seen, ended } = await run(load({ device: "auto" }, { device: "auto" }), { ...withDriver(), ORT_DYLIB_PATH: library });
