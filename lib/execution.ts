@@ -13,7 +13,7 @@ import type { CudaOptions, Device, LoadOptions } from "./options";
 export interface Execution {
   readonly device: Device;
   /** What it adds to the plan of a transformer. */
-  readonly plan: Pick<TransformerPlan, "int8" | "cuda">;
+  readonly plan: Pick<TransformerPlan, "int8" | "padded">;
 }
 
 /**
@@ -25,7 +25,7 @@ export async function chooseExecution(options: LoadOptions): Promise<Execution> 
   if (device === "cpu" || (device === "auto" && runsOnCpuOnly(options))) return onCpu(options);
   const cuda = { device: device === "auto" ? 0 : cudaIndex(device), options: providerOptions(options.cuda ?? {}) };
   try {
-    return await onCuda(cuda);
+    return await onCuda(cuda, options);
   } catch (error) {
     if (device !== "auto" || !(error instanceof SparseRerankError) || error.code !== "ERR_DEVICE_UNAVAILABLE") throw error;
     warnOnce(error);
@@ -44,9 +44,13 @@ function onCpu(options: LoadOptions): Execution {
   return { device: "cpu", plan: { int8: { cacheFolder: folder === undefined ? undefined : path.join(folder, "int8") } } };
 }
 
-async function onCuda(cuda: NativeCuda): Promise<Execution> {
-  await checkCuda(cuda);
-  return { device: `cuda:${cuda.device}`, plan: { cuda } };
+/** What the driver and CUDA's libraries take of a card beside the model. */
+const SHARE_OF_FREE = 0.9;
+
+async function onCuda(cuda: NativeCuda, { dtype, cuda: { memoryLimit = Infinity } = {} }: LoadOptions): Promise<Execution> {
+  const { freeBytes } = await checkCuda(cuda);
+  const memory = Math.min(SHARE_OF_FREE * freeBytes, memoryLimit);
+  return { device: `cuda:${cuda.device}`, plan: { padded: { floats: dtype === "fp32" ? "fp32" : "fp16", cuda, memory } } };
 }
 
 /** The names and values of ONNX Runtime's CUDA provider. */
@@ -70,4 +74,12 @@ function warnOnce(reason: SparseRerankError): void {
     type: "SparseRerankWarning",
     code: reason.code,
   });
+}
+
+/** A card wants many texts at once, of which those of similar length run together. */
+const CUDA_BATCH_SIZE = 1024;
+
+/** Texts that are handed over together unless a call says how many. */
+export function defaultBatchSize(device: Device, onCpu: number): number {
+  return device === "cpu" ? onCpu : CUDA_BATCH_SIZE;
 }

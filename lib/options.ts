@@ -39,7 +39,8 @@ export interface LoadOptions {
   readonly cuda?: CudaOptions;
   /**
    * "int8": the linear layers of the transformer multiply 8-bit integers, with a scale for each output and each token; several times as fast on
-   * CPUs with VNNI or Arm's dot products, and close to fp32 (docs/int8.md). Default, and "auto": "fp32".
+   * CPUs with VNNI or Arm's dot products, and close to fp32 (docs/int8.md). "fp16" is for CUDA. Default, and "auto": "fp32" on the CPU, "fp16" on
+   * CUDA.
    */
   readonly dtype?: "fp32" | "int8" | "fp16" | "bf16" | "auto";
   /** Tokens, special tokens included; at most what the model's positions allow. */
@@ -93,7 +94,7 @@ export function checkLoadOptions(options: LoadOptions): void {
   }
   if (options.maxSeqLength !== undefined) requirePositiveInteger(options.maxSeqLength, "maxSeqLength");
   checkDevice(options);
-  checkDtype(options.dtype);
+  checkDtype(options);
   if (options.dtype === "int8" && options.modelFile !== undefined) {
     throw notSupported('dtype: "int8" together with modelFile, whose layers are what the file says,');
   }
@@ -132,9 +133,10 @@ export function cudaIndex(device: string): number {
   return Number(CUDA.exec(device)?.[1] ?? 0);
 }
 
-function checkDtype(dtype: LoadOptions["dtype"]): void {
+function checkDtype({ dtype, device = "cpu" }: LoadOptions): void {
   if (dtype === undefined || dtype === "fp32" || dtype === "int8" || dtype === "auto") return;
-  if (["fp16", "bf16"].includes(dtype)) throw notSupported(`dtype: "${dtype}"`);
+  if (dtype === "fp16" && device !== "cpu") return;
+  if (["fp16", "bf16"].includes(dtype)) throw notSupported(`dtype: "${dtype}" on the device "${device}"`);
   throw new SparseRerankError("ERR_INVALID_ARGUMENT", 'dtype must be "fp32", "int8", "fp16", "bf16" or "auto".');
 }
 

@@ -1,7 +1,7 @@
 import { readCheckpoint } from "./checkpoint";
 import type { SparseCheckpoint } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
-import { chooseExecution } from "./execution";
+import { chooseExecution, defaultBatchSize } from "./execution";
 import { resolveModel } from "./hub/resolve";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
@@ -258,7 +258,7 @@ export class SparseEncoder implements Resource {
       done += block.rows;
       options.onProgress?.({ stage: "encode", done, total: texts.length });
     };
-    if (texts.length > 0 && texts.length <= (options.batchSize ?? DEFAULT_BATCH_SIZE)) {
+    if (texts.length > 0 && texts.length <= (options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE))) {
       // One window needs no pipeline, which would cost more than a query that is looked up in a table.
       add(await this.#encodeWindow(encoder, texts, options, prompt, options.signal));
     } else {
@@ -274,7 +274,7 @@ export class SparseEncoder implements Resource {
     options: EncodeOptions,
     prompt: string,
   ): AsyncGenerator<SparseMatrix> {
-    const windows = windowsOf(texts, options.batchSize ?? DEFAULT_BATCH_SIZE);
+    const windows = windowsOf(texts, options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE));
     const work = async (window: string[], signal: AbortSignal): Promise<SparseMatrix> => {
       requireTexts(window, "texts");
       return this.#encodeWindow(encoder, window, options, prompt, signal);

@@ -29,9 +29,10 @@ export interface NativeHead {
   readonly activation: "relu" | "log1p_relu";
 }
 
-/** A graph initialiser and the tensor it stands for. F16 and BF16 tensors are widened to F32 at load. */
+/** A graph initialiser and the tensor it stands for, which becomes F32 at load, or F16 where the graph has it so. */
 export interface NativeWeight {
   readonly name: string;
+  readonly half?: true;
   readonly tensor: NativeTensor;
 }
 
@@ -57,7 +58,12 @@ export interface NativeModelSpec {
   readonly tokenTypes: boolean;
   /** Present: the graph's output is `hidden` [tokens, hidden] and rows are SPLADE vectors. Absent: the output is `logits` [sequences, labels]. */
   readonly head?: NativeHead;
-  /** Absent for the CPU. */
+  /**
+   * Present when the graph takes padded batches, with an input attention_mask: its output is one row for each sequence, as `logits`.
+   * `batchBytes` is what a batch may need by the sequences' `bytes`, `maxLength` how far a sequence may be padded. With `activation` the rows are maxima of logits that it is applied to.
+   */
+  readonly padded?: { readonly batchBytes: number; readonly maxLength?: number; readonly activation?: NativeHead["activation"] };
+  /** Absent for the CPU; needs `padded`. */
   readonly cuda?: NativeCuda;
 }
 

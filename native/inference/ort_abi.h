@@ -100,7 +100,7 @@ using OrtPathChar = char;
 // The official enumerations are plain C enums; only the members in use are named, and the check compares their values.
 enum OrtErrorCode : int { ORT_OK = 0, ORT_FAIL = 1 };
 enum OrtLoggingLevel : int { ORT_LOGGING_LEVEL_FATAL = 4 };
-enum GraphOptimizationLevel : int { ORT_ENABLE_ALL = 99 };
+enum GraphOptimizationLevel : int { ORT_ENABLE_EXTENDED = 2, ORT_ENABLE_ALL = 99 };
 enum ONNXTensorElementDataType : int {
   ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT = 1,
   ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 = 7,

@@ -75,7 +75,7 @@ Result<ort::ONNXTensorElementDataType> element_type(const Runtime& runtime, cons
 }
 
 /// The settings of every session; one thread runs each sequence.
-Result<OrtPointer<ort::OrtSessionOptions>> make_options(const Runtime& runtime) {
+Result<OrtPointer<ort::OrtSessionOptions>> make_options(const Runtime& runtime, ort::GraphOptimizationLevel level) {
   const ort::Functions& functions = runtime.functions();
   ort::OrtSessionOptions* options = nullptr;
   if (auto failure = runtime.check(functions.CreateSessionOptions(&options), "make session options")) return *failure;
@@ -83,7 +83,7 @@ Result<OrtPointer<ort::OrtSessionOptions>> make_options(const Runtime& runtime) 
   const std::array steps = {
       functions.SetIntraOpNumThreads(options, 1),
       functions.SetInterOpNumThreads(options, 1),
-      functions.SetSessionGraphOptimizationLevel(options, ort::ORT_ENABLE_ALL),
+      functions.SetSessionGraphOptimizationLevel(options, level),
       // Patterns are remembered for every input shape; lengths vary freely here, so they would only pile up.
       functions.DisableMemPattern(options),
   };
@@ -100,7 +100,7 @@ Result<std::vector<OrtPointer<ort::OrtValue>>> add_weights(const Runtime& runtim
   std::vector<const char*> names;
   std::vector<const ort::OrtValue*> values;
   for (const NamedWeight& weight : weights) {
-    auto value = wrap(runtime, weight.data, std::span<const std::int64_t>(weight.shape), ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
+    auto value = wrap(runtime, weight.data, std::span<const std::int64_t>(weight.shape), weight.type);
     if (!value) return std::move(value).error();
     names.push_back(weight.name.c_str());
     values.push_back(value.value().get());
@@ -144,7 +144,8 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
   session.inputs_ = std::move(spec.inputs);
   session.output_name_ = std::move(spec.output_name);
 
-  auto options = make_options(runtime);
+  // What comes after the extended level is layouts of the CPU. It crashed over DeBERTa in fp16 (ONNX Runtime 1.24 to 1.32).
+  auto options = make_options(runtime, spec.padded ? ort::ORT_ENABLE_EXTENDED : ort::ORT_ENABLE_ALL);
   if (!options) return std::move(options).error();
   ort::OrtSessionOptions* const raw_options = options.value().get();
   const std::array steps = {
@@ -171,7 +172,7 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
     }
   }
 
-  auto initialisers = add_weights(runtime, raw_options, spec.weights, spec.cuda != nullptr);
+  auto initialisers = add_weights(runtime, raw_options, spec.weights, spec.padded);
   if (!initialisers) return std::move(initialisers).error();
   ort::OrtSession* raw_session = nullptr;
   if (auto failure =
@@ -180,12 +181,12 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
     return *failure;
   }
   session.session_ = own(raw_session, functions.ReleaseSession);
-  if (spec.cuda == nullptr) session.initialisers_ = std::move(initialisers).value();
+  if (!spec.padded) session.initialisers_ = std::move(initialisers).value();
   return session;
 }
 
 Result<Session> Session::open(const Runtime& runtime, const std::string& path, std::span<const std::string> output_names) {
-  auto options = make_options(runtime);
+  auto options = make_options(runtime, ort::ORT_ENABLE_ALL);
   if (!options) return std::move(options).error();
 #ifdef _WIN32
   const std::wstring platform_path = to_wide(path);
@@ -246,14 +247,15 @@ Status Session::recognise(const std::string& path, std::span<const std::string> 
   return Error{"ERR_UNSUPPORTED_MODEL", path + " has the outputs " + joined(outputs) + "; known are " + joined(output_names) + "."};
 }
 
-Result<OutputTensor> Session::run(std::span<const std::int64_t> ids, std::span<const std::int64_t> type_ids, std::size_t batch,
-                                  std::size_t length, const RunControl& control) const {
+Result<OutputTensor> Session::run(std::span<const std::int64_t> ids, std::span<const std::int64_t> mask,
+                                  std::span<const std::int64_t> type_ids, std::size_t batch, std::size_t length,
+                                  const RunControl& control) const {
   const ort::Functions& functions = runtime_->functions();
   const std::array shape = {static_cast<std::int64_t>(batch), static_cast<std::int64_t>(length)};
   // Pool threads live as long as the process; this keeps its capacity from run to run.
   thread_local std::vector<std::int64_t> ones;
   if (ones.size() < ids.size()) ones.resize(ids.size(), 1);
-  const std::array contents = {ids, std::span<const std::int64_t>(ones).first(ids.size()), type_ids};
+  const std::array contents = {ids, mask.empty() ? std::span<const std::int64_t>(ones).first(ids.size()) : mask, type_ids};
   std::array<OrtPointer<ort::OrtValue>, kInputNames.size()> owners;
   std::array<const char*, kInputNames.size()> names{};
   std::array<const ort::OrtValue*, kInputNames.size()> inputs{};

@@ -52,7 +52,8 @@ class RunControl {
 /// One initialiser of a graph.
 struct NamedWeight {
   std::string name;
-  std::span<const float> data;
+  std::span<const std::byte> data;
+  ort::ONNXTensorElementDataType type = ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
   std::vector<std::int64_t> shape;
 };
 
@@ -71,6 +72,9 @@ struct SessionSpec {
   const Int8Operator* int8 = nullptr;
   std::vector<SessionInput> inputs;
   std::string output_name;
+  /// The graph takes padded batches, as cards want them: the session copies the weights. Else it uses them where they lie, which only the
+  /// CPU can, and they must outlive it.
+  bool padded = false;
   /// Null for the CPU.
   const CudaSpec* cuda = nullptr;
 };
@@ -79,7 +83,6 @@ struct SessionSpec {
 /// thread-safe.
 class Session {
  public:
-  /// On the CPU the weights are used where they lie, and must outlive the session; a card gets a copy of its own.
   /// Errors: ERR_RUNTIME_FAILED, and those of make_cuda_options.
   static Result<Session> create(const Runtime& runtime, SessionSpec spec);
 
@@ -88,11 +91,12 @@ class Session {
   /// Errors: ERR_UNSUPPORTED_MODEL for inputs or outputs that are not known.
   static Result<Session> open(const Runtime& runtime, const std::string& path, std::span<const std::string> output_names);
 
-  /// One batch of equally long sequences, none of which has padding.
+  /// One batch of equally long sequences.
   /// @param ids [batch, length]
+  /// @param mask [batch, length], 0 for padding; empty where there is none
   /// @param type_ids [batch, length]; ignored when the graph has no such input
-  Result<OutputTensor> run(std::span<const std::int64_t> ids, std::span<const std::int64_t> type_ids, std::size_t batch, std::size_t length,
-                           const RunControl& control) const;
+  Result<OutputTensor> run(std::span<const std::int64_t> ids, std::span<const std::int64_t> mask, std::span<const std::int64_t> type_ids,
+                           std::size_t batch, std::size_t length, const RunControl& control) const;
 
  private:
   explicit Session(const Runtime& runtime) : runtime_(&runtime) {}
