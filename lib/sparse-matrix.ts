@@ -14,7 +14,7 @@ export interface SparseVector {
 export interface SparseParts {
   readonly rows: number;
   readonly cols: number;
-  /** [rows + 1]: row i is [indptr[i], indptr[i + 1]) of indices and values. */
+  /** Where rows begin, [rows + 1]: row i is [indptr[i], indptr[i + 1]) of indices and values. */
   readonly indptr: Uint32Array;
   /** Strictly ascending in each row, below cols. */
   readonly indices: Uint32Array;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer and with clang, the golden tests on every kernel set of
-# this machine, longer fuzzing, the long variants of the lifecycle tests, and the build through binding.gyp. Installs nothing.
+# Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer, with clang and on emulated older processors, the golden
+# tests on every kernel set of this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers that take minutes to
+# download, and the build through binding.gyp. Installs nothing on the system.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source scripts/common.sh
@@ -39,6 +40,20 @@ native_tests_with_clang() {
   CXX=$clang bash scripts/test-native.sh address,undefined
 }
 
+# On processors that this machine need not be: without AVX2, and with AVX2 alone.
+native_tests_on_older_processors() {
+  if [ "$(uname -m)" != x86_64 ] || ! command -v qemu-x86_64 >/dev/null; then
+    echo "Skipped: it emulates x86-64 processors with qemu-x86_64 (apt-get install qemu-user)."
+    return
+  fi
+  bash scripts/test-native.sh || return
+  local processor
+  for processor in Nehalem Haswell; do
+    echo "$processor"
+    qemu-x86_64 -cpu "$processor" "$(native_test_folder)/sparse_rerank_tests" --gtest_brief=1 || return
+  done
+}
+
 # In a copy, since node-gyp writes to build/, where the other build is.
 build_with_node_gyp() {
   local node_gyp node_folder copy
@@ -69,11 +84,13 @@ part "ONNX Runtime ABI" bash scripts/check-ort-abi.sh
 part "C++ tests, address and undefined behaviour" bash scripts/test-native.sh address,undefined
 part "C++ tests, threads" bash scripts/test-native.sh thread
 part "C++ tests with clang, address and undefined behaviour" native_tests_with_clang
+part "C++ tests on older processors, emulated" native_tests_on_older_processors
 for kernels in $(kernel_sets); do
   part "golden tests, $kernels kernels" golden_tests_with_kernels "$kernels"
 done
 part "fuzzing of the readers, 60 s each" fuzz_readers 60
 part "fuzzing of the index reader, 60 s" bash scripts/fuzz-index.sh 60
 part "long lifecycle tests" long_lifecycle_tests
+part "tests with every search server" timeout -k 30 20m npm run --silent test:engines
 part "build with node-gyp" build_with_node_gyp
 summary check:full

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every static check: types, eslint, prettier, clang-format, clang-tidy, dependency direction, tidiness of the tree. Runs all of them and fails
-# if one does. Installs nothing: a missing tool is a failure that says how to get it.
+# Every static check: types, eslint, prettier, clang-format, clang-tidy, dependency direction, tidiness of the tree, TypeDoc's warnings. Runs all
+# of them and fails if one does. Installs nothing: a missing tool is a failure that says how to get it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
@@ -32,6 +32,7 @@ part eslint eslint --max-warnings 0 . || true
 part prettier prettier --check --log-level warn . || true
 part dependencies node scripts/check-dependencies.mjs || true
 part tree node scripts/check-tree.mjs || true
+part docs typedoc --logLevel Warn || true
 part clang-format check_native_format || true
 part clang-tidy check_native_code || true
 summary lint

@@ -3,22 +3,23 @@
 export { ElasticsearchEngine } from "./elasticsearch";
 export type { ElasticsearchMode, ElasticsearchOptions } from "./elasticsearch";
 export { EngineError } from "./errors";
+export type { EngineErrorOptions } from "./errors";
 export { exportSeismic, exportSpladeIndex } from "./export";
 export type { ExportOptions } from "./export";
 export type { Filter, FilterValue, NumberRange } from "./filter";
 export type { Payload } from "./json";
 export { shortest, vectorLine } from "./json-lines";
 export { LocalEngine } from "./local";
-export type { LuceneClient, LuceneOptions } from "./lucene";
+export type { LuceneClient, LuceneOptions, LuceneRequest } from "./lucene";
 export { MilvusEngine } from "./milvus";
 export type { MilvusClientLike, MilvusOptions } from "./milvus";
 export { ENGINE_ADDRESSES, openEngine } from "./open";
 export { OpenSearchEngine } from "./opensearch";
 export type { OpenSearchMode, OpenSearchOptions } from "./opensearch";
 export { PgvectorEngine } from "./pgvector";
-export type { PgPool, PgvectorOptions } from "./pgvector";
+export type { PgConnection, PgPool, PgResult, PgvectorOptions } from "./pgvector";
 export { QdrantEngine } from "./qdrant";
-export type { QdrantClientLike, QdrantOptions } from "./qdrant";
+export type { QdrantClientLike, QdrantOptions, QdrantPoint } from "./qdrant";
 export type {
   DocumentWarning,
   EngineHit,

@@ -28,39 +28,59 @@ export interface HubOverrides {
 const DEFAULT_ENDPOINT = "https://huggingface.co";
 
 export async function readHubSettings(overrides: HubOverrides, environment: Environment): Promise<HubSettings> {
-  const home = homeFolder(environment);
   const offline =
     overrides.localFilesOnly === true || isTrue(stated(environment, "HF_HUB_OFFLINE") ?? stated(environment, "TRANSFORMERS_OFFLINE"));
   return {
     endpoint: readEndpoint(environment),
-    cacheDir: path.resolve(overrides.cacheDir ?? cacheFolder(home, environment)),
-    token: offline ? undefined : await readToken(overrides.token, home, environment),
+    cacheDir: cacheFolder(overrides, environment) ?? noHome(),
+    token: offline ? undefined : await readToken(overrides.token, environment),
     offline,
     noSymlinks: isTrue(stated(environment, "HF_HUB_DISABLE_SYMLINKS")),
   };
 }
 
 /**
- * Where quantised weights are kept: SPARSE_RERANK_CACHE, or the folder sparse-rerank beside the hub cache. undefined when the variable is "off".
+ * Where quantised weights are kept: SPARSE_RERANK_CACHE, or the folder sparse-rerank beside the hub cache. undefined when the variable is "off",
+ * or when there is no home folder.
  */
 export function derivedFolder(overrides: HubOverrides, environment: Environment): string | undefined {
   const folder = stated(environment, "SPARSE_RERANK_CACHE");
   if (folder === "off") return undefined;
   if (folder !== undefined) return path.resolve(expand(folder, environment));
-  const hub = path.resolve(overrides.cacheDir ?? cacheFolder(homeFolder(environment), environment));
-  return path.join(path.dirname(hub), "sparse-rerank");
+  const hub = cacheFolder(overrides, environment);
+  return hub === undefined ? undefined : path.join(path.dirname(hub), "sparse-rerank");
 }
 
-function homeFolder(environment: Environment): string {
+function homeFolder(environment: Environment): string | undefined {
   const home = stated(environment, "HF_HOME");
   if (home !== undefined) return expand(home, environment);
-  const caches = stated(environment, "XDG_CACHE_HOME") ?? path.join(homedir(), ".cache");
-  return path.join(expand(caches, environment), "huggingface");
+  const user = userHome();
+  const caches = stated(environment, "XDG_CACHE_HOME") ?? (user === undefined ? undefined : path.join(user, ".cache"));
+  return caches === undefined ? undefined : path.join(expand(caches, environment), "huggingface");
 }
 
-function cacheFolder(home: string, environment: Environment): string {
+function cacheFolder(overrides: HubOverrides, environment: Environment): string | undefined {
+  if (overrides.cacheDir !== undefined) return path.resolve(overrides.cacheDir);
   const folder = stated(environment, "HF_HUB_CACHE") ?? stated(environment, "HUGGINGFACE_HUB_CACHE");
-  return folder === undefined ? path.join(home, "hub") : expand(folder, environment);
+  if (folder !== undefined) return path.resolve(expand(folder, environment));
+  const home = homeFolder(environment);
+  return home === undefined ? undefined : path.resolve(home, "hub");
+}
+
+/** undefined for a user whom the system does not know, as containers with a free choice of user id have. */
+function userHome(): string | undefined {
+  try {
+    return homedir();
+  } catch {
+    return undefined;
+  }
+}
+
+function noHome(): never {
+  throw new SparseRerankError(
+    "ERR_HUB_CACHE",
+    "This user has no home folder for the hub cache. Set HF_HOME to a folder that can be written, or give one with the option cacheDir.",
+  );
 }
 
 function readEndpoint(environment: Environment): string {
@@ -75,14 +95,16 @@ function readEndpoint(environment: Environment): string {
 }
 
 /** The option, HF_TOKEN, or what `hf auth login` stored. */
-async function readToken(option: string | undefined, home: string, environment: Environment): Promise<string | undefined> {
+async function readToken(option: string | undefined, environment: Environment): Promise<string | undefined> {
   if (option !== undefined) return checkToken(option, "The option token");
   if (isTrue(stated(environment, "HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return undefined;
   const variable = stated(environment, "HF_TOKEN") ?? stated(environment, "HUGGING_FACE_HUB_TOKEN");
   if (variable !== undefined) return checkToken(variable, "HF_TOKEN");
-  const file = expand(stated(environment, "HF_TOKEN_PATH") ?? path.join(home, "token"), environment);
+  const home = homeFolder(environment);
+  const file = stated(environment, "HF_TOKEN_PATH") ?? (home === undefined ? undefined : path.join(home, "token"));
+  if (file === undefined) return undefined;
   // A file that is absent or unreadable means "not logged in", as in huggingface_hub: public models need no token.
-  const stored = (await readFile(file, "utf8").catch(() => "")).trim();
+  const stored = (await readFile(expand(file, environment), "utf8").catch(() => "")).trim();
   return stored === "" ? undefined : checkToken(stored, file);
 }
 
@@ -100,7 +122,7 @@ function checkToken(value: string, source: string): string {
 
 /** As Python's expanduser and expandvars, so that both find the same cache. */
 function expand(value: string, environment: Environment): string {
-  const inHome = /^~(?=$|[/\\])/.test(value) ? homedir() + value.slice(1) : value;
+  const inHome = /^~(?=$|[/\\])/.test(value) ? (userHome() ?? noHome()) + value.slice(1) : value;
   return inHome.replace(
     /\$(\w+)|\$\{([^}]*)\}/g,
     (reference, bare?: string, braced?: string) => environment[bare ?? braced ?? ""] ?? reference,

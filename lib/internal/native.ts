@@ -204,6 +204,8 @@ export interface NativeAddon {
   /** Bytes that running sequences may hold together; throws ERR_ALREADY_CONFIGURED when another limit is in use. */
   setMemoryLimit(bytes: number): void;
   memoryLimit(): number;
+  /** Bytes that this process may use: the machine's or its container's. 0 where it is not known. */
+  memory(): number;
   /** Kernel sets that this CPU can run ("scalar", "avx2", …), and the one in use. */
   kernels(): { readonly available: readonly string[]; readonly active: string };
   /** Forces a kernel set for the whole process (tests; also environment variable SPARSE_RERANK_KERNELS). */

@@ -13,6 +13,7 @@ import type { TokenBatch } from "../tokenization/token-batch";
 import { TextTokenizer } from "../tokenization/tokenizer";
 import { throwIfAborted, withCancel } from "./abort";
 import { native } from "./load";
+import { gigabytes, requireMemoryForWeights } from "./memory";
 import type {
   NativeCuda,
   NativeDtype,
@@ -64,6 +65,7 @@ export interface PaddedPlan extends PaddedLayout {
 export async function startTransformer(plan: TransformerPlan, maxSeqLength: number, signal?: AbortSignal): Promise<RunningTransformer> {
   const { part, graph, complete } = plan;
   loadRuntime();
+  if (!("file" in graph)) requireMemoryForWeights(part.folder, memoryOfWeights(graph, plan));
   throwIfAborted(signal);
   const loading = TextTokenizer.load({ folder: part.folder, maxLength: maxSeqLength, lowerCase: part.lowerCase });
   const [tokenizer, model] = await both(
@@ -102,6 +104,24 @@ interface Limits extends Pick<GraphLimits, "bytesPerSequence"> {
   readonly limit: number;
 }
 
+/**
+ * Bytes that the weights take at least in memory of the process's own: matrices that ONNX Runtime packs, tensors that are widened, the head's
+ * 8-bit decoder. Quantised layers are mapped from a file where there is a cache.
+ */
+function memoryOfWeights({ weights, vocabularySize }: Graph, { head, int8 }: TransformerPlan): number {
+  let bytes = head === undefined ? 0 : count(head.graph.decoder);
+  if (int8 !== undefined) return bytes;
+  for (const tensor of weights.values()) {
+    const isMatrix = tensor.shape.length === 2 && tensor.shape[0] !== vocabularySize;
+    if (isMatrix || tensor.dtype !== "F32") bytes += count(tensor) * Float32Array.BYTES_PER_ELEMENT;
+  }
+  return bytes;
+}
+
+function count({ shape }: Pick<TensorInfo, "shape">): number {
+  return shape.reduce((product, length) => product * length, 1);
+}
+
 function admit({ bytesPerSequence, limit }: Limits, batch: TokenBatch, text: (sequence: number) => string): NativeSequences {
   const { offsets } = batch;
   const bytes = new Float64Array(offsets.length - 1);
@@ -122,10 +142,6 @@ function admit({ bytesPerSequence, limit }: Limits, batch: TokenBatch, text: (se
 
 /** Characters of a text that an error shows. */
 const SHOWN = 40;
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toPrecision(2)} GB`;
-}
 
 /** Both results, or the first failure once neither is running; what succeeded is disposed then. */
 async function both<A extends { dispose(): void }, B extends { dispose(): void }>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
@@ -218,7 +234,7 @@ function describePadded(
   halves: EncodedGraph["halves"],
 ): Pick<NativeModelSpec, "padded" | "cuda"> {
   let bytes = 0;
-  for (const [name, { shape }] of weights) bytes += (halves.has(name) ? 2 : FLOAT_BYTES) * shape.reduce((a, b) => a * b, 1);
+  for (const [name, { shape }] of weights) bytes += (halves.has(name) ? 2 : FLOAT_BYTES) * count({ shape });
   return {
     padded: {
       batchBytes: Math.max(0, Math.floor((memory - bytes) / BATCHES_AT_ONCE)),

@@ -256,8 +256,9 @@ export class EncodeQueue {
   async #untilStopped(exitWhenDone: boolean, signal: AbortSignal | undefined): Promise<void> {
     while (signal?.aborted !== true) {
       if (exitWhenDone) {
-        const { shards, done, failed } = await this.status();
-        if (shards !== undefined && done + failed >= shards) return;
+        const { shards, done, failed, waiting, active } = await this.status();
+        // A worker that died with a shard that was done left it active: whoever is still there clears it away.
+        if (shards !== undefined && done + failed >= shards && waiting + active === 0) return;
       }
       await wait(POLL_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
     }

@@ -44,6 +44,10 @@ Napi::Value memory_limit_in_use(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(MemoryBudget::instance().limit()));
 }
 
+Napi::Value memory_of_process(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(memory_limit()));
+}
+
 Napi::Value kernel_sets(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto available = Napi::Array::New(env);
@@ -95,6 +99,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("threads", Napi::Function::New<threads>(env));
   exports.Set("setMemoryLimit", Napi::Function::New<set_memory_limit>(env));
   exports.Set("memoryLimit", Napi::Function::New<memory_limit_in_use>(env));
+  exports.Set("memory", Napi::Function::New<memory_of_process>(env));
   exports.Set("kernels", Napi::Function::New<kernel_sets>(env));
   exports.Set("useKernels", Napi::Function::New<use_kernel_set>(env));
   exports.Set("loadRuntime", Napi::Function::New<load_runtime>(env));

@@ -130,6 +130,21 @@ describe("EncodeQueue", function () {
     });
   });
 
+  it("clears away what a worker left that died after its shard was done", async () => {
+    const queue = await open("left");
+    await queue.enqueue(documents(1));
+    const { Worker } = await import("bullmq");
+    const dead = new Worker("left", null, { connection: { url: redis!.address }, lockDuration: 500, autorun: false });
+    const job = await dead.getNextJob("token").finally(() => dead.close());
+    assert.equal(job.id, "shard-00000000");
+    const { Redis } = await import("ioredis");
+    const broker = new Redis(redis!.address);
+    await broker.hset("sparse-rerank:left:done", "shard-00000000", "1").finally(() => broker.quit());
+    assert.equal((await queue.status()).active, 1);
+    await queue.work({ encoder, write: () => Promise.reject(new Error("it was written")), exitWhenDone: true });
+    assert.deepEqual(await queue.status(), { shards: 1, done: 1, waiting: 0, active: 0, failed: 0, documents: 0, setAside: 0 });
+  });
+
   it("sets a document aside that cannot be encoded, and one that kills its workers", async () => {
     const queue = await open("poison");
     await queue.enqueue(documents(30, { 7: "poison", 12: "killer" }), { shardSize: 10 });

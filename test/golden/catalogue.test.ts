@@ -8,7 +8,7 @@ import path from "node:path";
 
 import { CrossEncoder, SparseEncoder } from "sparse-rerank";
 import { models } from "sparse-rerank";
-import type { CatalogueModel } from "sparse-rerank";
+import type { CatalogueModel, SparseVector } from "sparse-rerank";
 
 import { readSafetensors } from "../../dist/checkpoint/safetensors";
 import { FakeHub } from "../unit/fake-hub";
@@ -137,7 +137,17 @@ async function checkSparseEncoder(source: string, { config, layout, tokenizer }:
     assert.deepEqual(queries.values, documents.values);
   }
   const { data } = await encoder.similarity(queries, documents);
-  assert.ok(data.every(Number.isFinite) && data.some((value) => value > 0));
+  for (let i = 0; i < TEXTS.length; i++) {
+    for (let j = 0; j < TEXTS.length; j++) {
+      const expected = dotProduct(queries.row(i), documents.row(j));
+      assert.ok(Math.abs(data[i * TEXTS.length + j]! - expected) <= 1e-5 * (1 + Math.abs(expected)), `${String(expected)} at ${i}, ${j}`);
+    }
+  }
+}
+
+function dotProduct(a: SparseVector, b: SparseVector): number {
+  const weights = new Map(Array.from(a.indices, (index, i) => [index, a.values[i]!]));
+  return b.indices.reduce((sum, index, i) => sum + (weights.get(index) ?? 0) * b.values[i]!, 0);
 }
 
 async function checkCrossEncoder(source: string, { config, scoreActivation }: Published): Promise<void> {

@@ -17,14 +17,23 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Runs a CommonJS program given as text; `require("sparse-rerank")` works in it. */
+/**
+ * Runs a CommonJS program given as text; `require("sparse-rerank")` works in it.
+ * @param options.through a command that starts the one that is put behind it
+ */
 export function runProgram(
   program: string,
-  options: { readonly nodeArguments?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
+  options: {
+    readonly nodeArguments?: readonly string[];
+    readonly env?: NodeJS.ProcessEnv;
+    readonly through?: readonly string[];
+    readonly cwd?: string;
+  } = {},
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...(options.nodeArguments ?? []), "-e", program], {
-      cwd: root,
+    const [command, ...before] = [...(options.through ?? []), process.execPath];
+    const child = spawn(command, [...before, ...(options.nodeArguments ?? []), "-e", program], {
+      cwd: options.cwd ?? root,
       env: { ...process.env, NODE_V8_COVERAGE: "", ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
     });

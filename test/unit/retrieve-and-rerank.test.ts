@@ -93,6 +93,24 @@ describe("RetrieveAndRerank", () => {
     assert.equal((await enough.search(QUERY, { timeBudgetMs: 1e9 })).complete, true);
   });
 
+  it("keeps the scores of the blocks that were reranked within the time budget", async () => {
+    const ids = Array.from({ length: 40 }, (_, i) => `document ${i}`);
+    let calls = 0;
+    const slow = {
+      numLabels: 1,
+      predict: (...given: Parameters<CrossEncoder["predict"]>) => (calls++ === 0 ? reranker.predict(...given) : new Promise(() => {})),
+    } as unknown as CrossEncoder;
+    const result = await new RetrieveAndRerank({ retrievers: fixedRetriever("fixed", ids), reranker: slow }).search(QUERY, {
+      topK: 40,
+      timeBudgetMs: 2000,
+    });
+    assert.deepEqual([result.complete, result.reranked, result.hits.length, calls], [false, 16, 40, 2]);
+    assert.deepEqual(
+      result.hits.map(({ scores }) => scores.reranker !== undefined),
+      ids.map((_, i) => i < 16),
+    );
+  });
+
   it("scores long documents in windows and returns the matching span", async () => {
     const filler = "Nothing of interest is said in this sentence. ".repeat(40);
     const answer = "Exercise is good for the heart.";

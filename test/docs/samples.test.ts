@@ -1,0 +1,144 @@
+/** Every sample in README.md and docs/: JavaScript and TypeScript compile against the package's types and run, commands run or are checked. */
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+
+import ts from "typescript";
+
+import { skip } from "../skip";
+
+import { blocksOf, pages, root } from "./pages";
+import type { Block } from "./pages";
+import { StandIns } from "./stand-ins";
+import { typeProblems } from "./type-check";
+
+/** Pages whose samples go on from each other. */
+const CONTINUED = ["README.md"];
+
+/** What samples leave to the reader, by a line that begins them: the code before and after it. */
+const GIVEN: readonly { readonly page: string; readonly has: string; readonly before: string; readonly after?: string }[] = [
+  { page: "README.md", has: "CrossEncoder.load", before: "const candidates = documents;" },
+  {
+    page: "README.md",
+    has: "new OpenSearchEngine",
+    before: 'const [ids, texts, payloads] = [["a"], ["The heart pumps blood."], [{ lang: "en" }]];',
+    after: "await engine.close();",
+  },
+  {
+    page: "docs/index.md",
+    has: "SparseIndex.open",
+    before: `import { SparseEncoder, SparseIndex } from "sparse-rerank";
+      const encoder = await SparseEncoder.load("splade-tiny");
+      const [ids, texts, allowed] = [["a", "b"], ["Sharks are fish.", "The heart pumps blood."], ["b"]];
+      const [vectors, query] = [await encoder.encodeDocument(texts), await encoder.encodeQuery("heart")];`,
+    after: 'if (hits[0]?.id !== "b") throw new Error(JSON.stringify(hits));',
+  },
+];
+
+function programOf(block: Block): string {
+  const around = GIVEN.filter(({ page, has }) => page === block.page && block.text.includes(has));
+  return [...around.map(({ before }) => before), block.text, ...around.map(({ after }) => after ?? "")].join("\n");
+}
+
+interface Program {
+  readonly page: string;
+  /** With the line where it stands. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Whole pages where their samples go on from each other. */
+function programs(): Program[] {
+  return pages().flatMap((page) => {
+    const blocks = blocksOf(page).filter(({ language }) => language === "js" || language === "ts");
+    if (CONTINUED.includes(page)) return [{ page, name: `${page}.mjs`, text: blocks.map(programOf).join("\n") }];
+    return blocks.map((block) => ({ page, name: `${page}-${String(block.line)}.m${block.language}`, text: programOf(block) }));
+  });
+}
+
+function commandsOf(block: Block): string[] {
+  return block.text
+    .replaceAll("\\\n", " ")
+    .split("\n")
+    .filter((line) => !/^\s*(#|$)/.test(line));
+}
+
+describe("samples of the documentation", function () {
+  let standIns: StandIns;
+  before(async () => {
+    standIns = await StandIns.start();
+  });
+  after(() => standIns.stop());
+
+  it("have a language that is checked", () => {
+    const checked = ["js", "ts", "sh", ""];
+    const others = pages().flatMap((page) => blocksOf(page).filter(({ language }) => !checked.includes(language)));
+    assert.deepEqual(
+      others.map(({ page, line, language }) => `${page}:${String(line)}: ${language}`),
+      [],
+    );
+  });
+
+  it("compile against the package's types", () => {
+    assert.deepEqual(typeProblems(new Map(programs().map(({ name, text }) => [name, text]))), []);
+  });
+
+  describe("programs", () => {
+    for (const { page, name, text } of programs()) {
+      it(name, async () => {
+        const { outputText } = ts.transpileModule(text, {
+          compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 },
+        });
+        const printed = await standIns.runProgram(page, outputText);
+        if (text.includes("console.log")) assert.notEqual(printed, "");
+      });
+    }
+
+    it("README.md: the search engine is asked as written", () => {
+      const searches = standIns.openSearch.asked.filter(({ path: asked }) => asked.includes("_search"));
+      assert.match(searches.map(({ text }) => text).join("\n"), /"terms":\{"payload.lang":\["en"\]\}/);
+    });
+  });
+
+  describe("commands", () => {
+    for (const page of pages()) {
+      for (const block of blocksOf(page).filter(({ language }) => language === "sh")) {
+        for (const command of commandsOf(block)) {
+          it(`${page}: ${command}`, async function () {
+            if (process.platform === "win32") skip(this, "the samples are for a POSIX shell");
+            await checkCommand(standIns, page, command.replace(/\s+#.*$/, ""));
+          });
+        }
+      }
+    }
+  });
+});
+
+/** Runs our own commands on stand-ins; of those that need more than this machine, what they name must be there. */
+async function checkCommand(standIns: StandIns, page: string, command: string): Promise<void> {
+  const words = command.split(/\s+/);
+  if (words[0] === "sparse-rerank" && command.includes("redis://")) {
+    // With a broker they run in test/engines/queue.test.ts.
+    const help = await standIns.run(page, "sparse-rerank", [words[1] ?? "", "--help"]);
+    for (const option of words.filter((word) => word.startsWith("--"))) assert.ok(help.includes(`${option} `), `${option} is no option`);
+  } else if (words[0] === "sparse-rerank") {
+    await standIns.run(page, "sh", ["-c", command]);
+  } else {
+    checkNames(words);
+  }
+}
+
+/** Commands that build, measure, install or start containers: the scripts, files and folders that they name. */
+function checkNames([command = "", ...words]: readonly string[]): void {
+  assert.ok(["npm", "node", "bash", "docker"].includes(command), `nothing here checks the command ${command}`);
+  const [verb = "", name = ""] = words;
+  if (command === "npm" && verb !== "install") {
+    const { scripts } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8")) as { scripts: object };
+    const script = verb === "run" ? name : verb;
+    assert.ok(script in scripts, `package.json has no script ${script}`);
+  }
+  for (const file of words.filter((word) => /^(scripts|examples)\//.test(word))) {
+    assert.ok(fs.existsSync(path.join(root, file)), `there is no ${file}`);
+  }
+}
