@@ -3,12 +3,13 @@ import type { Activation } from "./activations";
 import { architectureFor } from "./architectures";
 import { embeddingGraph } from "./architectures/embedding";
 import { exportedGraph } from "./architectures/exported";
+import type { PaddedLayout } from "./architectures/graph";
 import type { ExportedGraph, Graph } from "./architectures/types";
 import { readCheckpoint } from "./checkpoint";
 import type { CrossCheckpoint } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
+import { chooseExecution, defaultBatchSize } from "./execution";
 import { resolveModel } from "./hub/resolve";
-import { int8Of } from "./int8";
 import { withCancel } from "./internal/abort";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
@@ -17,7 +18,7 @@ import type { RunningTransformer } from "./internal/transformer";
 import { invalid, notSupported, requireFunction, requirePositiveInteger, requireTexts } from "./internal/validate";
 import { overlapped, windowsOf } from "./internal/windows";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
-import type { LoadOptions, WorkOptions } from "./options";
+import type { Device, LoadOptions, WorkOptions } from "./options";
 import type { DenseMatrix } from "./sparse-ops";
 import { sequencesOf } from "./tokenization/token-batch";
 
@@ -67,8 +68,11 @@ export class CrossEncoder implements Resource {
   readonly maxSeqLength: number;
   readonly numLabels: number;
   readonly labels: readonly string[];
+  /** What runs the transformer. */
+  readonly device: Device;
 
-  private constructor(checkpoint: CrossCheckpoint, transformer: RunningTransformer) {
+  private constructor(checkpoint: CrossCheckpoint, transformer: RunningTransformer, device: Device) {
+    this.device = device;
     this.#checkpoint = checkpoint;
     this.#transformer = transformer;
     this.maxSeqLength = transformer.maxSeqLength;
@@ -81,10 +85,11 @@ export class CrossEncoder implements Resource {
     checkLoadOptions(options);
     const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross", options.modelFile);
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
-    const plan = { part: checkpoint.transformer, graph: graphOf(checkpoint), ...int8Of(options) };
+    const execution = await chooseExecution(options);
+    const plan = { part: checkpoint.transformer, graph: crossEncoderGraph(checkpoint, execution.plan.padded), ...execution.plan };
     const transformer = await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
-    return new CrossEncoder(checkpoint, transformer);
+    return new CrossEncoder(checkpoint, transformer, execution.device);
   }
 
   /**
@@ -193,7 +198,11 @@ export class CrossEncoder implements Resource {
       return { rows: window.length, logits: data, truncated: batch.truncated };
     };
     let done = 0;
-    for await (const block of overlapped(windowsOf(pairs, options.batchSize ?? DEFAULT_BATCH_SIZE), work, options.signal)) {
+    for await (const block of overlapped(
+      windowsOf(pairs, options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE)),
+      work,
+      options.signal,
+    )) {
       logits.set(block.logits, done * this.numLabels);
       for (const i of block.truncated) truncated.push(done + i);
       done += block.rows;
@@ -204,13 +213,16 @@ export class CrossEncoder implements Resource {
   }
 }
 
-function graphOf({ transformer: part, head, numLabels }: CrossCheckpoint): Graph | ExportedGraph {
+/** @param layout absent for the CPU */
+export function crossEncoderGraph({ transformer: part, head, numLabels }: CrossCheckpoint, layout?: PaddedLayout): Graph | ExportedGraph {
   if (part.exported !== undefined) {
     if (head !== undefined) throw notSupported("modelFile for a model whose scores come from modules after the transformer");
     return exportedGraph(part, part.exported);
   }
   const architecture = architectureFor(part.config);
-  return head === undefined ? architecture.sequenceClassifier(part, numLabels) : embeddingGraph(architecture, part, head).graph;
+  return head === undefined
+    ? architecture.sequenceClassifier(part, numLabels, layout)
+    : embeddingGraph(architecture, part, head, layout).graph;
 }
 
 function requirePairs(pairs: unknown): void {

@@ -16,7 +16,7 @@ export type ErrorCode =
   /**
    * A name, feature or option that this version does not have, or that does not go with another option.
    *
-   * Causes: device "cuda", dtype "fp16" or "bf16", int8 together with `modelFile`, a mode of a search engine whose plugin is absent.
+   * Causes: dtype "bf16", "fp16" on the CPU, int8 or `modelFile` on CUDA or together, a mode of a search engine whose plugin is absent.
    *
    * Remedy: leave the option out or choose one of those that the message names; README's section on limits lists what is not there yet.
    */
@@ -173,6 +173,14 @@ export type ErrorCode =
    * Remedy: leave both unset to use the packaged library, or name one that is as new as the message asks.
    */
   | "ERR_RUNTIME_INCOMPATIBLE"
+  /**
+   * The device cannot be used.
+   *
+   * Causes: no driver, no library of CUDA or of ONNX Runtime's CUDA provider, one of another version, fewer cards than asked for.
+   *
+   * Remedy: the message names the file that could not be loaded and how to get it; `sparse-rerank doctor` shows what is there (docs/gpu.md).
+   */
+  | "ERR_DEVICE_UNAVAILABLE"
   /**
    * ONNX Runtime refused the model or failed while it ran.
    *

@@ -10,6 +10,18 @@ export interface Progress {
   readonly total?: number;
 }
 
+/** What runs a model. */
+export type Device = "cpu" | `cuda:${number}`;
+
+export interface CudaOptions {
+  /** Bytes of the card's memory that the model may take, its weights included; default: what is free. */
+  readonly memoryLimit?: number;
+  /** How that memory grows: to the next power of two (default, fewer allocations), or by what is asked for (no more than needed). */
+  readonly arenaGrowth?: "power-of-two" | "as-requested";
+  /** Products of fp32 in TF32, which has 10 bits of fraction, where the card can; default false. */
+  readonly tf32?: boolean;
+}
+
 export interface LoadOptions {
   /** Branch, tag or commit of the hub repository. */
   readonly revision?: string;
@@ -18,10 +30,17 @@ export interface LoadOptions {
   readonly token?: string;
   /** Never touch the network (also HF_HUB_OFFLINE=1). */
   readonly localFilesOnly?: boolean;
-  readonly device?: "cpu" | "cuda" | `cuda:${number}` | "auto";
+  /**
+   * "cuda" is the first card. "auto": the first card if CUDA can be used (docs/gpu.md), else the CPU, with a warning that says why.
+   * Default "cpu".
+   */
+  readonly device?: Device | "cuda" | "auto";
+  /** For models that run on a card. */
+  readonly cuda?: CudaOptions;
   /**
    * "int8": the linear layers of the transformer multiply 8-bit integers, with a scale for each output and each token; several times as fast on
-   * CPUs with VNNI or Arm's dot products, and close to fp32 (docs/int8.md). Default, and "auto": "fp32".
+   * CPUs with VNNI or Arm's dot products, and close to fp32 (docs/int8.md). "fp16" is for CUDA. Default, and "auto": "fp32" on the CPU, "fp16" on
+   * CUDA.
    */
   readonly dtype?: "fp32" | "int8" | "fp16" | "bf16" | "auto";
   /** Tokens, special tokens included; at most what the model's positions allow. */
@@ -55,6 +74,7 @@ const LOAD_OPTIONS = [
   "token",
   "localFilesOnly",
   "device",
+  "cuda",
   "dtype",
   "maxSeqLength",
   "modelFile",
@@ -73,8 +93,8 @@ export function checkLoadOptions(options: LoadOptions): void {
     throw invalid("localFilesOnly", options.localFilesOnly, "a boolean");
   }
   if (options.maxSeqLength !== undefined) requirePositiveInteger(options.maxSeqLength, "maxSeqLength");
-  checkDevice(options.device);
-  checkDtype(options.dtype);
+  checkDevice(options);
+  checkDtype(options);
   if (options.dtype === "int8" && options.modelFile !== undefined) {
     throw notSupported('dtype: "int8" together with modelFile, whose layers are what the file says,');
   }
@@ -89,15 +109,34 @@ function requireModelFile(modelFile: unknown): void {
   }
 }
 
-function checkDevice(device: LoadOptions["device"]): void {
-  if (device === undefined || device === "cpu" || device === "auto") return;
-  if (typeof device === "string" && /^cuda(:\d+)?$/.test(device)) throw notSupported(`device: "${device}"`);
-  throw new SparseRerankError("ERR_INVALID_ARGUMENT", 'device must be "cpu", "cuda", "cuda:<number>" or "auto".');
+function checkDevice({ device = "cpu", cuda, dtype, modelFile }: LoadOptions): void {
+  if (device !== "cpu" && device !== "auto") {
+    if (typeof device !== "string" || !CUDA.test(device)) {
+      throw new SparseRerankError("ERR_INVALID_ARGUMENT", 'device must be "cpu", "cuda", "cuda:<number>" or "auto".');
+    }
+    if (dtype === "int8") throw notSupported('dtype: "int8" on CUDA');
+    if (modelFile !== undefined) throw notSupported("modelFile on CUDA");
+  }
+  if (cuda === undefined) return;
+  requireRecord(cuda, "cuda", ["memoryLimit", "arenaGrowth", "tf32"]);
+  if (cuda.memoryLimit !== undefined) requirePositiveInteger(cuda.memoryLimit, "cuda.memoryLimit");
+  if (cuda.arenaGrowth !== undefined && !["power-of-two", "as-requested"].includes(cuda.arenaGrowth)) {
+    throw invalid("cuda.arenaGrowth", cuda.arenaGrowth, '"power-of-two" or "as-requested"');
+  }
+  if (cuda.tf32 !== undefined && typeof cuda.tf32 !== "boolean") throw invalid("cuda.tf32", cuda.tf32, "a boolean");
 }
 
-function checkDtype(dtype: LoadOptions["dtype"]): void {
+const CUDA = /^cuda(?::(\d{1,3}))?$/;
+
+/** Of a device that checkLoadOptions has let pass. */
+export function cudaIndex(device: string): number {
+  return Number(CUDA.exec(device)?.[1] ?? 0);
+}
+
+function checkDtype({ dtype, device = "cpu" }: LoadOptions): void {
   if (dtype === undefined || dtype === "fp32" || dtype === "int8" || dtype === "auto") return;
-  if (["fp16", "bf16"].includes(dtype)) throw notSupported(`dtype: "${dtype}"`);
+  if (dtype === "fp16" && device !== "cpu") return;
+  if (["fp16", "bf16"].includes(dtype)) throw notSupported(`dtype: "${dtype}" on the device "${device}"`);
   throw new SparseRerankError("ERR_INVALID_ARGUMENT", 'dtype must be "fp32", "int8", "fp16", "bf16" or "auto".');
 }
 

@@ -1,13 +1,14 @@
 import { readCheckpoint } from "./checkpoint";
 import type { SparseCheckpoint } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
+import { chooseExecution, defaultBatchSize } from "./execution";
 import { resolveModel } from "./hub/resolve";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
 import { invalid, requirePositiveInteger, requireRecord, requireTexts } from "./internal/validate";
 import { overlapped, windowsOf } from "./internal/windows";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
-import type { LoadOptions, WorkOptions } from "./options";
+import type { Device, LoadOptions, WorkOptions } from "./options";
 import { SparseMatrix } from "./sparse-matrix";
 import type { SparseVector } from "./sparse-matrix";
 import { openRoutes } from "./sparse-route";
@@ -58,8 +59,11 @@ export class SparseEncoder implements Resource {
   readonly embeddingDimension: number;
   readonly prompts: Readonly<Record<string, string>>;
   readonly similarityFunction: "dot" | "cosine" | "euclidean" | "manhattan";
+  /** What runs the transformer. */
+  readonly device: Device;
 
-  private constructor(checkpoint: SparseCheckpoint, routes: Routes) {
+  private constructor(checkpoint: SparseCheckpoint, routes: Routes, device: Device) {
+    this.device = device;
     this.#checkpoint = checkpoint;
     this.#routes = routes;
     const encoders = Object.values(routes) as readonly RouteEncoder[];
@@ -74,7 +78,8 @@ export class SparseEncoder implements Resource {
    * downloaded into the cache that huggingface_hub uses.
    *
    * Errors: ERR_MODEL_NOT_FOUND, ERR_HUB_AUTH, ERR_HUB_NETWORK, ERR_HUB_RESPONSE, ERR_HUB_CACHE, ERR_FILE_NOT_FOUND, ERR_INVALID_CONFIG, ERR_INVALID_WEIGHTS, ERR_INVALID_TOKENIZER, ERR_UNSUPPORTED_MODEL,
-   * ERR_MISSING_TENSOR, ERR_TENSOR_MISMATCH, ERR_WRONG_MODEL_KIND, ERR_RUNTIME_NOT_FOUND, ERR_RUNTIME_INCOMPATIBLE, ERR_ABORTED.
+   * ERR_MISSING_TENSOR, ERR_TENSOR_MISMATCH, ERR_WRONG_MODEL_KIND, ERR_RUNTIME_NOT_FOUND, ERR_RUNTIME_INCOMPATIBLE, ERR_DEVICE_UNAVAILABLE,
+   * ERR_ABORTED.
    *
    * Of an inference-free model the query side is loaded. The document side is checked, and loaded by the first call that needs it, which then
    * may reject with ERR_INVALID_TOKENIZER, ERR_INVALID_WEIGHTS or one of the two errors of the runtime.
@@ -83,9 +88,10 @@ export class SparseEncoder implements Resource {
     checkLoadOptions(options);
     const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "sparse", options.modelFile);
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
-    const routes = await openRoutes(checkpoint, options);
+    const execution = await chooseExecution(options);
+    const routes = await openRoutes(checkpoint, options, execution);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
-    return new SparseEncoder(checkpoint, routes);
+    return new SparseEncoder(checkpoint, routes, execution.device);
   }
 
   /** With the checkpoint's default prompt, and of different sides the one that it names as default (most name documents). */
@@ -252,7 +258,7 @@ export class SparseEncoder implements Resource {
       done += block.rows;
       options.onProgress?.({ stage: "encode", done, total: texts.length });
     };
-    if (texts.length > 0 && texts.length <= (options.batchSize ?? DEFAULT_BATCH_SIZE)) {
+    if (texts.length > 0 && texts.length <= (options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE))) {
       // One window needs no pipeline, which would cost more than a query that is looked up in a table.
       add(await this.#encodeWindow(encoder, texts, options, prompt, options.signal));
     } else {
@@ -268,7 +274,7 @@ export class SparseEncoder implements Resource {
     options: EncodeOptions,
     prompt: string,
   ): AsyncGenerator<SparseMatrix> {
-    const windows = windowsOf(texts, options.batchSize ?? DEFAULT_BATCH_SIZE);
+    const windows = windowsOf(texts, options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE));
     const work = async (window: string[], signal: AbortSignal): Promise<SparseMatrix> => {
       requireTexts(window, "texts");
       return this.#encodeWindow(encoder, window, options, prompt, signal);

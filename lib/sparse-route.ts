@@ -4,10 +4,11 @@ import { architectureFor } from "./architectures";
 import { embeddingGraph } from "./architectures/embedding";
 import { exportedGraph } from "./architectures/exported";
 import { lexicalGraph } from "./architectures/lexical";
+import type { PaddedLayout } from "./architectures/graph";
 import type { Graph } from "./architectures/types";
 import type { LexicalHead, SparseCheckpoint, SparseRoute, TransformerRoute } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
-import { int8Of } from "./int8";
+import type { Execution } from "./execution";
 import { throwIfAborted, withCancel } from "./internal/abort";
 import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
 import type { RunningTransformer, TransformerPlan } from "./internal/transformer";
@@ -48,12 +49,13 @@ export interface Routes {
  * Everything is ready afterwards, except a transformer beside a static query side: that one is checked (configuration, tensors) and starts when
  * it is first used, so that a process that only encodes queries needs neither its memory nor ONNX Runtime.
  */
-export async function openRoutes({ routes }: SparseCheckpoint, options: LoadOptions): Promise<Routes> {
+export async function openRoutes({ routes }: SparseCheckpoint, options: LoadOptions, execution: Execution): Promise<Routes> {
   const encoders = new Map<SparseRoute, RouteEncoder>();
   const open = async (route: SparseRoute): Promise<RouteEncoder> => {
     const known = encoders.get(route);
     if (known !== undefined) return known;
-    const encoder = route.kind === "static" ? await StaticEmbedding.load(route, options) : new TransformerEncoder(route, options);
+    const encoder =
+      route.kind === "static" ? await StaticEmbedding.load(route, options) : new TransformerEncoder(route, options, execution);
     encoders.set(route, encoder);
     if (encoder instanceof TransformerEncoder && routes.query.kind !== "static") await encoder.start(options.signal);
     return encoder;
@@ -76,9 +78,9 @@ class TransformerEncoder implements RouteEncoder {
   #running: RunningTransformer | undefined;
   #isDisposed = false;
 
-  constructor(route: TransformerRoute, options: LoadOptions) {
-    const { plan, columns, defaultDims } = planRoute(route);
-    this.#plan = { ...plan, ...int8Of(options) };
+  constructor(route: TransformerRoute, options: LoadOptions, execution: Execution) {
+    const { plan, columns, defaultDims } = planRoute(route, execution.plan.padded);
+    this.#plan = { ...plan, ...execution.plan };
     this.columns = columns;
     this.#defaultDims = defaultDims;
     this.maxSeqLength = maxSeqLengthOf(plan, options);
@@ -109,7 +111,7 @@ class TransformerEncoder implements RouteEncoder {
     const { model, tokenizer, admit } = this.#running ?? (await this.start(undefined));
     const batch = await tokenizer.encode([text]);
     const sequences = admit(batch, () => text);
-    const hasPositions = this.#plan.head !== undefined;
+    const hasPositions = this.#plan.head !== undefined && this.#plan.padded === undefined;
     const { positions, ...csr } = await withCancel(undefined, () =>
       model.encode(sequences, { maxActiveDims: this.#defaultDims ?? 0, positions: hasPositions }),
     );
@@ -151,7 +153,7 @@ interface PlannedRoute {
   readonly defaultDims: number | undefined;
 }
 
-function planRoute({ transformer: part, head }: TransformerRoute): PlannedRoute {
+function planRoute({ transformer: part, head }: TransformerRoute, layout: PaddedLayout | undefined): PlannedRoute {
   if (part.exported !== undefined) {
     if (head.kind !== "splade") throw notSupported(`modelFile for a model with a head of the kind ${head.kind}`);
     const graph = exportedGraph(part, part.exported, head);
@@ -160,16 +162,17 @@ function planRoute({ transformer: part, head }: TransformerRoute): PlannedRoute 
   const architecture = architectureFor(part.config);
   switch (head.kind) {
     case "splade": {
-      const graph = architecture.maskedLanguageModel(part);
+      const graph = architecture.maskedLanguageModel(part, layout);
       return { plan: { part, graph, head: { graph, pooling: head } }, columns: graph.vocabularySize, defaultDims: undefined };
     }
     case "autoencoder": {
-      const { graph, columns } = embeddingGraph(architecture, part, head.modules);
+      const { graph, columns } = embeddingGraph(architecture, part, head.modules, layout);
       return { plan: { part, graph }, columns, defaultDims: head.k };
     }
     case "lexical": {
-      const graph = lexicalGraph(architecture, part, head, []);
-      const complete = async (tokenizer: Tokenizer): Promise<Graph> => lexicalGraph(architecture, part, head, await idsOf(head, tokenizer));
+      const graph = lexicalGraph(architecture, part, head, [], layout);
+      const complete = async (tokenizer: Tokenizer): Promise<Graph> =>
+        lexicalGraph(architecture, part, head, await idsOf(head, tokenizer), layout);
       return { plan: { part, graph, complete }, columns: graph.vocabularySize, defaultDims: undefined };
     }
   }

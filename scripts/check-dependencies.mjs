@@ -41,19 +41,19 @@ const LIB = {
   checkpoint: ["errors", "internal"],
   architectures: ["errors", "internal", "checkpoint"],
   "internal/transformer": ["errors", "internal", "options", "tokenization", "checkpoint", "architectures"],
-  int8: ["options", "hub", "internal/transformer"],
+  execution: ["errors", "internal", "options", "hub", "internal/transformer"],
   trace: ["sparse-matrix", "tokenization"],
   "static-embedding": ["errors", "options", "sparse-matrix", "tokenization", "trace", "checkpoint"],
   "sparse-route": [
-    ...["errors", "internal", "options", "sparse-matrix", "static-embedding", "int8"],
+    ...["errors", "internal", "options", "sparse-matrix", "static-embedding", "execution"],
     ...["tokenization", "trace", "checkpoint", "architectures", "internal/transformer"],
   ],
   "sparse-encoder": [
-    ...["errors", "internal", "options", "sparse-matrix", "sparse-ops", "sparse-route"],
+    ...["errors", "internal", "options", "sparse-matrix", "sparse-ops", "sparse-route", "execution"],
     ...["hub", "checkpoint", "architectures", "internal/transformer"],
   ],
   "cross-encoder": [
-    ...["errors", "internal", "options", "activations", "sparse-ops", "tokenization", "int8"],
+    ...["errors", "internal", "options", "activations", "sparse-ops", "tokenization", "execution"],
     ...["hub", "checkpoint", "architectures", "internal/transformer"],
   ],
   "supported-models": ["hub", "architectures"],
@@ -66,7 +66,8 @@ const LIB = {
   ],
   langchain: ["errors", "internal", "cross-encoder", "retrieval"],
   ai: ["errors", "internal", "cross-encoder"],
-  cli: ["index", "retrieval", "engines", "queue"],
+  diagnosis: ["errors", "internal"],
+  cli: ["index", "retrieval", "engines", "queue", "diagnosis"],
 };
 
 /** Package -> the one part of lib/ that imports it. */

@@ -12,23 +12,23 @@ import type { Architecture, Graph } from "./types";
 export const bert: Architecture = {
   modelTypes: ["bert"],
 
-  maskedLanguageModel(part) {
+  maskedLanguageModel(part, layout) {
     const config = readBertConfig(part);
-    const scope = openScope(part, "bert");
+    const scope = openScope(part, layout, "bert");
     const { output, ...head } = bertMaskedHead(scope, config, () => body(scope, config, "all"));
     return { ...bertGraph(scope, config, output, "hidden"), ...head };
   },
 
-  sequenceClassifier(part, labels) {
+  sequenceClassifier(part, labels, layout) {
     const config = readBertConfig(part);
-    const scope = openScope(part, "bert");
+    const scope = openScope(part, layout, "bert");
     const logits = bertClassifier(scope, config, body(scope, config, "first"), labels);
     return { ...bertGraph(scope, config, logits, "logits"), labels };
   },
 
-  body(part, queries) {
+  body(part, queries, layout) {
     const config = readBertConfig(part);
-    const scope = openScope(part, "bert");
+    const scope = openScope(part, layout, "bert");
     const hidden = body(scope, config, queries);
     const finish = (value: Value): Graph => bertGraph(scope, config, value, "logits");
     return { graph: scope.graph, hidden, size: config.hidden, vocabularySize: config.vocabulary, finish };

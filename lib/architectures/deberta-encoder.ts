@@ -88,19 +88,19 @@ export function debertaFamily(modelTypes: readonly string[], read: (part: Transf
   return {
     modelTypes,
 
-    maskedLanguageModel(part) {
+    maskedLanguageModel(part, layout) {
       const version = read(part);
       const { config } = version;
-      const scope = openScope(part, "deberta");
+      const scope = openScope(part, layout, "deberta");
       const maskedHead = config.bertHead ? bertMaskedHead : authorsMaskedHead;
       const { output, ...head } = maskedHead(scope, config, () => body(scope, version, "all"));
       return { ...debertaGraph(scope, config, output, "hidden"), ...head };
     },
 
-    sequenceClassifier(part, labels) {
+    sequenceClassifier(part, labels, layout) {
       const version = read(part);
       const { config } = version;
-      const scope = openScope(part, "deberta");
+      const scope = openScope(part, layout, "deberta");
       const dense = linear(scope, body(scope, version, "first"), "pooler.dense", config.hidden, config.hidden);
       const pooled = activation(scope.graph, config.poolerActivation, dense, config.file);
       const logits = linear(scope, pooled, "classifier", config.hidden, labels);

@@ -11,6 +11,7 @@ import { normOf } from "./encoder";
 import type { Value } from "./graph";
 import { activation, addAndNorm, linear } from "./layers";
 import type { Scope, SequenceShape } from "./layers";
+import { tokenMask } from "./padding";
 import { bucketRows, linearRows } from "./relative-positions";
 import type { DistanceRows } from "./relative-positions";
 
@@ -58,7 +59,10 @@ function readConvolution(part: TransformerPart, reader: ConfigReader, config: De
     const at = `${tensors.prefix}encoder.conv`;
     const weight = graph.weight(tensors.require([`${at}.conv.weight`], [hidden, hidden / groups, width]));
     const bias = graph.weight(tensors.require([`${at}.conv.bias`], [hidden]));
-    const channels = graph.node("Transpose", [shape.unflatten(embeddings, hidden)], { perm: [0, 2, 1] });
+    const mask = tokenMask(graph);
+    const tokens = shape.unflatten(embeddings, hidden);
+    // Beyond a sequence's end the convolution is to read zeros.
+    const channels = graph.node("Transpose", [mask === undefined ? tokens : graph.node("Mul", [tokens, mask])], { perm: [0, 2, 1] });
     const margin = (width - 1) / 2;
     const convolved = graph.node("Conv", [channels, weight, bias], { kernel_shape: [width], pads: [margin, margin], group: groups });
     const rows = shape.flatten(graph.node("Transpose", [convolved], { perm: [0, 2, 1] }), hidden);

@@ -16,9 +16,9 @@ const EPSILON = 1e-12;
 export const distilbert: Architecture = {
   modelTypes: ["distilbert"],
 
-  maskedLanguageModel(part) {
+  maskedLanguageModel(part, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, "distilbert");
+    const scope = openScope(part, layout, "distilbert");
     const decoder = decoderOf(scope, config, "vocab_projector.weight");
     const dense = linear(scope, body(scope, config, "all"), "vocab_transform", config.hidden, config.hidden);
     const activated = activation(scope.graph, config.activation, dense, config.file);
@@ -30,17 +30,17 @@ export const distilbert: Architecture = {
     };
   },
 
-  sequenceClassifier(part, labels) {
+  sequenceClassifier(part, labels, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, "distilbert");
+    const scope = openScope(part, layout, "distilbert");
     const dense = relu(scope.graph, linear(scope, body(scope, config, "first"), "pre_classifier", config.hidden, config.hidden));
     const logits = linear(scope, dense, "classifier", config.hidden, labels);
     return { ...distilBertGraph(scope, config, logits, "logits"), labels };
   },
 
-  body(part, queries) {
+  body(part, queries, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, "distilbert");
+    const scope = openScope(part, layout, "distilbert");
     const hidden = body(scope, config, queries);
     const finish = (value: Value): Graph => distilBertGraph(scope, config, value, "logits");
     return { graph: scope.graph, hidden, size: config.hidden, vocabularySize: config.vocabulary, finish };

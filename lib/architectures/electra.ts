@@ -13,9 +13,9 @@ import type { Architecture, Graph } from "./types";
 export const electra: Architecture = {
   modelTypes: ["electra"],
 
-  maskedLanguageModel(part) {
+  maskedLanguageModel(part, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, "electra");
+    const scope = openScope(part, layout, "electra");
     const at = "generator_predictions";
     const decoder = decoderOf(scope, config, "generator_lm_head.weight");
     const dense = gelu(scope.graph, linear(scope, body(scope, config, "all"), `${at}.dense`, config.hidden, config.embedding));
@@ -27,17 +27,17 @@ export const electra: Architecture = {
     };
   },
 
-  sequenceClassifier(part, labels) {
+  sequenceClassifier(part, labels, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, "electra");
+    const scope = openScope(part, layout, "electra");
     const dense = gelu(scope.graph, linear(scope, body(scope, config, "first"), "classifier.dense", config.hidden, config.hidden));
     const logits = linear(scope, dense, "classifier.out_proj", config.hidden, labels);
     return { ...bertGraph(scope, config, logits, "logits"), labels };
   },
 
-  body(part, queries) {
+  body(part, queries, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, "electra");
+    const scope = openScope(part, layout, "electra");
     const hidden = body(scope, config, queries);
     const finish = (value: Value): Graph => bertGraph(scope, config, value, "logits");
     return { graph: scope.graph, hidden, size: config.hidden, vocabularySize: config.vocabulary, finish };

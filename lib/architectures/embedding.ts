@@ -5,9 +5,10 @@ import { basename } from "node:path";
 import { SparseRerankError } from "../errors";
 import type { AutoencoderModule, DenseModule, EmbeddingModule, PoolingMode, TransformerPart, WeightedPart } from "../checkpoint/types";
 import { FLOAT } from "./graph";
-import type { GraphBuilder, Value } from "./graph";
+import type { GraphBuilder, PaddedLayout, Value } from "./graph";
 import { activation, layerNorm, linear, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
+import { isPadding, tokenCounts, tokenMask } from "./padding";
 import { Tensors } from "./tensors";
 import type { Architecture, Body, Graph } from "./types";
 
@@ -28,12 +29,14 @@ export function embeddingGraph(
   architecture: Architecture,
   part: TransformerPart,
   modules: readonly EmbeddingModule[],
+  layout?: PaddedLayout,
 ): { readonly graph: Graph; readonly columns: number } {
   const modes = modules.flatMap((module) => (module.kind === "pooling" ? module.modes : []));
   const queries = modes.every((mode) => mode === "cls") ? "first" : "all";
-  const body = bodyOf(architecture, part, queries);
+  const body = bodyOf(architecture, part, queries, layout);
   const { graph } = body;
-  const pooled = queries === "first" ? modes.map(() => body.hidden) : pool(graph, body.hidden, body.size, modes);
+  const hidden = graph.widen(body.hidden);
+  const pooled = queries === "first" ? modes.map(() => hidden) : pool(graph, hidden, body.size, modes);
   let embedding = {
     value: pooled.length === 1 ? (pooled[0] ?? "") : graph.node("Concat", pooled, { axis: 1 }),
     size: modes.length * body.size,
@@ -43,8 +46,8 @@ export function embeddingGraph(
 }
 
 /** Errors: ERR_UNSUPPORTED_MODEL for a family that has none. */
-export function bodyOf(architecture: Architecture, part: TransformerPart, queries: Queries): Body {
-  const body = architecture.body?.(part, queries);
+export function bodyOf(architecture: Architecture, part: TransformerPart, queries: Queries, layout?: PaddedLayout): Body {
+  const body = architecture.body?.(part, queries, layout);
   if (body !== undefined) return body;
   throw new SparseRerankError(
     "ERR_UNSUPPORTED_MODEL",
@@ -52,27 +55,47 @@ export function bodyOf(architecture: Architecture, part: TransformerPart, querie
   );
 }
 
-/** Each mode's vector, [batch, size]. There is no padding, so every token counts. */
+/** Each mode's vector, [batch, size]. */
 function pool(graph: GraphBuilder, hidden: Value, size: number, modes: readonly PoolingMode[]): Value[] {
   const shape = new SequenceShape(graph, "input_ids");
   const tokens = shape.unflatten(hidden, size);
-  const length = graph.node("Cast", [shape.length()], { to: FLOAT });
+  const mask = tokenMask(graph);
+  const masked = (values: Value): Value => (mask === undefined ? values : graph.node("Mul", [values, mask]));
+  const count = tokenCounts(graph) ?? graph.node("Cast", [shape.length()], { to: FLOAT });
   const sum = (values: Value): Value => graph.node("ReduceSum", [values, graph.integers([1])], { keepdims: 0 });
-  const at = (position: number): Value => graph.node("Gather", [tokens, graph.integers(position)], { axis: 1 });
   const pooled: Readonly<Record<PoolingMode, () => Value>> = {
-    cls: () => at(0),
-    lasttoken: () => at(-1),
-    max: () => graph.node("ReduceMax", [tokens], { axes: [1], keepdims: 0 }),
-    mean: () => graph.node("Div", [sum(tokens), length]),
-    mean_sqrt_len_tokens: () => graph.node("Div", [sum(tokens), graph.node("Sqrt", [length])]),
+    cls: () => graph.node("Gather", [tokens, graph.integers(0)], { axis: 1 }),
+    lasttoken: () =>
+      mask === undefined
+        ? graph.node("Gather", [tokens, graph.integers(-1)], { axis: 1 })
+        : sum(graph.node("Mul", [tokens, lastToken(graph, shape, count)])),
+    max: () => graph.node("ReduceMax", [withoutPadding(graph, tokens)], { axes: [1], keepdims: 0 }),
+    mean: () => graph.node("Div", [sum(masked(tokens)), count]),
+    mean_sqrt_len_tokens: () => graph.node("Div", [sum(masked(tokens)), graph.node("Sqrt", [count])]),
     // Token t weighs t + 1.
     weightedmean: () => {
       const ranks = graph.node("Cast", [graph.node("Add", [shape.positions(), graph.integers(1)])], { to: FLOAT });
-      const weights = graph.node("Unsqueeze", [ranks, graph.integers([1])]);
-      return graph.node("Div", [sum(graph.node("Mul", [tokens, weights])), graph.node("ReduceSum", [ranks], { keepdims: 0 })]);
+      const weights = masked(graph.node("Unsqueeze", [ranks, graph.integers([1])]));
+      const total = mask === undefined ? graph.node("ReduceSum", [ranks], { keepdims: 0 }) : sum(weights);
+      return graph.node("Div", [sum(graph.node("Mul", [tokens, weights])), total]);
     },
   };
   return modes.map((mode) => pooled[mode]());
+}
+
+/** 1 for the last token of each sequence, else 0: [batch, length, 1]. */
+function lastToken(graph: GraphBuilder, shape: SequenceShape, count: Value): Value {
+  const positions = graph.node("Cast", [shape.positions()], { to: FLOAT });
+  const last = graph.node("Sub", [count, graph.floats("one", [1], [])]);
+  return graph.node("Unsqueeze", [graph.node("Cast", [graph.node("Equal", [positions, last])], { to: FLOAT }), graph.integers([2])]);
+}
+
+/** −∞ in the place of padding. */
+function withoutPadding(graph: GraphBuilder, tokens: Value): Value {
+  const padding = isPadding(graph);
+  if (padding === undefined) return tokens;
+  const ofTokens = graph.node("Unsqueeze", [padding, graph.integers([2])]);
+  return graph.node("Where", [ofTokens, graph.floats("hidden_token", [-Infinity], []), tokens]);
 }
 
 function apply(graph: GraphBuilder, module: EmbeddingModule, { value, size }: Embedding): Embedding {

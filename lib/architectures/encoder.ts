@@ -3,7 +3,7 @@
 import type { TensorInfo, TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
 import { GraphBuilder } from "./graph";
-import type { Value } from "./graph";
+import type { PaddedLayout, Value } from "./graph";
 import type { Norm, Scope } from "./layers";
 import { Tensors } from "./tensors";
 
@@ -49,8 +49,8 @@ export function normOf({ hidden, epsilon }: { readonly hidden: number; readonly 
 }
 
 /** @param base, words see Tensors; the word embeddings are its probe */
-export function openScope(part: TransformerPart, base: string, words = WORD_EMBEDDINGS): Scope {
-  return { graph: new GraphBuilder(), tensors: new Tensors(part, base, words) };
+export function openScope(part: TransformerPart, layout: PaddedLayout | undefined, base: string, words = WORD_EMBEDDINGS): Scope {
+  return { graph: new GraphBuilder(layout), tensors: new Tensors(part, base, words) };
 }
 
 /**

@@ -26,6 +26,11 @@ export const INT64: number = DataType.INT64;
 export const INT32: number = DataType.INT32;
 export const FLOAT: number = DataType.FLOAT;
 
+/** A graph over padded batches (padding.ts), and the type that it computes in. */
+export interface PaddedLayout {
+  readonly floats: "fp32" | "fp16";
+}
+
 /** Operators of ONNX Runtime's own domain. */
 export const MICROSOFT = "com.microsoft";
 
@@ -33,6 +38,16 @@ export const MICROSOFT = "com.microsoft";
 export interface EncodedGraph {
   readonly model: Uint8Array;
   readonly weights: ReadonlyMap<string, TensorInfo>;
+  /** Names of the weights that the graph has in fp16; the others are fp32. */
+  readonly halves: ReadonlySet<string>;
+}
+
+/** What a finished graph can become beside what it is. */
+export interface Variants {
+  /** With the linear layers of the transformer in 8 bits. */
+  readonly int8: () => Int8Graph;
+  /** With more nodes: `build` takes the value that was the output, and returns another, which is called `output`. Once. */
+  readonly continued: (build: (graph: GraphBuilder, value: Value) => Value, output: string) => EncodedGraph;
 }
 
 /** The same with layers in 8 bits, whose weights are only in `layers`. */
@@ -43,11 +58,45 @@ export interface Int8Graph extends EncodedGraph {
 /** Writes an ONNX graph node by node. Values are named after their operator and number; weights keep the checkpoint's names. */
 export class GraphBuilder {
   private readonly weights = new Map<string, TensorInfo>();
+  private readonly halves = new Set<string>();
+  private readonly made = new Map<string, Value>();
   private readonly nodes: onnx.INodeProto[] = [];
   private readonly constants = new Map<string, onnx.ITensorProto>();
   private readonly inputs: onnx.IValueInfoProto[] = [];
   private opset = OPSET;
   private count = 0;
+  private halfPrecision: boolean;
+
+  /** @param layout absent: batches of equally long sequences, in fp32 */
+  constructor(readonly layout?: PaddedLayout) {
+    this.halfPrecision = layout?.floats === "fp16";
+  }
+
+  /** The type that weights have and nodes compute in, as the attribute `to` of Cast. */
+  get floatType(): onnx.TensorProto.DataType {
+    return this.halfPrecision ? DataType.FLOAT16 : DataType.FLOAT;
+  }
+
+  /** A value of fp32 in the type that the graph computes in. */
+  narrow(value: Value): Value {
+    return this.halfPrecision ? this.node("Cast", [value], { to: DataType.FLOAT16 }) : value;
+  }
+
+  /** The value in fp32, in which the graph computes from here on: for small heads that gain nothing from fp16. */
+  widen(value: Value): Value {
+    if (!this.halfPrecision) return value;
+    this.halfPrecision = false;
+    return this.node("Cast", [value], { to: FLOAT });
+  }
+
+  /** The value that `make` returned the first time. */
+  once(key: string, make: () => Value): Value {
+    const known = this.made.get(key);
+    if (known !== undefined) return known;
+    const value = make();
+    this.made.set(key, value);
+    return value;
+  }
 
   /** For an operator that came with a later version. Whoever asks answers for the other nodes: some operators changed their inputs. */
   useOpset(version: number): void {
@@ -62,6 +111,7 @@ export class GraphBuilder {
 
   weight(tensor: TensorInfo): Value {
     this.weights.set(tensor.name, tensor);
+    if (this.halfPrecision) this.halves.add(tensor.name);
     return tensor.name;
   }
 
@@ -95,13 +145,17 @@ export class GraphBuilder {
   }
 
   /** The model with `value` as its only output under the name `output`. */
-  finish(value: Value, output: string): EncodedGraph & { readonly int8: () => Int8Graph } {
+  finish(value: Value, output: string): EncodedGraph & Variants {
     const nodes = [...this.nodes, { name: output, opType: "Identity", input: [value], output: [output] }];
     return {
       ...this.encode(nodes, this.weights, output),
       int8: () => {
         const quantised = quantiseLayers(nodes, this.weights);
         return { ...this.encode(quantised.nodes, quantised.weights, output), layers: quantised.layers };
+      },
+      continued: (build, name) => {
+        const end = build(this, value);
+        return this.encode([...this.nodes, { name, opType: "Identity", input: [end], output: [name] }], this.weights, name);
       },
     };
   }
@@ -112,7 +166,7 @@ export class GraphBuilder {
     const location = first === undefined ? "" : path.basename(first.file);
     const external = Array.from(weights, ([name, tensor]) => ({
       name,
-      dataType: DataType.FLOAT,
+      dataType: this.halves.has(name) ? DataType.FLOAT16 : DataType.FLOAT,
       dims: [...tensor.shape],
       dataLocation: DataLocation.EXTERNAL,
       externalData: [{ key: "location", value: location }],
@@ -130,10 +184,10 @@ export class GraphBuilder {
         node,
         initializer: [...external, ...this.constants.values()],
         input: this.inputs,
-        output: [valueInfo(output, DataType.FLOAT, ["rows", "columns"])],
+        output: [valueInfo(output, this.floatType, ["rows", "columns"])],
       },
     }).finish();
-    return { model, weights };
+    return { model, weights, halves: this.halves };
   }
 }
 

@@ -20,9 +20,9 @@ export const gte: Architecture = {
   modelTypes: ["new", "gte"],
   configClass: "NewConfig",
 
-  maskedLanguageModel(part) {
+  maskedLanguageModel(part, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, baseOf(part));
+    const scope = openScope(part, layout, baseOf(part));
     const decoder = decoderOf(scope, config, "lm_head.decoder.weight");
     const dense = linear(scope, body(scope, config, "all"), "lm_head.dense", config.hidden, config.hidden);
     const activated = activation(scope.graph, config.activation, dense, config.file);
@@ -34,9 +34,9 @@ export const gte: Architecture = {
     };
   },
 
-  sequenceClassifier(part, labels) {
+  sequenceClassifier(part, labels, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, baseOf(part));
+    const scope = openScope(part, layout, baseOf(part));
     const logits = bertClassifier(scope, config, body(scope, config, "first"), labels);
     return { ...gteGraph(scope, config, logits, "logits"), labels };
   },
@@ -122,7 +122,7 @@ function layer(scope: Scope, config: GteConfig, shape: SequenceShape, turns: Rot
   const project = (from: Value, which: number): Value =>
     linear(scope, from, `${at}.attention.qkv_proj`, hidden, hidden, { part: { index: which, of: 3 } });
   const inputs = rotated(graph, shape, [project(rows, 0), project(x, 1), project(x, 2)], hidden, turns, queries);
-  const context = shape.flatten(multiHeadAttention(graph, inputs, heads), hidden);
+  const context = shape.flatten(multiHeadAttention(graph, inputs, heads, {}, queries), hidden);
   const attended = linear(scope, context, `${at}.attention.o_proj`, hidden, hidden);
   const middle = addAndNorm(scope, attended, rows, `${at}.attn_ln`, normOf(config));
   const options = { activation: config.activation, activated: "lower", bias: false, configFile: file } as const;

@@ -20,16 +20,16 @@ export const jinaBert: Architecture = {
   modelTypes: ["bert"],
   configClass: "JinaBertConfig",
 
-  maskedLanguageModel(part) {
+  maskedLanguageModel(part, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, "bert");
+    const scope = openScope(part, layout, "bert");
     const { output, ...head } = bertMaskedHead(scope, config, () => body(scope, config, "all"));
     return { ...jinaBertGraph(scope, config, output, "hidden"), ...head };
   },
 
-  sequenceClassifier(part, labels) {
+  sequenceClassifier(part, labels, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, "bert");
+    const scope = openScope(part, layout, "bert");
     const logits = bertClassifier(scope, config, body(scope, config, "first"), labels);
     return { ...jinaBertGraph(scope, config, logits, "logits"), labels };
   },
@@ -84,7 +84,7 @@ function alibi(graph: GraphBuilder, shape: SequenceShape, heads: number): Value 
   const column = graph.node("Unsqueeze", [positions, graph.integers([1])]);
   const distances = graph.node("Abs", [graph.node("Sub", [column, positions])]);
   const steepness = slopes(heads).map((slope) => -slope);
-  return graph.node("Mul", [graph.floats("alibi", steepness, [1, heads, 1, 1]), distances]);
+  return graph.narrow(graph.node("Mul", [graph.floats("alibi", steepness, [1, heads, 1, 1]), distances]));
 }
 
 /** Powers of 2^(-8 / n); where the heads are no power of two, the rest are every other one of the next power of two's. */

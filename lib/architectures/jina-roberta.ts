@@ -11,8 +11,8 @@ import type { Architecture } from "./types";
 export const jinaRoberta: Architecture = {
   modelTypes: ["xlm-roberta"],
   configClass: "XLMRobertaFlashConfig",
-  maskedLanguageModel: (part) => roberta.maskedLanguageModel(renamed(part)),
-  sequenceClassifier: (part, labels) => roberta.sequenceClassifier(renamed(part), labels),
+  maskedLanguageModel: (part, layout) => roberta.maskedLanguageModel(renamed(part), layout),
+  sequenceClassifier: (part, labels, layout) => roberta.sequenceClassifier(renamed(part), labels, layout),
 };
 
 /** Of the modules of a layer. */

@@ -4,6 +4,7 @@ import { describe } from "../checkpoint/json";
 import { SparseRerankError } from "../errors";
 import { MICROSOFT } from "./graph";
 import type { GraphBuilder, Value } from "./graph";
+import { keyPadding } from "./padding";
 import { partOf } from "./tensors";
 import type { Tensors } from "./tensors";
 
@@ -199,7 +200,7 @@ export interface ScoreOptions {
 }
 
 /**
- * Multi-head attention without mask: sequences have no padding.
+ * Multi-head attention; keys that are padding are not seen.
  *
  * @param query [batch, queries, hidden]
  * @param key, value [batch, keys, hidden]
@@ -210,9 +211,12 @@ export function multiHeadAttention(
   [query, key, value]: readonly [query: Value, key: Value, value: Value],
   heads: number,
   { bias, scale }: ScoreOptions = {},
+  queries: Queries = "all",
 ): Value {
-  // Between them stand a bias of the projections and a padding mask.
-  const inputs = bias === undefined ? [query, key, value] : [query, key, value, "", "", bias];
+  const padding = keyPadding(graph, queries);
+  // The empty name stands for a bias of the projections.
+  const optional = bias === undefined ? (padding === undefined ? [] : ["", padding]) : ["", padding ?? "", bias];
+  const inputs = [query, key, value, ...optional];
   const attributes = scale === undefined ? { num_heads: heads } : { num_heads: heads, scale: { float: scale } };
   return graph.node("MultiHeadAttention", inputs, attributes, MICROSOFT);
 }
@@ -234,5 +238,5 @@ export function attention(
 ): Value {
   const query3 = queries === "all" ? shape.unflatten(query, hidden) : shape.unflattenFirst(query);
   const inputs = [query3, shape.unflatten(key, hidden), shape.unflatten(value, hidden)] as const;
-  return shape.flatten(multiHeadAttention(graph, inputs, heads, options), hidden);
+  return shape.flatten(multiHeadAttention(graph, inputs, heads, options, queries), hidden);
 }

@@ -1,8 +1,9 @@
 import type { LexicalHead, TransformerPart } from "../checkpoint/types";
 import { bodyOf } from "./embedding";
 import { FLOAT } from "./graph";
-import type { GraphBuilder, Value } from "./graph";
+import type { GraphBuilder, PaddedLayout, Value } from "./graph";
 import { SequenceShape } from "./layers";
+import { tokenMask } from "./padding";
 import { Tensors } from "./tensors";
 import type { Architecture, Graph } from "./types";
 
@@ -14,9 +15,16 @@ const FLOAT_BYTES = 4;
  * BGE-M3's lexical weights (see LexicalHead), [batch, vocabulary].
  * @param ignored ids of the tokens that get no weight
  */
-export function lexicalGraph(architecture: Architecture, part: TransformerPart, head: LexicalHead, ignored: readonly number[]): Graph {
-  const body = bodyOf(architecture, part, "all");
-  const { graph, hidden, size, vocabularySize } = body;
+export function lexicalGraph(
+  architecture: Architecture,
+  part: TransformerPart,
+  head: LexicalHead,
+  ignored: readonly number[],
+  layout?: PaddedLayout,
+): Graph {
+  const body = bodyOf(architecture, part, "all", layout);
+  const { graph, size, vocabularySize } = body;
+  const hidden = graph.widen(body.hidden);
   graph.useOpset(OPSET);
   const tensors = new Tensors(head.part);
   const own = (name: string, shape: readonly number[]): Value => {
@@ -25,7 +33,9 @@ export function lexicalGraph(architecture: Architecture, part: TransformerPart, 
   };
   const scores = graph.node("Gemm", [hidden, own("weight", [1, size]), own("bias", [1])], { transB: 1 });
   const shape = new SequenceShape(graph, "input_ids");
-  const weights = graph.node("Squeeze", [shape.unflatten(graph.node("Relu", [scores]), 1), graph.integers([2])]);
+  const relu = shape.unflatten(graph.node("Relu", [scores]), 1);
+  const mask = tokenMask(graph);
+  const weights = graph.node("Squeeze", [mask === undefined ? relu : graph.node("Mul", [relu, mask]), graph.integers([2])]);
   const counted = ignored.reduce((kept, id) => graph.node("Mul", [kept, isOther(graph, id)]), weights);
   const zeros = graph.node("ConstantOfShape", [graph.node("Concat", [shape.batch(), graph.integers([vocabularySize])], { axis: 0 })]);
   const row = graph.node("ScatterElements", [zeros, "input_ids", counted], { axis: 1, reduction: "max" });

@@ -7,6 +7,7 @@
 import { MICROSOFT } from "./graph";
 import type { GraphBuilder, Value } from "./graph";
 import type { Heads, SequenceShape } from "./layers";
+import { isPadding } from "./padding";
 
 /** With narrower windows a block still makes a matrix product that is worth its overhead. */
 const SMALLEST_BLOCK = 32;
@@ -54,9 +55,26 @@ export function windows(graph: GraphBuilder, shape: SequenceShape, reach: number
   const vector = (scalar: Value): Value => graph.node("Unsqueeze", [scalar, graph.integers([0])]);
   const perSequence = graph.node("Concat", [shape.batch(), graph.integers([1, 1, 1])], { axis: 0 });
   const perBlock = graph.node("Concat", [graph.integers([-1, 1]), vector(block), vector(keys)], { axis: 0 });
-  const bias = graph.node("Reshape", [graph.node("Expand", [ofBlock, perSequence]), perBlock]);
+  const expanded = graph.node("Expand", [ofBlock, perSequence]);
+  const bias = graph.narrow(graph.node("Reshape", [hidePadding(graph, expanded, keyAt), perBlock]));
   return { block: vector(block), keys: vector(keys), queryAt, keyAt, bias };
 }
+
+/**
+ * Padding gets a finite bias: a query that is padding itself may have no other key in reach, and −∞ for all would make NaN of it.
+ *
+ * @param bias [batch, blocks, block, keys]
+ */
+function hidePadding(graph: GraphBuilder, bias: Value, keyAt: Value): Value {
+  const padding = isPadding(graph);
+  if (padding === undefined) return bias;
+  const ofKeys = graph.node("Unsqueeze", [graph.node("Gather", [padding, keyAt], { axis: 1 }), graph.integers([2])]);
+  const lowered = graph.node("Where", [ofKeys, graph.floats("padding_bias", [PADDING_BIAS], []), graph.floats("zero", [0], [])]);
+  return graph.node("Add", [bias, lowered]);
+}
+
+/** What MultiHeadAttention adds to the scores of padding: within fp16, and nothing beside other scores once it is exponentiated. */
+const PADDING_BIAS = -10_000;
 
 /**
  * Written out, since com.microsoft MultiHeadAttention of ONNX Runtime 1.20 reads beyond a bias that is one for all heads but not for all

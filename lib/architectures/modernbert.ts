@@ -6,12 +6,13 @@
 import type { TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
 import { decoderOf, openScope } from "./encoder";
-import type { Value } from "./graph";
+import type { GraphBuilder, Value } from "./graph";
 import { activation, addThenNorm, gated, layerNorm, linear, lookUp, multiHeadAttention, SequenceShape } from "./layers";
 import type { Norm, Queries, Scope } from "./layers";
 import { localAttention, localAttentionFloats, windows } from "./local-attention";
 import type { Windows } from "./local-attention";
 import { workingBytes } from "./memory";
+import { tokenCounts, tokenMask } from "./padding";
 import { headSizeOf, rotaryFrequencies, rotated, rotation } from "./rope";
 import type { Rotation } from "./rope";
 import type { Architecture, Graph } from "./types";
@@ -21,9 +22,9 @@ const WORD_EMBEDDINGS = "embeddings.tok_embeddings";
 export const modernbert: Architecture = {
   modelTypes: ["modernbert"],
 
-  maskedLanguageModel(part) {
+  maskedLanguageModel(part, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, "model", `${WORD_EMBEDDINGS}.weight`);
+    const scope = openScope(part, layout, "model", `${WORD_EMBEDDINGS}.weight`);
     const decoder = decoderOf(scope, config, "decoder.weight", `${WORD_EMBEDDINGS}.weight`);
     const { hidden } = body(scope, config, "all");
     const output = predictionHead(scope, config, hidden);
@@ -34,9 +35,9 @@ export const modernbert: Architecture = {
     };
   },
 
-  sequenceClassifier(part, labels) {
+  sequenceClassifier(part, labels, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, "model", `${WORD_EMBEDDINGS}.weight`);
+    const scope = openScope(part, layout, "model", `${WORD_EMBEDDINGS}.weight`);
     const logits = linear(scope, predictionHead(scope, config, pooled(scope, config)), "classifier", config.hidden, labels);
     return { ...modernBertGraph(scope, config, logits, "logits"), labels };
   },
@@ -187,7 +188,8 @@ function layer(
     linear(scope, x, `${at}.attn.Wqkv`, hidden, hidden, { bias: attentionBias, part: { index: which, of: 3 } });
   const projections = [project(rows(normed), 0), project(normed, 1), project(normed, 2)] as const;
   const inputs = rotated(graph, shape, projections, hidden, turns, queries);
-  const context = ofLayer === undefined ? multiHeadAttention(graph, inputs, heads) : localAttention(graph, shape, inputs, config, ofLayer);
+  const context =
+    ofLayer === undefined ? multiHeadAttention(graph, inputs, heads, {}, queries) : localAttention(graph, shape, inputs, config, ofLayer);
   const attended = linear(scope, shape.flatten(context, hidden), `${at}.attn.Wo`, hidden, hidden, { bias: attentionBias });
   const middle = addThenNorm(scope, attended, rows(sum), `${at}.mlp_norm`, norm);
   const options = { activation: config.activation, activated: "upper", bias: mlpBias, configFile: config.file } as const;
@@ -201,7 +203,15 @@ function pooled(scope: Scope, config: ModernBertConfig): Value {
   if (config.pooling === "cls" && config.layerTypeOf(config.layers - 1) === "full_attention") return body(scope, config, "first").hidden;
   const { shape, hidden } = body(scope, config, "all");
   if (config.pooling === "cls") return shape.firstTokens(hidden, config.hidden);
-  return scope.graph.node("ReduceMean", [shape.unflatten(hidden, config.hidden)], { axes: [1], keepdims: 0 });
+  return mean(scope.graph, shape.unflatten(hidden, config.hidden));
+}
+
+/** Over the tokens of each sequence, [batch, hidden]. */
+function mean(graph: GraphBuilder, tokens: Value): Value {
+  const mask = tokenMask(graph);
+  if (mask === undefined) return graph.node("ReduceMean", [tokens], { axes: [1], keepdims: 0 });
+  const sum = graph.node("ReduceSum", [graph.node("Mul", [tokens, mask]), graph.integers([1])], { keepdims: 0 });
+  return graph.node("Div", [sum, tokenCounts(graph) ?? ""]);
 }
 
 /** LayerNorm(act(W · x)): of all tokens before the decoder, of the pooled vector before the classifier. */

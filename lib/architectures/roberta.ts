@@ -15,9 +15,9 @@ import type { Architecture, Graph } from "./types";
 export const roberta: Architecture = {
   modelTypes: ["roberta", "xlm-roberta", "camembert"],
 
-  maskedLanguageModel(part) {
+  maskedLanguageModel(part, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, "roberta");
+    const scope = openScope(part, layout, "roberta");
     const decoder = decoderOf(scope, config, "lm_head.decoder.weight");
     const dense = gelu(scope.graph, linear(scope, body(scope, config, "all"), "lm_head.dense", config.hidden, config.hidden));
     const output = layerNorm(scope, dense, "lm_head.layer_norm", normOf(config));
@@ -28,17 +28,17 @@ export const roberta: Architecture = {
     };
   },
 
-  sequenceClassifier(part, labels) {
+  sequenceClassifier(part, labels, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, "roberta");
+    const scope = openScope(part, layout, "roberta");
     const dense = tanh(scope.graph, linear(scope, body(scope, config, "first"), "classifier.dense", config.hidden, config.hidden));
     const logits = linear(scope, dense, "classifier.out_proj", config.hidden, labels);
     return { ...bertGraph(scope, config, logits, "logits"), labels };
   },
 
-  body(part, queries) {
+  body(part, queries, layout) {
     const config = readConfig(part);
-    const scope = openScope(part, "roberta");
+    const scope = openScope(part, layout, "roberta");
     const hidden = body(scope, config, queries);
     const finish = (value: Value): Graph => bertGraph(scope, config, value, "logits");
     return { graph: scope.graph, hidden, size: config.hidden, vocabularySize: config.vocabulary, finish };

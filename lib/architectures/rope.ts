@@ -38,7 +38,7 @@ export interface Rotation {
 export function rotation(graph: GraphBuilder, name: string, positions: Value, frequencies: readonly number[]): Rotation {
   const column = graph.node("Unsqueeze", [graph.node("Cast", [positions], { to: FLOAT }), graph.integers([1])]);
   const angles = graph.node("Mul", [column, graph.floats(name, frequencies, [1, frequencies.length])]);
-  return { cosine: graph.node("Cos", [angles]), sine: graph.node("Sin", [angles]) };
+  return { cosine: graph.narrow(graph.node("Cos", [angles])), sine: graph.narrow(graph.node("Sin", [angles])) };
 }
 
 /**

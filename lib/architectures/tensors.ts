@@ -64,14 +64,20 @@ export class Tensors {
 
 /** The `index`-th of `parts` matrices (or vectors) that one tensor holds one below the other: the same bytes of the file, not a copy. */
 export function partOf(tensor: TensorInfo, index: number, parts: number): TensorInfo {
+  const rows = (tensor.shape[0] ?? 0) / parts;
+  return { ...rowsOf(tensor, index * rows, rows), name: `${tensor.name}[${String(index)}/${String(parts)}]` };
+}
+
+/** Rows [from, from + count) of a matrix or vector: the same bytes of the file, not a copy. */
+export function rowsOf(tensor: TensorInfo, from: number, count: number): TensorInfo {
   const [rows = 0, ...rest] = tensor.shape;
-  const byteLength = tensor.byteLength / parts;
+  const rowBytes = tensor.byteLength / rows;
   return {
     ...tensor,
-    name: `${tensor.name}[${String(index)}/${String(parts)}]`,
-    shape: [rows / parts, ...rest],
-    offset: tensor.offset + index * byteLength,
-    byteLength,
+    name: `${tensor.name}[${String(from)}:${String(from + count)}]`,
+    shape: [count, ...rest],
+    offset: tensor.offset + from * rowBytes,
+    byteLength: count * rowBytes,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
-import type { EncodedGraph, GraphBuilder, Int8Graph, Value } from "./graph";
+import type { EncodedGraph, GraphBuilder, PaddedLayout, Value, Variants } from "./graph";
 import type { Queries } from "./layers";
 
 /** What sequences a graph takes. */
@@ -17,12 +17,10 @@ export interface GraphLimits {
 
 /**
  * An ONNX graph whose weights are external: `weights` says which tensor each initialiser name stands for. Inputs: input_ids and, if
- * `tokenTypes`, token_type_ids, both int64 [batch, sequence] without padding.
+ * `tokenTypes`, token_type_ids, both int64 [batch, sequence] without padding; with a PaddedLayout also attention_mask, 0 for padding.
  */
-export interface Graph extends GraphLimits, EncodedGraph {
+export interface Graph extends GraphLimits, EncodedGraph, Variants {
   readonly tokenTypes: boolean;
-  /** With the linear layers of the transformer in 8 bits. */
-  readonly int8: () => Int8Graph;
 }
 
 /** A graph of someone else in an ONNX file. */
@@ -65,8 +63,8 @@ export interface Architecture {
    * family apart from others of the same model_type.
    */
   readonly configClass?: string;
-  maskedLanguageModel(part: TransformerPart): MaskedLanguageModel;
-  sequenceClassifier(part: TransformerPart, labels: number): SequenceClassifier;
+  maskedLanguageModel(part: TransformerPart, layout?: PaddedLayout): MaskedLanguageModel;
+  sequenceClassifier(part: TransformerPart, labels: number, layout?: PaddedLayout): SequenceClassifier;
   /** Absent where no checkpoint with other heads is known. */
-  body?(part: TransformerPart, queries: Queries): Body;
+  body?(part: TransformerPart, queries: Queries, layout?: PaddedLayout): Body;
 }

@@ -8,6 +8,7 @@ import { Command, CommanderError } from "commander";
 
 import { SparseRerankError } from "../index";
 import { indexCommand } from "./build-index";
+import { doctorCommand } from "./doctor";
 import { encodeCommand } from "./encode";
 import { evaluateCommand } from "./evaluate";
 import { explainCommand } from "./explain";
@@ -65,6 +66,7 @@ function createProgram(): Command {
     evaluateCommand(),
     mineCommand(),
     modelsCommand(),
+    doctorCommand(),
     workerCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));

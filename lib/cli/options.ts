@@ -3,7 +3,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 
 import { configure, CrossEncoder, SparseEncoder } from "../index";
-import type { LoadOptions } from "../index";
+import type { Device, LoadOptions } from "../index";
 import { COLLECTION_FORMATS } from "../retrieval/collection";
 import type { CollectionFormat } from "../retrieval/collection";
 import { clearProgress, ProgressLine } from "./progress";
@@ -16,6 +16,7 @@ export interface CommonOptions {
 export interface ModelOptions extends CommonOptions {
   readonly model: string;
   readonly threads?: number;
+  readonly device?: Device | "cuda" | "auto";
 }
 
 export interface InputOptions {
@@ -41,11 +42,17 @@ export function command(name: string, summary: string, examples: readonly string
     .addHelpText("after", `\nExamples:\n${lines.join("\n")}`);
 }
 
-/** --model, and --threads, which has no use without one. */
+function device(value: string): Device | "cuda" | "auto" {
+  if (value === "cpu" || value === "auto" || /^cuda(:\d+)?$/.test(value)) return value as Device | "cuda" | "auto";
+  throw new InvalidArgumentError("It must be cpu, cuda, cuda:N or auto.");
+}
+
+/** --model, and --threads and --device, which have no use without one. */
 export function addModelOptions(command: Command, model: Option): Command {
   return command
     .addOption(model)
-    .addOption(new Option("--threads <n>", "threads to compute with (default: the cores this process may use)").argParser(positiveInteger));
+    .addOption(new Option("--threads <n>", "threads to compute with (default: the cores this process may use)").argParser(positiveInteger))
+    .addOption(new Option("--device <name>", "what runs the model: cpu, cuda, cuda:N or auto (default: cpu)").argParser(device));
 }
 
 export function sparseModelOption(): Option {
@@ -66,10 +73,14 @@ export function loadCrossEncoder(options: ModelOptions): Promise<CrossEncoder> {
   return load(CrossEncoder, options);
 }
 
-async function load<T>(encoder: { load(name: string, options: LoadOptions): Promise<T> }, { model, threads }: ModelOptions): Promise<T> {
+async function load<T>(
+  encoder: { load(name: string, options: LoadOptions): Promise<T> },
+  { model, threads, device: runsOn }: ModelOptions,
+): Promise<T> {
   if (threads !== undefined) configure({ threads });
   const progress = new ProgressLine("downloading", megabytes);
   const loaded = await encoder.load(model, {
+    ...(runsOn === undefined ? {} : { device: runsOn }),
     onProgress: ({ stage, done, total }) => {
       if (stage === "download") progress.update(done, total);
     },

@@ -29,9 +29,10 @@ export interface NativeHead {
   readonly activation: "relu" | "log1p_relu";
 }
 
-/** A graph initialiser and the tensor it stands for. F16 and BF16 tensors are widened to F32 at load. */
+/** A graph initialiser and the tensor it stands for, which becomes F32 at load, or F16 where the graph has it so. */
 export interface NativeWeight {
   readonly name: string;
+  readonly half?: true;
   readonly tensor: NativeTensor;
 }
 
@@ -57,6 +58,34 @@ export interface NativeModelSpec {
   readonly tokenTypes: boolean;
   /** Present: the graph's output is `hidden` [tokens, hidden] and rows are SPLADE vectors. Absent: the output is `logits` [sequences, labels]. */
   readonly head?: NativeHead;
+  /**
+   * Present when the graph takes padded batches, with an input attention_mask: its output is one row for each sequence, as `logits`.
+   * `batchBytes` is what a batch may need by the sequences' `bytes`, `maxLength` how far a sequence may be padded. With `activation` the rows are maxima of logits that it is applied to.
+   */
+  readonly padded?: { readonly batchBytes: number; readonly maxLength?: number; readonly activation?: NativeHead["activation"] };
+  /** Absent for the CPU; needs `padded`. */
+  readonly cuda?: NativeCuda;
+}
+
+/** A card, and options of ONNX Runtime's CUDA provider by its own names. */
+export interface NativeCuda {
+  readonly device: number;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+export interface NativeCudaDevice {
+  readonly name: string;
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  /** "9.0". */
+  readonly computeCapability: string;
+}
+
+export interface NativeCudaDevices {
+  /** The newest version of CUDA that the driver runs: "13.0". */
+  readonly driverVersion: string;
+  /** In the order of `cuda:N`. */
+  readonly devices: readonly NativeCudaDevice[];
 }
 
 /** A graph of someone else in an ONNX file, with its weights in it or beside it. Inputs and output are recognised by their names. */
@@ -186,6 +215,12 @@ export interface NativeAddon {
   useKernels(name: string): void;
   /** Tries each path in order and keeps the first ONNX Runtime that fits; throws one error that tells of all of them. */
   loadRuntime(candidates: readonly string[]): { readonly path: string; readonly version: string };
+  /** Execution providers that the loaded ONNX Runtime was built with; their own libraries may be missing. */
+  providers(): string[];
+  /** What NVIDIA's driver shows; rejects with ERR_DEVICE_UNAVAILABLE where there is none. */
+  cudaDevices(): Promise<NativeCudaDevices>;
+  /** Loads the driver and the provider's libraries, after loadRuntime(); rejects with ERR_DEVICE_UNAVAILABLE, naming what cannot be loaded. */
+  checkCuda(cuda: NativeCuda): Promise<NativeCudaDevice>;
   /** Seconds that pool threads have spent, summed over them: in whole tasks, and of those in ONNX Runtime and in the SPLADE head. */
   stageTimes(): { readonly task: number; readonly body: number; readonly head: number };
   createModel(spec: NativeModelSpec): Promise<NativeModel>;

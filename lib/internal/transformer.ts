@@ -2,7 +2,9 @@
 
 import path from "node:path";
 
+import type { EncodedGraph, PaddedLayout } from "../architectures/graph";
 import type { Int8Layer } from "../architectures/int8";
+import { HEAD_FLOATS, spladeHead } from "../architectures/splade-head";
 import type { ExportedGraph, Graph, GraphLimits, MaskedLanguageModel } from "../architectures/types";
 import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
@@ -13,6 +15,7 @@ import { throwIfAborted, withCancel } from "./abort";
 import { native } from "./load";
 import { gigabytes, requireMemoryForWeights } from "./memory";
 import type {
+  NativeCuda,
   NativeDtype,
   NativeExportSpec,
   NativeHead,
@@ -46,6 +49,16 @@ export interface TransformerPlan {
   readonly complete?: (tokenizer: TextTokenizer) => Promise<Graph>;
   /** The linear layers run in 8 bits; `cacheFolder` keeps them. Not for graphs of someone else. */
   readonly int8?: { readonly cacheFolder: string | undefined };
+  /** `graph` takes padded batches; not for graphs of someone else. */
+  readonly padded?: PaddedPlan;
+}
+
+/** How a model runs padded batches: what cards want. */
+export interface PaddedPlan extends PaddedLayout {
+  /** Absent for the CPU, which is slower so. */
+  readonly cuda?: NativeCuda;
+  /** Bytes for the weights and all that runs. */
+  readonly memory: number;
 }
 
 /** @param maxSeqLength see maxSeqLengthOf */
@@ -72,7 +85,23 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
     model.dispose();
     throw error;
   }
-  return { tokenizer, model, maxSeqLength, admit: (batch, text) => admit(graph, batch, text) };
+  // A card tells itself when it has no memory, and then batches become smaller.
+  const limits = { bytesPerSequence: bytesOf(plan), limit: plan.padded === undefined ? native().memoryLimit() : Infinity };
+  return { tokenizer, model, maxSeqLength, admit: (batch, text) => admit(limits, batch, text) };
+}
+
+/** Of a run with one sequence. */
+function bytesOf({ graph, head, padded }: TransformerPlan): GraphLimits["bytesPerSequence"] {
+  if (padded === undefined) return graph.bytesPerSequence;
+  const headFloats = head === undefined ? 0 : HEAD_FLOATS;
+  const share = padded.floats === "fp16" ? 0.5 : 1;
+  return (length) => share * (graph.bytesPerSequence(length) + FLOAT_BYTES * headFloats * length);
+}
+
+const FLOAT_BYTES = 4;
+
+interface Limits extends Pick<GraphLimits, "bytesPerSequence"> {
+  readonly limit: number;
 }
 
 /**
@@ -89,12 +118,11 @@ function memoryOfWeights({ weights, vocabularySize }: Graph, { head, int8 }: Tra
   return bytes;
 }
 
-function count({ shape }: TensorInfo): number {
+function count({ shape }: Pick<TensorInfo, "shape">): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-function admit({ bytesPerSequence }: GraphLimits, batch: TokenBatch, text: (sequence: number) => string): NativeSequences {
-  const limit = native().memoryLimit();
+function admit({ bytesPerSequence, limit }: Limits, batch: TokenBatch, text: (sequence: number) => string): NativeSequences {
   const { offsets } = batch;
   const bytes = new Float64Array(offsets.length - 1);
   for (let i = 0; i < bytes.length; i++) {
@@ -148,16 +176,16 @@ function nativeDtype(tensor: TensorInfo): NativeDtype {
   );
 }
 
-function describeModel(graph: Graph, { head, int8 }: TransformerPlan): NativeModelSpec {
+function describeModel(graph: Graph, { head, int8, padded }: TransformerPlan): NativeModelSpec {
   const files = new WeightFiles();
   const quantised = int8 === undefined ? undefined : graph.int8();
-  const { model, weights } = quantised ?? graph;
+  const { model, weights, halves } = quantised ?? (padded === undefined ? graph : withHead(graph, head));
   return {
     graph: model,
-    weights: Array.from(weights, ([name, tensor]) => ({ name, tensor: files.locate(tensor) })),
+    weights: Array.from(weights, ([name, tensor]) => ({ name, tensor: files.locate(tensor), ...(halves.has(name) ? { half: true } : {}) })),
     ...(quantised === undefined ? {} : { int8: describeInt8(quantised.layers, int8?.cacheFolder, files) }),
     tokenTypes: graph.tokenTypes,
-    ...(head === undefined ? {} : { head: describeHead(head.graph, head.pooling, files) }),
+    ...(padded === undefined ? describeHead(head, files) : describePadded(padded, graph, head, weights, halves)),
     files: files.paths,
     weightFolder: files.folder,
   };
@@ -177,12 +205,43 @@ function describeExport({ file, pooling: vectors, vocabularySize: columns }: Exp
   return vectors === undefined ? { file } : { file, vectors: { columns, pooling: vectors.pooling, activation: vectors.activation } };
 }
 
-function describeHead(graph: MaskedLanguageModel, pooling: SpladePooling, files: WeightFiles): NativeHead {
+function describeHead(head: TransformerPlan["head"], files: WeightFiles): { readonly head?: NativeHead } {
+  if (head === undefined) return {};
+  const { graph, pooling } = head;
   return {
-    decoder: files.locate(graph.decoder),
-    ...(graph.decoderBias === undefined ? {} : { bias: files.locate(graph.decoderBias) }),
-    pooling: pooling.pooling,
-    activation: pooling.activation,
+    head: {
+      decoder: files.locate(graph.decoder),
+      ...(graph.decoderBias === undefined ? {} : { bias: files.locate(graph.decoderBias) }),
+      pooling: pooling.pooling,
+      activation: pooling.activation,
+    },
+  };
+}
+
+function withHead(graph: Graph, head: TransformerPlan["head"]): EncodedGraph {
+  if (head === undefined) return graph;
+  return graph.continued((builder, hidden) => spladeHead(builder, hidden, head.graph, head.pooling), "logits");
+}
+
+/** Two calls, each with two batches in flight, share what the weights leave. */
+const BATCHES_AT_ONCE = 4;
+
+function describePadded(
+  { cuda, memory }: PaddedPlan,
+  { maxPositions }: GraphLimits,
+  head: TransformerPlan["head"],
+  weights: EncodedGraph["weights"],
+  halves: EncodedGraph["halves"],
+): Pick<NativeModelSpec, "padded" | "cuda"> {
+  let bytes = 0;
+  for (const [name, { shape }] of weights) bytes += (halves.has(name) ? 2 : FLOAT_BYTES) * count({ shape });
+  return {
+    padded: {
+      batchBytes: Math.max(0, Math.floor((memory - bytes) / BATCHES_AT_ONCE)),
+      ...(maxPositions === undefined ? {} : { maxLength: maxPositions }),
+      ...(head?.pooling.pooling === "max" ? { activation: head.pooling.activation } : {}),
+    },
+    ...(cuda === undefined ? {} : { cuda }),
   };
 }
 

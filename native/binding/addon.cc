@@ -5,6 +5,7 @@
 
 #include "binding/cancel_token.h"
 #include "binding/convert.h"
+#include "binding/device.h"
 #include "binding/environment.h"
 #include "binding/index.h"
 #include "binding/model.h"
@@ -102,6 +103,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("kernels", Napi::Function::New<kernel_sets>(env));
   exports.Set("useKernels", Napi::Function::New<use_kernel_set>(env));
   exports.Set("loadRuntime", Napi::Function::New<load_runtime>(env));
+  exports.Set("providers", Napi::Function::New<providers>(env));
+  exports.Set("cudaDevices", Napi::Function::New<start_cuda_devices>(env));
+  exports.Set("checkCuda", Napi::Function::New<start_cuda_check>(env));
   exports.Set("stageTimes", Napi::Function::New<stage_times>(env));
   exports.Set("createModel", Napi::Function::New<ModelWrap::create>(env));
   exports.Set("openModel", Napi::Function::New<ModelWrap::open>(env));

@@ -7,6 +7,7 @@
 
 #include "binding/cancel_token.h"
 #include "binding/convert.h"
+#include "binding/device.h"
 #include "inference/batch.h"
 
 namespace sparse_rerank::binding {
@@ -58,7 +59,7 @@ ModelSpec read_spec(const Napi::Object& object) {
   const auto weights = object.Get("weights").As<Napi::Array>();
   for (std::uint32_t i = 0; i < weights.Length(); ++i) {
     const auto weight = weights.Get(i).As<Napi::Object>();
-    spec.weights.emplace_back(weight.Get("name").ToString(), read_tensor(weight.Get("tensor")));
+    spec.weights.push_back({weight.Get("name").ToString(), read_tensor(weight.Get("tensor")), weight.Get("half").ToBoolean()});
   }
   if (const Napi::Value int8_value = object.Get("int8"); int8_value.IsObject()) {
     const auto int8 = int8_value.As<Napi::Object>();
@@ -80,6 +81,13 @@ ModelSpec read_spec(const Napi::Object& object) {
     head.pooling = read_pooling(head_object);
     head.activation = read_activation(head_object);
   }
+  if (const Napi::Value padded_value = object.Get("padded"); padded_value.IsObject()) {
+    const auto padded = padded_value.As<Napi::Object>();
+    spec.padded = {.batch_bytes = read_size(padded.Get("batchBytes"), "batchBytes"), .max_length = 0, .activation = {}};
+    if (padded.Get("maxLength").IsNumber()) spec.padded->max_length = read_size(padded.Get("maxLength"), "maxLength");
+    if (padded.Get("activation").IsString()) spec.padded->activation = read_activation(padded);
+  }
+  if (const Napi::Value cuda = object.Get("cuda"); cuda.IsObject()) spec.cuda = read_cuda(cuda.As<Napi::Object>());
   return spec;
 }
 

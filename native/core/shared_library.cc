@@ -14,8 +14,9 @@ namespace sparse_rerank {
 #ifdef _WIN32
 
 Result<SharedLibrary> SharedLibrary::open(const std::string& path) {
-  // With an absolute path the search flag lets the library find its neighbours (DirectML.dll) beside itself.
-  HMODULE handle = LoadLibraryExW(to_wide(path).c_str(), nullptr, LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_DEFAULT_DIRS);
+  // With an absolute path the search flag lets the library find its neighbours (DirectML.dll) beside itself; a bare name must not have it.
+  const DWORD beside = path.find_first_of("\\/") == std::string::npos ? 0 : LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR;
+  HMODULE handle = LoadLibraryExW(to_wide(path).c_str(), nullptr, beside | LOAD_LIBRARY_SEARCH_DEFAULT_DIRS);
   if (handle == nullptr) return Error{"ERR_RUNTIME_NOT_FOUND", "LoadLibrary failed with error " + std::to_string(GetLastError())};
   return SharedLibrary(handle);
 }

@@ -63,9 +63,17 @@ Batch::Batch(std::shared_ptr<const Model> model, Sequences sequences, RunControl
   std::iota(order_.begin(), order_.end(), 0U);
   std::stable_sort(order_.begin(), order_.end(),
                    [this](std::uint32_t a, std::uint32_t b) { return sequences_.length(a) > sequences_.length(b); });
+  if (model_->padded() == nullptr) return;
+  members_.reserve(order_.size());
+  for (const std::uint32_t position : order_) {
+    const double bytes = sequences_.bytes.empty() ? 0 : sequences_.bytes[position];
+    members_.push_back({position, sequences_.length(position), static_cast<std::size_t>(bytes)});
+  }
+  groups_ = group_members(members_, model_->padded()->budget.bytes());
 }
 
 Status Batch::run(std::size_t task) {
+  if (model_->padded() != nullptr) return run_padded();
   const std::uint32_t member = order_[task];
   const std::size_t length = sequences_.length(member);
   if (length == 0) return Error{"ERR_INVALID_ARGUMENT", "A sequence has no tokens."};
@@ -87,10 +95,58 @@ Status Batch::run(std::size_t task) {
 
   auto output = [&] {
     const StageTimes::Scope timed(Stage::kBody);
-    return model_->session().run(ids, type_ids, 1, length, control_);
+    return model_->session().run(ids, {}, type_ids, 1, length, control_);
   }();
   if (!output) return std::move(output).error();
   return collect(output.value(), member, length);
+}
+
+namespace {
+
+/// Multiples of 8 suit the tensor cores, and biases of attention that memory-efficient kernels take.
+std::size_t padded_length(std::size_t longest, std::size_t limit) {
+  const std::size_t rounded = (longest + 7) / 8 * 8;
+  return limit == 0 ? rounded : std::max(longest, std::min(rounded, limit));
+}
+
+}  // namespace
+
+Status Batch::run_padded() {
+  for (std::size_t i = next_group_++; i < groups_.size(); i = next_group_++) {
+    // A group planned before the budget shrank is cut again.
+    for (const PaddedGroup group : group_members(groups_[i], model_->padded()->budget.bytes())) {
+      if (auto failure = run_group(group, model_->padded()->budget, [this](PaddedGroup part) { return run_padded(part); })) return failure;
+    }
+  }
+  return std::nullopt;
+}
+
+Status Batch::run_padded(PaddedGroup group) {
+  if (group.back().length == 0) return Error{"ERR_INVALID_ARGUMENT", "A sequence has no tokens."};
+  const std::size_t length = padded_length(group.front().length, model_->padded()->max_length);
+  thread_local std::vector<std::int64_t> ids;
+  thread_local std::vector<std::int64_t> mask;
+  thread_local std::vector<std::int64_t> type_ids;
+  for (auto* const input : {&ids, &mask, &type_ids}) input->assign(group.size() * length, 0);
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    const std::size_t first = sequences_.offsets[group[i].position];
+    std::copy_n(sequences_.ids.data() + first, group[i].length, ids.data() + i * length);
+    std::fill_n(mask.data() + i * length, group[i].length, 1);
+    if (!sequences_.type_ids.empty()) std::copy_n(sequences_.type_ids.data() + first, group[i].length, type_ids.data() + i * length);
+  }
+  auto output = [&] {
+    const StageTimes::Scope timed(Stage::kBody);
+    return model_->session().run(ids, mask, type_ids, group.size(), length, control_);
+  }();
+  if (!output) return std::move(output).error();
+  const std::span<const float> values = output.value().data();
+  if (values.size() % group.size() != 0) return Error{"ERR_INTERNAL", "The graph's output has no row for each sequence."};
+  const std::size_t columns = values.size() / group.size();
+  const StageTimes::Scope timed(Stage::kHead);
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    if (auto failure = collect_row(values.subspan(i * columns, columns), group[i].position)) return failure;
+  }
+  return std::nullopt;
 }
 
 Status EncodeBatch::collect(const OutputTensor& output, std::uint32_t member, std::size_t length) {
@@ -119,12 +175,29 @@ Status EncodeBatch::collect(const OutputTensor& output, std::uint32_t member, st
   return std::nullopt;
 }
 
-Status PredictBatch::collect(const OutputTensor& output, std::uint32_t member, std::size_t) {
-  if (output.data().size() != labels_) {
-    return Error{"ERR_TENSOR_MISMATCH", "The model's output has " + std::to_string(output.data().size()) +
-                                            " scores for a pair; config.json says " + std::to_string(labels_) + "."};
+Status EncodeBatch::collect_row(std::span<const float> values, std::uint32_t member) {
+  if (positions_) return Error{"ERR_NOT_SUPPORTED", "A padded graph does not tell which token gave a weight."};
+  SpladeRow& row = rows_[member];
+  if (const auto activation = model().padded()->activation) {
+    pool_logits(values, values.size(), Pooling::kMax, *activation, false, row);
+  } else {
+    take_positive(values, row);
   }
-  std::copy_n(output.data().data(), labels_, logits_.begin() + static_cast<std::ptrdiff_t>(member * labels_));
+  thread_local std::vector<std::uint32_t> order;
+  keep_largest(keep_, order, row);
+  return std::nullopt;
+}
+
+Status PredictBatch::collect(const OutputTensor& output, std::uint32_t member, std::size_t) {
+  return collect_row(output.data(), member);
+}
+
+Status PredictBatch::collect_row(std::span<const float> row, std::uint32_t member) {
+  if (row.size() != labels_) {
+    return Error{"ERR_TENSOR_MISMATCH", "The model's output has " + std::to_string(row.size()) + " scores for a pair; config.json says " +
+                                            std::to_string(labels_) + "."};
+  }
+  std::copy_n(row.data(), labels_, logits_.begin() + static_cast<std::ptrdiff_t>(member * labels_));
   return std::nullopt;
 }
 

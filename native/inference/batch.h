@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,9 +29,10 @@ struct Sequences {
   [[nodiscard]] bool has_large() const;
 };
 
-/// The work of one call on a model: one task for each sequence, the longest first, so that no thread is left with a long one at the end.
-/// There is no padding and no sharing of runs, so a text's result is the same bits alone and in any batch. A sequence waits until the
-/// memory that it needs is free of others.
+/// The work of one call on a model. On the CPU: one task for each sequence, the longest first, so that no thread is left with a long one at
+/// the end. There is no padding and no sharing of runs, so a text's result is the same bits alone and in any batch. A sequence waits until
+/// the memory that it needs is free of others. A model over padded batches: sequences of similar length run together, and a few tasks take
+/// one group after the other, so that a card has its next batch when it ends one.
 class Batch {
  public:
   Batch(std::shared_ptr<const Model> model, Sequences sequences, RunControl control);
@@ -37,7 +40,7 @@ class Batch {
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
 
-  [[nodiscard]] std::size_t tasks() const { return order_.size(); }
+  [[nodiscard]] std::size_t tasks() const { return model_->padded() == nullptr ? order_.size() : std::min(groups_.size(), kInFlight); }
   [[nodiscard]] std::size_t size() const { return sequences_.size(); }
   /// Pool thread. Tasks write to places of their own.
   Status run(std::size_t task);
@@ -48,12 +51,22 @@ class Batch {
   [[nodiscard]] const Model& model() const { return *model_; }
   /// Pool thread: takes the model's output for the sequence at input position `member`.
   virtual Status collect(const OutputTensor& output, std::uint32_t member, std::size_t length) = 0;
+  /// Pool thread: the same for one row of a padded batch's output.
+  virtual Status collect_row(std::span<const float> row, std::uint32_t member) = 0;
 
  private:
   std::shared_ptr<const Model> model_;
   Sequences sequences_;
   RunControl control_;
+  static constexpr std::size_t kInFlight = 2;
+
+  Status run_padded();
+  Status run_padded(PaddedGroup group);
+
   std::vector<std::uint32_t> order_;  // input positions, longest first
+  std::vector<BatchMember> members_;  // of padded batches, in that order
+  std::vector<PaddedGroup> groups_;
+  std::atomic<std::size_t> next_group_{0};
 };
 
 /// SPLADE vectors.
@@ -68,6 +81,7 @@ class EncodeBatch final : public Batch {
 
  private:
   Status collect(const OutputTensor& output, std::uint32_t member, std::size_t length) override;
+  Status collect_row(std::span<const float> row, std::uint32_t member) override;
 
   std::size_t keep_;
   bool positions_;
@@ -85,6 +99,7 @@ class PredictBatch final : public Batch {
 
  private:
   Status collect(const OutputTensor& output, std::uint32_t member, std::size_t length) override;
+  Status collect_row(std::span<const float> row, std::uint32_t member) override;
 
   std::size_t labels_;
   std::vector<float> logits_;

@@ -30,10 +30,16 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
 
   std::vector<NamedWeight> initialisers;
   initialisers.reserve(spec.weights.size());
-  for (const auto& [name, location] : spec.weights) {
-    auto data = weights.tensor(location);
-    if (!data) return std::move(data).error();
-    initialisers.push_back({name, data.value(), location.shape});
+  for (const auto& [name, location, half] : spec.weights) {
+    if (half) {
+      auto data = weights.halves(location);
+      if (!data) return std::move(data).error();
+      initialisers.push_back({name, std::as_bytes(data.value()), ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16, location.shape});
+    } else {
+      auto data = weights.tensor(location);
+      if (!data) return std::move(data).error();
+      initialisers.push_back({name, std::as_bytes(data.value()), ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, location.shape});
+    }
   }
   std::unique_ptr<const Int8Body> int8;
   if (!spec.int8_layers.empty()) {
@@ -41,9 +47,22 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
     if (!quantised) return std::move(quantised).error();
     int8 = std::make_unique<const Int8Body>(*runtime, std::move(quantised).value());
   }
-  auto session = Session::create(*runtime, std::as_bytes(std::span(spec.graph)), spec.weight_folder, initialisers,
-                                 int8 ? &int8->custom_op : nullptr, spec.token_types, spec.head ? "hidden" : "logits");
+  std::vector<SessionInput> inputs = {SessionInput::kIds};
+  if (spec.padded) inputs.push_back(SessionInput::kMask);
+  if (spec.token_types) inputs.push_back(SessionInput::kTokenTypes);
+  auto session = Session::create(*runtime, {
+                                               .graph = std::as_bytes(std::span(spec.graph)),
+                                               .weight_folder = spec.weight_folder,
+                                               .weights = initialisers,
+                                               .int8 = int8 ? &int8->custom_op : nullptr,
+                                               .inputs = std::move(inputs),
+                                               .output_name = spec.head ? "hidden" : "logits",
+                                               .padded = spec.padded.has_value(),
+                                               .cuda = spec.cuda ? &*spec.cuda : nullptr,
+                                           });
   if (!session) return std::move(session).error();
+  // The session has copies, and a head of ours does not follow a padded graph.
+  if (spec.padded) weights = Weights();
 
   std::optional<SpladeHead> head;
   if (spec.head) {
@@ -52,7 +71,9 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
     head.emplace(std::move(loaded).value());
   }
   weights.release_pages();
-  return std::shared_ptr<const Model>(new Model(std::move(weights), std::move(int8), std::move(head), std::move(session).value()));
+  auto padded = spec.padded ? std::make_unique<const Padded>(*spec.padded) : nullptr;
+  return std::shared_ptr<const Model>(
+      new Model(std::move(weights), std::move(int8), std::move(head), std::move(padded), std::move(session).value()));
 }
 
 Result<std::shared_ptr<const Model>> Model::load(const ExportSpec& spec) {

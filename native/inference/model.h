@@ -11,6 +11,7 @@
 #include "core/result.h"
 #include "inference/int8_operator.h"
 #include "inference/int8_weights.h"
+#include "inference/padded_runs.h"
 #include "inference/session.h"
 #include "inference/weights.h"
 #include "kernels/splade_head.h"
@@ -25,15 +26,33 @@ struct HeadSpec {
   SpladeActivation activation = SpladeActivation::kRelu;
 };
 
+/// A graph over padded batches, whose rows come out of it one for each sequence.
+struct PaddedSpec {
+  /// Memory that a batch may take, by the estimates that come with the sequences.
+  std::size_t batch_bytes = 0;
+  /// Tokens of a padded sequence at most; 0 where the graph has no limit.
+  std::size_t max_length = 0;
+  /// The rows are maxima of logits that still want it; absent where they are the result.
+  std::optional<SpladeActivation> activation;
+};
+
+struct WeightSpec {
+  std::string name;
+  TensorLocation location;
+  bool half = false;  // the graph has it in fp16
+};
+
 struct ModelSpec {
   std::string graph;  // serialised ModelProto
   std::string weight_folder;
   std::vector<std::string> files;
-  std::vector<std::pair<std::string, TensorLocation>> weights;  // by initialiser name
-  std::vector<Int8LayerSpec> int8_layers;                       // by the attribute of their nodes
-  std::string int8_cache;                                       // folder, or empty for none
+  std::vector<WeightSpec> weights;         // by initialiser name
+  std::vector<Int8LayerSpec> int8_layers;  // by the attribute of their nodes
+  std::string int8_cache;                  // folder, or empty for none
   bool token_types = false;
   std::optional<HeadSpec> head;
+  std::optional<PaddedSpec> padded;
+  std::optional<CudaSpec> cuda;  // absent for the CPU
 };
 
 /// Someone else's graph, from a file. Without a pooling it is a classifier with an output [sequences, labels].
@@ -61,6 +80,14 @@ class Model {
   [[nodiscard]] const SpladeHead* head() const { return head_ ? &*head_ : nullptr; }
   /// Null for our own graphs and for a cross-encoder.
   [[nodiscard]] const ExportSpec::Vectors* exported_vectors() const { return exported_ ? &*exported_ : nullptr; }
+  /// Null where sequences run one by one.
+  struct Padded {
+    explicit Padded(const PaddedSpec& spec) : budget(spec.batch_bytes), max_length(spec.max_length), activation(spec.activation) {}
+    mutable BatchBudget budget;
+    std::size_t max_length;
+    std::optional<SpladeActivation> activation;
+  };
+  [[nodiscard]] const Padded* padded() const { return padded_.get(); }
   /// Whether it pools logits over tokens, so that each weight of a vector has a token.
   [[nodiscard]] bool knows_positions() const { return head_.has_value() || exported_.has_value(); }
   /// Bytes of anonymous memory that this model is known to hold beside what ONNX Runtime allocates.
@@ -76,14 +103,20 @@ class Model {
     Int8Operator custom_op;
   };
 
-  Model(Weights weights, std::unique_ptr<const Int8Body> int8, std::optional<SpladeHead> head, Session session)
-      : weights_(std::move(weights)), int8_(std::move(int8)), head_(std::move(head)), session_(std::move(session)) {}
+  Model(Weights weights, std::unique_ptr<const Int8Body> int8, std::optional<SpladeHead> head, std::unique_ptr<const Padded> padded,
+        Session session)
+      : weights_(std::move(weights)),
+        int8_(std::move(int8)),
+        head_(std::move(head)),
+        padded_(std::move(padded)),
+        session_(std::move(session)) {}
   Model(std::optional<ExportSpec::Vectors> exported, Session session) : exported_(exported), session_(std::move(session)) {}
 
   // The session and the head read the weights, so they go first (members are destroyed in reverse order).
   Weights weights_;
   std::unique_ptr<const Int8Body> int8_;
   std::optional<SpladeHead> head_;
+  std::unique_ptr<const Padded> padded_;
   std::optional<ExportSpec::Vectors> exported_;
   Session session_;
 };

@@ -63,8 +63,15 @@
   X(ReleaseSessionOptions, 100, void, (OrtSessionOptions*))                                                                       \
   X(ReleaseCustomOpDomain, 101, void, (OrtCustomOpDomain*))                                                                       \
   X(AddSessionConfigEntry, 130, OrtStatus*, (OrtSessionOptions*, const char*, const char*))                                       \
+  X(GetAvailableProviders, 125, OrtStatus*, (char***, int*))                                                                      \
+  X(ReleaseAvailableProviders, 126, OrtStatus*, (char**, int))                                                                    \
   X(AddInitializer, 150, OrtStatus*, (OrtSessionOptions*, const char*, const OrtValue*))                                          \
-  X(AddRunConfigEntry, 165, OrtStatus*, (OrtRunOptions*, const char*, const char*))
+  X(AddRunConfigEntry, 165, OrtStatus*, (OrtRunOptions*, const char*, const char*))                                               \
+  X(SessionOptionsAppendExecutionProvider_CUDA_V2, 204, OrtStatus*, (OrtSessionOptions*, const OrtCUDAProviderOptionsV2*))        \
+  X(CreateCUDAProviderOptions, 205, OrtStatus*, (OrtCUDAProviderOptionsV2**))                                                     \
+  X(UpdateCUDAProviderOptions, 206, OrtStatus*, (OrtCUDAProviderOptionsV2*, const char* const*, const char* const*, std::size_t)) \
+  X(ReleaseCUDAProviderOptions, 208, void, (OrtCUDAProviderOptionsV2*))                                                           \
+  X(AddExternalInitializers, 210, OrtStatus*, (OrtSessionOptions*, const char* const*, const OrtValue* const*, std::size_t))
 
 namespace sparse_rerank::ort {
 
@@ -79,6 +86,7 @@ struct OrtTensorTypeAndShapeInfo;
 struct OrtTypeInfo;
 struct OrtAllocator;
 struct OrtCustomOpDomain;
+struct OrtCUDAProviderOptionsV2;
 struct OrtKernelInfo;
 struct OrtKernelContext;
 struct OrtCustomOp;
@@ -92,7 +100,7 @@ using OrtPathChar = char;
 // The official enumerations are plain C enums; only the members in use are named, and the check compares their values.
 enum OrtErrorCode : int { ORT_OK = 0, ORT_FAIL = 1 };
 enum OrtLoggingLevel : int { ORT_LOGGING_LEVEL_FATAL = 4 };
-enum GraphOptimizationLevel : int { ORT_ENABLE_ALL = 99 };
+enum GraphOptimizationLevel : int { ORT_ENABLE_EXTENDED = 2, ORT_ENABLE_ALL = 99 };
 enum ONNXTensorElementDataType : int {
   ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT = 1,
   ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 = 7,

@@ -12,11 +12,6 @@ namespace sparse_rerank {
 
 namespace {
 
-template <typename T>
-OrtPointer<T> own(T* object, void(SPARSE_RERANK_ORT_CALL* release)(T*)) {
-  return OrtPointer<T>(object, OrtDeleter<T>{release});
-}
-
 /// Wraps memory as a tensor without copying it.
 template <typename T>
 Result<OrtPointer<ort::OrtValue>> wrap(const Runtime& runtime, std::span<const T> data, std::span<const std::int64_t> shape,
@@ -80,7 +75,7 @@ Result<ort::ONNXTensorElementDataType> element_type(const Runtime& runtime, cons
 }
 
 /// The settings of every session; one thread runs each sequence.
-Result<OrtPointer<ort::OrtSessionOptions>> make_options(const Runtime& runtime) {
+Result<OrtPointer<ort::OrtSessionOptions>> make_options(const Runtime& runtime, ort::GraphOptimizationLevel level) {
   const ort::Functions& functions = runtime.functions();
   ort::OrtSessionOptions* options = nullptr;
   if (auto failure = runtime.check(functions.CreateSessionOptions(&options), "make session options")) return *failure;
@@ -88,12 +83,38 @@ Result<OrtPointer<ort::OrtSessionOptions>> make_options(const Runtime& runtime) 
   const std::array steps = {
       functions.SetIntraOpNumThreads(options, 1),
       functions.SetInterOpNumThreads(options, 1),
-      functions.SetSessionGraphOptimizationLevel(options, ort::ORT_ENABLE_ALL),
+      functions.SetSessionGraphOptimizationLevel(options, level),
       // Patterns are remembered for every input shape; lengths vary freely here, so they would only pile up.
       functions.DisableMemPattern(options),
   };
   if (auto failure = check_all(runtime, steps)) return *failure;
   return owned;
+}
+
+/// @param copied the session takes copies. Memory that is to be used where it lies can only serve the CPU: for another device ONNX Runtime
+///   would pass over it and read the declared file.
+Result<std::vector<OrtPointer<ort::OrtValue>>> add_weights(const Runtime& runtime, ort::OrtSessionOptions* options,
+                                                           std::span<const NamedWeight> weights, bool copied) {
+  const ort::Functions& functions = runtime.functions();
+  std::vector<OrtPointer<ort::OrtValue>> owners;
+  std::vector<const char*> names;
+  std::vector<const ort::OrtValue*> values;
+  for (const NamedWeight& weight : weights) {
+    auto value = wrap(runtime, weight.data, std::span<const std::int64_t>(weight.shape), weight.type);
+    if (!value) return std::move(value).error();
+    names.push_back(weight.name.c_str());
+    values.push_back(value.value().get());
+    owners.push_back(std::move(value).value());
+  }
+  if (copied) {
+    const auto status = functions.AddExternalInitializers(options, names.data(), values.data(), names.size());
+    if (auto failure = runtime.check(status, "add the weights")) return *failure;
+    return owners;
+  }
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (auto failure = runtime.check(functions.AddInitializer(options, names[i], values[i]), "add a weight")) return *failure;
+  }
+  return owners;
 }
 
 }  // namespace
@@ -117,54 +138,55 @@ void RunControl::terminate() const {
   static_cast<void>(runtime_->check(runtime_->functions().RunOptionsSetTerminate(options_.get()), "stop a run"));
 }
 
-Result<Session> Session::create(const Runtime& runtime, std::span<const std::byte> graph, const std::string& weight_folder,
-                                std::span<const NamedWeight> weights, const Int8Operator* int8, bool token_types, std::string output_name) {
+Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
   const ort::Functions& functions = runtime.functions();
   Session session(runtime);
-  session.inputs_ = {SessionInput::kIds};
-  if (token_types) session.inputs_.push_back(SessionInput::kTokenTypes);
-  session.output_name_ = std::move(output_name);
+  session.inputs_ = std::move(spec.inputs);
+  session.output_name_ = std::move(spec.output_name);
 
-  auto options = make_options(runtime);
+  // What comes after the extended level is layouts of the CPU. It crashed over DeBERTa in fp16 (ONNX Runtime 1.24 to 1.32).
+  auto options = make_options(runtime, spec.padded ? ort::ORT_ENABLE_EXTENDED : ort::ORT_ENABLE_ALL);
   if (!options) return std::move(options).error();
   ort::OrtSessionOptions* const raw_options = options.value().get();
   const std::array steps = {
-      functions.AddSessionConfigEntry(raw_options, "session.model_external_initializers_file_folder_path", weight_folder.c_str()),
+      functions.AddSessionConfigEntry(raw_options, "session.model_external_initializers_file_folder_path", spec.weight_folder.c_str()),
       // Constant folding reads weights from their declared file, not from the memory that they are given in, and so would fold garbage.
       functions.AddSessionConfigEntry(raw_options, "optimization.disable_specified_optimizers", "ConstantFolding"),
   };
   if (auto failure = check_all(runtime, steps)) return *failure;
 
-  if (int8 != nullptr) {
+  if (spec.int8 != nullptr) {
     ort::OrtCustomOpDomain* domain = nullptr;
     if (auto failure = runtime.check(functions.CreateCustomOpDomain(Int8Operator::kDomain, &domain), "make a domain")) return *failure;
     session.domain_ = own(domain, functions.ReleaseCustomOpDomain);
-    const std::array additions = {functions.CustomOpDomain_Add(domain, int8->custom_op()),
+    const std::array additions = {functions.CustomOpDomain_Add(domain, spec.int8->custom_op()),
                                   functions.AddCustomOpDomain(raw_options, domain)};
     if (auto failure = check_all(runtime, additions)) return *failure;
   }
-
-  session.initialisers_.reserve(weights.size());
-  for (const NamedWeight& weight : weights) {
-    auto value = wrap(runtime, weight.data, std::span<const std::int64_t>(weight.shape), ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT);
-    if (!value) return std::move(value).error();
-    if (auto failure = runtime.check(functions.AddInitializer(raw_options, weight.name.c_str(), value.value().get()), "add a weight")) {
+  if (spec.cuda != nullptr) {
+    auto cuda = make_cuda_options(runtime, *spec.cuda);
+    if (!cuda) return std::move(cuda).error();
+    if (auto failure =
+            runtime.check(functions.SessionOptionsAppendExecutionProvider_CUDA_V2(raw_options, cuda.value().get()), "use CUDA")) {
       return *failure;
     }
-    session.initialisers_.push_back(std::move(value).value());
   }
 
+  auto initialisers = add_weights(runtime, raw_options, spec.weights, spec.padded);
+  if (!initialisers) return std::move(initialisers).error();
   ort::OrtSession* raw_session = nullptr;
-  if (auto failure = runtime.check(functions.CreateSessionFromArray(runtime.env(), graph.data(), graph.size(), raw_options, &raw_session),
-                                   "load the model")) {
+  if (auto failure =
+          runtime.check(functions.CreateSessionFromArray(runtime.env(), spec.graph.data(), spec.graph.size(), raw_options, &raw_session),
+                        "load the model")) {
     return *failure;
   }
   session.session_ = own(raw_session, functions.ReleaseSession);
+  if (!spec.padded) session.initialisers_ = std::move(initialisers).value();
   return session;
 }
 
 Result<Session> Session::open(const Runtime& runtime, const std::string& path, std::span<const std::string> output_names) {
-  auto options = make_options(runtime);
+  auto options = make_options(runtime, ort::ORT_ENABLE_ALL);
   if (!options) return std::move(options).error();
 #ifdef _WIN32
   const std::wstring platform_path = to_wide(path);
@@ -225,14 +247,15 @@ Status Session::recognise(const std::string& path, std::span<const std::string> 
   return Error{"ERR_UNSUPPORTED_MODEL", path + " has the outputs " + joined(outputs) + "; known are " + joined(output_names) + "."};
 }
 
-Result<OutputTensor> Session::run(std::span<const std::int64_t> ids, std::span<const std::int64_t> type_ids, std::size_t batch,
-                                  std::size_t length, const RunControl& control) const {
+Result<OutputTensor> Session::run(std::span<const std::int64_t> ids, std::span<const std::int64_t> mask,
+                                  std::span<const std::int64_t> type_ids, std::size_t batch, std::size_t length,
+                                  const RunControl& control) const {
   const ort::Functions& functions = runtime_->functions();
   const std::array shape = {static_cast<std::int64_t>(batch), static_cast<std::int64_t>(length)};
   // Pool threads live as long as the process; this keeps its capacity from run to run.
   thread_local std::vector<std::int64_t> ones;
   if (ones.size() < ids.size()) ones.resize(ids.size(), 1);
-  const std::array contents = {ids, std::span<const std::int64_t>(ones).first(ids.size()), type_ids};
+  const std::array contents = {ids, mask.empty() ? std::span<const std::int64_t>(ones).first(ids.size()) : mask, type_ids};
   std::array<OrtPointer<ort::OrtValue>, kInputNames.size()> owners;
   std::array<const char*, kInputNames.size()> names{};
   std::array<const ort::OrtValue*, kInputNames.size()> inputs{};

@@ -8,19 +8,12 @@
 
 #include "core/aligned_buffer.h"
 #include "core/result.h"
+#include "inference/cuda_provider.h"
 #include "inference/int8_operator.h"
+#include "inference/ort_pointer.h"
 #include "inference/runtime.h"
 
 namespace sparse_rerank {
-
-/// Releases an ONNX Runtime object.
-template <typename T>
-struct OrtDeleter {
-  void(SPARSE_RERANK_ORT_CALL* release)(T*) = nullptr;
-  void operator()(T* object) const { release(object); }
-};
-template <typename T>
-using OrtPointer = std::unique_ptr<T, OrtDeleter<T>>;
 
 /// A float tensor: memory of ONNX Runtime, or values that were widened from fp16.
 class OutputTensor {
@@ -56,37 +49,54 @@ class RunControl {
   OrtPointer<ort::OrtRunOptions> options_;
 };
 
-/// One initialiser of a graph: the memory must outlive the session.
+/// One initialiser of a graph.
 struct NamedWeight {
   std::string name;
-  std::span<const float> data;
+  std::span<const std::byte> data;
+  ort::ONNXTensorElementDataType type = ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
   std::vector<std::int64_t> shape;
 };
 
 /// What a graph can take, each int64 [batch, sequence].
 enum class SessionInput { kIds, kMask, kTokenTypes };
 
-/// A graph ready to run on the CPU provider, with one thread for each run: the pool runs several at once (docs/architecture.md). run() is
+/// A graph of ours and where it runs.
+struct SessionSpec {
+  /// A serialised ModelProto whose weights are external data.
+  std::span<const std::byte> graph;
+  /// The folder that the graph's external data locations are relative to; ONNX Runtime checks that they exist, and takes the memory given
+  /// here instead of reading them.
+  const std::string& weight_folder;
+  std::span<const NamedWeight> weights;
+  /// The operator of the graph's linear layers in 8 bits, or null; must outlive the session.
+  const Int8Operator* int8 = nullptr;
+  std::vector<SessionInput> inputs;
+  std::string output_name;
+  /// The graph takes padded batches, as cards want them: the session copies the weights. Else it uses them where they lie, which only the
+  /// CPU can, and they must outlive it.
+  bool padded = false;
+  /// Null for the CPU.
+  const CudaSpec* cuda = nullptr;
+};
+
+/// A graph ready to run. On the CPU there is one thread for each run: the pool runs several at once (docs/architecture.md). run() is
 /// thread-safe.
 class Session {
  public:
-  /// @param graph a serialised ModelProto whose weights are external data
-  /// @param weight_folder the folder that the graph's external data locations are relative to; ONNX Runtime checks that they exist, and
-  ///   takes the memory given here instead of reading them
-  /// @param int8 the operator of the graph's linear layers in 8 bits, or null; must outlive the session
-  static Result<Session> create(const Runtime& runtime, std::span<const std::byte> graph, const std::string& weight_folder,
-                                std::span<const NamedWeight> weights, const Int8Operator* int8, bool token_types, std::string output_name);
+  /// Errors: ERR_RUNTIME_FAILED, and those of make_cuda_options.
+  static Result<Session> create(const Runtime& runtime, SessionSpec spec);
 
   /// A graph of someone else, from a file that holds its weights or names the files beside it that do.
   /// @param output_names the output is the first of these that the graph has, or its only one
   /// Errors: ERR_UNSUPPORTED_MODEL for inputs or outputs that are not known.
   static Result<Session> open(const Runtime& runtime, const std::string& path, std::span<const std::string> output_names);
 
-  /// One batch of equally long sequences, none of which has padding.
+  /// One batch of equally long sequences.
   /// @param ids [batch, length]
+  /// @param mask [batch, length], 0 for padding; empty where there is none
   /// @param type_ids [batch, length]; ignored when the graph has no such input
-  Result<OutputTensor> run(std::span<const std::int64_t> ids, std::span<const std::int64_t> type_ids, std::size_t batch, std::size_t length,
-                           const RunControl& control) const;
+  Result<OutputTensor> run(std::span<const std::int64_t> ids, std::span<const std::int64_t> mask, std::span<const std::int64_t> type_ids,
+                           std::size_t batch, std::size_t length, const RunControl& control) const;
 
  private:
   explicit Session(const Runtime& runtime) : runtime_(&runtime) {}

@@ -1,5 +1,7 @@
 #include "inference/weights.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 #include <limits>
 
@@ -66,6 +68,44 @@ Result<std::span<const float>> Weights::tensor(const TensorLocation& location) {
   return std::span<const float>(copy.data(), count);
 }
 
+std::uint16_t half_of(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000U);
+  const std::uint32_t magnitude = bits & 0x7fffffffU;
+  if (magnitude > 0x7f800000U) return sign | 0x7e00U;  // NaN
+  // 65520 is half way from the largest fp16 to the next step.
+  if (magnitude >= 0x477ff000U) return sign | 0x7c00U;
+  if (magnitude < 0x38800000U) {
+    // Below 2^-14 fp16 counts in steps of 2^-24, as floats near 0.5 do: adding that rounds.
+    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000U));
+  }
+  const std::uint32_t odd = (magnitude >> 13) & 1U;
+  return static_cast<std::uint16_t>(sign | ((magnitude - 0x38000000U + 0xfffU + odd) >> 13));
+}
+
+Result<std::span<const std::uint16_t>> Weights::halves(const TensorLocation& location) {
+  const auto bytes = this->bytes(location);
+  if (!bytes) return bytes.error();
+  const std::size_t count = bytes.value().size() / element_bytes(location.type);
+  const std::byte* data = bytes.value().data();
+  const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(std::uint16_t) == 0;
+  if (location.type == WeightType::kF16 && aligned) return std::span(reinterpret_cast<const std::uint16_t*>(data), count);
+
+  auto& copy = halves_[{location.file, location.offset}];
+  if (copy.size() < count) {
+    copy = AlignedBuffer<std::uint16_t>(count);
+    constexpr std::size_t kBlock = 1 << 16;
+    AlignedBuffer<float> widened(std::min(count, kBlock));
+    for (std::size_t begin = 0; begin < count; begin += kBlock) {
+      const std::size_t length = std::min(kBlock, count - begin);
+      copy_floats(data + begin * element_bytes(location.type), location.type, length, widened.data());
+      std::transform(widened.data(), widened.data() + length, copy.data() + begin, half_of);
+    }
+  }
+  return std::span<const std::uint16_t>(copy.data(), count);
+}
+
 std::size_t Weights::mapped_bytes() const {
   std::size_t sum = 0;
   for (const MappedFile& file : files_) sum += file.bytes().size();
@@ -75,6 +115,7 @@ std::size_t Weights::mapped_bytes() const {
 std::size_t Weights::copied_bytes() const {
   std::size_t sum = 0;
   for (const auto& [key, copy] : copies_) sum += copy.size() * sizeof(float);
+  for (const auto& [key, copy] : halves_) sum += copy.size() * sizeof(std::uint16_t);
   return sum;
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -83,6 +84,45 @@ TEST(Weights, BrainFloatsAreWidened) {
   auto weights = Weights::open(file.paths());
   ASSERT_TRUE(weights);
   EXPECT_EQ(weights.value().tensor({0, 0, WeightType::kBF16, {1}}).value()[0], 1.5F);
+}
+
+TEST(Halves, EveryValueComesBackAndWhatLiesBetweenGoesToTheNearest) {
+  const auto widened = [](std::uint16_t half) {
+    float value = 0;
+    copy_floats(reinterpret_cast<const std::byte*>(&half), WeightType::kF16, 1, &value);
+    return value;
+  };
+  for (std::uint32_t half = 0; half < 0x7c00; ++half) {
+    const float value = widened(static_cast<std::uint16_t>(half));
+    ASSERT_EQ(half_of(value), half);
+    ASSERT_EQ(half_of(-value), half | 0x8000U);
+    if (half == 0x7bff) break;
+    const float next = widened(static_cast<std::uint16_t>(half + 1));
+    const float middle = (value + next) / 2;  // exact: fp32 has 13 bits more
+    ASSERT_EQ(half_of(middle), half + (half & 1U));
+    ASSERT_EQ(half_of(std::nextafter(middle, 0.0F)), half);
+    ASSERT_EQ(half_of(std::nextafter(middle, 1e9F)), half + 1);
+  }
+  EXPECT_EQ(half_of(65519.0F), 0x7bff);
+  EXPECT_EQ(half_of(65520.0F), 0x7c00);
+  EXPECT_EQ(half_of(-std::numeric_limits<float>::infinity()), 0xfc00);
+  EXPECT_EQ(half_of(std::numeric_limits<float>::quiet_NaN()), 0x7e00);
+  EXPECT_EQ(half_of(std::numeric_limits<float>::denorm_min()), 0);
+}
+
+TEST(Halves, AreReadWhereTheyLieOrNarrowed) {
+  const TemporaryFile file({0, 0x3E, static_cast<char>(0xC0), 0x3F, 0, 0, static_cast<char>(0xC0), 0x3F});  // 1.5 as fp16, bf16 and fp32
+  auto weights = Weights::open(file.paths());
+  ASSERT_TRUE(weights);
+  for (const TensorLocation& location : {TensorLocation{0, 0, WeightType::kF16, {1}}, TensorLocation{0, 2, WeightType::kBF16, {1}},
+                                         TensorLocation{0, 4, WeightType::kF32, {1}}}) {
+    auto halves = weights.value().halves(location);
+    ASSERT_TRUE(halves);
+    ASSERT_EQ(halves.value().size(), 1U);
+    EXPECT_EQ(halves.value()[0], 0x3E00);
+  }
+  EXPECT_EQ(weights.value().copied_bytes(), 4U);
+  EXPECT_STREQ(weights.value().halves({0, 6, WeightType::kF32, {1}}).error().code, "ERR_INVALID_WEIGHTS");
 }
 
 TEST(Weights, WhatLiesOutsideTheFileIsRefused) {

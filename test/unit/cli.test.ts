@@ -13,7 +13,7 @@ import { skip } from "../skip";
 const root = path.join(__dirname, "..", "..");
 const main = path.join(root, "dist", "cli", "main.js");
 const reranker = path.join(root, "test", "fixtures", "ce-bert-minilm");
-const COMMANDS = ["encode", "index", "search", "rerank", "explain", "evaluate", "mine", "models", "worker"];
+const COMMANDS = ["encode", "index", "search", "rerank", "explain", "evaluate", "mine", "models", "doctor", "worker"];
 
 interface Ended {
   readonly code: number | null;

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <napi.h>
+
+#include "inference/cuda_provider.h"
+
+/// What can run models beside the CPU, as lib/internal/native.ts declares it. JS thread; the driver is asked on pool threads.
+namespace sparse_rerank::binding {
+
+CudaSpec read_cuda(const Napi::Object& object);
+
+/// providers(): string[]
+Napi::Value providers(const Napi::CallbackInfo& info);
+/// cudaDevices(): Promise<NativeCudaDevices>
+Napi::Value start_cuda_devices(const Napi::CallbackInfo& info);
+/// checkCuda(cuda): Promise<NativeCudaDevice>
+Napi::Value start_cuda_check(const Napi::CallbackInfo& info);
+
+}  // namespace sparse_rerank::binding
