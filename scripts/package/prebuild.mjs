@@ -30,7 +30,7 @@ try {
   const [zigTarget, arch, libc] = TARGETS[values.target] ?? [undefined, process.arch, undefined];
   // npm puts its node-gyp on the path.
   const args = ["exec", "--offline", "--", "prebuildify", "--napi", "--tag-libc", "--arch", arch];
-  const env = { ...process.env, ...(libc === undefined ? {} : { LIBC: libc }) };
+  const env = { ...process.env, ...(libc === undefined ? {} : { PREBUILD_LIBC: libc }) };
   // The headers that come with Node; where they do not, node-gyp downloads them.
   const headers = path.join(path.dirname(fs.realpathSync(process.execPath)), "..");
   if (fs.existsSync(path.join(headers, "include", "node", "node_api.h"))) env["npm_config_nodedir"] = headers;
