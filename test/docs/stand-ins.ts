@@ -19,6 +19,7 @@ import { root } from "./pages";
 const MODELS = {
   "cross-encoder/ms-marco-MiniLM-L6-v2": "ce-bert-minilm",
   "cross-encoder/nli-deberta-v3-base": "ce-deberta-v3-nli",
+  "naver/splade-v3": "splade-bert",
   "opensearch-project/opensearch-neural-sparse-encoding-doc-v3-distill": "inffree-router-v6",
 };
 
