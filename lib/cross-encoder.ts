@@ -1,12 +1,8 @@
 import { activate, requireActivation } from "./activations";
 import type { Activation } from "./activations";
-import { architectureFor } from "./architectures";
-import { embeddingGraph } from "./architectures/embedding";
-import { exportedGraph } from "./architectures/exported";
-import type { PaddedLayout } from "./architectures/graph";
-import type { ExportedGraph, Graph } from "./architectures/types";
 import { readCheckpoint } from "./checkpoint";
 import type { CrossCheckpoint } from "./checkpoint/types";
+import { crossEncoderGraph } from "./cross-graph";
 import { SparseRerankError } from "./errors";
 import { chooseExecution, defaultBatchSize } from "./execution";
 import { resolveModel } from "./hub/resolve";
@@ -15,7 +11,7 @@ import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
 import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
 import type { RunningTransformer } from "./internal/transformer";
-import { invalid, notSupported, requireFunction, requirePositiveInteger, requireTexts } from "./internal/validate";
+import { invalid, requireFunction, requirePositiveInteger, requireTexts } from "./internal/validate";
 import { overlapped, windowsOf } from "./internal/windows";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
 import type { Device, LoadOptions, WorkOptions } from "./options";
@@ -211,18 +207,6 @@ export class CrossEncoder implements Resource {
     const data = activate(logits, this.numLabels, options.activation ?? this.#checkpoint.activation, options.applySoftmax ?? false);
     return { rows: pairs.length, cols: this.numLabels, data, truncated: Uint32Array.from(truncated) };
   }
-}
-
-/** @param layout absent for the CPU */
-export function crossEncoderGraph({ transformer: part, head, numLabels }: CrossCheckpoint, layout?: PaddedLayout): Graph | ExportedGraph {
-  if (part.exported !== undefined) {
-    if (head !== undefined) throw notSupported("modelFile for a model whose scores come from modules after the transformer");
-    return exportedGraph(part, part.exported);
-  }
-  const architecture = architectureFor(part.config);
-  return head === undefined
-    ? architecture.sequenceClassifier(part, numLabels, layout)
-    : embeddingGraph(architecture, part, head, layout).graph;
 }
 
 function requirePairs(pairs: unknown): void {

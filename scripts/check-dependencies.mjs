@@ -52,9 +52,10 @@ const LIB = {
     ...["errors", "internal", "options", "sparse-matrix", "sparse-ops", "sparse-route", "execution"],
     ...["hub", "checkpoint", "architectures", "internal/transformer"],
   ],
+  "cross-graph": ["internal", "checkpoint", "architectures"],
   "cross-encoder": [
     ...["errors", "internal", "options", "activations", "sparse-ops", "tokenization", "execution"],
-    ...["hub", "checkpoint", "architectures", "internal/transformer"],
+    ...["hub", "checkpoint", "cross-graph", "internal/transformer"],
   ],
   "supported-models": ["hub", "architectures"],
   retrieval: ["errors", "internal", "options", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],

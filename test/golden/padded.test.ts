@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { readCheckpoint } from "../../dist/checkpoint";
-import { crossEncoderGraph } from "../../dist/cross-encoder";
+import { crossEncoderGraph } from "../../dist/cross-graph";
 import { maxSeqLengthOf, startTransformer } from "../../dist/internal/transformer";
 import type { PaddedPlan } from "../../dist/internal/transformer";
 import { openRoutes } from "../../dist/sparse-route";
