@@ -1,5 +1,5 @@
-// What no compiler or linter looks at: the list of native sources, the length of files, words that mark unfinished work, and names of
-// machines and registries. It reads the files that git tracks or would add.
+// What no compiler or linter looks at: the list of native sources, the length of files, words that mark unfinished work, names of machines and
+// registries, the reasons and licences of packages. It reads the files that git tracks or would add.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
@@ -16,6 +16,7 @@ const NOT_OURS = /^(package-lock\.json$|models\/|test\/fixtures\/)/;
 const MACHINE_PATH = /(?:^|[^\w.~-])\/(?:home|root|Users|work|workspace|mnt|media)\/[\w.-]|\b[A-Z]:\\Users\\/;
 const REGISTRY_HOST =
   /registry[.](?:npmjs|yarnpkg|npmmirror)|npmjs[.]org|pypi[.]org|pythonhosted[.]org|crates[.]io|maven[.]org|(?:deb|security|ftp)[.]debian[.]|archive[.]ubuntu[.]/;
+const PERMISSIVE = ["MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "0BSD"];
 const UNFINISHED = /\b(?:TO[D]O|FIX[M]E)\b/;
 
 const problems = [];
@@ -23,6 +24,7 @@ const files = trackedFiles();
 checkSourceList();
 checkTexts();
 checkLockfile();
+checkPackages();
 report("tree", problems);
 
 function checkSourceList() {
@@ -77,6 +79,23 @@ function checkLockfile() {
     `package-lock.json: ${resolved.length} packages have "resolved" addresses (first: ${resolved[0]}); write it with ` +
       "npm install --omit-lockfile-registry-resolved.",
   );
+}
+
+/** Every package that we chose is justified, and all that users install with ours has a permissive licence. */
+function checkPackages() {
+  const justified = read("docs/dependencies.md");
+  const { dependencies, devDependencies, peerDependencies } = JSON.parse(read("package.json"));
+  for (const name of Object.keys({ ...dependencies, ...devDependencies, ...peerDependencies })) {
+    if (!justified.includes(`\`${name}\``)) problems.push(`docs/dependencies.md does not say why ${name} is there.`);
+  }
+  const { packages } = JSON.parse(read("package-lock.json"));
+  for (const [folder, { license, dev, devOptional }] of Object.entries(packages)) {
+    const isDevelopment = dev === true || devOptional === true;
+    if (isDevelopment ? license !== undefined : PERMISSIVE.includes(license)) continue;
+    problems.push(
+      `package-lock.json: ${folder || "the package itself"} has the licence ${license}; ${PERMISSIVE.join(", ")} may be installed.`,
+    );
+  }
 }
 
 function trackedFiles() {
