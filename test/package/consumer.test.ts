@@ -93,6 +93,14 @@ describe("the package", function () {
     );
   });
 
+  it("is what publint and arethetypeswrong ask of a package", () => {
+    const tarball = path.join(folder, packed.main.filename);
+    const bin = path.join(root, "node_modules", ".bin");
+    run(path.join(bin, "publint"), ["run", tarball, "--strict"], process.env);
+    // Node 10 and its resolution know no exports.
+    run(path.join(bin, "attw"), [tarball, "--profile", "node16"], process.env);
+  });
+
   it("works by require, import and in a worker, without a compiler", () => {
     assert.equal(node(`const { SparseEncoder } = require("sparse-rerank"); ${encode}`), "true");
     assert.equal(node(`import { SparseEncoder } from "sparse-rerank"; ${encode}`, ["--input-type=module", "-e"]), "true");
