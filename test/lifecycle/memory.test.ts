@@ -34,16 +34,18 @@ describe("memory", function () {
         await encoder.close();
       }
       (async () => {
-        for (let i = 0; i < 40; i++) await round();
-        const before = anonymous();
-        for (let i = 0; i < 160; i++) await round();
-        console.log(((anonymous() - before) / 2 ** 20).toFixed(1));
+        const samples = [];
+        for (let i = 1; i <= 200; i++) {
+          await round();
+          if (i >= 50 && i % 25 === 0) samples.push(anonymous());
+        }
+        console.log(((Math.min(...samples.slice(-3)) - Math.min(...samples.slice(0, 3))) / 2 ** 20).toFixed(1));
       })();`,
       { nodeArguments: ["--expose-gc"] },
     );
     assert.deepEqual([ended.code, ended.stderr], [0, ""]);
-    // One leaked model would be 16 MB a round. The allocator's own unrest is a few.
-    assert.ok(Number(ended.stdout) < 60, `grew by ${ended.stdout} MB`);
+    // One leaked model a round would be 16 MB in each of 75 rounds at least. The allocator's own unrest reached 90 MB.
+    assert.ok(Number(ended.stdout) < 300, `grew by ${ended.stdout} MB`);
   });
 
   it("is freed by the garbage collector without dispose()", async () => {
@@ -52,15 +54,16 @@ describe("memory", function () {
       const { SparseEncoder } = require("sparse-rerank");
       (async () => {
         const load = async () => void (await (await SparseEncoder.load(${JSON.stringify(spladeTiny)})).encode("x"));
-        await load();
+        for (let i = 0; i < 5; i++) await load();
+        const before = anonymous();
         for (let i = 0; i < 30; i++) { await load(); global.gc(); await new Promise((r) => setTimeout(r, 10)); }
-        console.log((anonymous() / 2 ** 20).toFixed(0));
+        console.log(((anonymous() - before) / 2 ** 20).toFixed(0));
       })();`,
       { nodeArguments: ["--expose-gc"] },
     );
     assert.deepEqual([ended.code, ended.stderr], [0, ""]);
     // 30 models of 16 MB and more each, if none were freed.
-    assert.ok(Number(ended.stdout) < 350, `${ended.stdout} MB`);
+    assert.ok(Number(ended.stdout) < 240, `grew by ${ended.stdout} MB`);
   });
 
   it("maps weights instead of copying them", async () => {
