@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer, with clang and on emulated older processors, the golden
 # tests on every kernel set of this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers that take minutes to
-# download, and the build through binding.gyp. Installs nothing on the system.
+# download, other versions of Node, and the build through binding.gyp. Installs nothing on the system.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source scripts/common.sh
@@ -54,6 +54,21 @@ native_tests_on_older_processors() {
   done
 }
 
+# Other versions of Node than the one that is here come from the npm package `node`.
+tests_with_node() {
+  local folder status
+  folder=$(mktemp -d)
+  (
+    npm install --silent --prefix "$folder" "node@$1" &&
+      PATH=$folder/node_modules/node/bin:$PATH &&
+      node --version &&
+      some_tests "test/unit/**/*.test.ts" "test/lifecycle/**/*.test.ts"
+  )
+  status=$?
+  rm -rf "$folder"
+  return "$status"
+}
+
 # In a copy, since node-gyp writes to build/, where the other build is.
 build_with_node_gyp() {
   local node_gyp node_folder copy
@@ -91,6 +106,9 @@ done
 part "fuzzing of the readers, 60 s each" fuzz_readers 60
 part "fuzzing of the index reader, 60 s" bash scripts/fuzz-index.sh 60
 part "long lifecycle tests" long_lifecycle_tests
+for version in 22 24; do
+  part "tests with Node $version" tests_with_node "$version"
+done
 part "tests with every search server" timeout -k 30 20m npm run --silent test:engines
 part "build with node-gyp" build_with_node_gyp
 summary check:full
