@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer, with clang and on emulated older processors, the golden
+# Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer, with clang and on emulated processors, the golden
 # tests on every kernel set of this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers that take minutes to
 # download, other versions of Node, and the build through binding.gyp. Installs nothing on the system.
 set -uo pipefail
@@ -17,7 +17,7 @@ kernel_sets() {
 # An unknown name would fall back in silence, so the addon says which set ran.
 golden_tests_with_kernels() {
   local active
-  export SPARSE_RERANK_KERNELS=$1
+  local -x SPARSE_RERANK_KERNELS=$1
   active=$(node -p 'require("./dist/internal/load").native().kernels().active') || return
   if [ "$active" != "$1" ]; then
     echo "The kernels in use are $active." >&2
@@ -100,6 +100,7 @@ part "C++ tests, address and undefined behaviour" bash scripts/test-native.sh ad
 part "C++ tests, threads" bash scripts/test-native.sh thread
 part "C++ tests with clang, address and undefined behaviour" native_tests_with_clang
 part "C++ tests on older processors, emulated" native_tests_on_older_processors
+part "C++ tests on arm64, emulated" bash scripts/test-native-arm64.sh
 for kernels in $(kernel_sets); do
   part "golden tests, $kernels kernels" golden_tests_with_kernels "$kernels"
 done
