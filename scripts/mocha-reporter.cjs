@@ -17,7 +17,7 @@ module.exports = class extends reporters.Dot {
       for (const [reason, [first, ...more]] of byReason(skipped)) {
         console.log(`  skipped: ${first.fullTitle()}${more.length === 0 ? "" : ` and ${more.length} more`}: ${reason}`);
       }
-      const { counts } = options.reporterOptions;
+      const counts = options.reporterOptions?.counts;
       const result = { passed: this.stats.passes, failed: this.stats.failures, skipped: skipped.length, failures: failed };
       if (counts !== undefined) fs.writeFileSync(counts, JSON.stringify(result));
     });
