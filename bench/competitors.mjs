@@ -11,17 +11,17 @@ export const cache =
   process.env.SPARSE_RERANK_BENCH_CACHE ??
   path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "sparse-rerank-bench");
 
-/** The interpreter of an environment with bench/requirements.txt; SPARSE_RERANK_BENCH_VENV names an existing one. */
-export function python() {
-  const given = process.env.SPARSE_RERANK_BENCH_VENV;
-  const folder = given ?? path.join(cache, "venv");
+const REFERENCE = { folder: "venv", file: path.join(import.meta.dirname, "requirements.txt"), given: process.env.SPARSE_RERANK_BENCH_VENV };
+
+/** The interpreter of an environment with a file of requirements (bench/requirements.txt); `given` is an existing one (SPARSE_RERANK_BENCH_VENV). */
+export function python(requirements = REFERENCE) {
+  const folder = requirements.given ?? path.join(cache, requirements.folder);
   const interpreter = path.join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-  if (given !== undefined || fs.existsSync(path.join(folder, "complete"))) return interpreter;
-  console.error(`Installing sentence-transformers into ${folder} …`);
+  if (requirements.given !== undefined || fs.existsSync(path.join(folder, "complete"))) return interpreter;
+  console.error(`Installing ${requirements.file} into ${folder} …`);
   fs.rmSync(folder, { recursive: true, force: true });
   execFileSync("python3", ["-m", "venv", folder], { stdio: "inherit" });
-  const requirements = path.join(import.meta.dirname, "requirements.txt");
-  execFileSync(interpreter, ["-m", "pip", "install", "--quiet", "--requirement", requirements], { stdio: "inherit" });
+  execFileSync(interpreter, ["-m", "pip", "install", "--quiet", "--requirement", requirements.file], { stdio: "inherit" });
   fs.writeFileSync(path.join(folder, "complete"), "");
   return interpreter;
 }

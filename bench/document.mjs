@@ -6,7 +6,7 @@ import { drawPicture } from "./picture.mjs";
 import { cellsOf, describeRun, HEADER, notesOf } from "./table.mjs";
 
 const root = path.join(import.meta.dirname, "..");
-const BEGIN = "<!-- figures: begin (written by npm run bench) -->";
+const BEGIN = (command) => `<!-- figures: begin (written by ${command}) -->`;
 const END = "<!-- figures: end -->";
 
 export function writeDocuments(results) {
@@ -19,16 +19,18 @@ export function writeDocuments(results) {
 }
 
 /** As prettier lays a table out. */
-function markdownTable(lines) {
+export function markdownTable(lines) {
   const widths = lines[0].map((_, i) => Math.max(3, ...lines.map((line) => line[i].length)));
   const format = (cells) => `| ${cells.map((cell, i) => cell.padEnd(widths[i])).join(" | ")} |`;
   return [format(lines[0]), `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...lines.slice(1).map(format)].join("\n");
 }
 
-function replace(name, lines) {
+/** Puts lines between the marks of a document. */
+export function replace(name, lines, command = "npm run bench") {
   const file = path.join(root, name);
   const text = fs.readFileSync(file, "utf8");
-  const [before, after] = [text.indexOf(BEGIN), text.indexOf(END)];
-  if (before < 0 || after < before) throw new Error(`${name} has no place for figures: ${BEGIN} … ${END}`);
-  fs.writeFileSync(file, `${text.slice(0, before + BEGIN.length)}\n\n${lines.join("\n")}\n\n${text.slice(after)}`);
+  const begin = BEGIN(command);
+  const [before, after] = [text.indexOf(begin), text.indexOf(END)];
+  if (before < 0 || after < before) throw new Error(`${name} has no place for figures: ${begin} … ${END}`);
+  fs.writeFileSync(file, `${text.slice(0, before + begin.length)}\n\n${lines.join("\n")}\n\n${text.slice(after)}`);
 }

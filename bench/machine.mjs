@@ -5,12 +5,11 @@ import path from "node:path";
 
 import { native } from "../dist/internal/load.js";
 import { loadRuntime } from "../dist/internal/runtime.js";
-import { TRANSFORMERS_JS_VERSION } from "./competitors.mjs";
 
 const root = path.join(import.meta.dirname, "..");
 
-/** What a figure depends on. */
-export function describeMachine(reference) {
+/** What a figure depends on; `versions` are those of other systems. */
+export function describeMachine(versions) {
   const package_ = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
   loadRuntime();
   return {
@@ -24,12 +23,11 @@ export function describeMachine(reference) {
     versions: {
       "sparse-rerank": package_.version,
       node: process.version,
-      "@huggingface/transformers": TRANSFORMERS_JS_VERSION,
-      ...reference,
+      ...versions,
     },
     commit:
       git("rev-parse", "--short=12", "HEAD") +
-      (git("status", "--porcelain", "--", "lib", "native", "bench/*.mjs") === "" ? "" : " and changes"),
+      (git("status", "--porcelain", "--", "lib", "native", "bench/*.mjs", "bench/*.py") === "" ? "" : " and changes"),
   };
 }
 

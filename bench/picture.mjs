@@ -1,10 +1,10 @@
 import { number } from "./table.mjs";
 
-const WIDTH = 760;
+export const WIDTH = 760;
 const BAR = 18;
 const LEFT = 250;
 const SCALE = WIDTH - LEFT - 150;
-const COLOURS = { "sparse-rerank": "#2f7d4f", other: "#9aa3ab" };
+export const COLOURS = { "sparse-rerank": "#2f7d4f", other: "#9aa3ab" };
 
 /** How many times as fast as each competitor, as an SVG of bars: the README's picture. */
 export function drawPicture({ machine, rows }) {
@@ -25,12 +25,18 @@ export function drawPicture({ machine, rows }) {
     y += 12;
     return lines.join("\n");
   });
+  const footer = `${machine.cpu}, ${machine.threads} threads; every side with the same weights and texts, tokenisation included`;
+  return frame({ height, title: "Speed on one CPU: longer is faster", footer, body: parts.join("\n") });
+}
+
+/** A picture with a title above and a note below. */
+export function frame({ height, title, footer, body }) {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif" font-size="13">
 <rect width="100%" height="100%" fill="#ffffff"/>
 <g transform="translate(16 0)" fill="#1f2328">
-${text(0, 26, "Speed on one CPU: longer is faster", "700", 16)}
-${parts.join("\n")}
-${text(0, height - 12, `${machine.cpu}, ${machine.threads} threads; every side with the same weights and texts, tokenisation included`, "400", 11)}
+${text(0, 26, title, "700", 16)}
+${body}
+${text(0, height - 12, footer, "400", 11)}
 </g>
 </svg>
 `;
@@ -49,7 +55,7 @@ function barsOf({ title, kind, ours, competitors }) {
   return { title, bars: bars.map((bar) => ({ ...bar, share: bar.share / longest })) };
 }
 
-function text(x, y, content, weight = "400", size = 13) {
+export function text(x, y, content, weight = "400", size = 13) {
   const escaped = content.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   return `<text x="${x}" y="${y}" font-weight="${weight}" font-size="${size}">${escaped}</text>`;
 }

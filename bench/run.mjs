@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { SparseEncoder } from "../dist/index.mjs";
 import { checkpoints } from "./checkpoints.mjs";
 import { requireEqual } from "./compare.mjs";
+import { TRANSFORMERS_JS_VERSION } from "./competitors.mjs";
 import { writeDocuments } from "./document.mjs";
 import { bertFlops } from "./flops.mjs";
 import { describeMachine } from "./machine.mjs";
@@ -57,7 +58,10 @@ else publish(JSON.parse(fs.readFileSync(options.from, "utf8")));
 
 async function measureAll() {
   const { texts, source } = await readPassages(Math.max(...rows.map((row) => row.texts ?? 0)));
-  const machine = describeMachine(runTrial(ST, { kind: "versions", threads: 1 }));
+  const machine = describeMachine({
+    "@huggingface/transformers": TRANSFORMERS_JS_VERSION,
+    ...runTrial(ST, { kind: "versions", threads: 1 }),
+  });
   const isComplete = options.only === undefined && !options.quick;
   const name = `${machine.cpu.replaceAll(/[^\w.]+/g, "-").toLowerCase()}-${machine.threads}-threads.json`;
   const out = options.out ?? (isComplete ? path.join(import.meta.dirname, "results", name) : undefined);

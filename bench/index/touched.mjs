@@ -1,0 +1,34 @@
+// What a query makes an exhaustive scan and our bounds read: postings and bytes, from the vectors alone (docs/index.md has the lists' layout).
+import { COLUMNS, openVectors, spread } from "./vectors.mjs";
+
+const CHUNK = 65_536;
+/** A list with a document in as many is masked. */
+const MASKED = 16;
+
+export function touchedByQueries(folder, count) {
+  const documents = openVectors(folder, "docs");
+  const postings = new Float64Array(COLUMNS);
+  const bytes = new Float64Array(COLUMNS);
+  for (let first = 0; first < documents.rows; first += CHUNK) {
+    const rows = Math.min(CHUNK, documents.rows - first);
+    const counts = new Uint32Array(COLUMNS);
+    for (const term of documents.slice(first, rows).indices) counts[term]++;
+    counts.forEach((documentsOfTerm, term) => {
+      postings[term] += documentsOfTerm;
+      const isMasked = documentsOfTerm * MASKED >= rows;
+      bytes[term] += isMasked ? 8 * Math.ceil(rows / 64) + documentsOfTerm : 3 * documentsOfTerm;
+    });
+  }
+  const queries = spread(openVectors(folder, "queries"), count);
+  const mean = (perTerm) =>
+    queries.reduce((sum, { indices }) => sum + indices.reduce((all, term) => all + perTerm[term], 0), 0) / queries.length;
+  return {
+    queryWeights: queries.reduce((sum, { indices }) => sum + indices.length, 0) / queries.length,
+    documents: documents.rows,
+    weightsEach: documents.weights / documents.rows,
+    postings: mean(postings),
+    // Of every document its 32-bit score, or its 16-bit bound.
+    scanBytes: 8 * mean(postings) + 4 * documents.rows,
+    ourBytes: mean(bytes) + 2 * documents.rows,
+  };
+}
