@@ -10,7 +10,6 @@ import os
 import sys
 
 import numpy as np
-import scipy.sparse as sp
 
 from vectors import load, save
 
@@ -25,22 +24,20 @@ def part(documents, count, kept, random):
 
 
 def grow(documents, total):
+    """Blocks of documents: the given ones, then mixed ones."""
     random = np.random.default_rng(0)
-    parts = [documents]
+    yield documents[:total]
     for first in range(documents.shape[0], total, BLOCK):
         count = min(BLOCK, total - first)
-        parts.append(part(documents, count, 0.6, random).maximum(part(documents, count, 0.4, random)).tocsr())
-    return sp.vstack(parts, format="csr")[:total]
+        yield part(documents, count, 0.6, random).maximum(part(documents, count, 0.4, random)).tocsr()
 
 
 def main():
     folder, total, out = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    grown = grow(load(folder, "docs"), total)
-    grown.sort_indices()
     os.makedirs(out, exist_ok=True)
-    save(out, "docs", grown)
-    save(out, "queries", load(folder, "queries"))
-    print(f"{total} documents, {grown.nnz / total:.0f} weights each")
+    weights = save(out, "docs", grow(load(folder, "docs"), total))
+    save(out, "queries", [load(folder, "queries")])
+    print(f"{total} documents, {weights / total:.0f} weights each")
 
 
 main()

@@ -32,21 +32,21 @@ function describe({ date, machine, queries, rounds }) {
 
 function workloadLines(result) {
   const { workload, systems, weightsEach, queryWeights, postings, scanBytes, ourBytes, loadBefore, missing } = result;
+  const ratios = ratioCells(result);
   return [
     "",
     `#### ${workload}`,
     "",
-    `${number(weightsEach)} weights a document, ${number(queryWeights)} a query. A query's terms have ${millions(postings)} million postings: a scan touches`,
+    `${number(weightsEach)} weights a document. The median query has ${number(queryWeights)} weights and ${millions(postings)} million postings: a scan touches`,
     `${millions(scanBytes)} MB with its scores, our bounds ${millions(ourBytes)} MB. Load average at the start ${loadBefore.toFixed(1)}.`,
     ...(missing.length > 0 ? [`Not measured, since its index was not built: ${missing.join(", ")}.`] : []),
     "",
     markdownTable([
-      ["system", "recall@10", "median ms, k = 10", "p99", "recall@100", "median ms, k = 100", "p99 "],
+      ["system", "recall@10", "median ms, k = 10", "p99", "recall@100", "median ms, k = 100", "p99"],
       ...latencyCells(result),
     ]),
     "",
-    markdownTable([["", "ours, ms", "other, ms", "times as fast"], ...ratioCells(result)]),
-    "",
+    ...(ratios.length > 0 ? [markdownTable([["", "ours, ms", "other, ms", "times as fast"], ...ratios]), ""] : []),
     markdownTable([["", "seconds to build", "documents/s", "bytes a posting"], ...systems.map((system) => buildCells(system, result))]),
   ];
 }

@@ -1,4 +1,5 @@
-// What a query makes an exhaustive scan and our bounds read: postings and bytes, from the vectors alone (docs/index.md has the lists' layout).
+// What a query (the median of them) makes an exhaustive scan and our bounds read: postings and bytes, from the vectors alone (docs/index.md has the lists' layout).
+import { median } from "../timing.mjs";
 import { COLUMNS, openVectors, spread } from "./vectors.mjs";
 
 const CHUNK = 65_536;
@@ -20,15 +21,14 @@ export function touchedByQueries(folder, count) {
     });
   }
   const queries = spread(openVectors(folder, "queries"), count);
-  const mean = (perTerm) =>
-    queries.reduce((sum, { indices }) => sum + indices.reduce((all, term) => all + perTerm[term], 0), 0) / queries.length;
+  const ofQuery = (perTerm) => median(queries.map(({ indices }) => indices.reduce((all, term) => all + perTerm[term], 0)));
   return {
-    queryWeights: queries.reduce((sum, { indices }) => sum + indices.length, 0) / queries.length,
     documents: documents.rows,
     weightsEach: documents.weights / documents.rows,
-    postings: mean(postings),
+    queryWeights: median(queries.map(({ indices }) => indices.length)),
+    postings: ofQuery(postings),
     // Of every document its 32-bit score, or its 16-bit bound.
-    scanBytes: 8 * mean(postings) + 4 * documents.rows,
-    ourBytes: mean(bytes) + 2 * documents.rows,
+    scanBytes: 8 * ofQuery(postings) + 4 * documents.rows,
+    ourBytes: ofQuery(bytes) + 2 * documents.rows,
   };
 }
