@@ -15,14 +15,13 @@ const HELP = `node bench/index/compare.mjs FOLDER [--only WORKLOAD,…] [--peers
   FOLDER       has a folder of vectors for each workload, NAME-DOCUMENTS, made by encode.mjs or grow.py
   --only       some of FOLDER's workloads
   --peers      some of ${peers.map(({ name }) => name).join(", ")}; or none
-  --build      builds the indexes of BMP and Seismic that are not in FOLDER yet, which takes from minutes to hours; without it those are left out
-  --queries N  of each workload, at even distances; default 200
+  --build      builds the indexes of BMP and Seismic that are not in FOLDER yet, which takes minutes; without it those are left out
+  --queries N  of each workload, at even distances; default 150
   --rounds N   in which a peer and SparseIndex take turns; figures are medians of the rounds'; default 3
   --out FILE   where the results go; default for a run of everything: bench/results/, and from there the tables and the picture of docs/index.md
   --from FILE  measure nothing: put these results into the documentation`;
 
 const TOP_K = [10, 100];
-const VERSIONS = ["numpy", "scipy", "numba", "splade-index", "bmp", "pyseismic-lsr"];
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -30,7 +29,7 @@ const { values: options, positionals } = parseArgs({
     only: { type: "string" },
     peers: { type: "string" },
     build: { type: "boolean", default: false },
-    queries: { type: "string", default: "200" },
+    queries: { type: "string", default: "150" },
     rounds: { type: "string", default: "3" },
     out: { type: "string" },
     from: { type: "string" },
@@ -68,7 +67,7 @@ function byDocuments(a, b) {
 
 function requiredVersions() {
   const lines = fs.readFileSync(path.join(import.meta.dirname, "requirements.txt"), "utf8").split("\n");
-  return Object.fromEntries(lines.map((line) => line.split("==")).filter(([name]) => VERSIONS.includes(name)));
+  return Object.fromEntries(lines.map((line) => line.split("==")).filter(([, version]) => version !== undefined));
 }
 
 async function measure(workload, folder) {
@@ -85,10 +84,10 @@ async function measure(workload, folder) {
       console.error(`${workload}: ${peer.name} …`);
       const other = { ...peer, process: await startSystem(peer.name, folder) };
       built.push({ name: peer.name, ...other.process.about });
-      lines.push(...(await takeTurns(own, other)));
+      lines.push(...(await takeTurns([own, other])));
       await other.process.end();
     }
-    if (present.length === 0) lines.push(...(await takeTurns(own)));
+    if (present.length === 0) lines.push(...(await takeTurns([own])));
   } finally {
     await own.process.end();
   }
@@ -103,14 +102,11 @@ async function measure(workload, folder) {
   };
 }
 
-/** Rounds of all settings of two systems, or of ours alone: a line for each setting, with the rounds' medians and 99th percentiles and the last round's results. */
-async function takeTurns(own, peer) {
+/** Rounds of all settings of ours and a peer, if there is one: a line for each setting, with each round's figures and the last one's results. */
+async function takeTurns(running) {
+  const turn = running.at(1)?.name;
   const lines = TOP_K.flatMap((k) =>
-    [own, peer ?? []]
-      .flat()
-      .flatMap(({ name, isExact, settings, process }) =>
-        settings.map((setting) => ({ k, name, isExact, setting, process, turn: peer?.name, medians: [], p99s: [] })),
-      ),
+    running.flatMap(({ settings, ...system }) => settings.map((setting) => ({ k, setting, turn, ...system, medians: [], p99s: [] }))),
   );
   for (let round = 0; round < rounds; round++) {
     for (const line of lines) {

@@ -4,8 +4,8 @@ import path from "node:path";
 
 import { markdownTable, replace } from "../document.mjs";
 import { number } from "../table.mjs";
-import { drawCurves } from "./picture.mjs";
 import { median } from "../timing.mjs";
+import { drawCurves } from "./picture.mjs";
 import { labelOf, OURS, SEISMIC } from "./systems.mjs";
 
 const COMMAND = "node bench/index/compare.mjs";
