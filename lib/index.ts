@@ -11,7 +11,9 @@ export type { CudaOptions, Device, LoadOptions, Progress, WorkOptions } from "./
 export { SparseEncoder } from "./sparse-encoder";
 export type { EncodeOptions, TokenWeight, TracedText } from "./sparse-encoder";
 export { SparseIndex } from "./sparse-index";
-export type { DocumentExtras, Filter, IndexOpenOptions, IndexSearchOptions, IndexStats, Metadata, SearchHit } from "./sparse-index";
+export type { FieldCondition, Filter, FilterValue, NumberRange } from "./filter";
+export type { Metadata, MetadataValue } from "./metadata";
+export type { DocumentExtras, IndexOpenOptions, IndexSearchOptions, IndexStats, SearchHit } from "./sparse-index";
 export { SparseMatrix } from "./sparse-matrix";
 export type { SparseJson, SparseParts, SparseRowLike, SparseVector } from "./sparse-matrix";
 export type { DenseMatrix, Sparsity } from "./sparse-ops";

@@ -1,31 +1,19 @@
 import { SparseRerankError } from "./errors";
+import { checkFilter } from "./filter";
+import type { Filter } from "./filter";
 import { withCancel } from "./internal/abort";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
 import { native } from "./internal/load";
-import type { NativeHits, NativeIndex, NativeSearchOptions } from "./internal/native";
+import type { NativeFilter, NativeHits, NativeIndex, NativeSearchOptions } from "./internal/native";
 import { packBytes, packStrings } from "./internal/native-strings";
 import { decodePayload, encodePayloads } from "./internal/payloads";
-import {
-  describe,
-  invalid,
-  notSupported,
-  requireControls,
-  requirePositiveInteger,
-  requireRecord,
-  requireString,
-} from "./internal/validate";
+import { describe, invalid, requireControls, requirePositiveInteger, requireRecord, requireString } from "./internal/validate";
+import { attributesOf, compileFilter, compileIds } from "./metadata";
+import type { Metadata } from "./metadata";
 import { asMatrix, isVector } from "./sparse-matrix";
 import type { SparseMatrix, SparseVector } from "./sparse-matrix";
 import { requireDimension } from "./sparse-ops";
-
-/** Not available in this version. */
-export type Metadata = Readonly<Record<string, string | number | boolean>>;
-
-/** The only documents that a search may find: by id, where unknown ids do no harm. Filters by metadata are not available in this version. */
-export type Filter =
-  | { readonly ids: Iterable<string> }
-  | Readonly<Record<string, string | number | boolean | { gte?: number; lte?: number; in?: readonly (string | number)[] }>>;
 
 export interface SearchHit<P = unknown> {
   readonly id: string;
@@ -42,15 +30,16 @@ export interface IndexSearchOptions {
    * their exact scores. stats().recall tells what such searches reached when they were measured.
    */
   readonly mode?: "exact" | { readonly recall: number };
-  readonly filter?: Filter;
+  /** The only documents to find, by their metadata or by their ids, where unknown ids do no harm. */
+  readonly filter?: Filter | { readonly ids: Iterable<string> };
   /** Hits carry the payloads that add() was given. */
   readonly withPayload?: boolean;
   readonly signal?: AbortSignal;
 }
 
 export interface DocumentExtras {
-  /** Not available in this version. */
-  readonly metadata?: readonly Metadata[];
+  /** One for each document, or undefined: what searches can be filtered by. Fields have names of at most 1,024 bytes with those they are in. */
+  readonly metadata?: readonly (Metadata | undefined)[];
   /** One for each document: anything that JSON can hold, or undefined. Kept compressed, given back with hits. */
   readonly payloads?: readonly unknown[];
 }
@@ -167,11 +156,12 @@ export class SparseIndex implements Resource {
           `There are ${copies.length} ids and ${matrix.rows} rows of vectors; each row needs one id.`,
         );
       }
-      const payloads = checkExtras(extras, copies.length);
+      const { payloads, metadata } = checkExtras(extras, copies.length);
       if (copies.length === 0) return;
       await this.#change(async () => {
         const stored = payloads === undefined ? undefined : packBytes(await encodePayloads(payloads));
-        await this.#native.add(matrix, packStrings(copies), stored);
+        const attributes = metadata === undefined ? undefined : await attributesOf(metadata);
+        await this.#native.add(matrix, packStrings(copies), stored, attributes);
       });
     });
   }
@@ -202,16 +192,15 @@ export class SparseIndex implements Resource {
   /**
    * The best documents for each query row, best first; equal scores in insertion order.
    *
-   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_NOT_SUPPORTED (a filter by metadata), ERR_INDEX_CORRUPT,
-   * ERR_ABORTED, ERR_DISPOSED.
+   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_INDEX_CORRUPT, ERR_ABORTED, ERR_DISPOSED.
    */
   search(queries: SparseMatrix, options?: IndexSearchOptions): Promise<SearchHit[][]>;
   search(query: SparseVector, options?: IndexSearchOptions): Promise<SearchHit[]>;
   search(queries: SparseMatrix | SparseVector, options: IndexSearchOptions = {}): Promise<SearchHit[][] | SearchHit[]> {
     return this.#lifecycle.run(async () => {
-      const allowed = checkSearchOptions(options);
+      const filter = checkSearchOptions(options);
       const matrix = this.#checkVectors(queries, "queries");
-      const lists = matrix.rows === 0 ? [] : await this.#search(matrix, options, allowed);
+      const lists = matrix.rows === 0 ? [] : await this.#search(matrix, options, filter);
       return isVector(queries) ? (lists[0] ?? []) : lists;
     });
   }
@@ -309,13 +298,13 @@ export class SparseIndex implements Resource {
     }
   }
 
-  async #search(queries: SparseMatrix, options: IndexSearchOptions, allowed: readonly string[] | undefined): Promise<SearchHit[][]> {
+  async #search(queries: SparseMatrix, options: IndexSearchOptions, filter: NativeFilter | undefined): Promise<SearchHit[][]> {
     const { topK = DEFAULT_TOP_K, mode = "exact", withPayload = false, signal } = options;
     const hits = await withCancel(signal, (cancel) => {
       const nativeOptions: NativeSearchOptions = {
         stored: withPayload,
         ...(mode === "exact" ? {} : { recall: mode.recall }),
-        ...(allowed === undefined ? {} : { ids: packStrings(allowed) }),
+        ...(filter === undefined ? {} : { filter }),
         ...(cancel === undefined ? {} : { cancel }),
       };
       return this.#native.search(queries, Math.min(topK, MAX_TOP_K), nativeOptions);
@@ -364,23 +353,28 @@ function checkIds(ids: readonly string[]): readonly string[] {
   });
 }
 
-/** The payloads, if any: a copy of the array. */
-function checkExtras(extras: DocumentExtras, documents: number): readonly unknown[] | undefined {
+/** Copies of the arrays. */
+function checkExtras(extras: DocumentExtras, documents: number): DocumentExtras {
   requireRecord(extras, "extras", ["metadata", "payloads"]);
-  if (extras.metadata !== undefined) throw notSupported("The option metadata");
-  if (extras.payloads === undefined) return undefined;
-  if (!Array.isArray(extras.payloads)) throw invalid("payloads", extras.payloads, "an array");
-  if (extras.payloads.length !== documents) {
-    throw new SparseRerankError(
-      "ERR_INVALID_ARGUMENT",
-      `There are ${extras.payloads.length} payloads and ${documents} documents; each document needs one, or undefined.`,
-    );
-  }
-  return [...(extras.payloads as readonly unknown[])];
+  const copies: { -readonly [K in keyof DocumentExtras]: DocumentExtras[K] } = {};
+  if (extras.metadata !== undefined) copies.metadata = checkExtra(extras.metadata, "metadata", documents);
+  if (extras.payloads !== undefined) copies.payloads = checkExtra(extras.payloads, "payloads", documents);
+  return copies;
 }
 
-/** The ids of the filter, if any. */
-function checkSearchOptions(options: IndexSearchOptions): readonly string[] | undefined {
+function checkExtra<T>(extra: readonly T[], name: string, documents: number): readonly T[] {
+  if (!Array.isArray(extra)) throw invalid(name, extra, "an array");
+  if (extra.length !== documents) {
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      `${name} has ${extra.length} elements for ${documents} documents; each document needs one, or undefined.`,
+    );
+  }
+  return [...(extra as readonly T[])];
+}
+
+/** The filter, if any. */
+function checkSearchOptions(options: IndexSearchOptions): NativeFilter | undefined {
   requireRecord(options, "options", SEARCH_OPTIONS);
   requireControls(options);
   if (options.topK !== undefined) requirePositiveInteger(options.topK, "topK");
@@ -395,14 +389,13 @@ function checkSearchOptions(options: IndexSearchOptions): readonly string[] | un
     const { recall } = options.mode;
     if (typeof recall !== "number" || !(recall > 0 && recall <= 1)) throw invalid("mode.recall", recall, "a number above 0 and at most 1");
   }
-  return options.filter === undefined ? undefined : checkFilter(options.filter);
+  return options.filter === undefined ? undefined : checkIndexFilter(options.filter);
 }
 
-function checkFilter(filter: Filter): readonly string[] {
-  if (typeof filter !== "object" || (filter as unknown) === null) throw invalid("filter", filter, "an object");
-  if (!("ids" in filter)) throw notSupported("A filter by metadata");
+function checkIndexFilter(filter: NonNullable<IndexSearchOptions["filter"]>): NativeFilter {
+  if (typeof filter !== "object" || (filter as unknown) === null || !("ids" in filter)) return compileFilter(checkFilter(filter));
   requireRecord(filter, "filter", ["ids"]);
   const ids: unknown = filter.ids;
   if (typeof ids !== "object" || ids === null || !(Symbol.iterator in ids)) throw invalid("filter.ids", ids, "an iterable of strings");
-  return Array.from(ids as Iterable<unknown>, (id, i) => checkId(id, `filter.ids[${i}]`));
+  return compileIds(Array.from(ids as Iterable<unknown>, (id, i) => checkId(id, `filter.ids[${i}]`)));
 }

@@ -93,7 +93,8 @@ build_with_node_gyp() {
 
 require_packages || exit 1
 part "npm test" npm test -- --reporter scripts/mocha-reporter.cjs
-part "the packed package" npm run --silent test:package -- --reporter scripts/mocha-reporter.cjs
+part "the packed package, by every manager" npm run --silent test:package -- --managers --reporter scripts/mocha-reporter.cjs
+part "prebuilt binaries of a release" bash scripts/check-prebuilds.sh
 part lint bash scripts/lint.sh
 part "ONNX Runtime ABI" bash scripts/check-ort-abi.sh
 part "C++ tests, address and undefined behaviour" bash scripts/test-native.sh address,undefined

@@ -1,4 +1,5 @@
-// `npm run test:package`: builds the addon as a release does, packs, and tests the tarballs in an empty project.
+// `npm run test:package`: builds the addon, packs, and tests the tarballs in an empty project. With `--managers`, in projects of every package
+// manager and runtime as well, which are installed for it.
 import fs from "node:fs";
 import path from "node:path";
 
@@ -8,4 +9,8 @@ await prepare();
 fs.rmSync(path.join(root, "prebuilds"), { recursive: true, force: true });
 run(process.execPath, ["scripts/package/prebuild.mjs"]);
 run(process.execPath, ["scripts/package/stage.mjs", "--platforms", "host"]);
-run("npx", ["--no-install", "mocha", "--no-config", "--require", "tsx/cjs", "test/package/**/*.test.ts", ...process.argv.slice(2)]);
+const [first, ...others] = process.argv.slice(2);
+const managers = first === "--managers";
+const tests = managers ? "test/package/**/*.test.ts" : "test/package/*.test.ts";
+const options = managers ? others : process.argv.slice(2);
+run("npx", ["--no-install", "mocha", "--no-config", "--require", "tsx/cjs", tests, ...options]);

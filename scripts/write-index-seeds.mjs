@@ -14,7 +14,8 @@ async function write(name, dimension, documents, negative) {
   }));
   const ids = rows.map((_, i) => String(i));
   const payloads = ids.map((id) => (Number(id) % 3 === 0 ? { id } : undefined));
-  await index.add(ids, SparseMatrix.fromRows(rows, dimension), { payloads });
+  const metadata = ids.map((_, i) => ({ n: i % 4, tags: i % 3 === 0 ? ["x", true] : [] }));
+  await index.add(ids, SparseMatrix.fromRows(rows, dimension), { payloads, metadata });
   await index.save(path.join(folder, name));
   await index.close();
 }

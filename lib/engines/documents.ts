@@ -4,8 +4,8 @@ import { SparseRerankError } from "../errors";
 import { invalid, requireControls, requirePositiveInteger, requireRecord } from "../internal/validate";
 import { asMatrix } from "../sparse-matrix";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
-import { checkFilter } from "./filter";
-import type { CheckedFilter } from "./filter";
+import { checkFilter } from "../filter";
+import type { CheckedFilter } from "../filter";
 import type { Payload } from "./json";
 import type { EngineSearchOptions } from "./types";
 

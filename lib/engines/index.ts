@@ -6,7 +6,7 @@ export { EngineError } from "./errors";
 export type { EngineErrorOptions } from "./errors";
 export { exportSeismic, exportSpladeIndex } from "./export";
 export type { ExportOptions } from "./export";
-export type { Filter, FilterValue, NumberRange } from "./filter";
+export type { FieldCondition, Filter, FilterValue, NumberRange } from "../filter";
 export type { Payload } from "./json";
 export { shortest, vectorLine } from "./json-lines";
 export { LocalEngine } from "./local";

@@ -1,23 +1,20 @@
 import { throwIfAborted } from "../internal/abort";
 import { invalid, requireRecord } from "../internal/validate";
 import { SparseIndex } from "../sparse-index";
+import type { SearchHit } from "../sparse-index";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
 import { checkUpsertOptions } from "./bulk";
 import { checkDocuments, checkIds, checkSearch } from "./documents";
-import { matches } from "./filter";
+import type { Metadata } from "../metadata";
 import type { Payload } from "./json";
 import type { EngineHit, EngineSearchOptions, EngineStats, SearchEngine, UpsertOptions, UpsertReport } from "./types";
 
-/** How many times more hits a filtered search asks for when those it has do not suffice. */
-const WIDEN = 4;
-
-/** A SparseIndex of this process. Exact; filters are applied to hits in the order of their scores. */
+/** A SparseIndex of this process, exact. What documents have as their payload is also their metadata there. */
 export class LocalEngine implements SearchEngine {
   readonly name = "SparseIndex";
   readonly #index: SparseIndex;
-  readonly #payloads = new Map<string, Payload>();
 
-  /** @param options.index is filled through this engine alone: it keeps the payloads */
+  /** @param options.index its documents that were added elsewhere have the metadata and payloads that they were given there */
   constructor(options: { readonly index: SparseIndex }) {
     requireRecord(options, "options", ["index"]);
     if (!(options.index instanceof SparseIndex)) throw invalid("index", options.index, "a SparseIndex");
@@ -38,31 +35,29 @@ export class LocalEngine implements SearchEngine {
     checkUpsertOptions(options);
     const documents = checkDocuments(ids, vectors, payloads, this.#index.dimension);
     throwIfAborted(options.signal);
-    await this.#index.add(documents.ids, documents.vectors);
-    for (const [i, id] of documents.ids.entries()) {
-      const payload = documents.payloads[i];
-      if (payload === undefined) this.#payloads.delete(id);
-      else this.#payloads.set(id, payload);
-    }
+    // Metadata that JSON cannot hold is refused.
+    const extras =
+      payloads === undefined ? {} : { metadata: documents.payloads as readonly (Metadata | undefined)[], payloads: documents.payloads };
+    await this.#index.add(documents.ids, documents.vectors, extras);
     const count = documents.ids.length;
     options.onProgress?.({ stage: "index", done: count, total: count });
     return { succeeded: count, failed: [], warnings: [], retries: 0 };
   }
 
   async delete(ids: readonly string[]): Promise<number> {
-    const checked = checkIds(ids);
-    const removed = await this.#index.remove(checked);
-    for (const id of checked) this.#payloads.delete(id);
-    return removed;
+    return this.#index.remove(checkIds(ids));
   }
 
   async search(query: SparseVector, options: EngineSearchOptions): Promise<EngineHit[]> {
-    const { topK, filter, signal } = checkSearch(query, options, this.#index.dimension);
-    for (let wanted = topK; ; wanted *= WIDEN) {
-      const hits = await this.#index.search(query, { topK: wanted, ...(signal === undefined ? {} : { signal }) });
-      const found = filter === undefined ? hits : hits.filter(({ id }) => matches(filter, this.#payloads.get(id)));
-      if (found.length >= topK || hits.length < wanted) return found.slice(0, topK).map(({ id, score }) => this.#hit(id, score));
-    }
+    const { topK, signal } = checkSearch(query, options, this.#index.dimension);
+    const hits: readonly SearchHit[] = await this.#index.search(query, {
+      topK,
+      withPayload: true,
+      ...(options.filter === undefined ? {} : { filter: options.filter }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    // Payloads are objects where this engine stored them.
+    return hits as EngineHit[];
   }
 
   async stats(): Promise<EngineStats> {
@@ -72,10 +67,5 @@ export class LocalEngine implements SearchEngine {
   /** The index stays open: it is the caller's. */
   close(): Promise<void> {
     return Promise.resolve();
-  }
-
-  #hit(id: string, score: number): EngineHit {
-    const payload = this.#payloads.get(id);
-    return { id, score, ...(payload === undefined ? {} : { payload }) };
   }
 }

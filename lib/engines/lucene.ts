@@ -6,7 +6,7 @@ import type { Prepared, Rejection } from "./bulk";
 import { nonZeros } from "./json-lines";
 import type { CheckedSearch, DocumentLimits } from "./documents";
 import { codeOfStatus, EngineError, messageOf, requestError, shorten, unsupportedFilter } from "./errors";
-import type { CheckedFilter, FilterValue } from "./filter";
+import type { CheckedFilter, FilterValue } from "../filter";
 import { objectAt } from "./json";
 import { RemoteEngine, requireName, requireOneOf } from "./remote-engine";
 import type { NewDocument } from "./remote-engine";

@@ -6,7 +6,7 @@ import { prune } from "./documents";
 import { nonZeros } from "./json-lines";
 import type { CheckedSearch, DocumentLimits } from "./documents";
 import { EngineError, messageOf, requestError } from "./errors";
-import type { CheckedFilter } from "./filter";
+import type { CheckedFilter } from "../filter";
 import { objectAt } from "./json";
 import type { Payload } from "./json";
 import { RemoteEngine, requireName, requireOneOf } from "./remote-engine";

@@ -3,7 +3,7 @@
 import type { ErrorCode } from "../errors";
 import type { Progress } from "../options";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
-import type { Filter } from "./filter";
+import type { Filter } from "../filter";
 import type { Payload } from "./json";
 
 export interface SearchEngine {

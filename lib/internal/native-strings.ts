@@ -27,7 +27,7 @@ function offsetsOf(lengths: readonly number[]): Uint32Array {
   for (const [i, length] of lengths.entries()) {
     end += length;
     if (end > MAX_BYTES) {
-      throw new SparseRerankError("ERR_TOO_LARGE", "The ids or payloads of one call take more than 4 GiB; use smaller batches.");
+      throw new SparseRerankError("ERR_TOO_LARGE", "The ids, payloads or metadata of one call take more than 4 GiB; use smaller batches.");
     }
     offsets[i + 1] = end;
   }

@@ -168,9 +168,23 @@ export interface NativeIndexStats {
   readonly recall: readonly { readonly target: number; readonly reached: number }[];
 }
 
+/** Attributes of the rows that are added: attribute i is documents [offsets[i], offsets[i + 1]), ascending. */
+export interface NativeAttributes {
+  /** Distinct. */
+  readonly names: NativeStrings;
+  readonly offsets: Uint32Array;
+  readonly documents: Uint32Array;
+}
+
+/** FilterView of native/index/filter.h. */
+export interface NativeFilter {
+  /** An operation and a count for each step. */
+  readonly steps: Uint32Array;
+  readonly strings: NativeStrings;
+}
+
 export interface NativeSearchOptions {
-  /** The only documents to find. */
-  readonly ids?: NativeStrings;
+  readonly filter?: NativeFilter;
   /** Of the exact search's hits; all of them without it. */
   readonly recall?: number;
   readonly stored?: boolean;
@@ -181,7 +195,7 @@ export interface NativeSearchOptions {
 export interface NativeIndex {
   dimension(): number;
   /** Appends rows, all or none, and removes the documents that had their ids. `ids` are distinct. */
-  add(rows: NativeRows, ids: NativeStrings, stored?: NativeStrings): Promise<void>;
+  add(rows: NativeRows, ids: NativeStrings, stored?: NativeStrings, attributes?: NativeAttributes): Promise<void>;
   /** Settles with how many there were. */
   remove(ids: NativeStrings): Promise<number>;
   /** 1 for each id that is in the index, else 0. */

@@ -55,10 +55,12 @@ Napi::Value IndexWrap::add(const Napi::CallbackInfo& info) {
   Rows rows = copy_rows(info[0]);
   Strings ids = read_strings(info[1]);
   Strings stored = read_strings(info[2]);
+  Attributes attributes = read_attributes(info[3], ids.view().size());
   if (ids.view().size() + 1 != rows.indptr.size() || (!stored.offsets.empty() && stored.view().size() != ids.view().size())) {
     fail_contract(info.Env(), "as many ids and stored values as rows");
   }
-  return start(info.Env(), std::make_shared<AddWork>(index(info.Env()), std::move(rows), std::move(ids), std::move(stored)));
+  return start(info.Env(),
+               std::make_shared<AddWork>(index(info.Env()), std::move(rows), std::move(ids), std::move(stored), std::move(attributes)));
 }
 
 Napi::Value IndexWrap::remove(const Napi::CallbackInfo& info) {
@@ -73,10 +75,9 @@ Napi::Value IndexWrap::search(const Napi::CallbackInfo& info) {
   const auto& owner = index(info.Env());
   const auto options = info[2].As<Napi::Object>();
   CancelToken* const token = CancelToken::from(options);
-  SearchRequest request = {read_rows(info[0], owner->dimension()), {info[1].As<Napi::Number>().Uint32Value()}, {}, false, false};
+  SearchRequest request = {read_rows(info[0], owner->dimension()), {info[1].As<Napi::Number>().Uint32Value()}, {}, false};
   if (const Napi::Value recall = options.Get("recall"); recall.IsNumber()) request.wanted.recall = recall.As<Napi::Number>().DoubleValue();
-  request.ids = read_strings(options.Get("ids"));
-  request.filtered = !options.Get("ids").IsUndefined();
+  if (const Napi::Value filter = options.Get("filter"); filter.IsObject()) request.filter = read_filter(filter);
   request.with_stored = options.Get("stored").ToBoolean();
   const auto work = std::make_shared<SearchWork>(owner->snapshot(), std::move(request));
   const Napi::Promise promise = start(info.Env(), work);

@@ -48,9 +48,9 @@ SearchWork::SearchWork(std::shared_ptr<const Snapshot> snapshot, SearchRequest r
 
 Status SearchWork::run(std::size_t task) {
   std::call_once(filter_made_, [this] {
-    if (!request_.filtered) {
+    if (!request_.filter) {
       exclusions_ = snapshot_->removed();
-    } else if (auto exclusions = snapshot_->all_but(request_.ids.view())) {
+    } else if (auto exclusions = snapshot_->all_but(request_.filter->view())) {
       exclusions_ = std::move(exclusions).value();
     } else {
       filter_error_ = std::move(exclusions).error();

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,17 +31,23 @@ class OpenWork final : public PromiseWork {
 
 class AddWork final : public PromiseWork {
  public:
-  AddWork(std::shared_ptr<SegmentedIndex> index, Rows rows, Strings ids, Strings stored)
-      : PromiseWork(1), index_(std::move(index)), rows_(std::move(rows)), ids_(std::move(ids)), stored_(std::move(stored)) {}
+  AddWork(std::shared_ptr<SegmentedIndex> index, Rows rows, Strings ids, Strings stored, Attributes attributes)
+      : PromiseWork(1),
+        index_(std::move(index)),
+        rows_(std::move(rows)),
+        ids_(std::move(ids)),
+        stored_(std::move(stored)),
+        attributes_(std::move(attributes)) {}
 
  private:
-  Status run(std::size_t) override { return index_->add({rows_.view(), ids_.view(), stored_.view()}); }
+  Status run(std::size_t) override { return index_->add({rows_.view(), ids_.view(), stored_.view(), attributes_.view()}); }
   Napi::Value result(Napi::Env env) override { return env.Undefined(); }
 
   std::shared_ptr<SegmentedIndex> index_;
   Rows rows_;
   Strings ids_;
   Strings stored_;
+  Attributes attributes_;
 };
 
 class RemoveWork final : public PromiseWork {
@@ -74,9 +81,8 @@ class ContainsWork final : public PromiseWork {
 struct SearchRequest {
   Rows queries;
   Wanted wanted;
-  /// The only documents to find, if `filtered`.
-  Strings ids;
-  bool filtered;
+  /// Which documents to find; all without it.
+  std::optional<Filter> filter;
   bool with_stored;
 };
 

@@ -24,4 +24,24 @@ Strings read_strings(const Napi::Value& value) {
   return strings;
 }
 
+Attributes read_attributes(const Napi::Value& value, std::size_t rows) {
+  if (value.IsUndefined()) return {};
+  const auto object = value.As<Napi::Object>();
+  Attributes attributes = {read_strings(object.Get("names")), copy_array<std::uint32_t>(object.Get("offsets"), "offsets"),
+                           copy_array<std::uint32_t>(object.Get("documents"), "documents")};
+  if (!attributes.view().valid(rows)) fail_contract(value.Env(), "attributes of the documents that are added");
+  return attributes;
+}
+
+Filter read_filter(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  const std::vector<std::uint32_t> numbers = copy_array<std::uint32_t>(object.Get("steps"), "steps");
+  Filter filter = {{}, read_strings(object.Get("strings"))};
+  for (std::size_t i = 0; i + 1 < numbers.size(); i += 2) {
+    filter.steps.push_back({static_cast<FilterOperation>(numbers[i]), numbers[i + 1]});
+  }
+  if (!filter.view().valid()) fail_contract(value.Env(), "a filter whose steps fit each other and its strings");
+  return filter;
+}
+
 }  // namespace sparse_rerank::binding

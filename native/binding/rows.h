@@ -37,4 +37,27 @@ struct Strings {
 /// A copy of { offsets, bytes } that hold together; none for undefined.
 Strings read_strings(const Napi::Value& value);
 
+/// Attributes with memory of their own.
+struct Attributes {
+  Strings names;
+  std::vector<std::uint32_t> offsets;
+  std::vector<std::uint32_t> documents;
+
+  [[nodiscard]] AttributesView view() const { return {names.view(), offsets, documents}; }
+};
+
+/// A copy of { names, offsets, documents } that hold together, of this many documents; none for undefined.
+Attributes read_attributes(const Napi::Value& value, std::size_t rows);
+
+/// A filter with memory of its own.
+struct Filter {
+  std::vector<FilterStep> steps;
+  Strings strings;
+
+  [[nodiscard]] FilterView view() const { return {steps, strings.view()}; }
+};
+
+/// A copy of { steps: two numbers for each step, strings } that hold together.
+Filter read_filter(const Napi::Value& value);
+
 }  // namespace sparse_rerank::binding

@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
 #include "core/result.h"
+#include "index/attribute.h"
 #include "index/sparse_rows.h"
 
 namespace sparse_rerank {
@@ -25,6 +27,8 @@ class RowSource {
   [[nodiscard]] virtual Result<std::string_view> id(std::uint32_t document) = 0;
   /// Empty for a document that nothing was stored with.
   [[nodiscard]] virtual Result<std::span<const std::byte>> stored(std::uint32_t document) = 0;
+  /// The attributes of all documents, one by one, in ascending order of the bytes of their names; nothing after the last.
+  [[nodiscard]] virtual Result<std::optional<Attribute>> next_attribute() = 0;
 };
 
 }  // namespace sparse_rerank

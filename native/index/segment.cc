@@ -16,7 +16,6 @@ namespace sparse_rerank {
 
 namespace {
 
-constexpr std::size_t kUncalibratedFooter = offsetof(SegmentFooter, levels);
 constexpr std::uint64_t kMaxDocuments = std::numeric_limits<std::uint32_t>::max() - std::uint64_t{1};
 
 Error corrupt_file(const std::string& name, const char* what) {
@@ -50,26 +49,25 @@ Result<std::shared_ptr<Segment>> Segment::open(const std::string& path) {
   Result<MappedFile> file = MappedFile::open(path);
   if (!file) return std::move(file).error();
   const std::span<const std::byte> bytes = file.value().bytes();
-  constexpr std::size_t kLeast = sizeof(kSegmentMagic) + kUncalibratedFooter + sizeof(SegmentTrailer);
+  constexpr std::size_t kLeast = sizeof(kSegmentMagic) + sizeof(SegmentFooter) + sizeof(SegmentTrailer);
   if (bytes.size() < kLeast || std::memcmp(bytes.data(), &kSegmentMagic, sizeof(kSegmentMagic)) != 0) return not_an_index(path);
   SegmentTrailer trailer;
   std::memcpy(&trailer, bytes.data() + bytes.size() - sizeof(trailer), sizeof(trailer));
   if (trailer.magic != kSegmentMagic) return not_an_index(path);
-  if (trailer.version != kSegmentVersion && trailer.version != kUncalibratedVersion) {
-    return Error{"ERR_INDEX_VERSION", path + " has format version " + std::to_string(trailer.version) + "; this release reads versions " +
-                                          std::to_string(kUncalibratedVersion) + " and " + std::to_string(kSegmentVersion) +
-                                          ": build the index again, or use the release that wrote it."};
+  if (trailer.version != kSegmentVersion) {
+    return Error{"ERR_INDEX_VERSION", path + " has format version " + std::to_string(trailer.version) + "; this release reads version " +
+                                          std::to_string(kSegmentVersion) + ": build the index again, or use the release that wrote it."};
   }
   const std::size_t tail_end = bytes.size() - sizeof(trailer);
-  const std::size_t footer_bytes = trailer.version == kUncalibratedVersion ? kUncalibratedFooter : sizeof(SegmentFooter);
-  if (tail_end < footer_bytes || trailer.tail > tail_end - footer_bytes) return corrupt_file(path, "its trailer points beyond its end");
+  constexpr std::size_t kFooterBytes = sizeof(SegmentFooter);
+  if (tail_end < kFooterBytes || trailer.tail > tail_end - kFooterBytes) return corrupt_file(path, "its trailer points beyond its end");
   const std::size_t pages = trailer.tail / kPageBytes + (trailer.tail % kPageBytes != 0 ? 1 : 0);
   const auto tail = bytes.subspan(trailer.tail, tail_end - trailer.tail);
-  if (tail.size() != pages * sizeof(std::uint64_t) + footer_bytes || xxh64(tail) != trailer.checksum) {
+  if (tail.size() != pages * sizeof(std::uint64_t) + kFooterBytes || xxh64(tail) != trailer.checksum) {
     return corrupt_file(path, "its footer does not have the checksum that it states");
   }
-  SegmentFooter footer{};
-  std::memcpy(&footer, tail.data() + tail.size() - footer_bytes, footer_bytes);
+  SegmentFooter footer;
+  std::memcpy(&footer, tail.data() + tail.size() - kFooterBytes, kFooterBytes);
   std::unique_ptr<Segment> segment(new Segment(std::move(file).value(), {}, footer));
   segment->bytes_ = bytes.first(trailer.tail);
   // `tail` follows regions of a multiple of 8 bytes only by custom: a foreign file may end elsewhere.
@@ -111,13 +109,13 @@ Status Segment::check_regions() const {
     return f.regions[region].bytes == multiplied(count, size);
   };
   const bool stored = f.regions[kStoredOffsets].bytes != 0;
-  const bool sizes_fit = holds(kChunks, f.chunks, sizeof(Chunk)) && holds(kTerms, f.terms, sizeof(std::uint32_t)) &&
-                         holds(kRanges, f.terms, sizeof(TermRange)) &&
-                         holds(kEntries, multiplied(f.chunks, f.terms), sizeof(PostingEntry)) && holds(kRowOffsets, offsets, 1) &&
-                         holds(kIdOffsets, offsets, 1) &&
-                         holds(kRowTerms, f.weights, wide() ? sizeof(std::uint32_t) : sizeof(std::uint16_t)) &&
-                         holds(kRowWeights, f.weights, sizeof(float)) && holds(kIdTable, f.id_slots, sizeof(IdSlot)) &&
-                         holds(kStoredOffsets, stored ? offsets : 0, 1) && f.regions[kPostings].bytes >= kPostingPadding;
+  const bool sizes_fit =
+      holds(kChunks, f.chunks, sizeof(Chunk)) && holds(kTerms, f.terms, sizeof(std::uint32_t)) &&
+      holds(kRanges, f.terms, sizeof(TermRange)) && holds(kEntries, multiplied(f.chunks, f.terms), sizeof(PostingEntry)) &&
+      holds(kRowOffsets, offsets, 1) && holds(kIdOffsets, offsets, 1) &&
+      holds(kRowTerms, f.weights, wide() ? sizeof(std::uint32_t) : sizeof(std::uint16_t)) && holds(kRowWeights, f.weights, sizeof(float)) &&
+      holds(kIdTable, f.id_slots, sizeof(IdSlot)) && holds(kStoredOffsets, stored ? offsets : 0, 1) &&
+      f.regions[kPostings].bytes >= kPostingPadding && f.regions[kAttributes].bytes % sizeof(AttributeEntry) == 0;
   if (!sizes_fit) return corrupt("a region has another size than the counts ask for");
   return std::nullopt;
 }
@@ -312,6 +310,55 @@ Result<std::optional<std::uint32_t>> Segment::find(std::string_view id) const {
     if (found.value() == id) return std::optional(document - 1);
   }
   return std::optional<std::uint32_t>();
+}
+
+Result<Segment::AttributePlace> Segment::attribute_place(std::size_t i) const {
+  const Result<const AttributeEntry*> entry = read<AttributeEntry>(kAttributes, i, 1);
+  if (!entry) return entry.error();
+  const auto [offset, name_bytes, documents] = *entry.value();
+  constexpr std::uint64_t kAlignment = alignof(std::uint32_t);
+  const std::uint64_t name_room = (name_bytes + (kAlignment - 1)) / kAlignment * kAlignment;
+  const std::uint64_t bytes = name_room + std::uint64_t{documents} * sizeof(std::uint32_t);
+  const std::uint64_t available = footer_.regions[kAttributeData].bytes;
+  if (offset % kAlignment != 0 || offset > available || bytes > available - offset) return corrupt("an attribute lies beyond its region");
+  return AttributePlace{{offset, name_bytes}, {(offset + name_room) / sizeof(std::uint32_t), documents}};
+}
+
+Result<std::string_view> Segment::attribute_name(std::size_t i) const {
+  const Result<AttributePlace> place = attribute_place(i);
+  if (!place) return place.error();
+  const auto [first, count] = place.value().name;
+  const Result<const char*> name = read<char>(kAttributeData, first, count);
+  if (!name) return name.error();
+  return std::string_view(name.value(), static_cast<std::size_t>(count));
+}
+
+Result<std::span<const std::uint32_t>> Segment::attribute_documents(std::size_t i) const {
+  const Result<AttributePlace> place = attribute_place(i);
+  if (!place) return place.error();
+  const auto [first, count] = place.value().documents;
+  const Result<const std::uint32_t*> begin = read<std::uint32_t>(kAttributeData, first, count);
+  if (!begin) return begin.error();
+  const std::span documents(begin.value(), static_cast<std::size_t>(count));
+  const auto beyond = [this](std::uint32_t document) { return document >= footer_.documents; };
+  if (std::any_of(documents.begin(), documents.end(), beyond)) return corrupt("an attribute names a document that it does not have");
+  return documents;
+}
+
+Result<std::size_t> Segment::find_attribute(std::string_view name) const {
+  std::size_t first = 0;
+  for (std::size_t count = attributes(); count > 0;) {
+    const std::size_t half = count / 2;
+    const Result<std::string_view> middle = attribute_name(first + half);
+    if (!middle) return middle.error();
+    if (middle.value() < name) {
+      first += half + 1;
+      count -= half + 1;
+    } else {
+      count = half;
+    }
+  }
+  return first;
 }
 
 }  // namespace sparse_rerank

@@ -73,6 +73,13 @@ class Segment {
   /// The document with this id, if any.
   [[nodiscard]] Result<std::optional<std::uint32_t>> find(std::string_view id) const;
 
+  [[nodiscard]] std::size_t attributes() const { return footer_.regions[kAttributes].bytes / sizeof(AttributeEntry); }
+  /// Of attribute i in ascending order of the bytes of their names.
+  [[nodiscard]] Result<std::string_view> attribute_name(std::size_t i) const;
+  [[nodiscard]] Result<std::span<const std::uint32_t>> attribute_documents(std::size_t i) const;
+  /// The first attribute whose name is not below `name`, or attributes().
+  [[nodiscard]] Result<std::size_t> find_attribute(std::string_view name) const;
+
  private:
   Segment(std::optional<MappedFile> file, std::vector<std::byte> memory, const SegmentFooter& footer);
 
@@ -96,6 +103,12 @@ class Segment {
     std::uint64_t first;
     std::uint64_t count;
   };
+  /// Elements of kAttributeData: bytes of the name, and numbers of documents.
+  struct AttributePlace {
+    Extent name;
+    Extent documents;
+  };
+  [[nodiscard]] Result<AttributePlace> attribute_place(std::size_t i) const;
   /// Entry `document` of a table of offsets, within `limit`.
   [[nodiscard]] Result<Extent> extent(Region offsets, std::uint32_t document, std::uint64_t limit) const;
   [[nodiscard]] Result<std::span<const std::byte>> bytes_of(Region offsets, Region bytes, std::uint32_t document) const;

@@ -10,9 +10,7 @@ namespace sparse_rerank {
 /// "SPRKSEG\0" as a number in memory order, at the beginning and the end of a segment.
 inline constexpr std::uint64_t kSegmentMagic = 0x004745534B525053;
 /// Grows with every change that an older reader would not understand.
-inline constexpr std::uint64_t kSegmentVersion = 2;
-/// Its footer ends before `levels`.
-inline constexpr std::uint64_t kUncalibratedVersion = 1;
+inline constexpr std::uint64_t kSegmentVersion = 3;
 
 /// Contents are checked page by page, when they are first used.
 inline constexpr std::size_t kPageBytes = std::size_t{1} << 16;
@@ -53,6 +51,10 @@ enum Region : std::size_t {
   /// u64[documents + 1] and bytes: what was stored with each document. Both empty when nothing was.
   kStoredOffsets,
   kStoredBytes,
+  /// AttributeEntry[attributes], ascending by the bytes of their names.
+  kAttributes,
+  /// What the entries tell of.
+  kAttributeData,
   kRegionCount,
 };
 
@@ -81,6 +83,14 @@ struct IdSlot {
   std::uint32_t tag;
   /// One more than the document, 0 for an empty slot.
   std::uint32_t document;
+};
+
+/// In kAttributeData: the name, zeros up to a multiple of 4, u32 documents[documents], ascending.
+struct AttributeEntry {
+  /// From the beginning of kAttributeData, a multiple of 4.
+  std::uint64_t offset;
+  std::uint32_t name_bytes;
+  std::uint32_t documents;
 };
 
 struct RegionRange {

@@ -1,10 +1,14 @@
 #include "index/segment_merge.h"
 
+#include <limits>
 #include <utility>
 
 namespace sparse_rerank {
 
 namespace {
+
+/// The new number of a document that is not merged.
+constexpr std::uint32_t kGone = std::numeric_limits<std::uint32_t>::max();
 
 Result<std::unique_ptr<SegmentSink>> make_sink(const std::string& path) {
   if (path.empty()) return std::unique_ptr<SegmentSink>(std::make_unique<MemorySink>());
@@ -39,6 +43,51 @@ Result<std::string_view> MergedRows::id(std::uint32_t document) {
 Result<std::span<const std::byte>> MergedRows::stored(std::uint32_t document) {
   const auto [segment, place] = origins_[document];
   return segments_[segment].segment->stored(place);
+}
+
+std::vector<MergedRows::AttributeCursor> MergedRows::attribute_cursors() const {
+  std::vector<AttributeCursor> cursors;
+  std::uint32_t number = 0;
+  for (const IndexSegment& from : segments_) {
+    AttributeCursor cursor = {from.segment.get(), {}};
+    if (from.segment->attributes() > 0) {
+      cursor.numbers.resize(from.segment->documents(), kGone);
+      for (std::uint32_t document = 0; document < from.segment->documents(); ++document) {
+        if (!from.is_removed(document)) cursor.numbers[document] = number++;
+      }
+      cursors.push_back(std::move(cursor));
+    } else {
+      number += from.live();
+    }
+  }
+  return cursors;
+}
+
+Result<std::optional<Attribute>> MergedRows::next_attribute() {
+  if (!cursors_) cursors_ = attribute_cursors();
+  while (true) {
+    std::optional<std::string_view> least;
+    for (const AttributeCursor& cursor : *cursors_) {
+      if (cursor.next == cursor.segment->attributes()) continue;
+      const Result<std::string_view> name = cursor.segment->attribute_name(cursor.next);
+      if (!name) return name.error();
+      if (!least || name.value() < *least) least = name.value();
+    }
+    if (!least) return std::optional<Attribute>();
+    documents_.clear();
+    for (AttributeCursor& cursor : *cursors_) {
+      if (cursor.next == cursor.segment->attributes()) continue;
+      const Result<std::string_view> name = cursor.segment->attribute_name(cursor.next);
+      if (!name) return name.error();
+      if (name.value() != *least) continue;
+      const auto documents = cursor.segment->attribute_documents(cursor.next++);
+      if (!documents) return documents.error();
+      for (const std::uint32_t document : documents.value()) {
+        if (const std::uint32_t number = cursor.numbers[document]; number != kGone) documents_.push_back(number);
+      }
+    }
+    if (!documents_.empty()) return std::optional(Attribute{*least, documents_});
+  }
 }
 
 Result<std::unique_ptr<SegmentBuild>> SegmentBuild::begin(RowSource& source, std::size_t dimension, const std::string& path) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@ class MergedRows final : public RowSource {
   [[nodiscard]] Result<SparseRow> row(std::uint32_t document) override;
   [[nodiscard]] Result<std::string_view> id(std::uint32_t document) override;
   [[nodiscard]] Result<std::span<const std::byte>> stored(std::uint32_t document) override;
+  [[nodiscard]] Result<std::optional<Attribute>> next_attribute() override;
 
   [[nodiscard]] const std::vector<IndexSegment>& segments() const { return segments_; }
   /// Where each document comes from; `segment` counts among segments().
@@ -33,6 +35,18 @@ class MergedRows final : public RowSource {
   std::vector<IndexSegment> segments_;
   std::vector<Location> origins_;
   std::vector<std::uint32_t> terms_;
+
+  /// The attributes of one segment, as they are merged.
+  struct AttributeCursor {
+    const Segment* segment;
+    /// [segment's documents]: their new numbers; kGone for those removed.
+    std::vector<std::uint32_t> numbers;
+    std::size_t next = 0;
+  };
+  [[nodiscard]] std::vector<AttributeCursor> attribute_cursors() const;
+
+  std::optional<std::vector<AttributeCursor>> cursors_;  // once the first attribute was asked for
+  std::vector<std::uint32_t> documents_;                 // of the attribute
 };
 
 /// Writes and calibrates one segment step by step, in memory or in a file. The file is removed unless the segment is taken.

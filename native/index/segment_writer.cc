@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
 #include <string>
 
 #include "core/checksum.h"
@@ -54,6 +55,9 @@ Result<bool> SegmentWriter::step() {
       break;
     case Phase::kStored:
       error = write_stored();
+      break;
+    case Phase::kAttributes:
+      error = write_attributes();
       break;
     case Phase::kDone:
       break;
@@ -274,6 +278,28 @@ Status SegmentWriter::write_stored() {
   if (Status error = end(kStoredBytes)) return error;
   if (offsets.back() == 0) offsets.clear();
   if (Status error = put_region(kStoredOffsets, std::span<const std::uint64_t>(offsets))) return error;
+  enter(Phase::kAttributes);
+  return std::nullopt;
+}
+
+Status SegmentWriter::write_attributes() {
+  std::vector<AttributeEntry> entries;
+  if (Status error = begin(kAttributeData)) return error;
+  const std::uint64_t base = sink_.position();
+  while (true) {
+    const auto result = source_.next_attribute();
+    if (!result) return result.error();
+    const std::optional<Attribute>& next = result.value();
+    if (!next) break;
+    const auto& [name, documents] = *next;
+    entries.push_back({sink_.position() - base, static_cast<std::uint32_t>(name.size()), static_cast<std::uint32_t>(documents.size())});
+    if (Status error = put(std::span(name))) return error;
+    constexpr std::byte kZeros[sizeof(std::uint32_t)] = {};
+    if (Status error = sink_.write(std::span(kZeros).first((sizeof(kZeros) - name.size() % sizeof(kZeros)) % sizeof(kZeros)))) return error;
+    if (Status error = put(documents)) return error;
+  }
+  if (Status error = end(kAttributeData)) return error;
+  if (Status error = put_region(kAttributes, std::span<const AttributeEntry>(entries))) return error;
   footer_.dimension = dimension_;
   footer_.documents = source_.documents();
   footer_.weights = offsets_.back();

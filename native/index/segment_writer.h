@@ -25,7 +25,7 @@ class SegmentWriter {
   [[nodiscard]] Result<bool> step();
 
  private:
-  enum class Phase { kScan, kChunks, kRowTerms, kRowWeights, kIds, kStored, kDone };
+  enum class Phase { kScan, kChunks, kRowTerms, kRowWeights, kIds, kStored, kAttributes, kDone };
 
   [[nodiscard]] Status scan();
   void number_terms();
@@ -35,6 +35,7 @@ class SegmentWriter {
   [[nodiscard]] Status write_row_weights();
   [[nodiscard]] Status write_ids();
   [[nodiscard]] Status write_stored();
+  [[nodiscard]] Status write_attributes();
 
   /// Calls visit(document, row without zero weights) for the next documents of the phase, up to `count`.
   template <typename Visit>

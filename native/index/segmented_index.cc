@@ -1,7 +1,10 @@
 #include "index/segmented_index.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <numeric>
 #include <utility>
+#include <vector>
 
 namespace sparse_rerank {
 
@@ -13,7 +16,11 @@ constexpr std::size_t kMergedSegments = 8;
 /// The rows of one add().
 class BatchRows final : public RowSource {
  public:
-  explicit BatchRows(const DocumentBatch& batch) : batch_(batch) {}
+  explicit BatchRows(const DocumentBatch& batch) : batch_(batch), by_name_(batch.attributes.names.size()) {
+    std::iota(by_name_.begin(), by_name_.end(), std::size_t{0});
+    const StringsView& names = batch.attributes.names;
+    std::sort(by_name_.begin(), by_name_.end(), [&](std::size_t a, std::size_t b) { return names.text(a) < names.text(b); });
+  }
 
   [[nodiscard]] std::uint32_t documents() const override { return static_cast<std::uint32_t>(batch_.rows.rows()); }
   [[nodiscard]] Result<SparseRow> row(std::uint32_t document) override { return batch_.rows.row(document); }
@@ -21,9 +28,15 @@ class BatchRows final : public RowSource {
   [[nodiscard]] Result<std::span<const std::byte>> stored(std::uint32_t document) override {
     return batch_.stored.size() == 0 ? std::span<const std::byte>() : batch_.stored[document];
   }
+  [[nodiscard]] Result<std::optional<Attribute>> next_attribute() override {
+    if (next_ == by_name_.size()) return std::optional<Attribute>();
+    return std::optional(batch_.attributes[by_name_[next_++]]);
+  }
 
  private:
   const DocumentBatch& batch_;
+  std::vector<std::size_t> by_name_;
+  std::size_t next_ = 0;
 };
 
 /// Marks documents as removed, in copies of the bitmaps that searches are reading.

@@ -18,13 +18,14 @@
 
 namespace sparse_rerank {
 
-/// Documents as they are added: row i has id i and, if there are any, stored bytes i.
+/// Documents as they are added: row i has id i and, if there are any, stored bytes i. Attributes may be empty altogether.
 struct DocumentBatch {
   SparseRowsView rows;
   /// Distinct.
   StringsView ids;
   /// Empty, or one for each row.
   StringsView stored;
+  AttributesView attributes = {};
 };
 
 /// Those that users are told of.

@@ -1,6 +1,6 @@
 #include "index/snapshot.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "index/screened_search.h"
 
@@ -27,10 +27,6 @@ class DenseQuery {
 };
 
 }  // namespace
-
-bool StringsView::valid() const {
-  return !offsets.empty() && offsets.front() == 0 && offsets.back() == bytes.size() && std::is_sorted(offsets.begin(), offsets.end());
-}
 
 std::size_t Snapshot::documents() const {
   std::size_t total = 0;
@@ -75,21 +71,19 @@ Exclusions Snapshot::removed() const {
   return exclusions;
 }
 
-Result<Exclusions> Snapshot::all_but(const StringsView& ids) const {
-  std::vector<std::shared_ptr<Bitmap>> bitmaps;
-  bitmaps.reserve(segments.size());
+Result<Exclusions> Snapshot::all_but(const FilterView& filter) const {
+  Exclusions exclusions;
+  exclusions.reserve(segments.size());
   for (const IndexSegment& segment : segments) {
-    bitmaps.push_back(std::make_shared<Bitmap>(bitmap_words(segment.segment->documents()), ~std::uint64_t{0}));
+    Result<Bitmap> allowed = matching(*segment.segment, filter);
+    if (!allowed) return std::move(allowed).error();
+    Bitmap excluded = std::move(allowed).value();
+    for (std::size_t i = 0; i < excluded.size(); ++i) {
+      excluded[i] = ~excluded[i] | (segment.removed == nullptr ? 0 : (*segment.removed)[i]);
+    }
+    exclusions.push_back(std::make_shared<const Bitmap>(std::move(excluded)));
   }
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    const auto location = find(ids.text(i));
-    if (!location) return location.error();
-    const std::optional<Location>& found = location.value();
-    if (!found) continue;
-    const auto [segment, document] = *found;
-    (*bitmaps[segment])[document / 64] &= ~(std::uint64_t{1} << (document % 64));
-  }
-  return Exclusions(bitmaps.begin(), bitmaps.end());
+  return exclusions;
 }
 
 Status Snapshot::search(const SparseQuery& query, const Wanted& wanted, const Exclusions& exclusions, SearchScratch& scratch,

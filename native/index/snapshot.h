@@ -5,33 +5,17 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <vector>
 
 #include "core/result.h"
 #include "index/bitmap.h"
+#include "index/filter.h"
 #include "index/screen_plan.h"
 #include "index/search_scratch.h"
 #include "index/segment.h"
 
 namespace sparse_rerank {
-
-/// Strings one after the other: string i is [offsets[i], offsets[i + 1]) of `bytes`.
-struct StringsView {
-  std::span<const std::uint32_t> offsets;
-  std::span<const std::byte> bytes;
-
-  [[nodiscard]] std::size_t size() const { return offsets.empty() ? 0 : offsets.size() - 1; }
-  [[nodiscard]] std::span<const std::byte> operator[](std::size_t i) const {
-    return bytes.subspan(offsets[i], offsets[i + 1] - offsets[i]);
-  }
-  [[nodiscard]] std::string_view text(std::size_t i) const {
-    return {reinterpret_cast<const char*>(bytes.data()) + offsets[i], offsets[i + 1] - offsets[i]};
-  }
-  /// Whether every string can be read.
-  [[nodiscard]] bool valid() const;
-};
 
 /// A segment of an index and which of its documents were removed.
 struct IndexSegment {
@@ -78,8 +62,8 @@ struct Snapshot {
   [[nodiscard]] double reached(double recall) const;
 
   [[nodiscard]] Exclusions removed() const;
-  /// What a search among these ids leaves out; ids that are not in the index do no harm.
-  [[nodiscard]] Result<Exclusions> all_but(const StringsView& ids) const;
+  /// What a search among the documents that pass leaves out.
+  [[nodiscard]] Result<Exclusions> all_but(const FilterView& filter) const;
 
   /// The best hits, best first, equal scores in insertion order; search_exhaustively() defines score and hit.
   /// @param out replaced

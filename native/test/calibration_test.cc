@@ -160,34 +160,6 @@ TEST(Calibration, IsKeptInFilesAndMergesMeasureAgain) {
   EXPECT_LT(level_of(*durable.value(), 0.8).recall, 1.0f);
 }
 
-/// The file of a release that knew no levels, made of a file of this one.
-void make_uncalibrated(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<char> bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  file.close();
-  SegmentTrailer trailer;
-  std::memcpy(&trailer, bytes.data() + bytes.size() - sizeof(trailer), sizeof(trailer));
-  bytes.erase(bytes.end() - (sizeof(trailer) + sizeof(PruningLevels)), bytes.end());
-  trailer.version = kUncalibratedVersion;
-  trailer.checksum = xxh64(std::as_bytes(std::span(bytes).subspan(trailer.tail)));
-  std::filesystem::remove(path);
-  std::ofstream out(path, std::ios::binary);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  out.write(reinterpret_cast<const char*>(&trailer), sizeof(trailer));
-}
-
-TEST(Calibration, FilesWithoutItOpenAndAreSearchedExactly) {
-  const TemporaryPath path;
-  const auto index = random_index();
-  ASSERT_FALSE(index->save(path.get(), nullptr));
-  make_uncalibrated(path.get());
-  const auto opened = SegmentedIndex::open(path.get(), {});
-  ASSERT_TRUE(opened.ok()) << opened.error().message;
-  EXPECT_TRUE(level_of(*opened.value(), 0.1) == exact_level());
-  const TestRows query = {{{3, 1.0f}, {40, 0.5f}, {7, 0.25f}}};
-  EXPECT_EQ(search(*opened.value(), query.view().row(0), 10, 0.1), search(*index, query.view().row(0), 10));
-}
-
 TEST(Calibration, LevelsThatCannotBeAreRefused) {
   const TemporaryPath path;
   const auto index = random_index();

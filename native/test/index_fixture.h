@@ -63,6 +63,30 @@ class TemporaryPath {
   std::string path_;
 };
 
+/// Attributes that own their memory.
+struct TestAttributes {
+  TestStrings names;
+  std::vector<std::uint32_t> offsets = {0};
+  std::vector<std::uint32_t> documents;
+
+  void push(const std::string& name, const std::vector<std::uint32_t>& of) {
+    names.bytes += name;
+    names.offsets.push_back(static_cast<std::uint32_t>(names.bytes.size()));
+    documents.insert(documents.end(), of.begin(), of.end());
+    offsets.push_back(static_cast<std::uint32_t>(documents.size()));
+  }
+  [[nodiscard]] AttributesView view() const { return {names.view(), offsets, documents}; }
+};
+
+/// A filter that owns its memory.
+struct TestFilter {
+  std::vector<FilterStep> steps;
+  TestStrings strings;
+
+  TestFilter(std::vector<FilterStep> made_of, const std::vector<std::string>& taken) : steps(std::move(made_of)), strings(taken) {}
+  [[nodiscard]] FilterView view() const { return {steps, strings.view()}; }
+};
+
 inline void add(SegmentedIndex& index, const TestRows& rows, const std::vector<std::string>& ids) {
   const TestStrings strings(ids);
   const Status error = index.add({rows.view(), strings.view(), {}});

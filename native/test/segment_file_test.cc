@@ -51,7 +51,15 @@ std::shared_ptr<SegmentedIndex> sample(std::uint32_t dimension = 300) {
   const TestStrings ids(numbered(0, 400));
   std::vector<std::string> texts;
   for (int i = 0; i < 400; ++i) texts.push_back(i % 5 == 0 ? "" : "stored " + std::to_string(i));
-  EXPECT_FALSE(index->add({rows.view(), ids.view(), TestStrings(texts).view()}));
+  TestAttributes attributes;
+  for (int remainder = 4; remainder >= 0; --remainder) {
+    std::vector<std::uint32_t> documents;
+    for (std::uint32_t i = 0; i < 400; ++i) {
+      if (i % 5 == static_cast<std::uint32_t>(remainder)) documents.push_back(i);
+    }
+    attributes.push("remainder " + std::to_string(remainder), documents);
+  }
+  EXPECT_FALSE(index->add({rows.view(), ids.view(), TestStrings(texts).view(), attributes.view()}));
   return index;
 }
 
@@ -71,10 +79,11 @@ struct Seen {
   std::vector<Found> hits;
   std::vector<std::string> stored;
   std::vector<std::string> merged;
+  std::vector<Bitmap> filtered;
   bool operator==(const Seen&) const = default;
 };
 
-/// Reads all of it: searches, look-ups of ids, stored bytes, and a merge, which copies everything.
+/// Reads all of it: searches, a filter, look-ups of ids, stored bytes, and a merge, which copies everything.
 Seen see(const Result<std::shared_ptr<SegmentedIndex>>& opened) {
   Seen seen;
   const auto fails = [&](const auto& result) {
@@ -101,6 +110,10 @@ Seen see(const Result<std::shared_ptr<SegmentedIndex>>& opened) {
     }
     seen.hits.push_back(found);
   }
+  const TestFilter filter({{FilterOperation::kRanges, 2}}, {"remainder 1", "remainder 3", "remainder 4", "s"});
+  const auto exclusions = snapshot->all_but(filter.view());
+  if (fails(exclusions)) return seen;
+  for (const auto& excluded : exclusions.value()) seen.filtered.push_back(*excluded);
   for (const std::string& id : numbered(0, 401)) {
     const auto location = snapshot->find(id);
     if (fails(location)) return seen;

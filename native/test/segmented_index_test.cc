@@ -253,7 +253,8 @@ TEST(Index, FindsOnlyWhatAFilterAllows) {
   for (const std::size_t step : {1u, 2u, 64u, 700u, 5000u}) {
     std::vector<std::string> allowed = {"unknown"};
     for (std::size_t i = 0; i < 3400; i += step) allowed.push_back(std::to_string(i));
-    const auto exclusions = snapshot->all_but(TestStrings(allowed).view());
+    const TestFilter filter({{FilterOperation::kIds, static_cast<std::uint32_t>(allowed.size())}}, allowed);
+    const auto exclusions = snapshot->all_but(filter.view());
     ASSERT_TRUE(exclusions.ok());
     for (std::size_t i = 0; i < 10; ++i) {
       const SparseRow query = queries.view().row(i);

@@ -42,7 +42,10 @@ try {
   fs.rmSync(copy, { recursive: true, force: true });
 }
 
-/** Scripts, since node-gyp wants one word for each compiler. Zig's linker strips with -s; Debian's strip does not know other machines' files. */
+/**
+ * Scripts, since node-gyp wants one word for each compiler. Zig's linker strips with -s; Debian's strip does not know other machines' files. The
+ * C++ library inside must not show its operator new to other libraries of the process: a version script hides all but what Node looks up.
+ */
 function compilers(zigTarget) {
   const zig = process.env["ZIG"] ?? "python3 -m ziglang";
   const script = (name, command) => {
@@ -50,7 +53,9 @@ function compilers(zigTarget) {
     fs.writeFileSync(file, `#!/bin/sh\nexec ${zig} ${command} -target ${zigTarget} "$@"\n`, { mode: 0o755 });
     return file;
   };
-  return { CC: script("zig-cc", "cc"), CXX: script("zig-cxx", "c++"), LDFLAGS: "-s" };
+  const exported = path.join(copy, "exported");
+  fs.writeFileSync(exported, "{ global: napi_register_module_v1; node_api_module_get_api_version_v1; local: *; };\n");
+  return { CC: script("zig-cc", "cc"), CXX: script("zig-cxx", "c++"), LDFLAGS: `-s -Wl,--version-script=${exported}` };
 }
 
 function run(command, args, options) {

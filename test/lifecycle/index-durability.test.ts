@@ -9,21 +9,26 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SparseIndex } from "../../dist/sparse-index";
 import { skip } from "../skip";
 import { root, soak } from "./children";
-import { BATCH, batchesOf, PROLOGUE, withFolder } from "./index-program";
+import { BATCH, batchesOf, CALIBRATED_BATCH, PROLOGUE, withFolder } from "./index-program";
 
-const KILLS = soak ? 200 : 12;
+/** Documents of a batch, and how often its writer is killed. */
+const KILLS = [
+  { documents: BATCH, kills: soak ? 200 : 12 },
+  { documents: CALIBRATED_BATCH, kills: soak ? 100 : 4 },
+];
 
-/** Adds batches for ever, from FIRST on, and removes one of three again; tells of each once it is done. */
+/** Adds batches of DOCUMENTS for ever, from FIRST on, and removes one of three again; tells of each once it is done. */
 const WRITER = `${PROLOGUE}
   (async () => {
+    const documents = Number(process.env.DOCUMENTS);
     const index = await open();
     say("open");
     for (let i = Number(process.env.FIRST); ; i++) {
-      await index.add(ids(i), vectors(i));
+      await index.add(ids(i, documents), vectors(i, documents));
       say("added " + i);
       if (i % 3 !== 0) continue;
       say("removing " + i);
-      await index.remove(ids(i));
+      await index.remove(ids(i, documents));
       say("removed " + i);
     }
   })();
@@ -43,8 +48,8 @@ function start(
 }
 
 /** Runs the writer, kills it after some milliseconds of work, and gives what it said. */
-async function runAndKill(folder: string, first: number, milliseconds: number): Promise<string[]> {
-  const child = start(process.execPath, ["-e", WRITER], folder, { FIRST: String(first) });
+async function runAndKill(folder: string, documents: number, first: number, milliseconds: number): Promise<string[]> {
+  const child = start(process.execPath, ["-e", WRITER], folder, { DOCUMENTS: String(documents), FIRST: String(first) });
   let said = "";
   child.stdout?.on("data", (chunk: Buffer) => (said += chunk.toString()));
   const closed = new Promise((resolve) => child.once("close", resolve));
@@ -58,52 +63,54 @@ async function runAndKill(folder: string, first: number, milliseconds: number): 
 }
 
 describe("durable index", () => {
-  it(`keeps what was settled through ${KILLS} kill -9`, async function () {
-    if (process.platform === "win32") skip(this, "needs SIGKILL");
-    this.timeout(KILLS * 20_000);
-    await withFolder(async (folder) => {
-      const expected = new Set<number>();
-      let first = 0;
-      for (let round = 0; round < KILLS; round++) {
-        const unsure = new Set<number>();
-        for (const line of await runAndKill(folder, first, (round * 37) % 150)) {
-          const [what, text] = line.split(" ");
-          const batch = Number(text);
-          first = batch + 1;
-          if (what === "added") expected.add(batch);
-          if (what === "removing") unsure.add(batch);
-          if (what === "removed") {
-            unsure.delete(batch);
-            expected.delete(batch);
+  for (const { documents, kills } of KILLS) {
+    it(`keeps what was settled through ${kills} kill -9, in batches of ${documents} documents`, async function () {
+      if (process.platform === "win32") skip(this, "needs SIGKILL");
+      this.timeout(kills * 20_000);
+      await withFolder(async (folder) => {
+        const expected = new Set<number>();
+        let first = 0;
+        for (let round = 0; round < kills; round++) {
+          const unsure = new Set<number>();
+          for (const line of await runAndKill(folder, documents, first, (round * 37) % (documents === BATCH ? 150 : 600))) {
+            const [what, text] = line.split(" ");
+            const batch = Number(text);
+            first = batch + 1;
+            if (what === "added") expected.add(batch);
+            if (what === "removing") unsure.add(batch);
+            if (what === "removed") {
+              unsure.delete(batch);
+              expected.delete(batch);
+            }
           }
+          // The batch that was being added may be there, or not.
+          unsure.add(first);
+          await using index = await SparseIndex.open(folder);
+          const found = await batchesOf(index);
+          for (const batch of expected) assert.ok(found.has(batch) || unsure.has(batch), `round ${round}: batch ${batch} is lost`);
+          for (const [batch, count] of found) {
+            assert.equal(count, documents, `round ${round}: batch ${batch} is there in part`);
+            assert.ok(expected.has(batch) || unsure.has(batch), `round ${round}: batch ${batch} was never added, or removed`);
+          }
+          for (const batch of unsure) {
+            if (found.has(batch)) expected.add(batch);
+            else expected.delete(batch);
+          }
+          first++;
         }
-        // The batch that was being added may be there, or not.
-        unsure.add(first);
+        assert.ok(expected.size > 0, "no batch was added at all");
         await using index = await SparseIndex.open(folder);
-        const found = await batchesOf(index);
-        for (const batch of expected) assert.ok(found.has(batch) || unsure.has(batch), `round ${round}: batch ${batch} is lost`);
-        for (const [batch, documents] of found) {
-          assert.equal(documents, BATCH, `round ${round}: batch ${batch} is there in part`);
-          assert.ok(expected.has(batch) || unsure.has(batch), `round ${round}: batch ${batch} was never added, or removed`);
-        }
-        for (const batch of unsure) {
-          if (found.has(batch)) expected.add(batch);
-          else expected.delete(batch);
-        }
-        first++;
-      }
-      assert.ok(expected.size > 0, "no batch was added at all");
-      await using index = await SparseIndex.open(folder);
-      await index.compact();
-      assert.deepEqual(new Set((await batchesOf(index)).keys()), expected);
-      assert.equal(index.stats().segments, 1);
-      // Nothing is left of what the crashes interrupted.
-      assert.equal(fs.readdirSync(folder).filter((name) => name.startsWith("segment-")).length, 1);
-      assert.ok(!fs.existsSync(path.join(folder, "manifest.new")));
+        await index.compact();
+        assert.deepEqual(new Set((await batchesOf(index)).keys()), expected);
+        assert.equal(index.stats().segments, 1);
+        // Nothing is left of what the crashes interrupted.
+        assert.equal(fs.readdirSync(folder).filter((name) => name.startsWith("segment-")).length, 1);
+        assert.ok(!fs.existsSync(path.join(folder, "manifest.new")));
+      });
     });
-  });
+  }
 
-  it("a full disk refuses a change and loses nothing", async function () {
+  it("a full disk refuses a change and a merge, and loses nothing", async function () {
     if (process.platform === "win32") skip(this, "needs ulimit");
     await withFolder(async (folder) => {
       const program = `${PROLOGUE}
@@ -115,6 +122,10 @@ describe("durable index", () => {
           await index.add(ids(2), vectors(2));
           await index.remove(ids(0));
           say(index.size);
+          // Each fits alone, all together do not.
+          for (const i of [3, 4, 5]) await index.add(ids(i, 500), vectors(i, 500));
+          try { await index.compact(); say("no error"); } catch (error) { say(error.code); }
+          say(index.size);
           await index.close();
         })();
       `;
@@ -123,9 +134,10 @@ describe("durable index", () => {
       let said = "";
       child.stdout?.on("data", (chunk: Buffer) => (said += chunk.toString()));
       const code = await new Promise((resolve) => child.once("close", resolve));
-      assert.deepEqual([code, said.split("\n")], [0, ["ERR_FILE_UNWRITABLE", String(BATCH), String(BATCH), ""]]);
+      assert.deepEqual([code, said.split("\n")], [0, ["ERR_FILE_UNWRITABLE", "10", "10", "ERR_FILE_UNWRITABLE", "1510", ""]]);
       await using index = await SparseIndex.open(folder);
-      assert.deepEqual(await batchesOf(index), new Map([[2, BATCH]]));
+      const expected = new Map([2, 3, 4, 5].map((batch) => [batch, batch === 2 ? BATCH : 500]));
+      assert.deepEqual(await batchesOf(index), expected);
       const names = fs.readdirSync(folder);
       assert.equal(names.filter((name) => name.startsWith("segment-")).length, index.stats().segments);
       assert.ok(!names.includes("manifest.new"));
@@ -141,6 +153,7 @@ describe("durable index", () => {
         (async () => {
           const index = await open();
           await index.add(ids(0), vectors(0));
+          await index.add(ids(1, ${CALIBRATED_BATCH}), vectors(1, ${CALIBRATED_BATCH}));
           say("added");
           await index.close();
         })();
@@ -153,9 +166,19 @@ describe("durable index", () => {
         .readFileSync(log, "utf8")
         .split("\n")
         .flatMap((line) => stepOf(line, name));
-      // The index is created, then a batch is added.
+      // The index is created, a batch is added, then one that is calibrated.
       const commit = ["write manifest.new", "sync manifest.new", "sync folder", "rename manifest.new", "sync folder"];
-      assert.deepEqual(steps, ["sync parent", ...commit, "write segment-0", "sync segment-0", ...commit, "say added"]);
+      const calibrated = ["write segment-1", "sync segment-1", "write segment-1", "sync segment-1"];
+      assert.deepEqual(steps, [
+        "sync parent",
+        ...commit,
+        "write segment-0",
+        "sync segment-0",
+        ...commit,
+        ...calibrated,
+        ...commit,
+        "say added",
+      ]);
     });
   });
 });

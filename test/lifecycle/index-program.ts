@@ -8,8 +8,10 @@ import type { SparseIndex } from "../../dist/sparse-index";
 import { SparseMatrix } from "../../dist/sparse-matrix";
 
 export const DIMENSION = 50;
-/** Documents of each batch of a program. */
+/** Documents of each batch of a program, unless it says otherwise. */
 export const BATCH = 10;
+/** Documents of a batch whose segment is calibrated: its file is written, measured, and its end written again. */
+export const CALIBRATED_BATCH = 4500;
 
 /** What programs begin with: open(), batch(i, documents) for add(), and say() for lines that arrive even if the process is killed next. */
 export const PROLOGUE = `
@@ -18,7 +20,8 @@ export const PROLOGUE = `
   const say = (line) => fs.writeSync(1, line + "\\n");
   const open = () => SparseIndex.open(process.env.INDEX_FOLDER, { dimension: ${DIMENSION} });
   const ids = (i, documents = ${BATCH}) => Array.from({ length: documents }, (_, j) => i + "-" + j);
-  const row = (i, j) => ({ indices: [1, 2 + ((i + j) % 40)], values: [1, 0.5] });
+  // Term 1 weighs 1, so that it counts documents; the others differ, so that there is something to rank.
+  const row = (i, j) => ({ indices: [1, ...[0, 1, 2, 3].map((k) => 2 + k * 12 + ((i + j * (k + 1)) % 12))], values: [1, 0.3 + (j % 7), 0.5, 1 + (j % 11), 2] });
   const vectors = (i, documents = ${BATCH}) =>
     SparseMatrix.fromRows(Array.from({ length: documents }, (_, j) => row(i, j)), ${DIMENSION});
 `;

@@ -7,17 +7,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 
 import { skip } from "../skip";
+import { pack, root, runtime } from "./tarballs";
+import type { Packed } from "./tarballs";
 
-const root = path.join(__dirname, "..", "..");
-const staged = path.join(root, "build-package");
-const runtime = `onnxruntime-${process.platform}-${process.arch}`;
 const MEGABYTE = 1e6;
-
-interface Packed {
-  readonly filename: string;
-  readonly size: number;
-  readonly files: readonly { readonly path: string }[];
-}
 
 /** Commands that a consumer's machine has: Node's own, and none that compiles. */
 function commandsOf(folder: string): string {
@@ -45,17 +38,7 @@ describe("the package", function () {
   before(function () {
     if (process.platform === "win32") skip(this, "the commands of its project are links");
     folder = fs.mkdtempSync(path.join(tmpdir(), "sparse-rerank package ü-"));
-    const pack = (name: string): Packed => {
-      const printed = execFileSync("npm", ["pack", "--json", "--silent", "--pack-destination", folder], {
-        cwd: path.join(staged, name),
-        encoding: "utf8",
-        stdio: ["ignore", "pipe", "ignore"],
-      });
-      const [result] = JSON.parse(printed) as Packed[];
-      assert.ok(result !== undefined);
-      return result;
-    };
-    packed = { main: pack("sparse-rerank"), runtime: pack(runtime) };
+    packed = { main: pack("sparse-rerank", folder), runtime: pack(runtime, folder) };
     project = path.join(folder, "project");
     fs.mkdirSync(project);
     fs.writeFileSync(path.join(project, "package.json"), JSON.stringify({ name: "consumer", version: "1.0.0", private: true }));

@@ -58,6 +58,7 @@ describe("engines", () => {
     const found = async (filter: Filter): Promise<string[]> => (await engine.search(QUERY, { topK: 1, filter })).map(({ id }) => id);
     assert.deepEqual(await found({ field: "tags", equals: "x" }), ["a"]);
     assert.deepEqual(await found({ field: "n", lt: 0 }), []);
+    assert.deepEqual(await found({ tags: "x", n: { gt: 0, in: [1, 7] } }), ["a"]);
     await engine.upsert(["b"], MATRIX.slice(1, 2));
     assert.deepEqual(await found({ field: "n", equals: 2 }), []);
     assert.equal(await engine.delete(["a", "z"]), 1);
@@ -70,7 +71,11 @@ describe("engines", () => {
     const filters: unknown[] = [
       ...[null, {}, [], "x", { field: "a" }, { field: "", equals: 1 }, { field: "a..b", equals: 1 }, { field: "a", equals: NaN }],
       ...[
-        { field: "a", equals: 1, in: [1] },
+        { field: "a", equals: 1, in: [] },
+        { a: [1] },
+        { a: {} },
+        { a: null },
+        { a: 1, or: [{ a: 1 }] },
         { field: "a", in: [] },
         { field: "a", gt: "1" },
         { and: [] },

@@ -43,7 +43,7 @@ void repair(std::vector<std::uint8_t>& bytes) {
   std::memcpy(bytes.data() + trailer_at, &trailer, sizeof(trailer));
 }
 
-/// Searches, looks ids up, reads what is stored, and merges, which reads every row.
+/// Searches, filters, looks ids up, reads what is stored, and merges, which reads every row.
 void use(SegmentedIndex& index) {
   const auto snapshot = index.snapshot();
   const auto dimension = static_cast<std::uint32_t>(index.dimension());
@@ -61,6 +61,11 @@ void use(SegmentedIndex& index) {
       (void)snapshot->segments[segment].segment->stored(document);
     }
   }
+  // The seeds' numbers and strings.
+  const std::string bounds = "nu";
+  const std::vector<std::uint32_t> bound_offsets = {0, 1, 2};
+  const FilterStep step = {FilterOperation::kRanges, 1};
+  (void)snapshot->all_but({std::span(&step, 1), {bound_offsets, std::as_bytes(std::span(bounds))}});
   for (const char* id : {"0", "1", "25", "absent"}) (void)snapshot->find(id);
   if (index.stats().documents > 100000) return;
   const std::vector<std::uint32_t> indptr = {0, 0};
