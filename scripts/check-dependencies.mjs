@@ -60,7 +60,7 @@ const LIB = {
     ...["hub", "checkpoint", "cross-graph", "internal/transformer"],
   ],
   "supported-models": ["hub", "architectures"],
-  retrieval: ["errors", "internal", "options", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],
+  retrieval: ["errors", "internal", "options", "filter", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],
   engines: ["errors", "internal", "options", "filter", "metadata", "sparse-matrix", "sparse-index"],
   queue: ["errors", "internal", "options", "sparse-matrix", "engines"],
   index: [

@@ -3,6 +3,7 @@
 import { SparseRerankError } from "../errors";
 import { throwIfAborted } from "../internal/abort";
 import { describe, invalid } from "../internal/validate";
+import type { Filter } from "../filter";
 import type { SparseEncoder } from "../sparse-encoder";
 import type { SparseVector } from "../sparse-matrix";
 
@@ -31,7 +32,7 @@ export interface Retriever {
 export interface SparseSearch {
   search(
     query: SparseVector,
-    options: { readonly topK: number; readonly signal?: AbortSignal },
+    options: { readonly topK: number; readonly filter?: Filter; readonly signal?: AbortSignal },
   ): Promise<readonly { readonly id: string; readonly score: number; readonly payload?: unknown }[]>;
 }
 
@@ -42,13 +43,15 @@ export interface SparseRetrieverOptions {
   readonly name?: string;
   /** The text of a hit, for rerankers. */
   readonly text?: (id: string, payload: unknown) => string | undefined;
+  /** The only documents to find. */
+  readonly filter?: Filter;
 }
 
 /** Queries that a search engine answers at a time. */
 const CONCURRENCY = 8;
 
 /** Encodes queries and looks them up. */
-export function sparseRetriever({ encoder, index, name = "sparse", text }: SparseRetrieverOptions): Retriever {
+export function sparseRetriever({ encoder, index, name = "sparse", text, filter }: SparseRetrieverOptions): Retriever {
   return {
     name,
     async retrieve(queries, { topK, signal }) {
@@ -57,7 +60,7 @@ export function sparseRetriever({ encoder, index, name = "sparse", text }: Spars
       return mapConcurrently(
         [...vectors],
         async (vector) => {
-          const hits = await index.search(vector, { topK, ...control });
+          const hits = await index.search(vector, { topK, ...optional("filter", filter), ...control });
           return hits.map(({ id, score, payload }) => ({
             id,
             score,

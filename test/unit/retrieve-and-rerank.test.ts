@@ -56,6 +56,21 @@ describe("RetrieveAndRerank", () => {
     assert.equal(other!.hits[0]!.text, DOCUMENTS.get("sugar"));
   });
 
+  it("retrieves only what a filter lets pass", async () => {
+    await using encoder = await SparseEncoder.load("splade-tiny");
+    await using index = SparseIndex.create({ dimension: encoder.embeddingDimension });
+    const metadata = IDS.map((id) => ({ kind: id === "sugar" ? "food" : "body" }));
+    await index.add(IDS, await encoder.encodeDocument([...DOCUMENTS.values()]), { metadata });
+    const [all, found] = await Promise.all(
+      [{}, { filter: { kind: "food" } }].map((options) => sparseRetriever({ encoder, index, ...options }).retrieve([QUERY], { topK: 10 })),
+    );
+    assert.ok(all![0]!.length > 1);
+    assert.deepEqual(
+      found![0]!.map(({ id }) => id),
+      ["sugar"],
+    );
+  });
+
   it("streams the first stage's hits, then better orders", async () => {
     const ids = Array.from({ length: 40 }, (_, i) => `document ${i}`);
     const search = new RetrieveAndRerank({ retrievers: fixedRetriever("fixed", ids), reranker });
