@@ -131,14 +131,14 @@ async function checkCommand(standIns: StandIns, page: string, command: string): 
 
 /** Commands that build, measure, install or start containers: the scripts, files and folders that they name. */
 function checkNames([command = "", ...words]: readonly string[]): void {
-  assert.ok(["npm", "node", "bash", "docker"].includes(command), `nothing here checks the command ${command}`);
+  assert.ok(["npm", "node", "bash", "python", "docker"].includes(command), `nothing here checks the command ${command}`);
   const [verb = "", name = ""] = words;
   if (command === "npm" && verb !== "install") {
     const { scripts } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8")) as { scripts: object };
     const script = verb === "run" ? name : verb;
     assert.ok(script in scripts, `package.json has no script ${script}`);
   }
-  for (const file of words.filter((word) => /^(scripts|examples)\//.test(word))) {
+  for (const file of words.filter((word) => /^((scripts|examples)\/|bench\/.*\.\w+$)/.test(word))) {
     assert.ok(fs.existsSync(path.join(root, file)), `there is no ${file}`);
   }
 }
