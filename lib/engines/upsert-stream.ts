@@ -1,6 +1,7 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 
 import { SparseRerankError } from "../errors";
+import { replaceFile } from "../internal/replace-file";
 import { requireString } from "../internal/validate";
 import type { SparseMatrix } from "../sparse-matrix";
 import { EngineError } from "./errors";
@@ -68,7 +69,10 @@ export async function upsertStream(
       throw error.withReport(sum(before, error.report));
     }
     documents += batch.ids.length;
-    if (file !== undefined) await writeCheckpoint(file, { documents, report });
+    if (file !== undefined) {
+      const checkpoint: Checkpoint = { documents, report };
+      await replaceFile(file, (temporary) => writeFile(temporary, JSON.stringify(checkpoint), { flush: true }));
+    }
   }
   return report;
 }
@@ -113,11 +117,4 @@ async function readCheckpoint(file: string): Promise<Checkpoint> {
     "ERR_INVALID_ARGUMENT",
     `${file} is no checkpoint of upsertStream(); name another file, or remove it to start over.`,
   );
-}
-
-/** The old one or the new one is there, whatever happens. */
-async function writeCheckpoint(file: string, checkpoint: Checkpoint): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
-  await writeFile(temporary, JSON.stringify(checkpoint), { flush: true });
-  await rename(temporary, file);
 }

@@ -9,11 +9,12 @@
  * Every file appears by a rename, so readers and other processes see the old contents or the new ones, never a part.
  */
 
-import { randomBytes } from "node:crypto";
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 
 import { SparseRerankError } from "../errors";
+import { codeOf } from "../internal/error-code";
+import { replaceFile } from "../internal/replace-file";
 import { isCommit, isSafePath } from "./names";
 import { remoteFile } from "./repository";
 import type { Listing, RemoteFile } from "./repository";
@@ -162,23 +163,6 @@ export async function writingTo<T>(cacheDir: string, work: () => Promise<T>): Pr
 export async function sizeOf(file: string): Promise<number | undefined> {
   const info = await stat(file).catch(() => undefined);
   return info?.isFile() === true ? info.size : undefined;
-}
-
-export function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "UNKNOWN";
-}
-
-/** Makes the file under a name of its own and renames it. */
-async function replaceFile(file: string, make: (temporary: string) => Promise<void>): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true });
-  const temporary = `${file}.${randomBytes(8).toString("hex")}.tmp`;
-  try {
-    await make(temporary);
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
 }
 
 function parseTree(tree: unknown): Listing | undefined {

@@ -11,7 +11,7 @@ import type { FileHandle } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 
-import { codeOf } from "./cache";
+import { codeOf } from "../internal/error-code";
 import { pause } from "./http";
 import type { RemoteFile } from "./repository";
 

@@ -4,7 +4,8 @@ import { readFile } from "node:fs/promises";
 
 import { SparseRerankError } from "../errors";
 import { throwIfAborted } from "../internal/abort";
-import { codeOf, RepositoryCache, sizeOf, writingTo } from "./cache";
+import { codeOf } from "../internal/error-code";
+import { RepositoryCache, sizeOf, writingTo } from "./cache";
 import { downloadFile } from "./download";
 import type { Download } from "./download";
 import { DEFAULT_POLICY } from "./http";

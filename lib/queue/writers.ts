@@ -1,10 +1,13 @@
 /** Where encoded shards go. Writing a shard again leaves the same result: a shard may be encoded more than once. */
 
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 
 import { vectorLine } from "../engines/json-lines";
 import type { FailedDocument, SearchEngine } from "../engines/types";
+import { codeOf } from "../internal/error-code";
+import { replaceFile } from "../internal/replace-file";
 import { requireString } from "../internal/validate";
 import { SparseMatrix } from "../sparse-matrix";
 
@@ -35,20 +38,23 @@ export function engineWriter(engine: SearchEngine): ShardWriter {
   };
 }
 
-/** A file for each shard, FOLDER/shard-00000012.jsonl, with a vector a line. A file is there whole or not at all. */
+/**
+ * A file for each shard, FOLDER/shard-00000012.jsonl, with a vector a line. A file is there whole or not at all. What a worker leaves that is
+ * killed while it writes, FOLDER/shard-00000012.jsonl.<hex>.tmp, goes when another one writes that shard.
+ */
 export function fileWriter(folder: string): ShardWriter {
   requireString(folder, "folder");
   return async ({ name, ids, vectors }) => {
-    await mkdir(folder, { recursive: true });
     const file = path.join(folder, `${name}.jsonl`);
-    const temporary = `${file}.${process.pid}.tmp`;
+    const text = ids.map((id, row) => `${vectorLine(id, vectors.row(row))}\n`).join("");
     try {
-      await writeFile(temporary, ids.map((id, row) => `${vectorLine(id, vectors.row(row))}\n`).join(""), { flush: true });
-      await rename(temporary, file);
+      await replaceFile(file, (temporary) => writeFile(temporary, text, { flush: true }));
     } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
+      // Another worker wrote the same shard meanwhile, and took this one's part for one left behind.
+      if (codeOf(error) !== "ENOENT" || !existsSync(file)) throw error;
     }
+    const left = (await readdir(folder)).filter((other) => other.startsWith(`${name}.jsonl.`) && other.endsWith(".tmp"));
+    await Promise.all(left.map((other) => rm(path.join(folder, other), { force: true })));
     return [];
   };
 }

@@ -153,7 +153,9 @@ TEST_P(EveryInt8Table, HandlesRowsWithoutAScale) {
         EXPECT_EQ(found, bias[j]) << value;
       }
       // Its neighbours are zeros.
-      if (j != 2) EXPECT_EQ(out[j], bias[j]) << value;
+      if (j != 2) {
+        EXPECT_EQ(out[j], bias[j]) << value;
+      }
     }
   }
 }
