@@ -68,13 +68,14 @@ constexpr std::uint32_t bit(int n) {
 }
 
 // Intel SDM volume 2A, CPUID; volume 1, 13.3 (XCR0).
-constexpr std::uint32_t kLeaf1EcxAvx = bit(12) | bit(27) | bit(28) | bit(29);     // FMA, OSXSAVE, AVX, F16C
-constexpr std::uint32_t kLeaf7EbxAvx2 = bit(5);                                   // AVX2
-constexpr std::uint32_t kLeaf7EbxAvx512 = bit(16) | bit(17) | bit(30) | bit(31);  // F, DQ, BW, VL
-constexpr std::uint32_t kLeaf7EcxAvx512Vnni = bit(11);                            // AVX512_VNNI
-constexpr std::uint32_t kLeaf7Sub1EaxAvxVnni = bit(4);                            // AVX-VNNI
-constexpr std::uint64_t kStateAvx = bit(1) | bit(2);                              // xmm, ymm
-constexpr std::uint64_t kStateAvx512 = kStateAvx | bit(5) | bit(6) | bit(7);      // opmask, upper zmm, zmm16-31
+constexpr std::uint32_t kLeaf1EcxAvx = bit(12) | bit(23) | bit(27) | bit(28) | bit(29);  // FMA, POPCNT, OSXSAVE, AVX, F16C
+constexpr std::uint32_t kLeaf7EbxAvx2 = bit(5);                                          // AVX2
+constexpr std::uint32_t kLeaf7EbxAvx512 = bit(16) | bit(17) | bit(30) | bit(31);         // F, DQ, BW, VL
+constexpr std::uint32_t kLeaf7EcxAvx512Vbmi2 = bit(6);                                   // AVX512_VBMI2
+constexpr std::uint32_t kLeaf7EcxAvx512Vnni = bit(11);                                   // AVX512_VNNI
+constexpr std::uint32_t kLeaf7Sub1EaxAvxVnni = bit(4);                                   // AVX-VNNI
+constexpr std::uint64_t kStateAvx = bit(1) | bit(2);                                     // xmm, ymm
+constexpr std::uint64_t kStateAvx512 = kStateAvx | bit(5) | bit(6) | bit(7);             // opmask, upper zmm, zmm16-31
 
 }  // namespace
 
@@ -88,6 +89,7 @@ CpuFeatures detect_cpu_features() {
   // The first subleaf of leaf 7 says in EAX how many follow it.
   features.avx2_vnni = features.avx2 && leaf7.eax >= 1 && has_all(cpuid(7, 1).eax, kLeaf7Sub1EaxAvxVnni);
   features.avx512_vnni = features.avx512 && has_all(leaf7.ecx, kLeaf7EcxAvx512Vnni);
+  features.avx512_vbmi2 = features.avx512_vnni && has_all(leaf7.ecx, kLeaf7EcxAvx512Vbmi2);
   return features;
 }
 

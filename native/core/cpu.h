@@ -10,7 +10,7 @@ namespace sparse_rerank {
 
 /// Instruction sets that the CPU has and whose registers the operating system saves. One flag per set that has kernels.
 struct CpuFeatures {
-  /// AVX2, FMA and F16C.
+  /// AVX2, FMA, F16C and POPCNT.
   bool avx2 = false;
   /// AVX-VNNI: 8-bit dot products in 256-bit registers, with everything that `avx2` asks for.
   bool avx2_vnni = false;
@@ -18,6 +18,8 @@ struct CpuFeatures {
   bool avx512 = false;
   /// AVX-512 VNNI: 8-bit dot products, with everything that `avx512` asks for.
   bool avx512_vnni = false;
+  /// AVX-512 VBMI2: bytes spread by a mask, with everything that `avx512_vnni` asks for.
+  bool avx512_vbmi2 = false;
   /// Part of every 64-bit Arm CPU.
   bool neon = false;
   /// The 8-bit dot products of Armv8.2 (FEAT_DotProd).

@@ -21,14 +21,14 @@ constexpr std::uint64_t kMostRows = 200'000;
 /// From some thirty pairs that were timed on the collections of docs/index.md, those of little time for their recall; the first two are for
 /// targets near 1.
 constexpr std::array<Pruning, kPruningLevels> kPrunings = {{
-    {0.9f, 0.8f},
-    {0.8f, 0.75f},
-    {0.8f, 0.8f},
-    {0.7f, 0.75f},
-    {0.6f, 0.7f},
-    {0.5f, 0.6f},
+    {0.9f, 0.85f},
+    {0.85f, 0.85f},
+    {0.8f, 0.85f},
+    {0.75f, 0.8f},
+    {0.7f, 0.8f},
+    {0.6f, 0.75f},
+    {0.6f, 0.8f},
     {0.5f, 0.7f},
-    {0.4f, 0.6f},
 }};
 
 }  // namespace

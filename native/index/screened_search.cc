@@ -6,6 +6,7 @@
 
 #include "index/exhaustive.h"
 #include "kernels/kernels.h"
+#include "kernels/target.h"
 
 namespace sparse_rerank {
 
@@ -38,35 +39,41 @@ class ChunkSearch {
  private:
   [[nodiscard]] Status add_bounds() {
     const std::uint32_t groups = groups_of(chunk_.documents);
-    std::fill_n(bounds_, std::size_t{groups} * kGroupDocuments, std::uint16_t{0});
-    const KernelTable& table = kernels();
-    bool scattered = false;
+    const std::size_t end = std::size_t{groups} * kGroupDocuments;
+    std::fill_n(bounds_, end, std::uint16_t{0});
+    scratch_.masked_lists.clear();
     for (const auto& [ordinal, factor] : plan_.terms()) {
       const Result<Postings> list = view_.segment.postings(index_, ordinal);
       if (!list) return list.error();
       const auto& [documents, masks, weights] = list.value();
       if (masks != nullptr) {
-        table.add_masked(masks, weights.data(), weights.data() + weights.size(), groups, factor, bounds_);
+        for (std::size_t byte = 0; byte < kPrefetchedBytes; byte += 64) {
+          SPARSE_RERANK_PREFETCH(reinterpret_cast<const std::uint8_t*>(masks) + byte);
+          SPARSE_RERANK_PREFETCH(weights.data() + byte);
+        }
+        scratch_.masked_lists.push_back({masks, weights.data(), weights.data() + weights.size(), factor});
       } else {
         add_sparse(documents, weights.data(), weights.size(), factor, bounds_);
-        scattered = true;
       }
     }
+    scratch_.maxima.resize(groups);
+    kernels().add_masked(scratch_.masked_lists.data(), scratch_.masked_lists.size(), groups, bounds_, scratch_.maxima.data());
     // A list of a damaged file may name documents that the chunk does not have.
-    const std::size_t end = std::size_t{groups} * kGroupDocuments;
-    if (scattered || end > chunk_.documents) std::fill(bounds_ + chunk_.documents, bounds_ + end, std::uint16_t{0});
+    std::fill(bounds_ + chunk_.documents, bounds_ + end, std::uint16_t{0});
     return std::nullopt;
   }
 
   void exclude() {
     const std::uint64_t* const words = view_.excluded + chunk_.first / kGroupDocuments;
     for (std::uint32_t group = 0; group < groups_of(chunk_.documents); ++group) {
+      if (words[group] == 0) continue;
       std::uint16_t* const bounds = bounds_ + std::size_t{group} * kGroupDocuments;
       if (words[group] == ~std::uint64_t{0}) {
         std::fill_n(bounds, kGroupDocuments, std::uint16_t{0});
       } else {
         for (std::uint64_t word = words[group]; word != 0; word &= word - 1) bounds[std::countr_zero(word)] = 0;
       }
+      scratch_.maxima[group] = *std::max_element(bounds, bounds + kGroupDocuments);
     }
   }
 
@@ -77,13 +84,7 @@ class ChunkSearch {
     const std::uint32_t groups = groups_of(chunk_.documents);
     if (k <= groups) {
       // The k-th largest of the groups' maxima.
-      values.resize(groups);
-      for (std::uint32_t group = 0; group < groups; ++group) {
-        const std::uint16_t* const bounds = bounds_ + std::size_t{group} * kGroupDocuments;
-        std::uint16_t largest = 0;
-        for (std::uint32_t i = 0; i < kGroupDocuments; ++i) largest = std::max(largest, bounds[i]);
-        values[group] = largest;
-      }
+      values = scratch_.maxima;
     } else {
       values.assign(bounds_, bounds_ + chunk_.documents);
     }
@@ -98,11 +99,9 @@ class ChunkSearch {
   /// Documents of a bound of `least` or more.
   void collect(std::uint16_t least) {
     scratch_.candidates.clear();
-    for (std::uint32_t begin = 0; begin < chunk_.documents; begin += kGroupDocuments) {
-      // No early exit within a group, so that the compiler can vectorise the test. Most groups have no candidate.
-      unsigned found = 0;
-      for (std::uint32_t i = 0; i < kGroupDocuments; ++i) found |= static_cast<unsigned>(bounds_[begin + i] >= least);
-      if (found == 0) continue;
+    for (std::uint32_t group = 0; group < groups_of(chunk_.documents); ++group) {
+      if (scratch_.maxima[group] < least) continue;
+      const std::uint32_t begin = group * kGroupDocuments;
       for (std::uint32_t i = begin; i < begin + kGroupDocuments; ++i) {
         if (bounds_[i] >= least) scratch_.candidates.push_back(i);
       }

@@ -8,6 +8,7 @@
 #include "core/aligned_buffer.h"
 #include "index/segment.h"
 #include "index/topk.h"
+#include "kernels/kernels.h"
 
 namespace sparse_rerank {
 
@@ -23,6 +24,9 @@ struct SearchScratch {
   std::vector<float> dense;
   /// By document of a chunk.
   AlignedBuffer<std::uint16_t> bounds;
+  /// By group of a chunk: no bound of its documents is larger.
+  std::vector<std::uint16_t> maxima;
+  std::vector<MaskedList> masked_lists;
   std::vector<std::uint16_t> sorted_bounds;
   std::vector<std::uint32_t> candidates;
   TopK top;

@@ -146,7 +146,7 @@ constexpr std::uint32_t groups_of(std::uint32_t documents) {
 }
 
 /// A list is masked when its weights are at least this part of the chunk's documents: there it is both smaller and faster.
-inline constexpr std::uint32_t kMaskedShare = 16;
+inline constexpr std::uint32_t kMaskedShare = 24;
 
 inline constexpr std::size_t kWeightLevels = 255;
 

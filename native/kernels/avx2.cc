@@ -51,26 +51,47 @@ struct Simd {
 
 #include "kernels/simd.inc"
 
-struct Expand {
-  __m256i factor;
+#include "kernels/largest.inc"
+#include "kernels/spread.inc"
 
-  explicit SPARSE_RERANK_INLINE Expand(std::uint16_t value) : factor(_mm256_set1_epi16(static_cast<short>(value))) {}
+class GroupBounds {
+ public:
+  explicit SPARSE_RERANK_INLINE GroupBounds(const std::uint16_t* bounds) {
+    SPARSE_RERANK_UNROLL
+    for (std::size_t i = 0; i < 4; ++i) sums_[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bounds + 16 * i));
+  }
 
-  static SPARSE_RERANK_INLINE __m128i spread(const std::uint8_t* weights, const std::uint8_t* ranks) {
+  SPARSE_RERANK_INLINE std::size_t add(std::uint64_t mask, const std::uint8_t* weights, std::uint16_t factor) {
+    const __m256i factors = _mm256_set1_epi16(static_cast<short>(factor));
+    const std::uint64_t counts = counts_up_to(mask);
+    const std::uint64_t before = counts << 8;
+    SPARSE_RERANK_UNROLL
+    for (unsigned i = 0; i < 4; ++i) {
+      const __m128i packed = _mm_unpacklo_epi64(spread(weights + (before >> 16 * i & 0xff), mask >> 16 * i & 0xff),
+                                                spread(weights + (before >> (16 * i + 8) & 0xff), mask >> (16 * i + 8) & 0xff));
+      const __m256i products = _mm256_mulhi_epu16(_mm256_slli_epi16(_mm256_cvtepu8_epi16(packed), 8), factors);
+      sums_[i] = _mm256_adds_epu16(sums_[i], products);
+    }
+    return counts >> 56;
+  }
+
+  SPARSE_RERANK_INLINE std::uint16_t store(std::uint16_t* bounds) const {
+    SPARSE_RERANK_UNROLL
+    for (std::size_t i = 0; i < 4; ++i) _mm256_storeu_si256(reinterpret_cast<__m256i*>(bounds + 16 * i), sums_[i]);
+    const __m256i halves = _mm256_max_epu16(_mm256_max_epu16(sums_[0], sums_[1]), _mm256_max_epu16(sums_[2], sums_[3]));
+    return largest_of(_mm_max_epu16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
+  }
+
+ private:
+  static SPARSE_RERANK_INLINE __m128i spread(const std::uint8_t* weights, std::uint64_t mask) {
     return _mm_shuffle_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(weights)),
-                            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(ranks)));
+                            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kSpread.ranks[mask])));
   }
 
-  SPARSE_RERANK_INLINE void add(const std::uint8_t* first, const std::uint8_t* first_ranks, const std::uint8_t* second,
-                                const std::uint8_t* second_ranks, std::uint16_t* bounds) const {
-    const __m128i weights = _mm_unpacklo_epi64(spread(first, first_ranks), spread(second, second_ranks));
-    auto* const to = reinterpret_cast<__m256i*>(bounds);
-    const __m256i products = _mm256_mulhi_epu16(_mm256_slli_epi16(_mm256_cvtepu8_epi16(weights), 8), factor);
-    _mm256_storeu_si256(to, _mm256_adds_epu16(_mm256_loadu_si256(to), products));
-  }
+  __m256i sums_[4];
 };
 
-#include "kernels/expand.inc"
+#include "kernels/masked.inc"
 
 namespace maddubs {
 
@@ -135,9 +156,8 @@ struct Dot {
 
 SPARSE_RERANK_TARGET_END
 
-void add_masked_avx2(const std::uint64_t* masks, const std::uint8_t* weights, const std::uint8_t* weights_end, std::size_t groups,
-                     std::uint16_t factor, std::uint16_t* bounds) {
-  add_masked(masks, weights, weights_end, groups, factor, bounds);
+void add_masked_avx2(MaskedList* lists, std::size_t count, std::size_t groups, std::uint16_t* bounds, std::uint16_t* maxima) {
+  add_masked(lists, count, groups, bounds, maxima);
 }
 
 const KernelTable kAvx2Kernels = {

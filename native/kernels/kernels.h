@@ -85,10 +85,24 @@ struct Int8Kernel {
   void (*multiply)(const Int8Panel& panel, const Int8Tokens& tokens, std::size_t steps, float* out, std::size_t out_stride);
 };
 
+/// How far ahead of what it adds add_masked asks for a list's masks and weights. So many lists side by side are more than a CPU follows by
+/// itself.
+inline constexpr std::size_t kPrefetchedBytes = 256;
+
+/// A posting list over groups of 64 documents. Bit j of masks[g] says that document 64 * g + j has a weight; the weights of these documents
+/// follow each other.
+struct MaskedList {
+  const std::uint64_t* masks;
+  /// Up to `weights_end`, and 128 readable bytes beyond.
+  const std::uint8_t* weights;
+  const std::uint8_t* weights_end;
+  std::uint16_t factor;
+};
+
 /// The numeric kernels for one instruction set. The scalar table is the specification: each other table equals it bit for bit, except the
 /// decoder products, which differ by fp32 rounding (they use fused multiply-add). Every kernel is reentrant and may run on any thread.
 struct KernelTable {
-  /// "scalar", "avx2", "avx2vnni", "avx512", "avx512vnni", "neon" or "neondot".
+  /// "scalar", "avx2", "avx2vnni", "avx512", "avx512vnni", "avx512vbmi2", "neon" or "neondot".
   const char* name;
 
   /// Vocabulary entries in one packed decoder panel. A panel is [hidden, decoder_panel] row-major, so that one step over the hidden
@@ -126,15 +140,13 @@ struct KernelTable {
   /// bfloat16 to binary32, exact; NaN payloads are kept. `in` and `out` do not overlap.
   void (*widen_bf16)(const std::uint16_t* in, std::size_t n, float* out);
 
-  /// Adds a posting list to the score bounds of groups of 64 documents. Bit j of masks[g] says that document 64 * g + j has a weight; the
-  /// weights of these documents follow each other. For each of them, bounds[64 * g + j] += weight * factor / 256, rounded down, and stops
-  /// at 65535.
-  /// @param masks [groups]
-  /// @param weights up to `weights_end`, and 128 readable bytes beyond; more bits than weights give bounds without meaning, never a read
-  ///   further on
+  /// Adds posting lists to the score bounds of groups of 64 documents, and finds the largest of each group: for each document of a list,
+  /// bounds[64 * g + j] += weight * factor / 256, rounded down, and stops at 65535.
+  /// @param lists [count], of which `weights` moves on; more bits than weights give bounds without meaning, never a read beyond what
+  ///   MaskedList allows
   /// @param bounds [64 * groups]
-  void (*add_masked)(const std::uint64_t* masks, const std::uint8_t* weights, const std::uint8_t* weights_end, std::size_t groups,
-                     std::uint16_t factor, std::uint16_t* bounds);
+  /// @param maxima [groups], written
+  void (*add_masked)(MaskedList* lists, std::size_t count, std::size_t groups, std::uint16_t* bounds, std::uint16_t* maxima);
 };
 
 /// bounds[slots[i]] += weights[i] * factor / 256, rounded down, stopping at 65535. Not in the table: such scatter has no faster form than a

@@ -66,25 +66,44 @@ struct Dot {
 
 }  // namespace signed_bytes
 
-struct Expand {
-  std::uint16_t factor;
+#include "kernels/spread.inc"
 
-  explicit SPARSE_RERANK_INLINE Expand(std::uint16_t value) : factor(value) {}
+class GroupBounds {
+ public:
+  explicit SPARSE_RERANK_INLINE GroupBounds(const std::uint16_t* bounds) {
+    SPARSE_RERANK_UNROLL
+    for (std::size_t i = 0; i < 8; ++i) sums_[i] = vld1q_u16(bounds + 8 * i);
+  }
 
-  SPARSE_RERANK_INLINE void add_eight(const std::uint8_t* weights, const std::uint8_t* ranks, std::uint16_t* bounds) const {
-    const uint16x8_t spread = vmovl_u8(vtbl1_u8(vld1_u8(weights), vld1_u8(ranks)));
-    const uint16x4_t low = vshrn_n_u32(vmull_n_u16(vget_low_u16(spread), factor), 8);
-    const uint16x4_t high = vshrn_n_u32(vmull_n_u16(vget_high_u16(spread), factor), 8);
-    vst1q_u16(bounds, vqaddq_u16(vld1q_u16(bounds), vcombine_u16(low, high)));
+  SPARSE_RERANK_INLINE std::size_t add(std::uint64_t mask, const std::uint8_t* weights, std::uint16_t factor) {
+    const std::uint64_t counts = counts_up_to(mask);
+    const std::uint64_t before = counts << 8;
+    SPARSE_RERANK_UNROLL
+    for (unsigned i = 0; i < 8; ++i) {
+      const uint8x8_t packed = vld1_u8(weights + (before >> 8 * i & 0xff));
+      const uint16x8_t spread = vmovl_u8(vtbl1_u8(packed, vld1_u8(kSpread.ranks[mask >> 8 * i & 0xff])));
+      const uint16x4_t low = vshrn_n_u32(vmull_n_u16(vget_low_u16(spread), factor), 8);
+      const uint16x4_t high = vshrn_n_u32(vmull_n_u16(vget_high_u16(spread), factor), 8);
+      sums_[i] = vqaddq_u16(sums_[i], vcombine_u16(low, high));
+    }
+    return counts >> 56;
   }
-  SPARSE_RERANK_INLINE void add(const std::uint8_t* first, const std::uint8_t* first_ranks, const std::uint8_t* second,
-                                const std::uint8_t* second_ranks, std::uint16_t* bounds) const {
-    add_eight(first, first_ranks, bounds);
-    add_eight(second, second_ranks, bounds + 8);
+
+  SPARSE_RERANK_INLINE std::uint16_t store(std::uint16_t* bounds) const {
+    uint16x8_t largest = sums_[0];
+    SPARSE_RERANK_UNROLL
+    for (std::size_t i = 0; i < 8; ++i) {
+      vst1q_u16(bounds + 8 * i, sums_[i]);
+      largest = vmaxq_u16(largest, sums_[i]);
+    }
+    return vmaxvq_u16(largest);
   }
+
+ private:
+  uint16x8_t sums_[8];
 };
 
-#include "kernels/expand.inc"
+#include "kernels/masked.inc"
 
 }  // namespace
 

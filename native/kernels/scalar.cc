@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <bit>
 #include <limits>
 
@@ -89,16 +90,18 @@ void multiply(const Int8Panel& panel, const Int8Tokens& tokens, std::size_t step
   }
 }
 
-void add_masked(const std::uint64_t* masks, const std::uint8_t* weights, const std::uint8_t* weights_end, std::size_t groups,
-                std::uint16_t factor, std::uint16_t* bounds) {
-  for (std::size_t g = 0; g < groups; ++g) {
-    for (std::uint64_t mask = masks[g]; mask != 0; mask &= mask - 1) {
-      if (weights == weights_end) return;
-      std::uint16_t& bound = bounds[g * 64 + static_cast<std::size_t>(std::countr_zero(mask))];
-      const std::uint32_t sum = bound + ((std::uint32_t{*weights++} * factor) >> 8);
-      bound = static_cast<std::uint16_t>(sum > 0xffff ? 0xffff : sum);
+void add_masked(MaskedList* lists, std::size_t count, std::size_t groups, std::uint16_t* bounds, std::uint16_t* maxima) {
+  for (MaskedList* list = lists; list != lists + count; ++list) {
+    for (std::size_t g = 0; g < groups; ++g) {
+      for (std::uint64_t mask = list->masks[g]; mask != 0; mask &= mask - 1) {
+        if (list->weights == list->weights_end) break;
+        std::uint16_t& bound = bounds[g * 64 + static_cast<std::size_t>(std::countr_zero(mask))];
+        const std::uint32_t sum = bound + ((std::uint32_t{*list->weights++} * list->factor) >> 8);
+        bound = static_cast<std::uint16_t>(sum > 0xffff ? 0xffff : sum);
+      }
     }
   }
+  for (std::size_t g = 0; g < groups; ++g) maxima[g] = *std::max_element(bounds + g * 64, bounds + g * 64 + 64);
 }
 
 constexpr Int8Kernel kInt8 = {.unsigned_tokens = false, .quantise = quantise, .multiply = multiply};

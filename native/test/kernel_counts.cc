@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "core/aligned_buffer.h"
 #include "kernels/kernels.h"
@@ -24,6 +25,8 @@ namespace {
 constexpr std::size_t kHidden = 128;
 constexpr std::size_t kTokens = 64;
 constexpr std::size_t kElements = 4096;
+constexpr std::size_t kGroups = 64;
+constexpr std::size_t kLists = 16;
 
 /// The same small numbers on every platform.
 template <typename T>
@@ -31,6 +34,13 @@ AlignedBuffer<T> numbers(std::size_t count) {
   AlignedBuffer<T> buffer(count);
   for (std::size_t i = 0; i < count; ++i) buffer.data()[i] = static_cast<T>(i % 61);
   return buffer;
+}
+
+/// Eight documents in each group.
+AlignedBuffer<std::uint64_t> sparse_masks(std::size_t groups) {
+  AlignedBuffer<std::uint64_t> masks(groups);
+  for (std::size_t g = 0; g < groups; ++g) masks.data()[g] = std::uint64_t{0x0102040810204080} << g % 2;
+  return masks;
 }
 
 /// Null when the table has no such kernel.
@@ -48,6 +58,16 @@ std::function<void()> kernel_of(const KernelTable& table, const std::string& nam
     return [&table] {
       const ScreenPanel panel{words.data(), words.data(), floats.data(), floats.data(), floats.data(), floats.data()};
       table.screen->bound_panel(panel, words.data(), kTokens, kHidden / 4, {1, 1, 1}, out.data());
+    };
+  }
+  if (name == "add_masked") {
+    static const AlignedBuffer<std::uint64_t> masks = sparse_masks(kGroups);
+    static const AlignedBuffer<std::uint8_t> weights = numbers<std::uint8_t>(kGroups * 64 + 128);
+    static AlignedBuffer<std::uint16_t> bounds = numbers<std::uint16_t>(kGroups * 64);
+    static AlignedBuffer<std::uint16_t> maxima(kGroups);
+    return [&table] {
+      std::vector<MaskedList> lists(kLists, {masks.data(), weights.data(), weights.data() + kGroups * 64, 300});
+      table.add_masked(lists.data(), lists.size(), kGroups, bounds.data(), maxima.data());
     };
   }
   if (name == "widen_f16") return [&table] { table.widen_f16(halves.data(), kElements, out.data()); };

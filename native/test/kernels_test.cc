@@ -75,25 +75,51 @@ class EveryTable : public testing::TestWithParam<const KernelTable*> {};
 INSTANTIATE_TEST_SUITE_P(Kernels, EveryTable, testing::ValuesIn(available_kernels()),
                          [](const auto& parameter) { return std::string(parameter.param->name); });
 
+/// Lists with their arrays.
+struct MaskedLists {
+  std::vector<std::vector<std::uint64_t>> masks;
+  std::vector<std::vector<std::uint8_t>> weights;
+  std::vector<MaskedList> lists;
+};
+
+/// A list for each density, the bits of 64 that are set on average.
+MaskedLists random_lists(const std::vector<int>& densities, std::size_t groups, std::mt19937_64& random) {
+  constexpr std::uint16_t kFactors[] = {0, 1, 255, 256, 1000, 40000, 65535};
+  MaskedLists made;
+  for (const int density : densities) {
+    std::vector<std::uint64_t>& masks = made.masks.emplace_back(groups);
+    std::size_t count = 0;
+    for (std::uint64_t& mask : masks) {
+      for (int j = 0; j < 64; ++j) mask |= static_cast<std::uint64_t>(static_cast<int>(random() % 64) < density) << j;
+      count += static_cast<std::size_t>(std::popcount(mask));
+    }
+    std::vector<std::uint8_t>& weights = made.weights.emplace_back(count + 128);
+    for (std::uint8_t& weight : weights) weight = static_cast<std::uint8_t>(random());
+    made.lists.push_back({masks.data(), weights.data(), weights.data() + count, kFactors[random() % std::size(kFactors)]});
+  }
+  return made;
+}
+
 TEST_P(EveryTable, AddMaskedEqualsScalar) {
   std::mt19937_64 random(11);
+  const std::vector<std::vector<int>> mixes = {{}, {0}, {1}, {8}, {64}, {1, 64, 0, 63, 32}, std::vector<int>(40, 4)};
   for (const std::size_t groups : {0u, 1u, 2u, 63u, 1024u}) {
-    for (const int density : {0, 1, 8, 32, 63, 64}) {
-      for (const std::uint16_t factor : {0, 1, 255, 256, 1000, 40000, 65535}) {
-        std::vector<std::uint64_t> masks(groups);
-        std::size_t count = 0;
-        for (std::uint64_t& mask : masks) {
-          for (int j = 0; j < 64; ++j) mask |= static_cast<std::uint64_t>(static_cast<int>(random() % 64) < density) << j;
-          count += static_cast<std::size_t>(std::popcount(mask));
-        }
-        std::vector<std::uint8_t> weights(count + 128);
-        for (std::uint8_t& weight : weights) weight = static_cast<std::uint8_t>(random());
+    for (const std::vector<int>& densities : mixes) {
+      for (int round = 0; round < 7; ++round) {
+        const MaskedLists made = random_lists(densities, groups, random);
         std::vector<std::uint16_t> expected(groups * 64);
         for (std::uint16_t& bound : expected) bound = static_cast<std::uint16_t>(random());
         std::vector<std::uint16_t> found = expected;
-        available_kernels().front()->add_masked(masks.data(), weights.data(), weights.data() + count, groups, factor, expected.data());
-        GetParam()->add_masked(masks.data(), weights.data(), weights.data() + count, groups, factor, found.data());
-        ASSERT_EQ(found, expected) << groups << " groups, density " << density << ", factor " << factor;
+        std::vector<std::uint16_t> expected_maxima(groups), found_maxima(groups);
+        std::vector<MaskedList> lists = made.lists;
+        available_kernels().front()->add_masked(lists.data(), lists.size(), groups, expected.data(), expected_maxima.data());
+        lists = made.lists;
+        GetParam()->add_masked(lists.data(), lists.size(), groups, found.data(), found_maxima.data());
+        ASSERT_EQ(found, expected) << groups << " groups, " << densities.size() << " lists";
+        ASSERT_EQ(found_maxima, expected_maxima) << groups << " groups, " << densities.size() << " lists";
+        for (std::size_t g = 0; g < groups; ++g) {
+          ASSERT_EQ(found_maxima[g], *std::max_element(found.data() + 64 * g, found.data() + 64 * g + 64));
+        }
       }
     }
   }
@@ -104,8 +130,10 @@ TEST_P(EveryTable, AddMaskedReadsNoFurtherThanItMay) {
   const std::vector<std::uint64_t> masks(100, ~std::uint64_t{0});
   const std::vector<std::uint8_t> weights(1 + 128, 1);
   std::vector<std::uint16_t> bounds(masks.size() * 64);
-  GetParam()->add_masked(masks.data(), weights.data(), weights.data() + 1, masks.size(), 256, bounds.data());
-  EXPECT_EQ(bounds[0], 1);
+  std::vector<std::uint16_t> maxima(masks.size());
+  std::vector<MaskedList> lists(3, {masks.data(), weights.data(), weights.data() + 1, 256});
+  GetParam()->add_masked(lists.data(), lists.size(), masks.size(), bounds.data(), maxima.data());
+  EXPECT_EQ(bounds[0], 3);
 }
 
 TEST(AddSparse, AddsAndSaturates) {
