@@ -47,6 +47,7 @@ class ChunkSearch {
       if (!list) return list.error();
       const auto& [documents, masks, weights] = list.value();
       if (masks != nullptr) {
+        // Where lists begin; add_masked() asks for the rest.
         for (std::size_t byte = 0; byte < kPrefetchedBytes; byte += 64) {
           SPARSE_RERANK_PREFETCH(reinterpret_cast<const std::uint8_t*>(masks) + byte);
           SPARSE_RERANK_PREFETCH(weights.data() + byte);
