@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 
 import { SparseRerankError } from "../errors";
+import type { ErrorCode } from "../errors";
 import { native, packageRoot } from "./load";
 
 /** File name of our copy of ONNX Runtime, as scripts/package/runtime-library.mjs makes it. */
@@ -11,6 +12,8 @@ const LIBRARY_NAMES: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
   darwin: "libsparse_rerank.dylib",
   win32: "sparse_rerank_runtime.dll",
 };
+
+const ABOUT_THE_LIBRARY: readonly ErrorCode[] = ["ERR_RUNTIME_NOT_FOUND", "ERR_RUNTIME_INCOMPATIBLE"];
 
 let chosenPath: string | undefined;
 let loaded: { readonly path: string; readonly version: string } | undefined;
@@ -21,7 +24,7 @@ export function loadRuntime(): { readonly path: string; readonly version: string
   try {
     loaded = native().loadRuntime(runtimeCandidates());
   } catch (error) {
-    if (!(error instanceof SparseRerankError)) throw error;
+    if (!(error instanceof SparseRerankError) || !ABOUT_THE_LIBRARY.includes(error.code)) throw error;
     throw new SparseRerankError(error.code, `${error.message}\n${remedy()}`, { cause: error });
   }
   if (chosenPath !== undefined) requireLoadedFrom(chosenPath);

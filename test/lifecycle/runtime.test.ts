@@ -68,6 +68,17 @@ describe("ONNX Runtime", () => {
     }
   });
 
+  it("is not blamed for a mistake in the environment", async () => {
+    const ended = await runProgram(`${encode} encode().catch((error) => console.log(error.code, error.message));`, {
+      env: { SPARSE_RERANK_KERNELS: "avx51" },
+    });
+    assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+    assert.match(
+      ended.stdout,
+      /^ERR_INVALID_ARGUMENT SPARSE_RERANK_KERNELS: kernel set "avx51" does not exist; choose one of: scalar[\w, ]*\n$/,
+    );
+  });
+
   it("is not loaded by what does not need it", async () => {
     const ended = await runProgram(
       `const { SparseIndex, SparseMatrix } = require("sparse-rerank");
