@@ -53,6 +53,7 @@ export interface SparseGolden extends Common {
 
 export interface CrossGolden extends Common {
   readonly kind: "cross";
+  readonly tokens: { readonly input_ids: readonly (readonly number[])[]; readonly token_type_ids?: readonly (readonly number[])[] };
   readonly pairs: readonly (readonly [string, string])[];
   readonly num_labels: number;
   readonly predict: Readonly<Record<string, readonly number[] | readonly (readonly number[])[]>>;
