@@ -82,7 +82,7 @@ export class CrossEncoder implements Resource {
     const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross", options.modelFile);
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
     const execution = await chooseExecution(options);
-    const plan = { part: checkpoint.transformer, graph: crossEncoderGraph(checkpoint, execution.plan.padded), ...execution.plan };
+    const plan = { part: checkpoint.transformer, graph: crossEncoderGraph(checkpoint, execution.plan.batches), ...execution.plan };
     const transformer = await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
     return new CrossEncoder(checkpoint, transformer, execution.device);

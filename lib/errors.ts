@@ -16,7 +16,7 @@ export type ErrorCode =
   /**
    * A name, feature or option that this version does not have, or that does not go with another option.
    *
-   * Causes: dtype "bf16", "fp16" on the CPU, int8 or `modelFile` on CUDA or together, a mode of a search engine whose plugin is absent.
+   * Causes: dtype "fp16" or "bf16" on the CPU, int8 or `modelFile` on CUDA or together, a mode of a search engine whose plugin is absent.
    *
    * Remedy: leave the option out or choose one of those that the message names; README's section on limits lists what is not there yet.
    */

@@ -6,14 +6,14 @@ import { SparseRerankError } from "./errors";
 import { derivedFolder } from "./hub/settings";
 import { checkCuda } from "./internal/cuda";
 import type { NativeCuda } from "./internal/native";
-import type { TransformerPlan } from "./internal/transformer";
+import type { BatchPlan, TransformerPlan } from "./internal/transformer";
 import { cudaIndex } from "./options";
 import type { CudaOptions, Device, LoadOptions } from "./options";
 
 export interface Execution {
   readonly device: Device;
   /** What it adds to the plan of a transformer. */
-  readonly plan: Pick<TransformerPlan, "int8" | "padded">;
+  readonly plan: Pick<TransformerPlan, "int8" | "batches">;
 }
 
 /**
@@ -47,11 +47,21 @@ function onCpu(options: LoadOptions): Execution {
 /** What the driver and CUDA's libraries take of a card beside the model. */
 const SHARE_OF_FREE = 0.9;
 
-async function onCuda(cuda: NativeCuda, { dtype, cuda: { memoryLimit = Infinity } = {} }: LoadOptions): Promise<Execution> {
+async function onCuda(cuda: NativeCuda, { dtype, cuda: { memoryLimit = Infinity, packed = true } = {} }: LoadOptions): Promise<Execution> {
   const { freeBytes } = await checkCuda(cuda);
   const memory = Math.min(SHARE_OF_FREE * freeBytes, memoryLimit);
-  return { device: `cuda:${cuda.device}`, plan: { padded: { floats: dtype === "fp32" ? "fp32" : "fp16", cuda, memory } } };
+  return { device: `cuda:${cuda.device}`, plan: { batches: { floats: floatsOf(dtype), packed, cuda, memory } } };
 }
+
+function floatsOf(dtype: LoadOptions["dtype"]): BatchPlan["floats"] {
+  return dtype === "fp32" || dtype === "bf16" ? dtype : "fp16";
+}
+
+/**
+ * ONNX Runtime's AttentionBackend: flash 1, memory-efficient 2, TensorRT's fused 4, unfused 16. By itself it takes the unfused kernels for short
+ * sequences in fp32, which wait for the host in each packed layer.
+ */
+const ATTENTION_KERNELS = 1 | 2 | 4 | 16;
 
 /** The names and values of ONNX Runtime's CUDA provider. */
 function providerOptions({ memoryLimit, arenaGrowth, tf32 }: CudaOptions): NativeCuda["options"] {
@@ -60,6 +70,9 @@ function providerOptions({ memoryLimit, arenaGrowth, tf32 }: CudaOptions): Nativ
     use_tf32: tf32 === true ? "1" : "0",
     // The default tries every algorithm anew for every length of the input.
     cudnn_conv_algo_search: "HEURISTIC",
+    // Sums in fp32 whatever the type.
+    enable_skip_layer_norm_strict_mode: "1",
+    sdpa_kernel: String(ATTENTION_KERNELS),
     arena_extend_strategy: arenaGrowth === "as-requested" ? "kSameAsRequested" : "kNextPowerOfTwo",
     ...(memoryLimit === undefined ? {} : { gpu_mem_limit: String(memoryLimit) }),
   };

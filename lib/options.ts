@@ -18,6 +18,11 @@ export interface CudaOptions {
   readonly memoryLimit?: number;
   /** How that memory grows: to the next power of two (default, fewer allocations), or by what is asked for (no more than needed). */
   readonly arenaGrowth?: "power-of-two" | "as-requested";
+  /**
+   * Batches without padding, where the architecture and the dtype allow it (docs/gpu.md): the same results for less work. Default true; false pads
+   * all batches.
+   */
+  readonly packed?: boolean;
   /** Products of fp32 in TF32, which has 10 bits of fraction, where the card can; default false. */
   readonly tf32?: boolean;
 }
@@ -39,7 +44,7 @@ export interface LoadOptions {
   readonly cuda?: CudaOptions;
   /**
    * "int8": the linear layers of the transformer multiply 8-bit integers, with a scale for each output and each token; several times as fast on
-   * CPUs with VNNI or Arm's dot products, and close to fp32 (docs/int8.md). "fp16" is for CUDA. Default, and "auto": "fp32" on the CPU, "fp16" on
+   * CPUs with VNNI or Arm's dot products, and close to fp32 (docs/int8.md). "fp16" and "bf16" are for CUDA. Default, and "auto": "fp32" on the CPU, "fp16" on
    * CUDA.
    */
   readonly dtype?: "fp32" | "int8" | "fp16" | "bf16" | "auto";
@@ -118,12 +123,14 @@ function checkDevice({ device = "cpu", cuda, dtype, modelFile }: LoadOptions): v
     if (modelFile !== undefined) throw notSupported("modelFile on CUDA");
   }
   if (cuda === undefined) return;
-  requireRecord(cuda, "cuda", ["memoryLimit", "arenaGrowth", "tf32"]);
+  requireRecord(cuda, "cuda", ["memoryLimit", "arenaGrowth", "packed", "tf32"]);
   if (cuda.memoryLimit !== undefined) requirePositiveInteger(cuda.memoryLimit, "cuda.memoryLimit");
   if (cuda.arenaGrowth !== undefined && !["power-of-two", "as-requested"].includes(cuda.arenaGrowth)) {
     throw invalid("cuda.arenaGrowth", cuda.arenaGrowth, '"power-of-two" or "as-requested"');
   }
-  if (cuda.tf32 !== undefined && typeof cuda.tf32 !== "boolean") throw invalid("cuda.tf32", cuda.tf32, "a boolean");
+  for (const name of ["packed", "tf32"] as const) {
+    if (cuda[name] !== undefined && typeof cuda[name] !== "boolean") throw invalid(`cuda.${name}`, cuda[name], "a boolean");
+  }
 }
 
 const CUDA = /^cuda(?::(\d{1,3}))?$/;
@@ -135,8 +142,10 @@ export function cudaIndex(device: string): number {
 
 function checkDtype({ dtype, device = "cpu" }: LoadOptions): void {
   if (dtype === undefined || dtype === "fp32" || dtype === "int8" || dtype === "auto") return;
-  if (dtype === "fp16" && device !== "cpu") return;
-  if (["fp16", "bf16"].includes(dtype)) throw notSupported(`dtype: "${dtype}" on the device "${device}"`);
+  if (["fp16", "bf16"].includes(dtype)) {
+    if (device === "cpu") throw notSupported(`dtype: "${dtype}" on the device "${device}"`);
+    return;
+  }
   throw new SparseRerankError("ERR_INVALID_ARGUMENT", 'dtype must be "fp32", "int8", "fp16", "bf16" or "auto".');
 }
 

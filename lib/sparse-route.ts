@@ -4,7 +4,8 @@ import { architectureFor } from "./architectures";
 import { embeddingGraph } from "./architectures/embedding";
 import { exportedGraph } from "./architectures/exported";
 import { lexicalGraph } from "./architectures/lexical";
-import type { PaddedLayout } from "./architectures/graph";
+import { layoutFor, paddedLayout } from "./architectures/layout";
+import type { WantedLayout } from "./architectures/layout";
 import type { Graph } from "./architectures/types";
 import type { LexicalHead, SparseCheckpoint, SparseRoute, TransformerRoute } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
@@ -79,7 +80,7 @@ class TransformerEncoder implements RouteEncoder {
   #isDisposed = false;
 
   constructor(route: TransformerRoute, options: LoadOptions, execution: Execution) {
-    const { plan, columns, defaultDims } = planRoute(route, execution.plan.padded);
+    const { plan, columns, defaultDims } = planRoute(route, execution.plan.batches);
     this.#plan = { ...plan, ...execution.plan };
     this.columns = columns;
     this.#defaultDims = defaultDims;
@@ -111,7 +112,7 @@ class TransformerEncoder implements RouteEncoder {
     const { model, tokenizer, admit } = this.#running ?? (await this.start(undefined));
     const batch = await tokenizer.encode([text]);
     const sequences = admit(batch, () => text);
-    const hasPositions = this.#plan.head !== undefined && this.#plan.padded === undefined;
+    const hasPositions = this.#plan.head !== undefined && this.#plan.batches === undefined;
     const { positions, ...csr } = await withCancel(undefined, () =>
       model.encode(sequences, { maxActiveDims: this.#defaultDims ?? 0, positions: hasPositions }),
     );
@@ -147,13 +148,14 @@ class TransformerEncoder implements RouteEncoder {
 
 type Tokenizer = RunningTransformer["tokenizer"];
 
-interface PlannedRoute {
+/** A route, checked but not loaded. */
+export interface PlannedRoute {
   readonly plan: TransformerPlan;
   readonly columns: number;
   readonly defaultDims: number | undefined;
 }
 
-function planRoute({ transformer: part, head }: TransformerRoute, layout: PaddedLayout | undefined): PlannedRoute {
+export function planRoute({ transformer: part, head }: TransformerRoute, wanted: WantedLayout | undefined): PlannedRoute {
   if (part.exported !== undefined) {
     if (head.kind !== "splade") throw notSupported(`modelFile for a model with a head of the kind ${head.kind}`);
     const graph = exportedGraph(part, part.exported, head);
@@ -162,14 +164,15 @@ function planRoute({ transformer: part, head }: TransformerRoute, layout: Padded
   const architecture = architectureFor(part.config);
   switch (head.kind) {
     case "splade": {
-      const graph = architecture.maskedLanguageModel(part, layout);
+      const graph = architecture.maskedLanguageModel(part, head.pooling === "max" ? layoutFor(architecture, wanted) : paddedLayout(wanted));
       return { plan: { part, graph, head: { graph, pooling: head } }, columns: graph.vocabularySize, defaultDims: undefined };
     }
     case "autoencoder": {
-      const { graph, columns } = embeddingGraph(architecture, part, head.modules, layout);
+      const { graph, columns } = embeddingGraph(architecture, part, head.modules, paddedLayout(wanted));
       return { plan: { part, graph }, columns, defaultDims: head.k };
     }
     case "lexical": {
+      const layout = paddedLayout(wanted);
       const graph = lexicalGraph(architecture, part, head, [], layout);
       const complete = async (tokenizer: Tokenizer): Promise<Graph> =>
         lexicalGraph(architecture, part, head, await idsOf(head, tokenizer), layout);

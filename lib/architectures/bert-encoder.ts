@@ -2,10 +2,10 @@
 
 import type { TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
-import { normOf, readEncoderConfig, takesTokenTypes, tokenTypeIds } from "./encoder";
+import { normOf, readEncoderConfig, tokenTypeIds } from "./encoder";
 import type { EncoderConfig } from "./encoder";
 import type { Value } from "./graph";
-import { activation, addAndNorm, attention, layerNorm, linear, lookUp } from "./layers";
+import { activated, attention, layerNorm, linear, linearAndNorm, lookUp } from "./layers";
 import type { Queries, Scope, ScoreOptions, SequenceShape } from "./layers";
 import { workingBytes } from "./memory";
 import type { Graph } from "./types";
@@ -70,28 +70,26 @@ export function bertAttention(
   scores: ScoreOptions = {},
 ): Value {
   const { hidden } = config;
-  const rows = queries === "all" ? x : shape.firstTokens(x, hidden);
-  const query = linear(scope, rows, `${at}.self.query`, hidden, hidden);
+  const rows = shape.rows(x, hidden, queries);
+  const query = linear(scope, shape.queried(x, rows), `${at}.self.query`, hidden, hidden);
   const key = linear(scope, x, `${at}.self.key`, hidden, hidden);
   const value = linear(scope, x, `${at}.self.value`, hidden, hidden);
   const context = attention(scope.graph, shape, [query, key, value], config, queries, scores);
-  const attended = linear(scope, context, `${at}.output.dense`, hidden, hidden);
-  return addAndNorm(scope, attended, rows, `${at}.output.LayerNorm`, normOf(config));
+  const output = { name: `${at}.output.dense`, inputs: hidden, outputs: hidden };
+  return linearAndNorm(scope, context, output, rows, `${at}.output.LayerNorm`, normOf(config));
 }
 
 /** The second half of a layer: LayerNorm(x + W₂ · act(W₁ · x)). */
 export function feedForward(scope: Scope, config: EncoderConfig, x: Value, at: string): Value {
   const { hidden, intermediate } = config;
-  const widened = linear(scope, x, `${at}.intermediate.dense`, hidden, intermediate);
-  const activated = activation(scope.graph, config.activation, widened, config.file);
-  const output = linear(scope, activated, `${at}.output.dense`, intermediate, hidden);
-  return addAndNorm(scope, output, x, `${at}.output.LayerNorm`, normOf(config));
+  const wide = activated(scope, x, [`${at}.intermediate.dense`, hidden, intermediate], config.activation, config.file);
+  const output = { name: `${at}.output.dense`, inputs: intermediate, outputs: hidden };
+  return linearAndNorm(scope, wide, output, x, `${at}.output.LayerNorm`, normOf(config));
 }
 
 export function bertGraph({ graph }: Scope, config: BertConfig, value: Value, output: "hidden" | "logits"): Graph {
   return {
     ...graph.finish(value, output),
-    tokenTypes: takesTokenTypes(config),
     vocabularySize: config.vocabulary,
     maxPositions: config.maxPositions,
     bytesPerSequence: (length) => workingBytes(config, length),

@@ -4,7 +4,7 @@ import type { TensorInfo } from "../checkpoint/types";
 import { decoderOf } from "./encoder";
 import type { EncoderConfig } from "./encoder";
 import type { Value } from "./graph";
-import { activation, layerNorm, linear, tanh } from "./layers";
+import { activated, layerNorm, linear, tanh } from "./layers";
 import type { Scope } from "./layers";
 
 /** A decoder and what it multiplies, [tokens, embedding]. */
@@ -22,9 +22,8 @@ export function bertMaskedHead(scope: Scope, config: EncoderConfig, body: () => 
   const { hidden, embedding, epsilon } = config;
   const at = "cls.predictions";
   const decoder = decoderOf(scope, config, `${at}.decoder.weight`);
-  const dense = linear(scope, body(), `${at}.transform.dense`, hidden, embedding);
-  const activated = activation(scope.graph, config.activation, dense, config.file);
-  const output = layerNorm(scope, activated, `${at}.transform.LayerNorm`, { size: embedding, epsilon });
+  const dense = activated(scope, body(), [`${at}.transform.dense`, hidden, embedding], config.activation, config.file);
+  const output = layerNorm(scope, dense, `${at}.transform.LayerNorm`, { size: embedding, epsilon });
   // Of two the reference adds the decoder's own. An untied decoder without one gets the head's, as in transformers 4, which saved it so;
   // transformers 5 would put zeros there.
   return { output, decoder, decoderBias: scope.tensors.require([`${at}.decoder.bias`, `${at}.bias`], [config.vocabulary]) };

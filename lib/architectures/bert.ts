@@ -11,6 +11,7 @@ import type { Architecture, Graph } from "./types";
 
 export const bert: Architecture = {
   modelTypes: ["bert"],
+  packs: true,
 
   maskedLanguageModel(part, layout) {
     const config = readBertConfig(part);
@@ -38,6 +39,6 @@ export const bert: Architecture = {
 function body(scope: Scope, config: BertConfig, queries: Queries): Value {
   const inputIds = scope.graph.input("input_ids");
   const shape = new SequenceShape(scope.graph, inputIds);
-  const embeddings = bertEmbeddings(scope, config, shape, inputIds, shape.positions());
+  const embeddings = bertEmbeddings(scope, config, shape, inputIds, shape.positionIds());
   return bertLayers(scope, config, shape, embeddings, queries);
 }

@@ -8,10 +8,10 @@ import { feedForward } from "./bert-encoder";
 import { bertMaskedHead } from "./bert-heads";
 import type { MaskedHead } from "./bert-heads";
 import { ConfigReader } from "./config";
-import { normOf, openScope, readEncoderConfig, takesTokenTypes, tokenTypeIds } from "./encoder";
+import { normOf, openScope, readEncoderConfig, tokenTypeIds } from "./encoder";
 import type { EncoderConfig } from "./encoder";
 import type { GraphBuilder, Value } from "./graph";
-import { activation, addAndNorm, attention, layerNorm, linear, lookUp, SequenceShape } from "./layers";
+import { activated, activation, attention, layerNorm, linear, linearAndNorm, lookUp, SequenceShape } from "./layers";
 import type { Heads, Queries, Scope } from "./layers";
 import { workingBytes } from "./memory";
 import { contentToPosition, positionToContent, relativePositions } from "./relative-positions";
@@ -113,10 +113,9 @@ export function debertaFamily(modelTypes: readonly string[], read: (part: Transf
 function authorsMaskedHead(scope: Scope, config: DebertaConfig, body: () => Value): MaskedHead {
   const { tensors } = scope;
   const at = "lm_predictions.lm_head";
-  const dense = linear(scope, body(), `${at}.dense`, config.hidden, config.hidden);
-  const activated = activation(scope.graph, config.activation, dense, config.file);
+  const dense = activated(scope, body(), [`${at}.dense`, config.hidden, config.hidden], config.activation, config.file);
   return {
-    output: layerNorm(scope, activated, `${at}.LayerNorm`, normOf(config)),
+    output: layerNorm(scope, dense, `${at}.LayerNorm`, normOf(config)),
     decoder: tensors.require([`${tensors.prefix}embeddings.word_embeddings.weight`], [config.vocabulary, config.hidden]),
     decoderBias: tensors.require([`${at}.bias`], [config.vocabulary]),
   };
@@ -152,7 +151,7 @@ function embeddings(scope: Scope, config: DebertaConfig, shape: SequenceShape, i
   const { hidden, embedding, positions, tokenTypes } = config;
   const at = `${tensors.prefix}embeddings`;
   const tables = [lookUp(scope, `${at}.word_embeddings`, config.vocabulary, embedding, inputIds)];
-  if (positions !== undefined) tables.push(lookUp(scope, `${at}.position_embeddings`, positions, embedding, shape.positions()));
+  if (positions !== undefined) tables.push(lookUp(scope, `${at}.position_embeddings`, positions, embedding, shape.positionIds()));
   if (tokenTypes > 0) tables.push(lookUp(scope, `${at}.token_type_embeddings`, tokenTypes, embedding, tokenTypeIds(graph, config)));
   const sum = tables.reduce((a, b) => graph.node("Add", [a, b]));
   const rows = shape.flatten(sum, embedding);
@@ -173,12 +172,12 @@ function layer(context: Context, x: Value, index: number, queries: Queries): Val
   const { config } = version;
   const { hidden, scale } = config;
   const at = `${scope.tensors.prefix}encoder.layer.${String(index)}`;
-  const rows = queries === "all" ? x : shape.firstTokens(x, hidden);
+  const rows = shape.rows(x, hidden, queries);
   const inputs = version.project(scope, shape, x, `${at}.attention.self`, queries);
   const bias = relative && biasOf(context, relative, inputs, `${at}.attention.self`, queries);
   const attended = attention(scope.graph, shape, inputs, config, queries, { bias, scale });
-  const projected = linear(scope, attended, `${at}.attention.output.dense`, hidden, hidden);
-  const middle = addAndNorm(scope, projected, rows, `${at}.attention.output.LayerNorm`, normOf(config));
+  const projection = { name: `${at}.attention.output.dense`, inputs: hidden, outputs: hidden };
+  const middle = linearAndNorm(scope, attended, projection, rows, `${at}.attention.output.LayerNorm`, normOf(config));
   return feedForward(scope, config, middle, at);
 }
 
@@ -229,7 +228,6 @@ function debertaGraph({ graph }: Scope, config: DebertaConfig, value: Value, out
   const limits = [positions, relative?.distances.maxPositions].filter((limit) => limit !== undefined);
   return {
     ...graph.finish(value, output),
-    tokenTypes: takesTokenTypes(config),
     vocabularySize: config.vocabulary,
     maxPositions: limits.length === 0 ? undefined : Math.min(...limits),
     bytesPerSequence,

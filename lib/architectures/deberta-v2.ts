@@ -11,7 +11,7 @@ import { normOf } from "./encoder";
 import type { Value } from "./graph";
 import { activation, addAndNorm, linear } from "./layers";
 import type { Scope, SequenceShape } from "./layers";
-import { tokenMask } from "./padding";
+import { tokenMask } from "./batches";
 import { bucketRows, linearRows } from "./relative-positions";
 import type { DistanceRows } from "./relative-positions";
 
@@ -28,7 +28,7 @@ export const debertaV2 = debertaFamily(["deberta-v2"], (part): DebertaVersion =>
   return {
     config,
     project(scope, shape, x, at, queries) {
-      const rows = queries === "all" ? x : shape.firstTokens(x, hidden);
+      const rows = shape.rows(x, hidden, queries);
       const of = (from: Value, name: string): Value => linear(scope, from, `${at}.${name}`, hidden, hidden);
       return [of(rows, "query_proj"), of(x, "key_proj"), of(x, "value_proj")];
     },

@@ -23,7 +23,7 @@ export const deberta = debertaFamily(["deberta"], (part): DebertaVersion => {
       const plus = (from: Value, name: string): Value =>
         graph.node("Add", [from, graph.weight(tensors.require([`${at}.${name}`], [hidden]))]);
       const query = plus(of(0), "q_bias");
-      return [queries === "all" ? query : shape.firstTokens(query, hidden), of(1), plus(of(2), "v_bias")];
+      return [shape.rows(query, hidden, queries), of(1), plus(of(2), "v_bias")];
     },
     positionKeys: (scope, distances, at) => linear(scope, distances, `${at}.pos_proj`, hidden, hidden, { bias: false }),
     positionQueries: (scope, distances, at) => linear(scope, distances, `${at}.pos_q_proj`, hidden, hidden),

@@ -5,7 +5,7 @@ import { ConfigReader } from "./config";
 import { decoderOf, normOf, openScope } from "./encoder";
 import type { EncoderConfig } from "./encoder";
 import type { Value } from "./graph";
-import { activation, addAndNorm, attention, layerNorm, linear, lookUp, relu, SequenceShape } from "./layers";
+import { activated, attention, layerNorm, linear, linearAndNorm, lookUp, relu, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
 import { workingBytes } from "./memory";
 import type { Architecture, Graph } from "./types";
@@ -15,14 +15,20 @@ const EPSILON = 1e-12;
 
 export const distilbert: Architecture = {
   modelTypes: ["distilbert"],
+  packs: true,
 
   maskedLanguageModel(part, layout) {
     const config = readConfig(part);
     const scope = openScope(part, layout, "distilbert");
     const decoder = decoderOf(scope, config, "vocab_projector.weight");
-    const dense = linear(scope, body(scope, config, "all"), "vocab_transform", config.hidden, config.hidden);
-    const activated = activation(scope.graph, config.activation, dense, config.file);
-    const output = layerNorm(scope, activated, "vocab_layer_norm", normOf(config));
+    const dense = activated(
+      scope,
+      body(scope, config, "all"),
+      ["vocab_transform", config.hidden, config.hidden],
+      config.activation,
+      config.file,
+    );
+    const output = layerNorm(scope, dense, "vocab_layer_norm", normOf(config));
     return {
       ...distilBertGraph(scope, config, output, "hidden"),
       decoder,
@@ -83,7 +89,7 @@ function embeddings(scope: Scope, config: DistilBertConfig, shape: SequenceShape
   const { hidden } = config;
   const at = `${tensors.prefix}embeddings`;
   const words = lookUp(scope, `${at}.word_embeddings`, config.vocabulary, hidden, inputIds);
-  const positions = lookUp(scope, `${at}.position_embeddings`, config.positions, hidden, shape.positions());
+  const positions = lookUp(scope, `${at}.position_embeddings`, config.positions, hidden, shape.positionIds());
   return layerNorm(scope, shape.flatten(graph.node("Add", [words, positions]), hidden), `${at}.LayerNorm`, normOf(config));
 }
 
@@ -91,23 +97,21 @@ function layer(scope: Scope, config: DistilBertConfig, shape: SequenceShape, x: 
   const { graph, tensors } = scope;
   const { hidden, intermediate } = config;
   const at = `${tensors.prefix}transformer.layer.${String(index)}`;
-  const rows = queries === "all" ? x : shape.firstTokens(x, hidden);
-  const query = linear(scope, rows, `${at}.attention.q_lin`, hidden, hidden);
+  const rows = shape.rows(x, hidden, queries);
+  const query = linear(scope, shape.queried(x, rows), `${at}.attention.q_lin`, hidden, hidden);
   const key = linear(scope, x, `${at}.attention.k_lin`, hidden, hidden);
   const value = linear(scope, x, `${at}.attention.v_lin`, hidden, hidden);
   const context = attention(graph, shape, [query, key, value], config, queries);
-  const attended = linear(scope, context, `${at}.attention.out_lin`, hidden, hidden);
-  const middle = addAndNorm(scope, attended, rows, `${at}.sa_layer_norm`, normOf(config));
-  const widened = linear(scope, middle, `${at}.ffn.lin1`, hidden, intermediate);
-  const activated = activation(graph, config.activation, widened, config.file);
-  const output = linear(scope, activated, `${at}.ffn.lin2`, intermediate, hidden);
-  return addAndNorm(scope, output, middle, `${at}.output_layer_norm`, normOf(config));
+  const projection = { name: `${at}.attention.out_lin`, inputs: hidden, outputs: hidden };
+  const middle = linearAndNorm(scope, context, projection, rows, `${at}.sa_layer_norm`, normOf(config));
+  const wide = activated(scope, middle, [`${at}.ffn.lin1`, hidden, intermediate], config.activation, config.file);
+  const output = { name: `${at}.ffn.lin2`, inputs: intermediate, outputs: hidden };
+  return linearAndNorm(scope, wide, output, middle, `${at}.output_layer_norm`, normOf(config));
 }
 
 function distilBertGraph({ graph }: Scope, config: DistilBertConfig, value: Value, output: "hidden" | "logits"): Graph {
   return {
     ...graph.finish(value, output),
-    tokenTypes: false,
     vocabularySize: config.vocabulary,
     maxPositions: config.positions,
     bytesPerSequence: (length) => workingBytes(config, length),

@@ -12,6 +12,7 @@ import type { Architecture, Graph } from "./types";
 
 export const electra: Architecture = {
   modelTypes: ["electra"],
+  packs: true,
 
   maskedLanguageModel(part, layout) {
     const config = readConfig(part);
@@ -51,7 +52,7 @@ function readConfig(part: TransformerPart): BertConfig {
 function body(scope: Scope, config: BertConfig, queries: Queries): Value {
   const inputIds = scope.graph.input("input_ids");
   const shape = new SequenceShape(scope.graph, inputIds);
-  const embeddings = bertEmbeddings(scope, config, shape, inputIds, shape.positions());
+  const embeddings = bertEmbeddings(scope, config, shape, inputIds, shape.positionIds());
   const projection = `${scope.tensors.prefix}embeddings_project`;
   const wide = config.embedding === config.hidden ? embeddings : linear(scope, embeddings, projection, config.embedding, config.hidden);
   return bertLayers(scope, config, shape, wide, queries);

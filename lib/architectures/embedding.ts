@@ -5,10 +5,10 @@ import { basename } from "node:path";
 import { SparseRerankError } from "../errors";
 import type { AutoencoderModule, DenseModule, EmbeddingModule, PoolingMode, TransformerPart, WeightedPart } from "../checkpoint/types";
 import { FLOAT } from "./graph";
-import type { GraphBuilder, PaddedLayout, Value } from "./graph";
+import type { GraphBuilder, BatchLayout, Value } from "./graph";
 import { activation, layerNorm, linear, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
-import { isPadding, tokenCounts, tokenMask } from "./padding";
+import { isPadding, tokenCounts, tokenMask } from "./batches";
 import { Tensors } from "./tensors";
 import type { Architecture, Body, Graph } from "./types";
 
@@ -29,7 +29,7 @@ export function embeddingGraph(
   architecture: Architecture,
   part: TransformerPart,
   modules: readonly EmbeddingModule[],
-  layout?: PaddedLayout,
+  layout?: BatchLayout,
 ): { readonly graph: Graph; readonly columns: number } {
   const modes = modules.flatMap((module) => (module.kind === "pooling" ? module.modes : []));
   const queries = modes.every((mode) => mode === "cls") ? "first" : "all";
@@ -46,7 +46,7 @@ export function embeddingGraph(
 }
 
 /** Errors: ERR_UNSUPPORTED_MODEL for a family that has none. */
-export function bodyOf(architecture: Architecture, part: TransformerPart, queries: Queries, layout?: PaddedLayout): Body {
+export function bodyOf(architecture: Architecture, part: TransformerPart, queries: Queries, layout?: BatchLayout): Body {
   const body = architecture.body?.(part, queries, layout);
   if (body !== undefined) return body;
   throw new SparseRerankError(

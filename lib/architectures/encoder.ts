@@ -3,7 +3,7 @@
 import type { TensorInfo, TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
 import { GraphBuilder } from "./graph";
-import type { PaddedLayout, Value } from "./graph";
+import type { BatchLayout, Value } from "./graph";
 import type { Norm, Scope } from "./layers";
 import { Tensors } from "./tensors";
 
@@ -49,7 +49,7 @@ export function normOf({ hidden, epsilon }: { readonly hidden: number; readonly 
 }
 
 /** @param base, words see Tensors; the word embeddings are its probe */
-export function openScope(part: TransformerPart, layout: PaddedLayout | undefined, base: string, words = WORD_EMBEDDINGS): Scope {
+export function openScope(part: TransformerPart, layout: BatchLayout | undefined, base: string, words = WORD_EMBEDDINGS): Scope {
   return { graph: new GraphBuilder(layout), tensors: new Tensors(part, base, words) };
 }
 
@@ -70,12 +70,10 @@ export function decoderOf(
   return tensors.require([name, embeddings], shape);
 }
 
-/** A table of one token type leaves nothing to choose, so the graph then has no input token_type_ids. */
-export function takesTokenTypes({ tokenTypes }: { readonly tokenTypes: number }): boolean {
-  return tokenTypes > 1;
-}
-
-/** Ids for a table of token types. With more than one type an id beyond the table makes the run fail. */
+/**
+ * Ids for a table of token types. One type leaves nothing to choose, so the graph then has no such input; with more an id beyond the table makes
+ * the run fail.
+ */
 export function tokenTypeIds(graph: GraphBuilder, config: { readonly tokenTypes: number }): Value {
-  return takesTokenTypes(config) ? graph.input("token_type_ids") : graph.integers(0);
+  return config.tokenTypes > 1 ? graph.input("token_type_ids") : graph.integers(0);
 }

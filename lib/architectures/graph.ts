@@ -19,17 +19,28 @@ export type Value = string;
 /** Whole numbers become INT attributes and lists of them INTS, text STRING; write a float attribute as { float: 1 }. */
 type Attribute = number | readonly number[] | string | { readonly float: number };
 
-type Attributes = Readonly<Record<string, Attribute>>;
+export type Attributes = Readonly<Record<string, Attribute>>;
 
 /** Element types, as the attribute `to` of Cast. Ids are int64. */
 export const INT64: number = DataType.INT64;
 export const INT32: number = DataType.INT32;
 export const FLOAT: number = DataType.FLOAT;
+export const FLOAT16: number = DataType.FLOAT16;
 
-/** A graph over padded batches (padding.ts), and the type that it computes in. */
-export interface PaddedLayout {
-  readonly floats: "fp32" | "fp16";
+/** The type that a graph computes in. */
+export type Floats = "fp32" | "fp16" | "bf16";
+
+/** A graph over batches of sequences of different length (batches.ts). */
+export interface BatchLayout {
+  readonly form: "padded" | "packed";
+  readonly floats: Floats;
 }
+
+const FLOAT_TYPES: Readonly<Record<Floats, number>> = {
+  fp32: DataType.FLOAT,
+  fp16: DataType.FLOAT16,
+  bf16: DataType.BFLOAT16,
+};
 
 /** Operators of ONNX Runtime's own domain. */
 export const MICROSOFT = "com.microsoft";
@@ -38,8 +49,13 @@ export const MICROSOFT = "com.microsoft";
 export interface EncodedGraph {
   readonly model: Uint8Array;
   readonly weights: ReadonlyMap<string, TensorInfo>;
-  /** Names of the weights that the graph has in fp16; the others are fp32. */
-  readonly halves: ReadonlySet<string>;
+  /** The type that the graph has each weight in. */
+  readonly weightFloats: ReadonlyMap<string, Floats>;
+  readonly inputs: readonly string[];
+  /** Absent: batches of equally long sequences, in fp32. */
+  readonly layout?: BatchLayout;
+  /** Of the input position_ids: positions count from this id of the padding token plus 1, and padding tokens stay at it. Absent: they count from 0. */
+  readonly positionsAfter?: number;
 }
 
 /** What a finished graph can become beside what it is. */
@@ -58,35 +74,41 @@ export interface Int8Graph extends EncodedGraph {
 /** Writes an ONNX graph node by node. Values are named after their operator and number; weights keep the checkpoint's names. */
 export class GraphBuilder {
   private readonly weights = new Map<string, TensorInfo>();
-  private readonly halves = new Set<string>();
+  private readonly weightFloats = new Map<string, Floats>();
   private readonly made = new Map<string, Value>();
   private readonly nodes: onnx.INodeProto[] = [];
   private readonly constants = new Map<string, onnx.ITensorProto>();
-  private readonly inputs: onnx.IValueInfoProto[] = [];
+  private readonly inputs = new Map<string, onnx.IValueInfoProto>();
   private opset = OPSET;
+  private positionsAfter: number | undefined;
   private count = 0;
-  private halfPrecision: boolean;
+  private precision: Floats;
 
   /** @param layout absent: batches of equally long sequences, in fp32 */
-  constructor(readonly layout?: PaddedLayout) {
-    this.halfPrecision = layout?.floats === "fp16";
+  constructor(readonly layout?: BatchLayout) {
+    this.precision = layout?.floats ?? "fp32";
   }
 
   /** The type that weights have and nodes compute in, as the attribute `to` of Cast. */
-  get floatType(): onnx.TensorProto.DataType {
-    return this.halfPrecision ? DataType.FLOAT16 : DataType.FLOAT;
+  get floatType(): number {
+    return FLOAT_TYPES[this.precision];
   }
 
   /** A value of fp32 in the type that the graph computes in. */
   narrow(value: Value): Value {
-    return this.halfPrecision ? this.node("Cast", [value], { to: DataType.FLOAT16 }) : value;
+    return this.precision === "fp32" ? value : this.node("Cast", [value], { to: this.floatType });
   }
 
-  /** The value in fp32, in which the graph computes from here on: for small heads that gain nothing from fp16. */
+  /** The value in fp32, in which the graph computes from here on: for small heads that gain nothing from less. */
   widen(value: Value): Value {
-    if (!this.halfPrecision) return value;
-    this.halfPrecision = false;
-    return this.node("Cast", [value], { to: FLOAT });
+    return this.convert(value, "fp32");
+  }
+
+  /** The value in another type, in which the graph computes from here on. */
+  convert(value: Value, floats: Floats): Value {
+    if (this.precision === floats) return value;
+    this.precision = floats;
+    return this.node("Cast", [value], { to: this.floatType });
   }
 
   /** The value that `make` returned the first time. */
@@ -103,15 +125,21 @@ export class GraphBuilder {
     this.opset = version;
   }
 
-  /** An int64 input [batch, sequence]. */
-  input(name: string): Value {
-    this.inputs.push(valueInfo(name, DataType.INT64, ["batch", "sequence"]));
+  /** An input, of int64 unless another type is given; one may be asked for again. */
+  input(name: string, dimensions: readonly string[] = ["batch", "sequence"], type: number = INT64): Value {
+    this.inputs.set(name, valueInfo(name, type, dimensions));
     return name;
   }
 
-  weight(tensor: TensorInfo): Value {
+  /** See EncodedGraph. */
+  countPositionsAfter(padding: number): void {
+    this.positionsAfter = padding;
+  }
+
+  /** @param floats the type that it is needed in, where that is not the graph's */
+  weight(tensor: TensorInfo, floats: Floats = this.precision): Value {
     this.weights.set(tensor.name, tensor);
-    if (this.halfPrecision) this.halves.add(tensor.name);
+    this.weightFloats.set(tensor.name, floats);
     return tensor.name;
   }
 
@@ -135,18 +163,26 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Adds a node and returns its output. */
-  node(operator: string, inputs: readonly Value[], attributes: Attributes = {}, domain = ""): Value {
-    this.count += 1;
-    const name = `${operator}_${String(this.count)}`;
+  /**
+   * Adds a node and returns its output.
+   * @param others names of further outputs, in their places; empty for those that are left out
+   */
+  node(operator: string, inputs: readonly Value[], attributes: Attributes = {}, domain = "", others: readonly Value[] = []): Value {
+    const name = this.nameOf(operator);
     const attribute = Object.entries(attributes).map(([key, value]) => attributeOf(key, value));
-    this.nodes.push({ name, opType: operator, domain, input: [...inputs], output: [name], attribute });
+    this.nodes.push({ name, opType: operator, domain, input: [...inputs], output: [name, ...others], attribute });
     return name;
+  }
+
+  /** A new name for a value. */
+  nameOf(what: string): Value {
+    this.count += 1;
+    return `${what}_${String(this.count)}`;
   }
 
   /** The model with `value` as its only output under the name `output`. */
   finish(value: Value, output: string): EncodedGraph & Variants {
-    const nodes = [...this.nodes, { name: output, opType: "Identity", input: [value], output: [output] }];
+    const nodes = this.endedBy(value, output);
     return {
       ...this.encode(nodes, this.weights, output),
       int8: () => {
@@ -155,9 +191,16 @@ export class GraphBuilder {
       },
       continued: (build, name) => {
         const end = build(this, value);
-        return this.encode([...this.nodes, { name, opType: "Identity", input: [end], output: [name] }], this.weights, name);
+        return this.encode(this.endedBy(end, name), this.weights, name);
       },
     };
+  }
+
+  /** The nodes, and one more that gives the output its name. Nobody outside reads bf16. */
+  private endedBy(value: Value, name: string): onnx.INodeProto[] {
+    const end = { name, input: [value], output: [name] };
+    const to = [attributeOf("to", FLOAT)];
+    return [...this.nodes, this.precision === "bf16" ? { ...end, opType: "Cast", attribute: to } : { ...end, opType: "Identity" }];
   }
 
   private encode(node: onnx.INodeProto[], weights: ReadonlyMap<string, TensorInfo>, output: string): EncodedGraph {
@@ -166,7 +209,7 @@ export class GraphBuilder {
     const location = first === undefined ? "" : path.basename(first.file);
     const external = Array.from(weights, ([name, tensor]) => ({
       name,
-      dataType: this.halves.has(name) ? DataType.FLOAT16 : DataType.FLOAT,
+      dataType: FLOAT_TYPES[this.weightFloats.get(name) ?? "fp32"],
       dims: [...tensor.shape],
       dataLocation: DataLocation.EXTERNAL,
       externalData: [{ key: "location", value: location }],
@@ -183,11 +226,18 @@ export class GraphBuilder {
         name: "body",
         node,
         initializer: [...external, ...this.constants.values()],
-        input: this.inputs,
-        output: [valueInfo(output, this.floatType, ["rows", "columns"])],
+        input: [...this.inputs.values()],
+        output: [valueInfo(output, this.precision === "bf16" ? FLOAT : this.floatType, ["rows", "columns"])],
       },
     }).finish();
-    return { model, weights, halves: this.halves };
+    return {
+      model,
+      weights,
+      weightFloats: this.weightFloats,
+      inputs: [...this.inputs.keys()],
+      ...(this.layout === undefined ? {} : { layout: this.layout }),
+      ...(this.positionsAfter === undefined ? {} : { positionsAfter: this.positionsAfter }),
+    };
   }
 }
 
@@ -198,6 +248,6 @@ function attributeOf(name: string, value: Attribute): onnx.IAttributeProto {
   return { name, type: AttributeType.INTS, ints: [...value] };
 }
 
-function valueInfo(name: string, elemType: onnx.TensorProto.DataType, dimensions: readonly string[]): onnx.IValueInfoProto {
+function valueInfo(name: string, elemType: number, dimensions: readonly string[]): onnx.IValueInfoProto {
   return { name, type: { tensorType: { elemType, shape: { dim: dimensions.map((dimParam) => ({ dimParam })) } } } };
 }

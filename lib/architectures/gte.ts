@@ -6,10 +6,10 @@
 import type { TransformerPart } from "../checkpoint/types";
 import { bertClassifier } from "./bert-heads";
 import { ConfigReader } from "./config";
-import { decoderOf, normOf, openScope, readEncoderConfig, takesTokenTypes, tokenTypeIds } from "./encoder";
+import { decoderOf, normOf, openScope, readEncoderConfig, tokenTypeIds } from "./encoder";
 import type { EncoderConfig } from "./encoder";
 import type { Value } from "./graph";
-import { activation, addAndNorm, gated, layerNorm, linear, lookUp, multiHeadAttention, SequenceShape } from "./layers";
+import { activated, gated, layerNorm, linear, linearAndNorm, lookUp, multiHeadAttention, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
 import { workingBytes } from "./memory";
 import { headSizeOf, rotaryFrequencies, rotated, rotation } from "./rope";
@@ -19,14 +19,20 @@ import type { Architecture, Graph } from "./types";
 export const gte: Architecture = {
   modelTypes: ["new", "gte"],
   configClass: "NewConfig",
+  packs: true,
 
   maskedLanguageModel(part, layout) {
     const config = readConfig(part);
     const scope = openScope(part, layout, baseOf(part));
     const decoder = decoderOf(scope, config, "lm_head.decoder.weight");
-    const dense = linear(scope, body(scope, config, "all"), "lm_head.dense", config.hidden, config.hidden);
-    const activated = activation(scope.graph, config.activation, dense, config.file);
-    const output = layerNorm(scope, activated, "lm_head.norm", normOf(config));
+    const dense = activated(
+      scope,
+      body(scope, config, "all"),
+      ["lm_head.dense", config.hidden, config.hidden],
+      config.activation,
+      config.file,
+    );
+    const output = layerNorm(scope, dense, "lm_head.norm", normOf(config));
     return {
       ...gteGraph(scope, config, output, "hidden"),
       decoder,
@@ -98,7 +104,7 @@ function body(scope: Scope, config: GteConfig, queries: Queries): Value {
   let x = embeddings(scope, config, shape, inputIds);
   const { headSize, base, slower } = config.rotation;
   const frequencies = rotaryFrequencies(headSize, base).map((frequency) => Math.fround(frequency / slower));
-  const turns = rotation(scope.graph, "frequencies", shape.positions(), frequencies);
+  const turns = rotation(scope.graph, "frequencies", shape.rowPositions(), frequencies);
   for (let i = 0; i < config.layers; i++) x = layer(scope, config, shape, turns, x, i, i === config.layers - 1 ? queries : "all");
   return x;
 }
@@ -116,25 +122,24 @@ function embeddings(scope: Scope, config: GteConfig, shape: SequenceShape, input
 
 function layer(scope: Scope, config: GteConfig, shape: SequenceShape, turns: Rotation, x: Value, index: number, queries: Queries): Value {
   const { graph, tensors } = scope;
-  const { hidden, intermediate, heads, file } = config;
+  const { hidden, intermediate, file } = config;
   const at = `${tensors.prefix}encoder.layer.${String(index)}`;
-  const rows = queries === "all" ? x : shape.firstTokens(x, hidden);
+  const rows = shape.rows(x, hidden, queries);
   const project = (from: Value, which: number): Value =>
     linear(scope, from, `${at}.attention.qkv_proj`, hidden, hidden, { part: { index: which, of: 3 } });
-  const inputs = rotated(graph, shape, [project(rows, 0), project(x, 1), project(x, 2)], hidden, turns, queries);
-  const context = shape.flatten(multiHeadAttention(graph, inputs, heads, {}, queries), hidden);
-  const attended = linear(scope, context, `${at}.attention.o_proj`, hidden, hidden);
-  const middle = addAndNorm(scope, attended, rows, `${at}.attn_ln`, normOf(config));
+  const inputs = rotated(graph, shape, [project(shape.queried(x, rows), 0), project(x, 1), project(x, 2)], hidden, turns, queries);
+  const context = multiHeadAttention(graph, shape, inputs, config, {}, queries);
+  const projection = { name: `${at}.attention.o_proj`, inputs: hidden, outputs: hidden };
+  const middle = linearAndNorm(scope, context, projection, rows, `${at}.attn_ln`, normOf(config));
   const options = { activation: config.activation, activated: "lower", bias: false, configFile: file } as const;
   const product = gated(scope, middle, `${at}.mlp.up_gate_proj`, hidden, intermediate, options);
-  const output = linear(scope, product, `${at}.mlp.down_proj`, intermediate, hidden);
-  return addAndNorm(scope, output, middle, `${at}.mlp_ln`, normOf(config));
+  const output = { name: `${at}.mlp.down_proj`, inputs: intermediate, outputs: hidden };
+  return linearAndNorm(scope, product, output, middle, `${at}.mlp_ln`, normOf(config));
 }
 
 function gteGraph({ graph }: Scope, config: GteConfig, value: Value, output: "hidden" | "logits"): Graph {
   return {
     ...graph.finish(value, output),
-    tokenTypes: takesTokenTypes(config),
     vocabularySize: config.vocabulary,
     maxPositions: undefined,
     bytesPerSequence: (length) => workingBytes({ ...config, wide: 3 }, length),

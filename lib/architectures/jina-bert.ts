@@ -7,11 +7,11 @@ import type { TransformerPart } from "../checkpoint/types";
 import { bertAttention } from "./bert-encoder";
 import { bertClassifier, bertMaskedHead } from "./bert-heads";
 import { ConfigReader } from "./config";
-import { normOf, openScope, readEncoderConfig, takesTokenTypes, tokenTypeIds } from "./encoder";
+import { normOf, openScope, readEncoderConfig, tokenTypeIds } from "./encoder";
 import type { EncoderConfig } from "./encoder";
 import { FLOAT } from "./graph";
 import type { GraphBuilder, Value } from "./graph";
-import { addAndNorm, gated, layerNorm, linear, lookUp, SequenceShape } from "./layers";
+import { gated, layerNorm, linearAndNorm, lookUp, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
 import { workingBytes } from "./memory";
 import type { Architecture, Graph } from "./types";
@@ -101,8 +101,8 @@ function layer(scope: Scope, config: JinaBertConfig, shape: SequenceShape, x: Va
   const middle = bertAttention(scope, config, shape, x, `${at}.attention`, queries, { bias });
   const options = { activation: gate, activated: "upper", bias: false, configFile: file } as const;
   const product = gated(scope, middle, `${at}.mlp.gated_layers`, hidden, intermediate, options);
-  const output = linear(scope, product, `${at}.mlp.wo`, intermediate, hidden);
-  return addAndNorm(scope, output, middle, `${at}.mlp.layernorm`, normOf(config));
+  const output = { name: `${at}.mlp.wo`, inputs: intermediate, outputs: hidden };
+  return linearAndNorm(scope, product, output, middle, `${at}.mlp.layernorm`, normOf(config));
 }
 
 /** The bias and the scores are [heads, length, length] each. */
@@ -110,7 +110,6 @@ function jinaBertGraph({ graph }: Scope, config: JinaBertConfig, value: Value, o
   const { heads } = config;
   return {
     ...graph.finish(value, output),
-    tokenTypes: takesTokenTypes(config),
     vocabularySize: config.vocabulary,
     maxPositions: undefined,
     bytesPerSequence: (length) => workingBytes({ ...config, wide: 3, perPair: 2 * heads + 3 }, length),

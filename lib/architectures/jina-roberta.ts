@@ -11,6 +11,7 @@ import type { Architecture } from "./types";
 export const jinaRoberta: Architecture = {
   modelTypes: ["xlm-roberta"],
   configClass: "XLMRobertaFlashConfig",
+  packs: true,
   maskedLanguageModel: (part, layout) => roberta.maskedLanguageModel(renamed(part), layout),
   sequenceClassifier: (part, labels, layout) => roberta.sequenceClassifier(renamed(part), labels, layout),
 };

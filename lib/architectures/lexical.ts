@@ -1,9 +1,9 @@
 import type { LexicalHead, TransformerPart } from "../checkpoint/types";
 import { bodyOf } from "./embedding";
 import { FLOAT } from "./graph";
-import type { GraphBuilder, PaddedLayout, Value } from "./graph";
+import type { GraphBuilder, BatchLayout, Value } from "./graph";
 import { SequenceShape } from "./layers";
-import { tokenMask } from "./padding";
+import { tokenMask } from "./batches";
 import { Tensors } from "./tensors";
 import type { Architecture, Graph } from "./types";
 
@@ -20,7 +20,7 @@ export function lexicalGraph(
   part: TransformerPart,
   head: LexicalHead,
   ignored: readonly number[],
-  layout?: PaddedLayout,
+  layout?: BatchLayout,
 ): Graph {
   const body = bodyOf(architecture, part, "all", layout);
   const { graph, size, vocabularySize } = body;

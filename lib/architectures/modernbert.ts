@@ -7,12 +7,13 @@ import type { TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
 import { decoderOf, openScope } from "./encoder";
 import type { GraphBuilder, Value } from "./graph";
-import { activation, addThenNorm, gated, layerNorm, linear, lookUp, multiHeadAttention, SequenceShape } from "./layers";
+import { tokenCounts, tokenMask } from "./batches";
+import { activation, gated, layerNorm, linear, linearThenNorm, lookUp, multiHeadAttention, SequenceShape } from "./layers";
 import type { Norm, Queries, Scope } from "./layers";
 import { localAttention, localAttentionFloats, windows } from "./local-attention";
 import type { Windows } from "./local-attention";
 import { workingBytes } from "./memory";
-import { tokenCounts, tokenMask } from "./padding";
+
 import { headSizeOf, rotaryFrequencies, rotated, rotation } from "./rope";
 import type { Rotation } from "./rope";
 import type { Architecture, Graph } from "./types";
@@ -181,21 +182,23 @@ function layer(
   nextNorm: string,
 ): Stream {
   const { graph, tensors } = scope;
-  const { hidden, intermediate, heads, norm, attentionBias, mlpBias } = config;
+  const { hidden, intermediate, norm, attentionBias, mlpBias } = config;
   const at = `${tensors.prefix}layers.${String(index)}`;
-  const rows = (x: Value): Value => (queries === "all" ? x : shape.firstTokens(x, hidden));
+  const rows = (x: Value): Value => shape.rows(x, hidden, queries);
   const project = (x: Value, which: number): Value =>
     linear(scope, x, `${at}.attn.Wqkv`, hidden, hidden, { bias: attentionBias, part: { index: which, of: 3 } });
   const projections = [project(rows(normed), 0), project(normed, 1), project(normed, 2)] as const;
   const inputs = rotated(graph, shape, projections, hidden, turns, queries);
   const context =
-    ofLayer === undefined ? multiHeadAttention(graph, inputs, heads, {}, queries) : localAttention(graph, shape, inputs, config, ofLayer);
-  const attended = linear(scope, shape.flatten(context, hidden), `${at}.attn.Wo`, hidden, hidden, { bias: attentionBias });
-  const middle = addThenNorm(scope, attended, rows(sum), `${at}.mlp_norm`, norm);
+    ofLayer === undefined
+      ? multiHeadAttention(graph, shape, inputs, config, {}, queries)
+      : shape.flatten(localAttention(graph, shape, inputs, config, ofLayer), hidden);
+  const projection = { name: `${at}.attn.Wo`, inputs: hidden, outputs: hidden, bias: attentionBias };
+  const middle = linearThenNorm(scope, context, projection, rows(sum), `${at}.mlp_norm`, norm);
   const options = { activation: config.activation, activated: "upper", bias: mlpBias, configFile: config.file } as const;
   const product = gated(scope, middle.normed, `${at}.mlp.Wi`, hidden, intermediate, options);
-  const output = linear(scope, product, `${at}.mlp.Wo`, intermediate, hidden, { bias: mlpBias });
-  return addThenNorm(scope, output, middle.sum, `${tensors.prefix}${nextNorm}`, norm);
+  const output = { name: `${at}.mlp.Wo`, inputs: intermediate, outputs: hidden, bias: mlpBias };
+  return linearThenNorm(scope, product, output, middle.sum, `${tensors.prefix}${nextNorm}`, norm);
 }
 
 /** One vector for each sequence, [batch, hidden]. */
@@ -225,7 +228,6 @@ function modernBertGraph({ graph }: Scope, config: ModernBertConfig, value: Valu
   const perToken = types.includes("sliding_attention") ? localAttentionFloats(config.reach, config) : 0;
   return {
     ...graph.finish(value, output),
-    tokenTypes: false,
     vocabularySize: config.vocabulary,
     maxPositions: undefined,
     // The widest point is in the attention or in what follows it.

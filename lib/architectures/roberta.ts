@@ -14,6 +14,7 @@ import type { Architecture, Graph } from "./types";
 
 export const roberta: Architecture = {
   modelTypes: ["roberta", "xlm-roberta", "camembert"],
+  packs: true,
 
   maskedLanguageModel(part, layout) {
     const config = readConfig(part);
@@ -65,13 +66,16 @@ function readConfig(part: TransformerPart): RobertaConfig {
 function body(scope: Scope, config: RobertaConfig, queries: Queries): Value {
   const inputIds = scope.graph.input("input_ids");
   const shape = new SequenceShape(scope.graph, inputIds);
-  const positionIds = positionsAfterPadding(scope.graph, inputIds, config.padding);
-  const embeddings = bertEmbeddings(scope, config, shape, inputIds, positionIds);
+  const embeddings = bertEmbeddings(scope, config, shape, inputIds, positionsAfterPadding(scope.graph, shape, inputIds, config.padding));
   return bertLayers(scope, config, shape, embeddings, queries);
 }
 
 /** Positions count from padding + 1; padding tokens, which a text can contain literally, are not counted and stay at `padding`. */
-function positionsAfterPadding(graph: GraphBuilder, inputIds: Value, padding: number): Value {
+function positionsAfterPadding(graph: GraphBuilder, shape: SequenceShape, inputIds: Value, padding: number): Value {
+  if (graph.layout !== undefined) {
+    graph.countPositionsAfter(padding);
+    return shape.positionIds();
+  }
   const isPadding = graph.node("Equal", [inputIds, graph.integers(padding)]);
   const isToken = graph.node("Cast", [graph.node("Not", [isPadding])], { to: INT64 });
   const counted = graph.node("Mul", [graph.node("CumSum", [isToken, graph.integers(1)]), isToken]);

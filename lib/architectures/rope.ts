@@ -33,7 +33,7 @@ export interface Rotation {
  * Computed in the graph, once for a run: tables for the longest sequence would be megabytes, and config.json decides how many.
  *
  * @param name of the constant
- * @param positions int64 [length], from 0
+ * @param positions int64 [length], see SequenceShape.rowPositions
  */
 export function rotation(graph: GraphBuilder, name: string, positions: Value, frequencies: readonly number[]): Rotation {
   const column = graph.node("Unsqueeze", [graph.node("Cast", [positions], { to: FLOAT }), graph.integers([1])]);
@@ -44,7 +44,7 @@ export function rotation(graph: GraphBuilder, name: string, positions: Value, fr
 /**
  * Query, key and value as attention takes them, [batch, tokens, hidden], with query and key turned.
  *
- * @param query [tokens, hidden], or [batch, hidden] when the queries are first tokens
+ * @param query [tokens, hidden], or [batch, hidden] when the queries are first tokens (of a packed batch all tokens)
  * @param key, value [tokens, hidden]
  */
 export function rotated(
@@ -55,10 +55,11 @@ export function rotated(
   { cosine, sine }: Rotation,
   queries: Queries,
 ): [query: Value, key: Value, value: Value] {
-  // Positions are counted from the one that is given.
+  const isPacked = graph.layout?.form === "packed";
+  // Rows of the angles are counted from the one that is given.
   const turn = (x: Value): Value =>
     graph.node("RotaryEmbedding", [shape.unflatten(x, hidden), graph.integers([0]), cosine, sine], { interleaved: 0 }, MICROSOFT);
   // At position 0 all angles are 0.
-  const turnedQuery = queries === "all" ? turn(query) : shape.unflattenFirst(query);
+  const turnedQuery = isPacked || queries === "all" ? turn(query) : shape.unflattenFirst(query);
   return [turnedQuery, turn(key), shape.unflatten(value, hidden)];
 }

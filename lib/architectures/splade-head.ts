@@ -1,12 +1,13 @@
 /**
- * The SPLADE head as part of a graph over padded batches (on the CPU it is native/kernels/splade_head): the vocabulary goes through in slices, so
- * that no more logits than [tokens, slice] exist at once, and only [batch, vocabulary] leaves the graph.
+ * The SPLADE head as part of a graph over batches of different lengths (on the CPU it is native/kernels/splade_head): the vocabulary goes through in
+ * slices, so that no more logits than [tokens, slice] exist at once, and only [batch, vocabulary] leaves the graph.
  */
 
 import type { SpladePooling } from "../checkpoint/types";
+import { groupedRows, ROW_GROUPS, tokenMask } from "./batches";
+import { FLOAT16 } from "./graph";
 import type { GraphBuilder, Value } from "./graph";
 import { SequenceShape } from "./layers";
-import { tokenMask } from "./padding";
 import { rowsOf } from "./tensors";
 import type { MaskedLanguageModel } from "./types";
 
@@ -15,30 +16,68 @@ const SLICE = 8192;
 
 /**
  * @param hidden [tokens, hidden]
- * @returns [batch, vocabulary]: for max pooling the largest logit of a sequence or 0, whose activation is left to the reader, as it then goes over
- *   what is positive only; for sum pooling the weights
+ * @returns [batch, vocabulary]: for max pooling the largest logit over a sequence, whose activation is left to the reader, as it then goes over
+ *   what is positive only; for sum pooling, which padded batches have, the weights
  */
 export function spladeHead(graph: GraphBuilder, hidden: Value, model: MaskedLanguageModel, { pooling, activation }: SpladePooling): Value {
-  const { decoder, decoderBias, vocabularySize } = model;
-  const mask = tokenMask(graph) ?? "";
+  return pooling === "max" ? largestLogits(graph, hidden, model) : summedWeights(graph, hidden, model, activation);
+}
+
+/**
+ * The tokens of a sequence are spread over groups, whose products with the decoder are as many matrices of one shape: Max takes the largest of all
+ * of them in one pass, and leaves an eighth for ReduceMax, a slow operator on CUDA. The bias comes after the maximum, as it is the same for all tokens.
+ */
+function largestLogits(graph: GraphBuilder, hidden: Value, { decoder, decoderBias, vocabularySize }: MaskedLanguageModel): Value {
+  const rows = groupedRows(graph);
+  const [, width = 0] = decoder.shape;
+  const groups = Array.from({ length: ROW_GROUPS }, (_, i) => {
+    const ofGroup = graph.node("Gather", [hidden, graph.node("Gather", [rows, graph.integers(i)])]);
+    return graph.node("Reshape", [ofGroup, graph.integers([-1, width])]);
+  });
+  const batchAndLength = graph.node("Slice", [graph.node("Shape", [rows]), graph.integers([1]), graph.integers([3])]);
+  const slices = slicesOf(vocabularySize).map(({ from, count }) => {
+    const weight = graph.weight(rowsOf(decoder, from, count));
+    const logits = groups.map((group) => half(graph, graph.node("Gemm", [group, weight], { transB: 1 })));
+    const shape = graph.node("Concat", [batchAndLength, graph.integers([count])], { axis: 0 });
+    const largest = graph.node("ReduceMax", [graph.node("Reshape", [graph.node("Max", logits), shape])], { axes: [1], keepdims: 0 });
+    if (decoderBias === undefined) return largest;
+    return graph.node("Add", [largest, half(graph, graph.weight(rowsOf(decoderBias, from, count)))]);
+  });
+  return graph.node("Concat", slices, { axis: 1 });
+}
+
+/** CUDA has no ReduceMax of bf16, and fp16 keeps logits as they are. */
+function half(graph: GraphBuilder, value: Value): Value {
+  return graph.layout?.floats === "bf16" ? graph.node("Cast", [value], { to: FLOAT16 }) : value;
+}
+
+function summedWeights(
+  graph: GraphBuilder,
+  hidden: Value,
+  { decoder, decoderBias, vocabularySize }: MaskedLanguageModel,
+  activation: SpladePooling["activation"],
+): Value {
   const shape = new SequenceShape(graph, "input_ids");
+  const states = graph.layout?.floats === "bf16" ? graph.widen(hidden) : hidden;
+  const mask = tokenMask(graph) ?? "";
   const one = graph.narrow(graph.floats("one", [1], []));
   const log1p = (x: Value): Value => graph.node("Log", [graph.node("Add", [x, one])]);
-  const slices: Value[] = [];
-  for (let from = 0; from < vocabularySize; from += SLICE) {
-    const count = Math.min(SLICE, vocabularySize - from);
+  const slices = slicesOf(vocabularySize).map(({ from, count }) => {
     const parts = decoderBias === undefined ? [decoder] : [decoder, decoderBias];
     const weights = parts.map((tensor) => graph.weight(rowsOf(tensor, from, count)));
-    const logits = shape.unflatten(graph.node("Gemm", [hidden, ...weights], { transB: 1 }), count);
-    if (pooling === "max") {
-      slices.push(graph.node("ReduceMax", [graph.node("Mul", [logits, mask])], { axes: [1], keepdims: 0 }));
-      continue;
-    }
+    const logits = shape.unflatten(graph.node("Gemm", [states, ...weights], { transB: 1 }), count);
     const once = log1p(graph.node("Relu", [logits]));
     const counted = graph.node("Mul", [activation === "log1p_relu" ? log1p(once) : once, mask]);
-    slices.push(graph.node("ReduceSum", [counted, graph.integers([1])], { keepdims: 0 }));
-  }
+    return graph.node("ReduceSum", [counted, graph.integers([1])], { keepdims: 0 });
+  });
   return graph.node("Concat", slices, { axis: 1 });
+}
+
+function slicesOf(vocabulary: number): { readonly from: number; readonly count: number }[] {
+  return Array.from({ length: Math.ceil(vocabulary / SLICE) }, (_, i) => ({
+    from: i * SLICE,
+    count: Math.min(SLICE, vocabulary - i * SLICE),
+  }));
 }
 
 /** Floats for each token that the head takes beside its input: logits of a slice and their product with the mask or activation. */

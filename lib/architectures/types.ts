@@ -1,5 +1,5 @@
 import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
-import type { EncodedGraph, GraphBuilder, PaddedLayout, Value, Variants } from "./graph";
+import type { EncodedGraph, GraphBuilder, BatchLayout, Value, Variants } from "./graph";
 import type { Queries } from "./layers";
 
 /** What sequences a graph takes. */
@@ -16,12 +16,11 @@ export interface GraphLimits {
 }
 
 /**
- * An ONNX graph whose weights are external: `weights` says which tensor each initialiser name stands for. Inputs: input_ids and, if
- * `tokenTypes`, token_type_ids, both int64 [batch, sequence] without padding; with a PaddedLayout also attention_mask, 0 for padding.
+ * An ONNX graph whose weights are external: `weights` says which tensor each initialiser name stands for. Inputs: input_ids and, where there is a
+ * choice of token types, token_type_ids, both int64 [batch, sequence], of a packed batch [1, tokens]; with a BatchLayout also those of batches.ts
+ * that it uses.
  */
-export interface Graph extends GraphLimits, EncodedGraph, Variants {
-  readonly tokenTypes: boolean;
-}
+export interface Graph extends GraphLimits, EncodedGraph, Variants {}
 
 /** A graph of someone else in an ONNX file. */
 export interface ExportedGraph extends GraphLimits {
@@ -63,8 +62,10 @@ export interface Architecture {
    * family apart from others of the same model_type.
    */
   readonly configClass?: string;
-  maskedLanguageModel(part: TransformerPart, layout?: PaddedLayout): MaskedLanguageModel;
-  sequenceClassifier(part: TransformerPart, labels: number, layout?: PaddedLayout): SequenceClassifier;
+  /** Attention needs no more than where sequences begin, and nothing else looks beyond a token: batches can be packed (BatchLayout). */
+  readonly packs?: true;
+  maskedLanguageModel(part: TransformerPart, layout?: BatchLayout): MaskedLanguageModel;
+  sequenceClassifier(part: TransformerPart, labels: number, layout?: BatchLayout): SequenceClassifier;
   /** Absent where no checkpoint with other heads is known. */
-  body?(part: TransformerPart, queries: Queries, layout?: PaddedLayout): Body;
+  body?(part: TransformerPart, queries: Queries, layout?: BatchLayout): Body;
 }

@@ -20,7 +20,8 @@ export function cudaDevices(): Promise<NativeCudaDevices> {
   return withRemedy(() => native().cudaDevices());
 }
 
-async function withRemedy<T>(run: () => Promise<T>): Promise<T> {
+/** Errors: what `run` rejects with, and where that is ERR_DEVICE_UNAVAILABLE, how to get what is missing. */
+export async function withRemedy<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await withCancel(undefined, run);
   } catch (error) {
@@ -32,7 +33,7 @@ async function withRemedy<T>(run: () => Promise<T>): Promise<T> {
 /** By what the message names: the first that fits. A provider's message also names the provider when a library of CUDA is what is missing. */
 const REMEDIES: readonly (readonly [pattern: RegExp, remedy: () => string])[] = [
   [/no CUDA device/, () => "`sparse-rerank doctor` lists the devices; the environment variable CUDA_VISIBLE_DEVICES hides some."],
-  [/libcudnn|cudnn64/, () => `It belongs to cuDNN 9, which NVIDIA offers as packages and archives. ${ON_THE_PATH}`],
+  [/cudnn/i, () => `It belongs to cuDNN 9, which NVIDIA offers as packages and archives. ${ON_THE_PATH}`],
   [
     /lib(cublas|cudart|curand|cufft|nvrtc|nvJitLink)|(cublas|cublasLt|cudart|curand|cufft|nvrtc|nvJitLink)64/,
     () => `It belongs to the CUDA toolkit, of which the libraries for running programs are enough. ${ON_THE_PATH}`,

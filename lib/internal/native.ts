@@ -29,10 +29,10 @@ export interface NativeHead {
   readonly activation: "relu" | "log1p_relu";
 }
 
-/** A graph initialiser and the tensor it stands for, which becomes F32 at load, or F16 where the graph has it so. */
+/** A graph initialiser of the type `dtype`, and the tensor it stands for, which becomes that at load. */
 export interface NativeWeight {
   readonly name: string;
-  readonly half?: true;
+  readonly dtype: NativeDtype;
   readonly tensor: NativeTensor;
 }
 
@@ -54,17 +54,26 @@ export interface NativeModelSpec {
   readonly weights: readonly NativeWeight[];
   /** Present when the graph has layers in 8 bits. */
   readonly int8?: NativeInt8;
-  /** The graph has an input token_type_ids beside input_ids. */
-  readonly tokenTypes: boolean;
+  /** The names of the graph's inputs, of those that native/inference/batch_inputs.h knows; without `batches` input_ids and token_type_ids. */
+  readonly inputs: readonly string[];
   /** Present: the graph's output is `hidden` [tokens, hidden] and rows are SPLADE vectors. Absent: the output is `logits` [sequences, labels]. */
   readonly head?: NativeHead;
-  /**
-   * Present when the graph takes padded batches, with an input attention_mask: its output is one row for each sequence, as `logits`.
-   * `batchBytes` is what a batch may need by the sequences' `bytes`, `maxLength` how far a sequence may be padded. With `activation` the rows are maxima of logits that it is applied to.
-   */
-  readonly padded?: { readonly batchBytes: number; readonly maxLength?: number; readonly activation?: NativeHead["activation"] };
-  /** Absent for the CPU; needs `padded`. */
+  /** Present when the graph takes batches of sequences of different length. Its output is one row for each sequence, as `logits`. */
+  readonly batches?: NativeBatches;
+  /** Absent for the CPU; needs `batches`. */
   readonly cuda?: NativeCuda;
+}
+
+export interface NativeBatches {
+  readonly form: "padded" | "packed";
+  /** What a batch may need by the sequences' `bytes`. */
+  readonly bytes: number;
+  /** How far a sequence may be padded. */
+  readonly maxLength?: number;
+  /** Positions count from this id of the padding token plus 1, and padding tokens stay at it; absent: from 0. */
+  readonly positionsAfter?: number;
+  /** The rows are maxima of logits that this is applied to. */
+  readonly activation?: NativeHead["activation"];
 }
 
 /** A card, and options of ONNX Runtime's CUDA provider by its own names. */

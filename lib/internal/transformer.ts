@@ -2,8 +2,9 @@
 
 import path from "node:path";
 
-import type { EncodedGraph, PaddedLayout } from "../architectures/graph";
+import type { EncodedGraph, Floats } from "../architectures/graph";
 import type { Int8Layer } from "../architectures/int8";
+import type { WantedLayout } from "../architectures/layout";
 import { HEAD_FLOATS, spladeHead } from "../architectures/splade-head";
 import type { ExportedGraph, Graph, GraphLimits, MaskedLanguageModel } from "../architectures/types";
 import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
@@ -12,6 +13,7 @@ import type { LoadOptions } from "../options";
 import type { TokenBatch } from "../tokenization/token-batch";
 import { TextTokenizer } from "../tokenization/tokenizer";
 import { throwIfAborted, withCancel } from "./abort";
+import { withRemedy } from "./cuda";
 import { native } from "./load";
 import { gigabytes, requireMemoryForWeights } from "./memory";
 import type {
@@ -49,12 +51,12 @@ export interface TransformerPlan {
   readonly complete?: (tokenizer: TextTokenizer) => Promise<Graph>;
   /** The linear layers run in 8 bits; `cacheFolder` keeps them. Not for graphs of someone else. */
   readonly int8?: { readonly cacheFolder: string | undefined };
-  /** `graph` takes padded batches; not for graphs of someone else. */
-  readonly padded?: PaddedPlan;
+  /** `graph` takes batches of sequences of different length; not for graphs of someone else. */
+  readonly batches?: BatchPlan;
 }
 
-/** How a model runs padded batches: what cards want. */
-export interface PaddedPlan extends PaddedLayout {
+/** How a model runs batches of sequences of different length: what cards want. */
+export interface BatchPlan extends WantedLayout {
   /** Absent for the CPU, which is slower so. */
   readonly cuda?: NativeCuda;
   /** Bytes for the weights and all that runs. */
@@ -74,7 +76,7 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
     withCancel(undefined, async () =>
       "file" in graph
         ? native().openModel(describeExport(graph))
-        : native().createModel(describeModel(complete === undefined ? graph : await complete(await loading), plan)),
+        : withRemedy(async () => native().createModel(describeModel(complete === undefined ? graph : await complete(await loading), plan))),
     ),
   );
   try {
@@ -86,15 +88,15 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
     throw error;
   }
   // A card tells itself when it has no memory, and then batches become smaller.
-  const limits = { bytesPerSequence: bytesOf(plan), limit: plan.padded === undefined ? native().memoryLimit() : Infinity };
+  const limits = { bytesPerSequence: bytesOf(plan), limit: plan.batches === undefined ? native().memoryLimit() : Infinity };
   return { tokenizer, model, maxSeqLength, admit: (batch, text) => admit(limits, batch, text) };
 }
 
 /** Of a run with one sequence. */
-function bytesOf({ graph, head, padded }: TransformerPlan): GraphLimits["bytesPerSequence"] {
-  if (padded === undefined) return graph.bytesPerSequence;
+function bytesOf({ graph, head, batches }: TransformerPlan): GraphLimits["bytesPerSequence"] {
+  if (batches === undefined) return graph.bytesPerSequence;
   const headFloats = head === undefined ? 0 : HEAD_FLOATS;
-  const share = padded.floats === "fp16" ? 0.5 : 1;
+  const share = batches.floats === "fp32" ? 1 : 0.5;
   return (length) => share * (graph.bytesPerSequence(length) + FLOAT_BYTES * headFloats * length);
 }
 
@@ -168,6 +170,9 @@ class WeightFiles {
   }
 }
 
+/** The names of element types by what a graph has them for. */
+const DTYPES: Readonly<Record<Floats, NativeDtype>> = { fp32: "F32", fp16: "F16", bf16: "BF16" };
+
 function nativeDtype(tensor: TensorInfo): NativeDtype {
   if (tensor.dtype === "F32" || tensor.dtype === "F16" || tensor.dtype === "BF16") return tensor.dtype;
   throw new SparseRerankError(
@@ -176,16 +181,21 @@ function nativeDtype(tensor: TensorInfo): NativeDtype {
   );
 }
 
-function describeModel(graph: Graph, { head, int8, padded }: TransformerPlan): NativeModelSpec {
+function describeModel(graph: Graph, { head, int8, batches }: TransformerPlan): NativeModelSpec {
   const files = new WeightFiles();
   const quantised = int8 === undefined ? undefined : graph.int8();
-  const { model, weights, halves } = quantised ?? (padded === undefined ? graph : withHead(graph, head));
+  const described = quantised ?? (batches === undefined ? graph : withHead(graph, head));
+  const { model, weights, weightFloats, inputs } = described;
   return {
     graph: model,
-    weights: Array.from(weights, ([name, tensor]) => ({ name, tensor: files.locate(tensor), ...(halves.has(name) ? { half: true } : {}) })),
+    inputs,
+    weights: Array.from(weights, ([name, tensor]) => ({
+      name,
+      tensor: files.locate(tensor),
+      dtype: DTYPES[weightFloats.get(name) ?? "fp32"],
+    })),
     ...(quantised === undefined ? {} : { int8: describeInt8(quantised.layers, int8?.cacheFolder, files) }),
-    tokenTypes: graph.tokenTypes,
-    ...(padded === undefined ? describeHead(head, files) : describePadded(padded, graph, head, weights, halves)),
+    ...(batches === undefined ? describeHead(head, files) : describeBatches(batches, graph, head, described)),
     files: files.paths,
     weightFolder: files.folder,
   };
@@ -226,19 +236,20 @@ function withHead(graph: Graph, head: TransformerPlan["head"]): EncodedGraph {
 /** Two calls, each with two batches in flight, share what the weights leave. */
 const BATCHES_AT_ONCE = 4;
 
-function describePadded(
-  { cuda, memory }: PaddedPlan,
+function describeBatches(
+  { cuda, memory }: BatchPlan,
   { maxPositions }: GraphLimits,
   head: TransformerPlan["head"],
-  weights: EncodedGraph["weights"],
-  halves: EncodedGraph["halves"],
-): Pick<NativeModelSpec, "padded" | "cuda"> {
+  { weights, weightFloats, layout, positionsAfter }: EncodedGraph,
+): Pick<NativeModelSpec, "batches" | "cuda"> {
   let bytes = 0;
-  for (const [name, { shape }] of weights) bytes += (halves.has(name) ? 2 : FLOAT_BYTES) * count({ shape });
+  for (const [name, { shape }] of weights) bytes += (weightFloats.get(name) === "fp32" ? FLOAT_BYTES : FLOAT_BYTES / 2) * count({ shape });
   return {
-    padded: {
-      batchBytes: Math.max(0, Math.floor((memory - bytes) / BATCHES_AT_ONCE)),
+    batches: {
+      form: layout?.form ?? "padded",
+      bytes: Math.max(0, Math.floor((memory - bytes) / BATCHES_AT_ONCE)),
       ...(maxPositions === undefined ? {} : { maxLength: maxPositions }),
+      ...(positionsAfter === undefined ? {} : { positionsAfter }),
       ...(head?.pooling.pooling === "max" ? { activation: head.pooling.activation } : {}),
     },
     ...(cuda === undefined ? {} : { cuda }),

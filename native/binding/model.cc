@@ -21,21 +21,20 @@ std::size_t read_size(const Napi::Value& value, const char* name) {
   return static_cast<std::size_t>(number);
 }
 
+WeightType read_dtype(const Napi::Value& value) {
+  const std::string dtype = value.ToString();
+  if (dtype == "F16") return WeightType::kF16;
+  if (dtype == "BF16") return WeightType::kBF16;
+  if (dtype != "F32") fail_contract(value.Env(), "unknown dtype " + dtype);
+  return WeightType::kF32;
+}
+
 TensorLocation read_tensor(const Napi::Value& value) {
   const auto object = value.As<Napi::Object>();
   TensorLocation location;
   location.file = read_size(object.Get("file"), "file");
   location.offset = read_size(object.Get("offset"), "offset");
-  const std::string dtype = object.Get("dtype").ToString();
-  if (dtype == "F32") {
-    location.type = WeightType::kF32;
-  } else if (dtype == "F16") {
-    location.type = WeightType::kF16;
-  } else if (dtype == "BF16") {
-    location.type = WeightType::kBF16;
-  } else {
-    fail_contract(value.Env(), "unknown dtype " + dtype);
-  }
+  location.type = read_dtype(object.Get("dtype"));
   const auto shape = object.Get("shape").As<Napi::Array>();
   for (std::uint32_t i = 0; i < shape.Length(); ++i) location.shape.push_back(static_cast<std::int64_t>(read_size(shape.Get(i), "shape")));
   return location;
@@ -49,6 +48,22 @@ SpladeActivation read_activation(const Napi::Object& object) {
   return object.Get("activation").ToString().Utf8Value() == "log1p_relu" ? SpladeActivation::kLog1pRelu : SpladeActivation::kRelu;
 }
 
+/// Multiples of 8 suit the tensor cores, and biases of attention that memory-efficient kernels take.
+constexpr std::size_t kLengthMultiple = 8;
+
+BatchSpec read_batches(const Napi::Object& object) {
+  BatchSpec spec;
+  spec.bytes = read_size(object.Get("bytes"), "bytes");
+  spec.form.packed = object.Get("form").ToString().Utf8Value() == "packed";
+  spec.form.multiple = kLengthMultiple;
+  if (const Napi::Value length = object.Get("maxLength"); length.IsNumber()) spec.form.max_length = read_size(length, "maxLength");
+  if (const Napi::Value id = object.Get("positionsAfter"); id.IsNumber()) {
+    spec.form.positions_after = static_cast<std::int64_t>(read_size(id, "positionsAfter"));
+  }
+  if (object.Get("activation").IsString()) spec.activation = read_activation(object);
+  return spec;
+}
+
 ModelSpec read_spec(const Napi::Object& object) {
   ModelSpec spec;
   const auto graph = object.Get("graph").As<Napi::Uint8Array>();
@@ -59,7 +74,7 @@ ModelSpec read_spec(const Napi::Object& object) {
   const auto weights = object.Get("weights").As<Napi::Array>();
   for (std::uint32_t i = 0; i < weights.Length(); ++i) {
     const auto weight = weights.Get(i).As<Napi::Object>();
-    spec.weights.push_back({weight.Get("name").ToString(), read_tensor(weight.Get("tensor")), weight.Get("half").ToBoolean()});
+    spec.weights.push_back({weight.Get("name").ToString(), read_tensor(weight.Get("tensor")), read_dtype(weight.Get("dtype"))});
   }
   if (const Napi::Value int8_value = object.Get("int8"); int8_value.IsObject()) {
     const auto int8 = int8_value.As<Napi::Object>();
@@ -72,7 +87,12 @@ ModelSpec read_spec(const Napi::Object& object) {
     }
     if (const Napi::Value folder = int8.Get("cacheFolder"); folder.IsString()) spec.int8_cache = folder.ToString();
   }
-  spec.token_types = object.Get("tokenTypes").ToBoolean();
+  const auto inputs = object.Get("inputs").As<Napi::Array>();
+  for (std::uint32_t i = 0; i < inputs.Length(); ++i) {
+    const auto input = input_named(inputs.Get(i).ToString().Utf8Value());
+    if (!input) fail_contract(object.Env(), "unknown input " + inputs.Get(i).ToString().Utf8Value());
+    spec.inputs.push_back(*input);
+  }
   if (const Napi::Value head_value = object.Get("head"); head_value.IsObject()) {
     const auto head_object = head_value.As<Napi::Object>();
     HeadSpec& head = spec.head.emplace();
@@ -81,12 +101,7 @@ ModelSpec read_spec(const Napi::Object& object) {
     head.pooling = read_pooling(head_object);
     head.activation = read_activation(head_object);
   }
-  if (const Napi::Value padded_value = object.Get("padded"); padded_value.IsObject()) {
-    const auto padded = padded_value.As<Napi::Object>();
-    spec.padded = {.batch_bytes = read_size(padded.Get("batchBytes"), "batchBytes"), .max_length = 0, .activation = {}};
-    if (padded.Get("maxLength").IsNumber()) spec.padded->max_length = read_size(padded.Get("maxLength"), "maxLength");
-    if (padded.Get("activation").IsString()) spec.padded->activation = read_activation(padded);
-  }
+  if (const Napi::Value batches = object.Get("batches"); batches.IsObject()) spec.batches = read_batches(batches.As<Napi::Object>());
   if (const Napi::Value cuda = object.Get("cuda"); cuda.IsObject()) spec.cuda = read_cuda(cuda.As<Napi::Object>());
   return spec;
 }
@@ -112,10 +127,10 @@ Sequences read_sequences(const Napi::Object& object) {
   return sequences;
 }
 
-RunControl make_control(Napi::Env env, const Sequences& sequences) {
-  auto control = RunControl::create(*Runtime::loaded(), sequences.has_large());
-  if (!control) fail(env, control.error());
-  return std::move(control).value();
+RunControls make_controls(Napi::Env env, const Model& model, const Sequences& sequences) {
+  auto controls = RunControls::create(*Runtime::loaded(), model, sequences);
+  if (!controls) fail(env, controls.error());
+  return std::move(controls).value();
 }
 
 /// @tparam Spec ModelSpec or ExportSpec
@@ -238,9 +253,9 @@ Napi::Value ModelWrap::encode(const Napi::CallbackInfo& info) {
   if (!model(env)->knows_positions() && options.Get("positions").ToBoolean()) fail_contract(env, "positions without a SPLADE head");
   const Napi::Value keep = options.Get("maxActiveDims");
   Sequences sequences = read_sequences(info[0].As<Napi::Object>());
-  RunControl control = make_control(env, sequences);
+  RunControls controls = make_controls(env, *model(env), sequences);
   auto batch =
-      std::make_unique<EncodeBatch>(model(env), std::move(sequences), std::move(control),
+      std::make_unique<EncodeBatch>(model(env), std::move(sequences), std::move(controls),
                                     keep.IsUndefined() ? 0 : read_size(keep, "maxActiveDims"), options.Get("positions").ToBoolean());
   return start(env, std::make_shared<EncodeWork>(std::move(batch)), options);
 }
@@ -249,8 +264,8 @@ Napi::Value ModelWrap::predict(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (model(env)->knows_positions()) fail_contract(env, "predict on a sparse encoder");
   Sequences sequences = read_sequences(info[0].As<Napi::Object>());
-  RunControl control = make_control(env, sequences);
-  auto batch = std::make_unique<PredictBatch>(model(env), std::move(sequences), std::move(control), read_size(info[1], "labels"));
+  RunControls controls = make_controls(env, *model(env), sequences);
+  auto batch = std::make_unique<PredictBatch>(model(env), std::move(sequences), std::move(controls), read_size(info[1], "labels"));
   return start(env, std::make_shared<PredictWork>(std::move(batch)), info[2]);
 }
 

@@ -1,36 +1,16 @@
 #include "inference/batch.h"
 
 #include <algorithm>
-#include <numeric>
 #include <string>
 #include <utility>
 
 #include "core/memory_budget.h"
 #include "core/stage_times.h"
+#include "kernels/positive.h"
 
 namespace sparse_rerank {
 
-Status Sequences::check() const {
-  if (offsets.empty() || offsets.front() != 0 || offsets.back() != ids.size() || !std::is_sorted(offsets.begin(), offsets.end())) {
-    return Error{"ERR_INVALID_ARGUMENT", "Token offsets must ascend from 0 to the number of ids."};
-  }
-  if (!type_ids.empty() && type_ids.size() != ids.size()) return Error{"ERR_INVALID_ARGUMENT", "There must be as many type ids as ids."};
-  const auto countable = [](double number) { return number >= 0 && number < 9e15; };
-  if (!bytes.empty() && (bytes.size() != size() || !std::all_of(bytes.begin(), bytes.end(), countable))) {
-    return Error{"ERR_INVALID_ARGUMENT", "There must be a number of bytes for each sequence."};
-  }
-  return std::nullopt;
-}
-
 namespace {
-
-void take_positive(std::span<const float> values, SpladeRow& row) {
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (!(values[i] > 0.0f)) continue;
-    row.indices.push_back(static_cast<std::uint32_t>(i));
-    row.values.push_back(values[i]);
-  }
-}
 
 std::string text_of(std::span<const std::int64_t> shape) {
   std::string list;
@@ -39,11 +19,11 @@ std::string text_of(std::span<const std::int64_t> shape) {
 }
 
 /// Of someone else's graph.
-Status check_exported(const OutputTensor& output, std::size_t length, std::size_t columns) {
+Status check_exported(OutputTensor& output, std::size_t length, std::size_t columns) {
   const std::vector<std::int64_t>& shape = output.shape();
   const bool is_vector = shape.size() == 2;
   const std::size_t expected = (is_vector ? 1 : length) * columns;
-  if ((is_vector || shape.size() == 3) && shape.back() == static_cast<std::int64_t>(columns) && output.data().size() == expected) {
+  if ((is_vector || shape.size() == 3) && shape.back() == static_cast<std::int64_t>(columns) && output.floats().size() == expected) {
     return std::nullopt;
   }
   return Error{"ERR_TENSOR_MISMATCH", "The output of the ONNX file is " + text_of(shape) + " for a sequence of " + std::to_string(length) +
@@ -53,104 +33,81 @@ Status check_exported(const OutputTensor& output, std::size_t length, std::size_
 
 }  // namespace
 
-bool Sequences::has_large() const {
-  constexpr double kLarge = 256 << 20;
-  return std::any_of(bytes.begin(), bytes.end(), [](double number) { return number > kLarge; });
+Result<RunControls> RunControls::create(const Runtime& runtime, const Model& model, const Sequences& sequences) {
+  const bool on_card = model.batches() != nullptr && !model.batches()->device.empty();
+  auto usual = RunControl::create(runtime, !on_card && sequences.has_large() ? "cpu:0" : "");
+  if (!usual) return std::move(usual).error();
+  RunControls controls{std::move(usual).value(), std::nullopt};
+  if (!on_card) return controls;
+  auto giving_back = RunControl::create(runtime, model.batches()->device);
+  if (!giving_back) return std::move(giving_back).error();
+  controls.giving_back.emplace(std::move(giving_back).value());
+  return controls;
 }
 
-Batch::Batch(std::shared_ptr<const Model> model, Sequences sequences, RunControl control)
-    : model_(std::move(model)), sequences_(std::move(sequences)), control_(std::move(control)), order_(sequences_.size()) {
-  std::iota(order_.begin(), order_.end(), 0U);
-  std::stable_sort(order_.begin(), order_.end(),
-                   [this](std::uint32_t a, std::uint32_t b) { return sequences_.length(a) > sequences_.length(b); });
-  if (model_->padded() == nullptr) return;
-  members_.reserve(order_.size());
-  for (const std::uint32_t position : order_) {
-    const double bytes = sequences_.bytes.empty() ? 0 : sequences_.bytes[position];
-    members_.push_back({position, sequences_.length(position), static_cast<std::size_t>(bytes)});
+Batch::Batch(std::shared_ptr<const Model> model, Sequences sequences, RunControls controls)
+    : model_(std::move(model)), sequences_(std::move(sequences)), controls_(std::move(controls)) {
+  members_.reserve(sequences_.size());
+  for (std::uint32_t i = 0; i < sequences_.size(); ++i) {
+    members_.push_back({i, sequences_.length(i), sequences_.bytes.empty() ? 0 : static_cast<std::size_t>(sequences_.bytes[i])});
   }
-  groups_ = group_members(members_, model_->padded()->budget.bytes());
+  std::stable_sort(members_.begin(), members_.end(), [](const BatchMember& a, const BatchMember& b) { return a.length > b.length; });
+  if (model_->batches() != nullptr) groups_ = group_members(members_, model_->batches()->budget.bytes());
+}
+
+void Batch::interrupt() const {
+  controls_.usual.terminate();
+  if (controls_.giving_back) controls_.giving_back->terminate();
 }
 
 Status Batch::run(std::size_t task) {
-  if (model_->padded() != nullptr) return run_padded();
-  const std::uint32_t member = order_[task];
-  const std::size_t length = sequences_.length(member);
-  if (length == 0) return Error{"ERR_INVALID_ARGUMENT", "A sequence has no tokens."};
-
-  const MemoryBudget::Share memory(MemoryBudget::instance(),
-                                   sequences_.bytes.empty() ? 0 : static_cast<std::size_t>(sequences_.bytes[member]));
-
-  // Pool threads live as long as the process; these keep their capacity from task to task.
-  thread_local std::vector<std::int64_t> ids;
-  thread_local std::vector<std::int64_t> type_ids;
-  const auto first = static_cast<std::ptrdiff_t>(sequences_.offsets[member]);
-  const auto last = first + static_cast<std::ptrdiff_t>(length);
-  ids.assign(sequences_.ids.begin() + first, sequences_.ids.begin() + last);
-  if (sequences_.type_ids.empty()) {
-    type_ids.assign(length, 0);
-  } else {
-    type_ids.assign(sequences_.type_ids.begin() + first, sequences_.type_ids.begin() + last);
-  }
-
-  auto output = [&] {
-    const StageTimes::Scope timed(Stage::kBody);
-    return model_->session().run(ids, {}, type_ids, 1, length, control_);
-  }();
+  if (model_->batches() != nullptr) return run_groups();
+  const BatchMember& member = members_[task];
+  const MemoryBudget::Share memory(MemoryBudget::instance(), member.bytes);
+  auto output = run_session({}, {&member, 1}, controls_.usual);
   if (!output) return std::move(output).error();
-  return collect(output.value(), member, length);
+  return collect(output.value(), member.position, member.length);
 }
 
-namespace {
-
-/// Multiples of 8 suit the tensor cores, and biases of attention that memory-efficient kernels take.
-std::size_t padded_length(std::size_t longest, std::size_t limit) {
-  const std::size_t rounded = (longest + 7) / 8 * 8;
-  return limit == 0 ? rounded : std::max(longest, std::min(rounded, limit));
-}
-
-}  // namespace
-
-Status Batch::run_padded() {
+Status Batch::run_groups() {
+  BatchBudget& budget = model_->batches()->budget;
   for (std::size_t i = next_group_++; i < groups_.size(); i = next_group_++) {
     // A group planned before the budget shrank is cut again.
-    for (const PaddedGroup group : group_members(groups_[i], model_->padded()->budget.bytes())) {
-      if (auto failure = run_group(group, model_->padded()->budget, [this](PaddedGroup part) { return run_padded(part); })) return failure;
+    for (const BatchGroup group : group_members(groups_[i], budget.bytes())) {
+      if (auto failure = run_group(group, budget, [this](BatchGroup part) { return run(part); })) return failure;
     }
   }
   return std::nullopt;
 }
 
-Status Batch::run_padded(PaddedGroup group) {
-  if (group.back().length == 0) return Error{"ERR_INVALID_ARGUMENT", "A sequence has no tokens."};
-  const std::size_t length = padded_length(group.front().length, model_->padded()->max_length);
-  thread_local std::vector<std::int64_t> ids;
-  thread_local std::vector<std::int64_t> mask;
-  thread_local std::vector<std::int64_t> type_ids;
-  for (auto* const input : {&ids, &mask, &type_ids}) input->assign(group.size() * length, 0);
-  for (std::size_t i = 0; i < group.size(); ++i) {
-    const std::size_t first = sequences_.offsets[group[i].position];
-    std::copy_n(sequences_.ids.data() + first, group[i].length, ids.data() + i * length);
-    std::fill_n(mask.data() + i * length, group[i].length, 1);
-    if (!sequences_.type_ids.empty()) std::copy_n(sequences_.type_ids.data() + first, group[i].length, type_ids.data() + i * length);
+Status Batch::run(BatchGroup group) {
+  CardMemoryUser* const memory = model_->batches()->memory.get();
+  const bool gives_back = memory != nullptr && memory->should_give_back();
+  auto output = run_session(model_->batches()->form, group, gives_back ? *controls_.giving_back : controls_.usual);
+  if (!output) {
+    if (memory != nullptr && is_out_of_memory(output.error().message)) memory->report_full();
+    return std::move(output).error();
   }
-  auto output = [&] {
-    const StageTimes::Scope timed(Stage::kBody);
-    return model_->session().run(ids, mask, type_ids, group.size(), length, control_);
-  }();
-  if (!output) return std::move(output).error();
-  const std::span<const float> values = output.value().data();
-  if (values.size() % group.size() != 0) return Error{"ERR_INTERNAL", "The graph's output has no row for each sequence."};
-  const std::size_t columns = values.size() / group.size();
+  const std::vector<std::int64_t>& shape = output.value().shape();
+  if (shape.size() != 2 || shape.front() != static_cast<std::int64_t>(group.size())) {
+    return Error{"ERR_INTERNAL",
+                 "The graph's output " + text_of(shape) + " has no row for each of " + std::to_string(group.size()) + " sequences."};
+  }
   const StageTimes::Scope timed(Stage::kHead);
-  for (std::size_t i = 0; i < group.size(); ++i) {
-    if (auto failure = collect_row(values.subspan(i * columns, columns), group[i].position)) return failure;
-  }
-  return std::nullopt;
+  return collect_rows(output.value(), group);
 }
 
-Status EncodeBatch::collect(const OutputTensor& output, std::uint32_t member, std::size_t length) {
-  const std::span<const float> values = output.data();
+Result<OutputTensor> Batch::run_session(const BatchForm& form, BatchGroup group, const RunControl& control) const {
+  if (group.back().length == 0) return Error{"ERR_INVALID_ARGUMENT", "A sequence has no tokens."};
+  // Pool threads live as long as the process; this keeps its memory from run to run.
+  thread_local BatchInputs inputs;
+  const std::span<const InputView> views = inputs.fill(form, model_->session().inputs(), sequences_, group);
+  const StageTimes::Scope timed(Stage::kBody);
+  return model_->session().run(views, control);
+}
+
+Status EncodeBatch::collect(OutputTensor& output, std::uint32_t member, std::size_t length) {
+  const std::span<const float> values = output.floats();
   SpladeRow& row = rows_[member];
   if (const SpladeHead* head = model().head(); head != nullptr) {
     if (values.size() != length * head->hidden()) return Error{"ERR_INTERNAL", "The graph's output is not [tokens, hidden]."};
@@ -175,24 +132,38 @@ Status EncodeBatch::collect(const OutputTensor& output, std::uint32_t member, st
   return std::nullopt;
 }
 
-Status EncodeBatch::collect_row(std::span<const float> values, std::uint32_t member) {
-  if (positions_) return Error{"ERR_NOT_SUPPORTED", "A padded graph does not tell which token gave a weight."};
-  SpladeRow& row = rows_[member];
-  if (const auto activation = model().padded()->activation) {
-    pool_logits(values, values.size(), Pooling::kMax, *activation, false, row);
-  } else {
-    take_positive(values, row);
-  }
+Status EncodeBatch::collect_rows(OutputTensor& output, BatchGroup group) {
+  if (positions_) return Error{"ERR_NOT_SUPPORTED", "A graph over batches does not tell which token gave a weight."};
+  const std::span<const std::uint16_t> halves = output.halves();
+  const std::span<const float> floats = halves.empty() ? output.floats() : std::span<const float>();
+  const auto columns = static_cast<std::size_t>(output.shape().back());
   thread_local std::vector<std::uint32_t> order;
-  keep_largest(keep_, order, row);
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    SpladeRow& row = rows_[group[i].position];
+    if (halves.empty()) {
+      take_positive(floats.subspan(i * columns, columns), row);
+    } else {
+      take_positive_halves(halves.subspan(i * columns, columns), row);
+    }
+    if (const auto activation = model().batches()->activation) activate(row.values, *activation);
+    keep_largest(keep_, order, row);
+  }
   return std::nullopt;
 }
 
-Status PredictBatch::collect(const OutputTensor& output, std::uint32_t member, std::size_t) {
-  return collect_row(output.data(), member);
+Status PredictBatch::collect(OutputTensor& output, std::uint32_t member, std::size_t) {
+  return take_row(output.floats(), member);
 }
 
-Status PredictBatch::collect_row(std::span<const float> row, std::uint32_t member) {
+Status PredictBatch::collect_rows(OutputTensor& output, BatchGroup group) {
+  const auto columns = static_cast<std::size_t>(output.shape().back());
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    if (auto failure = take_row(output.floats().subspan(i * columns, columns), group[i].position)) return failure;
+  }
+  return std::nullopt;
+}
+
+Status PredictBatch::take_row(std::span<const float> row, std::uint32_t member) {
   if (row.size() != labels_) {
     return Error{"ERR_TENSOR_MISMATCH", "The model's output has " + std::to_string(row.size()) + " scores for a pair; config.json says " +
                                             std::to_string(labels_) + "."};

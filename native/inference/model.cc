@@ -19,6 +19,31 @@ Result<SpladeHead> load_head(const HeadSpec& spec, Weights& weights) {
                             spec.activation);
 }
 
+/// One run on the card: libraries are loaded when a kernel first wants them, and what is missing is to be known before there is work.
+Status try_out(const Runtime& runtime, const Model& model) {
+  // More than one row of a group, so that no operator is left out.
+  constexpr std::uint32_t kLength = kRowGroups + 1;
+  const Sequences sequences{std::vector<std::int32_t>(kLength, 0), {0, kLength}, {}, {}};
+  const BatchMember member{0, kLength, 0};
+  const auto control = RunControl::create(runtime);
+  if (!control) return control.error();
+  BatchInputs inputs;
+  const auto views = inputs.fill(model.batches()->form, model.session().inputs(), sequences, {&member, 1});
+  const auto output = model.session().run(views, control.value());
+  if (output) return std::nullopt;
+  const Error& failure = output.error();
+  // The provider of ONNX Runtime 1.31 and later looks for it only now.
+  if (failure.message.find("cuDNN is unavailable") != std::string::npos) return Error{"ERR_DEVICE_UNAVAILABLE", failure.message};
+  return failure;
+}
+
+/// Errors of loading that are for want of memory say what can be done.
+Error for_want_of_memory(Error failure) {
+  if (!is_out_of_memory(failure.message)) return failure;
+  return {"ERR_TOO_LARGE", "The device has no memory for the model: " + failure.message +
+                               ". Free some (models that are no longer used want dispose()), or take a smaller dtype."};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
@@ -30,15 +55,17 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
 
   std::vector<NamedWeight> initialisers;
   initialisers.reserve(spec.weights.size());
-  for (const auto& [name, location, half] : spec.weights) {
-    if (half) {
-      auto data = weights.halves(location);
-      if (!data) return std::move(data).error();
-      initialisers.push_back({name, std::as_bytes(data.value()), ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16, location.shape});
-    } else {
+  for (const auto& [name, location, type] : spec.weights) {
+    if (type == WeightType::kF32) {
       auto data = weights.tensor(location);
       if (!data) return std::move(data).error();
       initialisers.push_back({name, std::as_bytes(data.value()), ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, location.shape});
+    } else {
+      auto data = weights.narrowed(location, type);
+      if (!data) return std::move(data).error();
+      const auto element =
+          type == WeightType::kF16 ? ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16 : ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16;
+      initialisers.push_back({name, std::as_bytes(data.value()), element, location.shape});
     }
   }
   std::unique_ptr<const Int8Body> int8;
@@ -47,22 +74,19 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
     if (!quantised) return std::move(quantised).error();
     int8 = std::make_unique<const Int8Body>(*runtime, std::move(quantised).value());
   }
-  std::vector<SessionInput> inputs = {SessionInput::kIds};
-  if (spec.padded) inputs.push_back(SessionInput::kMask);
-  if (spec.token_types) inputs.push_back(SessionInput::kTokenTypes);
   auto session = Session::create(*runtime, {
                                                .graph = std::as_bytes(std::span(spec.graph)),
                                                .weight_folder = spec.weight_folder,
                                                .weights = initialisers,
                                                .int8 = int8 ? &int8->custom_op : nullptr,
-                                               .inputs = std::move(inputs),
+                                               .inputs = spec.inputs,
                                                .output_name = spec.head ? "hidden" : "logits",
-                                               .padded = spec.padded.has_value(),
+                                               .batches = spec.batches.has_value(),
                                                .cuda = spec.cuda ? &*spec.cuda : nullptr,
                                            });
-  if (!session) return std::move(session).error();
-  // The session has copies, and a head of ours does not follow a padded graph.
-  if (spec.padded) weights = Weights();
+  if (!session) return spec.cuda ? for_want_of_memory(std::move(session).error()) : std::move(session).error();
+  // The session has copies, and no head of ours follows.
+  if (spec.batches) weights = Weights();
 
   std::optional<SpladeHead> head;
   if (spec.head) {
@@ -71,10 +95,21 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
     head.emplace(std::move(loaded).value());
   }
   weights.release_pages();
-  auto padded = spec.padded ? std::make_unique<const Padded>(*spec.padded) : nullptr;
-  return std::shared_ptr<const Model>(
-      new Model(std::move(weights), std::move(int8), std::move(head), std::move(padded), std::move(session).value()));
+  auto batches = spec.batches ? std::make_unique<const Batches>(spec) : nullptr;
+  std::shared_ptr<const Model> model(
+      new Model(std::move(weights), std::move(int8), std::move(head), std::move(batches), std::move(session).value()));
+  if (spec.cuda) {
+    if (auto failure = try_out(*runtime, *model)) return for_want_of_memory(std::move(*failure));
+  }
+  return model;
 }
+
+Model::Batches::Batches(const ModelSpec& spec)
+    : budget(spec.batches->bytes),
+      form(spec.batches->form),
+      activation(spec.batches->activation),
+      device(spec.cuda ? "gpu:" + std::to_string(spec.cuda->device) : ""),
+      memory(spec.cuda ? std::make_unique<CardMemoryUser>(CardMemory::of(spec.cuda->device)) : nullptr) {}
 
 Result<std::shared_ptr<const Model>> Model::load(const ExportSpec& spec) {
   const Runtime* runtime = Runtime::loaded();

@@ -9,9 +9,10 @@
 #include <vector>
 
 #include "core/result.h"
+#include "inference/batch_groups.h"
+#include "inference/card_memory.h"
 #include "inference/int8_operator.h"
 #include "inference/int8_weights.h"
-#include "inference/padded_runs.h"
 #include "inference/session.h"
 #include "inference/weights.h"
 #include "kernels/splade_head.h"
@@ -26,12 +27,11 @@ struct HeadSpec {
   SpladeActivation activation = SpladeActivation::kRelu;
 };
 
-/// A graph over padded batches, whose rows come out of it one for each sequence.
-struct PaddedSpec {
+/// A graph over batches of sequences of different length, whose rows come out of it one for each sequence.
+struct BatchSpec {
+  BatchForm form;
   /// Memory that a batch may take, by the estimates that come with the sequences.
-  std::size_t batch_bytes = 0;
-  /// Tokens of a padded sequence at most; 0 where the graph has no limit.
-  std::size_t max_length = 0;
+  std::size_t bytes = 0;
   /// The rows are maxima of logits that still want it; absent where they are the result.
   std::optional<SpladeActivation> activation;
 };
@@ -39,7 +39,7 @@ struct PaddedSpec {
 struct WeightSpec {
   std::string name;
   TensorLocation location;
-  bool half = false;  // the graph has it in fp16
+  WeightType type = WeightType::kF32;  // in the graph
 };
 
 struct ModelSpec {
@@ -49,9 +49,9 @@ struct ModelSpec {
   std::vector<WeightSpec> weights;         // by initialiser name
   std::vector<Int8LayerSpec> int8_layers;  // by the attribute of their nodes
   std::string int8_cache;                  // folder, or empty for none
-  bool token_types = false;
+  std::vector<SessionInput> inputs;
   std::optional<HeadSpec> head;
-  std::optional<PaddedSpec> padded;
+  std::optional<BatchSpec> batches;
   std::optional<CudaSpec> cuda;  // absent for the CPU
 };
 
@@ -81,13 +81,16 @@ class Model {
   /// Null for our own graphs and for a cross-encoder.
   [[nodiscard]] const ExportSpec::Vectors* exported_vectors() const { return exported_ ? &*exported_ : nullptr; }
   /// Null where sequences run one by one.
-  struct Padded {
-    explicit Padded(const PaddedSpec& spec) : budget(spec.batch_bytes), max_length(spec.max_length), activation(spec.activation) {}
+  struct Batches {
+    explicit Batches(const ModelSpec& spec);
     mutable BatchBudget budget;
-    std::size_t max_length;
+    BatchForm form;
     std::optional<SpladeActivation> activation;
+    /// The card that it runs on, as RunControl names it, and its memory; empty and null for the CPU.
+    std::string device;
+    std::unique_ptr<CardMemoryUser> memory;
   };
-  [[nodiscard]] const Padded* padded() const { return padded_.get(); }
+  [[nodiscard]] const Batches* batches() const { return batches_.get(); }
   /// Whether it pools logits over tokens, so that each weight of a vector has a token.
   [[nodiscard]] bool knows_positions() const { return head_.has_value() || exported_.has_value(); }
   /// Bytes of anonymous memory that this model is known to hold beside what ONNX Runtime allocates.
@@ -103,12 +106,12 @@ class Model {
     Int8Operator custom_op;
   };
 
-  Model(Weights weights, std::unique_ptr<const Int8Body> int8, std::optional<SpladeHead> head, std::unique_ptr<const Padded> padded,
+  Model(Weights weights, std::unique_ptr<const Int8Body> int8, std::optional<SpladeHead> head, std::unique_ptr<const Batches> batches,
         Session session)
       : weights_(std::move(weights)),
         int8_(std::move(int8)),
         head_(std::move(head)),
-        padded_(std::move(padded)),
+        batches_(std::move(batches)),
         session_(std::move(session)) {}
   Model(std::optional<ExportSpec::Vectors> exported, Session session) : exported_(exported), session_(std::move(session)) {}
 
@@ -116,7 +119,7 @@ class Model {
   Weights weights_;
   std::unique_ptr<const Int8Body> int8_;
   std::optional<SpladeHead> head_;
-  std::unique_ptr<const Padded> padded_;
+  std::unique_ptr<const Batches> batches_;
   std::optional<ExportSpec::Vectors> exported_;
   Session session_;
 };

@@ -14,63 +14,74 @@
 #endif
 
 /// X(name, slot, result, parameters). Results of type OrtStatus* are null on success and owned by the caller otherwise.
-#define SPARSE_RERANK_ORT_FUNCTIONS(X)                                                                                            \
-  X(CreateStatus, 0, OrtStatus*, (OrtErrorCode, const char*))                                                                     \
-  X(GetErrorCode, 1, OrtErrorCode, (const OrtStatus*))                                                                            \
-  X(GetErrorMessage, 2, const char*, (const OrtStatus*))                                                                          \
-  X(CreateEnv, 3, OrtStatus*, (OrtLoggingLevel, const char*, OrtEnv**))                                                           \
-  X(DisableTelemetryEvents, 6, OrtStatus*, (const OrtEnv*))                                                                       \
-  X(CreateSession, 7, OrtStatus*, (const OrtEnv*, const OrtPathChar*, const OrtSessionOptions*, OrtSession**))                    \
-  X(CreateSessionFromArray, 8, OrtStatus*, (const OrtEnv*, const void*, std::size_t, const OrtSessionOptions*, OrtSession**))     \
-  X(Run, 9, OrtStatus*,                                                                                                           \
-    (OrtSession*, const OrtRunOptions*, const char* const*, const OrtValue* const*, std::size_t, const char* const*, std::size_t, \
-     OrtValue**))                                                                                                                 \
-  X(CreateSessionOptions, 10, OrtStatus*, (OrtSessionOptions**))                                                                  \
-  X(DisableMemPattern, 17, OrtStatus*, (OrtSessionOptions*))                                                                      \
-  X(SetSessionGraphOptimizationLevel, 23, OrtStatus*, (OrtSessionOptions*, GraphOptimizationLevel))                               \
-  X(SetIntraOpNumThreads, 24, OrtStatus*, (OrtSessionOptions*, int))                                                              \
-  X(SetInterOpNumThreads, 25, OrtStatus*, (OrtSessionOptions*, int))                                                              \
-  X(CreateCustomOpDomain, 26, OrtStatus*, (const char*, OrtCustomOpDomain**))                                                     \
-  X(CustomOpDomain_Add, 27, OrtStatus*, (OrtCustomOpDomain*, const OrtCustomOp*))                                                 \
-  X(AddCustomOpDomain, 28, OrtStatus*, (OrtSessionOptions*, OrtCustomOpDomain*))                                                  \
-  X(SessionGetInputCount, 30, OrtStatus*, (const OrtSession*, std::size_t*))                                                      \
-  X(SessionGetOutputCount, 31, OrtStatus*, (const OrtSession*, std::size_t*))                                                     \
-  X(SessionGetInputTypeInfo, 33, OrtStatus*, (const OrtSession*, std::size_t, OrtTypeInfo**))                                     \
-  X(SessionGetInputName, 36, OrtStatus*, (const OrtSession*, std::size_t, OrtAllocator*, char**))                                 \
-  X(SessionGetOutputName, 37, OrtStatus*, (const OrtSession*, std::size_t, OrtAllocator*, char**))                                \
-  X(CreateRunOptions, 39, OrtStatus*, (OrtRunOptions**))                                                                          \
-  X(RunOptionsSetTerminate, 46, OrtStatus*, (OrtRunOptions*))                                                                     \
-  X(CreateTensorWithDataAsOrtValue, 49, OrtStatus*,                                                                               \
-    (const OrtMemoryInfo*, void*, std::size_t, const std::int64_t*, std::size_t, ONNXTensorElementDataType, OrtValue**))          \
-  X(GetTensorMutableData, 51, OrtStatus*, (OrtValue*, void**))                                                                    \
-  X(CastTypeInfoToTensorInfo, 55, OrtStatus*, (const OrtTypeInfo*, const OrtTensorTypeAndShapeInfo**))                            \
-  X(GetTensorElementType, 60, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, ONNXTensorElementDataType*))                         \
-  X(GetDimensionsCount, 61, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::size_t*))                                         \
-  X(GetDimensions, 62, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::int64_t*, std::size_t))                                \
-  X(GetTensorTypeAndShape, 65, OrtStatus*, (const OrtValue*, OrtTensorTypeAndShapeInfo**))                                        \
-  X(CreateCpuMemoryInfo, 69, OrtStatus*, (OrtAllocatorType, OrtMemType, OrtMemoryInfo**))                                         \
-  X(AllocatorFree, 76, OrtStatus*, (OrtAllocator*, void*))                                                                        \
-  X(GetAllocatorWithDefaultOptions, 78, OrtStatus*, (OrtAllocator**))                                                             \
-  X(KernelInfoGetAttribute_int64, 86, OrtStatus*, (const OrtKernelInfo*, const char*, std::int64_t*))                             \
-  X(KernelContext_GetInput, 90, OrtStatus*, (const OrtKernelContext*, std::size_t, const OrtValue**))                             \
-  X(KernelContext_GetOutput, 91, OrtStatus*, (OrtKernelContext*, std::size_t, const std::int64_t*, std::size_t, OrtValue**))      \
-  X(ReleaseStatus, 93, void, (OrtStatus*))                                                                                        \
-  X(ReleaseSession, 95, void, (OrtSession*))                                                                                      \
-  X(ReleaseValue, 96, void, (OrtValue*))                                                                                          \
-  X(ReleaseRunOptions, 97, void, (OrtRunOptions*))                                                                                \
-  X(ReleaseTypeInfo, 98, void, (OrtTypeInfo*))                                                                                    \
-  X(ReleaseTensorTypeAndShapeInfo, 99, void, (OrtTensorTypeAndShapeInfo*))                                                        \
-  X(ReleaseSessionOptions, 100, void, (OrtSessionOptions*))                                                                       \
-  X(ReleaseCustomOpDomain, 101, void, (OrtCustomOpDomain*))                                                                       \
-  X(AddSessionConfigEntry, 130, OrtStatus*, (OrtSessionOptions*, const char*, const char*))                                       \
-  X(GetAvailableProviders, 125, OrtStatus*, (char***, int*))                                                                      \
-  X(ReleaseAvailableProviders, 126, OrtStatus*, (char**, int))                                                                    \
-  X(AddInitializer, 150, OrtStatus*, (OrtSessionOptions*, const char*, const OrtValue*))                                          \
-  X(AddRunConfigEntry, 165, OrtStatus*, (OrtRunOptions*, const char*, const char*))                                               \
-  X(SessionOptionsAppendExecutionProvider_CUDA_V2, 204, OrtStatus*, (OrtSessionOptions*, const OrtCUDAProviderOptionsV2*))        \
-  X(CreateCUDAProviderOptions, 205, OrtStatus*, (OrtCUDAProviderOptionsV2**))                                                     \
-  X(UpdateCUDAProviderOptions, 206, OrtStatus*, (OrtCUDAProviderOptionsV2*, const char* const*, const char* const*, std::size_t)) \
-  X(ReleaseCUDAProviderOptions, 208, void, (OrtCUDAProviderOptionsV2*))                                                           \
+#define SPARSE_RERANK_ORT_FUNCTIONS(X)                                                                                                \
+  X(CreateStatus, 0, OrtStatus*, (OrtErrorCode, const char*))                                                                         \
+  X(GetErrorCode, 1, OrtErrorCode, (const OrtStatus*))                                                                                \
+  X(GetErrorMessage, 2, const char*, (const OrtStatus*))                                                                              \
+  X(CreateEnv, 3, OrtStatus*, (OrtLoggingLevel, const char*, OrtEnv**))                                                               \
+  X(DisableTelemetryEvents, 6, OrtStatus*, (const OrtEnv*))                                                                           \
+  X(CreateSession, 7, OrtStatus*, (const OrtEnv*, const OrtPathChar*, const OrtSessionOptions*, OrtSession**))                        \
+  X(CreateSessionFromArray, 8, OrtStatus*, (const OrtEnv*, const void*, std::size_t, const OrtSessionOptions*, OrtSession**))         \
+  X(Run, 9, OrtStatus*,                                                                                                               \
+    (OrtSession*, const OrtRunOptions*, const char* const*, const OrtValue* const*, std::size_t, const char* const*, std::size_t,     \
+     OrtValue**))                                                                                                                     \
+  X(CreateSessionOptions, 10, OrtStatus*, (OrtSessionOptions**))                                                                      \
+  X(DisableMemPattern, 17, OrtStatus*, (OrtSessionOptions*))                                                                          \
+  X(SetSessionGraphOptimizationLevel, 23, OrtStatus*, (OrtSessionOptions*, GraphOptimizationLevel))                                   \
+  X(SetIntraOpNumThreads, 24, OrtStatus*, (OrtSessionOptions*, int))                                                                  \
+  X(SetInterOpNumThreads, 25, OrtStatus*, (OrtSessionOptions*, int))                                                                  \
+  X(CreateCustomOpDomain, 26, OrtStatus*, (const char*, OrtCustomOpDomain**))                                                         \
+  X(CustomOpDomain_Add, 27, OrtStatus*, (OrtCustomOpDomain*, const OrtCustomOp*))                                                     \
+  X(AddCustomOpDomain, 28, OrtStatus*, (OrtSessionOptions*, OrtCustomOpDomain*))                                                      \
+  X(SessionGetInputCount, 30, OrtStatus*, (const OrtSession*, std::size_t*))                                                          \
+  X(SessionGetOutputCount, 31, OrtStatus*, (const OrtSession*, std::size_t*))                                                         \
+  X(SessionGetInputTypeInfo, 33, OrtStatus*, (const OrtSession*, std::size_t, OrtTypeInfo**))                                         \
+  X(SessionGetInputName, 36, OrtStatus*, (const OrtSession*, std::size_t, OrtAllocator*, char**))                                     \
+  X(SessionGetOutputName, 37, OrtStatus*, (const OrtSession*, std::size_t, OrtAllocator*, char**))                                    \
+  X(CreateRunOptions, 39, OrtStatus*, (OrtRunOptions**))                                                                              \
+  X(RunOptionsSetTerminate, 46, OrtStatus*, (OrtRunOptions*))                                                                         \
+  X(CreateTensorAsOrtValue, 48, OrtStatus*, (OrtAllocator*, const std::int64_t*, std::size_t, ONNXTensorElementDataType, OrtValue**)) \
+  X(CreateTensorWithDataAsOrtValue, 49, OrtStatus*,                                                                                   \
+    (const OrtMemoryInfo*, void*, std::size_t, const std::int64_t*, std::size_t, ONNXTensorElementDataType, OrtValue**))              \
+  X(GetTensorMutableData, 51, OrtStatus*, (OrtValue*, void**))                                                                        \
+  X(CastTypeInfoToTensorInfo, 55, OrtStatus*, (const OrtTypeInfo*, const OrtTensorTypeAndShapeInfo**))                                \
+  X(GetTensorElementType, 60, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, ONNXTensorElementDataType*))                             \
+  X(GetDimensionsCount, 61, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::size_t*))                                             \
+  X(GetDimensions, 62, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::int64_t*, std::size_t))                                    \
+  X(GetTensorTypeAndShape, 65, OrtStatus*, (const OrtValue*, OrtTensorTypeAndShapeInfo**))                                            \
+  X(CreateMemoryInfo, 68, OrtStatus*, (const char*, OrtAllocatorType, int, OrtMemType, OrtMemoryInfo**))                              \
+  X(CreateCpuMemoryInfo, 69, OrtStatus*, (OrtAllocatorType, OrtMemType, OrtMemoryInfo**))                                             \
+  X(AllocatorFree, 76, OrtStatus*, (OrtAllocator*, void*))                                                                            \
+  X(GetAllocatorWithDefaultOptions, 78, OrtStatus*, (OrtAllocator**))                                                                 \
+  X(KernelInfoGetAttribute_int64, 86, OrtStatus*, (const OrtKernelInfo*, const char*, std::int64_t*))                                 \
+  X(KernelContext_GetInput, 90, OrtStatus*, (const OrtKernelContext*, std::size_t, const OrtValue**))                                 \
+  X(KernelContext_GetOutput, 91, OrtStatus*, (OrtKernelContext*, std::size_t, const std::int64_t*, std::size_t, OrtValue**))          \
+  X(ReleaseStatus, 93, void, (OrtStatus*))                                                                                            \
+  X(ReleaseMemoryInfo, 94, void, (OrtMemoryInfo*))                                                                                    \
+  X(ReleaseSession, 95, void, (OrtSession*))                                                                                          \
+  X(ReleaseValue, 96, void, (OrtValue*))                                                                                              \
+  X(ReleaseRunOptions, 97, void, (OrtRunOptions*))                                                                                    \
+  X(ReleaseTypeInfo, 98, void, (OrtTypeInfo*))                                                                                        \
+  X(ReleaseTensorTypeAndShapeInfo, 99, void, (OrtTensorTypeAndShapeInfo*))                                                            \
+  X(ReleaseSessionOptions, 100, void, (OrtSessionOptions*))                                                                           \
+  X(ReleaseCustomOpDomain, 101, void, (OrtCustomOpDomain*))                                                                           \
+  X(CreateAllocator, 131, OrtStatus*, (const OrtSession*, const OrtMemoryInfo*, OrtAllocator**))                                      \
+  X(ReleaseAllocator, 132, void, (OrtAllocator*))                                                                                     \
+  X(RunWithBinding, 133, OrtStatus*, (OrtSession*, const OrtRunOptions*, const OrtIoBinding*))                                        \
+  X(CreateIoBinding, 134, OrtStatus*, (OrtSession*, OrtIoBinding**))                                                                  \
+  X(ReleaseIoBinding, 135, void, (OrtIoBinding*))                                                                                     \
+  X(BindInput, 136, OrtStatus*, (OrtIoBinding*, const char*, const OrtValue*))                                                        \
+  X(BindOutputToDevice, 138, OrtStatus*, (OrtIoBinding*, const char*, const OrtMemoryInfo*))                                          \
+  X(GetBoundOutputValues, 140, OrtStatus*, (const OrtIoBinding*, OrtAllocator*, OrtValue***, std::size_t*))                           \
+  X(AddSessionConfigEntry, 130, OrtStatus*, (OrtSessionOptions*, const char*, const char*))                                           \
+  X(GetAvailableProviders, 125, OrtStatus*, (char***, int*))                                                                          \
+  X(ReleaseAvailableProviders, 126, OrtStatus*, (char**, int))                                                                        \
+  X(AddInitializer, 150, OrtStatus*, (OrtSessionOptions*, const char*, const OrtValue*))                                              \
+  X(AddRunConfigEntry, 165, OrtStatus*, (OrtRunOptions*, const char*, const char*))                                                   \
+  X(SessionOptionsAppendExecutionProvider_CUDA_V2, 204, OrtStatus*, (OrtSessionOptions*, const OrtCUDAProviderOptionsV2*))            \
+  X(CreateCUDAProviderOptions, 205, OrtStatus*, (OrtCUDAProviderOptionsV2**))                                                         \
+  X(UpdateCUDAProviderOptions, 206, OrtStatus*, (OrtCUDAProviderOptionsV2*, const char* const*, const char* const*, std::size_t))     \
+  X(ReleaseCUDAProviderOptions, 208, void, (OrtCUDAProviderOptionsV2*))                                                               \
   X(AddExternalInitializers, 210, OrtStatus*, (OrtSessionOptions*, const char* const*, const OrtValue* const*, std::size_t))
 
 namespace sparse_rerank::ort {
@@ -85,6 +96,7 @@ struct OrtMemoryInfo;
 struct OrtTensorTypeAndShapeInfo;
 struct OrtTypeInfo;
 struct OrtAllocator;
+struct OrtIoBinding;
 struct OrtCustomOpDomain;
 struct OrtCUDAProviderOptionsV2;
 struct OrtKernelInfo;
@@ -103,11 +115,13 @@ enum OrtLoggingLevel : int { ORT_LOGGING_LEVEL_FATAL = 4 };
 enum GraphOptimizationLevel : int { ORT_ENABLE_EXTENDED = 2, ORT_ENABLE_ALL = 99 };
 enum ONNXTensorElementDataType : int {
   ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT = 1,
+  ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32 = 6,
   ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 = 7,
   ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16 = 10,
+  ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16 = 16,
 };
-enum OrtAllocatorType : int { OrtArenaAllocator = 1 };
-enum OrtMemType : int { OrtMemTypeDefault = 0 };
+enum OrtAllocatorType : int { OrtDeviceAllocator = 0, OrtArenaAllocator = 1 };
+enum OrtMemType : int { OrtMemTypeCPUOutput = -1, OrtMemTypeDefault = 0 };
 enum OrtCustomOpInputOutputCharacteristic : int { INPUT_OUTPUT_REQUIRED = 0 };
 
 /// An operator of our own: a table of callbacks, of which null ones are optional. ONNX Runtime calls them on the thread that loads the

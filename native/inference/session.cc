@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -37,8 +38,8 @@ Status check_all(const Runtime& runtime, std::span<ort::OrtStatus* const> steps)
   return first;
 }
 
-/// By SessionInput.
-constexpr std::array<std::string_view, 3> kInputNames = {"input_ids", "attention_mask", "token_type_ids"};
+/// What graphs of someone else may take.
+constexpr std::array kExportedInputs = {SessionInput::kIds, SessionInput::kMask, SessionInput::kTokenTypes};
 
 std::string joined(std::span<const std::string> names) {
   std::string list;
@@ -119,16 +120,27 @@ Result<std::vector<OrtPointer<ort::OrtValue>>> add_weights(const Runtime& runtim
 
 }  // namespace
 
+std::span<const float> OutputTensor::floats() {
+  if (!halves_.empty() && floats_.empty()) {
+    widened_ = AlignedBuffer<float>(halves_.size());
+    kernels().widen_f16(halves_.data(), halves_.size(), widened_.data());
+    floats_ = {widened_.data(), widened_.size()};
+  }
+  return floats_;
+}
+
 RunControl::RunControl(const Runtime& runtime, ort::OrtRunOptions* options)
     : runtime_(&runtime), options_(own(options, runtime.functions().ReleaseRunOptions)) {}
 
-Result<RunControl> RunControl::create(const Runtime& runtime, bool give_back) {
+Result<RunControl> RunControl::create(const Runtime& runtime, const std::string& giving_back) {
   ort::OrtRunOptions* options = nullptr;
   if (auto failure = runtime.check(runtime.functions().CreateRunOptions(&options), "make run options")) return *failure;
   RunControl control(runtime, options);
-  if (give_back) {
+  if (!giving_back.empty()) {
     const char* key = "memory.enable_memory_arena_shrinkage";
-    if (auto failure = runtime.check(runtime.functions().AddRunConfigEntry(options, key, "cpu:0"), "set run options")) return *failure;
+    if (auto failure = runtime.check(runtime.functions().AddRunConfigEntry(options, key, giving_back.c_str()), "set run options")) {
+      return *failure;
+    }
   }
   return control;
 }
@@ -145,7 +157,7 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
   session.output_name_ = std::move(spec.output_name);
 
   // What comes after the extended level is layouts of the CPU. It crashed over DeBERTa in fp16 (ONNX Runtime 1.24 to 1.32).
-  auto options = make_options(runtime, spec.padded ? ort::ORT_ENABLE_EXTENDED : ort::ORT_ENABLE_ALL);
+  auto options = make_options(runtime, spec.batches ? ort::ORT_ENABLE_EXTENDED : ort::ORT_ENABLE_ALL);
   if (!options) return std::move(options).error();
   ort::OrtSessionOptions* const raw_options = options.value().get();
   const std::array steps = {
@@ -164,6 +176,11 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
     if (auto failure = check_all(runtime, additions)) return *failure;
   }
   if (spec.cuda != nullptr) {
+    // In the arena they would be rounded up to a power of two.
+    if (auto failure = runtime.check(functions.AddSessionConfigEntry(raw_options, "session.use_device_allocator_for_initializers", "1"),
+                                     "set session options")) {
+      return *failure;
+    }
     auto cuda = make_cuda_options(runtime, *spec.cuda);
     if (!cuda) return std::move(cuda).error();
     if (auto failure =
@@ -172,7 +189,7 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
     }
   }
 
-  auto initialisers = add_weights(runtime, raw_options, spec.weights, spec.padded);
+  auto initialisers = add_weights(runtime, raw_options, spec.weights, spec.batches);
   if (!initialisers) return std::move(initialisers).error();
   ort::OrtSession* raw_session = nullptr;
   if (auto failure =
@@ -181,7 +198,10 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
     return *failure;
   }
   session.session_ = own(raw_session, functions.ReleaseSession);
-  if (!spec.padded) session.initialisers_ = std::move(initialisers).value();
+  if (!spec.batches) session.initialisers_ = std::move(initialisers).value();
+  if (spec.cuda != nullptr) {
+    if (auto failure = session.pin_memory(*spec.cuda)) return *failure;
+  }
   return session;
 }
 
@@ -212,8 +232,8 @@ Status Session::recognise(const std::string& path, std::span<const std::string> 
   for (std::size_t i = 0; i < count; ++i) {
     auto name = name_of(*runtime_, functions.SessionGetInputName, session_.get(), i);
     if (!name) return std::move(name).error();
-    const auto known = std::find(kInputNames.begin(), kInputNames.end(), name.value());
-    if (known == kInputNames.end()) {
+    const auto known = input_named(name.value());
+    if (!known || std::find(kExportedInputs.begin(), kExportedInputs.end(), *known) == kExportedInputs.end()) {
       return Error{"ERR_UNSUPPORTED_MODEL",
                    path + " has an input " + name.value() + "; known are input_ids, attention_mask and token_type_ids."};
     }
@@ -222,7 +242,7 @@ Status Session::recognise(const std::string& path, std::span<const std::string> 
     if (type.value() != ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64) {
       return Error{"ERR_UNSUPPORTED_MODEL", path + ": the input " + name.value() + " is not of type int64."};
     }
-    inputs_.push_back(static_cast<SessionInput>(known - kInputNames.begin()));
+    inputs_.push_back(*known);
   }
   if (std::find(inputs_.begin(), inputs_.end(), SessionInput::kIds) == inputs_.end()) {
     return Error{"ERR_UNSUPPORTED_MODEL", path + " has no input input_ids."};
@@ -247,57 +267,118 @@ Status Session::recognise(const std::string& path, std::span<const std::string> 
   return Error{"ERR_UNSUPPORTED_MODEL", path + " has the outputs " + joined(outputs) + "; known are " + joined(output_names) + "."};
 }
 
-Result<OutputTensor> Session::run(std::span<const std::int64_t> ids, std::span<const std::int64_t> mask,
-                                  std::span<const std::int64_t> type_ids, std::size_t batch, std::size_t length,
-                                  const RunControl& control) const {
+Status Session::pin_memory(const CudaSpec& cuda) {
   const ort::Functions& functions = runtime_->functions();
-  const std::array shape = {static_cast<std::int64_t>(batch), static_cast<std::int64_t>(length)};
-  // Pool threads live as long as the process; this keeps its capacity from run to run.
-  thread_local std::vector<std::int64_t> ones;
-  if (ones.size() < ids.size()) ones.resize(ids.size(), 1);
-  const std::array contents = {ids, mask.empty() ? std::span<const std::int64_t>(ones).first(ids.size()) : mask, type_ids};
-  std::array<OrtPointer<ort::OrtValue>, kInputNames.size()> owners;
-  std::array<const char*, kInputNames.size()> names{};
-  std::array<const ort::OrtValue*, kInputNames.size()> inputs{};
-  for (std::size_t i = 0; i < inputs_.size(); ++i) {
-    const auto input = static_cast<std::size_t>(inputs_[i]);
-    auto value = wrap(*runtime_, contents[input], shape, ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64);
-    if (!value) return std::move(value).error();
-    owners[i] = std::move(value).value();
-    names[i] = kInputNames[input].data();
-    inputs[i] = owners[i].get();
+  ort::OrtMemoryInfo* memory = nullptr;
+  if (auto failure =
+          runtime_->check(functions.CreateMemoryInfo("CudaPinned", ort::OrtDeviceAllocator, cuda.device, ort::OrtMemTypeCPUOutput, &memory),
+                          "pin memory")) {
+    return failure;
   }
-  const char* output_name = output_name_.c_str();
-  ort::OrtValue* raw_output = nullptr;
-  if (auto failure = runtime_->check(
-          functions.Run(session_.get(), control.options(), names.data(), inputs.data(), inputs_.size(), &output_name, 1, &raw_output),
-          "run the model")) {
+  pinned_memory_ = own(memory, functions.ReleaseMemoryInfo);
+  ort::OrtAllocator* allocator = nullptr;
+  if (auto failure = runtime_->check(functions.CreateAllocator(session_.get(), memory, &allocator), "pin memory")) return failure;
+  pinned_ = own(allocator, functions.ReleaseAllocator);
+  return std::nullopt;
+}
+
+Result<OrtPointer<ort::OrtValue>> Session::make_input(const InputView& view) const {
+  const auto type = view.is_int32 ? ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32 : ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
+  const std::span<const std::int64_t> shape = std::span(view.shape).first(view.rank);
+  if (!pinned_) return wrap(*runtime_, view.data, shape, type);
+  const ort::Functions& functions = runtime_->functions();
+  ort::OrtValue* raw = nullptr;
+  if (auto failure =
+          runtime_->check(functions.CreateTensorAsOrtValue(pinned_.get(), shape.data(), shape.size(), type, &raw), "make an input")) {
     return *failure;
   }
-  auto output = own(raw_output, functions.ReleaseValue);
+  auto value = own(raw, functions.ReleaseValue);
+  void* data = nullptr;
+  if (auto failure = runtime_->check(functions.GetTensorMutableData(raw, &data), "make an input")) return *failure;
+  std::memcpy(data, view.data.data(), view.data.size());
+  return value;
+}
+
+Result<OrtPointer<ort::OrtValue>> Session::run_bound(std::span<const InputView> inputs, const RunControl& control) const {
+  const ort::Functions& functions = runtime_->functions();
+  ort::OrtIoBinding* raw_binding = nullptr;
+  if (auto failure = runtime_->check(functions.CreateIoBinding(session_.get(), &raw_binding), "bind")) return *failure;
+  const auto binding = own(raw_binding, functions.ReleaseIoBinding);
+  std::vector<OrtPointer<ort::OrtValue>> owners;
+  for (const InputView& view : inputs) {
+    auto value = make_input(view);
+    if (!value) return std::move(value).error();
+    const char* const name = kInputNames[static_cast<std::size_t>(view.input)].data();
+    if (auto failure = runtime_->check(functions.BindInput(raw_binding, name, value.value().get()), "bind an input")) return *failure;
+    owners.push_back(std::move(value).value());
+  }
+  if (auto failure =
+          runtime_->check(functions.BindOutputToDevice(raw_binding, output_name_.c_str(), pinned_memory_.get()), "bind the output")) {
+    return *failure;
+  }
+  if (auto failure = runtime_->check(functions.RunWithBinding(session_.get(), control.options(), raw_binding), "run the model")) {
+    return *failure;
+  }
+  ort::OrtAllocator* allocator = nullptr;
+  if (auto failure = runtime_->check(functions.GetAllocatorWithDefaultOptions(&allocator), "read the output")) return *failure;
+  ort::OrtValue** outputs = nullptr;
+  std::size_t count = 0;
+  if (auto failure = runtime_->check(functions.GetBoundOutputValues(raw_binding, allocator, &outputs, &count), "read the output")) {
+    return *failure;
+  }
+  auto output = own(outputs[0], functions.ReleaseValue);
+  if (auto failure = runtime_->check(functions.AllocatorFree(allocator, outputs), "read the output")) return *failure;
+  return output;
+}
+
+Result<OutputTensor> Session::run(std::span<const InputView> inputs, const RunControl& control) const {
+  const ort::Functions& functions = runtime_->functions();
+  auto run_output = pinned_ ? run_bound(inputs, control) : run_unbound(inputs, control);
+  if (!run_output) return std::move(run_output).error();
+  OrtPointer<ort::OrtValue> output = std::move(run_output).value();
 
   ort::OrtTensorTypeAndShapeInfo* raw_info = nullptr;
-  if (auto failure = runtime_->check(functions.GetTensorTypeAndShape(raw_output, &raw_info), "read the output")) return *failure;
+  if (auto failure = runtime_->check(functions.GetTensorTypeAndShape(output.get(), &raw_info), "read the output")) return *failure;
   const auto info = own(raw_info, functions.ReleaseTensorTypeAndShapeInfo);
   ort::ONNXTensorElementDataType type{};
   std::size_t rank = 0;
   if (auto failure = runtime_->check(functions.GetTensorElementType(raw_info, &type), "read the output")) return *failure;
   if (auto failure = runtime_->check(functions.GetDimensionsCount(raw_info, &rank), "read the output")) return *failure;
-  std::vector<std::int64_t> output_shape(rank);
-  if (auto failure = runtime_->check(functions.GetDimensions(raw_info, output_shape.data(), rank), "read the output")) return *failure;
+  std::vector<std::int64_t> shape(rank);
+  if (auto failure = runtime_->check(functions.GetDimensions(raw_info, shape.data(), rank), "read the output")) return *failure;
   std::size_t count = 1;
-  for (const std::int64_t dimension : output_shape) count *= static_cast<std::size_t>(dimension);
+  for (const std::int64_t dimension : shape) count *= static_cast<std::size_t>(dimension);
   void* data = nullptr;
-  if (auto failure = runtime_->check(functions.GetTensorMutableData(raw_output, &data), "read the output")) return *failure;
-  if (type == ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT) {
-    return OutputTensor(std::move(output), {static_cast<const float*>(data), count}, std::move(output_shape));
+  if (auto failure = runtime_->check(functions.GetTensorMutableData(output.get(), &data), "read the output")) return *failure;
+  switch (type) {
+    case ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT:
+      return OutputTensor(std::move(output), std::span(static_cast<const float*>(data), count), std::move(shape));
+    case ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16:
+      return OutputTensor(std::move(output), std::span(static_cast<const std::uint16_t*>(data), count), std::move(shape));
+    default:
+      return Error{"ERR_UNSUPPORTED_MODEL", "The model's output " + output_name_ + " is neither float nor float16."};
   }
-  if (type != ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16) {
-    return Error{"ERR_UNSUPPORTED_MODEL", "The model's output " + output_name_ + " is neither float nor float16."};
+}
+
+Result<OrtPointer<ort::OrtValue>> Session::run_unbound(std::span<const InputView> inputs, const RunControl& control) const {
+  std::array<OrtPointer<ort::OrtValue>, kInputNames.size()> owners;
+  std::array<const char*, kInputNames.size()> names{};
+  std::array<const ort::OrtValue*, kInputNames.size()> values{};
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    auto value = make_input(inputs[i]);
+    if (!value) return std::move(value).error();
+    owners[i] = std::move(value).value();
+    names[i] = kInputNames[static_cast<std::size_t>(inputs[i].input)].data();
+    values[i] = owners[i].get();
   }
-  AlignedBuffer<float> widened(count);
-  kernels().widen_f16(static_cast<const std::uint16_t*>(data), count, widened.data());
-  return OutputTensor(std::move(widened), std::move(output_shape));
+  const char* const output_name = output_name_.c_str();
+  ort::OrtValue* output = nullptr;
+  if (auto failure = runtime_->check(runtime_->functions().Run(session_.get(), control.options(), names.data(), values.data(),
+                                                               inputs.size(), &output_name, 1, &output),
+                                     "run the model")) {
+    return *failure;
+  }
+  return own(output, runtime_->functions().ReleaseValue);
 }
 
 }  // namespace sparse_rerank

@@ -8,6 +8,7 @@
 
 #include "core/aligned_buffer.h"
 #include "core/result.h"
+#include "inference/batch_inputs.h"
 #include "inference/cuda_provider.h"
 #include "inference/int8_operator.h"
 #include "inference/ort_pointer.h"
@@ -15,29 +16,35 @@
 
 namespace sparse_rerank {
 
-/// A float tensor: memory of ONNX Runtime, or values that were widened from fp16.
+/// What a run gave, in memory of ONNX Runtime: floats, or fp16 until it is widened.
 class OutputTensor {
  public:
   OutputTensor(OrtPointer<ort::OrtValue> value, std::span<const float> data, std::vector<std::int64_t> shape)
-      : value_(std::move(value)), data_(data), shape_(std::move(shape)) {}
-  OutputTensor(AlignedBuffer<float> widened, std::vector<std::int64_t> shape)
-      : widened_(std::move(widened)), data_(widened_.data(), widened_.size()), shape_(std::move(shape)) {}
+      : value_(std::move(value)), floats_(data), shape_(std::move(shape)) {}
+  OutputTensor(OrtPointer<ort::OrtValue> value, std::span<const std::uint16_t> halves, std::vector<std::int64_t> shape)
+      : value_(std::move(value)), halves_(halves), shape_(std::move(shape)) {}
 
-  [[nodiscard]] std::span<const float> data() const { return data_; }
+  /// Widens what is fp16.
+  std::span<const float> floats();
+  /// Empty where it is not fp16.
+  [[nodiscard]] std::span<const std::uint16_t> halves() const { return halves_; }
   [[nodiscard]] const std::vector<std::int64_t>& shape() const { return shape_; }
 
  private:
   OrtPointer<ort::OrtValue> value_;
   AlignedBuffer<float> widened_;
-  std::span<const float> data_;
+  std::span<const float> floats_;
+  std::span<const std::uint16_t> halves_;
   std::vector<std::int64_t> shape_;
 };
 
 /// Lets any thread stop the runs that it was given to.
 class RunControl {
  public:
-  /// @param give_back after each run, ONNX Runtime returns its free memory to the system instead of keeping it for the next run
-  static Result<RunControl> create(const Runtime& runtime, bool give_back = false);
+  /// @param giving_back the device ("cpu:0", "gpu:0") whose memory ONNX Runtime returns after each run instead of keeping it for the next
+  /// one;
+  ///   empty for none
+  static Result<RunControl> create(const Runtime& runtime, const std::string& giving_back = {});
 
   /// Any thread. Runs in progress end with an error at their next operator; later ones fail at once.
   void terminate() const;
@@ -57,9 +64,6 @@ struct NamedWeight {
   std::vector<std::int64_t> shape;
 };
 
-/// What a graph can take, each int64 [batch, sequence].
-enum class SessionInput { kIds, kMask, kTokenTypes };
-
 /// A graph of ours and where it runs.
 struct SessionSpec {
   /// A serialised ModelProto whose weights are external data.
@@ -72,9 +76,9 @@ struct SessionSpec {
   const Int8Operator* int8 = nullptr;
   std::vector<SessionInput> inputs;
   std::string output_name;
-  /// The graph takes padded batches, as cards want them: the session copies the weights. Else it uses them where they lie, which only the
-  /// CPU can, and they must outlive it.
-  bool padded = false;
+  /// The graph takes batches of sequences of different length, as cards want them: the session copies the weights. Else it uses them where
+  /// they lie, which only the CPU can, and they must outlive it.
+  bool batches = false;
   /// Null for the CPU.
   const CudaSpec* cuda = nullptr;
 };
@@ -91,15 +95,21 @@ class Session {
   /// Errors: ERR_UNSUPPORTED_MODEL for inputs or outputs that are not known.
   static Result<Session> open(const Runtime& runtime, const std::string& path, std::span<const std::string> output_names);
 
-  /// One batch of equally long sequences.
-  /// @param ids [batch, length]
-  /// @param mask [batch, length], 0 for padding; empty where there is none
-  /// @param type_ids [batch, length]; ignored when the graph has no such input
-  Result<OutputTensor> run(std::span<const std::int64_t> ids, std::span<const std::int64_t> mask, std::span<const std::int64_t> type_ids,
-                           std::size_t batch, std::size_t length, const RunControl& control) const;
+  /// What the graph takes.
+  [[nodiscard]] std::span<const SessionInput> inputs() const { return inputs_; }
+
+  /// Waits for the result, also of a card.
+  /// @param inputs all that the graph takes
+  Result<OutputTensor> run(std::span<const InputView> inputs, const RunControl& control) const;
 
  private:
   explicit Session(const Runtime& runtime) : runtime_(&runtime) {}
+
+  /// What lets runs on a card copy without waiting for the CPU: memory that stays where it is.
+  Status pin_memory(const CudaSpec& cuda);
+  Result<OrtPointer<ort::OrtValue>> make_input(const InputView& view) const;
+  Result<OrtPointer<ort::OrtValue>> run_unbound(std::span<const InputView> inputs, const RunControl& control) const;
+  Result<OrtPointer<ort::OrtValue>> run_bound(std::span<const InputView> inputs, const RunControl& control) const;
 
   /// The inputs and the output of `session_`, whose file is named for messages.
   Status recognise(const std::string& path, std::span<const std::string> output_names);
@@ -111,6 +121,9 @@ class Session {
   OrtPointer<ort::OrtCustomOpDomain> domain_;
   std::vector<OrtPointer<ort::OrtValue>> initialisers_;
   OrtPointer<ort::OrtSession> session_;
+  // For a card only.
+  OrtPointer<ort::OrtMemoryInfo> pinned_memory_;
+  OrtPointer<ort::OrtAllocator> pinned_;
 };
 
 }  // namespace sparse_rerank

@@ -84,15 +84,21 @@ std::uint16_t half_of(float value) {
   return static_cast<std::uint16_t>(sign | ((magnitude - 0x38000000U + 0xfffU + odd) >> 13));
 }
 
-Result<std::span<const std::uint16_t>> Weights::halves(const TensorLocation& location) {
+std::uint16_t bfloat_of(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if ((bits & 0x7fffffffU) > 0x7f800000U) return static_cast<std::uint16_t>(bits >> 16 | 0x40U);  // NaN
+  return static_cast<std::uint16_t>((bits + 0x7fffU + (bits >> 16 & 1U)) >> 16);
+}
+
+Result<std::span<const std::uint16_t>> Weights::narrowed(const TensorLocation& location, WeightType type) {
   const auto bytes = this->bytes(location);
   if (!bytes) return bytes.error();
   const std::size_t count = bytes.value().size() / element_bytes(location.type);
   const std::byte* data = bytes.value().data();
   const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(std::uint16_t) == 0;
-  if (location.type == WeightType::kF16 && aligned) return std::span(reinterpret_cast<const std::uint16_t*>(data), count);
+  if (location.type == type && aligned) return std::span(reinterpret_cast<const std::uint16_t*>(data), count);
 
-  auto& copy = halves_[{location.file, location.offset}];
+  auto& copy = narrowed_[{location.file, location.offset}];
   if (copy.size() < count) {
     copy = AlignedBuffer<std::uint16_t>(count);
     constexpr std::size_t kBlock = 1 << 16;
@@ -100,7 +106,7 @@ Result<std::span<const std::uint16_t>> Weights::halves(const TensorLocation& loc
     for (std::size_t begin = 0; begin < count; begin += kBlock) {
       const std::size_t length = std::min(kBlock, count - begin);
       copy_floats(data + begin * element_bytes(location.type), location.type, length, widened.data());
-      std::transform(widened.data(), widened.data() + length, copy.data() + begin, half_of);
+      std::transform(widened.data(), widened.data() + length, copy.data() + begin, type == WeightType::kF16 ? half_of : bfloat_of);
     }
   }
   return std::span<const std::uint16_t>(copy.data(), count);
@@ -115,7 +121,7 @@ std::size_t Weights::mapped_bytes() const {
 std::size_t Weights::copied_bytes() const {
   std::size_t sum = 0;
   for (const auto& [key, copy] : copies_) sum += copy.size() * sizeof(float);
-  for (const auto& [key, copy] : halves_) sum += copy.size() * sizeof(std::uint16_t);
+  for (const auto& [key, copy] : narrowed_) sum += copy.size() * sizeof(std::uint16_t);
   return sum;
 }
 

@@ -29,6 +29,8 @@ struct TensorLocation {
 
 /// The nearest fp16, ties to even; beyond the largest it is infinite.
 [[nodiscard]] std::uint16_t half_of(float value);
+/// The nearest bf16, ties to even.
+[[nodiscard]] std::uint16_t bfloat_of(float value);
 
 /// Widens `count` values at any alignment into floats.
 void copy_floats(const std::byte* data, WeightType type, std::size_t count, float* out);
@@ -44,8 +46,8 @@ class Weights {
   /// Errors: ERR_INVALID_WEIGHTS when the tensor does not lie within its file.
   Result<std::span<const float>> tensor(const TensorLocation& location);
 
-  /// The same in fp16: where it lies, or narrowed once into memory of our own.
-  Result<std::span<const std::uint16_t>> halves(const TensorLocation& location);
+  /// The same in fp16 or bf16: where it lies, or narrowed once into memory of our own. A model has one of the two.
+  Result<std::span<const std::uint16_t>> narrowed(const TensorLocation& location, WeightType type);
 
   /// The tensor as it lies in its file. Same errors.
   [[nodiscard]] Result<std::span<const std::byte>> bytes(const TensorLocation& location) const;
@@ -65,7 +67,7 @@ class Weights {
   std::vector<MappedFile> files_;
   /// By (file, offset): a tensor that is both embedding and decoder is widened once.
   std::map<std::pair<std::size_t, std::uint64_t>, AlignedBuffer<float>> copies_;
-  std::map<std::pair<std::size_t, std::uint64_t>, AlignedBuffer<std::uint16_t>> halves_;
+  std::map<std::pair<std::size_t, std::uint64_t>, AlignedBuffer<std::uint16_t>> narrowed_;
 };
 
 }  // namespace sparse_rerank

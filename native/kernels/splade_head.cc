@@ -72,6 +72,10 @@ void keep_largest(std::size_t keep, std::vector<std::uint32_t>& order, SpladeRow
   if (!row.positions.empty()) row.positions.resize(keep);
 }
 
+void activate(std::span<float> logits, SpladeActivation activation) {
+  for (float& value : logits) value = activate(value, activation);
+}
+
 void pool_logits(std::span<const float> logits, std::size_t vocabulary, Pooling pooling, SpladeActivation activation, bool positions,
                  SpladeRow& row) {
   // One row of logits after the other, as they lie in memory. Nothing below zero, and no NaN, is ever above what is there.

@@ -43,6 +43,9 @@ enum class SpladeActivation {
 void pool_logits(std::span<const float> logits, std::size_t vocabulary, Pooling pooling, SpladeActivation activation, bool positions,
                  SpladeRow& row);
 
+/// Replaces logits above zero by their weights.
+void activate(std::span<float> logits, SpladeActivation activation);
+
 /// The SPLADE head on the CPU: weight[v] = pool over tokens t of activation(hidden[t] · decoder[v] + bias[v]), positive weights only.
 ///
 /// A product that is NaN counts as not positive. Immutable after create(): any number of threads may encode at once, each with its own

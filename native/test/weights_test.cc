@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -152,6 +153,22 @@ TEST(Weights, UnreadableFiles) {
   auto weights = Weights::open(empty.paths());
   ASSERT_TRUE(weights);
   EXPECT_FALSE(weights.value().tensor({0, 0, WeightType::kF32, {1}}));
+}
+
+TEST(BrainFloats, EveryValueComesBackAndWhatLiesBetweenGoesToTheNearest) {
+  const auto widened = [](std::uint32_t bits) { return std::bit_cast<float>(bits << 16); };
+  for (std::uint32_t bits = 0; bits < 0x7f80; ++bits) {
+    const float value = widened(bits);
+    ASSERT_EQ(bfloat_of(value), bits);
+    ASSERT_EQ(bfloat_of(-value), bits | 0x8000U);
+    const float middle = std::bit_cast<float>(bits << 16 | 0x8000U);
+    ASSERT_EQ(bfloat_of(middle), bits + (bits & 1U));
+    ASSERT_EQ(bfloat_of(std::nextafter(middle, 0.0F)), bits);
+    ASSERT_EQ(bfloat_of(std::nextafter(middle, std::numeric_limits<float>::infinity())), bits + 1);
+  }
+  EXPECT_EQ(bfloat_of(std::numeric_limits<float>::infinity()), 0x7f80);
+  EXPECT_EQ(bfloat_of(std::numeric_limits<float>::quiet_NaN()) & 0x7fc0, 0x7fc0);
+  EXPECT_TRUE(std::isnan(widened(bfloat_of(std::bit_cast<float>(0x7f800001U)))));
 }
 
 }  // namespace

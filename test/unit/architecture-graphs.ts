@@ -88,7 +88,7 @@ export async function referencePart(name: string): Promise<TransformerPart> {
 }
 
 /** A classifier in the native runtime, as lib/internal/transformer.ts starts it, without a tokenizer. */
-export async function startGraph({ model: graph, weights, tokenTypes }: Graph): Promise<NativeModel> {
+export async function startGraph({ model: graph, weights, inputs }: Graph): Promise<NativeModel> {
   const files = [...new Set(Array.from(weights.values(), ({ file }) => file))];
   return native().createModel({
     graph,
@@ -96,10 +96,19 @@ export async function startGraph({ model: graph, weights, tokenTypes }: Graph): 
     weightFolder: path.dirname(files[0] ?? ""),
     weights: Array.from(weights, ([name, { file, offset, dtype, shape }]) => {
       assert.ok(dtype === "F32" || dtype === "F16" || dtype === "BF16");
-      return { name, tensor: { file: files.indexOf(file), offset, dtype, shape } };
+      return { name, dtype: "F32", tensor: { file: files.indexOf(file), offset, dtype, shape } };
     }),
-    tokenTypes,
+    inputs,
   });
+}
+
+/** There is a choice of token types. */
+export function takesTokenTypes({ inputs }: Graph): boolean {
+  assert.deepEqual(
+    inputs.filter((name) => name !== "token_type_ids"),
+    ["input_ids"],
+  );
+  return inputs.length === 2;
 }
 
 /** A decoded graph, with the fields that ours always have. */
@@ -169,7 +178,7 @@ export function assertWellFormed(graph: Graph, output: string): void {
   for (const name of decoded.initialisers.keys()) assert.ok(used.has(name), `${name} is used`);
   assert.deepEqual(
     decoded.inputs.map(({ name, type }) => [name, type?.tensorType?.elemType, type?.tensorType?.shape?.dim?.length]),
-    (graph.tokenTypes ? ["input_ids", "token_type_ids"] : ["input_ids"]).map((name) => [name, DataType.INT64, 2]),
+    graph.inputs.map((name) => [name, DataType.INT64, 2]),
   );
   assert.deepEqual(
     decoded.outputs.map(({ name }) => name),

@@ -13,6 +13,7 @@ import {
   refuses,
   sequenceClassifier,
   sparsePart,
+  takesTokenTypes,
   withConfig,
   without,
   withTensor,
@@ -95,11 +96,11 @@ describe("DeBERTa", () => {
 
   it("adds token types where there are some", () => {
     const table = "deberta.embeddings.token_type_embeddings.weight";
-    assert.equal(classifier(v3).tokenTypes, false);
-    assert.equal(classifier(v2).tokenTypes, true);
+    assert.equal(takesTokenTypes(classifier(v3)), false);
+    assert.equal(takesTokenTypes(classifier(v2)), true);
     const one = withConfig(withTensor(v3, table, WORDS, { shape: [1, 24] }), { type_vocab_size: 1 });
     assert.ok(weightsOf(one).includes(table));
-    assert.equal(classifier(one).tokenTypes, false);
+    assert.equal(takesTokenTypes(classifier(one)), false);
   });
 
   it("projects embeddings that are narrower than the layers", () => {
@@ -299,13 +300,13 @@ describe("GTE", () => {
 
   it("has token types, one of them, or none", () => {
     const table = "new.embeddings.token_type_embeddings.weight";
-    assert.equal(classifier(part).tokenTypes, true);
+    assert.equal(takesTokenTypes(classifier(part)), true);
     const one = withTensor(withConfig(part, { type_vocab_size: 1 }), table, table, { shape: [1, 24] });
     assert.ok(weightsOf(one).includes(table));
-    assert.equal(classifier(one).tokenTypes, false);
+    assert.equal(takesTokenTypes(classifier(one)), false);
     const none = withConfig(without(part, table), { type_vocab_size: 0 });
     assertWellFormed(classifier(none), "logits");
-    assert.equal(classifier(none).tokenTypes, false);
+    assert.equal(takesTokenTypes(classifier(none)), false);
   });
 
   it("takes query, key and value from one matrix without copying it", () => {

@@ -12,6 +12,7 @@ import {
   operators,
   sequenceClassifier,
   sparsePart,
+  takesTokenTypes,
   withConfig,
   withNames,
   without,
@@ -170,13 +171,13 @@ describe("architectures", () => {
   describe("embeddings", () => {
     it("take token types where there is more than one", async () => {
       const bert = await sparsePart("splade-bert");
-      assert.equal(maskedLanguageModel(bert).tokenTypes, true);
-      assert.equal(maskedLanguageModel(await sparsePart("splade-distilbert")).tokenTypes, false);
+      assert.equal(takesTokenTypes(maskedLanguageModel(bert)), true);
+      assert.equal(takesTokenTypes(maskedLanguageModel(await sparsePart("splade-distilbert"))), false);
       const TYPES = "bert.embeddings.token_type_embeddings.weight";
       const width = bert.tensors.get(TYPES)?.shape[1] ?? 0;
       const one = withTensor(withConfig(bert, { type_vocab_size: 1 }), TYPES, TYPES, { shape: [1, width] });
       assertWellFormed(maskedLanguageModel(one), "hidden");
-      assert.equal(maskedLanguageModel(one).tokenTypes, false);
+      assert.equal(takesTokenTypes(maskedLanguageModel(one)), false);
     });
 
     it("of ELECTRA are projected where they are narrower than the layers", async () => {

@@ -29,8 +29,8 @@ describe("the native contract", () => {
       graph: graph.model,
       files,
       weightFolder: folder,
-      weights: Array.from(graph.weights, ([name, tensor]) => ({ name, tensor: locate(tensor) })),
-      tokenTypes: graph.tokenTypes,
+      weights: Array.from(graph.weights, ([name, tensor]) => ({ name, dtype: "F32" as const, tensor: locate(tensor) })),
+      inputs: graph.inputs,
       head: { decoder: locate(graph.decoder), bias: locate(graph.decoderBias), ...pooling },
     };
     model = await native().createModel(spec);
@@ -85,7 +85,7 @@ describe("the native contract", () => {
       if (id === -1) await model.encode(outside, {});
       else await assert.rejects(model.encode(outside, {}), code("ERR_RUNTIME_FAILED"));
     }
-    const weights = spec.weights.map(({ name, tensor }) => ({ name, tensor: { ...tensor, offset: tensor.offset + 2 ** 40 } }));
+    const weights = spec.weights.map(({ tensor, ...weight }) => ({ ...weight, tensor: { ...tensor, offset: tensor.offset + 2 ** 40 } }));
     await assert.rejects(native().createModel({ ...spec, weights }), code("ERR_INVALID_WEIGHTS"));
     await assert.rejects(native().createModel({ ...spec, graph: new Uint8Array([1, 2, 3]) }), code("ERR_RUNTIME_FAILED"));
     await assert.rejects(native().createModel({ ...spec, files: ["/nonexistent"] }), code("ERR_FILE_UNREADABLE"));

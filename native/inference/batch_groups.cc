@@ -1,4 +1,4 @@
-#include "inference/padded_runs.h"
+#include "inference/batch_groups.h"
 
 #include <algorithm>
 #include <array>
@@ -11,8 +11,8 @@ void BatchBudget::shrink(std::size_t failed) {
   }
 }
 
-std::vector<PaddedGroup> group_members(std::span<const BatchMember> members, std::size_t budget) {
-  std::vector<PaddedGroup> groups;
+std::vector<BatchGroup> group_members(std::span<const BatchMember> members, std::size_t budget) {
+  std::vector<BatchGroup> groups;
   while (!members.empty()) {
     const BatchMember& longest = members.front();
     const std::size_t by_memory = longest.bytes == 0 ? members.size() : budget / longest.bytes;
@@ -29,7 +29,7 @@ bool is_out_of_memory(const std::string& message) {
   return std::any_of(kSigns.begin(), kSigns.end(), [&](const char* sign) { return message.find(sign) != std::string::npos; });
 }
 
-Status run_group(PaddedGroup group, BatchBudget& budget, const std::function<Status(PaddedGroup)>& run) {
+Status run_group(BatchGroup group, BatchBudget& budget, const std::function<Status(BatchGroup)>& run) {
   auto failure = run(group);
   if (!failure || !is_out_of_memory(failure->message)) return failure;
   if (group.size() == 1) {

@@ -33,11 +33,11 @@ struct BatchMember {
 };
 
 /// Members that run together, padded to the first, which is the longest.
-using PaddedGroup = std::span<const BatchMember>;
+using BatchGroup = std::span<const BatchMember>;
 
 /// Cuts members, the longest first, into groups of `budget` bytes and kMaxTokens tokens at most, padding included; a member that alone is
 /// larger is a group of its own.
-std::vector<PaddedGroup> group_members(std::span<const BatchMember> members, std::size_t budget);
+std::vector<BatchGroup> group_members(std::span<const BatchMember> members, std::size_t budget);
 
 /// Beyond this many tokens a card has long been busy, and results would only come later.
 inline constexpr std::size_t kMaxTokens = 16384;
@@ -47,6 +47,6 @@ inline constexpr std::size_t kMaxTokens = 16384;
 
 /// Runs a group; where it finds no memory, its halves one after the other, and the budget of later groups shrinks. ERR_TOO_LARGE where a
 /// single member finds none.
-Status run_group(PaddedGroup group, BatchBudget& budget, const std::function<Status(PaddedGroup)>& run);
+Status run_group(BatchGroup group, BatchBudget& budget, const std::function<Status(BatchGroup)>& run);
 
 }  // namespace sparse_rerank

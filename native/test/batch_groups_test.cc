@@ -1,4 +1,4 @@
-#include "inference/padded_runs.h"
+#include "inference/batch_groups.h"
 
 #include <gtest/gtest.h>
 
@@ -16,9 +16,9 @@ std::vector<BatchMember> members_of(const std::vector<std::size_t>& lengths, std
   return members;
 }
 
-std::vector<std::size_t> sizes_of(const std::vector<PaddedGroup>& groups) {
+std::vector<std::size_t> sizes_of(const std::vector<BatchGroup>& groups) {
   std::vector<std::size_t> sizes;
-  for (const PaddedGroup group : groups) sizes.push_back(group.size());
+  for (const BatchGroup group : groups) sizes.push_back(group.size());
   return sizes;
 }
 
@@ -28,7 +28,7 @@ struct SimulatedCard {
   std::vector<std::uint32_t> done;
   std::size_t refused = 0;
 
-  Status run(PaddedGroup group) {
+  Status run(BatchGroup group) {
     if (group.front().bytes * group.size() > room) {
       ++refused;
       return Error{"ERR_RUNTIME_FAILED", "ONNX Runtime could not run the model: Failed to allocate memory for requested buffer of size 1"};
@@ -38,7 +38,7 @@ struct SimulatedCard {
   }
 };
 
-TEST(PaddedGroups, CountPaddingAgainstTheBudget) {
+TEST(BatchGroups, CountPaddingAgainstTheBudget) {
   const auto members = members_of({100, 90, 40, 40, 10}, 10);
   EXPECT_EQ(sizes_of(group_members(members, 2000)), (std::vector<std::size_t>{2, 3}));
   EXPECT_EQ(sizes_of(group_members(members, 100000)), (std::vector<std::size_t>{5}));
@@ -46,9 +46,9 @@ TEST(PaddedGroups, CountPaddingAgainstTheBudget) {
   EXPECT_TRUE(group_members({}, 10).empty());
 }
 
-TEST(PaddedGroups, HaveAtMostTheTokensThatKeepACardBusy) {
+TEST(BatchGroups, HaveAtMostTheTokensThatKeepACardBusy) {
   const auto members = members_of(std::vector<std::size_t>(100, 512), 0);
-  for (const PaddedGroup group : group_members(members, 0)) EXPECT_EQ(group.size() * 512 <= kMaxTokens, true);
+  for (const BatchGroup group : group_members(members, 0)) EXPECT_EQ(group.size() * 512 <= kMaxTokens, true);
   EXPECT_EQ(group_members(members, 0).size(), 4U);
 }
 
@@ -56,14 +56,14 @@ TEST(RunGroup, HalvesUntilItFitsAndKeepsTheBudgetThere) {
   const auto members = members_of(std::vector<std::size_t>(16, 10), 10);
   BatchBudget budget(1600);
   SimulatedCard card{450, {}, 0};
-  EXPECT_FALSE(run_group(members, budget, [&](PaddedGroup group) { return card.run(group); }));
+  EXPECT_FALSE(run_group(members, budget, [&](BatchGroup group) { return card.run(group); }));
   std::vector<std::uint32_t> everyone(16);
   std::iota(everyone.begin(), everyone.end(), 0U);
   EXPECT_EQ(card.done, everyone);
   EXPECT_EQ(budget.bytes(), 400U);
   const std::size_t refused = card.refused;
-  for (const PaddedGroup group : group_members(members, budget.bytes())) {
-    EXPECT_FALSE(run_group(group, budget, [&](PaddedGroup part) { return card.run(part); }));
+  for (const BatchGroup group : group_members(members, budget.bytes())) {
+    EXPECT_FALSE(run_group(group, budget, [&](BatchGroup part) { return card.run(part); }));
   }
   EXPECT_EQ(card.refused, refused);
 }
@@ -72,7 +72,7 @@ TEST(RunGroup, TellsOfASequenceThatFindsNoMemoryAlone) {
   const auto members = members_of({4000, 10}, 10);
   BatchBudget budget(1000000);
   SimulatedCard card{450, {}, 0};
-  const auto failure = run_group(members, budget, [&](PaddedGroup group) { return card.run(group); });
+  const auto failure = run_group(members, budget, [&](BatchGroup group) { return card.run(group); });
   ASSERT_TRUE(failure);
   EXPECT_STREQ(failure->code, "ERR_TOO_LARGE");
   EXPECT_NE(failure->message.find("4000 tokens"), std::string::npos);
@@ -82,7 +82,7 @@ TEST(RunGroup, PassesOtherFailuresOnAtOnce) {
   const auto members = members_of({10, 10}, 10);
   BatchBudget budget(1000);
   std::size_t runs = 0;
-  const auto failure = run_group(members, budget, [&](PaddedGroup) -> Status {
+  const auto failure = run_group(members, budget, [&](BatchGroup) -> Status {
     ++runs;
     return Error{"ERR_RUNTIME_FAILED", "CUDA failure 700: an illegal memory access was encountered"};
   });

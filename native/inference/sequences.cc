@@ -1,0 +1,24 @@
+#include "inference/sequences.h"
+
+#include <algorithm>
+
+namespace sparse_rerank {
+
+Status Sequences::check() const {
+  if (offsets.empty() || offsets.front() != 0 || offsets.back() != ids.size() || !std::is_sorted(offsets.begin(), offsets.end())) {
+    return Error{"ERR_INVALID_ARGUMENT", "Token offsets must ascend from 0 to the number of ids."};
+  }
+  if (!type_ids.empty() && type_ids.size() != ids.size()) return Error{"ERR_INVALID_ARGUMENT", "There must be as many type ids as ids."};
+  const auto countable = [](double number) { return number >= 0 && number < 9e15; };
+  if (!bytes.empty() && (bytes.size() != size() || !std::all_of(bytes.begin(), bytes.end(), countable))) {
+    return Error{"ERR_INVALID_ARGUMENT", "There must be a number of bytes for each sequence."};
+  }
+  return std::nullopt;
+}
+
+bool Sequences::has_large() const {
+  constexpr double kLarge = 256 << 20;
+  return std::any_of(bytes.begin(), bytes.end(), [](double number) { return number > kLarge; });
+}
+
+}  // namespace sparse_rerank
