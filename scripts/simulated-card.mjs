@@ -61,8 +61,9 @@ function installProvider(install) {
 function buildLibraries(provider) {
   const needed = undefinedSymbols(path.join(provider, "libonnxruntime_providers_cuda.so"));
   const hash = createHash("sha256").update(JSON.stringify(needed));
-  const files = fs.readdirSync(sources).filter((name) => /\.(cc|h)$/.test(name));
-  for (const file of [import.meta.filename, ...files.sort().map((name) => path.join(sources, name))]) hash.update(fs.readFileSync(file));
+  const headers = fs.readdirSync(sources).filter((name) => name.endsWith(".h"));
+  const files = [...headers.sort(), ...LIBRARIES.flatMap(({ files }) => files)].map((name) => path.join(sources, name));
+  for (const file of [import.meta.filename, ...files]) hash.update(fs.readFileSync(file));
   const folder = path.join(cache, `libraries-${hash.digest("hex").slice(0, 16)}`);
   if (fs.existsSync(folder)) return folder;
   // Under another name until it is whole, as several processes may be at it.

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -25,7 +26,6 @@ std::size_t bytes_from(const char* variable, std::size_t otherwise) {
 
 struct Settings {
   std::size_t total = bytes_from("SIMULATED_CARD_MEMORY", 80'000'000'000);
-  std::size_t in_use = std::min(total, bytes_from("SIMULATED_CARD_IN_USE", 0));
   int major = 9;
   int minor = 0;
 
@@ -38,6 +38,16 @@ struct Settings {
 const Settings& settings() {
   static const Settings settings;
   return settings;
+}
+
+/// Bytes that other processes hold now.
+std::size_t in_use() {
+  const char* text = std::getenv("SIMULATED_CARD_IN_USE");
+  if (text == nullptr) return 0;
+  std::ifstream file(text);
+  std::size_t bytes = 0;
+  if (!(file >> bytes)) bytes = std::strtoull(text, nullptr, 10);
+  return bytes;
 }
 
 struct Block {
@@ -61,6 +71,12 @@ Books& books() {
     return new Books;
   }();
   return *books;
+}
+
+/// The mutex is held.
+std::size_t available() {
+  const std::size_t taken = in_use() + books().used;
+  return taken < settings().total ? settings().total - taken : 0;
 }
 
 /// The block that an address lies in, or null. The mutex is held.
@@ -103,7 +119,7 @@ std::size_t total_bytes() {
 
 std::size_t free_bytes() {
   const std::lock_guard lock(books().mutex);
-  return settings().total - settings().in_use - books().used;
+  return available();
 }
 
 int capability_major() {
@@ -118,7 +134,7 @@ int allocate(Memory memory, std::size_t bytes, void** address) {
   const bool on_device = memory == Memory::kDevice;
   const std::size_t mapped = std::max<std::size_t>(bytes, 1);
   const std::lock_guard lock(books().mutex);
-  if (on_device && bytes > settings().total - settings().in_use - books().used) {
+  if (on_device && bytes > available()) {
     trace("refused bytes=%zu used=%zu", bytes, books().used);
     return kOutOfMemory;
   }

@@ -16,7 +16,7 @@
 /// Settings are environment variables:
 ///
 ///   SIMULATED_CARD_MEMORY      bytes of the card; default 80 GB
-///   SIMULATED_CARD_IN_USE      bytes of it that other processes hold; default 0
+///   SIMULATED_CARD_IN_USE      bytes of it that other processes hold, or a file that says how many at any time; default 0
 ///   SIMULATED_CARD_CAPABILITY  compute capability; default 9.0
 ///   SIMULATED_CARD_TRACE       a file that what happens is appended to; trace.ts reads it
 ///
