@@ -44,7 +44,7 @@ function installProvider(install) {
   const ready = path.join(folder, "ready");
   const libraries = path.join(folder, "onnxruntime", "capi");
   if (fs.existsSync(ready)) return libraries;
-  if (!install) throw new Error(`${PACKAGE} is not downloaded; \`node scripts/simulated-card.mjs\` does it`);
+  if (!install) throw new Error(`${PACKAGE} is not downloaded; \`npm run test:card\` does it`);
   fs.rmSync(folder, { recursive: true, force: true });
   fs.mkdirSync(folder, { recursive: true });
   // Any wheel for this platform will do: nothing in it runs in Python.
