@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer, with clang and on emulated processors, the golden
 # tests on every kernel set of this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers that take minutes to
-# download, other versions of Node, and the build through binding.gyp. Installs nothing on the system.
+# download, CUDA on a simulated card, other versions of Node, and the build through binding.gyp. Installs nothing on the system.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source scripts/common.sh
@@ -112,5 +112,6 @@ for version in 22 24; do
   part "tests with Node $version" tests_with_node "$version"
 done
 part "tests with every search server" timeout -k 30 20m npm run --silent test:engines
+part "CUDA on a simulated card" timeout -k 30 20m npm run --silent test:card
 part "build with node-gyp" build_with_node_gyp
 summary check:full

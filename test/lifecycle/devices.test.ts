@@ -44,14 +44,17 @@ describe("devices", function () {
   before(function () {
     if (process.platform !== "linux" || process.arch !== "x64") skip(this, "the made libraries are those of Linux on x64");
     if (!existsSync(runtime)) skip(this, "ONNX Runtime is not copied into runtime/");
-    try {
-      execFileSync("cc", ["--version"], { stdio: "ignore" });
-    } catch {
-      skip(this, "there is no C compiler to make libraries with");
+    for (const compiler of ["cc", "c++"]) {
+      try {
+        execFileSync(compiler, ["--version"], { stdio: "ignore" });
+      } catch {
+        skip(this, `there is no compiler ${compiler} to make libraries with`);
+      }
     }
     folder = mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-devices-"));
     mkdirSync(path.join(folder, "driver"));
-    compile(path.join(folder, "driver", "libcuda.so.1"), [path.join(__dirname, "fake-cuda-driver.c")]);
+    const driver = ["card.cc", "facts.cc", "streams.cc", "driver.cc"].map((name) => path.join(root, "test", "simulated-card", name));
+    execFileSync("c++", ["-std=c++20", "-shared", "-fPIC", "-o", path.join(folder, "driver", "libcuda.so.1"), ...driver]);
   });
 
   after(() => {
@@ -77,7 +80,11 @@ describe("devices", function () {
     return { seen: JSON.parse(ended.stdout) as Seen[], ended };
   }
 
-  const withDriver = (): NodeJS.ProcessEnv => ({ LD_LIBRARY_PATH: path.join(folder, "driver") });
+  const withDriver = (): NodeJS.ProcessEnv => ({
+    LD_LIBRARY_PATH: path.join(folder, "driver"),
+    SIMULATED_CARD_MEMORY: "8000000000",
+    SIMULATED_CARD_IN_USE: "1000000000",
+  });
 
   function isUnavailable(seen: Seen | undefined, ...parts: readonly RegExp[]): void {
     assert.equal(seen?.code, "ERR_DEVICE_UNAVAILABLE", JSON.stringify(seen));
@@ -159,13 +166,13 @@ describe("devices", function () {
       const report = JSON.parse(await examine({ ...withDriver(), ORT_DYLIB_PATH: library }, "--json")) as Report;
       assert.match(report.runtime.version ?? "", /^1\.\d+/);
       assert.ok(report.runtime.providers?.includes("CPUExecutionProvider"));
-      assert.equal(report.cuda.driverVersion, "12.4");
+      assert.equal(report.cuda.driverVersion, "13.0");
       assert.deepEqual(report.cuda.devices, [
-        { name: "Test card", totalBytes: 8_000_000_000, freeBytes: 7_000_000_000, computeCapability: "9.0" },
+        { name: "Simulated card", totalBytes: 8_000_000_000, freeBytes: 7_000_000_000, computeCapability: "9.0" },
       ]);
       assert.match(report.cuda.problem ?? "", /libonnxruntime_providers_shared\.so/);
       const text = await examine({ ...withDriver(), ORT_DYLIB_PATH: library });
-      assert.match(text, /^cuda:0 +Test card, 7000\.0 MB of 8000\.0 MB free, compute capability 9\.0$/m);
+      assert.match(text, /^cuda:0 +Simulated card, 7000\.0 MB of 8000\.0 MB free, compute capability 9\.0$/m);
     });
 
     it("is no failure without ONNX Runtime or driver", async () => {

@@ -1,0 +1,75 @@
+/** The simulated card as people meet a card: by the command line, by "auto", without cuDNN. */
+
+import assert from "node:assert/strict";
+
+import { spladeTiny } from "../lifecycle/children";
+
+import { useCard } from "./use-card";
+
+const model = JSON.stringify(spladeTiny);
+
+describe("devices with a simulated card", () => {
+  const run = useCard();
+
+  it("are shown by doctor, with nothing missing", async () => {
+    const { result } = await run('process.argv.push("doctor", "--json"); require("./dist/cli/main.js");', {
+      memory: 24_000_000_000,
+      capability: "8.9",
+      env: { FORCE_COLOR: "0" },
+    });
+    const { runtime, cuda } = result as {
+      readonly runtime: { readonly providers: readonly string[] };
+      readonly cuda: { readonly devices: readonly object[]; readonly problem?: string };
+    };
+    assert.ok(runtime.providers.includes("CUDAExecutionProvider"));
+    assert.equal(cuda.problem, undefined);
+    assert.deepEqual(cuda.devices, [
+      { name: "Simulated card", totalBytes: 24_000_000_000, freeBytes: 24_000_000_000, computeCapability: "8.9" },
+    ]);
+  });
+
+  it("are what auto takes, without a warning", async () => {
+    const { result, stderr, trace } = await run(`main(async () => {
+      const encoder = await SparseEncoder.load(${model}, { device: "auto" });
+      const matrix = await encoder.encodeQuery(["a query"]);
+      await encoder.close();
+      return [encoder.device, matrix.rows];
+    })`);
+    assert.deepEqual(result, ["cuda:0", 1]);
+    assert.equal(stderr, "");
+    assert.ok(trace.products > 0);
+  });
+
+  it("agree with the driver on what is free", async () => {
+    const { result } = await run(
+      `const { cudaDevices } = require("./dist/internal/cuda.js");
+      main(async () => {
+        const free = async () => (await cudaDevices()).devices[0].freeBytes;
+        const before = await free();
+        const encoder = await SparseEncoder.load(${model}, { device: "cuda" });
+        const during = await free();
+        await encoder.close();
+        await released();
+        return [before, during, await free()];
+      })`,
+      { memory: 1_000_000_000 },
+    );
+    const [before, during, after] = result as readonly [number, number, number];
+    assert.deepEqual([before, after], [1_000_000_000, 1_000_000_000]);
+    assert.ok(during < before);
+  });
+
+  // The ONNX Runtime of these tests takes cuDNN's handle for attention, whatever kernel it then chooses.
+  it("name cuDNN where it is missing", async () => {
+    const { result } = await run(
+      `main(async () => {
+        const encoder = await SparseEncoder.load(${model}, { device: "cuda" });
+        const outcome = await encoder.encodeQuery(["a query"]).then(() => "ran", ({ message }) => message);
+        await encoder.close();
+        return outcome;
+      })`,
+      { cudnn: false },
+    );
+    assert.match(String(result), /cuDNN is unavailable.*libcudnn\.so/s);
+  });
+});

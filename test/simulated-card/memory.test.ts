@@ -1,0 +1,103 @@
+/** What happens when the card's memory ends, and what stays of it. */
+
+import assert from "node:assert/strict";
+
+import { spladeTiny } from "../lifecycle/children";
+
+import { useCard } from "./use-card";
+
+const MEGABYTE = 1e6;
+const memory = 8000 * MEGABYTE;
+
+describe("memory of a simulated card", () => {
+  const run = useCard();
+  const load = `SparseEncoder.load(${JSON.stringify(spladeTiny)}, { device: "cuda", cuda: { arenaGrowth: "as-requested" } })`;
+
+  it("costs halved batches when others take it after a model was loaded, and later batches stay small", async () => {
+    const { result, trace } = await run(
+      `main(async () => {
+        const encoder = await ${load};
+        const texts = Array.from({ length: 512 }, (_, i) => "word ".repeat(30 + (i % 40)));
+        occupy(${memory - 100 * MEGABYTE});
+        mark("first");
+        const first = await encoder.encodeDocument(texts);
+        mark("second");
+        const second = await encoder.encodeDocument(texts);
+        await encoder.close();
+        await released();
+        return [first.rows, second.rows];
+      })`,
+      { memory },
+    );
+    assert.deepEqual(result, [512, 512]);
+    const [first, second] = [trace.after("first"), trace.after("second")];
+    assert.ok(first.all("refused").length > 0);
+    assert.ok(trace.peak <= 100 * MEGABYTE);
+    assert.ok(Math.max(...second.sent) <= Math.max(...first.sent) / 2, "the second call tries batches as large as the first");
+    assert.deepEqual(trace.faults, []);
+    assert.equal(trace.used, 0);
+  });
+
+  it("is asked for with a code where a text has none alone, and the model stays of use", async () => {
+    const { result, trace } = await run(
+      `main(async () => {
+        const encoder = await ${load};
+        occupy(${memory});
+        const refused = await encoder.encodeDocument(["word ".repeat(200)]).catch(({ code, message }) => [code, message]);
+        occupy(0);
+        const matrix = await encoder.encodeDocument(["word ".repeat(200)]);
+        await encoder.close();
+        await released();
+        return { refused, rows: matrix.rows };
+      })`,
+      { memory },
+    );
+    const { refused, rows } = result as { readonly refused: readonly string[]; readonly rows: number };
+    assert.equal(refused[0], "ERR_TOO_LARGE");
+    assert.match(refused[1]!, /no memory for a sequence of 202 tokens/);
+    assert.equal(rows, 1);
+    assert.equal(trace.used, 0);
+  });
+
+  it("is all given back by close, also by a model that did not fit", async () => {
+    const { result, trace } = await run(
+      `main(async () => {
+        const texts = ["one text", "and another one"];
+        for (const name of ["first", "second"]) {
+          const encoder = await ${load};
+          await encoder.encodeDocument(texts);
+          await encoder.close();
+          await released();
+          mark("after the " + name);
+        }
+        occupy(${memory - 10 * MEGABYTE});
+        const message = await ${load}.catch(({ message }) => message);
+        await released();
+        return message;
+      })`,
+      { memory },
+    );
+    assert.match(String(result), /Failed to allocate memory/);
+    const ends = ["after the first", "after the second"].map((mark) => trace.before(mark).used);
+    assert.deepEqual([...ends, trace.used], [0, 0, 0]);
+  });
+
+  it("is shared by two models that work at once", async () => {
+    const { result, trace } = await run(
+      `main(async () => {
+        const [one, other] = await Promise.all([${load}, ${load}]);
+        const texts = Array.from({ length: 100 }, (_, i) => "word ".repeat(1 + (i % 40)));
+        const matrices = await Promise.all([one, other, one, other].map((encoder) => encoder.encodeDocument(texts)));
+        one.dispose();
+        const last = await other.encodeDocument(texts);
+        await Promise.all([one.close(), other.close()]);
+        await released();
+        return [...matrices, last].map(({ rows }) => rows);
+      })`,
+      { memory: 300 * MEGABYTE },
+    );
+    assert.deepEqual(result, [100, 100, 100, 100, 100]);
+    assert.deepEqual(trace.faults, []);
+    assert.equal(trace.used, 0);
+  });
+});

@@ -1,0 +1,85 @@
+/** Runs programs with ONNX Runtime's CUDA provider on the simulated card (card.h). */
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+
+import { runProgram } from "../lifecycle/children";
+import type { Ended } from "../lifecycle/children";
+import { skip } from "../skip";
+
+import { Trace } from "./trace";
+
+export interface CardSettings {
+  /** Bytes; default 80 GB. */
+  readonly memory?: number;
+  /** Compute capability; default 9.0. */
+  readonly capability?: string;
+  /** Default true. */
+  readonly cudnn?: boolean;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export interface CardRun extends Ended {
+  /** What the program printed as JSON. */
+  readonly result: unknown;
+  readonly trace: Trace;
+}
+
+/**
+ * What programs begin with: mark() puts a mark into the trace, occupy() says how many bytes of the card other processes hold from now on,
+ * released() waits until this one holds none: a model is freed by the thread that let go of it last, which may be a moment after close().
+ */
+const PRELUDE = `
+  const { SparseEncoder, CrossEncoder } = require("sparse-rerank");
+  const fs = require("node:fs");
+  const mark = (name) => fs.appendFileSync(process.env.SIMULATED_CARD_TRACE, "mark name=" + name + "\\n");
+  const occupy = (bytes) => fs.writeFileSync(process.env.SIMULATED_CARD_IN_USE, String(bytes));
+  const released = async () => {
+    const used = () => fs.readFileSync(process.env.SIMULATED_CARD_TRACE, "utf8").match(/used=\\d+/g)?.at(-1);
+    for (let i = 0; i < 500 && used() !== "used=0"; i++) await new Promise((resolve) => setTimeout(resolve, 10));
+  };
+  const main = async (run) => console.log(JSON.stringify(await run()));
+`;
+
+/** Skips the suite where there is no simulated card. A program is text; it gives a function to main() and ends well. */
+export function useCard(): (program: string, settings?: CardSettings) => Promise<CardRun> {
+  let folder = "";
+  let libraries: { readonly all: NodeJS.ProcessEnv; readonly withoutCudnn: NodeJS.ProcessEnv } | undefined;
+
+  before(async function () {
+    this.timeout(900_000);
+    const { environmentOf, simulatedCard } = await import("../../scripts/simulated-card.mjs");
+    try {
+      const card = simulatedCard();
+      libraries = { all: { ...environmentOf(card) }, withoutCudnn: { ...environmentOf(card), LD_LIBRARY_PATH: card.libraries } };
+    } catch (error) {
+      skip(this, `no simulated card: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-card-"));
+  });
+
+  after(() => {
+    if (folder !== "") fs.rmSync(folder, { recursive: true });
+  });
+
+  let count = 0;
+  return async (program, { memory, capability, cudnn = true, env } = {}) => {
+    const own = path.join(folder, String(count++));
+    fs.mkdirSync(own);
+    const files = { SIMULATED_CARD_TRACE: path.join(own, "trace"), SIMULATED_CARD_IN_USE: path.join(own, "in-use") };
+    for (const file of Object.values(files)) fs.writeFileSync(file, "");
+    const ended = await runProgram(PRELUDE + program, {
+      env: {
+        ...(cudnn ? libraries?.all : libraries?.withoutCudnn),
+        ...files,
+        ...(memory === undefined ? {} : { SIMULATED_CARD_MEMORY: String(memory) }),
+        ...(capability === undefined ? {} : { SIMULATED_CARD_CAPABILITY: capability }),
+        ...env,
+      },
+    });
+    assert.deepEqual([ended.code, ended.signal], [0, null], ended.stderr);
+    return { ...ended, result: JSON.parse(ended.stdout) as unknown, trace: Trace.read(files.SIMULATED_CARD_TRACE) };
+  };
+}
