@@ -25,12 +25,24 @@ export function describeMachine(versions) {
       node: process.version,
       ...versions,
     },
-    commit:
-      git("rev-parse", "--short=12", "HEAD") +
-      (git("status", "--porcelain", "--", "lib", "native", "bench/*.mjs", "bench/*.py") === "" ? "" : " and changes"),
+    commit: process.env.SPARSE_RERANK_COMMIT ?? describeCommit(),
   };
 }
 
+function describeCommit() {
+  try {
+    const isChanged = git("status", "--porcelain", "--", "lib", "native", "bench/*.mjs", "bench/*.py", "scripts/gpu") !== "";
+    return git("rev-parse", "--short=12", "HEAD") + (isChanged ? " and changes" : "");
+  } catch {
+    // A copy without the repository, or no git.
+    return "unknown";
+  }
+}
+
 function git(...command) {
-  return execFileSync("git", ["-c", "safe.directory=*", ...command], { cwd: root, encoding: "utf8" }).trim();
+  return execFileSync("git", ["-c", "safe.directory=*", ...command], {
+    cwd: root,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  }).trim();
 }

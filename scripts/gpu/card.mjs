@@ -1,0 +1,75 @@
+// The card as other processes see it: free memory (`sparse-rerank doctor`), use over time and a full card (card.py).
+import { execFileSync, spawn } from "node:child_process";
+import path from "node:path";
+import { createInterface } from "node:readline";
+
+import { root } from "../report.mjs";
+
+/** Bytes that are free on the first card; undefined where there is none. */
+export function freeBytes() {
+  const text = execFileSync(process.execPath, [path.join(root, "dist", "cli", "main.js"), "doctor", "--json"], { encoding: "utf8" });
+  return JSON.parse(text).cuda.devices?.[0]?.freeBytes;
+}
+
+/** Watches the card's use in the background. */
+export class Sampler {
+  /** Name and driver of the card, or what keeps it from being watched. */
+  card = { problem: "there is no Python" };
+  #samples = [];
+  #process;
+
+  static async start({ python }) {
+    const sampler = new Sampler();
+    if (python === undefined) return sampler;
+    const { child, first } = await startCard(python, ["sample"], (sample) => sampler.#take(sample));
+    sampler.#process = child;
+    sampler.card = first;
+    return sampler;
+  }
+
+  /** @returns means between two times in ms; undefined without samples */
+  between(begin, end) {
+    const samples = this.#samples.filter(({ time }) => time >= begin && time <= end);
+    if (samples.length === 0) return undefined;
+    const mean = (name) => samples.reduce((sum, sample) => sum + sample[name], 0) / samples.length;
+    return { idle: 1 - mean("busy"), watts: mean("watts"), megahertz: mean("megahertz"), samples: samples.length };
+  }
+
+  #take(sample) {
+    if (sample.problem === undefined) this.#samples.push(sample);
+    else this.card.problem = sample.problem;
+  }
+
+  stop() {
+    this.#process?.kill("SIGKILL");
+  }
+}
+
+/** Runs `run` while another process holds all of the card's memory but `leave` bytes. */
+export async function withFullCard({ python }, leave, run) {
+  const { child, first } = await startCard(python, ["fill", String(leave)], () => undefined);
+  try {
+    if (first.problem !== undefined) throw new Error(`the card could not be filled: ${first.problem}`);
+    return await run(first);
+  } finally {
+    await new Promise((resolve) => {
+      child.once("exit", resolve);
+      child.kill("SIGKILL");
+    });
+  }
+}
+
+async function startCard(python, parameters, onMore) {
+  const child = spawn(python, [path.join(import.meta.dirname, "card.py"), ...parameters], { stdio: ["pipe", "pipe", "inherit"] });
+  const first = await new Promise((resolve) => {
+    let isFirst = true;
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      if (isFirst) resolve(JSON.parse(line));
+      else onMore(JSON.parse(line));
+      isFirst = false;
+    });
+    child.once("error", ({ message }) => resolve({ problem: message }));
+    child.once("exit", () => resolve({ problem: `${python} ended` }));
+  });
+  return { child, first };
+}
