@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 
+import { folderOf } from "../golden/golden";
 import { spladeTiny } from "../lifecycle/children";
 
 import { useCard } from "./use-card";
@@ -59,17 +60,26 @@ describe("devices with a simulated card", () => {
     assert.ok(during < before);
   });
 
-  // The ONNX Runtime of these tests takes cuDNN's handle for attention, whatever kernel it then chooses.
-  it("name cuDNN where it is missing", async () => {
+  it("name cuDNN where it is missing and wanted, when a model is loaded", async () => {
     const { result } = await run(
       `main(async () => {
-        const encoder = await SparseEncoder.load(${model}, { device: "cuda" });
-        const outcome = await encoder.encodeQuery(["a query"]).then(() => "ran", ({ message }) => message);
+        const failures = [];
+        for (const packed of [true, false]) {
+          await SparseEncoder.load(${model}, { device: "cuda", cuda: { packed } }).catch(({ code, message }) => failures.push({ code, message }));
+        }
+        // Packed attention does without it.
+        const encoder = await CrossEncoder.load(${JSON.stringify(folderOf("ce-bert-msmarco"))}, { device: "cuda" });
+        await encoder.predict([["a query", "a passage"]]);
         await encoder.close();
-        return outcome;
+        return failures;
       })`,
       { cudnn: false },
     );
-    assert.match(String(result), /cuDNN is unavailable.*libcudnn\.so/s);
+    const failures = result as readonly { readonly code: string; readonly message: string }[];
+    assert.equal(failures.length, 2);
+    for (const { code, message } of failures) {
+      assert.equal(code, "ERR_DEVICE_UNAVAILABLE");
+      assert.match(message, /cuDNN is unavailable.*libcudnn\.so.*belongs to cuDNN 9/s);
+    }
   });
 });

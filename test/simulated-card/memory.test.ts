@@ -71,13 +71,15 @@ describe("memory of a simulated card", () => {
           mark("after the " + name);
         }
         occupy(${memory - 10 * MEGABYTE});
-        const message = await ${load}.catch(({ message }) => message);
+        const failure = await ${load}.catch(({ code, message }) => ({ code, message }));
         await released();
-        return message;
+        return failure;
       })`,
       { memory },
     );
-    assert.match(String(result), /Failed to allocate memory/);
+    const { code, message } = result as { readonly code: string; readonly message: string };
+    assert.equal(code, "ERR_TOO_LARGE", message);
+    assert.match(message, /The device has no memory for the model.*out of memory/s);
     const ends = ["after the first", "after the second"].map((mark) => trace.before(mark).used);
     assert.deepEqual([...ends, trace.used], [0, 0, 0]);
   });
