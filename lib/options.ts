@@ -19,6 +19,11 @@ export interface CudaOptions {
   /** How that memory grows: to the next power of two (default, fewer allocations), or by what is asked for (no more than needed). */
   readonly arenaGrowth?: "power-of-two" | "as-requested";
   /**
+   * Texts that are encoded, and pairs that are scored, one by one run as CUDA graphs: kernels are launched together, which shortens what short texts
+   * wait for. Batches are then padded. Not for ModernBERT and DeBERTa. Default false.
+   */
+  readonly graphs?: boolean;
+  /**
    * Batches without padding, where the architecture and the dtype allow it (docs/gpu.md): the same results for less work. Default true; false pads
    * all batches.
    */
@@ -123,12 +128,12 @@ function checkDevice({ device = "cpu", cuda, dtype, modelFile }: LoadOptions): v
     if (modelFile !== undefined) throw notSupported("modelFile on CUDA");
   }
   if (cuda === undefined) return;
-  requireRecord(cuda, "cuda", ["memoryLimit", "arenaGrowth", "packed", "tf32"]);
+  requireRecord(cuda, "cuda", ["memoryLimit", "arenaGrowth", "graphs", "packed", "tf32"]);
   if (cuda.memoryLimit !== undefined) requirePositiveInteger(cuda.memoryLimit, "cuda.memoryLimit");
   if (cuda.arenaGrowth !== undefined && !["power-of-two", "as-requested"].includes(cuda.arenaGrowth)) {
     throw invalid("cuda.arenaGrowth", cuda.arenaGrowth, '"power-of-two" or "as-requested"');
   }
-  for (const name of ["packed", "tf32"] as const) {
+  for (const name of ["graphs", "packed", "tf32"] as const) {
     if (cuda[name] !== undefined && typeof cuda[name] !== "boolean") throw invalid(`cuda.${name}`, cuda[name], "a boolean");
   }
 }

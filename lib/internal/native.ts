@@ -79,6 +79,8 @@ export interface NativeBatches {
 /** A card, and options of ONNX Runtime's CUDA provider by its own names. */
 export interface NativeCuda {
   readonly device: number;
+  /** Lone sequences run as CUDA graphs; needs padded batches. */
+  readonly graphs?: boolean;
   readonly options: Readonly<Record<string, string>>;
 }
 

@@ -77,6 +77,7 @@ class CheckWork final : public PromiseWork {
 CudaSpec read_cuda(const Napi::Object& object) {
   CudaSpec spec;
   spec.device = object.Get("device").ToNumber().Int32Value();
+  spec.graphs = object.Get("graphs").ToBoolean();
   const auto options = object.Get("options").As<Napi::Object>();
   for (const auto& entry : options) {
     spec.options.emplace_back(entry.first.ToString().Utf8Value(), Napi::Value(entry.second).ToString().Utf8Value());

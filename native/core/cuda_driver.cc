@@ -1,6 +1,7 @@
 #include "core/cuda_driver.h"
 
 #include <array>
+#include <cstdint>
 #include <memory>
 
 #include "core/shared_library.h"
@@ -31,6 +32,9 @@ struct CudaDriver::Functions {
   int(SPARSE_RERANK_CUDA_CALL* cuCtxPushCurrent_v2)(Context context);
   int(SPARSE_RERANK_CUDA_CALL* cuCtxPopCurrent_v2)(Context* context);
   int(SPARSE_RERANK_CUDA_CALL* cuMemGetInfo_v2)(std::size_t* free, std::size_t* total);
+  int(SPARSE_RERANK_CUDA_CALL* cuMemcpyHtoD_v2)(std::uintptr_t to, const void* from, std::size_t bytes);
+  int(SPARSE_RERANK_CUDA_CALL* cuMemcpyDtoH_v2)(void* to, std::uintptr_t from, std::size_t bytes);
+  int(SPARSE_RERANK_CUDA_CALL* cuStreamSynchronize)(void* stream);
 
   static constexpr int kComputeCapabilityMajor = 75;
   static constexpr int kComputeCapabilityMinor = 76;
@@ -77,6 +81,9 @@ Result<CudaDriver> CudaDriver::open() {
   SPARSE_RERANK_CUDA_RESOLVE(cuCtxPushCurrent_v2);
   SPARSE_RERANK_CUDA_RESOLVE(cuCtxPopCurrent_v2);
   SPARSE_RERANK_CUDA_RESOLVE(cuMemGetInfo_v2);
+  SPARSE_RERANK_CUDA_RESOLVE(cuMemcpyHtoD_v2);
+  SPARSE_RERANK_CUDA_RESOLVE(cuMemcpyDtoH_v2);
+  SPARSE_RERANK_CUDA_RESOLVE(cuStreamSynchronize);
 #undef SPARSE_RERANK_CUDA_RESOLVE
   if (missing != nullptr) return Error{"ERR_DEVICE_UNAVAILABLE", std::string(kLibrary) + " has no function " + missing};
   if (auto failure = functions->check(functions->cuInit(0), "cuInit")) return *failure;
@@ -135,6 +142,38 @@ Result<std::size_t> CudaDriver::Functions::free_bytes(Device device) const {
   cuDevicePrimaryCtxRelease_v2(device);
   if (failure) return *failure;
   return free;
+}
+
+Result<std::unique_ptr<const CudaDriver::Copier>> CudaDriver::copier(int index) const {
+  Functions::Device device = 0;
+  if (auto failure = functions_->check(functions_->cuDeviceGet(&device, index), "cuDeviceGet")) return *failure;
+  Functions::Context context = nullptr;
+  if (auto failure = functions_->check(functions_->cuDevicePrimaryCtxRetain(&context, device), "cuDevicePrimaryCtxRetain")) return *failure;
+  return std::unique_ptr<const Copier>(new Copier(functions_, device, context));
+}
+
+CudaDriver::Copier::~Copier() {
+  functions_->cuDevicePrimaryCtxRelease_v2(device_);
+}
+
+Status CudaDriver::Copier::to_card(void* to, const void* from, std::size_t bytes) const {
+  return in_context("cuMemcpyHtoD", [&] {
+    const int result = functions_->cuMemcpyHtoD_v2(reinterpret_cast<std::uintptr_t>(to), from, bytes);
+    // The copy of pageable memory may go on after the call.
+    return result == 0 ? functions_->cuStreamSynchronize(nullptr) : result;
+  });
+}
+
+Status CudaDriver::Copier::from_card(void* to, const void* from, std::size_t bytes) const {
+  return in_context("cuMemcpyDtoH", [&] { return functions_->cuMemcpyDtoH_v2(to, reinterpret_cast<std::uintptr_t>(from), bytes); });
+}
+
+Status CudaDriver::Copier::in_context(const char* call, const std::function<int()>& copy) const {
+  if (auto failure = functions_->check(functions_->cuCtxPushCurrent_v2(context_), "cuCtxPushCurrent")) return failure;
+  const int result = copy();
+  Functions::Context popped = nullptr;
+  functions_->cuCtxPopCurrent_v2(&popped);
+  return functions_->check(result, call);
 }
 
 }  // namespace sparse_rerank

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -20,6 +21,8 @@ struct CudaDevice {
 
 /// NVIDIA's driver, through the library that comes with it: nothing of CUDA is needed to build this. The library stays loaded.
 class CudaDriver {
+  struct Functions;
+
  public:
   /// The name that the loader looks for.
 #ifdef _WIN32
@@ -39,8 +42,31 @@ class CudaDriver {
   /// Errors: ERR_DEVICE_UNAVAILABLE where there are fewer cards.
   [[nodiscard]] Result<CudaDevice> device(int index) const;
 
+  /// Copies to and from memory of a card, for the thread that calls; they are over when a call returns.
+  class Copier {
+   public:
+    Copier(const Copier&) = delete;
+    Copier& operator=(const Copier&) = delete;
+    ~Copier();
+
+    /// @param to, from memory of the card
+    Status to_card(void* to, const void* from, std::size_t bytes) const;
+    Status from_card(void* to, const void* from, std::size_t bytes) const;
+
+   private:
+    friend class CudaDriver;
+    Copier(std::shared_ptr<const Functions> functions, int device, void* context)
+        : functions_(std::move(functions)), device_(device), context_(context) {}
+    Status in_context(const char* call, const std::function<int()>& copy) const;
+
+    std::shared_ptr<const Functions> functions_;
+    int device_;
+    void* context_;
+  };
+  /// Errors: ERR_DEVICE_UNAVAILABLE.
+  [[nodiscard]] Result<std::unique_ptr<const Copier>> copier(int index) const;
+
  private:
-  struct Functions;
   CudaDriver(std::shared_ptr<const Functions> functions, int version) : functions_(std::move(functions)), version_(version) {}
 
   std::shared_ptr<const Functions> functions_;

@@ -97,13 +97,17 @@ Status Batch::run(BatchGroup group) {
   return collect_rows(output.value(), group);
 }
 
+/// Tokens of a lone sequence that runs as a CUDA graph: longer ones keep a card busy for longer than launching takes, and there is a graph,
+/// with memory of its own, for every eight tokens of length.
+constexpr std::size_t kLongestGraph = 128;
+
 Result<OutputTensor> Batch::run_session(const BatchForm& form, BatchGroup group, const RunControl& control) const {
   if (group.back().length == 0) return Error{"ERR_INVALID_ARGUMENT", "A sequence has no tokens."};
   // Pool threads live as long as the process; this keeps its memory from run to run.
   thread_local BatchInputs inputs;
   const std::span<const InputView> views = inputs.fill(form, model_->session().inputs(), sequences_, group);
   const StageTimes::Scope timed(Stage::kBody);
-  return model_->session().run(views, control);
+  return model_->session().run(views, control, model_->session().captures() && group.size() == 1 && group.front().length <= kLongestGraph);
 }
 
 Status EncodeBatch::collect(OutputTensor& output, std::uint32_t member, std::size_t length) {

@@ -81,6 +81,10 @@ Result<CudaProviderOptions> make_cuda_options(const Runtime& runtime, const Cuda
   const std::string device = std::to_string(spec.device);
   std::vector<const char*> keys = {"device_id"};
   std::vector<const char*> values = {device.c_str()};
+  if (spec.graphs) {
+    keys.push_back("enable_cuda_graph");
+    values.push_back("1");
+  }
   for (const auto& [key, value] : spec.options) {
     keys.push_back(key.c_str());
     values.push_back(value.c_str());

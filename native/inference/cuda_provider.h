@@ -16,6 +16,8 @@ struct CudaSpec {
   int device = 0;
   /// Further options of ONNX Runtime's CUDA provider, by its names: gpu_mem_limit, arena_extend_strategy, use_tf32.
   std::vector<std::pair<std::string, std::string>> options;
+  /// Lone sequences run as CUDA graphs.
+  bool graphs = false;
 };
 
 using CudaProviderOptions = OrtPointer<ort::OrtCUDAProviderOptionsV2>;

@@ -84,6 +84,10 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
                                                .batches = spec.batches.has_value(),
                                                .cuda = spec.cuda ? &*spec.cuda : nullptr,
                                            });
+  if (!session && session.error().message.find("cannot use the graph capture feature") != std::string::npos) {
+    return Error{"ERR_NOT_SUPPORTED",
+                 "This architecture cannot run as CUDA graphs, since it asks the CPU in mid-run. Load it without cuda.graphs."};
+  }
   if (!session) return spec.cuda ? for_want_of_memory(std::move(session).error()) : std::move(session).error();
   // The session has copies, and no head of ours follows.
   if (spec.batches) weights = Weights();

@@ -71,6 +71,7 @@
   X(CreateIoBinding, 134, OrtStatus*, (OrtSession*, OrtIoBinding**))                                                                  \
   X(ReleaseIoBinding, 135, void, (OrtIoBinding*))                                                                                     \
   X(BindInput, 136, OrtStatus*, (OrtIoBinding*, const char*, const OrtValue*))                                                        \
+  X(BindOutput, 137, OrtStatus*, (OrtIoBinding*, const char*, const OrtValue*))                                                       \
   X(BindOutputToDevice, 138, OrtStatus*, (OrtIoBinding*, const char*, const OrtMemoryInfo*))                                          \
   X(GetBoundOutputValues, 140, OrtStatus*, (const OrtIoBinding*, OrtAllocator*, OrtValue***, std::size_t*))                           \
   X(AddSessionConfigEntry, 130, OrtStatus*, (OrtSessionOptions*, const char*, const char*))                                           \

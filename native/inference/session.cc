@@ -136,6 +136,8 @@ Result<RunControl> RunControl::create(const Runtime& runtime, const std::string&
   ort::OrtRunOptions* options = nullptr;
   if (auto failure = runtime.check(runtime.functions().CreateRunOptions(&options), "make run options")) return *failure;
   RunControl control(runtime, options);
+  // A session that captures CUDA graphs would do so in every run; others do not look.
+  if (auto failure = runtime.check(runtime.functions().AddRunConfigEntry(options, kGraphId, "-1"), "set run options")) return *failure;
   if (!giving_back.empty()) {
     const char* key = "memory.enable_memory_arena_shrinkage";
     if (auto failure = runtime.check(runtime.functions().AddRunConfigEntry(options, key, giving_back.c_str()), "set run options")) {
@@ -201,6 +203,11 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
   if (!spec.batches) session.initialisers_ = std::move(initialisers).value();
   if (spec.cuda != nullptr) {
     if (auto failure = session.pin_memory(*spec.cuda)) return *failure;
+    if (spec.cuda->graphs) {
+      auto captured = CapturedRuns::create(runtime, raw_session, session.output_name_, *spec.cuda);
+      if (!captured) return std::move(captured).error();
+      session.captured_ = std::move(captured).value();
+    }
   }
   return session;
 }
@@ -331,9 +338,11 @@ Result<OrtPointer<ort::OrtValue>> Session::run_bound(std::span<const InputView> 
   return output;
 }
 
-Result<OutputTensor> Session::run(std::span<const InputView> inputs, const RunControl& control) const {
+Result<OutputTensor> Session::run(std::span<const InputView> inputs, const RunControl& control, bool captured) const {
   const ort::Functions& functions = runtime_->functions();
-  auto run_output = pinned_ ? run_bound(inputs, control) : run_unbound(inputs, control);
+  auto run_output = captured  ? captured_->run(inputs, [&] { return run_bound(inputs, control); })
+                    : pinned_ ? run_bound(inputs, control)
+                              : run_unbound(inputs, control);
   if (!run_output) return std::move(run_output).error();
   OrtPointer<ort::OrtValue> output = std::move(run_output).value();
 

@@ -9,6 +9,7 @@
 #include "core/aligned_buffer.h"
 #include "core/result.h"
 #include "inference/batch_inputs.h"
+#include "inference/captured_runs.h"
 #include "inference/cuda_provider.h"
 #include "inference/int8_operator.h"
 #include "inference/ort_pointer.h"
@@ -95,12 +96,15 @@ class Session {
   /// Errors: ERR_UNSUPPORTED_MODEL for inputs or outputs that are not known.
   static Result<Session> open(const Runtime& runtime, const std::string& path, std::span<const std::string> output_names);
 
+  /// Whether runs can be captured as CUDA graphs.
+  [[nodiscard]] bool captures() const { return captured_ != nullptr; }
   /// What the graph takes.
   [[nodiscard]] std::span<const SessionInput> inputs() const { return inputs_; }
 
   /// Waits for the result, also of a card.
   /// @param inputs all that the graph takes
-  Result<OutputTensor> run(std::span<const InputView> inputs, const RunControl& control) const;
+  /// @param captured as a CUDA graph, which the next run with as long sequences repeats; for sessions that can, and lone sequences
+  Result<OutputTensor> run(std::span<const InputView> inputs, const RunControl& control, bool captured = false) const;
 
  private:
   explicit Session(const Runtime& runtime) : runtime_(&runtime) {}
@@ -124,6 +128,8 @@ class Session {
   // For a card only.
   OrtPointer<ort::OrtMemoryInfo> pinned_memory_;
   OrtPointer<ort::OrtAllocator> pinned_;
+  // Where lone sequences run as CUDA graphs.
+  std::unique_ptr<CapturedRuns> captured_;
 };
 
 }  // namespace sparse_rerank
