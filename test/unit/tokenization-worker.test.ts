@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import fc from "fast-check";
 
+import { tokenizerWorkers } from "../../dist/internal/transformer";
 import type { TextTokenizer, TokenBatch } from "../../dist/tokenization/tokenizer";
 import { fails } from "./checkpoint-folder";
 import { fixtures, loadFixture, sequences, withTokenizer, wordLevel } from "./tokenization-support";
@@ -206,6 +207,20 @@ describe("tokenization in several worker threads", () => {
     await Promise.all([fails(aborted, "ERR_ABORTED"), fails(disposed, "ERR_DISPOSED")]);
     assert.equal((await survivor).offsets.length, 3);
     await fails(doomed.encode([LARGE]), "ERR_DISPOSED");
+  });
+});
+
+describe("the number of tokenization workers", () => {
+  const padded = { floats: "fp16", memory: 1e9 } as const;
+  const cuda = { device: 0, options: {} };
+
+  it("is one for the CPU", () => {
+    for (const plan of [{}, { padded }]) assert.equal(tokenizerWorkers(plan, 64), 1);
+  });
+
+  it("is for a card one less than the process has threads, from 1 to 8", () => {
+    const counts = [1, 2, 3, 8, 9, 64].map((threads) => tokenizerWorkers({ padded: { ...padded, cuda } }, threads));
+    assert.deepEqual(counts, [1, 1, 2, 7, 8, 8]);
   });
 });
 
