@@ -69,7 +69,8 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
   loadRuntime();
   if (!("file" in graph)) requireMemoryForWeights(part.folder, memoryOfWeights(graph, plan));
   throwIfAborted(signal);
-  const loading = TextTokenizer.load({ folder: part.folder, maxLength: maxSeqLength, lowerCase: part.lowerCase });
+  const reading = { folder: part.folder, maxLength: maxSeqLength, lowerCase: part.lowerCase };
+  const loading = TextTokenizer.load(reading, tokenizerWorkers(plan, native().threads()));
   const [tokenizer, model] = await both(
     loading,
     // Packing the weights cannot be interrupted: an abort takes effect when it has ended.
@@ -90,6 +91,18 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
   // A card tells itself when it has no memory, and then batches become smaller.
   const limits = { bytesPerSequence: bytesOf(plan), limit: plan.batches === undefined ? native().memoryLimit() : Infinity };
   return { tokenizer, model, maxSeqLength, admit: (batch, text) => admit(limits, batch, text) };
+}
+
+/** What one JS thread can feed: handing out texts and taking ids keeps it busy for 5 to 10 % of its time per million tokens a second. */
+const MOST_TOKENIZER_WORKERS = 8;
+
+/**
+ * Threads that tokenise. For the CPU one is enough: it tokenises more than all others compute, and more would take cores from them. A card
+ * may compute more than one tokenises, and leaves the cores nearly idle; one of them is for the JS thread.
+ */
+export function tokenizerWorkers({ batches }: Pick<TransformerPlan, "batches">, threads: number): number {
+  if (batches?.cuda === undefined) return 1;
+  return Math.min(Math.max(threads - 1, 1), MOST_TOKENIZER_WORKERS);
 }
 
 /** Of a run with one sequence. */

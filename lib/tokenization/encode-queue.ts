@@ -1,21 +1,30 @@
 import { abortError } from "../internal/abort";
 import { concatBatches } from "./token-batch";
 import type { TokenBatch } from "./token-batch";
-import { tokenizationWorker } from "./worker-client";
-import type { RemoteTokenizer } from "./worker-client";
+import type { RemoteTokenizer, WorkerClient } from "./worker-client";
+import { workerPool } from "./worker-pool";
 
-/** What goes to the worker at once: up to so many UTF-16 units (but at least one text or pair) and so many texts. */
+/** What goes to a worker at once: up to so many UTF-16 units (but at least one text or pair) and so many texts. */
 const SLICE_UNITS = 1 << 18;
 const SLICE_TEXTS = 4096;
-/** One slice is worked on while the next one waits: memory stays bounded, and an aborted call has little left in the worker. */
+/** Slices are not made smaller than this, some 7 ms of work, to give every worker one: a message with its answer costs about 0.1 ms. */
+const SHARED_SLICE_UNITS = 1 << 15;
+/** One slice is worked on while the next one waits: memory stays bounded, and an aborted call has little left in the workers. */
 const SLICES_IN_WORKER = 2;
 
 export interface EncodeRequest {
   readonly tokenizer: RemoteTokenizer;
+  /** How many may work on it at a time. */
+  readonly workers: number;
   /** For pairs: first and second texts in turn. */
   readonly texts: readonly string[];
   readonly pairs: boolean;
   readonly addSpecialTokens: boolean;
+}
+
+interface Slice {
+  readonly index: number;
+  readonly texts: readonly string[];
 }
 
 /** A call in progress. */
@@ -23,8 +32,11 @@ class Call {
   readonly request: EncodeRequest;
   readonly #resolve: (batch: TokenBatch) => void;
   readonly #reject: (error: unknown) => void;
+  readonly #sliceUnits: number;
+  /** Of each slice, in the order of the texts. Those that are not back yet are holes. */
   readonly #batches: TokenBatch[] = [];
   #next = 0;
+  #slices = 0;
   #slicesOut = 0;
   #settled = false;
 
@@ -32,14 +44,16 @@ class Call {
     this.request = request;
     this.#resolve = resolve;
     this.#reject = reject;
+    const units = request.texts.reduce((sum, text) => sum + text.length, 0);
+    this.#sliceUnits = Math.min(SLICE_UNITS, Math.max(SHARED_SLICE_UNITS, Math.ceil(units / request.workers)));
   }
 
-  /** Some of its texts have not gone to the worker yet, and somebody still wants them. */
+  /** Some of its texts have not gone to a worker yet, and somebody still wants them. */
   get hasMore(): boolean {
     return !this.#settled && this.#next < this.request.texts.length;
   }
 
-  takeSlice(): readonly string[] {
+  takeSlice(): Slice {
     const { texts, pairs } = this.request;
     const begin = this.#next;
     const limit = Math.min(begin + SLICE_TEXTS, texts.length);
@@ -47,16 +61,16 @@ class Call {
     do {
       units += (texts[this.#next] ?? "").length + (pairs ? (texts[this.#next + 1] ?? "").length : 0);
       this.#next += pairs ? 2 : 1;
-    } while (this.#next < limit && units < SLICE_UNITS);
+    } while (this.#next < limit && units < this.#sliceUnits);
     this.#slicesOut++;
-    return texts.slice(begin, this.#next);
+    return { index: this.#slices++, texts: texts.slice(begin, this.#next) };
   }
 
-  /** Batches come in the order of the slices: there is one worker. */
-  add(batch: TokenBatch): void {
+  /** Slices come back in any order: each worker has its own pace. */
+  add(slice: Slice, batch: TokenBatch): void {
     this.#slicesOut--;
     if (this.#settled) return;
-    this.#batches.push(batch);
+    this.#batches[slice.index] = batch;
     if (this.hasMore || this.#slicesOut > 0) return;
     this.#settled = true;
     this.#resolve(concatBatches(this.#batches));
@@ -72,10 +86,9 @@ class Call {
 const calls = new Set<Call>();
 /** Calls that may have more to send, in the order of their turns. */
 const turns: Call[] = [];
-let slicesInWorker = 0;
 
-/** Encodes in the worker. Calls take turns, slice by slice, so that a short one does not wait for the end of a long one. */
-export async function encodeInWorker(request: EncodeRequest, signal: AbortSignal | undefined): Promise<TokenBatch> {
+/** Encodes in the workers. Calls take turns, slice by slice, so that a short one does not wait for the end of a long one. */
+export async function encodeInWorkers(request: EncodeRequest, signal: AbortSignal | undefined): Promise<TokenBatch> {
   let abort: (() => void) | undefined;
   let call: Call | undefined;
   try {
@@ -98,31 +111,36 @@ export async function encodeInWorker(request: EncodeRequest, signal: AbortSignal
   }
 }
 
-/** Rejects the calls of a tokenizer and lets the worker forget it. */
-export function closeInWorker(tokenizer: number, error: unknown): void {
+/** Rejects the calls of a tokenizer and lets the workers forget it. */
+export function closeInWorkers(tokenizer: number, error: unknown): void {
   for (const call of calls) if (call.request.tokenizer.id === tokenizer) call.fail(error);
-  tokenizationWorker.close(tokenizer);
+  workerPool.close(tokenizer);
 }
 
 function sendSlices(): void {
-  while (slicesInWorker < SLICES_IN_WORKER) {
-    const call = turns.shift();
-    if (call === undefined) return;
+  /** Calls at the front whose workers all have enough; a later one may have more workers to choose from. */
+  let waiting = 0;
+  for (let call = turns[waiting]; call !== undefined; call = turns[waiting]) {
+    const worker = workerPool.leastBusy(call.request.workers);
+    if (call.hasMore && worker.slices >= SLICES_IN_WORKER) {
+      waiting++;
+      continue;
+    }
+    turns.splice(waiting, 1);
     if (!call.hasMore) continue;
-    void sendSlice(call);
+    void sendSlice(call, worker);
     turns.push(call);
   }
 }
 
-async function sendSlice(call: Call): Promise<void> {
+async function sendSlice(call: Call, worker: WorkerClient): Promise<void> {
   const { tokenizer, pairs, addSpecialTokens } = call.request;
-  slicesInWorker++;
+  const slice = call.takeSlice();
   try {
-    call.add(await tokenizationWorker.encode(tokenizer, call.takeSlice(), pairs, addSpecialTokens));
+    call.add(slice, await worker.encode(tokenizer, slice.texts, pairs, addSpecialTokens));
   } catch (error) {
     call.fail(error);
   } finally {
-    slicesInWorker--;
     sendSlices();
   }
 }

@@ -3,12 +3,12 @@ import { throwIfAborted } from "../internal/abort";
 import { compileTokenizer } from "./compile";
 import type { TokenizerOptions } from "./compile";
 import type { TokenizerDefinition } from "./definition";
-import { closeInWorker, encodeInWorker } from "./encode-queue";
+import { closeInWorkers, encodeInWorkers } from "./encode-queue";
 import { Encoder } from "./encoder";
 import { countSpecialTokens } from "./template";
 import type { TokenBatch } from "./token-batch";
 import { tokenizerFileSize } from "./tokenizer-files";
-import { tokenizationWorker } from "./worker-client";
+import { workerPool } from "./worker-pool";
 
 export type { TokenizerOptions } from "./compile";
 export type { TokenBatch } from "./token-batch";
@@ -28,15 +28,14 @@ const INLINE_FILE_BYTES = 256 * 1024;
 
 let lastId = 0;
 
-/** The backstop for tokenizers that nobody disposes: the worker would keep them. */
+/** The backstop for tokenizers that nobody disposes: the workers would keep them. */
 const forgotten = new FinalizationRegistry<number>((id) => {
-  tokenizationWorker.close(id);
+  workerPool.close(id);
 });
 
 /**
- * Turns texts into the ids that transformers 5 gives for the same folder, and ids into tokens. Large inputs are encoded in a worker thread, one
- * for each JS environment, so that they do not hold up the event loop; all tokenizers of the environment share it, and the vocabulary is in
- * memory once for both threads.
+ * Turns texts into the ids that transformers 5 gives for the same folder, and ids into tokens. Large inputs are encoded in worker threads, so that
+ * they do not hold up the event loop; all tokenizers of a JS environment share them, and the vocabulary is in memory once for all threads.
  *
  * Lone surrogates are read as U+FFFD (the reference refuses them).
  */
@@ -48,10 +47,12 @@ export class TextTokenizer {
   readonly #id = ++lastId;
   readonly #definition: TokenizerDefinition;
   readonly #encoder: Encoder;
+  readonly #workers: number;
   #disposed = false;
 
-  private constructor(definition: TokenizerDefinition) {
+  private constructor(definition: TokenizerDefinition, workers: number) {
     this.#definition = definition;
+    this.#workers = workers;
     this.#encoder = new Encoder(definition);
     this.maxLength = definition.maxLength;
     this.vocabularySize = this.#encoder.vocabulary.size;
@@ -64,10 +65,12 @@ export class TextTokenizer {
    *
    * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_TOKENIZER (malformed, inconsistent, or with a part that is not known), and
    * ERR_NOT_SUPPORTED for a tokenizer that cuts the beginning of texts.
+   *
+   * @param workers threads that may encode at a time. Which ids come out does not depend on it.
    */
-  static async load(options: TokenizerOptions): Promise<TextTokenizer> {
+  static async load(options: TokenizerOptions, workers = 1): Promise<TextTokenizer> {
     const inline = (await tokenizerFileSize(options.folder)) <= INLINE_FILE_BYTES;
-    return new TextTokenizer(await (inline ? compileTokenizer(options) : tokenizationWorker.compile(options)));
+    return new TextTokenizer(await (inline ? compileTokenizer(options) : workerPool.compile(options)), workers);
   }
 
   /** The token of an id, as transformers' convert_ids_to_tokens gives it; undefined for an id that there is not. */
@@ -93,7 +96,7 @@ export class TextTokenizer {
     if (this.#disposed) return;
     this.#disposed = true;
     forgotten.unregister(this);
-    closeInWorker(this.#id, disposedError());
+    closeInWorkers(this.#id, disposedError());
   }
 
   async #encode(texts: readonly string[], pairs: boolean, { addSpecialTokens = true, signal }: EncodeTextOptions): Promise<TokenBatch> {
@@ -102,7 +105,7 @@ export class TextTokenizer {
     if (addSpecialTokens) this.#requireRoom(pairs);
     if (isSmall(texts)) return this.#encoder.encode(texts, pairs, addSpecialTokens);
     const tokenizer = { id: this.#id, definition: this.#definition };
-    return encodeInWorker({ tokenizer, texts, pairs, addSpecialTokens }, signal);
+    return encodeInWorkers({ tokenizer, workers: this.#workers, texts, pairs, addSpecialTokens }, signal);
   }
 
   #requireRoom(pairs: boolean): void {

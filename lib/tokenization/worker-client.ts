@@ -20,37 +20,59 @@ export interface RemoteTokenizer {
 }
 
 /**
- * The JS thread's side of the tokenization worker: one for each JS environment, started by the first request. While no request is under way the
- * worker does not keep the process alive. If it dies, what it was working on fails, and the next request starts another.
+ * The JS thread's side of one tokenization worker, which its first request starts. While no request is under way the worker does not keep the
+ * process alive. If it dies, what it was working on fails, and the next request starts another.
  */
-class WorkerClient {
+export class WorkerClient {
+  readonly #stays: boolean;
   #worker: Worker | undefined;
   /** Tokenizers that the worker has; those of a dead worker are gone with it. */
   readonly #open = new Set<number>();
   readonly #pending = new Map<number, PendingRequest>();
   #lastRequest = 0;
+  #slices = 0;
+
+  /** @param options.stays whether the thread outlives the last tokenizer: it takes some 60 MB, and 0.1 s to start */
+  constructor({ stays }: { readonly stays: boolean }) {
+    this.#stays = stays;
+  }
+
+  /** How many are under way. */
+  get requests(): number {
+    return this.#pending.size;
+  }
+
+  /** How many of them encode. */
+  get slices(): number {
+    return this.#slices;
+  }
 
   async compile(options: TokenizerOptions): Promise<TokenizerDefinition> {
     return (await this.#request((request) => ({ type: "compile", request, options }))) as TokenizerDefinition;
   }
 
   async encode(tokenizer: RemoteTokenizer, texts: readonly string[], pairs: boolean, addSpecialTokens: boolean): Promise<TokenBatch> {
-    if (!this.#open.has(tokenizer.id)) {
-      this.#post({ type: "open", tokenizer: tokenizer.id, definition: tokenizer.definition });
-      this.#open.add(tokenizer.id);
+    this.#slices++;
+    try {
+      return (await this.#request((request) => {
+        this.#requireOpen(tokenizer);
+        return { type: "encode", request, tokenizer: tokenizer.id, texts, pairs, addSpecialTokens };
+      })) as TokenBatch;
+    } finally {
+      this.#slices--;
     }
-    return (await this.#request((request) => ({
-      type: "encode",
-      request,
-      tokenizer: tokenizer.id,
-      texts,
-      pairs,
-      addSpecialTokens,
-    }))) as TokenBatch;
   }
 
   close(tokenizer: number): void {
-    if (this.#open.delete(tokenizer)) this.#post({ type: "close", tokenizer });
+    if (!this.#open.delete(tokenizer)) return;
+    this.#post({ type: "close", tokenizer });
+    this.#rest();
+  }
+
+  #requireOpen({ id, definition }: RemoteTokenizer): void {
+    if (this.#open.has(id)) return;
+    this.#post({ type: "open", tokenizer: id, definition });
+    this.#open.add(id);
   }
 
   #request(message: (request: number) => WorkerMessage): Promise<TokenizerDefinition | TokenBatch> {
@@ -94,9 +116,18 @@ class WorkerClient {
   #settle(reply: WorkerReply): void {
     const pending = this.#pending.get(reply.request);
     this.#pending.delete(reply.request);
-    if (this.#pending.size === 0) this.#worker?.unref();
+    this.#rest();
     if ("failure" in reply) pending?.reject(failureError(reply.failure));
     else pending?.resolve(reply.result);
+  }
+
+  /** Whenever requests or tokenizers have become fewer. */
+  #rest(): void {
+    if (this.#pending.size > 0) return;
+    this.#worker?.unref();
+    if (this.#stays || this.#open.size > 0) return;
+    void this.#worker?.terminate();
+    this.#worker = undefined;
   }
 
   /** Everything that the worker had is lost. An error is followed by an exit, for which nothing is left to do. */
@@ -116,5 +147,3 @@ class WorkerClient {
 function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
-
-export const tokenizationWorker = new WorkerClient();

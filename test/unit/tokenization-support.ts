@@ -15,8 +15,11 @@ export function readFixture(...names: string[]): Record<string, unknown> {
   return JSON.parse(fs.readFileSync(path.join(fixtures, ...names), "utf8")) as Record<string, unknown>;
 }
 
-export function loadFixture(name: string, options: { maxLength?: number; lowerCase?: boolean } = {}): Promise<TextTokenizer> {
-  return TextTokenizer.load({ folder: path.join(fixtures, name), maxLength: options.maxLength, lowerCase: options.lowerCase ?? false });
+export function loadFixture(
+  name: string,
+  { maxLength, lowerCase = false, workers }: { maxLength?: number; lowerCase?: boolean; workers?: number } = {},
+): Promise<TextTokenizer> {
+  return TextTokenizer.load({ folder: path.join(fixtures, name), maxLength, lowerCase }, workers);
 }
 
 /** A tokenizer.json of the smallest kind: whole words, split at white space. */

@@ -1,10 +1,13 @@
-/** Large calls in the worker thread: the same ids, a free event loop, aborts, disposal, a dying worker, and processes that end at any moment. */
+/** Large calls in worker threads: the same ids, a free event loop, aborts, disposal, a dying worker, and processes that end at any moment. */
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
+import fc from "fast-check";
+
+import { tokenizerWorkers } from "../../dist/internal/transformer";
 import type { TextTokenizer, TokenBatch } from "../../dist/tokenization/tokenizer";
 import { fails } from "./checkpoint-folder";
 import { fixtures, loadFixture, sequences, withTokenizer, wordLevel } from "./tokenization-support";
@@ -143,12 +146,90 @@ describe("tokenization in the worker thread", () => {
   });
 });
 
-describe("processes with a tokenization worker", () => {
+describe("tokenization in several worker threads", () => {
+  const workerCounts = [1, 2, 3, 4];
+  const loadAll = (name: string, maxLength: number): Promise<TextTokenizer[]> =>
+    Promise.all(workerCounts.map((workers) => loadFixture(name, { maxLength, workers })));
+  let tokenizer: TextTokenizer;
+
+  before(async () => {
+    tokenizer = await loadFixture("splade-bert", { workers: 3 });
+  });
+
+  after(() => {
+    tokenizer.dispose();
+  });
+
+  it("gives the same for any texts and pairs, however many there are", async () => {
+    const [forTexts, forPairs] = await Promise.all([loadAll("splade-bert", 32), loadAll("ce-bert-minilm", 40)]);
+    const word = fc.string({ unit: fc.constantFrom("a", "module", "text", " ", "東", "[SEP]", "ü", "\ud800"), maxLength: 8 });
+    const text = fc.tuple(word, fc.oneof(fc.nat(3), fc.nat(2000))).map(([part, times]) => part.repeat(times));
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(text, text), { minLength: 1, maxLength: 80 }), async (pairs) => {
+        const [one, ...several] = await Promise.all(forTexts.map((by) => by.encode(pairs.flat())));
+        for (const batch of several) assert.deepEqual(batch, one);
+        const [onePaired, ...severalPaired] = await Promise.all(forPairs.map((by) => by.encodePairs(pairs)));
+        for (const batch of severalPaired) assert.deepEqual(batch, onePaired);
+      }),
+      { numRuns: 20 },
+    );
+    for (const each of [...forTexts, ...forPairs]) each.dispose();
+  });
+
+  it("puts the parts of a call together in the order of its texts", async () => {
+    // The first part takes longest.
+    const texts = Array.from({ length: 600 }, (_, i) =>
+      i < 60 ? `${String(i)} über 東京 [SEP] `.repeat(400) : `${String(i)} `.padEnd(900),
+    );
+    assert.deepEqual(sequences(await tokenizer.encode(texts)), await onThisThread(tokenizer, texts));
+  });
+
+  it("fails a call with a text that cannot be read, and no other", async () => {
+    const texts = Array.from({ length: 12 }, () => LARGE);
+    const broken = texts.with(7, { length: 5 } as string);
+    const [before, failed, after] = await Promise.allSettled([texts, broken, texts].map((given) => tokenizer.encode(given)));
+    assert.ok(failed?.status === "rejected");
+    await fails(Promise.reject(failed.reason as Error), "ERR_INTERNAL", /Tokenization failed/);
+    for (const whole of [before, after]) assert.ok(whole?.status === "fulfilled" && whole.value.offsets.length === 13);
+  });
+
+  it("rejects parts in flight when the signal fires or the tokenizer is disposed", async () => {
+    const doomed = await loadFixture("splade-bert", { workers: 3 });
+    const controller = new AbortController();
+    const many = Array.from({ length: 200 }, () => LARGE);
+    const [aborted, disposed, survivor] = [
+      tokenizer.encode(many, { signal: controller.signal }),
+      doomed.encode(many),
+      tokenizer.encode([LARGE, "small"]),
+    ];
+    controller.abort();
+    doomed.dispose();
+    await Promise.all([fails(aborted, "ERR_ABORTED"), fails(disposed, "ERR_DISPOSED")]);
+    assert.equal((await survivor).offsets.length, 3);
+    await fails(doomed.encode([LARGE]), "ERR_DISPOSED");
+  });
+});
+
+describe("the number of tokenization workers", () => {
+  const batches = { floats: "fp16", packed: true, memory: 1e9 } as const;
+  const cuda = { device: 0, options: {} };
+
+  it("is one for the CPU", () => {
+    for (const plan of [{}, { batches }]) assert.equal(tokenizerWorkers(plan, 64), 1);
+  });
+
+  it("is for a card one less than the process has threads, from 1 to 8", () => {
+    const counts = [1, 2, 3, 8, 9, 64].map((threads) => tokenizerWorkers({ batches: { ...batches, cuda } }, threads));
+    assert.deepEqual(counts, [1, 1, 2, 7, 8, 8]);
+  });
+});
+
+describe("processes with tokenization workers", () => {
   const folder = path.join(fixtures, "splade-bert");
   const program = (body: string): string => `
     const threads = require("node:worker_threads");
     const { TextTokenizer } = require(${JSON.stringify(path.join(__dirname, "..", "..", "dist", "tokenization", "tokenizer.js"))});
-    const load = () => TextTokenizer.load({ folder: ${JSON.stringify(folder)}, maxLength: undefined, lowerCase: false });
+    const load = (workers) => TextTokenizer.load({ folder: ${JSON.stringify(folder)}, maxLength: undefined, lowerCase: false }, workers);
     const large = (n) => Array.from({ length: n }, () => "import a module ".repeat(5000));
     (async () => { ${body} })();`;
 
@@ -165,17 +246,21 @@ describe("processes with a tokenization worker", () => {
     });
   }
 
-  runs("end by themselves when calls are done", `const t = await load(); console.log((await t.encode(large(3))).offsets.length);`, "4\n");
-  runs("stay alive while a call is under way", `load().then((t) => t.encode(large(40))).then(() => console.log("done"));`, "done\n");
-  runs("may exit while a call is under way", `const t = await load(); t.encode(large(200)); setTimeout(() => process.exit(0), 30);`, "");
+  for (const workers of [1, 3]) {
+    const load = `const t = await load(${String(workers)});`;
+    const number = `(${String(workers)} workers)`;
+    runs(`end by themselves when calls are done ${number}`, `${load} console.log((await t.encode(large(9))).offsets.length);`, "10\n");
+    runs(`stay alive while a call is under way ${number}`, `${load} t.encode(large(40)).then(() => console.log("done"));`, "done\n");
+    runs(`may exit while a call is under way ${number}`, `${load} t.encode(large(200)); setTimeout(() => process.exit(0), 30);`, "");
 
-  const busyWorker = program(`const t = await load(); t.encode(large(200)); setTimeout(() => threads.parentPort.postMessage("busy"), 20);`);
-  runs(
-    "may end a worker thread of their own that has a call under way",
-    `const worker = new threads.Worker(${JSON.stringify(busyWorker)}, { eval: true });
-     worker.once("message", async () => { await worker.terminate(); console.log("ended"); });`,
-    "ended\n",
-  );
+    const busyWorker = program(`${load} t.encode(large(200)); setTimeout(() => threads.parentPort.postMessage("busy"), 20);`);
+    runs(
+      `may end a worker thread of their own that has a call under way ${number}`,
+      `const worker = new threads.Worker(${JSON.stringify(busyWorker)}, { eval: true });
+       worker.once("message", async () => { await worker.terminate(); console.log("ended"); });`,
+      "ended\n",
+    );
+  }
 
   /** Keeps the worker threads that are started, newest last. */
   const recordWorkers = `
@@ -191,6 +276,44 @@ describe("processes with a tokenization worker", () => {
      console.log(report(await Promise.allSettled(calls)));
      console.log((await t.encode(large(2))).offsets.length, started.length);`,
     "ERR_INTERNAL true,fulfilled\n3 2\n",
+  );
+  runs(
+    "lose with one of several workers only the calls that it had parts of",
+    `${recordWorkers}
+     const [alone, shared] = [await load(1), await load(3)];
+     const calls = [alone.encode(large(20)), shared.encode(large(20))];
+     await started[1].terminate();
+     console.log(report(await Promise.allSettled(calls)));
+     console.log((await shared.encode(large(20))).offsets.length, started.length);`,
+    "fulfilled,ERR_INTERNAL true\n21 4\n",
+  );
+  runs(
+    "start as many workers as there is work for, and no more than a tokenizer may have",
+    `${recordWorkers}
+     const t = await load(3);
+     await t.encode(large(1));
+     const alone = started.length;
+     await Promise.all([t.encode(large(1)), t.encode(large(1))]);
+     const two = started.length;
+     await t.encode(large(50));
+     const one = await load(1);
+     await Promise.all([one.encode(large(50)), one.encode(large(50))]);
+     console.log(alone, two, started.length);`,
+    "1 2 3\n",
+  );
+  runs(
+    "keep the first worker when the tokenizers that want several are disposed, with calls under way",
+    `${recordWorkers}
+     const [one, three] = [await load(1), await load(3)];
+     const calls = [one.encode(large(3)), three.encode(large(50))];
+     const ends = started.slice(1).map((worker) => new Promise((resolve) => worker.once("exit", resolve)));
+     three.dispose();
+     await calls[1].catch(({ code }) => console.log(code));
+     await Promise.all(ends);
+     console.log((await calls[0]).offsets.length, ends.length, started[0].threadId > 0);
+     const next = await load(2);
+     console.log((await next.encode(large(20))).offsets.length, started.length);`,
+    "ERR_DISPOSED\n4 2 true\n21 4\n",
   );
   runs(
     "get a coded error when the worker cannot start, and another attempt for the next call",
