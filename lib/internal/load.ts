@@ -1,4 +1,5 @@
 import path from "node:path";
+import { isMainThread } from "node:worker_threads";
 
 import nodeGypBuild from "node-gyp-build";
 
@@ -30,5 +31,11 @@ function loadAddon(): NativeAddon {
     );
   }
   loaded.initialize(SparseRerankError);
+  // Before the C runtime destroys static objects, those that ONNX Runtime makes in the middle of a task first. Worker threads end their own tasks.
+  if (isMainThread) {
+    process.once("exit", () => {
+      loaded.stopThreads();
+    });
+  }
   return loaded;
 }

@@ -229,6 +229,8 @@ export interface NativeAddon {
   /** Sets the size of the process-wide thread pool; throws ERR_ALREADY_CONFIGURED when the pool runs with another one. */
   setThreads(threads: number): void;
   threads(): number;
+  /** Ends the process-wide thread pool once the tasks that run have ended: the process exits. */
+  stopThreads(): void;
   /** Bytes that running sequences may hold together; throws ERR_ALREADY_CONFIGURED when another limit is in use. */
   setMemoryLimit(bytes: number): void;
   memoryLimit(): number;

@@ -58,6 +58,11 @@ Napi::Value kernel_sets(const Napi::CallbackInfo& info) {
   return result;
 }
 
+/// The main JS thread, at its exit event.
+void stop_threads(const Napi::CallbackInfo&) {
+  ThreadPool::instance().shut_down();
+}
+
 void use_kernel_set(const Napi::CallbackInfo& info) {
   if (const auto failure = use_kernels(info[0].ToString().Utf8Value())) fail(info.Env(), *failure);
 }
@@ -97,6 +102,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("initialize", Napi::Function::New<initialize>(env));
   exports.Set("setThreads", Napi::Function::New<set_threads>(env));
   exports.Set("threads", Napi::Function::New<threads>(env));
+  exports.Set("stopThreads", Napi::Function::New<stop_threads>(env));
   exports.Set("setMemoryLimit", Napi::Function::New<set_memory_limit>(env));
   exports.Set("memoryLimit", Napi::Function::New<memory_limit_in_use>(env));
   exports.Set("memory", Napi::Function::New<memory_of_process>(env));
