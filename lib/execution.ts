@@ -47,10 +47,16 @@ function onCpu(options: LoadOptions): Execution {
 /** What the driver and CUDA's libraries take of a card beside the model. */
 const SHARE_OF_FREE = 0.9;
 
-async function onCuda(cuda: NativeCuda, { dtype, cuda: { memoryLimit = Infinity, packed = true, graphs = false } = {} }: LoadOptions): Promise<Execution> {
+async function onCuda(
+  cuda: NativeCuda,
+  { dtype, cuda: { memoryLimit = Infinity, packed = true, graphs = false } = {} }: LoadOptions,
+): Promise<Execution> {
   const { freeBytes } = await checkCuda(cuda);
   const memory = Math.min(SHARE_OF_FREE * freeBytes, memoryLimit);
-  return { device: `cuda:${cuda.device}`, plan: { batches: { floats: floatsOf(dtype), packed: packed && !graphs, cuda: { ...cuda, graphs }, memory } } };
+  return {
+    device: `cuda:${cuda.device}`,
+    plan: { batches: { floats: floatsOf(dtype), packed: packed && !graphs, cuda: { ...cuda, graphs }, memory } },
+  };
 }
 
 function floatsOf(dtype: LoadOptions["dtype"]): BatchPlan["floats"] {

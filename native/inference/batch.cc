@@ -82,7 +82,7 @@ Status Batch::run_groups() {
 
 Status Batch::run(BatchGroup group) {
   CardMemoryUser* const memory = model_->batches()->memory.get();
-  const bool gives_back = memory != nullptr && memory->should_give_back();
+  const bool gives_back = memory != nullptr && memory->should_give_back() && controls_.giving_back;
   auto output = run_session(model_->batches()->form, group, gives_back ? *controls_.giving_back : controls_.usual);
   if (!output) {
     if (memory != nullptr && is_out_of_memory(output.error().message)) memory->report_full();

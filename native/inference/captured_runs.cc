@@ -1,6 +1,5 @@
 #include "inference/captured_runs.h"
 
-#include <optional>
 #include <utility>
 
 namespace sparse_rerank {
@@ -68,13 +67,13 @@ Result<std::unique_ptr<CapturedRuns>> CapturedRuns::create(const Runtime& runtim
 
 Result<OrtPointer<ort::OrtValue>> CapturedRuns::run(std::span<const InputView> inputs, const Run& run) {
   const std::lock_guard turn(turn_);
-  std::optional<Result<OrtPointer<ort::OrtValue>>> result;
-  const std::function<void()> job = [&] { result.emplace(run_here(inputs, run)); };
+  Result<OrtPointer<ort::OrtValue>> result = Error{"ERR_INTERNAL", "A CUDA graph did not run."};
+  const std::function<void()> job = [&] { result = run_here(inputs, run); };
   std::unique_lock lock(mutex_);
   job_ = &job;
   changed_.notify_all();
   changed_.wait(lock, [this] { return job_ == nullptr; });
-  return std::move(*result);
+  return result;
 }
 
 Result<OrtPointer<ort::OrtValue>> CapturedRuns::run_here(std::span<const InputView> inputs, const Run& run) {

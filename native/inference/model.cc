@@ -99,7 +99,7 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
     head.emplace(std::move(loaded).value());
   }
   weights.release_pages();
-  auto batches = spec.batches ? std::make_unique<const Batches>(spec) : nullptr;
+  auto batches = spec.batches ? std::make_unique<const Batches>(*spec.batches, spec.cuda ? &*spec.cuda : nullptr) : nullptr;
   std::shared_ptr<const Model> model(
       new Model(std::move(weights), std::move(int8), std::move(head), std::move(batches), std::move(session).value()));
   if (spec.cuda) {
@@ -108,12 +108,12 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
   return model;
 }
 
-Model::Batches::Batches(const ModelSpec& spec)
-    : budget(spec.batches->bytes),
-      form(spec.batches->form),
-      activation(spec.batches->activation),
-      device(spec.cuda ? "gpu:" + std::to_string(spec.cuda->device) : ""),
-      memory(spec.cuda ? std::make_unique<CardMemoryUser>(CardMemory::of(spec.cuda->device)) : nullptr) {}
+Model::Batches::Batches(const BatchSpec& spec, const CudaSpec* cuda)
+    : budget(spec.bytes),
+      form(spec.form),
+      activation(spec.activation),
+      device(cuda != nullptr ? "gpu:" + std::to_string(cuda->device) : ""),
+      memory(cuda != nullptr ? std::make_unique<CardMemoryUser>(CardMemory::of(cuda->device)) : nullptr) {}
 
 Result<std::shared_ptr<const Model>> Model::load(const ExportSpec& spec) {
   const Runtime* runtime = Runtime::loaded();

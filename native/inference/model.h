@@ -82,7 +82,8 @@ class Model {
   [[nodiscard]] const ExportSpec::Vectors* exported_vectors() const { return exported_ ? &*exported_ : nullptr; }
   /// Null where sequences run one by one.
   struct Batches {
-    explicit Batches(const ModelSpec& spec);
+    /// @param cuda null for the CPU
+    Batches(const BatchSpec& spec, const CudaSpec* cuda);
     mutable BatchBudget budget;
     BatchForm form;
     std::optional<SpladeActivation> activation;

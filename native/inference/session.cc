@@ -334,7 +334,7 @@ Result<OrtPointer<ort::OrtValue>> Session::run_bound(std::span<const InputView> 
     return *failure;
   }
   auto output = own(outputs[0], functions.ReleaseValue);
-  if (auto failure = runtime_->check(functions.AllocatorFree(allocator, outputs), "read the output")) return *failure;
+  if (auto failure = runtime_->check(functions.AllocatorFree(allocator, static_cast<void*>(outputs)), "read the output")) return *failure;
   return output;
 }
 

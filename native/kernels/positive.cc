@@ -29,7 +29,7 @@ void for_each_positive(const void* data, std::size_t count, Integer infinity, au
       std::memcpy(block, bytes + begin * sizeof(Integer), n * sizeof(Integer));
     }
     Integer largest = 0;
-    for (std::size_t i = 0; i < kBlock; ++i) largest = block[i] > largest ? block[i] : largest;
+    for (const Integer bits : block) largest = bits > largest ? bits : largest;
     if (largest == 0) continue;
     for (std::size_t i = 0; i < n; ++i) {
       if (block[i] > 0 && block[i] <= infinity) take(begin + i);
