@@ -5,7 +5,7 @@ import path from "node:path";
 import type { EncodedGraph, Floats } from "../architectures/graph";
 import type { Int8Layer } from "../architectures/int8";
 import type { WantedLayout } from "../architectures/layout";
-import { HEAD_FLOATS, spladeHead } from "../architectures/splade-head";
+import { headFloats, spladeHead } from "../architectures/splade-head";
 import type { ExportedGraph, Graph, GraphLimits, MaskedLanguageModel } from "../architectures/types";
 import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
@@ -105,12 +105,13 @@ export function tokenizerWorkers({ batches }: Pick<TransformerPlan, "batches">, 
   return Math.min(Math.max(threads - 1, 1), MOST_TOKENIZER_WORKERS);
 }
 
-/** Of a run with one sequence. */
-function bytesOf({ graph, head, batches }: TransformerPlan): GraphLimits["bytesPerSequence"] {
+/** Bytes of working memory for a sequence of some length, alone or in a batch. */
+export function bytesOf({ graph, head, batches }: TransformerPlan): GraphLimits["bytesPerSequence"] {
   if (batches === undefined) return graph.bytesPerSequence;
-  const headFloats = head === undefined ? 0 : HEAD_FLOATS;
   const share = batches.floats === "fp32" ? 1 : 0.5;
-  return (length) => share * (graph.bytesPerSequence(length) + FLOAT_BYTES * headFloats * length);
+  // What the body worked with is free when the head begins.
+  const ofHead = head === undefined ? 0 : FLOAT_BYTES * headFloats(head.graph, head.pooling);
+  return (length) => share * Math.max(graph.bytesPerSequence(length), ofHead * length);
 }
 
 const FLOAT_BYTES = 4;

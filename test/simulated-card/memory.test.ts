@@ -84,6 +84,32 @@ describe("memory of a simulated card", () => {
     assert.deepEqual([...ends, trace.used], [0, 0, 0]);
   });
 
+  for (const options of [{}, { cuda: { packed: false } }, { dtype: "fp32" }, { dtype: "bf16" }]) {
+    it(`is for a batch what is estimated, ${JSON.stringify(options)}`, async () => {
+      const { result, trace } = await run(
+        `const { bytesOf } = require("./dist/internal/transformer.js");
+        const { planRoute } = require("./dist/sparse-route.js");
+        const { readCheckpoint } = require("./dist/checkpoint");
+        main(async () => {
+          const { cuda, dtype = "fp16" } = ${JSON.stringify(options)};
+          const { routes } = await readCheckpoint(${JSON.stringify(spladeTiny)}, "sparse");
+          const batches = { floats: dtype, packed: true, memory: 1e9 };
+          const bytes = bytesOf({ ...planRoute(routes.document, batches).plan, batches });
+          const load = { device: "cuda", dtype, maxSeqLength: 128, cuda: { ...cuda, arenaGrowth: "as-requested" } };
+          const encoder = await SparseEncoder.load(${JSON.stringify(spladeTiny)}, load);
+          mark("loaded");
+          await encoder.encodeDocument(Array(64).fill("word ".repeat(200)));
+          mark("encoded");
+          await encoder.close();
+          return 64 * bytes(128);
+        })`,
+      );
+      const taken = trace.after("loaded").peak - trace.before("loaded").used;
+      const share = taken / (result as number);
+      assert.ok(share > 0.5 && share < 1, `the batch took ${share.toFixed(2)} of the estimate`);
+    });
+  }
+
   it("is shared by two models that work at once", async () => {
     const { result, trace } = await run(
       `main(async () => {
