@@ -51,7 +51,13 @@ async function onCuda(
   cuda: NativeCuda,
   { dtype, cuda: { memoryLimit = Infinity, packed = true, graphs = false } = {} }: LoadOptions,
 ): Promise<Execution> {
-  const { freeBytes } = await checkCuda(cuda);
+  const { freeBytes, computeCapability } = await checkCuda(cuda);
+  if (dtype === "bf16" && Number(computeCapability) < 8) {
+    throw new SparseRerankError(
+      "ERR_NOT_SUPPORTED",
+      `dtype "bf16" needs a card of compute capability 8.0 or later; cuda:${String(cuda.device)} has ${computeCapability}.`,
+    );
+  }
   const memory = Math.min(SHARE_OF_FREE * freeBytes, memoryLimit);
   return {
     device: `cuda:${cuda.device}`,
@@ -64,10 +70,10 @@ function floatsOf(dtype: LoadOptions["dtype"]): BatchPlan["floats"] {
 }
 
 /**
- * ONNX Runtime's AttentionBackend: flash 1, memory-efficient 2, TensorRT's fused 4, unfused 16. By itself it takes the unfused kernels for short
- * sequences in fp32, which wait for the host in each packed layer.
+ * ONNX Runtime's AttentionBackend: flash 1, memory-efficient 2, unfused 16. By itself it takes the unfused kernels for short sequences in fp32, which
+ * wait for the host in each packed layer.
  */
-const ATTENTION_KERNELS = 1 | 2 | 4 | 16;
+const ATTENTION_KERNELS = 1 | 2 | 16;
 
 /** The names and values of ONNX Runtime's CUDA provider. */
 function providerOptions({ memoryLimit, arenaGrowth, tf32 }: CudaOptions): NativeCuda["options"] {

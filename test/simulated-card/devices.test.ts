@@ -60,6 +60,33 @@ describe("devices with a simulated card", () => {
     assert.ok(during < before);
   });
 
+  it("of older generations run what they can", async () => {
+    const { result, trace } = await run(
+      `main(async () => {
+        const seen = [];
+        for (const options of [{ dtype: "fp16" }, { dtype: "fp32" }, { dtype: "bf16" }]) {
+          try {
+            const encoder = await SparseEncoder.load(${model}, { device: "cuda", ...options });
+            await encoder.encodeDocument(["a text", "and another one"]);
+            await encoder.close();
+            seen.push("ran");
+          } catch ({ code, message }) {
+            seen.push(code + ": " + message);
+          }
+        }
+        return seen;
+      })`,
+      { capability: "7.5" },
+    );
+    assert.deepEqual(result, [
+      "ran",
+      "ran",
+      'ERR_NOT_SUPPORTED: dtype "bf16" needs a card of compute capability 8.0 or later; cuda:0 has 7.5.',
+    ]);
+    assert.deepEqual(trace.faults, []);
+    assert.ok(!trace.kernels.some((name) => name.includes("flash_fwd_kernel")));
+  });
+
   it("name cuDNN where it is missing and wanted, when a model is loaded", async () => {
     const { result } = await run(
       `main(async () => {
