@@ -1,5 +1,7 @@
 #include "inference/model.h"
 
+#include <algorithm>
+
 namespace sparse_rerank {
 
 namespace {
@@ -22,9 +24,10 @@ Result<SpladeHead> load_head(const HeadSpec& spec, Weights& weights) {
 /// One run on the card: libraries are loaded when a kernel first wants them, and what is missing is to be known before there is work.
 Status try_out(const Runtime& runtime, const Model& model) {
   // More than one row of a group, so that no operator is left out.
-  constexpr std::uint32_t kLength = kRowGroups + 1;
-  const Sequences sequences{std::vector<std::int32_t>(kLength, 0), {0, kLength}, {}, {}};
-  const BatchMember member{0, kLength, 0};
+  const std::size_t limit = model.batches()->form.max_length;
+  const auto length = static_cast<std::uint32_t>(limit == 0 ? kRowGroups + 1 : std::min(kRowGroups + 1, limit));
+  const Sequences sequences{std::vector<std::int32_t>(length, 0), {0, length}, {}, {}};
+  const BatchMember member{0, length, 0};
   const auto control = RunControl::create(runtime);
   if (!control) return control.error();
   BatchInputs inputs;
