@@ -117,13 +117,13 @@ TEST(Halves, AreReadWhereTheyLieOrNarrowed) {
   ASSERT_TRUE(weights);
   for (const TensorLocation& location : {TensorLocation{0, 0, WeightType::kF16, {1}}, TensorLocation{0, 2, WeightType::kBF16, {1}},
                                          TensorLocation{0, 4, WeightType::kF32, {1}}}) {
-    auto halves = weights.value().halves(location);
+    auto halves = weights.value().narrowed(location, WeightType::kF16);
     ASSERT_TRUE(halves);
     ASSERT_EQ(halves.value().size(), 1U);
     EXPECT_EQ(halves.value()[0], 0x3E00);
   }
   EXPECT_EQ(weights.value().copied_bytes(), 4U);
-  EXPECT_STREQ(weights.value().halves({0, 6, WeightType::kF32, {1}}).error().code, "ERR_INVALID_WEIGHTS");
+  EXPECT_STREQ(weights.value().narrowed({0, 6, WeightType::kF32, {1}}, WeightType::kF16).error().code, "ERR_INVALID_WEIGHTS");
 }
 
 TEST(Weights, WhatLiesOutsideTheFileIsRefused) {
