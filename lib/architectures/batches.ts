@@ -72,5 +72,5 @@ export function packedSequences(graph: GraphBuilder): PackedSequences | undefine
  * is shorter repeats its first token, which changes no maximum, so that nothing need be masked.
  */
 export function groupedRows(graph: GraphBuilder): Value {
-  return graph.input("grouped_rows", [String(ROW_GROUPS), "batch", "longest / 8"], INT32);
+  return graph.input("grouped_rows", [String(ROW_GROUPS), "batch", `longest / ${String(ROW_GROUPS)}`], INT32);
 }

@@ -43,8 +43,7 @@ class OutputTensor {
 class RunControl {
  public:
   /// @param giving_back the device ("cpu:0", "gpu:0") whose memory ONNX Runtime returns after each run instead of keeping it for the next
-  /// one;
-  ///   empty for none
+  ///   one; empty for none
   static Result<RunControl> create(const Runtime& runtime, const std::string& giving_back = {});
 
   /// Any thread. Runs in progress end with an error at their next operator; later ones fail at once.
