@@ -1,23 +1,22 @@
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "core/cuda_driver.h"
+#include "core/dedicated_thread.h"
 #include "core/result.h"
 #include "inference/batch_inputs.h"
 #include "inference/cuda_provider.h"
 #include "inference/ort_pointer.h"
 #include "inference/runtime.h"
+#include "inference/tensor.h"
 
 namespace sparse_rerank {
 
@@ -29,29 +28,23 @@ inline constexpr const char* kGraphId = "gpu_graph_id";
 /// keeps graphs for each thread, so all runs are on one thread of their own. Thread-safe.
 class CapturedRuns {
  public:
-  ~CapturedRuns();
-  CapturedRuns(const CapturedRuns&) = delete;
-  CapturedRuns& operator=(const CapturedRuns&) = delete;
-
   /// @param session made with graphs enabled; must outlive this
   static Result<std::unique_ptr<CapturedRuns>> create(const Runtime& runtime, ort::OrtSession* session, std::string output_name,
                                                       const CudaSpec& cuda);
 
-  using Run = std::function<Result<OrtPointer<ort::OrtValue>>()>;
+  using Run = std::function<Result<Tensor>()>;
 
   /// A result in memory of the CPU.
   /// @param inputs of a lone sequence; all their shapes follow from the length of the first
   /// @param run the same without a graph: the first time for a length, whose result then tells what the graph will write
-  Result<OrtPointer<ort::OrtValue>> run(std::span<const InputView> inputs, const Run& run);
+  Result<Tensor> run(std::span<const InputView> inputs, const Run& run);
 
  private:
   /// What one graph reads and writes, on the card.
   struct Capture {
-    std::vector<OrtPointer<ort::OrtValue>> inputs;
-    OrtPointer<ort::OrtValue> output;
-    ort::ONNXTensorElementDataType type{};
-    std::vector<std::int64_t> shape;
-    std::size_t bytes = 0;
+    std::vector<Tensor> inputs;
+    Tensor output;
+    TensorType type;  // of the output
     OrtPointer<ort::OrtIoBinding> binding;
     OrtPointer<ort::OrtRunOptions> options;
   };
@@ -59,12 +52,10 @@ class CapturedRuns {
   CapturedRuns(const Runtime& runtime, ort::OrtSession* session, std::string output_name, OrtPointer<ort::OrtMemoryInfo> memory,
                OrtPointer<ort::OrtAllocator> allocator, std::unique_ptr<const CudaDriver::Copier> copier);
 
-  /// The thread.
-  void work();
-  Result<OrtPointer<ort::OrtValue>> run_here(std::span<const InputView> inputs, const Run& run);
+  /// All on the thread.
+  Result<Tensor> run_here(std::span<const InputView> inputs, const Run& run);
   Result<Capture> prepare(std::span<const InputView> inputs, const ort::OrtValue& sample, std::int64_t length) const;
-  Result<OrtPointer<ort::OrtValue>> replay(const Capture& capture, std::span<const InputView> inputs) const;
-  [[nodiscard]] Result<void*> data_of(ort::OrtValue* value) const;
+  Result<Tensor> replay(const Capture& capture, std::span<const InputView> inputs) const;
 
   const Runtime* runtime_;
   ort::OrtSession* session_;
@@ -73,15 +64,7 @@ class CapturedRuns {
   OrtPointer<ort::OrtAllocator> allocator_;
   std::unique_ptr<const CudaDriver::Copier> copier_;
   std::map<std::int64_t, Capture> captures_;  // by length; the thread's
-
-  /// One caller at a time.
-  std::mutex turn_;
-  /// Guards what follows.
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  const std::function<void()>* job_ = nullptr;
-  bool ends_ = false;
-  std::thread thread_;
+  DedicatedThread thread_;
 };
 
 }  // namespace sparse_rerank

@@ -62,13 +62,13 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
     if (type == WeightType::kF32) {
       auto data = weights.tensor(location);
       if (!data) return std::move(data).error();
-      initialisers.push_back({name, std::as_bytes(data.value()), ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, location.shape});
+      initialisers.push_back({name, std::as_bytes(data.value()), {ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, location.shape}});
     } else {
       auto data = weights.narrowed(location, type);
       if (!data) return std::move(data).error();
       const auto element =
           type == WeightType::kF16 ? ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16 : ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16;
-      initialisers.push_back({name, std::as_bytes(data.value()), element, location.shape});
+      initialisers.push_back({name, std::as_bytes(data.value()), {element, location.shape}});
     }
   }
   std::unique_ptr<const Int8Body> int8;

@@ -13,21 +13,6 @@ namespace sparse_rerank {
 
 namespace {
 
-/// Wraps memory as a tensor without copying it.
-template <typename T>
-Result<OrtPointer<ort::OrtValue>> wrap(const Runtime& runtime, std::span<const T> data, std::span<const std::int64_t> shape,
-                                       ort::ONNXTensorElementDataType type) {
-  ort::OrtValue* value = nullptr;
-  // The interface has no const variant; inputs and initialisers are only read.
-  if (auto failure =
-          runtime.check(runtime.functions().CreateTensorWithDataAsOrtValue(runtime.cpu_memory(), const_cast<T*>(data.data()),
-                                                                           data.size_bytes(), shape.data(), shape.size(), type, &value),
-                        "wrap a tensor")) {
-    return *failure;
-  }
-  return own(value, runtime.functions().ReleaseValue);
-}
-
 /// Takes every status over; the first failure, if any.
 Status check_all(const Runtime& runtime, std::span<ort::OrtStatus* const> steps) {
   Status first;
@@ -94,14 +79,14 @@ Result<OrtPointer<ort::OrtSessionOptions>> make_options(const Runtime& runtime, 
 
 /// @param copied the session takes copies. Memory that is to be used where it lies can only serve the CPU: for another device ONNX Runtime
 ///   would pass over it and read the declared file.
-Result<std::vector<OrtPointer<ort::OrtValue>>> add_weights(const Runtime& runtime, ort::OrtSessionOptions* options,
-                                                           std::span<const NamedWeight> weights, bool copied) {
+Result<std::vector<Tensor>> add_weights(const Runtime& runtime, ort::OrtSessionOptions* options, std::span<const NamedWeight> weights,
+                                        bool copied) {
   const ort::Functions& functions = runtime.functions();
-  std::vector<OrtPointer<ort::OrtValue>> owners;
+  std::vector<Tensor> owners;
   std::vector<const char*> names;
   std::vector<const ort::OrtValue*> values;
   for (const NamedWeight& weight : weights) {
-    auto value = wrap(runtime, weight.data, std::span<const std::int64_t>(weight.shape), weight.type);
+    auto value = wrap_tensor(runtime, weight.data, weight.type);
     if (!value) return std::move(value).error();
     names.push_back(weight.name.c_str());
     values.push_back(value.value().get());
@@ -289,29 +274,23 @@ Status Session::pin_memory(const CudaSpec& cuda) {
   return std::nullopt;
 }
 
-Result<OrtPointer<ort::OrtValue>> Session::make_input(const InputView& view) const {
-  const auto type = view.is_int32 ? ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32 : ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
-  const std::span<const std::int64_t> shape = std::span(view.shape).first(view.rank);
-  if (!pinned_) return wrap(*runtime_, view.data, shape, type);
-  const ort::Functions& functions = runtime_->functions();
-  ort::OrtValue* raw = nullptr;
-  if (auto failure =
-          runtime_->check(functions.CreateTensorAsOrtValue(pinned_.get(), shape.data(), shape.size(), type, &raw), "make an input")) {
-    return *failure;
-  }
-  auto value = own(raw, functions.ReleaseValue);
-  void* data = nullptr;
-  if (auto failure = runtime_->check(functions.GetTensorMutableData(raw, &data), "make an input")) return *failure;
-  std::memcpy(data, view.data.data(), view.data.size());
-  return value;
+Result<Tensor> Session::make_input(const InputView& view) const {
+  const TensorType type = type_of(view);
+  if (!pinned_) return wrap_tensor(*runtime_, view.data, type);
+  auto tensor = make_tensor(*runtime_, pinned_.get(), type);
+  if (!tensor) return tensor;
+  const auto data = data_of(*runtime_, *tensor.value());
+  if (!data) return data.error();
+  std::memcpy(data.value(), view.data.data(), view.data.size());
+  return tensor;
 }
 
-Result<OrtPointer<ort::OrtValue>> Session::run_bound(std::span<const InputView> inputs, const RunControl& control) const {
+Result<Tensor> Session::run_bound(std::span<const InputView> inputs, const RunControl& control) const {
   const ort::Functions& functions = runtime_->functions();
   ort::OrtIoBinding* raw_binding = nullptr;
   if (auto failure = runtime_->check(functions.CreateIoBinding(session_.get(), &raw_binding), "bind")) return *failure;
   const auto binding = own(raw_binding, functions.ReleaseIoBinding);
-  std::vector<OrtPointer<ort::OrtValue>> owners;
+  std::vector<Tensor> owners;
   for (const InputView& view : inputs) {
     auto value = make_input(view);
     if (!value) return std::move(value).error();
@@ -339,38 +318,28 @@ Result<OrtPointer<ort::OrtValue>> Session::run_bound(std::span<const InputView> 
 }
 
 Result<OutputTensor> Session::run(std::span<const InputView> inputs, const RunControl& control, bool captured) const {
-  const ort::Functions& functions = runtime_->functions();
-  auto run_output = captured  ? captured_->run(inputs, [&] { return run_bound(inputs, control); })
-                    : pinned_ ? run_bound(inputs, control)
-                              : run_unbound(inputs, control);
-  if (!run_output) return std::move(run_output).error();
-  OrtPointer<ort::OrtValue> output = std::move(run_output).value();
-
-  ort::OrtTensorTypeAndShapeInfo* raw_info = nullptr;
-  if (auto failure = runtime_->check(functions.GetTensorTypeAndShape(output.get(), &raw_info), "read the output")) return *failure;
-  const auto info = own(raw_info, functions.ReleaseTensorTypeAndShapeInfo);
-  ort::ONNXTensorElementDataType type{};
-  std::size_t rank = 0;
-  if (auto failure = runtime_->check(functions.GetTensorElementType(raw_info, &type), "read the output")) return *failure;
-  if (auto failure = runtime_->check(functions.GetDimensionsCount(raw_info, &rank), "read the output")) return *failure;
-  std::vector<std::int64_t> shape(rank);
-  if (auto failure = runtime_->check(functions.GetDimensions(raw_info, shape.data(), rank), "read the output")) return *failure;
-  std::size_t count = 1;
-  for (const std::int64_t dimension : shape) count *= static_cast<std::size_t>(dimension);
-  void* data = nullptr;
-  if (auto failure = runtime_->check(functions.GetTensorMutableData(output.get(), &data), "read the output")) return *failure;
-  switch (type) {
+  auto output = captured  ? captured_->run(inputs, [&] { return run_bound(inputs, control); })
+                : pinned_ ? run_bound(inputs, control)
+                          : run_unbound(inputs, control);
+  if (!output) return std::move(output).error();
+  auto type = type_of(*runtime_, *output.value());
+  if (!type) return std::move(type).error();
+  const auto data = data_of(*runtime_, *output.value());
+  if (!data) return data.error();
+  const std::size_t count = type.value().count();
+  std::vector<std::int64_t>& shape = type.value().shape;
+  switch (type.value().element) {
     case ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT:
-      return OutputTensor(std::move(output), std::span(static_cast<const float*>(data), count), std::move(shape));
+      return OutputTensor(std::move(output).value(), std::span(static_cast<const float*>(data.value()), count), std::move(shape));
     case ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16:
-      return OutputTensor(std::move(output), std::span(static_cast<const std::uint16_t*>(data), count), std::move(shape));
+      return OutputTensor(std::move(output).value(), std::span(static_cast<const std::uint16_t*>(data.value()), count), std::move(shape));
     default:
       return Error{"ERR_UNSUPPORTED_MODEL", "The model's output " + output_name_ + " is neither float nor float16."};
   }
 }
 
-Result<OrtPointer<ort::OrtValue>> Session::run_unbound(std::span<const InputView> inputs, const RunControl& control) const {
-  std::array<OrtPointer<ort::OrtValue>, kInputNames.size()> owners;
+Result<Tensor> Session::run_unbound(std::span<const InputView> inputs, const RunControl& control) const {
+  std::array<Tensor, kInputNames.size()> owners;
   std::array<const char*, kInputNames.size()> names{};
   std::array<const ort::OrtValue*, kInputNames.size()> values{};
   for (std::size_t i = 0; i < inputs.size(); ++i) {

@@ -14,15 +14,16 @@
 #include "inference/int8_operator.h"
 #include "inference/ort_pointer.h"
 #include "inference/runtime.h"
+#include "inference/tensor.h"
 
 namespace sparse_rerank {
 
 /// What a run gave, in memory of ONNX Runtime: floats, or fp16 until it is widened.
 class OutputTensor {
  public:
-  OutputTensor(OrtPointer<ort::OrtValue> value, std::span<const float> data, std::vector<std::int64_t> shape)
+  OutputTensor(Tensor value, std::span<const float> data, std::vector<std::int64_t> shape)
       : value_(std::move(value)), floats_(data), shape_(std::move(shape)) {}
-  OutputTensor(OrtPointer<ort::OrtValue> value, std::span<const std::uint16_t> halves, std::vector<std::int64_t> shape)
+  OutputTensor(Tensor value, std::span<const std::uint16_t> halves, std::vector<std::int64_t> shape)
       : value_(std::move(value)), halves_(halves), shape_(std::move(shape)) {}
 
   /// Widens what is fp16.
@@ -32,7 +33,7 @@ class OutputTensor {
   [[nodiscard]] const std::vector<std::int64_t>& shape() const { return shape_; }
 
  private:
-  OrtPointer<ort::OrtValue> value_;
+  Tensor value_;
   AlignedBuffer<float> widened_;
   std::span<const float> floats_;
   std::span<const std::uint16_t> halves_;
@@ -60,8 +61,7 @@ class RunControl {
 struct NamedWeight {
   std::string name;
   std::span<const std::byte> data;
-  ort::ONNXTensorElementDataType type = ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
-  std::vector<std::int64_t> shape;
+  TensorType type;
 };
 
 /// A graph of ours and where it runs.
@@ -110,9 +110,9 @@ class Session {
 
   /// What lets runs on a card copy without waiting for the CPU: memory that stays where it is.
   Status pin_memory(const CudaSpec& cuda);
-  Result<OrtPointer<ort::OrtValue>> make_input(const InputView& view) const;
-  Result<OrtPointer<ort::OrtValue>> run_unbound(std::span<const InputView> inputs, const RunControl& control) const;
-  Result<OrtPointer<ort::OrtValue>> run_bound(std::span<const InputView> inputs, const RunControl& control) const;
+  Result<Tensor> make_input(const InputView& view) const;
+  Result<Tensor> run_unbound(std::span<const InputView> inputs, const RunControl& control) const;
+  Result<Tensor> run_bound(std::span<const InputView> inputs, const RunControl& control) const;
 
   /// The inputs and the output of `session_`, whose file is named for messages.
   Status recognise(const std::string& path, std::span<const std::string> output_names);
@@ -122,7 +122,7 @@ class Session {
   std::string output_name_;
   // The session refers to the initialisers and the domain, so it goes first (members are destroyed in reverse order).
   OrtPointer<ort::OrtCustomOpDomain> domain_;
-  std::vector<OrtPointer<ort::OrtValue>> initialisers_;
+  std::vector<Tensor> initialisers_;
   OrtPointer<ort::OrtSession> session_;
   // For a card only.
   OrtPointer<ort::OrtMemoryInfo> pinned_memory_;

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/result.h"
+#include "inference/batch_inputs.h"
+#include "inference/ort_pointer.h"
+#include "inference/runtime.h"
+
+namespace sparse_rerank {
+
+/// A tensor of ONNX Runtime, on whatever device.
+using Tensor = OrtPointer<ort::OrtValue>;
+
+struct TensorType {
+  ort::ONNXTensorElementDataType element{};
+  std::vector<std::int64_t> shape;
+
+  /// The number of elements.
+  [[nodiscard]] std::size_t count() const;
+};
+
+/// Of an input of a graph.
+TensorType type_of(const InputView& view);
+Result<TensorType> type_of(const Runtime& runtime, const ort::OrtValue& tensor);
+
+/// A tensor over memory of the CPU that must outlive it and is not written to.
+Result<Tensor> wrap_tensor(const Runtime& runtime, std::span<const std::byte> data, const TensorType& type);
+/// A tensor in new memory, whose contents are undefined.
+Result<Tensor> make_tensor(const Runtime& runtime, ort::OrtAllocator* allocator, const TensorType& type);
+/// Where it lies, on its device.
+Result<void*> data_of(const Runtime& runtime, ort::OrtValue& tensor);
+
+}  // namespace sparse_rerank
