@@ -6,6 +6,7 @@
 namespace sparse_rerank::binding {
 
 void PromiseWork::finished() {
+  release();
   channel_->done(this);
 }
 

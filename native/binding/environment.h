@@ -22,6 +22,9 @@ class PromiseWork : public Job {
   explicit PromiseWork(std::size_t task_count) : Job(task_count) {}
 
  protected:
+  /// Pool thread, once all tasks have ended and before the promise is settled: lets go of what the result needs no more. A pool thread
+  /// holds the work for a moment longer, and what an object owns is to be free when its close() resolves.
+  virtual void release() {}
   /// JS thread: the value to resolve with. May throw Napi::Error, which rejects.
   virtual Napi::Value result(Napi::Env env) = 0;
 

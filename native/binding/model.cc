@@ -162,6 +162,7 @@ class EncodeWork final : public PromiseWork {
  private:
   Status run(std::size_t task) override { return batch_->run(task); }
   void interrupt() override { batch_->interrupt(); }
+  void release() override { batch_->release_model(); }
 
   Napi::Value result(Napi::Env env) override {
     const std::span<const SpladeRow> rows = batch_->rows();
@@ -202,6 +203,7 @@ class PredictWork final : public PromiseWork {
  private:
   Status run(std::size_t task) override { return batch_->run(task); }
   void interrupt() override { batch_->interrupt(); }
+  void release() override { batch_->release_model(); }
   Napi::Value result(Napi::Env env) override { return to_js(env, batch_->logits()); }
 
   std::unique_ptr<PredictBatch> batch_;
@@ -217,7 +219,7 @@ Napi::Function ModelWrap::define(Napi::Env env) {
 
 ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ModelWrap>(info) {
   if (!info[0].IsExternal()) fail_contract(info.Env(), "a model is made by createModel");
-  model_ = *info[0].As<Napi::External<std::shared_ptr<const Model>>>().Data();
+  model_ = std::move(*info[0].As<Napi::External<std::shared_ptr<const Model>>>().Data());
   // Tells the garbage collector what hangs on this small object.
   Napi::MemoryManagement::AdjustExternalMemory(info.Env(), static_cast<std::int64_t>(model_->owned_bytes()));
 }

@@ -41,6 +41,8 @@ class Batch {
   Status run(std::size_t task);
   /// Any thread: running tasks end soon, with an error.
   void interrupt() const;
+  /// Once no task runs or will run; the results stay.
+  void release_model() { model_.reset(); }
 
  protected:
   [[nodiscard]] const Model& model() const { return *model_; }

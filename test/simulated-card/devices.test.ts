@@ -50,7 +50,6 @@ describe("devices with a simulated card", () => {
         const encoder = await SparseEncoder.load(${model}, { device: "cuda" });
         const during = await free();
         await encoder.close();
-        await released();
         return [before, during, await free()];
       })`,
       { memory: 1_000_000_000 },

@@ -43,7 +43,6 @@ describe("fixtures on a simulated card", () => {
         mark(form + " done");
         seen.push({ device: model.device, shape: [result.rows, result.cols] });
         await model.close();
-        await released();
         mark(form + " closed");
       }
       return seen;

@@ -25,7 +25,6 @@ describe("CUDA graphs on a simulated card", () => {
         await encoder.encodeDocument(["a text", "and another one"]);
         mark("closed");
         await encoder.close();
-        await released();
         return true;
       })`,
     );
@@ -48,7 +47,6 @@ describe("CUDA graphs on a simulated card", () => {
         const pairs = Array.from({ length: 40 }, (_, i) => [["query", "passage ".repeat(1 + (i % 7))]]);
         const scores = await Promise.all(pairs.map((pair) => encoder.predict(pair)));
         await encoder.close();
-        await released();
         return scores.map(({ rows, cols }) => [rows, cols]);
       })`,
     );

@@ -24,7 +24,6 @@ describe("memory of a simulated card", () => {
         mark("second");
         const second = await encoder.encodeDocument(texts);
         await encoder.close();
-        await released();
         return [first.rows, second.rows];
       })`,
       { memory },
@@ -47,7 +46,6 @@ describe("memory of a simulated card", () => {
         occupy(0);
         const matrix = await encoder.encodeDocument(["word ".repeat(200)]);
         await encoder.close();
-        await released();
         return { refused, rows: matrix.rows };
       })`,
       { memory },
@@ -67,12 +65,10 @@ describe("memory of a simulated card", () => {
           const encoder = await ${load};
           await encoder.encodeDocument(texts);
           await encoder.close();
-          await released();
           mark("after the " + name);
         }
         occupy(${memory - 10 * MEGABYTE});
         const failure = await ${load}.catch(({ code, message }) => ({ code, message }));
-        await released();
         return failure;
       })`,
       { memory },
@@ -119,7 +115,6 @@ describe("memory of a simulated card", () => {
         one.dispose();
         const last = await other.encodeDocument(texts);
         await Promise.all([one.close(), other.close()]);
-        await released();
         return [...matrices, last].map(({ rows }) => rows);
       })`,
       { memory: 300 * MEGABYTE },

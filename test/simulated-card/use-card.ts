@@ -27,19 +27,12 @@ export interface CardRun extends Ended {
   readonly trace: Trace;
 }
 
-/**
- * What programs begin with: mark() puts a mark into the trace, occupy() says how many bytes of the card other processes hold from now on,
- * released() waits until this one holds none: a model is freed by the thread that let go of it last, which may be a moment after close().
- */
+/** What programs begin with: mark() puts a mark into the trace, occupy() says how many bytes of the card other processes hold from now on. */
 const PRELUDE = `
   const { SparseEncoder, CrossEncoder } = require("sparse-rerank");
   const fs = require("node:fs");
   const mark = (name) => fs.appendFileSync(process.env.SIMULATED_CARD_TRACE, "mark name=" + name + "\\n");
   const occupy = (bytes) => fs.writeFileSync(process.env.SIMULATED_CARD_IN_USE, String(bytes));
-  const released = async () => {
-    const used = () => fs.readFileSync(process.env.SIMULATED_CARD_TRACE, "utf8").match(/used=\\d+/g)?.at(-1);
-    for (let i = 0; i < 500 && used() !== "used=0"; i++) await new Promise((resolve) => setTimeout(resolve, 10));
-  };
   const main = async (run) => console.log(JSON.stringify(await run()));
 `;
 
