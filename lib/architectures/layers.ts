@@ -355,6 +355,8 @@ function packedAttention(
   options: ScoreOptions,
   queries: Queries,
 ): Value {
+  // The operator would take one, but leave flash attention for it; families with a bias do not pack.
+  if (options.bias !== undefined) throw new SparseRerankError("ERR_INTERNAL", "Packed attention with a bias.");
   const packed = packedSequences(graph);
   const sequences = ["", packed?.tokenOffset ?? "", packed?.bounds ?? ""];
   const context = graph.node("PackedMultiHeadAttention", [...inputs, ...sequences], scoreAttributes(config, options), MICROSOFT);
