@@ -121,9 +121,10 @@ export class EncodeQueue {
     } catch (cause) {
       redis.disconnect();
       const { host = "", port = "" } = redis.options;
+      const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, "");
       throw new SparseRerankError(
         "ERR_QUEUE_UNAVAILABLE",
-        `The broker at ${host}:${port} cannot be reached: ${cause instanceof Error ? cause.message : String(cause)}. Check that Redis or Valkey runs there.`,
+        `The broker at ${host}:${port} cannot be reached: ${reason}. Check that Redis or Valkey runs there.`,
         { cause },
       );
     }

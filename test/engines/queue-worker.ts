@@ -19,6 +19,7 @@ const encoder = {
 
 async function main(): Promise<void> {
   const queue = await EncodeQueue.open(url, { name, lockMs: 1500 });
+  process.send?.("open");
   await queue.work({ encoder, write: fileWriter(folder), exitWhenDone: true });
   await queue.close();
 }

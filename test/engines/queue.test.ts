@@ -59,7 +59,9 @@ describe("EncodeQueue", function () {
   };
   const startWorker = (name: string): ChildProcess => {
     const script = path.join(__dirname, "queue-worker.ts");
-    const worker = spawn(process.execPath, ["--require", "tsx/cjs", script, redis!.address, name, folder], { stdio: "inherit" });
+    const worker = spawn(process.execPath, ["--require", "tsx/cjs", script, redis!.address, name, folder], {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
     workers.add(worker);
     worker.once("exit", () => workers.delete(worker));
     return worker;
@@ -86,10 +88,15 @@ describe("EncodeQueue", function () {
   it("loses and duplicates nothing when workers are killed and the broker restarts", async () => {
     const count = 600;
     const queue = await open("kills");
+    const [first, second] = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const worker = startWorker("kills");
+        // It has opened the queue, which it could not while the broker is away.
+        await once(worker, "message");
+        return worker;
+      }),
+    );
     const enqueued = queue.enqueue(documents(count), { shardSize: 10, maxWaiting: 20 });
-    startWorker("kills");
-    startWorker("kills");
-    const victim = startWorker("kills");
     const progress: number[] = [];
     const reach = async (done: number): Promise<void> => {
       for (;;) {
@@ -100,8 +107,7 @@ describe("EncodeQueue", function () {
       }
     };
     await reach(5);
-    victim.kill("SIGKILL");
-    const another = startWorker("kills");
+    first!.kill("SIGKILL");
     await reach(15);
     // A broker that dies without a word, and comes back with what it had written down.
     const { port, data } = redis!;
@@ -110,7 +116,7 @@ describe("EncodeQueue", function () {
     const { startRedis } = await import("../../scripts/engines/servers.mjs");
     redis = await startRedis({ port, data });
     await reach(30);
-    another.kill("SIGKILL");
+    second!.kill("SIGKILL");
     assert.deepEqual(await enqueued, { shards: count / 10, documents: count });
     await reach(count / 10);
     await Promise.all([...workers].map((worker) => once(worker, "exit")));
