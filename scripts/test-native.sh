@@ -11,10 +11,7 @@ build=$(native_test_folder "$sanitizers")
 
 generator=()
 if [ ! -e "$build/CMakeCache.txt" ] && command -v ninja >/dev/null; then generator=(-G Ninja); fi
-build_type=Release
-# Sanitizers find more, and report it in better places, in code that is optimised less.
-if [ -n "$sanitizers" ]; then build_type=RelWithDebInfo; fi
-cmake -S . -B "$build" ${generator[@]+"${generator[@]}"} -DCMAKE_BUILD_TYPE="$build_type" -DSPARSE_RERANK_SANITIZE="$sanitizers" >/dev/null
+cmake -S . -B "$build" ${generator[@]+"${generator[@]}"} -DCMAKE_BUILD_TYPE=Release -DSPARSE_RERANK_SANITIZE="$sanitizers" >/dev/null
 cmake --build "$build" --parallel "$(processors)"
 
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
