@@ -1,15 +1,16 @@
 // What the host does for a card: texts and tokens a second that are tokenised, handed over, taken back and made sparse, where kernels take no time.
 // That bounds what any card can be fed with from this machine. On the simulated card, whose results mean nothing:
-//   node scripts/simulated-card.mjs node bench/card-host.mjs [--texts N] [--rounds N] [--cross FOLDER]
+//   node scripts/simulated-card.mjs node bench/card-host.mjs [--texts N] [--rounds N]
 import { parseArgs } from "node:util";
 
 import { CrossEncoder, SparseEncoder } from "../dist/index.mjs";
+import { checkpoints } from "./checkpoints.mjs";
 import { describeMachine } from "./machine.mjs";
 import { readPassages } from "./texts.mjs";
 import { median } from "./timing.mjs";
 
 const { values: options } = parseArgs({
-  options: { texts: { type: "string", default: "8192" }, rounds: { type: "string", default: "5" }, cross: { type: "string" } },
+  options: { texts: { type: "string", default: "8192" }, rounds: { type: "string", default: "5" } },
 });
 const [texts, rounds] = [options.texts, options.rounds].map(Number);
 const { source, texts: passages } = await readPassages(texts);
@@ -20,12 +21,11 @@ const tokens = (await encoder.tokenize(passages)).reduce((sum, ids) => sum + ids
 await measure("splade-tiny, documents", () => encoder.encodeDocument(passages));
 await encoder.close();
 
-if (options.cross !== undefined) {
-  const cross = await CrossEncoder.load(options.cross, { device: "cuda", maxSeqLength: 256 });
-  const query = "what do the results say about the treatment of patients";
-  await measure(`${options.cross}, pairs`, () => cross.predict(passages.map((passage) => [query, passage])));
-  await cross.close();
-}
+const cross = await CrossEncoder.load(await checkpoints["minilm-l6"](), { device: "cuda", maxSeqLength: 256 });
+const query = "what do the results say about the treatment of patients";
+const pairs = passages.map((passage) => [query, passage]);
+await measure("MiniLM-L6, pairs", () => cross.predict(pairs));
+await cross.close();
 
 async function measure(what, run) {
   await run();
