@@ -3,7 +3,15 @@
 
 #if defined(SPARSE_RERANK_X86_64)
 
+// GCC 12 warns of the undefined vectors in its own header (GCC bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 #include <limits>
 
