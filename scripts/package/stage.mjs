@@ -45,7 +45,13 @@ function stageRuntime(platform, arch) {
 function stagePackage() {
   const folder = path.join(out, "sparse-rerank");
   fs.mkdirSync(folder, { recursive: true });
-  const kept = { ...source, scripts: { install: source.scripts.install }, devDependencies: undefined, allowScripts: undefined };
+  const kept = {
+    ...source,
+    scripts: { install: source.scripts.install },
+    devDependencies: undefined,
+    allowScripts: undefined,
+    private: undefined,
+  };
   const optionalDependencies = Object.fromEntries(
     runtimePlatforms().map(([platform, arch]) => [runtimeName(platform, arch), source.version]),
   );
