@@ -51,7 +51,7 @@ struct BatchForm {
   /// Tokens of a sequence at most, padding included; 0 where there is no limit.
   std::size_t max_length = 0;
   /// The id of the padding token where positions count from it plus 1 and padding tokens stay at it; else they count from 0.
-  std::optional<std::int64_t> positions_after;
+  std::optional<std::int64_t> positions_after = std::nullopt;
 };
 
 /// One input of a run; the memory is somebody else's.

@@ -151,10 +151,14 @@ TEST(ThreadPool, CancelStopsTasksThatHaveNotStarted) {
 
 TEST(ThreadPool, CancelBeforeAnyTaskStarted) {
   Gate gate;
-  const auto blocker = submit(ThreadPool::instance().thread_count(), [&](std::size_t) {
+  const std::size_t threads = ThreadPool::instance().thread_count();
+  std::atomic<std::size_t> blocked = 0;
+  const auto blocker = submit(threads, [&](std::size_t) {
+    ++blocked;
     gate.pass();
     return Status{};
   });
+  while (blocked < threads) std::this_thread::yield();
   std::atomic<int> runs = 0;
   const auto job = submit(10, [&](std::size_t) {
     ++runs;
