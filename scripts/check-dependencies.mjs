@@ -84,7 +84,6 @@ const LIB_PACKAGES = {
   commander: "cli",
   ioredis: "queue",
   "node-gyp-build": "internal",
-  "onnx-proto": "architectures",
   "@langchain/core": "langchain",
   "wink-porter2-stemmer": "retrieval",
   pg: "engines",

@@ -1,17 +1,19 @@
 import path from "node:path";
 
-import { onnx } from "onnx-proto";
-
 import type { TensorInfo } from "../checkpoint/types";
 import { OWN_DOMAIN, quantiseLayers } from "./int8";
 import type { Int8Layer } from "./int8";
+import {
+  AttributeProtoAttributeType as AttributeType,
+  encodeModel,
+  TensorProtoDataLocation as DataLocation,
+  TensorProtoDataType as DataType,
+} from "./onnx-messages";
+import type { AttributeProto, NodeProto, TensorProto, ValueInfoProto } from "./onnx-messages";
 
 /** The newest operators in use are LayerNormalization's (17); ONNX Runtime knows them since 1.12. See useOpset for newer ones. */
 const OPSET = 17;
 const IR_VERSION = 8;
-
-const { AttributeType } = onnx.AttributeProto;
-const { DataType, DataLocation } = onnx.TensorProto;
 
 /** The name of a value in the graph. */
 export type Value = string;
@@ -76,9 +78,9 @@ export class GraphBuilder {
   private readonly weights = new Map<string, TensorInfo>();
   private readonly weightFloats = new Map<string, Floats>();
   private readonly made = new Map<string, Value>();
-  private readonly nodes: onnx.INodeProto[] = [];
-  private readonly constants = new Map<string, onnx.ITensorProto>();
-  private readonly inputs = new Map<string, onnx.IValueInfoProto>();
+  private readonly nodes: NodeProto[] = [];
+  private readonly constants = new Map<string, TensorProto>();
+  private readonly inputs = new Map<string, ValueInfoProto>();
   private opset = OPSET;
   private positionsAfter: number | undefined;
   private count = 0;
@@ -197,13 +199,13 @@ export class GraphBuilder {
   }
 
   /** The nodes, and one more that gives the output its name. Nobody outside reads bf16. */
-  private endedBy(value: Value, name: string): onnx.INodeProto[] {
+  private endedBy(value: Value, name: string): NodeProto[] {
     const end = { name, input: [value], output: [name] };
     const to = [attributeOf("to", FLOAT)];
     return [...this.nodes, this.precision === "bf16" ? { ...end, opType: "Cast", attribute: to } : { ...end, opType: "Identity" }];
   }
 
-  private encode(node: onnx.INodeProto[], weights: ReadonlyMap<string, TensorInfo>, output: string): EncodedGraph {
+  private encode(node: NodeProto[], weights: ReadonlyMap<string, TensorInfo>, output: string): EncodedGraph {
     const [first] = weights.values();
     // ONNX Runtime checks that external data lies in a file that exists, but gets the memory of every weight from us: one real file will do.
     const location = first === undefined ? "" : path.basename(first.file);
@@ -214,7 +216,7 @@ export class GraphBuilder {
       dataLocation: DataLocation.EXTERNAL,
       externalData: [{ key: "location", value: location }],
     }));
-    const model = onnx.ModelProto.encode({
+    const model = encodeModel({
       irVersion: IR_VERSION,
       opsetImport: [
         { domain: "", version: this.opset },
@@ -229,7 +231,7 @@ export class GraphBuilder {
         input: [...this.inputs.values()],
         output: [valueInfo(output, this.precision === "bf16" ? FLOAT : this.floatType, ["rows", "columns"])],
       },
-    }).finish();
+    });
     return {
       model,
       weights,
@@ -241,13 +243,13 @@ export class GraphBuilder {
   }
 }
 
-function attributeOf(name: string, value: Attribute): onnx.IAttributeProto {
+function attributeOf(name: string, value: Attribute): AttributeProto {
   if (typeof value === "number") return { name, type: AttributeType.INT, i: value };
   if (typeof value === "string") return { name, type: AttributeType.STRING, s: Buffer.from(value) };
   if ("float" in value) return { name, type: AttributeType.FLOAT, f: value.float };
   return { name, type: AttributeType.INTS, ints: [...value] };
 }
 
-function valueInfo(name: string, elemType: number, dimensions: readonly string[]): onnx.IValueInfoProto {
+function valueInfo(name: string, elemType: number, dimensions: readonly string[]): ValueInfoProto {
   return { name, type: { tensorType: { elemType, shape: { dim: dimensions.map((dimParam) => ({ dimParam })) } } } };
 }

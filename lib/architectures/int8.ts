@@ -1,10 +1,8 @@
 /** The variant of a graph whose transformer layers multiply 8-bit integers. docs/int8.md says what that costs and what stays fp32. */
 
-import { onnx } from "onnx-proto";
-
 import type { TensorInfo } from "../checkpoint/types";
-
-const INT = onnx.AttributeProto.AttributeType.INT;
+import { AttributeProtoAttributeType as AttributeType } from "./onnx-messages";
+import type { NodeProto } from "./onnx-messages";
 
 /** The domain of the operators of our own native code (native/inference/int8_operator.h). */
 export const OWN_DOMAIN = "sparse_rerank";
@@ -25,9 +23,9 @@ const IN_LAYER = /(^|\.)layers?\.\d+\./;
  * node reads them.
  */
 export function quantiseLayers(
-  nodes: readonly onnx.INodeProto[],
+  nodes: readonly NodeProto[],
   weights: ReadonlyMap<string, TensorInfo>,
-): { nodes: onnx.INodeProto[]; weights: ReadonlyMap<string, TensorInfo>; layers: readonly Int8Layer[] } {
+): { nodes: NodeProto[]; weights: ReadonlyMap<string, TensorInfo>; layers: readonly Int8Layer[] } {
   const places = new Map<string, number>();
   const layers: Int8Layer[] = [];
   const place = (weight: TensorInfo, bias: TensorInfo | undefined): number => {
@@ -37,12 +35,12 @@ export function quantiseLayers(
     places.set(key, layers.length);
     return layers.push(bias === undefined ? { weight } : { weight, bias }) - 1;
   };
-  const replaced = nodes.map((node): onnx.INodeProto => {
+  const replaced = nodes.map((node): NodeProto => {
     const [x = "", matrix = "", vector] = node.input ?? [];
     const weight = node.opType === "Gemm" && IN_LAYER.test(matrix) ? weights.get(matrix) : undefined;
     const bias = vector === undefined ? undefined : weights.get(vector);
     if (weight === undefined || (bias === undefined) !== (vector === undefined)) return node;
-    const attribute = [{ name: "layer", type: INT, i: place(weight, bias) }];
+    const attribute = [{ name: "layer", type: AttributeType.INT, i: place(weight, bias) }];
     return { ...node, opType: "Int8Linear", domain: OWN_DOMAIN, input: [x], attribute };
   });
   const read = new Set(replaced.flatMap((node) => node.input ?? []));
