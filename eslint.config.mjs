@@ -31,6 +31,29 @@ const coreRules = {
   "preserve-caught-error": "error",
 };
 
+/** Of lib/, which a process may load in several realms: Jest's sandboxes, vm contexts, a page of Electron. Each has classes of its own. */
+const libSyntax = [
+  { selector: "ExportDefaultDeclaration", message: "Named exports only." },
+  {
+    selector: "ThrowStatement > NewExpression[callee.name=/^(Error|RangeError|TypeError)$/]",
+    message: "Every error that leaves the package is a SparseRerankError with a code.",
+  },
+];
+const builtins =
+  "Object|Function|Array|Map|Set|WeakMap|WeakSet|Promise|RegExp|Date|URL|URLSearchParams|Buffer|Blob|Event|EventTarget|Abort(?:Signal|Controller)|" +
+  "DOMException|(?:Aggregate|Eval|Range|Reference|Syntax|Type|URI)?Error|(?:Shared)?ArrayBuffer|DataView|(?:Big)?(?:Int|Uint|Float)\\d+(?:Clamped)?Array";
+const realmSyntax = [
+  {
+    selector: `BinaryExpression[operator='instanceof'][right.name=/^(?:${builtins})$/]`,
+    message: "A value of another realm has another class: use lib/internal/error-code.ts, types of node:util, or Array.isArray.",
+  },
+  {
+    selector:
+      "BinaryExpression > MemberExpression[property.name=/^(?:constructor|__proto__)$/], CallExpression[callee.property.name='getPrototypeOf']",
+    message: "A value of another realm has another class and prototype: ask for what it has.",
+  },
+];
+
 export default tseslint.config(
   { ignores: ["build*/", "dist/", "coverage/", "runtime/", "models/", "test/fixtures/"] },
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
@@ -53,17 +76,10 @@ export default tseslint.config(
   },
   {
     files: ["lib/**/*.ts"],
-    rules: {
-      "no-restricted-syntax": [
-        "error",
-        { selector: "ExportDefaultDeclaration", message: "Named exports only." },
-        {
-          selector: "ThrowStatement > NewExpression[callee.name=/^(Error|RangeError|TypeError)$/]",
-          message: "Every error that leaves the package is a SparseRerankError with a code.",
-        },
-      ],
-    },
+    rules: { "no-restricted-syntax": ["error", ...libSyntax, ...realmSyntax] },
   },
+  // The command line is a process of its own, in one realm.
+  { files: ["lib/cli/**/*.ts"], rules: { "no-restricted-syntax": ["error", ...libSyntax] } },
   // A library writes nothing to the terminal; the command line is a terminal program.
   { files: ["lib/**/*.ts"], ignores: ["lib/cli/**"], rules: { "no-console": "error" } },
   {

@@ -1,5 +1,7 @@
 /** What turns a cross-encoder's logits into scores: each takes the logits of one pair and returns as many scores. */
 
+import { types } from "node:util";
+
 import { SparseRerankError } from "./errors";
 import { describe, invalid } from "./internal/validate";
 
@@ -42,7 +44,7 @@ function softmax(logits: Float32Array): Float32Array {
 function checked(activation: RowFunction): RowFunction {
   return (logits) => {
     const scores: unknown = activation(logits);
-    if (scores instanceof Float32Array && scores.length === logits.length) return scores;
+    if (types.isFloat32Array(scores) && scores.length === logits.length) return scores;
     throw new SparseRerankError(
       "ERR_INVALID_ARGUMENT",
       `The activation function must return a Float32Array of ${String(logits.length)} scores, not ${describe(scores)}.`,

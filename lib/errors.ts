@@ -1,6 +1,6 @@
 /**
  * The one error class of the package. `code` is stable across releases; messages are for people and may change.
- * Native code constructs the same class (handed to the addon at load), so `instanceof` holds for every error thrown.
+ * Native code constructs the same class (handed to the addon at load), and `instanceof` holds across copies of the package and realms.
  */
 
 /** docs/troubleshooting.md is made from these comments: what a code means, what causes it, what to do. */
@@ -353,6 +353,9 @@ export type ErrorCode =
    */
   | "ERR_INTERNAL";
 
+/** The same in every copy of the package and in every realm. */
+const BRAND = Symbol.for("sparse-rerank.SparseRerankError");
+
 export class SparseRerankError extends Error {
   readonly code: ErrorCode;
 
@@ -360,5 +363,15 @@ export class SparseRerankError extends Error {
     super(message, options);
     this.name = code === "ERR_ABORTED" ? "AbortError" : "SparseRerankError";
     this.code = code;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /**
+   * `error instanceof SparseRerankError` holds for errors of every copy of the package in the process: Jest loads one for each test file, and all
+   * copies share one addon. Subclasses are asked as usual.
+   */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== SparseRerankError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return typeof value === "object" && value !== null && BRAND in value;
   }
 }

@@ -9,7 +9,7 @@ import { invalid, requirePositiveInteger, requireRecord, requireTexts } from "./
 import { overlapped, windowsOf } from "./internal/windows";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
 import type { Device, LoadOptions, WorkOptions } from "./options";
-import { SparseMatrix } from "./sparse-matrix";
+import { asMatrix, isVector, SparseMatrix } from "./sparse-matrix";
 import type { SparseVector } from "./sparse-matrix";
 import { openRoutes } from "./sparse-route";
 import type { RouteEncoder, Routes } from "./sparse-route";
@@ -203,9 +203,8 @@ export class SparseEncoder implements Resource {
   decode(embeddings: SparseVector | SparseMatrix, topK?: number): TokenWeight[] | TokenWeight[][] {
     this.#lifecycle.requireLive();
     if (topK !== undefined) requirePositiveInteger(topK, "topK");
-    return embeddings instanceof SparseMatrix
-      ? Array.from(embeddings, (row) => this.#decodeRow(row, topK))
-      : this.#decodeRow(embeddings, topK);
+    if (isVector(embeddings)) return this.#decodeRow(embeddings, topK);
+    return Array.from(asMatrix(embeddings, "embeddings"), (row) => this.#decodeRow(row, topK));
   }
 
   /** Dimensions active in both, weight = product: why a document matched. */

@@ -6,6 +6,7 @@ import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
+import { isSystemError } from "../internal/error-code";
 
 export interface OpenFile {
   readonly path: string;
@@ -86,10 +87,6 @@ export function resolveInside(folder: string, relative: string, source: string):
 function unreadable(path: string, cause: NodeJS.ErrnoException): SparseRerankError {
   const hint = cause.code === "EACCES" || cause.code === "EPERM" ? "Give this user permission to read it." : "Check the disk and the path.";
   return new SparseRerankError("ERR_FILE_UNREADABLE", `${path} cannot be read (${cause.code ?? cause.message}). ${hint}`, { cause });
-}
-
-function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && "syscall" in error;
 }
 
 function isMissing(error: unknown): boolean {

@@ -5,6 +5,8 @@
  * and by MAX_OPERATIONS.
  */
 
+import { types } from "node:util";
+
 import { SparseRerankError } from "../errors";
 
 /** What a pickle may refer to. Both throw for everything that they do not know. */
@@ -149,7 +151,7 @@ class Machine {
   /** The state of an OrderedDict is the version of each module: of no use here. */
   build(): this {
     this.#pop();
-    if (!(this.#top() instanceof Map)) throw this.#malformed("sets the state of what is not a dictionary");
+    if (!types.isMap(this.#top())) throw this.#malformed("sets the state of what is not a dictionary");
     return this;
   }
 
@@ -177,7 +179,7 @@ class Machine {
   /** @param items keys and values in turn */
   setItems(items: readonly unknown[]): this {
     const dictionary = this.#top();
-    if (!(dictionary instanceof Map) || items.length % 2 !== 0) throw this.#malformed("sets items of what is not a dictionary");
+    if (!types.isMap(dictionary) || items.length % 2 !== 0) throw this.#malformed("sets items of what is not a dictionary");
     for (let i = 0; i < items.length; i += 2) dictionary.set(items[i], items[i + 1]);
     return this;
   }

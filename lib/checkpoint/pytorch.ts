@@ -5,6 +5,7 @@
  */
 
 import { realpath } from "node:fs/promises";
+import { types } from "node:util";
 
 import { SparseRerankError } from "../errors";
 import { ELEMENT_BYTES } from "./dtype";
@@ -135,7 +136,7 @@ async function readLegacy(file: OpenFile): Promise<Contents> {
   }
   if (next() !== LEGACY_PROTOCOL) throw unsupported(file.path, `is not in version ${LEGACY_PROTOCOL} of the legacy format of torch.save`);
   const system = next();
-  if (!(system instanceof Map) || system.get("little_endian") !== true) {
+  if (!types.isMap(system) || system.get("little_endian") !== true) {
     throw unsupported(file.path, "was not written by a little-endian system");
   }
   const views = readStateDict(next(), file.path);
@@ -170,7 +171,7 @@ async function placeStorages(
 }
 
 function readStateDict(value: unknown, where: string): ReadonlyMap<string, TensorView> {
-  if (!(value instanceof Map)) throw unsupported(where, "does not hold a state dict (a dictionary of tensors)");
+  if (!types.isMap(value)) throw unsupported(where, "does not hold a state dict (a dictionary of tensors)");
   for (const [name, tensor] of value) {
     if (typeof name !== "string" || !(tensor instanceof TensorView)) {
       throw unsupported(where, `has the entry ${typeof name === "string" ? describe(name) : "without a name"}, which is not a tensor`);

@@ -1,5 +1,6 @@
 import { SparseRerankError } from "../errors";
 import type { ErrorCode } from "../errors";
+import { messageOf as errorMessage, isError } from "../internal/error-code";
 import type { UpsertReport } from "./types";
 
 /** What went wrong with a search engine. */
@@ -64,8 +65,8 @@ export function unsupportedFilter(engine: string, problem: string, remedy: strin
 
 /** What a client says in words; messages of servers may be whole stack traces. */
 export function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  const cause = error instanceof Error && error.cause instanceof Error && error.cause.message !== "" ? ` (${error.cause.message})` : "";
+  const text = errorMessage(error);
+  const cause = isError(error) && isError(error.cause) && error.cause.message !== "" ? ` (${error.cause.message})` : "";
   return shorten(`${text === "" ? nameOf(error) : text}${cause}`);
 }
 
@@ -79,7 +80,7 @@ export function shorten(text: string): string {
 function nameOf(error: unknown): string {
   const code = (error as { readonly code?: unknown } | null)?.code;
   if (typeof code === "string") return code;
-  return error instanceof Error ? error.name : "an unknown error";
+  return isError(error) ? error.name : "an unknown error";
 }
 
 function withStop(text: string): string {

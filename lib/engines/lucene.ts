@@ -1,5 +1,6 @@
 /** What OpenSearch and Elasticsearch share: the requests of Lucene-based servers over either official client. */
 
+import { isErrorNamed } from "../internal/error-code";
 import { invalid, requireString } from "../internal/validate";
 import type { SparseVector } from "../sparse-matrix";
 import type { Prepared, Rejection } from "./bulk";
@@ -286,7 +287,7 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
     const meta = objectAt(error, "meta");
     const status = [objectAt(error)?.["statusCode"], meta?.["statusCode"]].find((value) => typeof value === "number" && value > 0) as
       number | undefined;
-    if (error instanceof SyntaxError || objectAt(error)?.["name"] === "DeserializationError") return this.badAnswer(messageOf(error));
+    if (isErrorNamed(error, "SyntaxError") || objectAt(error)?.["name"] === "DeserializationError") return this.badAnswer(messageOf(error));
     const said = reasonOf(objectAt(meta?.["body"])?.["error"]);
     const retryAfter = Number(objectAt(meta, "headers")?.["retry-after"]);
     return requestError(this.name, codeOfStatus(status), said ?? messageOf(error), {

@@ -1,3 +1,4 @@
+import { isErrorNamed } from "../internal/error-code";
 import { loadPackage } from "../internal/optional-package";
 import { invalid, requireString } from "../internal/validate";
 import type { Prepared, Rejection } from "./bulk";
@@ -165,7 +166,7 @@ export class MilvusEngine extends RemoteEngine<Entity> {
     // The client throws some answers as they are.
     const status = objectAt(error, "status");
     if (status !== undefined) return this.#statusError(status);
-    if (error instanceof TypeError) return this.badAnswer(messageOf(error));
+    if (isErrorNamed(error, "TypeError")) return this.badAnswer(messageOf(error));
     const grpc = objectAt(error)?.["code"];
     if (typeof grpc !== "number") {
       // The client checks values itself, and says so with a plain Error.

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 
+import { isErrorNamed } from "../internal/error-code";
 import { loadPackage } from "../internal/optional-package";
 import { invalid, requireString } from "../internal/validate";
 import type { Prepared, Rejection } from "./bulk";
@@ -157,7 +158,7 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
 
   protected translate(error: unknown): EngineError {
     const status = objectAt(error)?.["status"];
-    if (error instanceof SyntaxError) return this.badAnswer(messageOf(error));
+    if (isErrorNamed(error, "SyntaxError")) return this.badAnswer(messageOf(error));
     const said = objectAt(error, "data", "status")?.["error"];
     const problem = typeof said === "string" ? shorten(said) : messageOf(error);
     const retryAfter = Number(objectAt(error)?.["retry_after"]);

@@ -13,7 +13,7 @@ import { copyFile, mkdir, readdir, readFile, rename, stat, symlink, writeFile } 
 import path from "node:path";
 
 import { SparseRerankError } from "../errors";
-import { codeOf } from "../internal/error-code";
+import { codeOf, isSystemError } from "../internal/error-code";
 import { replaceFile } from "../internal/replace-file";
 import { isCommit, isSafePath } from "./names";
 import { remoteFile } from "./repository";
@@ -149,7 +149,7 @@ export async function writingTo<T>(cacheDir: string, work: () => Promise<T>): Pr
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof Error) || error instanceof SparseRerankError || !("syscall" in error)) throw error;
+    if (!isSystemError(error)) throw error;
     const code = codeOf(error);
     const hint = code === "ENOSPC" || code === "EDQUOT" ? "Free space on that disk" : "Give this user permission to write there";
     throw new SparseRerankError(

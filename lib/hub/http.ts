@@ -6,7 +6,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { SparseRerankError } from "../errors";
-import { abortError, throwIfAborted } from "../internal/abort";
+import { abortError, eitherSignal, throwIfAborted } from "../internal/abort";
+import { codeOf, isError, messageOf } from "../internal/error-code";
 
 export interface RetryPolicy {
   /** How often a request may fail in a row. */
@@ -116,7 +117,7 @@ async function send(connection: Connection, url: URL, fromHub: boolean, headers:
   const { signal: userSignal, policy } = connection;
   const source = withoutQuery(url);
   const silence = new Silence(policy.silenceMs);
-  const signal = userSignal === undefined ? silence.signal : AbortSignal.any([silence.signal, userSignal]);
+  const signal = eitherSignal(silence.signal, userSignal);
   const failure = (error: unknown): Error => {
     silence.stop();
     if (userSignal?.aborted === true) return abortError(userSignal);
@@ -234,9 +235,9 @@ function parseRetryAfter(value: string | null): number | undefined {
 
 /** fetch() hides the reason in the cause. */
 function reasonOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code = (cause as { readonly code?: unknown }).code;
-  return typeof code === "string" ? code : cause instanceof Error ? cause.message : String(cause);
+  const cause = isError(error) && isError(error.cause) ? error.cause : error;
+  const code = codeOf(cause);
+  return code === "UNKNOWN" ? messageOf(cause) : code;
 }
 
 function withoutQuery(url: URL): string {

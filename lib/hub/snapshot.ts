@@ -3,8 +3,8 @@
 import { readFile } from "node:fs/promises";
 
 import { SparseRerankError } from "../errors";
-import { throwIfAborted } from "../internal/abort";
-import { codeOf } from "../internal/error-code";
+import { eitherSignal, throwIfAborted } from "../internal/abort";
+import { codeOf, messageOf } from "../internal/error-code";
 import { RepositoryCache, sizeOf, writingTo } from "./cache";
 import { downloadFile } from "./download";
 import type { Download } from "./download";
@@ -102,7 +102,7 @@ async function downloadAll(download: Download, files: readonly RemoteFile[], opt
   const { signal } = download.connection;
   const connection: Connection = {
     ...download.connection,
-    signal: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
+    signal: eitherSignal(stop.signal, signal),
   };
   const waiting = files.values();
   const failures: unknown[] = [];
@@ -173,7 +173,7 @@ async function missingFile(
     }
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

@@ -6,6 +6,31 @@ export function abortError(signal: AbortSignal): SparseRerankError {
   return new SparseRerankError("ERR_ABORTED", "The operation was aborted.", { cause: signal.reason });
 }
 
+/**
+ * Fires when one of the two does. The user's may be of another class than the runtime's: jsdom has its own, which AbortSignal.any refuses.
+ */
+export function eitherSignal(own: AbortSignal, user: AbortSignal | undefined): AbortSignal {
+  return user === undefined ? own : AbortSignal.any([own, adopt(user)]);
+}
+
+const adopted = new WeakMap<AbortSignal, AbortSignal>();
+
+function adopt(signal: AbortSignal): AbortSignal {
+  // eslint-disable-next-line no-restricted-syntax -- exactly what AbortSignal.any asks
+  const native: boolean = signal instanceof AbortSignal;
+  if (native) return signal;
+  const known = adopted.get(signal);
+  if (known !== undefined) return known;
+  const controller = new AbortController();
+  const abort = (): void => {
+    controller.abort(signal.reason);
+  };
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort, { once: true });
+  adopted.set(signal, controller.signal);
+  return controller.signal;
+}
+
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw abortError(signal);
 }

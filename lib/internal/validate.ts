@@ -54,6 +54,13 @@ export function notSupported(what: string): SparseRerankError {
 
 /** The `signal` and `onProgress` that long calls share. */
 export function requireControls(options: { readonly signal?: unknown; readonly onProgress?: unknown }): void {
-  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) throw invalid("signal", options.signal, "an AbortSignal");
+  if (options.signal !== undefined && !isSignal(options.signal)) throw invalid("signal", options.signal, "an AbortSignal");
   if (options.onProgress !== undefined) requireFunction(options.onProgress, "onProgress");
+}
+
+/** By its interface: there are several classes of that name (jsdom, a page in Electron). */
+function isSignal(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;
+  return typeof aborted === "boolean" && typeof addEventListener === "function" && typeof removeEventListener === "function";
 }

@@ -1,4 +1,4 @@
-import { throwIfAborted } from "./abort";
+import { eitherSignal, throwIfAborted } from "./abort";
 
 /** Windows that are tokenised or computed at a time: one computing, one ready behind it, one being tokenised. */
 const IN_FLIGHT = 3;
@@ -26,7 +26,7 @@ export async function* overlapped<T, R>(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<R> {
   const stop = new AbortController();
-  const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  const either = eitherSignal(stop.signal, signal);
   const inFlight: Promise<R>[] = [];
   const start = (window: T): void => {
     const promise = work(window, either);

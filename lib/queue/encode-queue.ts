@@ -5,6 +5,7 @@ import type { Redis } from "ioredis";
 
 import { SparseRerankError } from "../errors";
 import { abortError, throwIfAborted } from "../internal/abort";
+import { messageOf } from "../internal/error-code";
 import { loadPackage } from "../internal/optional-package";
 import { invalid, requireControls, requirePositiveInteger, requireRecord, requireString } from "../internal/validate";
 import type { Progress } from "../options";
@@ -121,7 +122,7 @@ export class EncodeQueue {
     } catch (cause) {
       redis.disconnect();
       const { host = "", port = "" } = redis.options;
-      const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, "");
+      const reason = messageOf(cause).replace(/\.$/, "");
       throw new SparseRerankError(
         "ERR_QUEUE_UNAVAILABLE",
         `The broker at ${host}:${port} cannot be reached: ${reason}. Check that Redis or Valkey runs there.`,

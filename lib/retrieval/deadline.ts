@@ -1,4 +1,4 @@
-import { throwIfAborted } from "../internal/abort";
+import { eitherSignal, throwIfAborted } from "../internal/abort";
 
 /** setTimeout counts in 32 bits. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
@@ -13,7 +13,7 @@ export class Deadline implements Disposable {
   /** @param milliseconds from now; undefined for never */
   constructor(milliseconds: number | undefined, user: AbortSignal | undefined) {
     this.#user = user;
-    this.#either = user === undefined ? this.#passed.signal : AbortSignal.any([this.#passed.signal, user]);
+    this.#either = eitherSignal(this.#passed.signal, user);
     if (milliseconds === undefined || milliseconds > MAX_TIMEOUT_MS) return;
     this.#timer = setTimeout(() => {
       this.#passed.abort();

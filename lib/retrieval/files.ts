@@ -3,6 +3,7 @@
 import { createReadStream } from "node:fs";
 
 import { SparseRerankError } from "../errors";
+import { codeOf, messageOf } from "../internal/error-code";
 
 /** The bytes of a file, as they are asked for. Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE. */
 export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
@@ -15,11 +16,11 @@ export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
 
 /** What the file system refused, as an error of this package. */
 export function fileError(path: string, cause: unknown): SparseRerankError {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  const code = codeOf(cause);
   if (code === "ENOENT" || code === "ENOTDIR") {
     return new SparseRerankError("ERR_FILE_NOT_FOUND", `There is no file or folder ${path}.`, { cause });
   }
   const reasons: Readonly<Record<string, string>> = { EACCES: "permission denied", EPERM: "permission denied", EISDIR: "it is a folder" };
-  const reason = (typeof code === "string" ? reasons[code] : undefined) ?? (cause instanceof Error ? cause.message : String(cause));
+  const reason = reasons[code] ?? messageOf(cause);
   return new SparseRerankError("ERR_FILE_UNREADABLE", `Cannot read ${path}: ${reason}.`, { cause });
 }

@@ -1,6 +1,7 @@
 /** Collections in one file: a record a line, as JSON (the layout of BEIR's corpus.jsonl), as id<TAB>text, or as bare text. */
 
 import { SparseRerankError } from "../errors";
+import { messageOf } from "../internal/error-code";
 import type { Line } from "./lines";
 
 export type RecordFormat = "jsonl" | "tsv" | "lines";
@@ -53,7 +54,7 @@ function parseJsonLine({ text, number }: Line, options: RecordOptions): TextReco
   try {
     json = JSON.parse(text);
   } catch (cause) {
-    throw badLine(options, number, `not JSON (${cause instanceof Error ? cause.message : String(cause)})`, cause);
+    throw badLine(options, number, `not JSON (${messageOf(cause)})`, cause);
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw badLine(options, number, `${kindOf(json)}; expected a JSON object with the fields "_id" and "text"`);

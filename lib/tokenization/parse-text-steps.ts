@@ -1,5 +1,6 @@
 /** The "normalizer" and "pre_tokenizer" of tokenizer.json. */
 
+import { messageOf } from "../internal/error-code";
 import { Charsmap } from "./charsmap";
 import type { Field } from "./field";
 import type { NormalizerSpec } from "./normalizers";
@@ -119,7 +120,7 @@ function parsePattern(field: Field): PatternSpec {
   try {
     compilePattern(spec);
   } catch (error) {
-    field.fail(`has no equivalent in JavaScript: ${error instanceof Error ? error.message : String(error)}`, error);
+    field.fail(`has no equivalent in JavaScript: ${messageOf(error)}`, error);
   }
   return spec;
 }
@@ -133,7 +134,7 @@ function parseCharsmap(field: Field): Uint8Array {
   try {
     new Charsmap(bytes);
   } catch (error) {
-    field.fail(error instanceof Error ? error.message : String(error), error);
+    field.fail(messageOf(error), error);
   }
   return bytes;
 }

@@ -1,5 +1,6 @@
 import { SparseRerankError } from "../errors";
 import type { ErrorCode } from "../errors";
+import { isError, isErrorNamed, messageOf } from "../internal/error-code";
 import type { TokenizerOptions } from "./compile";
 import type { TokenizerDefinition } from "./definition";
 import type { TokenBatch } from "./token-batch";
@@ -32,12 +33,12 @@ export interface Failure {
 export function describeFailure(error: unknown): Failure {
   if (error instanceof SparseRerankError) return { code: error.code, message: error.message, cause: cloneable(error.cause) };
   // A RangeError is how V8 says that an array or a string would be too long.
-  const code = error instanceof RangeError ? "ERR_TOO_LARGE" : "ERR_INTERNAL";
-  return { code, message: `Tokenization failed: ${error instanceof Error ? error.message : String(error)}`, cause: cloneable(error) };
+  const code = isErrorNamed(error, "RangeError") ? "ERR_TOO_LARGE" : "ERR_INTERNAL";
+  return { code, message: `Tokenization failed: ${messageOf(error)}`, cause: cloneable(error) };
 }
 
 function cloneable(cause: unknown): unknown {
-  return cause instanceof Error ? new Error(cause.message) : undefined;
+  return isError(cause) ? new Error(cause.message) : undefined;
 }
 
 export function failureError({ code, message, cause }: Failure): SparseRerankError {

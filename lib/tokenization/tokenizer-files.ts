@@ -2,6 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 
 import { SparseRerankError } from "../errors";
+import { messageOf } from "../internal/error-code";
 import { Field, invalidTokenizer } from "./field";
 import { trimEnd } from "./unicode";
 
@@ -73,7 +74,7 @@ async function readJson(folder: string, name: string): Promise<Field | undefined
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw invalidTokenizer(file, `the file is not JSON: ${error instanceof Error ? error.message : String(error)}`, error);
+    throw invalidTokenizer(file, `the file is not JSON: ${messageOf(error)}`, error);
   }
   const field = new Field(file, "", value);
   field.object();

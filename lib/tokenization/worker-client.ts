@@ -2,6 +2,7 @@ import path from "node:path";
 import { Worker } from "node:worker_threads";
 
 import { SparseRerankError } from "../errors";
+import { codeOf, messageOf } from "../internal/error-code";
 import type { TokenizerOptions } from "./compile";
 import type { TokenizerDefinition } from "./definition";
 import { failureError } from "./protocol";
@@ -137,13 +138,9 @@ export class WorkerClient {
     this.#open.clear();
     const lost = [...this.#pending.values()];
     this.#pending.clear();
-    const code = (cause as NodeJS.ErrnoException).code === "ERR_WORKER_OUT_OF_MEMORY" ? "ERR_TOO_LARGE" : "ERR_INTERNAL";
+    const code = codeOf(cause) === "ERR_WORKER_OUT_OF_MEMORY" ? "ERR_TOO_LARGE" : "ERR_INTERNAL";
     for (const pending of lost) {
       pending.reject(new SparseRerankError(code, `The tokenization worker thread has ended: ${messageOf(cause)}`, { cause }));
     }
   }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

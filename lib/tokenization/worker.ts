@@ -1,5 +1,6 @@
 /** The tokenization worker thread: runs one message after the other, and knows nothing of calls, aborts or order. */
 
+import { types } from "node:util";
 import { parentPort } from "node:worker_threads";
 import type { MessagePort } from "node:worker_threads";
 
@@ -30,7 +31,7 @@ async function handle(message: WorkerMessage, port: MessagePort): Promise<void> 
       reply(
         port,
         { request: message.request, result },
-        buffers.filter((buffer) => buffer instanceof ArrayBuffer),
+        buffers.filter(types.isArrayBuffer),
       );
     }
   }
