@@ -1,8 +1,9 @@
-import { SparseRerankError } from "../errors";
 import type { AddedToken } from "./added-tokens";
-import type { TokenizerDefinition } from "./definition";
+import type { TokenizerDefinition, TruncationSide } from "./definition";
 import { Encoder } from "./encoder";
 import type { Field } from "./field";
+import { buildClassParts, classDefaults } from "./class-parts";
+import type { ClassParts, FileParts } from "./class-parts";
 import { buildNormalizer } from "./normalizers";
 import type { NormalizerSpec } from "./normalizers";
 import { parseModel, resolveModel } from "./parse-model";
@@ -12,9 +13,10 @@ import { parseNormalizers, parsePreTokenizers } from "./parse-text-steps";
 import { DeclaredTokens } from "./special-tokens";
 import type { DeclaredToken } from "./special-tokens";
 import type { Template } from "./template";
-import { buildClassParts, chooseTokenizerClass, classUsesTypeIds, DEFAULT_SPECIAL_TOKENS, familyOfClass } from "./tokenizer-class";
-import type { ClassParts } from "./tokenizer-class";
+import { classUsesTypeIds } from "./tokenizer-class";
+import type { TokenizerClass } from "./tokenizer-class";
 import { readTokenizerFiles } from "./tokenizer-files";
+import type { TokenizerFiles } from "./tokenizer-files";
 import { buildVocabulary } from "./vocabulary";
 
 export interface TokenizerOptions {
@@ -28,25 +30,31 @@ export interface TokenizerOptions {
 
 /** Reads and checks the tokenizer files of a folder. Parsing and building are synchronous: half a second for a vocabulary of 250,000. */
 export async function compileTokenizer({ folder, maxLength, lowerCase }: TokenizerOptions): Promise<TokenizerDefinition> {
-  const { tokenizer, isComplete, config, specialTokensMap, modelConfig } = await readTokenizerFiles(folder);
-  requireRightTruncation(config, tokenizer);
-  const className = chooseTokenizerClass(config, modelConfig);
-  const family = familyOfClass(className);
-  const declared = new DeclaredTokens(tokenizer, config, specialTokensMap, family === undefined ? {} : DEFAULT_SPECIAL_TOKENS[family]);
-
-  const fileModel = parseModel(tokenizer.required("model"));
-  const fileNormalizers = parseNormalizers(tokenizer.optional("normalizer"));
-  const ofClass =
+  const files = await readTokenizerFiles(folder);
+  const { tokenizer, isComplete, chosen, config } = files;
+  const declared = new DeclaredTokens(files, classDefaults(chosen));
+  const { name, family } = chosen;
+  const model = parseModel(tokenizer.required("model"));
+  const normalizers = parseNormalizers(tokenizer.optional("normalizer"));
+  const template = isComplete ? parseTemplate(tokenizer.optional("post_processor")) : undefined;
+  const ofFile = { model, normalizers, template };
+  const parts =
     family === undefined
-      ? undefined
-      : buildClassParts(family, config, fileModel, fileNormalizers, (name) => declared.named.get(name)?.content ?? "");
-  if (ofClass === undefined && !isComplete) {
-    tokenizer.fail(`is a vocabulary without a tokenizer.json, and the tokenizer class ${className} does not say how to use it`);
-  }
-  const parts = ofClass ?? partsOfFile(tokenizer, fileModel, fileNormalizers);
+      ? partsOfFile(tokenizer, ofFile)
+      : buildClassParts({ name, family }, config, ofFile, (special) => declared.named.get(special)?.content ?? "");
+  const addedTokens = assignIds(declared.inOrder(family === undefined), parts.model);
+  return defineTokenizer({ files, parts, addedTokens, maxLength, lowerCase });
+}
 
+interface TokenizerParts extends Omit<TokenizerOptions, "folder"> {
+  readonly files: TokenizerFiles;
+  readonly parts: ClassParts;
+  readonly addedTokens: readonly AddedToken[];
+}
+
+function defineTokenizer({ files, parts, addedTokens, maxLength, lowerCase }: TokenizerParts): TokenizerDefinition {
+  const { tokenizer, config, chosen } = files;
   const normalizers = withLowerCase(parts.normalizers, lowerCase);
-  const addedTokens = assignIds(declared.inOrder(ofClass === undefined), parts.model);
   const template = parts.template((special) => {
     const id = addedTokens.find((token) => token.content === special)?.id ?? parts.model.ids.get(special);
     return id ?? tokenizer.fail(`lacks the special token ${JSON.stringify(special)}`);
@@ -62,8 +70,9 @@ export async function compileTokenizer({ folder, maxLength, lowerCase }: Tokeniz
     addedTokens,
     splitSpecialTokens: config.optional("split_special_tokens")?.boolean() ?? false,
     template,
-    usesTypeIds: takesTypeIds(config, className),
+    usesTypeIds: takesTypeIds(config, chosen),
     maxLength,
+    truncationSide: readTruncationSide(config, tokenizer),
   };
   requireUsable(definition, tokenizer);
   return definition;
@@ -79,20 +88,18 @@ function requireUsable(definition: TokenizerDefinition, tokenizer: Field): void 
   }
 }
 
-/** The reference would cut the beginning of texts. No encoder is known to want that. */
-function requireRightTruncation(config: Field, tokenizer: Field): void {
-  const side = config.optional("truncation_side") ?? tokenizer.optional("truncation")?.optional("direction");
-  if (side?.string().toLowerCase() !== "left") return;
-  throw new SparseRerankError("ERR_NOT_SUPPORTED", `${side.file}: ${side.path} is "left"; only truncation of the end is supported.`);
+/** tokenizer_config.json's truncation_side, else the direction in tokenizer.json. */
+function readTruncationSide(config: Field, tokenizer: Field): TruncationSide {
+  const direction = tokenizer.optional("truncation")?.optional("direction")?.oneOf(["Left", "Right"]);
+  return config.optional("truncation_side")?.oneOf(["left", "right"]) ?? (direction === "Left" ? "left" : "right");
 }
 
-function takesTypeIds(config: Field, className: string): boolean {
+function takesTypeIds(config: Field, chosen: TokenizerClass): boolean {
   const inputs = config.optional("model_input_names")?.items();
-  return inputs?.some((name) => name.value === "token_type_ids") ?? classUsesTypeIds(className);
+  return inputs?.some((name) => name.value === "token_type_ids") ?? classUsesTypeIds(chosen);
 }
 
-function partsOfFile(tokenizer: Field, model: ParsedModel, normalizers: readonly NormalizerSpec[]): ClassParts {
-  const template = parseTemplate(tokenizer.optional("post_processor"));
+function partsOfFile(tokenizer: Field, { model, normalizers, template = parseTemplate(undefined) }: FileParts): ClassParts {
   return { normalizers, preTokenizers: parsePreTokenizers(tokenizer.optional("pre_tokenizer")), model, template: () => template };
 }
 
@@ -102,28 +109,26 @@ function withLowerCase(normalizers: readonly NormalizerSpec[], lowerCase: boolea
   return needed ? [{ type: "Lowercase" }, ...normalizers] : normalizers;
 }
 
-/** A token of the vocabulary keeps its id; others get the next free one, whatever id the files give them. */
+/** A token of the vocabulary keeps its id; others get the next one, whatever id the files give them. */
 function assignIds(tokens: readonly DeclaredToken[], model: ParsedModel): AddedToken[] {
   const added = new Map<string, AddedToken>();
-  let next = model.texts.length;
-  for (const { onlyIfKnown, ...token } of tokens) {
-    const known = added.get(token.content)?.id ?? model.ids.get(token.content);
-    if (token.content === "" || (onlyIfKnown && known === undefined)) continue;
-    added.set(token.content, { ...token, id: known ?? next });
-    if (known === undefined) next++;
-    else next = Math.max(next, known + 1);
+  // As tokenizers counts: from the number of tokens, so that an id may be given twice when the vocabulary has holes.
+  let next = model.size;
+  for (const token of tokens) {
+    if (token.content === "") continue;
+    const id = added.get(token.content)?.id ?? model.ids.get(token.content) ?? next;
+    added.set(token.content, { ...token, id });
+    next = Math.max(next, id + 1);
   }
   return [...added.values()];
 }
 
 /** The text of every id, as convert_ids_to_tokens gives it. */
-function textsById(model: ParsedModel, addedTokens: readonly AddedToken[], normalizers: readonly NormalizerSpec[]): string[] {
-  const texts = [...model.texts];
+function textsById(model: ParsedModel, addedTokens: readonly AddedToken[], normalizers: readonly NormalizerSpec[]): (string | undefined)[] {
+  const texts: (string | undefined)[] = [...model.texts];
   const normalize = buildNormalizer(normalizers);
   for (const { id, content, normalized } of addedTokens) texts[id] = normalized ? (normalize?.(content) ?? content) : content;
-  const hole = texts.findIndex((text: string | undefined) => text === undefined);
-  if (hole !== -1) model.field.fail(`has ${String(model.ids.size)} tokens, but none with the id ${String(hole)}`);
-  return texts;
+  return Array.from(texts);
 }
 
 function requireKnownIds({ single, pair }: Template, size: number, tokenizer: Field): void {

@@ -29,4 +29,8 @@ export interface TokenizerDefinition {
   readonly usesTypeIds: boolean;
   /** Special tokens included; undefined for no limit. */
   readonly maxLength: number | undefined;
+  /** Which end of a text that is too long is cut off. */
+  readonly truncationSide: TruncationSide;
 }
+
+export type TruncationSide = "left" | "right";

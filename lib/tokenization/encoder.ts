@@ -1,7 +1,7 @@
 import { AddedTokenFinder } from "./added-tokens";
 import type { AddedToken, PartSink } from "./added-tokens";
 import { Bpe } from "./bpe";
-import type { ModelSpec, TokenizerDefinition, WordLevelSpec } from "./definition";
+import type { ModelSpec, TokenizerDefinition, TruncationSide, WordLevelSpec } from "./definition";
 import { IdBuffer } from "./id-buffer";
 import { buildNormalizer } from "./normalizers";
 import type { Normalizer } from "./normalizers";
@@ -56,14 +56,16 @@ export class Encoder {
 
   /** @param texts for pairs: the first and second text of each in turn */
   encode(texts: readonly string[], pairs: boolean, addSpecialTokens: boolean): TokenBatch {
-    const { template, maxLength, usesTypeIds } = this.#definition;
+    const { template, maxLength, truncationSide, usesTypeIds } = this.#definition;
     const pieces = pairs ? template.pair : template.single;
     const special = addSpecialTokens ? countSpecialTokens(pieces) : 0;
     const room = Math.max(0, (maxLength ?? Infinity) - special);
+    // What a cut at the beginning leaves is known at the end of the text.
+    const enough = truncationSide === "left" ? Infinity : room;
     const output = new BatchWriter(pairs ? texts.length / 2 : texts.length, usesTypeIds);
     for (let i = 0; i < texts.length; i += pairs ? 2 : 1) {
-      const first = this.#encodeText(texts[i] ?? "", room, this.#first);
-      const second = pairs ? this.#encodeText(texts[i + 1] ?? "", room, this.#second) : NO_TEXT;
+      const first = this.#encodeText(texts[i] ?? "", enough, this.#first);
+      const second = pairs ? this.#encodeText(texts[i + 1] ?? "", enough, this.#second) : NO_TEXT;
       // Which text is the longer one may decide who gets the odd token: then it must be known how long they are.
       if (Math.min(first.ids.length, second.ids.length) > room / 2 && room % 2 === 1) {
         if (first.stoppedEarly) this.#encodeText(texts[i] ?? "", Infinity, first);
@@ -74,8 +76,8 @@ export class Encoder {
       for (const piece of pieces) {
         if ("specialIds" in piece) {
           if (addSpecialTokens) output.write(piece.specialIds, piece.typeId);
-        } else if (piece.text === "A") output.write(first.ids.view(0, keptFirst), piece.typeId);
-        else output.write(second.ids.view(0, keptSecond), piece.typeId);
+        } else if (piece.text === "A") output.write(first.kept(keptFirst, truncationSide), piece.typeId);
+        else output.write(second.kept(keptSecond, truncationSide), piece.typeId);
       }
       output.endSequence(cut);
     }
@@ -134,6 +136,11 @@ class TextIds {
   readonly ids = new IdBuffer();
   /** More text was there. */
   stoppedEarly = false;
+
+  /** What is left of the ids when all but `count` are cut off at one side. */
+  kept(count: number, cutSide: TruncationSide): Int32Array {
+    return cutSide === "left" ? this.ids.view(this.ids.length - count) : this.ids.view(0, count);
+  }
 }
 
 const NO_TEXT = new TextIds();

@@ -45,6 +45,11 @@ export class Field {
     return isObject(this.value);
   }
 
+  /** Of an array or an object. */
+  size(): number {
+    return this.isObject() ? this.entries().length : this.items().length;
+  }
+
   entries(): (readonly [key: string, field: Field])[] {
     return Object.entries(this.object()).map(([key, value]) => [key, new Field(this.file, `${this.path}[${JSON.stringify(key)}]`, value)]);
   }

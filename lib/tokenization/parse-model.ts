@@ -44,6 +44,8 @@ interface ParsedVocabulary {
   readonly ids: ReadonlyMap<string, number>;
   /** By id. Has holes if the file has. */
   readonly texts: readonly string[];
+  /** How many tokens there are: the next id, as tokenizers counts it. */
+  readonly size: number;
 }
 
 export function parseModel(field: Field): ParsedModel {
@@ -109,11 +111,14 @@ function parseTokenMap(model: Field): ParsedVocabulary {
     ids.set(token, id);
     texts[id] = token;
   }
-  return { ids, texts };
+  if (texts.length - ids.size > MAX_HOLES) field.fail(`has ${String(ids.size)} tokens, but ids up to ${String(texts.length - 1)}`);
+  return { ids, texts, size: ids.size };
 }
 
 /** No vocabulary is near this. */
 const MAX_ID = 2 ** 24;
+/** Ids that no token has cost memory too. */
+const MAX_HOLES = 2 ** 20;
 
 /** A vocabulary as an array of pairs: token and score; the id is the index. Of two equal tokens the later one counts. */
 function parseScoredTokens(model: Field): ParsedVocabulary & { readonly scores: readonly number[] } {
@@ -132,7 +137,7 @@ function parseScoredTokens(model: Field): ParsedVocabulary & { readonly scores: 
     texts.push(token);
     scores.push(score);
   });
-  return { ids, texts, scores };
+  return { ids, texts, size: ids.size, scores };
 }
 
 function checkToken(field: Field, token: string): void {

@@ -45,6 +45,16 @@ export function robertaTemplate(cls: number, sep: number): Template {
   };
 }
 
+/** The tokens before and behind each text of GPT-2's class. */
+export function boundaryTemplate(before: readonly number[], behind: readonly number[]): Template {
+  const around = (text: TemplatePiece, typeId: number): TemplatePiece[] => [
+    ...before.map((id) => special(id, typeId)),
+    text,
+    ...behind.map((id) => special(id, typeId)),
+  ];
+  return { single: around(A, 0), pair: [...around(A, 0), ...around({ text: "B", typeId: 1 }, 1)] };
+}
+
 function special(id: number, typeId: number): TemplatePiece {
   return { specialIds: Int32Array.of(id), typeId };
 }

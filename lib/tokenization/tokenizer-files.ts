@@ -4,6 +4,8 @@ import path from "node:path";
 import { SparseRerankError } from "../errors";
 import { messageOf } from "../internal/error-code";
 import { Field, invalidTokenizer } from "./field";
+import { chooseTokenizerClass, vocabularyLayout } from "./tokenizer-class";
+import type { TokenizerClass } from "./tokenizer-class";
 import { trimEnd } from "./unicode";
 
 /** Twice as much as a vocabulary of a million tokens takes. */
@@ -14,27 +16,28 @@ export interface TokenizerFiles {
   readonly tokenizer: Field;
   /** It is tokenizer.json. */
   readonly isComplete: boolean;
-  /** tokenizer_config.json; empty if absent, as the next two. */
+  /** tokenizer_config.json; empty if absent, as the next three. */
   readonly config: Field;
   readonly specialTokensMap: Field;
-  /** config.json */
-  readonly modelConfig: Field;
+  /** added_tokens.json */
+  readonly addedTokens: Field;
+  /** By tokenizer_config.json and config.json. */
+  readonly chosen: TokenizerClass;
 }
 
+/** The class decides which vocabulary files it reads where there is no tokenizer.json. */
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
-  const [tokenizer, config, specialTokensMap, modelConfig] = await Promise.all([
+  const orEmpty = async (name: string): Promise<Field> => (await readJson(folder, name)) ?? new Field(path.join(folder, name), "", {});
+  const [file, config, specialTokensMap, addedTokens, modelConfig] = await Promise.all([
     readJson(folder, "tokenizer.json"),
-    readJson(folder, "tokenizer_config.json"),
-    readJson(folder, "special_tokens_map.json"),
-    readJson(folder, "config.json"),
+    orEmpty("tokenizer_config.json"),
+    orEmpty("special_tokens_map.json"),
+    orEmpty("added_tokens.json"),
+    orEmpty("config.json"),
   ]);
-  return {
-    tokenizer: tokenizer ?? (await readVocabularyFiles(folder)),
-    isComplete: tokenizer !== undefined,
-    config: config ?? new Field(path.join(folder, "tokenizer_config.json"), "", {}),
-    specialTokensMap: specialTokensMap ?? new Field(path.join(folder, "special_tokens_map.json"), "", {}),
-    modelConfig: modelConfig ?? new Field(path.join(folder, "config.json"), "", {}),
-  };
+  const chosen = chooseTokenizerClass(config, modelConfig);
+  const tokenizer = file ?? (await readVocabularyFiles(folder, chosen));
+  return { tokenizer, isComplete: file !== undefined, chosen, config, specialTokensMap, addedTokens };
 }
 
 /** How large the vocabulary file of a folder is; 0 if it has none. */
@@ -43,26 +46,44 @@ export async function tokenizerFileSize(folder: string): Promise<number> {
   return Math.max(...(await Promise.all(["tokenizer.json", "vocab.txt", "vocab.json"].map(size))));
 }
 
-/** A WordPiece vocabulary (vocab.txt), or a byte-level BPE one (vocab.json and merges.txt), without tokenizer.json. */
-async function readVocabularyFiles(folder: string): Promise<Field> {
-  const lines = (await readText(path.join(folder, "vocab.txt")))?.split("\n").map(trimEnd);
-  if (lines !== undefined) {
-    if (lines.at(-1) === "") lines.pop();
-    const vocab = Object.fromEntries(lines.map((token, id) => [token, id]));
-    return new Field(path.join(folder, "vocab.txt"), "", { model: { type: "WordPiece", unk_token: "[UNK]", vocab } });
-  }
+/** What a class reads without tokenizer.json: vocab.txt (WordPiece), or vocab.json and merges.txt (byte-level BPE). */
+async function readVocabularyFiles(folder: string, { name, family }: TokenizerClass): Promise<Field> {
+  const layout = family === undefined ? undefined : vocabularyLayout(family);
+  const found = layout === "vocab.txt" ? await readVocabulary(folder) : layout === "vocab.json" ? await readMerges(folder) : undefined;
+  if (found !== undefined) return found;
+  const alternatives = layout === "vocab.txt" ? " nor a vocab.txt" : layout === "vocab.json" ? " nor a vocab.json with merges.txt" : "";
+  throw new SparseRerankError(
+    "ERR_FILE_NOT_FOUND",
+    `${folder} has no tokenizer.json${alternatives}, which the tokenizer class ${name} needs. ` +
+      "If it has another vocabulary (a SentencePiece model, say), load its tokenizer with transformers and save it to get a tokenizer.json.",
+  );
+}
+
+/**
+ * vocab.txt, a token a line, as tokenizers reads it: white space behind a token is cut off, of equal tokens the later one counts, and the ids of the others
+ * belong to no token.
+ */
+async function readVocabulary(folder: string): Promise<Field | undefined> {
+  const file = path.join(folder, "vocab.txt");
+  const lines = await readLines(file);
+  if (lines === undefined) return undefined;
+  const vocab = Object.fromEntries(lines.map((line, id) => [trimEnd(line), id]));
+  return new Field(file, "", { model: { type: "WordPiece", unk_token: "[UNK]", vocab } });
+}
+
+async function readMerges(folder: string): Promise<Field | undefined> {
   const vocab = await readJson(folder, "vocab.json");
-  const merges = (await readText(path.join(folder, "merges.txt")))
-    ?.split("\n")
-    .filter((line) => line !== "" && !line.startsWith("#version"));
-  if (vocab === undefined || merges === undefined) {
-    throw new SparseRerankError(
-      "ERR_FILE_NOT_FOUND",
-      `${folder} has no tokenizer.json (nor vocab.txt, nor vocab.json with merges.txt). ` +
-        "If the checkpoint has a SentencePiece model only, save its tokenizer with transformers to get a tokenizer.json.",
-    );
-  }
-  return new Field(vocab.file, "", { model: { type: "BPE", vocab: vocab.value, merges } });
+  const merges = (await readLines(path.join(folder, "merges.txt")))?.filter((line) => !line.startsWith("#version"));
+  return vocab === undefined || merges === undefined
+    ? undefined
+    : new Field(vocab.file, "", { model: { type: "BPE", vocab: vocab.value, merges } });
+}
+
+/** Without their ends, \n or \r\n. */
+async function readLines(file: string): Promise<string[] | undefined> {
+  const lines = (await readText(file))?.split(/\r?\n/);
+  if (lines?.at(-1) === "") lines.pop();
+  return lines;
 }
 
 /** undefined if the file is absent. */

@@ -64,7 +64,7 @@ export class TextTokenizer {
    * vocab.json with merges.txt.
    *
    * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_TOKENIZER (malformed, inconsistent, or with a part that is not known), and
-   * ERR_NOT_SUPPORTED for a tokenizer that cuts the beginning of texts.
+   * ERR_NOT_SUPPORTED for a tokenizer class that is not implemented.
    *
    * @param workers threads that may encode at a time. Which ids come out does not depend on it.
    */

@@ -9,6 +9,8 @@ export interface VocabularyTables {
   /** The text of token i is texts[textOffsets[i] .. textOffsets[i + 1]), in UTF-16. */
   readonly textOffsets: Uint32Array;
   readonly texts: Uint16Array;
+  /** Ids below the highest that no token has. */
+  readonly holes: Uint32Array;
 }
 
 export const NO_TOKEN = -1;
@@ -26,9 +28,11 @@ export class Vocabulary {
   readonly tables: VocabularyTables;
   /** Child of the root for each unit: the root has far more children than any other node. */
   readonly #first: Int32Array;
+  readonly #holes: ReadonlySet<number>;
 
   constructor(tables: VocabularyTables) {
     this.tables = tables;
+    this.#holes = new Set(tables.holes);
     this.#first = new Int32Array(0x10000).fill(NO_NODE);
     const end = tables.firstChild[1] ?? 1;
     for (let node = 1; node < end; node++) this.#first[tables.units[node] ?? 0] = node;
@@ -69,7 +73,7 @@ export class Vocabulary {
   }
 
   text(id: number): string | undefined {
-    if (!Number.isInteger(id) || id < 0 || id >= this.size) return undefined;
+    if (!Number.isInteger(id) || id < 0 || id >= this.size || this.#holes.has(id)) return undefined;
     const { texts, textOffsets } = this.tables;
     let text = "";
     for (let i = textOffsets[id] ?? 0; i < (textOffsets[id + 1] ?? 0); i++) text += String.fromCharCode(texts[i] ?? 0);
@@ -79,10 +83,11 @@ export class Vocabulary {
 
 /**
  * @param ids the tokens that the trie finds
- * @param texts the text of every id, tokens that are not in the trie (added tokens) included
+ * @param texts the text of every id, tokens that are not in the trie (added tokens) included; undefined for an id that no token has
  */
-export function buildVocabulary(ids: ReadonlyMap<string, number>, texts: readonly string[]): VocabularyTables {
-  return { ...buildTrie(ids), ...joinTexts(texts) };
+export function buildVocabulary(ids: ReadonlyMap<string, number>, texts: readonly (string | undefined)[]): VocabularyTables {
+  const holes = texts.flatMap((text, id) => (text === undefined ? [id] : []));
+  return { ...buildTrie(ids), ...joinTexts(texts.map((text) => text ?? "")), holes: sharedUint32(holes) };
 }
 
 function buildTrie(idOf: ReadonlyMap<string, number>): Pick<VocabularyTables, "firstChild" | "units" | "ids"> {

@@ -28,7 +28,20 @@ function refusesParts(what: string, parts: object, ...patterns: RegExp[]): void 
 
 describe("loading a tokenizer: the files", () => {
   refuses("a folder without any", {}, "ERR_FILE_NOT_FOUND", /no tokenizer\.json/);
-  refuses("a vocab.json without merges.txt", { "vocab.json": { a: 0 } }, "ERR_FILE_NOT_FOUND", /merges\.txt/);
+  refuses(
+    "a vocab.json without merges.txt",
+    { "vocab.json": { a: 0 }, "tokenizer_config.json": { tokenizer_class: "RobertaTokenizer" } },
+    "ERR_FILE_NOT_FOUND",
+    /nor a vocab\.json with merges\.txt, which the tokenizer class RobertaTokenizer needs/,
+  );
+  for (const tokenizer_class of ["XLMRobertaTokenizer", "CamembertTokenizer", "DebertaV2Tokenizer"]) {
+    refuses(
+      `a SentencePiece model alone for ${tokenizer_class}`,
+      { "sentencepiece.bpe.model": "x", "spm.model": "x", "vocab.txt": "a", "tokenizer_config.json": { tokenizer_class } },
+      "ERR_FILE_NOT_FOUND",
+      /no tokenizer\.json, .* SentencePiece model.*save it to get a tokenizer\.json/,
+    );
+  }
   refuses("what is not JSON", { "tokenizer.json": "{" }, "ERR_INVALID_TOKENIZER", /tokenizer\.json.*not JSON/);
   refuses("an array", { "tokenizer.json": [] }, "ERR_INVALID_TOKENIZER", /tokenizer\.json: the file is an array, expected an object/);
   refuses("another JSON file", { "tokenizer.json": { vocab: {} } }, "ERR_INVALID_TOKENIZER", /the file has no "model"/);
@@ -45,12 +58,12 @@ describe("loading a tokenizer: the files", () => {
     /tokenizer_config\.json: tokenizer_class is 7, expected a string/,
   );
   refuses(
-    "truncation of the beginning",
-    { ...wordLevel(["a"]), "tokenizer_config.json": { truncation_side: "left" } },
-    "ERR_NOT_SUPPORTED",
-    /truncation_side is "left"/,
+    "an unknown side of truncation",
+    { ...wordLevel(["a"]), "tokenizer_config.json": { truncation_side: "top" } },
+    "ERR_INVALID_TOKENIZER",
+    /truncation_side is "top", expected one of left, right/,
   );
-  refuses("a vocab.txt whose class nobody names", { "vocab.txt": "[UNK]\na\n" }, "ERR_INVALID_TOKENIZER", /vocab\.txt.*tokenizer\.json/);
+  refuses("a vocab.txt whose class nobody names", { "vocab.txt": "[UNK]\na\n" }, "ERR_FILE_NOT_FOUND", /no tokenizer\.json/);
 
   it("says that a file cannot be read", () =>
     withFolder({}, async (folder) => {
@@ -85,7 +98,7 @@ describe("loading a tokenizer: the fields of tokenizer.json", () => {
 
   refusesParts("an unknown model", model({ type: "Neural" }), /model has the unknown type "Neural"/);
   refusesParts("a model without a vocabulary", model({ vocab: null }), /model has no "vocab"/);
-  refusesParts("a vocabulary with a hole", model({ vocab: { "?": 0, a: 2 } }), /model has 2 tokens, but none with the id 1/);
+  refusesParts("a vocabulary of holes", model({ vocab: { "?": 0, a: 2 ** 21 } }), /model\.vocab has 2 tokens, but ids up to 2097152/);
   refusesParts("two tokens with one id", model({ vocab: { "?": 0, a: 1, b: 1 } }), /"a" and "b" the same id 1/);
   for (const id of [1.5, -1, "1", null, 1e20]) {
     refusesParts(
@@ -165,8 +178,8 @@ describe("loading a tokenizer: the fields of tokenizer.json", () => {
     /2 processors that add tokens/,
   );
   refusesParts("an added token without content", { added_tokens: [{ id: 0 }] }, /added_tokens\[0\] has no "content"/);
-  refusesParts("an added token of 200,000 letters", { added_tokens: [{ content: "x".repeat(200_000) }] }, /too long or too many/);
-  refusesParts("an added token with a wrong flag", { added_tokens: [{ content: "x", lstrip: "no" }] }, /added_tokens\[0\]\.lstrip/);
+  refusesParts("an added token of 200,000 letters", { added_tokens: [{ id: 2, content: "x".repeat(200_000) }] }, /too long or too many/);
+  refusesParts("an added token with a wrong flag", { added_tokens: [{ id: 2, content: "x", lstrip: "no" }] }, /added_tokens\[0\]\.lstrip/);
 
   it("takes model files that name no type", async () => {
     const wordPiece = { vocab: { "[UNK]": 0, a: 1, "##b": 2 }, unk_token: "[UNK]", continuing_subword_prefix: "##" };
@@ -263,12 +276,11 @@ describe("loading a tokenizer: which file decides", () => {
     assert.deepEqual(await ids({ "tokenizer_config.json": { do_lower_case: false } }, "IMPORT"), asFile);
   });
 
-  it("a model type that distrusts classes keeps the file, and so does a class that cannot take the model", async () => {
+  it("a model type that distrusts classes keeps the file", async () => {
     const plain = await ids({}, "IMPORT");
     const cased = { do_lower_case: false };
     const modern = { "config.json": { model_type: "modernbert" }, "tokenizer_config.json": { ...cased, tokenizer_class: "BertTokenizer" } };
     assert.deepEqual(await ids(modern, "IMPORT"), plain);
-    assert.deepEqual(await ids({ "tokenizer_config.json": { ...cased, tokenizer_class: "RobertaTokenizer" } }, "IMPORT"), plain);
   });
 
   it("special tokens come from tokenizer_config.json, then special_tokens_map.json", async () => {
@@ -283,7 +295,12 @@ describe("loading a tokenizer: which file decides", () => {
     assert.deepEqual(await found({ ...map, "tokenizer_config.json": { added_tokens_decoder: decoder } }, "<u>a<v>"), ["<u>", "?"]);
     assert.deepEqual(await found({ "tokenizer_config.json": { additional_special_tokens: ["<v>"] } }, "<u>a<v>"), ["?", "<v>"]);
     assert.deepEqual(await found({ "tokenizer_config.json": { extra_special_tokens: { image: "<v>" } } }, "<v>a"), ["<v>", "a"]);
-    assert.deepEqual(await found({ "tokenizer_config.json": { mask_token: "<absent>" } }, "<absent>"), ["?"], "it would have no embedding");
+    assert.deepEqual(
+      await found({ "tokenizer_config.json": { mask_token: "<absent>" } }, "<absent>"),
+      ["<absent>"],
+      "behind the vocabulary",
+    );
+    assert.deepEqual(await found({ "tokenizer_config.json": { image_token: "<v>" } }, "<v>a"), ["<v>", "a"], "a name of its own");
   });
 
   it("lowerCase comes before everything else", async () => {
