@@ -5,6 +5,7 @@
 
 import { SparseRerankError } from "../errors";
 import type { ErrorCode } from "../errors";
+import { parsePythonJson } from "../internal/python-json";
 import { readExactly, withFile } from "./files";
 
 /**
@@ -30,7 +31,7 @@ export async function readJson(path: string): Promise<{ readonly value: unknown 
         `${path} has ${file.size} bytes; a configuration file of a model has at most ${MAX_JSON_BYTES}. Check that it is the right file.`,
       );
     }
-    return { value: parseJson(await readExactly(file, 0, file.size), path, "ERR_INVALID_CONFIG") };
+    return { value: parseJson(await readExactly(file, 0, file.size), path, "ERR_INVALID_CONFIG", parsePythonJson) };
   });
 }
 
@@ -46,10 +47,13 @@ export async function readJsonObject(path: string): Promise<JsonObject | undefin
   return { file: path, json: parsed.value };
 }
 
-/** `where` names the text in the error: a file, or a part of one. */
-export function parseJson(bytes: Uint8Array, where: string, code: ErrorCode): unknown {
+/**
+ * @param where names the text in the error: a file, or a part of one
+ * @param parse a byte order mark is left to it, which is no JSON
+ */
+export function parseJson(bytes: Uint8Array, where: string, code: ErrorCode, parse: (text: string) => unknown = JSON.parse): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (cause) {
     throw new SparseRerankError(code, `${where} is not valid JSON in UTF-8: ${(cause as Error).message}`, { cause });
   }
@@ -70,7 +74,7 @@ export function describe(value: unknown): string {
   if (isRecord(value)) {
     return "an object";
   }
-  const text = JSON.stringify(value);
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 

@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { SparseRerankError } from "../errors";
 import { eitherSignal, throwIfAborted } from "../internal/abort";
 import { codeOf, messageOf } from "../internal/error-code";
+import { parsePythonJson } from "../internal/python-json";
 import { RepositoryCache, sizeOf, writingTo } from "./cache";
 import { downloadFile } from "./download";
 import type { Download } from "./download";
@@ -193,7 +194,7 @@ async function notCached(cache: RepositoryCache, settings: HubSettings, source: 
 async function readJson(file: string): Promise<unknown> {
   const text = await readFile(file, "utf8");
   try {
-    return JSON.parse(text);
+    return parsePythonJson(text);
   } catch (cause) {
     throw new SparseRerankError("ERR_INVALID_CONFIG", `${file} is not JSON: ${(cause as Error).message}`, { cause });
   }

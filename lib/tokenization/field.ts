@@ -98,6 +98,6 @@ const MAX_SHOWN = 60;
 function describe(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (typeof value === "object") return value === null ? "null" : "an object";
-  const text = JSON.stringify(value);
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
 }

@@ -3,10 +3,11 @@ import path from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { messageOf } from "../internal/error-code";
+import { parsePythonJson } from "../internal/python-json";
 import { Field, invalidTokenizer } from "./field";
 import { chooseTokenizerClass, vocabularyLayout } from "./tokenizer-class";
 import type { TokenizerClass } from "./tokenizer-class";
-import { trimEnd } from "./unicode";
+import { trimEnd, wellFormed } from "./unicode";
 
 /** Twice as much as a vocabulary of a million tokens takes. */
 const MAX_FILE_BYTES = 128 * 1024 * 1024;
@@ -29,7 +30,7 @@ export interface TokenizerFiles {
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
   const orEmpty = async (name: string): Promise<Field> => (await readJson(folder, name)) ?? new Field(path.join(folder, name), "", {});
   const [file, config, specialTokensMap, addedTokens, modelConfig] = await Promise.all([
-    readJson(folder, "tokenizer.json"),
+    readJson(folder, "tokenizer.json", parseStrictJson),
     orEmpty("tokenizer_config.json"),
     orEmpty("special_tokens_map.json"),
     orEmpty("added_tokens.json"),
@@ -72,7 +73,7 @@ async function readVocabulary(folder: string): Promise<Field | undefined> {
 }
 
 async function readMerges(folder: string): Promise<Field | undefined> {
-  const vocab = await readJson(folder, "vocab.json");
+  const vocab = await readJson(folder, "vocab.json", parseStrictJson);
   const merges = (await readLines(path.join(folder, "merges.txt")))?.filter((line) => !line.startsWith("#version"));
   return vocab === undefined || merges === undefined
     ? undefined
@@ -86,20 +87,34 @@ async function readLines(file: string): Promise<string[] | undefined> {
   return lines;
 }
 
-/** undefined if the file is absent. */
-async function readJson(folder: string, name: string): Promise<Field | undefined> {
+/** @returns undefined if the file is absent */
+async function readJson(folder: string, name: string, parse: (text: string) => unknown = parsePythonJson): Promise<Field | undefined> {
   const file = path.join(folder, name);
   const text = await readText(file);
   if (text === undefined) return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parse(text);
   } catch (error) {
     throw invalidTokenizer(file, `the file is not JSON: ${messageOf(error)}`, error);
   }
   const field = new Field(file, "", value);
   field.object();
   return field;
+}
+
+const ESCAPED_SURROGATE = /\\u[dD][89a-fA-F]/;
+
+/** As tokenizers reads tokenizer.json and vocab.json: no NaN, and whole characters only. */
+function parseStrictJson(text: string): unknown {
+  if (!ESCAPED_SURROGATE.test(text)) return JSON.parse(text);
+  return JSON.parse(text, (key, value: unknown) => {
+    for (const string of [key, value]) {
+      if (typeof string === "string" && wellFormed(string) !== string)
+        throw new SyntaxError(`${JSON.stringify(string)} has half a character`);
+    }
+    return value;
+  });
 }
 
 async function readText(file: string): Promise<string | undefined> {
@@ -110,11 +125,20 @@ async function readText(file: string): Promise<string | undefined> {
     if (stats.size > MAX_FILE_BYTES) {
       throw invalidTokenizer(file, `the file has ${String(stats.size)} bytes; a tokenizer has at most ${String(MAX_FILE_BYTES)}`);
     }
-    return await readFile(file, "utf8");
+    return decodeUtf8(file, await readFile(file));
   } catch (error) {
     if (error instanceof SparseRerankError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOENT") return undefined;
     throw new SparseRerankError("ERR_FILE_UNREADABLE", `${file} cannot be read: ${code ?? String(error)}`, { cause: error });
+  }
+}
+
+/** With the byte order mark, where there is one: it belongs to the first token, or makes the file no JSON. */
+function decodeUtf8(file: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw invalidTokenizer(file, "the file is not UTF-8; download it again", error);
   }
 }

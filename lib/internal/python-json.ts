@@ -1,0 +1,46 @@
+/** JSON as Python's json module reads it: the files of a checkpoint other than tokenizer.json and headers of weights. */
+
+import { randomUUID } from "node:crypto";
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const MINUS = "-";
+
+/**
+ * As JSON.parse, but NaN, Infinity and -Infinity are numbers. Linear in the length of the text.
+ * @throws SyntaxError
+ */
+export function parsePythonJson(text: string): unknown {
+  if (!/NaN|Infinity/.test(text)) return JSON.parse(text);
+  // An object, so that it cannot be a key, with a name that no file has.
+  const nan = randomUUID();
+  const json = replaceLiterals(text, `{"${nan}":0}`);
+  return JSON.parse(json, (_key, value: unknown) => (isRecord(value) && Object.hasOwn(value, nan) ? NaN : value));
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
+/** Outside strings. Spaces keep the numbers apart from digits that stand next to them, so that what is no JSON stays so. */
+function replaceLiterals(text: string, nan: string): string {
+  const parts: string[] = [];
+  let copied = 0;
+  const replace = (at: number, literal: string, replacement: string): number => {
+    parts.push(text.slice(copied, at), replacement);
+    return (copied = at + literal.length);
+  };
+  for (let i = 0; i < text.length;) {
+    if (text.charCodeAt(i) === QUOTE) i = endOfString(text, i);
+    else if (text.startsWith("NaN", i)) i = replace(i, "NaN", nan);
+    else if (text.startsWith("Infinity", i)) i = replace(i, "Infinity", text[i - 1] === MINUS ? "1e999 " : " 1e999 ");
+    else i++;
+  }
+  return parts.join("") + text.slice(copied);
+}
+
+function endOfString(text: string, begin: number): number {
+  let i = begin + 1;
+  while (i < text.length && text.charCodeAt(i) !== QUOTE) i += text.charCodeAt(i) === BACKSLASH ? 2 : 1;
+  return i + 1;
+}
