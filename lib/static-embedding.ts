@@ -1,8 +1,8 @@
 import { readStaticWeights } from "./checkpoint/static-weights";
 import type { StaticRoute } from "./checkpoint/types";
-import { SparseRerankError } from "./errors";
 import type { LoadOptions } from "./options";
 import { SparseMatrix } from "./sparse-matrix";
+import { requireEmbeddedTokens, requireEmbeddings } from "./tokenization/embeddings";
 import { spansOf } from "./tokenization/spans";
 import { firstPositions, sequencesOf } from "./tokenization/token-batch";
 import { TextTokenizer } from "./tokenization/tokenizer";
@@ -31,13 +31,7 @@ export class StaticEmbedding {
     const tokenizer = await TextTokenizer.load({ folder: route.folder, maxLength: maxSeqLength, lowerCase: false });
     try {
       const table = await readStaticWeights(route, tokenizer);
-      if (table.length < tokenizer.vocabularySize) {
-        throw new SparseRerankError(
-          "ERR_INVALID_TOKENIZER",
-          `The tokenizer of ${route.folder} has ids up to ${String(tokenizer.vocabularySize - 1)}, but there are ${String(table.length)} weights: ` +
-            "they belong to different checkpoints.",
-        );
-      }
+      requireEmbeddings(tokenizer, table.length, route.folder);
       return new StaticEmbedding(tokenizer, table, maxSeqLength);
     } catch (error) {
       tokenizer.dispose();
@@ -56,6 +50,7 @@ export class StaticEmbedding {
    */
   async encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix> {
     const batch = await this.#tokenizer.encode(texts, { addSpecialTokens: false, ...(signal === undefined ? {} : { signal }) });
+    requireEmbeddedTokens(this.#tokenizer, this.#weights.length, batch, (i) => texts[i] ?? "");
     const indices = new Uint32Array(batch.ids.length);
     const indptr = new Uint32Array(texts.length + 1);
     let count = 0;

@@ -226,7 +226,7 @@ function tokenizer(random, folder) {
 function config(random, folder) {
   const { readCheckpoint } = load("checkpoint");
   const { architectureFor } = load("architectures");
-  const models = fs.readdirSync(fixtures, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const models = fs.readdirSync(fixtures, { withFileTypes: true }).filter((entry) => entry.isDirectory() && entry.name !== "reports");
   const isConfig = (file) => file.endsWith(".json") && !/golden|tokenizer\.json|vocab/.test(file);
   const sources = models.map(({ name }) => {
     const base = path.join(fixtures, name);

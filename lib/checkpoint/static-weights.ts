@@ -9,6 +9,8 @@ import type { StaticRoute, TensorDtype, TensorInfo } from "./types";
 export interface Tokens {
   /** Highest id + 1. */
   readonly vocabularySize: number;
+  /** The same without added tokens. */
+  readonly ordinarySize: number;
   token(id: number): string | undefined;
 }
 
@@ -52,16 +54,23 @@ function widenHalf(bits: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (0x400 + fraction) * 2 ** (exponent - 25);
 }
 
-/** From tokens to weights. Tokens that the vocabulary lacks are of no use; those that the table lacks weigh 0. */
+/**
+ * From tokens to weights. Tokens that the vocabulary lacks are of no use; those that the table lacks weigh 0, but added tokens behind the last with a
+ * weight have none.
+ */
 async function readJsonTable(file: string, tokens: Tokens): Promise<Float32Array> {
   const table = await readJsonObject(file);
   if (table === undefined) throw missing(file);
-  return Float32Array.from({ length: tokens.vocabularySize }, (_, id) => {
-    const name = tokens.token(id) ?? "";
-    const weight = field(table, name) ?? 0;
+  let size = tokens.ordinarySize;
+  const weights = Float32Array.from({ length: tokens.vocabularySize }, (_, id) => {
+    const name = tokens.token(id);
+    const weight = name === undefined ? undefined : field(table, name);
+    if (name === undefined || weight === undefined) return 0;
     if (typeof weight !== "number") throw invalidField(table, name, "a number");
+    size = Math.max(size, id + 1);
     return weight;
   });
+  return weights.slice(0, size);
 }
 
 function missing(file: string): SparseRerankError {

@@ -10,6 +10,7 @@ import type { ExportedGraph, Graph, GraphLimits, MaskedLanguageModel } from "../
 import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
 import type { LoadOptions } from "../options";
+import { requireEmbeddedTokens, requireEmbeddings } from "../tokenization/embeddings";
 import type { TokenBatch } from "../tokenization/token-batch";
 import { TextTokenizer } from "../tokenization/tokenizer";
 import { throwIfAborted, withCancel } from "./abort";
@@ -35,7 +36,8 @@ export interface RunningTransformer {
   /** Tokens, special tokens included. */
   readonly maxSeqLength: number;
   /**
-   * What the model takes of a batch of texts. Errors: ERR_TOO_LARGE for a text that needs more memory than there is.
+   * What the model takes of a batch of texts. Errors: ERR_TOO_LARGE for a text that needs more memory than there is, ERR_INVALID_TOKENIZER for
+   * one with an added token that has no embedding.
    * @param text the text of a sequence, to name it by
    */
   readonly admit: (batch: TokenBatch, text: (sequence: number) => string) => NativeSequences;
@@ -82,7 +84,7 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
   );
   try {
     throwIfAborted(signal);
-    requireVocabularyFits(part, tokenizer, graph.vocabularySize);
+    requireEmbeddings(tokenizer, graph.vocabularySize, part.folder);
   } catch (error) {
     tokenizer.dispose();
     model.dispose();
@@ -90,7 +92,15 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
   }
   // A card tells itself when it has no memory, and then batches become smaller.
   const limits = { bytesPerSequence: bytesOf(plan), limit: plan.batches === undefined ? native().memoryLimit() : Infinity };
-  return { tokenizer, model, maxSeqLength, admit: (batch, text) => admit(limits, batch, text) };
+  return {
+    tokenizer,
+    model,
+    maxSeqLength,
+    admit: (batch, text) => {
+      requireEmbeddedTokens(tokenizer, graph.vocabularySize, batch, text);
+      return admit(limits, batch, text);
+    },
+  };
 }
 
 /** What one JS thread can feed: handing out texts and taking ids keeps it busy for 5 to 10 % of its time per million tokens a second. */
@@ -283,13 +293,4 @@ export function maxSeqLengthOf({ part, graph }: TransformerPlan, options: LoadOp
     return options.maxSeqLength;
   }
   return Math.min(part.maxSeqLength ?? positions, positions);
-}
-
-function requireVocabularyFits(part: TransformerPart, tokenizer: TextTokenizer, rows: number): void {
-  if (tokenizer.vocabularySize <= rows) return;
-  throw new SparseRerankError(
-    "ERR_INVALID_TOKENIZER",
-    `The tokenizer of ${part.folder} has ids up to ${String(tokenizer.vocabularySize - 1)}, but the model has ${String(rows)} embeddings: ` +
-      "tokenizer.json and the weights belong to different checkpoints.",
-  );
 }

@@ -68,6 +68,7 @@ function defineTokenizer({ files, parts, addedTokens, maxLength, lowerCase }: To
     model: resolveModel(parts.model),
     vocabulary: buildVocabulary(parts.model.ids, texts),
     addedTokens,
+    ordinarySize: Math.max(parts.model.texts.length, ...specialIds(template).map((id) => id + 1)),
     splitSpecialTokens: config.optional("split_special_tokens")?.boolean() ?? false,
     template,
     usesTypeIds: takesTypeIds(config, chosen),
@@ -131,9 +132,11 @@ function textsById(model: ParsedModel, addedTokens: readonly AddedToken[], norma
   return Array.from(texts);
 }
 
-function requireKnownIds({ single, pair }: Template, size: number, tokenizer: Field): void {
-  for (const piece of [...single, ...pair]) {
-    const unknown = "specialIds" in piece ? piece.specialIds.find((id) => id >= size) : undefined;
-    if (unknown !== undefined) tokenizer.fail(`has a post_processor with the id ${String(unknown)}, but only ${String(size)} tokens`);
-  }
+function requireKnownIds(template: Template, size: number, tokenizer: Field): void {
+  const unknown = specialIds(template).find((id) => id >= size);
+  if (unknown !== undefined) tokenizer.fail(`has a post_processor with the id ${String(unknown)}, but only ${String(size)} tokens`);
+}
+
+function specialIds({ single, pair }: Template): number[] {
+  return [...single, ...pair].flatMap((piece) => ("specialIds" in piece ? [...piece.specialIds] : []));
 }

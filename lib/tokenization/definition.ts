@@ -22,6 +22,8 @@ export interface TokenizerDefinition {
   readonly model: ModelSpec;
   readonly vocabulary: VocabularyTables;
   readonly addedTokens: readonly AddedToken[];
+  /** One more than the highest id of the model's own vocabulary and of the tokens around texts. */
+  readonly ordinarySize: number;
   /** Literal special tokens in a text are text like any other. */
   readonly splitSpecialTokens: boolean;
   readonly template: Template;

@@ -44,6 +44,8 @@ export class TextTokenizer {
   readonly maxLength: number | undefined;
   /** Highest id + 1, added tokens included. */
   readonly vocabularySize: number;
+  /** Highest id that a text without added tokens can have + 1. */
+  readonly ordinarySize: number;
   readonly #id = ++lastId;
   readonly #definition: TokenizerDefinition;
   readonly #encoder: Encoder;
@@ -56,6 +58,7 @@ export class TextTokenizer {
     this.#encoder = new Encoder(definition);
     this.maxLength = definition.maxLength;
     this.vocabularySize = this.#encoder.vocabulary.size;
+    this.ordinarySize = definition.ordinarySize;
     forgotten.register(this, this.#id, this);
   }
 

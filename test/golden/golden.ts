@@ -83,7 +83,7 @@ export function folderOf(name: string): string {
 export function goldens(): Golden[] {
   return fs
     .readdirSync(fixtures, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
+    .filter((entry) => entry.isDirectory() && entry.name !== "reports")
     .map((entry) => JSON.parse(fs.readFileSync(path.join(fixtures, entry.name, "golden.json"), "utf8")) as Golden);
 }
 

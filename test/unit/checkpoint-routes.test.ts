@@ -184,7 +184,7 @@ describe("checkpoint: routes", () => {
 });
 
 describe("checkpoint: tables of token weights", () => {
-  const TOKENS = { vocabularySize: 4, token: (id: number): string | undefined => ["a", "b", "__proto__", "d"][id] };
+  const TOKENS = { vocabularySize: 4, ordinarySize: 4, token: (id: number): string | undefined => ["a", "b", "__proto__", "d"][id] };
   const query = (files: Files, leaveOut: readonly string[] = []): Promise<Float32Array> =>
     withFolder(without({ ...ROUTER, ...files }, ...leaveOut), async (folder) => {
       const route = (await readCheckpoint(folder, "sparse")).routes.query;

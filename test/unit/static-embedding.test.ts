@@ -127,7 +127,7 @@ describe("StaticEmbedding", () => {
         () => Promise.resolve(),
         { size: 669 },
       ),
-      { code: "ERR_INVALID_TOKENIZER", message: /ids up to 669, but there are 669 weights/ },
+      { code: "ERR_INVALID_TOKENIZER", message: /ids up to 669, but the model has 669 embeddings/ },
     );
   });
 
