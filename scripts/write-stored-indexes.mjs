@@ -1,0 +1,197 @@
+// Writes small indexes of every kind and what they answer, as test/stored-indexes keeps them for each format; its README says which kinds.
+// usage: write-stored-indexes.mjs FOLDER     the addon and dist/ are built
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+
+import { SparseEncoder, SparseIndex, SparseMatrix } from "sparse-rerank";
+
+import { root } from "./report.mjs";
+
+const folder = process.argv[2];
+fs.mkdirSync(folder, { recursive: true });
+
+/** Numbers below `limit` that are the same on every machine: a linear congruential generator. */
+function randomNumbers(seed) {
+  let state = BigInt(seed);
+  return (limit) => {
+    state = (state * 6364136223846793005n + 1442695040888963407n) % 2n ** 64n;
+    return Number((state >> 33n) % BigInt(limit));
+  };
+}
+
+/** Rows of `terms` different terms, the first ones frequent, with weights in tenths, so that scores are rounded. */
+function randomRows(count, dimension, terms, random, smallest = 1) {
+  return Array.from({ length: count }, () => {
+    const chosen = new Set();
+    while (chosen.size < terms) {
+      const term = random(4) === 0 ? random(dimension) : Math.min(random(dimension), random(dimension), random(40));
+      chosen.add(term);
+    }
+    const indices = [...chosen].sort((a, b) => a - b);
+    return { indices, values: indices.map(() => (smallest + random(32)) / 10 || 0.1) };
+  });
+}
+
+const PAYLOADS = [
+  undefined,
+  null,
+  { text: "Learned sparse retrieval. ".repeat(40), headings: ["One", "Two"] },
+  "short",
+  7.5,
+  ["é", "😀", { deep: [true, null] }],
+  "x".repeat(63),
+  "",
+];
+
+const METADATA = [
+  undefined,
+  { lang: "en", year: 2020, draft: false },
+  { lang: "de", year: 1999.5, tags: ["a", "b"] },
+  { author: { name: "Ä", born: -3 } },
+  { lang: "en", year: -7, tags: [] },
+  { abstract: "long ".repeat(80), year: 0 },
+  { draft: true, year: 2021, tags: ["b", 3, true] },
+];
+
+const FILTERS = [
+  { lang: "en" },
+  { field: "year", gte: 0, lt: 2021 },
+  { not: { tags: "b" } },
+  { or: [{ "author.name": "Ä" }, { abstract: "long ".repeat(80) }] },
+  { and: [{ draft: true }, { field: "tags", in: [true, "none"] }] },
+];
+
+/** The exact answer, computed as the documentation defines a score: the index has no part in it. */
+function bestDocuments(documents, query, topK) {
+  const weights = new Map(query.indices.map((term, i) => [term, Math.fround(query.values[i])]));
+  const hits = [];
+  for (const [id, { row }] of documents) {
+    let score = 0;
+    row.indices.forEach((term, i) => {
+      const weight = weights.get(term);
+      if (weight !== undefined) score = Math.fround(score + Math.fround(weight * Math.fround(row.values[i])));
+    });
+    if (score !== 0) hits.push({ id, score });
+  }
+  return hits.sort((a, b) => b.score - a.score).slice(0, topK);
+}
+
+/** Adds documents in several calls, one of `replaced` in the place of another, and removes some; `documents` is what is there afterwards, in order of insertion. */
+async function fill(index, documents, { dimension, batches, terms, extras, smallest, seed, replaced = 8 }) {
+  const random = randomNumbers(seed);
+  let next = 0;
+  for (const count of batches) {
+    const rows = randomRows(count, dimension, terms, random, smallest);
+    const ids = rows.map((_, i) => (next > 0 && i % replaced === replaced - 1 ? `d${random(next)}` : `d${next++}`));
+    const kept = rows.map((row, i) => ({ row, id: ids[i] })).filter(({ id }, i) => ids.indexOf(id) === i);
+    const payloads = kept.map((_, i) => PAYLOADS[(next + i) % PAYLOADS.length]);
+    const metadata = kept.map((_, i) => METADATA[(next + i) % METADATA.length]);
+    await index.add(
+      kept.map(({ id }) => id),
+      SparseMatrix.fromRows(
+        kept.map(({ row }) => row),
+        dimension,
+      ),
+      extras ? { payloads, metadata } : {},
+    );
+    kept.forEach(({ id, row }, i) => {
+      documents.delete(id);
+      documents.set(id, { row, payload: extras ? payloads[i] : undefined });
+    });
+  }
+  const gone = [...documents.keys()].filter((_, i) => i % (4 * replaced) === 5);
+  await index.remove(gone);
+  for (const id of gone) documents.delete(id);
+}
+
+/** What an index answers: every search, with its hits. */
+async function answersOf(index, documents, { dimension, terms, extras, seed }) {
+  const random = randomNumbers(seed + 1);
+  const ids = [...documents.keys()];
+  const searches = [];
+  for (const query of randomRows(4, dimension, Math.max(terms, 6), random)) {
+    const several = [{ topK: 5 }, { topK: 10, mode: { recall: 0.9 } }, { topK: 10, mode: { recall: 0.99 } }];
+    if (extras) several.push({ topK: 4, withPayload: true });
+    several.push({ topK: 3, filter: { ids: [...ids.filter((_, i) => i % 3 === 0).slice(0, 20), "unknown"] } });
+    if (extras) several.push(...FILTERS.map((filter) => ({ topK: 3, filter })));
+    for (const options of several) {
+      const vector = SparseMatrix.fromRows([query], dimension).row(0);
+      const hits = await index.search(vector, options);
+      if (options.mode === undefined && options.filter === undefined) {
+        assert.deepEqual(
+          hits.map(({ id, score }) => ({ id, score })),
+          bestDocuments(documents, query, options.topK),
+        );
+        for (const hit of options.withPayload ? hits : []) assert.deepEqual(hit.payload, documents.get(hit.id).payload);
+      }
+      searches.push({ query, options, hits });
+    }
+  }
+  const { documents: size, segments, postings, recall } = index.stats();
+  assert.equal(size, documents.size);
+  return { dimension, size, segments, postings, recall, has: [...ids.slice(0, 3), ids.at(-1)].filter(Boolean), searches };
+}
+
+const answers = {};
+
+async function write(name, settings) {
+  const { dimension, saved, compacted } = settings;
+  const index = saved ? SparseIndex.create({ dimension }) : await SparseIndex.open(path.join(folder, name), { dimension });
+  const documents = new Map();
+  await fill(index, documents, settings);
+  if (compacted) await index.compact();
+  if (saved) await index.save(path.join(folder, name));
+  await index.close();
+  const opened = await SparseIndex.open(path.join(folder, name), { readOnly: true });
+  answers[name] = await answersOf(opened, documents, settings);
+  await opened.close();
+}
+
+const small = { dimension: 60, terms: 5, extras: true, seed: 1 };
+await write("empty-folder", { ...small, batches: [] });
+await write("empty-file", { ...small, batches: [], saved: true });
+await write("segments", { ...small, batches: [70, 9, 3, 1] });
+await write("compacted", { ...small, batches: [80, 20, 10], compacted: true, seed: 2 });
+await write("file", { ...small, batches: [40, 30], saved: true, seed: 3 });
+await write("plain-file", { ...small, extras: false, batches: [50], saved: true, seed: 4 });
+await write("wide", { ...small, dimension: 70_000, batches: [60, 20], seed: 5 });
+await write("wide-file", { ...small, dimension: 70_000, batches: [60], saved: true, seed: 6 });
+await write("negative", { ...small, smallest: -12, batches: [60, 12], seed: 7 });
+// Enough documents that approximate search was calibrated, with lists that are masks and lists that are not.
+const large = { dimension: 200, terms: 5, extras: false, replaced: 100 };
+await write("calibrated", { ...large, batches: [4300, 30], seed: 8 });
+await write("calibrated-file", { ...large, batches: [4300], saved: true, seed: 9 });
+
+const PASSAGES = [
+  { _id: "sharks", title: "Fish", text: "Sharks are fish that swim in the sea." },
+  { _id: "heart", text: "The heart pumps blood." },
+  { _id: "rivers", text: "Most rivers end in a sea, some in a desert." },
+  { _id: "bread", text: "Bread is made of flour, water and salt." },
+];
+
+/** What `sparse-rerank index` makes: payloads are the passages, and a file names the model. */
+async function writeWithCommand(name, queries) {
+  const corpus = path.join(folder, "corpus.jsonl");
+  fs.writeFileSync(corpus, PASSAGES.map((passage) => JSON.stringify(passage)).join("\n"));
+  execFileSync(process.execPath, [path.join(root, "dist/cli/main.js"), "index", path.join(folder, name), corpus, "--json"]);
+  fs.rmSync(corpus);
+  const encoder = await SparseEncoder.load("splade-tiny");
+  const index = await SparseIndex.open(path.join(folder, name), { readOnly: true });
+  const searches = [];
+  for (const text of queries) {
+    const vector = (await encoder.encodeQuery([text])).row(0);
+    const query = { indices: [...vector.indices], values: [...vector.values] };
+    const options = { topK: 3, withPayload: true };
+    searches.push({ text, query, options, hits: await index.search(vector, options) });
+  }
+  const { documents: size, segments, postings, recall } = index.stats();
+  answers[name] = { dimension: index.dimension, size, segments, postings, recall, has: PASSAGES.map(({ _id }) => _id), searches };
+  await index.close();
+  await encoder.close();
+}
+
+await writeWithCommand("command-line", ["what lives in the sea?", "which organ moves blood?"]);
+
+fs.writeFileSync(path.join(folder, "answers.json"), `${JSON.stringify(answers)}\n`);
