@@ -1,5 +1,6 @@
 import { builtinModules } from "node:module";
 
+import regexp from "eslint-plugin-regexp";
 import tseslint from "typescript-eslint";
 
 const bareBuiltins = builtinModules.filter((name) => !name.startsWith("_"));
@@ -80,6 +81,15 @@ export default tseslint.config(
   },
   // The command line is a process of its own, in one realm.
   { files: ["lib/cli/**/*.ts"], rules: { "no-restricted-syntax": ["error", ...libSyntax] } },
+  // No input of any kind takes time in proportion to the square of its length.
+  {
+    files: ["lib/**/*.ts", "scripts/**/*.{mjs,cjs}", "bench/**/*.{ts,mjs}"],
+    plugins: { regexp },
+    rules: {
+      "regexp/no-super-linear-move": ["error", { ignoreSticky: false, ignorePartial: false }],
+      "regexp/no-super-linear-backtracking": ["error", { report: "potential" }],
+    },
+  },
   // A library writes nothing to the terminal; the command line is a terminal program.
   { files: ["lib/**/*.ts"], ignores: ["lib/cli/**"], rules: { "no-console": "error" } },
   {

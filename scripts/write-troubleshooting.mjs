@@ -29,7 +29,7 @@ function errorCodes() {
     const before = parsed.text.slice(0, member.getStart(parsed));
     const comment = /\/\*\*((?:(?!\*\/)[^])*)\*\/\s*\|\s*$/.exec(before)?.[1] ?? "";
     const paragraphs = comment
-      .replace(/^\s*\* ?/gm, "")
+      .replace(/^ *\* ?/gm, "")
       .trim()
       .split(/\n\s*\n/)
       .map((paragraph) => paragraph.replaceAll("\n", " "));

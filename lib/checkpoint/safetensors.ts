@@ -21,7 +21,7 @@ const OPENING_BRACE = 0x7b;
 const REMEDY = "Download it again.";
 
 /** Element types of the format that occur in quantised checkpoints only. */
-const OTHER_DTYPES = /^(?:[UI]\d+|[FC]\d+(?:_E\d+M\d+\w*)?)$/;
+const OTHER_DTYPES = /^(?:[UI]\d+|[FC]\d+(?:_E\d+M\d\w*)?)$/;
 
 /**
  * The tensors of a safetensors file in the order of their bytes.

@@ -97,7 +97,7 @@ async function explainMatch(encoder: SparseEncoder, query: string, document: str
 
 /** The text, with the words that the score goes back to in colour: the strongest ones in yellow, others in cyan. */
 function marked(text: string, spans: readonly WeightedSpan[]): string {
-  const most = Math.max(...spans.map(({ contribution }) => contribution));
+  const most = spans.reduce((highest, { contribution }) => Math.max(highest, contribution), -Infinity);
   let result = "";
   let end = 0;
   for (const span of spans) {

@@ -1,3 +1,4 @@
+import { normalize } from "../internal/normalize";
 import { displayWidth, printable } from "./terminal";
 
 export interface SnippetWord {
@@ -51,7 +52,7 @@ export function snippet(text: string, terms: ReadonlyMap<string, number>, width:
 
 /** A word as uncased vocabularies write it. */
 export function plain(word: string): string {
-  return word.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  return normalize(word, "NFKD").replace(/\p{M}/gu, "").toLowerCase();
 }
 
 /** The end of the window that begins at `start`: at least one word, then as many as fit with an ellipsis on both sides. */

@@ -43,7 +43,7 @@ export function openEngine(address: string, options: { readonly dimension: numbe
     }
     if (kind === "postgres" || kind === "postgresql") {
       const table = decodeURIComponent(url.hash.slice(1));
-      return new PgvectorEngine({ connectionString: address.replace(/#.*$/, ""), table, dimension });
+      return new PgvectorEngine({ connectionString: address.split("#", 1).join(), table, dimension });
     }
   }
   throw new SparseRerankError(

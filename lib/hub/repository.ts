@@ -80,7 +80,7 @@ function toFile(entry: Readonly<Record<string, unknown>>): RemoteFile | undefine
 
 /** Only an address of the hub itself may go on with a listing. */
 function nextPage(connection: Connection, link: string | null): string | undefined {
-  const next = /<([^>]+)>\s*;\s*rel="next"/.exec(link ?? "")?.[1];
+  const next = /<([^<>]+)>\s*;\s*rel="next"/.exec(link ?? "")?.[1];
   if (next === undefined) return undefined;
   if (!next.startsWith(`${connection.endpoint}/`)) throw malformed(connection.endpoint, "a next page that is elsewhere");
   return next;

@@ -84,7 +84,7 @@ function noHome(): never {
 }
 
 function readEndpoint(environment: Environment): string {
-  const endpoint = (stated(environment, "HF_ENDPOINT") ?? DEFAULT_ENDPOINT).replace(/\/+$/, "");
+  const endpoint = (stated(environment, "HF_ENDPOINT") ?? DEFAULT_ENDPOINT).replace(/(?<!\/)\/+$/, "");
   if (!/^https?:\/\/[^/?#@]+(\/[^?#]*)?$/.test(endpoint) || !URL.canParse(endpoint)) {
     throw new SparseRerankError(
       "ERR_INVALID_ARGUMENT",

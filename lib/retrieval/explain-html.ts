@@ -33,7 +33,7 @@ function origin({ querySpan, documentSpan }: Contribution, query: string, docume
 
 /** The darker a word, the more of the score goes back to it. */
 function highlight(text: string, spans: readonly WeightedSpan[]): string {
-  const most = Math.max(...spans.map(({ contribution }) => contribution));
+  const most = spans.reduce((highest, { contribution }) => Math.max(highest, contribution), -Infinity);
   let html = "";
   let end = 0;
   for (const span of spans) {

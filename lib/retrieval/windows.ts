@@ -18,8 +18,8 @@ export interface Span {
   readonly end: number;
 }
 
-/** A word with the white space before it; a long one comes in pieces, since scripts without spaces have no other. */
-const PIECE = /\s*\S{1,24}/gu;
+/** A word; a long one comes in pieces, since scripts without spaces have no other. */
+const PIECE = /\S{1,24}/gu;
 const DEFAULT_OVERLAP = 0.25;
 
 export function checkWindows(options: WindowOptions): void {
@@ -51,7 +51,9 @@ export async function windowsOfText(
   { tokens, overlap = DEFAULT_OVERLAP }: WindowOptions,
 ): Promise<Span[]> {
   const size = Math.min(room, tokens ?? room);
-  const pieces = Array.from(text.matchAll(PIECE), (match): Span => ({ start: match.index, end: match.index + match[0].length }));
+  // Each with the white space before it.
+  let behind = 0;
+  const pieces = Array.from(text.matchAll(PIECE), (match): Span => ({ start: behind, end: (behind = match.index + match[0].length) }));
   const [special = new Uint32Array(0), ...read] = await encoder.tokenize(["", ...pieces.map(({ start, end }) => text.slice(start, end))]);
   const counts = read.map((ids) => ids.length - special.length);
   const spans: Span[] = [];

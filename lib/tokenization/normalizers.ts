@@ -1,3 +1,4 @@
+import type { NormalizationForm } from "../internal/normalize";
 import { toByteAlphabet } from "./byte-alphabet";
 import { Charsmap } from "./charsmap";
 import { compilePattern } from "./pattern";
@@ -16,7 +17,6 @@ import {
   trimStart,
   unitsOf,
 } from "./unicode";
-import type { NormalizationForm } from "./unicode";
 
 export interface BertNormalizerSpec {
   readonly type: "Bert";

@@ -8,14 +8,16 @@ export interface TokenSpan {
   readonly end: number;
 }
 
+const WORD = /\S+/gu;
+
 /** Ways to cut a text so that its parts by themselves may give the tokens of the whole, the finest first. */
 const CUTS = [
   // Words, and every other character by itself: WordPiece after BERT's pre-tokenizer.
-  /[^\s\p{P}\p{S}\p{sc=Han}]+|\S/gu,
+  { part: /[^\s\p{P}\p{S}\p{sc=Han}]+|\S/gu, withSpace: false },
   // What stands between white space: Unigram.
-  /\S+/gu,
+  { part: WORD, withSpace: false },
   // With the white space before it: byte-level BPE.
-  /\s*\S+/gu,
+  { part: WORD, withSpace: true },
 ];
 
 /**
@@ -25,12 +27,12 @@ const CUTS = [
  * @param ids of the text, special tokens included; they may be cut
  */
 export async function spansOf(tokenizer: TextTokenizer, text: string, ids: Uint32Array): Promise<(TokenSpan | undefined)[] | undefined> {
-  for (const cut of CUTS) {
+  for (const { part, withSpace } of CUTS) {
     const spans: TokenSpan[] = [];
-    for (const { 0: part, index } of text.matchAll(cut)) {
-      if (spans.push({ start: index + (part.length - part.trimStart().length), end: index + part.length }) > ids.length) break;
+    for (const { 0: word, index } of text.matchAll(part)) {
+      if (spans.push({ start: index, end: index + word.length }) > ids.length) break;
     }
-    const starts = cut === CUTS[2] ? [0, ...spans.map(({ end }) => end)] : spans.map(({ start }) => start);
+    const starts = withSpace ? [0, ...spans.map(({ end }) => end)] : spans.map(({ start }) => start);
     const batch = await tokenizer.encode(
       spans.map(({ end }, i) => text.slice(starts[i], end)),
       { addSpecialTokens: false },

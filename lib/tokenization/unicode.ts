@@ -1,3 +1,5 @@
+import { normalize } from "../internal/normalize";
+import type { NormalizationForm } from "../internal/normalize";
 import {
   CLUSTERING as CLUSTERING_RANGES,
   CONTROLS,
@@ -85,8 +87,6 @@ export function wellFormed(text: string): string {
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const LONE_SURROGATES = /\p{Surrogate}/gu;
 
-export type NormalizationForm = "NFC" | "NFD" | "NFKC" | "NFKD";
-
 /**
  * As String.prototype.normalize, but a character that the reference's tables do not know stays as it is and separates its neighbours, as an
  * unassigned code point does.
@@ -103,12 +103,12 @@ export function normalizeForm(text: string, form: NormalizationForm): string {
     const codePoint = codePointAt(text, i);
     const next = i + unitsOf(codePoint);
     if ((characterClass(codePoint) & LATER_CHARACTER) !== 0) {
-      result += text.slice(copied, i).normalize(form) + text.slice(i, next);
+      result += normalize(text.slice(copied, i), form) + text.slice(i, next);
       copied = next;
     }
     i = next;
   }
-  return result + text.slice(copied).normalize(form);
+  return result + normalize(text.slice(copied), form);
 }
 
 /** The lowest code point of LATER_CHARACTER. */

@@ -64,7 +64,7 @@ function checkElf(file, libc, fail) {
   const exported = symbols.filter(({ section }) => section !== "UND").map(({ symbol }) => symbol.split("@")[0]);
   if (exported.toSorted().join() !== EXPORTS.join())
     fail(`exports ${exported.slice(0, 5).join(", ")}…; only ${EXPORTS.join(", ")} should be`);
-  const needed = Array.from(readelf("--dynamic", file).matchAll(/\(NEEDED\).*\[(.+)\]/g), ([, library]) => library);
+  const needed = Array.from(readelf("--dynamic", file).matchAll(/\(NEEDED\)[^\n[]*\[([^\]\n]+)\]/g), ([, library]) => library);
   const foreign = needed.filter((library) => !LIBRARIES[libc].test(library));
   if (foreign.length > 0) fail(`needs ${foreign.join(", ")}, which not every system has`);
   if (/ \.symtab /.test(readelf("--sections", file))) fail("is not stripped");
