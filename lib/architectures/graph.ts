@@ -73,9 +73,14 @@ export interface Int8Graph extends EncodedGraph {
   readonly layers: readonly Int8Layer[];
 }
 
-/** Writes an ONNX graph node by node. Values are named after their operator and number; weights keep the checkpoint's names. */
+/**
+ * Writes an ONNX graph node by node. Values are named after their operator and number; weights keep the checkpoint's names, numbered where several
+ * tensors have the same.
+ */
 export class GraphBuilder {
   private readonly weights = new Map<string, TensorInfo>();
+  /** The names of weights by all that tells two of them apart. */
+  private readonly weightNames = new Map<string, Value>();
   private readonly weightFloats = new Map<string, Floats>();
   private readonly made = new Map<string, Value>();
   private readonly nodes: NodeProto[] = [];
@@ -140,9 +145,16 @@ export class GraphBuilder {
 
   /** @param floats the type that it is needed in, where that is not the graph's */
   weight(tensor: TensorInfo, floats: Floats = this.precision): Value {
-    this.weights.set(tensor.name, tensor);
-    this.weightFloats.set(tensor.name, floats);
-    return tensor.name;
+    const { file, offset, dtype, shape } = tensor;
+    const key = JSON.stringify([tensor.name, file, offset, dtype, shape, floats]);
+    const known = this.weightNames.get(key);
+    if (known !== undefined) return known;
+    let name = tensor.name;
+    for (let i = 2; this.weights.has(name); i++) name = `${tensor.name}#${String(i)}`;
+    this.weightNames.set(key, name);
+    this.weights.set(name, tensor);
+    this.weightFloats.set(name, floats);
+    return name;
   }
 
   /** An int64 constant: a vector, or a scalar for a number. Equal ones are shared. */

@@ -28,8 +28,7 @@ export function quantiseLayers(
 ): { nodes: NodeProto[]; weights: ReadonlyMap<string, TensorInfo>; layers: readonly Int8Layer[] } {
   const places = new Map<string, number>();
   const layers: Int8Layer[] = [];
-  const place = (weight: TensorInfo, bias: TensorInfo | undefined): number => {
-    const key = JSON.stringify([weight.name, bias?.name]);
+  const place = (key: string, weight: TensorInfo, bias: TensorInfo | undefined): number => {
     const known = places.get(key);
     if (known !== undefined) return known;
     places.set(key, layers.length);
@@ -40,7 +39,7 @@ export function quantiseLayers(
     const weight = node.opType === "Gemm" && IN_LAYER.test(matrix) ? weights.get(matrix) : undefined;
     const bias = vector === undefined ? undefined : weights.get(vector);
     if (weight === undefined || (bias === undefined) !== (vector === undefined)) return node;
-    const attribute = [{ name: "layer", type: AttributeType.INT, i: place(weight, bias) }];
+    const attribute = [{ name: "layer", type: AttributeType.INT, i: place(JSON.stringify([matrix, vector]), weight, bias) }];
     return { ...node, opType: "Int8Linear", domain: OWN_DOMAIN, input: [x], attribute };
   });
   const read = new Set(replaced.flatMap((node) => node.input ?? []));

@@ -37,8 +37,8 @@ export async function selectFiles(paths: ReadonlySet<string>, read: ReadJson, mo
     for (const name of names) if (CONFIGURATION.test(name)) selected.add(posix.join(folder, name));
     for (const name of [...tokenizerFiles(names), ...(await tableFiles(names, folder, read))]) selected.add(posix.join(folder, name));
     if (folder === exported) continue;
-    for (const name of await weightFiles(names, folder, read)) {
-      selected.add(posix.join(folder, name));
+    for (const path of await weightFiles(paths, names, folder, read)) {
+      selected.add(path);
       weights = true;
     }
   }
@@ -91,14 +91,22 @@ async function tableFiles(names: readonly string[], folder: string, read: ReadJs
   return names.filter((name) => name === table && name.endsWith(".json"));
 }
 
-async function weightFiles(names: readonly string[], folder: string, read: ReadJson): Promise<readonly string[]> {
-  const heads = names.filter((name) => name === LEXICAL_HEAD);
+/** @returns their paths in the repository: shards may lie in folders of their own */
+async function weightFiles(
+  paths: ReadonlySet<string>,
+  names: readonly string[],
+  folder: string,
+  read: ReadJson,
+): Promise<readonly string[]> {
+  const own = (name: string): string => posix.join(folder, name);
+  const heads = names.filter((name) => name === LEXICAL_HEAD).map(own);
   const found = WEIGHTS.find((name) => names.includes(name));
-  if (found === undefined) return [...names.filter((name) => name === STATIC_TABLE), ...heads];
-  if (!found.endsWith(".index.json")) return [found, ...heads];
-  const map = field(await read(posix.join(folder, found)), "weight_map");
-  const shards = typeof map === "object" && map !== null ? new Set(Object.values(map)) : new Set();
-  return [found, ...names.filter((name) => shards.has(name)), ...heads];
+  if (found === undefined) return [...names.filter((name) => name === STATIC_TABLE).map(own), ...heads];
+  if (!found.endsWith(".index.json")) return [own(found), ...heads];
+  const map = field(await read(own(found)), "weight_map");
+  const stated = typeof map === "object" && map !== null ? Object.values(map) : [];
+  const shards = new Set(stated.filter((name) => typeof name === "string").map(own));
+  return [own(found), ...[...paths].filter((path) => shards.has(path)), ...heads];
 }
 
 /** @returns the folder whose weights the export replaces: the nearest module folder above it */

@@ -50,6 +50,16 @@ describe("selection of a repository's files", () => {
     assert.deepEqual(await selected(names, json), ["config.json", ...shards, "model.safetensors.index.json"]);
   });
 
+  it("takes shards of the same name from the folders that an index names", async () => {
+    const shards = ["a/model.safetensors", "b/model.safetensors"];
+    const json = { "model.safetensors.index.json": { weight_map: { x: shards[0], y: shards[1] } } };
+    assert.deepEqual(await selected(["config.json", ...shards, "c/model.safetensors"], json), [
+      ...shards,
+      "config.json",
+      ...Object.keys(json),
+    ]);
+  });
+
   it("follows a Router and an Asym into their folders", async () => {
     const types = { "": "Transformer", query_0_SparseStaticEmbedding: "SparseStaticEmbedding", document_1_SpladePooling: "SpladePooling" };
     const json = { "modules.json": [{ path: "" }], "router_config.json": { types } };
