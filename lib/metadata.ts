@@ -11,10 +11,14 @@ import { SparseRerankError } from "./errors";
 import { isFilterValue } from "./filter";
 import type { CheckedFilter, FilterValue, NumberRange } from "./filter";
 import type { NativeAttributes, NativeFilter } from "./internal/native";
+import { requireJsonValue, withToJson } from "./internal/json-value";
 import { packBytes, packStrings } from "./internal/native-strings";
-import { describe, invalid } from "./internal/validate";
+import { invalid } from "./internal/validate";
 
-/** Fields of a document that searches can be filtered by. Null and undefined are as no field, objects in arrays are passed over. */
+/**
+ * Fields of a document that searches can be filtered by. Null and undefined are as no field, objects and arrays in arrays are passed over. What
+ * JSON does not keep is refused: a Map, an instance of a class, NaN. A Date counts as the string that its toJSON() makes.
+ */
 export interface Metadata {
   readonly [field: string]: MetadataValue;
 }
@@ -51,7 +55,9 @@ export async function attributesOf(metadata: readonly (Metadata | undefined)[]):
   const lists = new Map<string, { readonly name: Buffer; readonly documents: number[] }>();
   for (const [document, fields] of metadata.entries()) {
     if (document % DOCUMENTS_PER_TURN === DOCUMENTS_PER_TURN - 1) await nextTurn();
-    for (const [field, value] of valuesOf(fields, `metadata[${document}]`)) {
+    const name = `metadata[${document}]`;
+    if (fields !== undefined) requireJsonValue(fields, name);
+    for (const [field, value] of valuesOf(withToJson(fields), name)) {
       const key = `${typeof value}:${field.length}:${field}${value}`;
       const list = lists.get(key);
       if (list === undefined) lists.set(key, { name: attributeName(field, value), documents: [document] });
@@ -139,7 +145,7 @@ function valueBytes(value: FilterValue): [type: string, bytes: Buffer] {
   return ["n", bytes.map((byte, i) => (negative ? ~byte : i === 0 ? byte | 0x80 : byte)) as Buffer];
 }
 
-/** Each field with each of its values. */
+/** Each field with each of its values. @param fields what JSON keeps */
 function* valuesOf(fields: unknown, name: string, path = "", depth = 0): Generator<[field: string, value: FilterValue]> {
   if (fields === undefined || fields === null) return;
   if (depth > MAX_DEPTH) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is nested more than ${MAX_DEPTH} deep.`);
@@ -150,30 +156,13 @@ function* valuesOf(fields: unknown, name: string, path = "", depth = 0): Generat
     if (field.length * 3 > MAX_FIELD_BYTES && Buffer.byteLength(field) > MAX_FIELD_BYTES) {
       throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${of.slice(0, 200)}… has a name of more than ${MAX_FIELD_BYTES} bytes.`);
     }
-    const value = asJson(given);
+    const value = withToJson(given);
     if (Array.isArray(value)) {
-      for (const [i, one] of value.entries()) {
-        const element = asJson(one);
-        if (typeof element !== "object" && element !== undefined) yield [field, checkValue(element, `${of}[${i}]`)];
-      }
-    } else if (typeof value === "object") {
+      for (const element of value.map(withToJson)) if (isFilterValue(element)) yield [field, element];
+    } else if (isFilterValue(value)) {
+      yield [field, value];
+    } else {
       yield* valuesOf(value, of, `${field}.`, depth + 1);
-    } else if (value !== undefined) {
-      yield [field, checkValue(value, of)];
     }
   }
-}
-
-/** Dates and the like as the JSON of a payload has them. */
-function asJson(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || !("toJSON" in value) || typeof value.toJSON !== "function") return value;
-  return (value as { toJSON(): unknown }).toJSON();
-}
-
-function checkValue(value: unknown, name: string): FilterValue {
-  if (isFilterValue(value)) return value;
-  throw new SparseRerankError(
-    "ERR_INVALID_ARGUMENT",
-    `${name} is ${describe(value)}; filters know strings, finite numbers and booleans, and arrays and objects of them.`,
-  );
 }

@@ -8,7 +8,7 @@ import { native } from "./internal/load";
 import type { NativeFilter, NativeHits, NativeIndex, NativeSearchOptions } from "./internal/native";
 import { packBytes, packStrings } from "./internal/native-strings";
 import { decodePayload, encodePayloads } from "./internal/payloads";
-import { describe, invalid, requireControls, requirePositiveInteger, requireRecord, requireString } from "./internal/validate";
+import { describe, invalid, requireControls, requirePath, requirePositiveInteger, requireRecord, requireString } from "./internal/validate";
 import { attributesOf, compileFilter, compileIds } from "./metadata";
 import type { Metadata } from "./metadata";
 import { asMatrix, isVector } from "./sparse-matrix";
@@ -40,7 +40,10 @@ export interface IndexSearchOptions {
 export interface DocumentExtras {
   /** One for each document, or undefined: what searches can be filtered by. Fields have names of at most 1,024 bytes with those they are in. */
   readonly metadata?: readonly (Metadata | undefined)[];
-  /** One for each document: anything that JSON can hold, or undefined. Kept compressed, given back with hits. */
+  /**
+   * One for each document: anything that JSON keeps as it is, or undefined. What JSON would change in silence is refused: a Map (which becomes {}),
+   * an instance of a class, NaN, a function. A Date is kept as the string that its toJSON() makes. Stored compressed, given back with hits.
+   */
   readonly payloads?: readonly unknown[];
 }
 
@@ -123,7 +126,7 @@ export class SparseIndex implements Resource {
    * ERR_DIMENSION_MISMATCH, ERR_TOO_LARGE.
    */
   static async open(path: string, options: IndexOpenOptions = {}): Promise<SparseIndex> {
-    requireString(path, "path");
+    requirePath(path, "path");
     requireRecord(options, "options", ["dimension", "readOnly"]);
     if (options.dimension !== undefined) {
       requirePositiveInteger(options.dimension, "dimension");
@@ -230,7 +233,7 @@ export class SparseIndex implements Resource {
    */
   save(path: string): Promise<void> {
     return this.#lifecycle.run(async () => {
-      requireString(path, "path");
+      requirePath(path, "path");
       await withCancel(undefined, () => this.#native.save(path));
     });
   }

@@ -62,7 +62,7 @@ export function checkVectors(vectors: SparseMatrix | SparseVector, name: string,
   return matrix;
 }
 
-/** A copy of each payload as JSON keeps it would cost time; a payload that JSON cannot hold fails when it is written. */
+/** What is inside of each is checked when it is written. */
 function checkPayloads(payloads: readonly (Payload | undefined)[] | undefined, count: number): readonly (Payload | undefined)[] {
   if (payloads === undefined) return [];
   if (!Array.isArray(payloads) || payloads.length !== count)
@@ -79,17 +79,21 @@ export interface CheckedSearch {
   readonly query: SparseVector;
   readonly topK: number;
   readonly filter: CheckedFilter | undefined;
+  readonly withPayload: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
 export function checkSearch(query: SparseVector, options: EngineSearchOptions, dimension: number | undefined): CheckedSearch {
-  requireRecord(options, "options", ["topK", "filter", "signal"]);
+  requireRecord(options, "options", ["topK", "filter", "withPayload", "signal"]);
   requireControls(options);
   requirePositiveInteger(options.topK, "topK");
+  const { withPayload = true } = options;
+  if (typeof withPayload !== "boolean") throw invalid("withPayload", withPayload, "a boolean");
   return {
     query: checkVectors(query, "query", dimension).row(0),
     topK: options.topK,
     filter: options.filter === undefined ? undefined : checkFilter(options.filter),
+    withPayload,
     signal: options.signal,
   };
 }

@@ -49,10 +49,10 @@ export class LocalEngine implements SearchEngine {
   }
 
   async search(query: SparseVector, options: EngineSearchOptions): Promise<EngineHit[]> {
-    const { topK, signal } = checkSearch(query, options, this.#index.dimension);
+    const { topK, withPayload, signal } = checkSearch(query, options, this.#index.dimension);
     const hits: readonly SearchHit[] = await this.#index.search(query, {
       topK,
-      withPayload: true,
+      withPayload,
       ...(options.filter === undefined ? {} : { filter: options.filter }),
       ...(signal === undefined ? {} : { signal }),
     });

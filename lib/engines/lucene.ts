@@ -53,6 +53,7 @@ const MAX_KEYWORD = 8191;
 const MAX_TERMS = 65_536;
 /** The default of indices.query.bool.max_clause_count. */
 const MAX_CLAUSES = 1024;
+/** The default of index.max_result_window. */
 const MAX_WINDOW = 10_000;
 const INDEX_NAME = /^(?![-_+.])[^A-Z\\/*?"<>| ,#:]{1,255}$/;
 
@@ -65,6 +66,7 @@ const PAYLOAD_TEMPLATES = [
 type Json = Record<string, unknown>;
 
 export abstract class LuceneEngine extends RemoteEngine<string> {
+  protected override readonly maxHits = MAX_WINDOW;
   protected readonly index: string;
   protected readonly field: string;
   readonly #settings: Record<string, unknown>;
@@ -172,11 +174,6 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
   }
 
   protected async find(search: CheckedSearch): Promise<EngineHit[]> {
-    if (search.topK > MAX_WINDOW) {
-      throw this.limitError(
-        `topK is ${search.topK}, and the server returns at most ${MAX_WINDOW} hits (index.max_result_window); ask for fewer.`,
-      );
-    }
     const filter = search.filter === undefined ? undefined : this.filterQuery(search.filter);
     const query = await this.vectorQuery(search, filter);
     const body = { size: search.topK, query, track_total_hits: false, _source: ["payload"] };

@@ -60,6 +60,7 @@ const GRPC_AUTH = [16, 7];
  */
 export class MilvusEngine extends RemoteEngine<Entity> {
   readonly name = "Milvus";
+  protected override readonly maxHits = MAX_TOP_K;
   readonly #options: MilvusOptions;
   readonly #collection: { readonly collection_name: string };
   #client: Promise<MilvusClientLike> | undefined;
@@ -141,7 +142,6 @@ export class MilvusEngine extends RemoteEngine<Entity> {
   }
 
   protected async find({ query, topK, filter, signal }: CheckedSearch): Promise<EngineHit[]> {
-    if (topK > MAX_TOP_K) throw this.limitError(`topK is ${topK}, and the server returns at most ${MAX_TOP_K} hits; ask for fewer.`);
     const request = {
       ...this.#collection,
       anns_field: "vector",

@@ -1,4 +1,5 @@
 import { SparseRerankError } from "../errors";
+import { jsonOf } from "../internal/json-value";
 import { invalid, requirePositiveInteger, requireRecord, requireString } from "../internal/validate";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
 import { checkUpsertOptions, runBulk } from "./bulk";
@@ -36,6 +37,8 @@ export abstract class RemoteEngine<Body> implements SearchEngine {
   abstract readonly name: string;
   protected readonly dimension: number | undefined;
   protected readonly timeoutMs: number;
+  /** The most hits that the engine gives to one query. */
+  protected readonly maxHits: number = Infinity;
 
   /** @param known the names of all options of the engine */
   protected constructor(options: RemoteEngineOptions, known: readonly string[]) {
@@ -78,9 +81,9 @@ export abstract class RemoteEngine<Body> implements SearchEngine {
       const payload = documents.payloads[i];
       let payloadJson;
       try {
-        payloadJson = JSON.stringify(payload ?? {});
+        payloadJson = jsonOf(payload ?? {}, `payloads[${i}]`);
       } catch (error) {
-        return { id, code: "ERR_INVALID_ARGUMENT", reason: `the payload cannot be written as JSON: ${messageOf(error)}` };
+        return { id, code: "ERR_INVALID_ARGUMENT", reason: messageOf(error) };
       }
       const warn = (warning: string): void => void warnings.push({ id, warning });
       return { id, ...this.body({ id, vector, payload, payloadJson }, warn) };
@@ -101,9 +104,14 @@ export abstract class RemoteEngine<Body> implements SearchEngine {
   }
 
   async search(query: SparseVector, options: EngineSearchOptions): Promise<EngineHit[]> {
-    const search = checkSearch(query, options, this.dimension);
+    const { topK, ...search } = checkSearch(query, options, this.dimension);
     // Nothing shares a dimension with an empty query, and several engines refuse one.
-    return search.query.values.some((value) => value !== 0) ? this.find(search) : [];
+    if (search.query.values.every((value) => value === 0)) return [];
+    const hits = await this.find({ ...search, topK: Math.min(topK, this.maxHits) });
+    if (topK > this.maxHits && hits.length >= this.maxHits) {
+      throw this.limitError(`topK is ${topK}, and the server returns at most ${this.maxHits} hits; ask for so many.`);
+    }
+    return search.withPayload ? hits : hits.map(({ id, score }) => ({ id, score }));
   }
 
   /** One request: its time limit, and the client's errors as EngineErrors. */

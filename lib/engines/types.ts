@@ -62,6 +62,8 @@ export interface EngineSearchOptions {
   /** Hits at most. */
   readonly topK: number;
   readonly filter?: Filter;
+  /** Hits carry the payloads of their documents; default true. */
+  readonly withPayload?: boolean;
   readonly signal?: AbortSignal;
 }
 

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 
 import { SparseRerankError } from "../errors";
+import { jsonOf } from "./json-value";
 
 const PLAIN = 0;
 const DEFLATED = 1;
@@ -17,7 +18,7 @@ const BYTES_PER_TURN = 2 ** 16;
 /**
  * Bytes for each payload; none for undefined. Lets other events through while it works.
  *
- * Errors: ERR_INVALID_ARGUMENT for what JSON cannot hold, ERR_TOO_LARGE.
+ * Errors: ERR_INVALID_ARGUMENT for what JSON does not keep, ERR_TOO_LARGE.
  */
 export async function encodePayloads(payloads: readonly unknown[]): Promise<Uint8Array[]> {
   const encoded: Uint8Array[] = [];
@@ -47,16 +48,7 @@ export function decodePayload(bytes: Uint8Array): unknown {
 
 function toJson(payload: unknown, i: number): Buffer | undefined {
   if (payload === undefined) return undefined;
-  let json: unknown;
-  try {
-    json = JSON.stringify(payload);
-  } catch (error) {
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `payloads[${i}] cannot be written as JSON.`, { cause: error });
-  }
-  if (typeof json !== "string") {
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `payloads[${i}] is a ${typeof payload}, which JSON cannot hold.`);
-  }
-  const bytes = Buffer.from(json, "utf8");
+  const bytes = Buffer.from(jsonOf(payload, `payloads[${i}]`), "utf8");
   if (bytes.length > MAX_PAYLOAD_BYTES) {
     throw new SparseRerankError(
       "ERR_TOO_LARGE",

@@ -2,14 +2,23 @@
 
 import { SparseRerankError } from "../errors";
 
+/** Node's timers count in 32 bits, and fire at once when they are asked for more. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** How a value is called in a message: never its contents, which may be long or secret. */
 export function describe(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return value.length === 0 ? "an empty array" : "an array";
   if (typeof value === "number") return String(value);
   if (typeof value === "string") return value === "" ? "an empty string" : "a string";
-  if (typeof value === "object") return "an object";
-  return typeof value;
+  if (typeof value !== "object") return typeof value;
+  const kind = kindOf(value);
+  return kind === "Object" ? "an object" : `${/^[AEIO]/.test(kind) ? "an" : "a"} ${kind}`;
+}
+
+/** "Object" for plain objects and most instances of classes; "Map", "Date", "Uint8Array" for what the language itself has, of any realm. */
+export function kindOf(value: object): string {
+  return Object.prototype.toString.call(value).slice("[object ".length, -1);
 }
 
 export function invalid(name: string, value: unknown, expected: string): SparseRerankError {
@@ -20,6 +29,10 @@ export function requireString(value: unknown, name: string): asserts value is st
   if (typeof value !== "string" || value === "") throw invalid(name, value, "a non-empty string");
 }
 
+/**
+ * The rule for everything that counts (topK, batchSize, maxActiveDims, cutoffs, …): an integer from 1 to 2⁵³ − 1, where more than there is means all.
+ * Infinity is no count: leave the option out, or give a large number.
+ */
 export function requirePositiveInteger(value: unknown, name: string, maximum = Number.MAX_SAFE_INTEGER): asserts value is number {
   if (!Number.isInteger(value) || (value as number) < 1 || (value as number) > maximum) {
     throw invalid(name, value, maximum === Number.MAX_SAFE_INTEGER ? "a positive integer" : `an integer from 1 to ${String(maximum)}`);
@@ -38,14 +51,61 @@ export function requireTexts(value: unknown, name: string): asserts value is rea
   }
 }
 
-/** An options object: unknown keys are refused, since a misspelt option would be ignored in silence. */
-export function requireRecord(value: unknown, name: string, keys: readonly string[]): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid(name, value, "an object");
-  for (const key of Object.keys(value)) {
-    if (!keys.includes(key)) {
-      throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} has an unknown property "${key}"; known are: ${keys.join(", ")}.`);
-    }
+/**
+ * The path of a file or folder that a caller gives. A NUL character would end it for the system: another file would be read or written. Half of
+ * a surrogate pair would become U+FFFD, which is another name too.
+ */
+export function requirePath(value: unknown, name: string): asserts value is string {
+  if (value instanceof URL || (typeof value === "string" && /^file:\/\//i.test(value))) {
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is a URL; give the path, which fileURLToPath() of node:url makes of it.`);
   }
+  requireString(value, name);
+  const problem = value.includes("\0") ? "a NUL character" : /\p{Surrogate}/u.test(value) ? "half of a surrogate pair" : undefined;
+  if (problem !== undefined) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} has ${problem}, which no path can have.`);
+}
+
+/**
+ * An options object: unknown properties are refused, since a misspelt option would be ignored in silence. Inherited ones count, and a Map is no
+ * options object although it has no properties.
+ */
+export function requireRecord(value: unknown, name: string, keys: readonly string[]): void {
+  if (typeof value !== "object" || value === null || kindOf(value) !== "Object") throw invalid(name, value, "an object");
+  for (const key in value) {
+    if (keys.includes(key)) continue;
+    const nearest = nearestName(key, keys);
+    const hint = nearest === undefined ? "" : ` (did you mean "${nearest}"?)`;
+    const known = keys.length === 0 ? "there are none" : `known are: ${keys.join(", ")}`;
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} has an unknown property ${quote(key)}${hint}; ${known}.`);
+  }
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
+}
+
+const MAX_QUOTED = 64;
+
+/** The known name that was probably meant: the same without case and separators ("top_k"), or the one with the fewest edits. */
+function nearestName(given: string, names: readonly string[]): string | undefined {
+  const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "");
+  const wanted = bare(given.slice(0, MAX_QUOTED));
+  const distances = names.map((name) => ({ name, edits: editDistance(wanted, bare(name)) })).sort((a, b) => a.edits - b.edits);
+  const [best] = distances;
+  return best !== undefined && best.edits <= Math.max(1, wanted.length / 3) && best.edits < bare(best.name).length ? best.name : undefined;
+}
+
+/** Levenshtein's: insertions, deletions and replacements that make one text the other. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (const [i, letter] of Array.from(a).entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) {
+      const replaced = (row[j] ?? 0) + (letter === b[j] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
 }
 
 export function notSupported(what: string): SparseRerankError {

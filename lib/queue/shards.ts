@@ -1,3 +1,4 @@
+import { requireJsonValue } from "../internal/json-value";
 import { invalid } from "../internal/validate";
 
 export interface QueuedDocument {
@@ -34,7 +35,8 @@ export async function* shardsOf(documents: AsyncIterable<QueuedDocument> | Itera
 
 function checkDocument(document: unknown, name: string): void {
   if (typeof document !== "object" || document === null) throw invalid(name, document, "{ id, text }");
-  const { id, text } = document as Partial<QueuedDocument>;
+  const { id, text, payload } = document as Partial<QueuedDocument>;
   if (typeof id !== "string" || id === "") throw invalid(`${name}.id`, id, "a non-empty string");
   if (typeof text !== "string") throw invalid(`${name}.text`, text, "a string");
+  if (payload !== undefined) requireJsonValue(payload, `${name}.payload`);
 }

@@ -1,0 +1,72 @@
+/** Values that JSON keeps as they are: what it would change in silence is refused (a Map becomes {}, NaN becomes null, a function nothing). */
+
+import { SparseRerankError } from "../errors";
+import { describe, invalid, kindOf } from "./validate";
+
+/** Deeper values are a mistake, and end the stack of JSON.stringify. */
+const MAX_DEPTH = 512;
+
+/**
+ * The value as JSON.
+ *
+ * Errors: ERR_INVALID_ARGUMENT, which names the place: "payloads[0].tags".
+ */
+export function jsonOf(value: unknown, name: string): string {
+  requireJsonValue(value, name);
+  return JSON.stringify(value);
+}
+
+/**
+ * Strings, finite numbers, booleans, null, arrays and plain objects of them, and what toJSON() makes one of these, such as a Date. A field that is
+ * undefined is as no field.
+ *
+ * Errors: ERR_INVALID_ARGUMENT, which names the place.
+ */
+export function requireJsonValue(value: unknown, name: string): void {
+  try {
+    check(value, name, []);
+  } catch (error) {
+    if (error instanceof SparseRerankError) throw error;
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} cannot be read: a getter or toJSON() in it throws.`, { cause: error });
+  }
+}
+
+/** What JSON.stringify takes in the place of a value. */
+export function withToJson(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || !("toJSON" in value) || typeof value.toJSON !== "function") return value;
+  return (value as { toJSON(): unknown }).toJSON();
+}
+
+/** @param around the objects that the value is in, from the outermost on */
+function check(given: unknown, name: string, around: readonly object[]): void {
+  if (ArrayBuffer.isView(given)) throw refused(given, name, "make it an array with Array.from()");
+  const value = withToJson(given);
+  if (typeof given === "object" && given !== null && value === null && given !== value) {
+    throw refused(given, name, "it is not valid, as its toJSON() says");
+  }
+  if (value === null || typeof value === "string" || typeof value === "boolean") return;
+  if (typeof value === "number" && Number.isFinite(value)) return;
+  if (typeof value !== "object") throw refused(value, name);
+  if (around.includes(value)) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is an object that it is in itself: a cycle.`);
+  if (around.length === MAX_DEPTH) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is nested more than ${MAX_DEPTH} deep.`);
+  const within = [...around, value];
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) check(value[i], `${name}[${i}]`, within);
+    return;
+  }
+  if (!isPlain(value)) throw refused(value, name, "give a plain object, an array or a string made of it");
+  for (const [key, field] of Object.entries(value)) if (field !== undefined) check(field, `${name}.${key}`, within);
+}
+
+/** An object literal of any realm, or one without a prototype. */
+function isPlain(value: object): boolean {
+  if (kindOf(value) !== "Object") return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+function refused(value: unknown, name: string, remedy?: string): SparseRerankError {
+  const what = typeof value === "object" && value !== null && kindOf(value) === "Object" ? "an instance of a class" : describe(value);
+  if (remedy === undefined) return invalid(name, value, "a string, a finite number, a boolean, null, or an array or object of them");
+  return new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is ${what}, which JSON does not keep: ${remedy}.`);
+}
