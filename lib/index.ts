@@ -28,7 +28,7 @@ export type { RerankingEvaluation, RerankingEvaluationOptions, RerankingMeasures
 export { fuse, normalizeScores } from "./retrieval/fusion";
 export type { FusionOptions, Normalization, Scored } from "./retrieval/fusion";
 export { measureRankings } from "./retrieval/metrics";
-export type { Judgments, MeasuresAtCutoffs, RankingMeasures, Rankings } from "./retrieval/metrics";
+export type { Judgments, MeasureOptions, MeasuresAtCutoffs, RankingMeasures, Rankings, ScoredRankings } from "./retrieval/metrics";
 export { sparseRetriever } from "./retrieval/retriever";
 export type { Retrieved, RetrieveOptions, Retriever, SparseRetrieverOptions, SparseSearch } from "./retrieval/retriever";
 export { RetrieveAndRerank } from "./retrieval/retrieve-and-rerank";

@@ -6,7 +6,7 @@ import path from "node:path";
 import prettier from "prettier";
 
 import { BM25Index, evaluateEncoder, evaluateRetriever, measureRankings, RetrieveAndRerank, SparseEncoder } from "../dist/index.mjs";
-import { readJudgments } from "../dist/retrieval/beir.js";
+import { readJudgments } from "../dist/retrieval/qrels.js";
 import { root } from "./report.mjs";
 
 const BEGIN = "<!-- figures: scripts/write-evaluation.mjs -->";
@@ -54,7 +54,7 @@ async function hybridRankings(search, queries, folder) {
     judged.map((id) => queries.get(id)),
     { topK: 100 },
   );
-  return measureRankings(judgments, new Map(judged.map((id, i) => [id, lists[i].map((hit) => hit.id)])), [10, 100]);
+  return measureRankings(judgments, new Map(judged.map((id, i) => [id, lists[i]])), [10, 100]);
 }
 
 function table() {

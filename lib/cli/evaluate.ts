@@ -6,12 +6,13 @@ import type { EncoderEvaluation, Retriever } from "../index";
 import { addModelOptions, command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
 import type { ModelOptions } from "./options";
 import { clearProgress, ProgressLine } from "./progress";
-import { counted, cutMessage, paint, writeLine } from "./terminal";
+import { counted, cutMessage, grouped, paint, writeLine } from "./terminal";
 
 interface EvaluateCommandOptions extends ModelOptions {
   readonly split: string;
   readonly at: readonly number[];
   readonly maxActiveDims?: number;
+  readonly ignoreIdenticalIds?: true;
   readonly bm25?: true;
   readonly reranker?: string;
 }
@@ -29,6 +30,7 @@ export function evaluateCommand(): Command {
     .option("--split <name>", "the file in qrels/ to use", "test")
     .addOption(new Option("--at <k...>", "cutoffs of the measures").argParser(addCutoff).default(DEFAULT_CUTOFFS))
     .option("--max-active-dims <k>", "keep the k largest weights of each document", positiveInteger)
+    .option("--ignore-identical-ids", "leave out the document whose id is the query's, as BEIR does for ArguAna and Quora")
     .option("--bm25", "fuse with BM25 (reciprocal rank fusion)")
     .option("--reranker <name>", "rerank the first 100 with this cross-encoder (folder or hub name)")
     .action((folder: string, options: EvaluateCommandOptions) => run(folder, options));
@@ -53,6 +55,7 @@ async function run(folder: string, options: EvaluateCommandOptions): Promise<voi
   const result = await evaluateEncoder(folder, encoder, {
     split: options.split,
     at: options.at,
+    ignoreIdenticalIds: options.ignoreIdenticalIds === true,
     ...(options.maxActiveDims === undefined ? {} : { maxActiveDims: options.maxActiveDims }),
     ...(options.bm25 === true || reranker !== undefined ? { retriever: second } : {}),
     onProgress: ({ stage, done, total }) => {
@@ -61,7 +64,13 @@ async function run(folder: string, options: EvaluateCommandOptions): Promise<voi
   });
   clearProgress();
   await (options.json === true ? writeJson(folder, result) : writeTable(result, options.at));
+  if (result.identicalQueries > 0 && options.ignoreIdenticalIds !== true) console.error(identicalMessage(result.identicalQueries));
   if (result.truncated > 0) console.error(cutMessage(result.truncated, "document", encoder.maxSeqLength));
+}
+
+function identicalMessage(count: number): string {
+  const queries = count === 1 ? "1 query is itself the document" : `${grouped(count)} queries are themselves the documents`;
+  return `${queries} with the same id: --ignore-identical-ids leaves such documents out of the results, as BEIR does for ArguAna and Quora.`;
 }
 
 async function writeJson(folder: string, { measures, queries, documents, truncated, activeDims, flops }: EncoderEvaluation): Promise<void> {

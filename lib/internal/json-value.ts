@@ -41,7 +41,7 @@ export function withToJson(value: unknown): unknown {
 function check(given: unknown, name: string, around: readonly object[]): void {
   if (ArrayBuffer.isView(given)) throw refused(given, name, "make it an array with Array.from()");
   const value = withToJson(given);
-  if (typeof given === "object" && given !== null && value === null && given !== value) {
+  if (typeof given === "object" && given !== null && value === null) {
     throw refused(given, name, "it is not valid, as its toJSON() says");
   }
   if (value === null || typeof value === "string" || typeof value === "boolean") return;

@@ -2,6 +2,8 @@ import type { CrossEncoder, Pair } from "../cross-encoder";
 import { SparseRerankError } from "../errors";
 import { invalid, requireControls, requirePositiveInteger, requireRecord, requireString, requireTexts } from "../internal/validate";
 import type { WorkOptions } from "../options";
+import { measureTies, tiesOf } from "./ties";
+import type { Tie } from "./ties";
 
 /** A query with its relevant texts and either the others (`negative`) or a first stage's ranking (`documents`, best first). */
 export interface RerankingSample {
@@ -39,9 +41,10 @@ const NOTHING: RerankingMeasures = { map: 0, mrr: 0, ndcg: 0 };
 
 /**
  * Means over samples of MAP, MRR@k and nDCG@k, as sentence-transformers' CrossEncoderRerankingEvaluator computes them: documents with equal scores share
- * their gains in nDCG and count as one step in MAP (scikit-learn's ndcg_score and average_precision_score). A sample without a positive among its documents counts as 0.
+ * their gains in nDCG and count as one step in MAP (scikit-learn's ndcg_score and average_precision_score). In MRR they share their places too: it is the
+ * mean over all orders of theirs, where the reference takes the order that its sort happens to leave. A sample without a positive among its documents counts as 0.
  *
- * Errors: ERR_INVALID_ARGUMENT, and those of CrossEncoder.predict().
+ * Errors: ERR_INVALID_ARGUMENT (also where the model gives NaN), and those of CrossEncoder.predict().
  */
 export async function evaluateReranking(
   samples: readonly RerankingSample[],
@@ -63,9 +66,12 @@ export async function evaluateReranking(
   );
   const { data } = await encoder.predict(pairs, predictOptions);
   let next = 0;
-  const reranked = judged.map((sample) => {
+  const reranked = judged.map((sample, i) => {
     if (!hasRelevant(sample)) return NOTHING;
     const scores = data.subarray(next, (next += sample.documents.length));
+    if (scores.includes(NaN)) {
+      throw new SparseRerankError("ERR_INVALID_ARGUMENT", `samples[${i}] has a score that is NaN: the model or its activation is broken.`);
+    }
     return measure(sample.relevant, scores, at);
   });
   const base = samples.flatMap((sample) => (sample.documents === undefined ? [] : [measureBase(sample, sample.documents, at)]));
@@ -113,42 +119,25 @@ function measureBase({ positive }: RerankingSample, documents: readonly string[]
 }
 
 function measure(relevant: readonly boolean[], scores: ArrayLike<number>, at: number): RerankingMeasures {
-  const order = Array.from(relevant, (_, i) => i).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b);
-  const first = order.slice(0, at).findIndex((i) => relevant[i]);
-  const groups = groupTies(order, relevant, scores);
-  const positives = relevant.filter(Boolean).length;
-  const ideal = Array.from({ length: Math.min(positives, at) }, (_, i) => discount(i)).reduce((sum, value) => sum + value, 0);
-  let gain = 0;
+  const scored = relevant.map((isRelevant, i) => ({ gain: isRelevant ? 1 : 0, score: scores[i] ?? 0 }));
+  const ties = tiesOf(scored.sort((a, b) => (a.score < b.score ? 1 : a.score > b.score ? -1 : 0)));
+  const positives = scored.filter(({ gain }) => gain > 0).length;
+  const { mrr, ndcg } = measureTies(ties, new Array<number>(positives).fill(1), at);
+  return { map: averagePrecision(ties, positives), mrr, ndcg };
+}
+
+/** As scikit-learn's average_precision_score, over the whole list: a tie is one step. */
+function averagePrecision(ties: readonly Tie[], positives: number): number {
   let precision = 0;
   let seen = 0;
   let found = 0;
-  for (const { size, hits } of groups) {
-    for (let i = seen; i < Math.min(seen + size, at); i++) gain += (hits / size) * discount(i);
-    seen += size;
+  for (const tie of ties) {
+    const hits = tie.filter((gain) => gain > 0).length;
+    seen += tie.length;
     found += hits;
     precision += (hits / positives) * (found / seen);
   }
-  return { map: precision, mrr: first < 0 ? 0 : 1 / (first + 1), ndcg: gain / ideal };
-}
-
-function groupTies(order: readonly number[], relevant: readonly boolean[], scores: ArrayLike<number>): { size: number; hits: number }[] {
-  const groups: { size: number; hits: number }[] = [];
-  order.forEach((document, rank) => {
-    const previous = order[rank - 1];
-    const group = groups.at(-1);
-    const hit = relevant[document] === true ? 1 : 0;
-    if (group !== undefined && previous !== undefined && scores[previous] === scores[document]) {
-      group.size++;
-      group.hits += hit;
-    } else {
-      groups.push({ size: 1, hits: hit });
-    }
-  });
-  return groups;
-}
-
-function discount(rank: number): number {
-  return 1 / Math.log2(rank + 2);
+  return precision;
 }
 
 function mean(measures: readonly RerankingMeasures[]): RerankingMeasures {

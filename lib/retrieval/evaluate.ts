@@ -1,21 +1,22 @@
 import { SparseRerankError } from "../errors";
 import { windowsOf } from "../internal/windows";
-import { requireControls, requirePositiveInteger, requireRecord, requireString } from "../internal/validate";
+import { invalid, requireControls, requirePath, requirePositiveInteger, requireRecord } from "../internal/validate";
 import type { Progress } from "../options";
 import type { SparseEncoder } from "../sparse-encoder";
 import { SparseIndex } from "../sparse-index";
 import type { SparseMatrix } from "../sparse-matrix";
-import { readCorpus, readJudgments, readQueries } from "./beir";
+import { readCorpus, readQueries } from "./beir";
 import type { TextWithId } from "./beir";
-import { measureRankings, requireCutoffs } from "./metrics";
-import type { Judgments, MeasuresAtCutoffs, Rankings } from "./metrics";
+import { judgedQueries, measureRankings, requireCutoffs, requireIgnoreIdenticalIds } from "./metrics";
+import type { Judgments, MeasureOptions, MeasuresAtCutoffs, Rankings } from "./metrics";
+import { readJudgments } from "./qrels";
 import { requireRetriever, retrieveChecked, sparseRetriever } from "./retriever";
-import type { Retriever } from "./retriever";
+import type { Retrieved, Retriever } from "./retriever";
 
-export interface EvaluateOptions {
+export interface EvaluateOptions extends MeasureOptions {
   /** The name of a file in qrels/; default "test". */
   readonly split?: string;
-  /** Cutoffs of the measures; default 1, 3, 5, 10 and 100. Retrieval goes as deep as the largest. */
+  /** Cutoffs of the measures; default 1, 3, 5, 10 and 100. Retrieval goes as deep as the largest, and 100 deep at least, so that ties are whole. */
   readonly at?: readonly number[];
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
@@ -47,10 +48,14 @@ export interface EncoderEvaluation extends Evaluation {
    * times the share of documents in which each is active (Formal et al., 2021, after Paria et al., 2020).
    */
   readonly flops: number;
+  /** Queries whose text is that of the document with their id: the reason for `ignoreIdenticalIds`. */
+  readonly identicalQueries: number;
 }
 
-const OPTIONS = ["split", "at", "onProgress", "signal"];
+const OPTIONS = ["split", "at", "ignoreIdenticalIds", "onProgress", "signal"];
 const DEFAULT_CUTOFFS = [1, 3, 5, 10, 100];
+/** A tie that goes on below the depth is shared by those above it alone. */
+const MIN_DEPTH = 100;
 const BLOCK = 1024;
 const QUERIES_PER_CALL = 256;
 
@@ -70,6 +75,8 @@ export async function evaluateEncoder(
   await using index = SparseIndex.create({ dimension: encoder.embeddingDimension });
   const documentUse = new DimensionUse(encoder.embeddingDimension);
   const texts = new Map<string, string>();
+  const queryTexts = new Map(queries.map(({ id, text }) => [id, text]));
+  let identicalQueries = 0;
   const control = options.signal === undefined ? {} : { signal: options.signal };
   const keep = options.maxActiveDims === undefined ? {} : { maxActiveDims: options.maxActiveDims };
   let truncated = 0;
@@ -90,7 +97,10 @@ export async function evaluateEncoder(
       block.map(({ id }) => requireNew(id, texts)),
       vectors,
     );
-    for (const { id, text } of block) texts.set(id, options.retriever === undefined ? "" : text);
+    for (const { id, text } of block) {
+      texts.set(id, options.retriever === undefined ? "" : text);
+      if (isTextOf(queryTexts.get(id), text)) identicalQueries++;
+    }
     truncated += vectors.truncated.length;
     documentUse.add(vectors);
     options.onProgress?.({ stage: "index", done: documentUse.rows, ...(total === undefined ? {} : { total }) });
@@ -111,10 +121,14 @@ export async function evaluateEncoder(
     truncated,
     activeDims: { queries: queryUse.mean, documents: documentUse.mean },
     flops: queryUse.products(documentUse),
+    identicalQueries,
   };
 }
 
-/** Measures any retriever on the queries of a folder in BEIR's layout, whose corpus it already has. Errors: as evaluateEncoder(). */
+/**
+ * Measures any retriever on the queries of a folder in BEIR's layout, whose corpus it already has. Documents of one score share their places, as in
+ * measureRankings(). Errors: as evaluateEncoder().
+ */
 export async function evaluateRetriever(folder: string, retriever: Retriever, options: EvaluateOptions = {}): Promise<Evaluation> {
   requireRecord(options, "options", OPTIONS);
   requireRetriever(retriever, "retriever");
@@ -123,10 +137,14 @@ export async function evaluateRetriever(folder: string, retriever: Retriever, op
 }
 
 async function readTask(folder: string, options: EvaluateOptions): Promise<{ judgments: Judgments; queries: TextWithId[] }> {
-  requireString(folder, "folder");
+  requirePath(folder, "folder");
   requireControls(options);
-  requireCutoffs(options.at ?? DEFAULT_CUTOFFS);
-  const judgments = await readJudgments(folder, options.split ?? "test");
+  requireIgnoreIdenticalIds(options.ignoreIdenticalIds);
+  const { at = DEFAULT_CUTOFFS, split = "test" } = options;
+  requireCutoffs(at);
+  requirePath(split, "split");
+  if (/[\\/]/.test(split)) throw invalid("split", split, 'the name of a file in qrels/ without its extension, such as "test"');
+  const judgments = await readJudgments(folder, split);
   const queries = (await readQueries(folder)).filter(({ id }) => judgments.has(id));
   if (queries.length > 0) return { judgments, queries };
   throw new SparseRerankError(
@@ -139,10 +157,12 @@ async function runQueries(
   retriever: Retriever,
   queries: readonly TextWithId[],
   judgments: Judgments,
-  { at = DEFAULT_CUTOFFS, signal, onProgress }: EvaluateOptions,
+  { at = DEFAULT_CUTOFFS, ignoreIdenticalIds = false, signal, onProgress }: EvaluateOptions,
 ): Promise<Evaluation> {
-  const rankings = new Map<string, readonly string[]>();
-  const options = { topK: Math.max(...at), ...(signal === undefined ? {} : { signal }) };
+  const rankings = new Map<string, readonly Retrieved[]>();
+  // One more than is measured, where one may be left out.
+  const depth = Math.min(Number.MAX_SAFE_INTEGER, Math.max(MIN_DEPTH, ...at) + (ignoreIdenticalIds ? 1 : 0));
+  const options = { topK: depth, ...(signal === undefined ? {} : { signal }) };
   for await (const block of windowsOf(queries, QUERIES_PER_CALL)) {
     const lists = await retrieveChecked(
       retriever,
@@ -152,14 +172,21 @@ async function runQueries(
     block.forEach(({ id }, i) =>
       rankings.set(
         id,
-        (lists[i] ?? []).map((hit) => hit.id),
+        (lists[i] ?? []).filter((hit) => !ignoreIdenticalIds || hit.id !== id),
       ),
     );
     onProgress?.({ stage: "search", done: rankings.size, total: queries.length });
   }
   const measures = measureRankings(judgments, rankings, at);
-  const judged = [...judgments.values()].filter((grades) => [...grades.values()].some((grade) => grade > 0)).length;
-  return { queries: judged, measures, rankings };
+  const most = Math.max(...at);
+  const ids = Array.from(rankings, ([query, hits]) => [query, hits.slice(0, most).map(({ id }) => id)] as const);
+  return { queries: judgedQueries(judgments).length, measures, rankings: new Map(ids) };
+}
+
+/** Whether a document has this text, after its title or without one. */
+function isTextOf(query: string | undefined, document: string): boolean {
+  const text = query?.trim() ?? "";
+  return text !== "" && (document.trim() === text || document.trim().endsWith(` ${text}`));
 }
 
 function requireNew(id: string, texts: ReadonlyMap<string, string>): string {

@@ -71,6 +71,22 @@ describe("sparse-rerank's commands for retrieval", () => {
     assert.equal(run(["evaluate", path.join(folder, "qrels")]).code, 1);
   });
 
+  it("evaluate gives a hint where queries are documents, and leaves them out when asked", () => {
+    const own = { _id: "1", text: "which fish is in the sea" };
+    const folder = writeFolder({
+      "corpus.jsonl": [own, { _id: "a", text: "Sharks are fish that live in the sea." }].map((record) => JSON.stringify(record)).join("\n"),
+      "queries.jsonl": JSON.stringify(own),
+      "qrels/test.tsv": "query-id\tcorpus-id\tscore\n1\ta\t1\n",
+    });
+    const hinted = run(["evaluate", folder, "--at", "1"]);
+    assert.match(hinted.stderr, /1 query is itself the document with the same id: --ignore-identical-ids/);
+    assert.match(hinted.stdout, /\nRecall +0\.00\n/);
+    const left = run(["evaluate", folder, "--at", "1", "--ignore-identical-ids"]);
+    assert.doesNotMatch(left.stderr, /identical/);
+    assert.match(left.stdout, /\nRecall +100\.00\n/);
+    fs.rmSync(folder, { recursive: true });
+  });
+
   it("mine prints hard negatives", () => {
     const file = path.join(directory, "pairs.jsonl");
     const pair = (anchor: string, positive: string): string => `${JSON.stringify({ anchor, positive })}\n`;
