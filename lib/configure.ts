@@ -1,6 +1,6 @@
 import { native } from "./internal/load";
 import { chooseRuntime } from "./internal/runtime";
-import { requirePositiveInteger, requireRecord, requireString } from "./internal/validate";
+import { requirePath, requirePositiveInteger, requireRecord } from "./internal/validate";
 
 export interface ConfigureOptions {
   /** Threads of the process-wide pool; default: the cores this process may use (affinity and cgroup quota). */
@@ -19,7 +19,7 @@ export interface ConfigureOptions {
  */
 export function configure(options: ConfigureOptions): void {
   requireRecord(options, "options", ["threads", "memoryLimit", "runtimePath"]);
-  if (options.runtimePath !== undefined) requireString(options.runtimePath, "runtimePath");
+  if (options.runtimePath !== undefined) requirePath(options.runtimePath, "runtimePath");
   if (options.threads !== undefined) {
     requirePositiveInteger(options.threads, "threads", 1024);
     native().setThreads(options.threads);

@@ -1,7 +1,15 @@
 /** Options that several public calls share. */
 
 import { SparseRerankError } from "./errors";
-import { invalid, notSupported, requireControls, requirePositiveInteger, requireRecord, requireString } from "./internal/validate";
+import {
+  invalid,
+  notSupported,
+  requireControls,
+  requirePath,
+  requirePositiveInteger,
+  requireRecord,
+  requireString,
+} from "./internal/validate";
 
 export interface Progress {
   readonly stage: "download" | "load" | "encode" | "predict" | "index" | "search";
@@ -95,9 +103,10 @@ const LOAD_OPTIONS = [
 export function checkLoadOptions(options: LoadOptions): void {
   requireRecord(options, "options", LOAD_OPTIONS);
   requireControls(options);
-  for (const name of ["revision", "cacheDir", "token"] as const) {
+  for (const name of ["revision", "token"] as const) {
     if (options[name] !== undefined) requireString(options[name], name);
   }
+  if (options.cacheDir !== undefined) requirePath(options.cacheDir, "cacheDir");
   if (options.modelFile !== undefined) requireModelFile(options.modelFile);
   if (options.localFilesOnly !== undefined && typeof options.localFilesOnly !== "boolean") {
     throw invalid("localFilesOnly", options.localFilesOnly, "a boolean");
@@ -112,7 +121,7 @@ export function checkLoadOptions(options: LoadOptions): void {
 
 /** A path inside the repository, as the hub writes it. */
 function requireModelFile(modelFile: unknown): void {
-  requireString(modelFile, "modelFile");
+  requirePath(modelFile, "modelFile");
   const parts = modelFile.split("/");
   if (!modelFile.endsWith(".onnx") || modelFile.includes("\\") || parts.some((part) => part === "" || part === "." || part === "..")) {
     throw invalid("modelFile", modelFile, 'the path of an ONNX file inside the repository, such as "onnx/model.onnx"');

@@ -1,12 +1,14 @@
 /** File access for checkpoints: absent files are values, every other failure is a coded error, and only regular files are ever opened. */
 
 import type { Stats } from "node:fs";
-import { open, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { isSystemError } from "../internal/error-code";
+import { openRegularFile } from "../internal/regular-file";
+import type { RegularFile } from "../internal/regular-file";
 
 export interface OpenFile {
   readonly path: string;
@@ -19,23 +21,15 @@ export interface OpenFile {
  * @returns undefined when there is no such file.
  */
 export async function withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T | undefined> {
-  const info = await status(path);
-  if (info === undefined) {
-    return undefined;
-  }
-  // Asked before opening: opening a FIFO would wait for a writer.
-  if (!info.isFile()) {
-    const found = info.isDirectory() ? "a folder" : "not a regular file";
-    throw new SparseRerankError("ERR_FILE_UNREADABLE", `${path} is ${found}; expected a file.`);
-  }
-  let handle: FileHandle | undefined;
+  let file: RegularFile | undefined;
   try {
-    handle = await open(path, "r");
-    return await use({ path, handle, size: info.size });
+    file = await openRegularFile(path);
+    return await use({ path, ...file });
   } catch (error) {
+    if (file === undefined && isMissing(error)) return undefined;
     throw isSystemError(error) ? unreadable(path, error) : error;
   } finally {
-    await handle?.close();
+    await file?.handle.close();
   }
 }
 

@@ -6,13 +6,8 @@
 import { SparseRerankError } from "../errors";
 import type { ErrorCode } from "../errors";
 import { parsePythonJson } from "../internal/python-json";
+import { MAX_JSON_BYTES } from "../internal/regular-file";
 import { readExactly, withFile } from "./files";
-
-/**
- * Largest JSON text that is parsed. A checkpoint's files are far below it (a thousand tensors need about 100 KB of header), and JSON.parse
- * runs on the JS thread: 8 MiB of hostile text hold it for about a second, 100 MB for minutes and with gigabytes of memory.
- */
-export const MAX_JSON_BYTES = 8 * 1024 * 1024;
 
 /** A JSON object and where it came from. A ModelConfig is one. */
 export interface JsonObject {

@@ -13,7 +13,8 @@ import { SparseRerankError } from "../errors";
 import { ELEMENT_BYTES } from "./dtype";
 import { readExactly, withFile } from "./files";
 import type { OpenFile } from "./files";
-import { MAX_JSON_BYTES, describe, isRecord, parseJson } from "./json";
+import { MAX_JSON_BYTES } from "../internal/regular-file";
+import { describe, isRecord, parseJson } from "./json";
 import type { TensorDtype, TensorInfo, TensorTable } from "./types";
 
 const LENGTH_BYTES = 8;

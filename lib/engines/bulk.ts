@@ -43,8 +43,9 @@ const FIRST_WAIT_MS = 200;
 const MAX_WAIT_MS = 30_000;
 const UPSERT_OPTIONS = ["batchSize", "batchBytes", "concurrency", "maxRetries", "refresh", "onProgress", "signal"];
 
-export function checkUpsertOptions(options: UpsertOptions): void {
-  requireRecord(options, "options", UPSERT_OPTIONS);
+/** @param more names of options that the call has beside them */
+export function checkUpsertOptions(options: UpsertOptions, more: readonly string[] = []): void {
+  requireRecord(options, "options", [...UPSERT_OPTIONS, ...more]);
   requireControls(options);
   for (const name of ["batchSize", "batchBytes", "concurrency"] as const) {
     if (options[name] !== undefined) requirePositiveInteger(options[name], name);
@@ -75,7 +76,8 @@ class BulkRun<T> {
   }
 
   async run(): Promise<UpsertReport> {
-    const lanes = Array.from({ length: this.#options.concurrency ?? DEFAULT_CONCURRENCY }, () => this.#work());
+    const concurrency = Math.min(this.#options.concurrency ?? DEFAULT_CONCURRENCY, this.#task.count);
+    const lanes = Array.from({ length: concurrency }, () => this.#work());
     await Promise.all(lanes);
     if (this.#fatal === undefined) return this.#report();
     throw this.#withReport(this.#fatal);

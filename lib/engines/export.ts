@@ -7,7 +7,7 @@ import path from "node:path";
 import { crc32 } from "node:zlib";
 
 import { SparseRerankError } from "../errors";
-import { requireString } from "../internal/validate";
+import { requirePath, requireRecord, requireTexts } from "../internal/validate";
 import type { SparseMatrix } from "../sparse-matrix";
 import { checkDocuments } from "./documents";
 import { nonZeros } from "./json-lines";
@@ -31,7 +31,7 @@ export async function exportSpladeIndex(
   vectors: SparseMatrix,
   options: ExportOptions,
 ): Promise<void> {
-  requireString(folder, "folder");
+  requirePath(folder, "folder");
   check(ids, vectors, options);
   if (vectors.values.length >= 2 ** 31) {
     throw new SparseRerankError("ERR_TOO_LARGE", "splade-index counts weights in 32 bits: export fewer documents.");
@@ -62,7 +62,7 @@ export async function exportSpladeIndex(
  * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID.
  */
 export async function exportSeismic(file: string, ids: readonly string[], vectors: SparseMatrix, options: ExportOptions): Promise<void> {
-  requireString(file, "file");
+  requirePath(file, "file");
   if (!file.endsWith(".jsonl"))
     throw new SparseRerankError("ERR_INVALID_ARGUMENT", `Seismic knows its input by the name: ${file} must end with .jsonl.`);
   check(ids, vectors, options);
@@ -76,7 +76,11 @@ export async function exportSeismic(file: string, ids: readonly string[], vector
   await once(stream, "finish");
 }
 
-function check(ids: readonly string[], vectors: SparseMatrix, { vocabulary, texts }: ExportOptions): void {
+function check(ids: readonly string[], vectors: SparseMatrix, options: ExportOptions): void {
+  requireRecord(options, "options", ["vocabulary", "texts"]);
+  const { vocabulary, texts } = options;
+  requireTexts(vocabulary, "vocabulary");
+  if (texts !== undefined) requireTexts(texts, "texts");
   checkDocuments(ids, vectors, undefined, undefined);
   if (vocabulary.length !== vectors.cols || new Set(vocabulary).size !== vocabulary.length) {
     throw new SparseRerankError("ERR_INVALID_ARGUMENT", `vocabulary must have ${vectors.cols} different tokens, one for each dimension.`);

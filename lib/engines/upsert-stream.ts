@@ -1,9 +1,11 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 
 import { SparseRerankError } from "../errors";
+import { readSmallFile } from "../internal/regular-file";
 import { replaceFile } from "../internal/replace-file";
-import { requireString } from "../internal/validate";
+import { requirePath } from "../internal/validate";
 import type { SparseMatrix } from "../sparse-matrix";
+import { checkUpsertOptions } from "./bulk";
 import { EngineError } from "./errors";
 import type { Payload } from "./json";
 import type { SearchEngine, UpsertOptions, UpsertReport } from "./types";
@@ -28,6 +30,9 @@ interface Checkpoint {
   readonly report: UpsertReport;
 }
 
+/** It lists every document that failed. */
+const MAX_CHECKPOINT_BYTES = 2 ** 28;
+
 const NOTHING: Checkpoint = { documents: 0, report: { succeeded: 0, failed: [], warnings: [], retries: 0 } };
 
 /**
@@ -41,8 +46,10 @@ export async function upsertStream(
   batches: AsyncIterable<DocumentBatch> | Iterable<DocumentBatch>,
   options: UpsertStreamOptions = {},
 ): Promise<UpsertReport> {
-  const { checkpoint: file, onProgress, ...upsert } = options;
-  if (file !== undefined) requireString(file, "checkpoint");
+  const { checkpoint: file, ...upsertOptions } = options;
+  checkUpsertOptions(upsertOptions, ["checkpoint"]);
+  if (file !== undefined) requirePath(file, "checkpoint");
+  const { onProgress, ...upsert } = upsertOptions;
   const resumed = file === undefined ? NOTHING : await readCheckpoint(file);
   let { report } = resumed;
   let skip = resumed.documents;
@@ -100,11 +107,12 @@ function sum(a: UpsertReport, b: UpsertReport): UpsertReport {
 async function readCheckpoint(file: string): Promise<Checkpoint> {
   let text;
   try {
-    text = await readFile(file, "utf8");
+    text = await readSmallFile(file, MAX_CHECKPOINT_BYTES);
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return NOTHING;
+    if (cause instanceof SparseRerankError) throw cause;
     throw new SparseRerankError("ERR_FILE_UNREADABLE", `The checkpoint ${file} cannot be read.`, { cause });
   }
+  if (text === undefined) return NOTHING;
   try {
     const { documents, report } = JSON.parse(text) as Checkpoint;
     if (Number.isSafeInteger(documents) && documents >= 0 && Array.isArray(report.failed) && Array.isArray(report.warnings)) {

@@ -9,11 +9,12 @@
  * Every file appears by a rename, so readers and other processes see the old contents or the new ones, never a part.
  */
 
-import { copyFile, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rename, stat, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { codeOf, isSystemError } from "../internal/error-code";
+import { readSmallFile } from "../internal/regular-file";
 import { replaceFile } from "../internal/replace-file";
 import { isCommit, isSafePath } from "./names";
 import { remoteFile } from "./repository";
@@ -21,8 +22,6 @@ import type { Listing, RemoteFile } from "./repository";
 
 /** Of trees/<commit>.json. */
 const TREE_VERSION = 1;
-/** No listing of a model's repository is near it. */
-const MAX_TREE_BYTES = 64 * 1024 * 1024;
 
 export class RepositoryCache {
   readonly #folder: string;
@@ -55,7 +54,7 @@ export class RepositoryCache {
   /** The commit that a revision had when it was last downloaded. */
   async commitOf(revision: string): Promise<string | undefined> {
     if (isCommit(revision)) return revision;
-    const commit = (await readFile(this.#ref(revision), "utf8").catch(() => "")).trim();
+    const commit = (await readSmallFile(this.#ref(revision)).catch(() => undefined))?.trim() ?? "";
     return isCommit(commit) ? commit : undefined;
   }
 
@@ -66,10 +65,9 @@ export class RepositoryCache {
 
   /** undefined unless the listing of the commit was stored, whole and in a version that this code knows. */
   async listing(commit: string): Promise<Listing | undefined> {
-    const file = this.#tree(commit);
     try {
-      if ((await stat(file)).size > MAX_TREE_BYTES) return undefined;
-      return parseTree(JSON.parse(await readFile(file, "utf8")));
+      const text = await readSmallFile(this.#tree(commit));
+      return text === undefined ? undefined : parseTree(JSON.parse(text));
     } catch {
       // A listing can be had again: what cannot be read counts as absent.
       return undefined;

@@ -158,8 +158,8 @@ async function partialsOf(blob: string): Promise<Other[]> {
     if (owner === null) continue;
     const file = path.join(folder, name);
     const info = await stat(file).catch(() => undefined);
-    // undefined: its owner has just finished.
-    if (info === undefined) continue;
+    // undefined: its owner has just finished. What is no file is none of ours.
+    if (info?.isFile() !== true) continue;
     const [, host = "", pid = "", instance = ""] = owner;
     others.push({ path: file, size: info.size, abandoned: isAbandoned(file, host, Number(pid), instance, info.mtimeMs) });
   }

@@ -1,6 +1,7 @@
 /** The hub's two questions that a download needs: which commit does a revision mean, and which files does that commit have. */
 
 import { SparseRerankError } from "../errors";
+import { MAX_JSON_BYTES } from "../internal/regular-file";
 import { get, withRetries } from "./http";
 import type { Answer, Connection } from "./http";
 import { isCommit } from "./names";
@@ -25,9 +26,7 @@ export interface Source {
   readonly revision: string;
 }
 
-/** The largest answer of the API that is read. */
-const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
-/** A page has a thousand entries. */
+/** A page of a listing has a thousand entries, some 300 KB. */
 const MAX_PAGES = 100;
 
 export async function resolveCommit(connection: Connection, source: Source): Promise<string> {
@@ -98,7 +97,7 @@ async function getJson(
     let size = 0;
     for await (const chunk of answer.chunks()) {
       size += chunk.length;
-      if (size > MAX_ANSWER_BYTES) throw malformed(url, `more than ${MAX_ANSWER_BYTES} bytes`);
+      if (size > MAX_JSON_BYTES) throw malformed(url, `more than ${MAX_JSON_BYTES} bytes`);
       chunks.push(chunk);
     }
     try {

@@ -4,7 +4,7 @@ import path from "node:path";
 import { SparseRerankError } from "../errors";
 import { throwIfAborted } from "../internal/abort";
 import { packageRoot } from "../internal/load";
-import { requireString } from "../internal/validate";
+import { requirePath } from "../internal/validate";
 import { isRepositoryName } from "./names";
 import { snapshotOf } from "./snapshot";
 import type { HubOptions } from "./snapshot";
@@ -29,8 +29,7 @@ export const EMBEDDED_MODELS: ReadonlyMap<string, { readonly folder: string; rea
  * ERR_INVALID_CONFIG, ERR_ABORTED.
  */
 export async function resolveModel(nameOrPath: string, options: HubOptions = {}): Promise<string> {
-  requireString(nameOrPath, "nameOrPath");
-  if (nameOrPath.includes("\0")) throw new SparseRerankError("ERR_INVALID_ARGUMENT", "nameOrPath contains a NUL character.");
+  requirePath(nameOrPath, "nameOrPath");
   throwIfAborted(options.signal);
   const status = await stat(nameOrPath).catch(() => undefined);
   if (status?.isDirectory() === true) return path.resolve(nameOrPath);

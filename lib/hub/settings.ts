@@ -1,10 +1,10 @@
 /** Where the hub and its cache are, by the variables that huggingface_hub reads. */
 
-import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 
 import { SparseRerankError } from "../errors";
+import { readSmallFile } from "../internal/regular-file";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -104,7 +104,7 @@ async function readToken(option: string | undefined, environment: Environment): 
   const file = stated(environment, "HF_TOKEN_PATH") ?? (home === undefined ? undefined : path.join(home, "token"));
   if (file === undefined) return undefined;
   // A file that is absent or unreadable means "not logged in", as in huggingface_hub: public models need no token.
-  const stored = (await readFile(expand(file, environment), "utf8").catch(() => "")).trim();
+  const stored = (await readSmallFile(expand(file, environment)).catch(() => undefined))?.trim() ?? "";
   return stored === "" ? undefined : checkToken(stored, file);
 }
 

@@ -1,11 +1,10 @@
 /** A repository's name -> the folder of its snapshot in the cache, complete for what a load needs. */
 
-import { readFile } from "node:fs/promises";
-
 import { SparseRerankError } from "../errors";
 import { eitherSignal, throwIfAborted } from "../internal/abort";
 import { codeOf, messageOf } from "../internal/error-code";
 import { parsePythonJson } from "../internal/python-json";
+import { MAX_JSON_BYTES, readSmallFile } from "../internal/regular-file";
 import { RepositoryCache, sizeOf, writingTo } from "./cache";
 import { downloadFile } from "./download";
 import type { Download } from "./download";
@@ -82,6 +81,7 @@ async function fetchSnapshot(download: Download, options: HubOptions): Promise<v
   const known = listing;
   const read = async (path: string): Promise<unknown> => {
     const file = known.get(path);
+    if (file !== undefined && file.size > MAX_JSON_BYTES) throw tooLarge(path, file.size);
     if (file !== undefined) await downloadFile(download, file, () => undefined);
     return readJson(cache.pointer(commit, path));
   };
@@ -192,12 +192,22 @@ async function notCached(cache: RepositoryCache, settings: HubSettings, source: 
 }
 
 async function readJson(file: string): Promise<unknown> {
-  const text = await readFile(file, "utf8");
+  const size = await sizeOf(file);
+  if (size !== undefined && size > MAX_JSON_BYTES) throw tooLarge(file, size);
+  const text = await readSmallFile(file);
+  if (text === undefined) throw new SparseRerankError("ERR_FILE_NOT_FOUND", `There is no file ${file}.`);
   try {
     return parsePythonJson(text);
   } catch (cause) {
     throw new SparseRerankError("ERR_INVALID_CONFIG", `${file} is not JSON: ${(cause as Error).message}`, { cause });
   }
+}
+
+function tooLarge(file: string, size: number): SparseRerankError {
+  return new SparseRerankError(
+    "ERR_INVALID_CONFIG",
+    `${file} has ${size} bytes; a configuration file of a model has at most ${MAX_JSON_BYTES}. Check that it is the right repository.`,
+  );
 }
 
 /** All files of the snapshot are there: a cache that may only be read serves the load as well, it only asks again next time. */

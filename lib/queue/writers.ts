@@ -8,7 +8,7 @@ import { vectorLine } from "../engines/json-lines";
 import type { FailedDocument, SearchEngine } from "../engines/types";
 import { codeOf } from "../internal/error-code";
 import { replaceFile } from "../internal/replace-file";
-import { requireString } from "../internal/validate";
+import { requirePath } from "../internal/validate";
 import { SparseMatrix } from "../sparse-matrix";
 
 export interface EncodedShard {
@@ -43,7 +43,7 @@ export function engineWriter(engine: SearchEngine): ShardWriter {
  * killed while it writes, FOLDER/shard-00000012.jsonl.<hex>.tmp, goes when another one writes that shard.
  */
 export function fileWriter(folder: string): ShardWriter {
-  requireString(folder, "folder");
+  requirePath(folder, "folder");
   return async ({ name, ids, vectors }) => {
     const file = path.join(folder, `${name}.jsonl`);
     const text = ids.map((id, row) => `${vectorLine(id, vectors.row(row))}\n`).join("");

@@ -1,9 +1,11 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import path from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { messageOf } from "../internal/error-code";
 import { parsePythonJson } from "../internal/python-json";
+import { openRegularFile } from "../internal/regular-file";
+import type { RegularFile } from "../internal/regular-file";
 import { Field, invalidTokenizer } from "./field";
 import { chooseTokenizerClass, vocabularyLayout } from "./tokenizer-class";
 import type { TokenizerClass } from "./tokenizer-class";
@@ -118,19 +120,20 @@ function parseStrictJson(text: string): unknown {
 }
 
 async function readText(file: string): Promise<string | undefined> {
+  let opened: RegularFile | undefined;
   try {
-    const stats = await stat(file);
-    // Anything else might never end.
-    if (!stats.isFile()) throw new SparseRerankError("ERR_FILE_UNREADABLE", `${file} is not a file.`);
-    if (stats.size > MAX_FILE_BYTES) {
-      throw invalidTokenizer(file, `the file has ${String(stats.size)} bytes; a tokenizer has at most ${String(MAX_FILE_BYTES)}`);
+    opened = await openRegularFile(file);
+    if (opened.size > MAX_FILE_BYTES) {
+      throw invalidTokenizer(file, `the file has ${String(opened.size)} bytes; a tokenizer has at most ${String(MAX_FILE_BYTES)}`);
     }
-    return decodeUtf8(file, await readFile(file));
+    return decodeUtf8(file, await opened.handle.readFile());
   } catch (error) {
     if (error instanceof SparseRerankError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOENT") return undefined;
     throw new SparseRerankError("ERR_FILE_UNREADABLE", `${file} cannot be read: ${code ?? String(error)}`, { cause: error });
+  } finally {
+    await opened?.handle.close();
   }
 }
 
