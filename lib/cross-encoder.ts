@@ -11,7 +11,7 @@ import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
 import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
 import type { RunningTransformer } from "./internal/transformer";
-import { invalid, requireFunction, requirePositiveInteger, requireTexts } from "./internal/validate";
+import { FACTORY, invalid, requireFactory, requireFunction, requirePositiveInteger, requireTexts } from "./internal/validate";
 import { overlapped, windowsOf } from "./internal/windows";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
 import type { Device, LoadOptions, WorkOptions } from "./options";
@@ -67,7 +67,8 @@ export class CrossEncoder implements Resource {
   /** What runs the transformer. */
   readonly device: Device;
 
-  private constructor(checkpoint: CrossCheckpoint, transformer: RunningTransformer, device: Device) {
+  private constructor(factory: symbol, checkpoint: CrossCheckpoint, transformer: RunningTransformer, device: Device) {
+    requireFactory(factory, "CrossEncoder", 'load(name), such as await CrossEncoder.load("cross-encoder/ms-marco-MiniLM-L6-v2")');
     this.device = device;
     this.#checkpoint = checkpoint;
     this.#transformer = transformer;
@@ -85,7 +86,7 @@ export class CrossEncoder implements Resource {
     const plan = { part: checkpoint.transformer, graph: crossEncoderGraph(checkpoint, execution.plan.batches), ...execution.plan };
     const transformer = await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
-    return new CrossEncoder(checkpoint, transformer, execution.device);
+    return new CrossEncoder(FACTORY, checkpoint, transformer, execution.device);
   }
 
   /**

@@ -273,6 +273,15 @@ export type ErrorCode =
    */
   | "ERR_DIMENSION_MISMATCH"
   /**
+   * Vectors of two models were to be mixed.
+   *
+   * Causes: an index, or a job of a queue, that was made with another model or another `dtype`, and vectors or queries of this one.
+   *
+   * Remedy: use the model that the message names; for another model make another index or job. Vectors whose model is not known are taken as they
+   * are: those of `SparseMatrix.fromRows` and fromJSON, and `{ indices, values, size }` of a vector.
+   */
+  | "ERR_MODEL_MISMATCH"
+  /**
    * A package that is an optional peer dependency is needed and not installed.
    *
    * Causes: the first call of a search engine, of LangChain's adapter or of the queue without its client.

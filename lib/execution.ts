@@ -12,6 +12,7 @@ import type { CudaOptions, Device, LoadOptions } from "./options";
 
 export interface Execution {
   readonly device: Device;
+  readonly dtype: "fp32" | "int8" | "fp16" | "bf16";
   /** What it adds to the plan of a transformer. */
   readonly plan: Pick<TransformerPlan, "int8" | "batches">;
 }
@@ -39,9 +40,9 @@ function runsOnCpuOnly({ dtype, modelFile }: LoadOptions): boolean {
 }
 
 function onCpu(options: LoadOptions): Execution {
-  if (options.dtype !== "int8") return { device: "cpu", plan: {} };
+  if (options.dtype !== "int8") return { device: "cpu", dtype: "fp32", plan: {} };
   const folder = derivedFolder(options, process.env);
-  return { device: "cpu", plan: { int8: { cacheFolder: folder === undefined ? undefined : path.join(folder, "int8") } } };
+  return { device: "cpu", dtype: "int8", plan: { int8: { cacheFolder: folder === undefined ? undefined : path.join(folder, "int8") } } };
 }
 
 /** What the driver and CUDA's libraries take of a card beside the model. */
@@ -59,9 +60,11 @@ async function onCuda(
     );
   }
   const memory = Math.min(SHARE_OF_FREE * freeBytes, memoryLimit);
+  const floats = floatsOf(dtype);
   return {
     device: `cuda:${cuda.device}`,
-    plan: { batches: { floats: floatsOf(dtype), packed: packed && !graphs, cuda: { ...cuda, graphs }, memory } },
+    dtype: floats,
+    plan: { batches: { floats, packed: packed && !graphs, cuda: { ...cuda, graphs }, memory } },
   };
 }
 

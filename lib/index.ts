@@ -13,7 +13,16 @@ export type { EncodeOptions, TokenWeight, TracedText } from "./sparse-encoder";
 export { SparseIndex } from "./sparse-index";
 export type { FieldCondition, Filter, FilterValue, NumberRange } from "./filter";
 export type { Metadata, MetadataValue } from "./metadata";
-export type { DocumentExtras, IndexOpenOptions, IndexSearchOptions, IndexStats, SearchHit } from "./sparse-index";
+export type {
+  DocumentExtras,
+  IndexEncoder,
+  IndexOpenOptions,
+  IndexSearchOptions,
+  IndexStats,
+  KnownModel,
+  ModelIdentity,
+  SearchHit,
+} from "./sparse-index";
 export { SparseMatrix } from "./sparse-matrix";
 export type { SparseJson, SparseParts, SparseRowLike, SparseVector } from "./sparse-matrix";
 export type { DenseMatrix, Sparsity } from "./sparse-ops";

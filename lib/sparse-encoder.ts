@@ -1,11 +1,17 @@
+import path from "node:path";
+
 import { readCheckpoint } from "./checkpoint";
+import { fingerprintOf } from "./checkpoint/fingerprint";
 import type { SparseCheckpoint } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
 import { chooseExecution, defaultBatchSize } from "./execution";
+import type { Execution } from "./execution";
 import { resolveModel } from "./hub/resolve";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
-import { invalid, requirePositiveInteger, requireRecord, requireTexts } from "./internal/validate";
+import { markModel } from "./internal/model-identity";
+import type { ModelIdentity } from "./internal/model-identity";
+import { FACTORY, invalid, requireFactory, requirePositiveInteger, requireRecord, requireTexts } from "./internal/validate";
 import { overlapped, windowsOf } from "./internal/windows";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
 import type { Device, LoadOptions, WorkOptions } from "./options";
@@ -61,9 +67,16 @@ export class SparseEncoder implements Resource {
   readonly similarityFunction: "dot" | "cosine" | "euclidean" | "manhattan";
   /** What runs the transformer. */
   readonly device: Device;
+  /** How it computes. */
+  readonly dtype: Execution["dtype"];
+  /** Goes with each vector: an index refuses those of two models. */
+  readonly model: ModelIdentity;
 
-  private constructor(checkpoint: SparseCheckpoint, routes: Routes, device: Device) {
-    this.device = device;
+  private constructor(factory: symbol, checkpoint: SparseCheckpoint, routes: Routes, execution: Execution, model: ModelIdentity) {
+    requireFactory(factory, "SparseEncoder", 'load(name), such as await SparseEncoder.load("splade-tiny")');
+    this.device = execution.device;
+    this.dtype = execution.dtype;
+    this.model = model;
     this.#checkpoint = checkpoint;
     this.#routes = routes;
     const encoders = Object.values(routes) as readonly RouteEncoder[];
@@ -86,12 +99,16 @@ export class SparseEncoder implements Resource {
    */
   static async load(nameOrPath: string, options: LoadOptions = {}): Promise<SparseEncoder> {
     checkLoadOptions(options);
-    const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "sparse", options.modelFile);
+    const folder = await resolveModel(nameOrPath, options);
+    const checkpoint = await readCheckpoint(folder, "sparse", options.modelFile);
+    // A folder is found again from another working directory.
+    const name = path.resolve(nameOrPath) === folder ? folder : nameOrPath;
+    const model = { name, fingerprint: await fingerprintOf(checkpoint) };
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
     const execution = await chooseExecution(options);
     const routes = await openRoutes(checkpoint, options, execution);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
-    return new SparseEncoder(checkpoint, routes, execution.device);
+    return new SparseEncoder(FACTORY, checkpoint, routes, execution, model);
   }
 
   /** With the checkpoint's default prompt, and of different sides the one that it names as default (most name documents). */
@@ -138,7 +155,7 @@ export class SparseEncoder implements Resource {
     for await (const block of this.#blocks(this.#routes.document, texts, options, prompt)) {
       done += block.rows;
       options.onProgress?.({ stage: "encode", done });
-      yield block;
+      yield markModel(block, this.model);
     }
   }
 
@@ -175,7 +192,7 @@ export class SparseEncoder implements Resource {
         this.#routes[task].tokenize([""]).then(([first]) => first),
       ]);
       const isSpecial = new Set(special);
-      const vector = matrix.row(0);
+      const vector = markModel(matrix, this.model).row(0);
       const literal = new Set(Array.from(ids).filter((id) => !isSpecial.has(id)));
       const sources = Array.from(vector.indices, (_, i) => {
         const span = positions === undefined ? undefined : spans[positions[i] ?? -1];
@@ -263,7 +280,7 @@ export class SparseEncoder implements Resource {
     } else {
       for await (const block of this.#blocks(encoder, texts, options, prompt)) add(block);
     }
-    const matrix = blocks.length === 0 ? SparseMatrix.fromRows([], this.embeddingDimension) : joinBlocks(blocks);
+    const matrix = markModel(blocks.length === 0 ? SparseMatrix.fromRows([], this.embeddingDimension) : joinBlocks(blocks), this.model);
     return typeof input === "string" ? matrix.row(0) : matrix;
   }
 

@@ -4,16 +4,32 @@ import type { Filter } from "./filter";
 import { withCancel } from "./internal/abort";
 import { Lifecycle } from "./internal/lifecycle";
 import type { Resource } from "./internal/lifecycle";
+import { checkId, checkIds } from "./internal/document-ids";
+import { isFolder, requireIndexFolder } from "./internal/index-folder";
 import { native } from "./internal/load";
+import { checkEncoder, modelOf, readModelFile, requireSameModel, writeModelFile } from "./internal/model-identity";
+import type { IndexEncoder, KnownModel, ModelIdentity } from "./internal/model-identity";
 import type { NativeFilter, NativeHits, NativeIndex, NativeSearchOptions } from "./internal/native";
 import { packBytes, packStrings } from "./internal/native-strings";
 import { decodePayload, encodePayloads } from "./internal/payloads";
-import { describe, invalid, requireControls, requirePath, requirePositiveInteger, requireRecord, requireString } from "./internal/validate";
+import {
+  describe,
+  FACTORY,
+  invalid,
+  requireControls,
+  requireFactory,
+  requirePath,
+  requirePositiveInteger,
+  requireRecord,
+  requireString,
+} from "./internal/validate";
 import { attributesOf, compileFilter, compileIds } from "./metadata";
 import type { Metadata } from "./metadata";
 import { asMatrix, isVector } from "./sparse-matrix";
 import type { SparseMatrix, SparseVector } from "./sparse-matrix";
 import { requireDimension } from "./sparse-ops";
+
+export type { IndexEncoder, KnownModel, ModelIdentity };
 
 export interface SearchHit<P = unknown> {
   readonly id: string;
@@ -66,8 +82,10 @@ export interface IndexStats {
 }
 
 export interface IndexOpenOptions {
-  /** Creates the folder's index if there is none; otherwise it must be the index's dimension. */
+  /** Creates the folder's index if there is none, in a new or empty folder; otherwise it must be the index's dimension. */
   readonly dimension?: number;
+  /** In the place of `dimension`: the model of the index, or of the one that is created. */
+  readonly encoder?: IndexEncoder;
   /** Read what is there now, also while a writer has the folder open; changes are refused with ERR_READ_ONLY. */
   readonly readOnly?: boolean;
 }
@@ -77,7 +95,6 @@ const DEFAULT_TOP_K = 10;
 const MAX_TOP_K = 2 ** 32 - 1;
 /** With more segments, a change waits for the merge that is due. */
 const MAX_SEGMENTS_BEHIND = 16;
-const MAX_ID_BYTES = 65_536;
 const SEARCH_OPTIONS = ["topK", "mode", "filter", "withPayload", "signal"];
 
 /**
@@ -88,6 +105,9 @@ const SEARCH_OPTIONS = ["topK", "mode", "filter", "withPayload", "signal"];
  * Searches run side by side on the thread pool and wait for nothing. Changes run one after the other, in the order of the calls; each
  * becomes visible at once and wholly, and a search() sees, with all its queries, the changes that had settled when it was called. A change
  * that fails leaves the index as it was. Segments are merged in the background, in steps that leave room for searches.
+ *
+ * An index knows the model of the first vectors that are added to it, where these are of a SparseEncoder, or the `encoder` that it is made with. A
+ * folder keeps it. Vectors of another model are then refused with ERR_MODEL_MISMATCH.
  *
  * docs/index.md describes the algorithms, the files and what survives a crash.
  */
@@ -100,40 +120,62 @@ export class SparseIndex implements Resource {
   /** Settles, never rejects, when no merge is going on. */
   #merging: Promise<void> | undefined;
   #released: Promise<void> | undefined;
+  #model: KnownModel | undefined;
+  /** Where the model is kept; undefined for an index in memory or in a file. */
+  readonly #folder: string | undefined;
 
-  private constructor(index: NativeIndex) {
+  private constructor(factory: symbol, index: NativeIndex, model?: KnownModel, folder?: string) {
+    requireFactory(factory, "SparseIndex", "create({ dimension }), or SparseIndex.open(path)");
     this.#native = index;
     this.dimension = index.dimension();
+    this.#model = model;
+    this.#folder = folder;
   }
 
   /**
    * An empty index in memory.
    *
    * @param options.dimension the model's embeddingDimension, at most 2²² (else ERR_TOO_LARGE)
+   * @param options.encoder in its place: the model
    */
-  static create(options: { readonly dimension: number }): SparseIndex {
-    requireRecord(options, "options", ["dimension"]);
-    requirePositiveInteger(options.dimension, "dimension");
-    requireDimension(options.dimension);
-    return new SparseIndex(new (native().Index)(options.dimension));
+  static create(options: { readonly dimension: number } | { readonly encoder: IndexEncoder }): SparseIndex {
+    requireRecord(options, "options", ["dimension", "encoder"]);
+    const { dimension, model } = checkDimension(options);
+    if (dimension === undefined) throw invalid("dimension", dimension, "a positive integer");
+    return new SparseIndex(FACTORY, new (native().Index)(dimension), model);
   }
 
   /**
    * Opens what save() wrote, or a folder whose index is durable: once a change has settled there, it survives a crash. Files are mapped,
    * not read: opening takes milliseconds, and processes share the memory. Changes to an opened file stay in memory until it is saved again.
    *
-   * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_INDEX_VERSION, ERR_INDEX_LOCKED,
-   * ERR_DIMENSION_MISMATCH, ERR_TOO_LARGE.
+   * Errors: ERR_INVALID_ARGUMENT (also a folder without an index that holds other files), ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE,
+   * ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_INDEX_VERSION, ERR_INDEX_LOCKED, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_TOO_LARGE.
    */
   static async open(path: string, options: IndexOpenOptions = {}): Promise<SparseIndex> {
     requirePath(path, "path");
-    requireRecord(options, "options", ["dimension", "readOnly"]);
-    if (options.dimension !== undefined) {
-      requirePositiveInteger(options.dimension, "dimension");
-      requireDimension(options.dimension);
-    }
+    requireRecord(options, "options", ["dimension", "encoder", "readOnly"]);
+    const { dimension, model } = checkDimension(options);
     if (options.readOnly !== undefined && typeof options.readOnly !== "boolean") throw invalid("readOnly", options.readOnly, "a boolean");
-    return new SparseIndex(await withCancel(undefined, () => native().openIndex(path, options)));
+    const { readOnly = false } = options;
+    if (dimension !== undefined && !readOnly) await requireIndexFolder(path);
+    const index = await withCancel(undefined, () =>
+      native().openIndex(path, { readOnly, ...(dimension === undefined ? {} : { dimension }) }),
+    );
+    try {
+      const folder = (await isFolder(path)) ? path : undefined;
+      const known = folder === undefined ? undefined : await readModelFile(folder);
+      if (known !== undefined && model !== undefined) requireSameModel(known, model, "The encoder");
+      return new SparseIndex(FACTORY, index, known ?? (index.stats().documents === 0 ? model : undefined), folder);
+    } catch (error) {
+      await index.dispose();
+      throw error;
+    }
+  }
+
+  /** The model of the documents; undefined where it is not known. */
+  get model(): KnownModel | undefined {
+    return this.#model;
   }
 
   /** Documents in the index. */
@@ -146,7 +188,7 @@ export class SparseIndex implements Resource {
    * folder, the documents are on disk when the promise settles.
    *
    * @param ids [vectors.rows] distinct non-empty strings of at most 64 KiB in UTF-8
-   * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_DIMENSION_MISMATCH, ERR_TOO_LARGE, ERR_READ_ONLY, ERR_FILE_UNWRITABLE,
+   * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_TOO_LARGE, ERR_READ_ONLY, ERR_FILE_UNWRITABLE,
    * ERR_INDEX_CORRUPT, ERR_DISPOSED.
    */
   add(ids: readonly string[], vectors: SparseMatrix, extras: DocumentExtras = {}): Promise<void> {
@@ -164,6 +206,7 @@ export class SparseIndex implements Resource {
       await this.#change(async () => {
         const stored = payloads === undefined ? undefined : packBytes(await encodePayloads(payloads));
         const attributes = metadata === undefined ? undefined : await attributesOf(metadata);
+        await this.#keepModel(matrix);
         await this.#native.add(matrix, packStrings(copies), stored, attributes);
       });
     });
@@ -195,7 +238,7 @@ export class SparseIndex implements Resource {
   /**
    * The best documents for each query row, best first; equal scores in insertion order.
    *
-   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_INDEX_CORRUPT, ERR_ABORTED, ERR_DISPOSED.
+   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_INDEX_CORRUPT, ERR_ABORTED, ERR_DISPOSED.
    */
   search(queries: SparseMatrix, options?: IndexSearchOptions): Promise<SearchHit[][]>;
   search(query: SparseVector, options?: IndexSearchOptions): Promise<SearchHit[]>;
@@ -265,7 +308,20 @@ export class SparseIndex implements Resource {
         `${name} has ${matrix.cols} dimensions; the index was created for ${this.dimension}.`,
       );
     }
+    const model = modelOf(matrix);
+    if (model !== undefined && this.#model !== undefined) requireSameModel(this.#model, model, name);
     return matrix;
+  }
+
+  /** Before the first document is there: it must not be without its model. */
+  async #keepModel(vectors: SparseMatrix): Promise<void> {
+    const model = modelOf(vectors);
+    if (this.#model !== undefined && model !== undefined) requireSameModel(this.#model, model, "vectors");
+    const isNew = this.size === 0;
+    if (isNew) this.#model ??= model;
+    const { name, fingerprint } = this.#model ?? {};
+    if (!isNew || this.#folder === undefined || name === undefined || fingerprint === undefined) return;
+    await writeModelFile(this.#folder, { name, fingerprint });
   }
 
   /** Runs a change after those before it. */
@@ -316,6 +372,22 @@ export class SparseIndex implements Resource {
   }
 }
 
+/** The dimension that is asked for, and the model. */
+function checkDimension({ encoder, dimension }: IndexOpenOptions): {
+  readonly dimension: number | undefined;
+  readonly model?: ModelIdentity;
+} {
+  if (dimension !== undefined) {
+    requirePositiveInteger(dimension, "dimension");
+    requireDimension(dimension);
+  }
+  if (encoder === undefined) return { dimension };
+  const { embeddingDimension, model } = checkEncoder(encoder);
+  requireDimension(embeddingDimension);
+  if (dimension === undefined || dimension === embeddingDimension) return { dimension: embeddingDimension, model };
+  throw new SparseRerankError("ERR_DIMENSION_MISMATCH", `dimension is ${dimension}; the encoder's vectors have ${embeddingDimension}.`);
+}
+
 function hitsOf({ indptr, ids, scores, stored }: NativeHits, query: number): SearchHit[] {
   const list: SearchHit[] = [];
   for (let i = indptr[query] ?? 0; i < (indptr[query + 1] ?? 0); i++) {
@@ -323,37 +395,6 @@ function hitsOf({ indptr, ids, scores, stored }: NativeHits, query: number): Sea
     list.push({ id: ids[i] ?? "", score: scores[i] ?? 0, ...(payload === undefined ? {} : { payload }) });
   }
   return list;
-}
-
-function checkId(id: unknown, name: string): string {
-  requireString(id, name);
-  // Every UTF-16 unit takes at most 3 bytes in UTF-8, so that most ids need no counting.
-  if (id.length * 3 > MAX_ID_BYTES && Buffer.byteLength(id) > MAX_ID_BYTES) {
-    throw new SparseRerankError(
-      "ERR_INVALID_ARGUMENT",
-      `${name} has ${String(Buffer.byteLength(id))} bytes in UTF-8; at most ${MAX_ID_BYTES} are allowed.`,
-    );
-  }
-  if (/\p{Surrogate}/u.test(id))
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} has half of a surrogate pair; it must be valid Unicode.`);
-  return id;
-}
-
-/** A copy, so that the caller may change its array while the call waits. */
-function checkIds(ids: readonly string[]): readonly string[] {
-  if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
-  const seen = new Set<string>();
-  return ids.map((value, i) => {
-    const id = checkId(value, `ids[${i}]`);
-    if (seen.has(id)) {
-      throw new SparseRerankError(
-        "ERR_DUPLICATE_ID",
-        `ids[${i}] is ${JSON.stringify(id.slice(0, 200))}, as an id before it in the same batch.`,
-      );
-    }
-    seen.add(id);
-    return id;
-  });
 }
 
 /** Copies of the arrays. */

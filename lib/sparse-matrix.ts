@@ -1,6 +1,7 @@
 import { types } from "node:util";
 
 import { SparseRerankError } from "./errors";
+import { markModel, modelOf } from "./internal/model-identity";
 import { describe, invalid, requirePositiveInteger } from "./internal/validate";
 
 /** One sparse row: indices strictly ascending, values > 0 for SPLADE. `size` is the dimension. */
@@ -91,7 +92,7 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
     const last = Math.max(first, clampBound(end, this.rows, "end"));
     const from = at(this.indptr, first);
     const to = at(this.indptr, last);
-    return new SparseMatrix({
+    const sliced = new SparseMatrix({
       rows: last - first,
       cols: this.cols,
       indptr: this.indptr.slice(first, last + 1).map((offset) => offset - from),
@@ -99,6 +100,7 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
       values: this.values.slice(from, to),
       truncated: this.truncated.filter((row) => row >= first && row < last).map((row) => row - first),
     });
+    return markModel(sliced, modelOf(this));
   }
 
   /** [rows, cols] row-major. Errors: ERR_TOO_LARGE above 2²⁸ elements (1 GiB). */
@@ -196,7 +198,9 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
       row += part.rows;
       weight += part.values.length;
     }
-    return new SparseMatrix({ rows, cols: first.cols, indptr, indices, values, truncated: Uint32Array.from(truncated) });
+    const joined = new SparseMatrix({ rows, cols: first.cols, indptr, indices, values, truncated: Uint32Array.from(truncated) });
+    const model = modelOf(first);
+    return markModel(joined, matrices.every((part) => modelOf(part)?.fingerprint === model?.fingerprint) ? model : undefined);
   }
 
   *[Symbol.iterator](): Iterator<SparseVector> {
@@ -206,7 +210,10 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
   #view(i: number): SparseVector {
     const begin = at(this.indptr, i);
     const end = at(this.indptr, i + 1);
-    return { indices: this.indices.subarray(begin, end), values: this.values.subarray(begin, end), size: this.cols };
+    return markModel(
+      { indices: this.indices.subarray(begin, end), values: this.values.subarray(begin, end), size: this.cols },
+      modelOf(this),
+    );
   }
 }
 
@@ -230,13 +237,14 @@ export function asMatrix(value: SparseMatrix | SparseParts | SparseVector, name:
   if (value instanceof SparseMatrix) return value;
   if (isVector(value)) {
     const length = types.isUint32Array(value.indices) ? value.indices.length : 0;
-    return new SparseMatrix({
+    const matrix = new SparseMatrix({
       rows: 1,
       cols: value.size,
       indptr: Uint32Array.of(0, length),
       indices: value.indices,
       values: value.values,
     });
+    return markModel(matrix, modelOf(value));
   }
   if (!isObject(value)) throw invalid(name, value, "a SparseMatrix or a SparseVector");
   return new SparseMatrix(value);

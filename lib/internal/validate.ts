@@ -108,6 +108,15 @@ function editDistance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
+/** The first argument of private constructors, which programs in JavaScript can call but have no business with. */
+export const FACTORY = Symbol("factory");
+
+/** @param instead the function to call, with what follows the class's name */
+export function requireFactory(given: unknown, name: string, instead: string): void {
+  if (given === FACTORY) return;
+  throw new SparseRerankError("ERR_INVALID_ARGUMENT", `A ${name} is not made with new; call ${name}.${instead}.`);
+}
+
 export function notSupported(what: string): SparseRerankError {
   return new SparseRerankError("ERR_NOT_SUPPORTED", `${what} is not available in this version of sparse-rerank.`);
 }

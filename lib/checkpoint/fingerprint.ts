@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import type { Hash } from "node:crypto";
+
+import { SparseRerankError } from "../errors";
+import { readExactly, withFile } from "./files";
+import type { OpenFile } from "./files";
+import type { EmbeddingModule, SparseCheckpoint, SparseRoute, TensorInfo, WeightedPart } from "./types";
+
+/** Bytes of each tensor that are read: training changes all of a tensor, so that a part tells two models apart. */
+const SAMPLE_BYTES = 256;
+/** Parts of a file without tensors that are read. */
+const SAMPLES = 64;
+
+/**
+ * Hexadecimal digits for the weights of a sparse encoder: tensors with their names, types, shapes and some of their bytes. The same for the same
+ * weights in another folder, in other files, or in another of the formats that this package reads.
+ */
+export async function fingerprintOf({ routes }: SparseCheckpoint): Promise<string> {
+  const hash = createHash("sha256");
+  for (const [side, route] of Object.entries(routes)) {
+    hash.update(`${side}:`);
+    await addRoute(hash, route as SparseRoute);
+  }
+  return hash.digest("hex").slice(0, 32);
+}
+
+async function addRoute(hash: Hash, route: SparseRoute): Promise<void> {
+  if (route.kind === "static") {
+    await ("json" in route.weights ? addFile(hash, route.weights.json) : addTensors(hash, [route.weights.tensor]));
+    return;
+  }
+  const { transformer, head } = route;
+  await (transformer.exported === undefined ? addTensors(hash, [...transformer.tensors.values()]) : addFile(hash, transformer.exported));
+  for (const part of partsOf(head)) await addTensors(hash, [...part.tensors.values()]);
+  hash.update(JSON.stringify(head, (key, value: unknown) => (key === "part" ? undefined : value)));
+}
+
+function partsOf(head: Extract<SparseRoute, { kind: "transformer" }>["head"]): WeightedPart[] {
+  if (head.kind === "lexical") return [head.part];
+  if (head.kind === "splade") return [];
+  return head.modules.flatMap((module: EmbeddingModule) => ("part" in module ? [module.part] : []));
+}
+
+async function addTensors(hash: Hash, tensors: readonly TensorInfo[]): Promise<void> {
+  const samples = new Map<TensorInfo, Uint8Array>();
+  const files = new Set(tensors.map(({ file }) => file));
+  for (const path of files) {
+    await open(path, async (file) => {
+      for (const tensor of tensors.filter((one) => one.file === path)) samples.set(tensor, await sampleOf(file, tensor));
+    });
+  }
+  const sorted = [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const tensor of sorted) {
+    hash.update(JSON.stringify([tensor.name, tensor.dtype, tensor.shape]));
+    hash.update(samples.get(tensor) ?? new Uint8Array(0));
+  }
+}
+
+/** From the middle: the first rows of an embedding are often those of tokens that no text has. */
+function sampleOf(file: OpenFile, { offset, byteLength }: TensorInfo): Promise<Uint8Array> {
+  const length = Math.min(SAMPLE_BYTES, byteLength);
+  return readExactly(file, offset + Math.floor((byteLength - length) / 2), length);
+}
+
+async function addFile(hash: Hash, path: string): Promise<void> {
+  await open(path, async (file) => {
+    hash.update(String(file.size));
+    const length = Math.min(SAMPLE_BYTES, file.size);
+    for (let i = 0; i < SAMPLES; i++) hash.update(await readExactly(file, Math.floor(((file.size - length) * i) / (SAMPLES - 1)), length));
+  });
+}
+
+async function open(path: string, use: (file: OpenFile) => Promise<void>): Promise<void> {
+  const used = await withFile(path, async (file) => {
+    await use(file);
+    return true;
+  });
+  if (used === undefined) throw new SparseRerankError("ERR_FILE_NOT_FOUND", `${path} is missing; download the model again.`);
+}

@@ -1,0 +1,47 @@
+import { createHash } from "node:crypto";
+
+const FIRST_CAPACITY = 1024;
+
+/**
+ * Which ids of a corpus were seen: 64 bits of each id's SHA-256, since a Set of strings takes ten times the memory and ends at 2²⁴ entries. That two
+ * of 10⁸ different ids look the same has a probability of 0.0003.
+ */
+export class IdSet {
+  /** Open addressing over pairs of 32 bits; 0, 0 is a free slot. */
+  #slots = new Uint32Array(2 * FIRST_CAPACITY);
+  #size = 0;
+
+  /** False when the id was there before. */
+  add(id: string): boolean {
+    const digest = createHash("sha256").update(id, "utf16le").digest();
+    const low = digest.readUInt32LE(0);
+    // Never both 0.
+    const high = digest.readUInt32LE(4) | 1;
+    if (!insert(this.#slots, low, high >>> 0)) return false;
+    this.#size++;
+    if (this.#size * 8 > this.#slots.length * 3) this.#grow();
+    return true;
+  }
+
+  #grow(): void {
+    const slots = new Uint32Array(2 * this.#slots.length);
+    for (let i = 0; i < this.#slots.length; i += 2) {
+      const high = this.#slots[i + 1] ?? 0;
+      if (high !== 0) insert(slots, this.#slots[i] ?? 0, high);
+    }
+    this.#slots = slots;
+  }
+}
+
+/** False when the pair is there. `slots` has a power of two of them and a free one. */
+function insert(slots: Uint32Array, low: number, high: number): boolean {
+  const mask = slots.length / 2 - 1;
+  for (let slot = low & mask; ; slot = (slot + 1) & mask) {
+    if (slots[2 * slot + 1] === 0) {
+      slots[2 * slot] = low;
+      slots[2 * slot + 1] = high;
+      return true;
+    }
+    if (slots[2 * slot] === low && slots[2 * slot + 1] === high) return false;
+  }
+}
