@@ -7,16 +7,27 @@ import { SparseRerankError } from "../errors";
 import { abortError, throwIfAborted } from "../internal/abort";
 import { messageOf } from "../internal/error-code";
 import { loadPackage } from "../internal/optional-package";
-import { invalid, requireControls, requirePositiveInteger, requireRecord, requireString } from "../internal/validate";
+import {
+  FACTORY,
+  invalid,
+  requireControls,
+  requireFactory,
+  requireFunction,
+  requirePositiveInteger,
+  requireRecord,
+  requireString,
+} from "../internal/validate";
 import type { Progress } from "../options";
 import type { SparseMatrix } from "../sparse-matrix";
+import { isJobName, JobRecord } from "./job-record";
+import type { SetAside } from "./job-record";
 import { ShardRun } from "./shard-run";
-import { shardName, shardsOf } from "./shards";
+import { checkShard, shardName, shardsOf } from "./shards";
 import type { QueuedDocument, Shard } from "./shards";
 import type { ShardWriter } from "./writers";
 
 export interface EncodeQueueOptions {
-  /** Names the corpus: everything about it is kept under this name; default "encode". */
+  /** Names the job: its corpus, its model and what is done are kept under this name; default "encode". */
   readonly name?: string;
   /** Milliseconds after which a shard whose worker is silent goes to another one; default 30,000. */
   readonly lockMs?: number;
@@ -32,13 +43,27 @@ export interface EnqueueOptions {
 }
 
 export interface WorkOptions {
-  /** A SparseEncoder, or what encodes as it does. */
-  readonly encoder: { encodeDocument(texts: readonly string[]): Promise<SparseMatrix> };
+  /** A SparseEncoder, or what encodes as it does. All workers of a job need the same model, dtype and maximum length, where `encoder` has them. */
+  readonly encoder: QueueEncoder;
   readonly write: ShardWriter;
   /** Settle when every shard of the corpus is done or has failed; default false: wait for more until `signal` fires. */
   readonly exitWhenDone?: boolean;
+  /** Called when an attempt at a shard failed that will be made again, or was the last. */
+  readonly onFailure?: (failure: ShardFailure) => void;
   /** Finishes the shard under way, then settles. */
   readonly signal?: AbortSignal;
+}
+
+export interface QueueEncoder {
+  encodeDocument(texts: readonly string[]): Promise<SparseMatrix>;
+  readonly model?: { readonly name: string; readonly fingerprint: string };
+  readonly dtype?: string;
+  readonly maxSeqLength?: number;
+}
+
+export interface ShardFailure {
+  readonly shard: string;
+  readonly reason: string;
 }
 
 export interface QueueStatus {
@@ -55,14 +80,6 @@ export interface QueueStatus {
   readonly setAside: number;
 }
 
-/** A document that cannot be encoded or written, and why. */
-export interface SetAside {
-  readonly id: string;
-  readonly shard: string;
-  readonly code: string;
-  readonly reason: string;
-}
-
 const DEFAULT_SHARD_SIZE = 1000;
 const DEFAULT_MAX_WAITING = 64;
 const DEFAULT_LOCK_MS = 30_000;
@@ -75,12 +92,12 @@ const MAX_DEATHS = 1000;
 const POLL_MS = 500;
 const JOB = "encode";
 
-/** Counts a shard once, however often it was encoded. */
-const MARK_DONE = "if redis.call('hsetnx', KEYS[1], ARGV[1], ARGV[2]) == 1 then redis.call('hincrby', KEYS[2], 'documents', ARGV[2]) end";
-
 /**
  * Encodes a corpus with many workers, which may run anywhere that reaches the broker: enqueue() cuts the corpus into shards, work() encodes
  * and writes them. A shard is written at least once, and writing it twice changes nothing. Shards of a worker that died go to others.
+ *
+ * A job has one corpus at a time and one model. Shards are known by their documents: of another corpus in the job's place those are encoded that
+ * the job has not encoded yet, and those that left the corpus are forgotten.
  *
  * The broker is Redis (6.2 or later) or Valkey, with `appendonly yes` if its restarts are to lose nothing, and `maxmemory-policy noeviction`.
  */
@@ -88,12 +105,15 @@ export class EncodeQueue {
   readonly name: string;
   readonly #redis: Redis;
   readonly #queue: BullMq.Queue<Shard>;
+  readonly #record: JobRecord;
   readonly #bullmq: typeof BullMq;
   readonly #lockMs: number;
 
-  private constructor(name: string, redis: Redis, bullmq: typeof BullMq, lockMs: number) {
+  private constructor(factory: symbol, name: string, redis: Redis, bullmq: typeof BullMq, lockMs: number) {
+    requireFactory(factory, "EncodeQueue", "open(url)");
     this.name = name;
     this.#redis = redis;
+    this.#record = new JobRecord(redis, name);
     this.#bullmq = bullmq;
     this.#lockMs = lockMs;
     this.#queue = new bullmq.Queue(name, { connection: redis });
@@ -106,37 +126,35 @@ export class EncodeQueue {
    * Errors: ERR_CLIENT_NOT_FOUND, ERR_QUEUE_UNAVAILABLE.
    */
   static async open(url: string, options: EncodeQueueOptions = {}): Promise<EncodeQueue> {
-    requireString(url, "url");
     requireRecord(options, "options", ["name", "lockMs"]);
     const { name = "encode", lockMs = DEFAULT_LOCK_MS } = options;
     requireString(name, "name");
-    if (!/^[\w.-]+$/.test(name)) throw invalid("name", name, "letters, digits, and _ . -");
+    if (!isJobName(name)) throw invalid("name", name, "letters, digits, and _ . -");
     requirePositiveInteger(lockMs, "lockMs");
-    if (!/^rediss?:\/\//.test(url)) throw invalid("url", url, "a redis:// or rediss:// address");
     const bullmq = await loadPackage("bullmq", () => import("bullmq"));
-    const { Redis } = await loadPackage("ioredis", () => import("ioredis"));
-    const redis = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true });
-    redis.on("error", () => undefined);
-    try {
-      await redis.connect();
-    } catch (cause) {
-      redis.disconnect();
-      const { host = "", port = "" } = redis.options;
-      const reason = messageOf(cause).replace(/\.$/, "");
-      throw new SparseRerankError(
-        "ERR_QUEUE_UNAVAILABLE",
-        `The broker at ${host}:${port} cannot be reached: ${reason}. Check that Redis or Valkey runs there.`,
-        { cause },
-      );
-    }
-    return new EncodeQueue(name, redis, bullmq, lockMs);
+    return new EncodeQueue(FACTORY, name, await connect(url), bullmq, lockMs);
   }
 
   /**
-   * Cuts a corpus into shards and queues those that are not there yet: after a crash, call it again with the same corpus. Waits while workers
-   * are behind. Shards that failed are tried again.
+   * The names of the jobs in a broker, sorted: all that were queued and not cleared.
    *
-   * Errors: ERR_INVALID_ARGUMENT (also another shardSize than before), ERR_ABORTED.
+   * Errors: ERR_CLIENT_NOT_FOUND, ERR_QUEUE_UNAVAILABLE.
+   */
+  static async list(url: string): Promise<string[]> {
+    const redis = await connect(url);
+    try {
+      return await JobRecord.names(redis);
+    } finally {
+      redis.disconnect();
+    }
+  }
+
+  /**
+   * Makes a corpus that of the job: cuts it into shards and queues those that are not done or queued. After a crash, call it again with the same
+   * corpus. With another corpus, shards that it does not have are forgotten. Waits while workers are behind. Shards that failed are tried again.
+   *
+   * Errors: ERR_INVALID_ARGUMENT (also another shardSize than before), ERR_DUPLICATE_ID, ERR_ABORTED. The corpus of the job is then incomplete:
+   * call it again.
    */
   async enqueue(
     documents: AsyncIterable<QueuedDocument> | Iterable<QueuedDocument>,
@@ -149,16 +167,19 @@ export class EncodeQueue {
     requirePositiveInteger(maxWaiting, "maxWaiting");
     await this.#keepShardSize(shardSize);
     await this.#queue.retryJobs({ state: "failed" });
+    const owner = await this.#record.begin();
     let shards = 0;
     let count = 0;
     for await (const shard of shardsOf(documents, shardSize)) {
       throwIfAborted(signal);
       shards++;
       count += shard.documents.length;
-      if ((await this.#redis.hexists(this.#key("done"), shardName(shard.number))) === 0) {
+      const name = shardName(shard.documents);
+      await this.#record.add(owner, name);
+      if (!(await this.#record.isDone(name))) {
         await this.#room(maxWaiting, signal);
         await this.#queue.add(JOB, shard, {
-          jobId: shardName(shard.number),
+          jobId: name,
           attempts: ATTEMPTS,
           backoff: { type: "bounded" },
           removeOnComplete: true,
@@ -166,7 +187,7 @@ export class EncodeQueue {
       }
       onProgress?.({ stage: "index", done: count });
     }
-    await this.#redis.hset(this.#key("corpus"), "shards", shards);
+    await this.#record.end(owner, shards, (left) => this.#queue.remove(left));
     return { shards, documents: count };
   }
 
@@ -175,16 +196,22 @@ export class EncodeQueue {
    *
    * A document that fails alone is set aside; a shard whose writer fails is tried again later. A document during which a worker process dies
    * twice is set aside as well.
+   *
+   * Errors: ERR_INVALID_ARGUMENT (also where `write` has shards of another job), ERR_MODEL_MISMATCH (the job is encoded by another model),
+   * ERR_FILE_UNWRITABLE, ERR_ABORTED.
    */
   async work(options: WorkOptions): Promise<void> {
-    requireRecord(options, "options", ["encoder", "write", "exitWhenDone", "signal"]);
+    requireRecord(options, "options", ["encoder", "write", "exitWhenDone", "onFailure", "signal"]);
     requireControls(options);
-    const { encoder, write, exitWhenDone = false, signal } = options;
+    const { encoder, write, exitWhenDone = false, onFailure, signal } = options;
     if (typeof write !== "function") throw invalid("write", write, "a function");
+    if (onFailure !== undefined) requireFunction(onFailure, "onFailure");
     throwIfAborted(signal);
+    await this.#removeFormer(write);
+    await this.#requireModel(encoder);
     const connection = this.#redis.duplicate();
     connection.on("error", () => undefined);
-    const worker = new this.#bullmq.Worker<Shard>(this.name, (job) => this.#process(job, new ShardRun(encoder, write)), {
+    const worker = new this.#bullmq.Worker<Shard>(this.name, (job) => this.#process(job, encoder, write), {
       connection,
       lockDuration: this.#lockMs,
       stalledInterval: this.#lockMs,
@@ -192,44 +219,41 @@ export class EncodeQueue {
       settings: { backoffStrategy },
     });
     worker.on("error", () => undefined);
+    worker.on("failed", (job, { message }) => onFailure?.({ shard: job?.id ?? "", reason: message }));
     try {
       await this.#untilStopped(exitWhenDone, signal);
     } finally {
       await worker.close();
       connection.disconnect();
     }
+    await this.#removeFormer(write);
   }
 
   async status(): Promise<QueueStatus> {
     const counts = await this.#queue.getJobCounts("waiting", "prioritized", "delayed", "active", "failed");
-    const [shards, documents] = await this.#redis.hmget(this.#key("corpus"), "shards", "documents");
     return {
-      shards: typeof shards === "string" ? Number(shards) : undefined,
-      done: await this.#redis.hlen(this.#key("done")),
+      ...(await this.#record.numbers()),
       waiting: (counts["waiting"] ?? 0) + (counts["prioritized"] ?? 0) + (counts["delayed"] ?? 0),
       active: counts["active"] ?? 0,
       failed: counts["failed"] ?? 0,
-      documents: Number(documents ?? 0),
-      setAside: await this.#redis.hlen(this.#key("aside")),
     };
   }
 
   /** The documents that were set aside, in no order. */
-  async setAside(): Promise<SetAside[]> {
-    const entries = await this.#redis.hvals(this.#key("aside"));
-    return entries.map((entry) => JSON.parse(entry) as SetAside);
+  setAside(): Promise<SetAside[]> {
+    return this.#record.setAside();
   }
 
   /** Why shards failed at every attempt. */
-  async failures(): Promise<{ readonly shard: string; readonly reason: string }[]> {
+  async failures(): Promise<ShardFailure[]> {
     const jobs = await this.#queue.getFailed();
     return jobs.map((job) => ({ shard: job.id ?? "", reason: job.failedReason }));
   }
 
-  /** Forgets the corpus: what is queued, done and set aside. What workers wrote stays. */
+  /** Forgets the job: its corpus and its model, what is queued, done and set aside. What workers wrote stays. */
   async clear(): Promise<void> {
     await this.#queue.obliterate({ force: true });
-    await this.#redis.del(...(["done", "corpus", "aside", "trying"] as const).map((kind) => this.#key(kind)));
+    await this.#record.clear();
   }
 
   async close(): Promise<void> {
@@ -237,22 +261,58 @@ export class EncodeQueue {
     this.#redis.disconnect();
   }
 
-  async #process(job: BullMq.Job<Shard>, run: ShardRun): Promise<void> {
-    const shard = shardName(job.data.number);
+  async #process(job: BullMq.Job<Shard>, encoder: QueueEncoder, write: ShardWriter): Promise<void> {
+    const documents = this.#documentsOf(job);
+    const shard = shardName(documents);
     // Its worker died after the last write and before it could say so.
-    if ((await this.#redis.hexists(this.#key("done"), shard)) === 1) return;
-    const trying = this.#key("trying");
-    const failed = await run.run(shard, job.data.documents, {
+    if (await this.#record.isDone(shard)) return;
+    const failed = await new ShardRun(encoder, write).run(shard, documents, {
       deaths: job.stalledCounter,
-      suspects: () => this.#redis.hget(trying, shard),
-      suspect: (row) => this.#redis.hset(trying, shard, row),
+      suspects: () => this.#record.suspects(shard),
+      suspect: (rows) => this.#record.suspect(shard, rows),
     });
-    for (const { id, code, reason } of failed) {
-      const entry: SetAside = { id, shard, code, reason };
-      await this.#redis.hset(this.#key("aside"), id, JSON.stringify(entry));
+    for (const { id, code, reason } of failed) await this.#record.addSetAside({ id, shard, code, reason });
+    const isCurrent = await this.#record.markDone(shard, documents);
+    if (!isCurrent) await write.remove?.([shard]);
+  }
+
+  /** A shard that makes no sense fails at once. */
+  #documentsOf(job: BullMq.Job<Shard>): readonly QueuedDocument[] {
+    try {
+      return checkShard(job.id, job.data);
+    } catch (error) {
+      throw error instanceof SparseRerankError ? new this.#bullmq.UnrecoverableError(error.message) : error;
     }
-    await this.#redis.eval(MARK_DONE, 2, this.#key("done"), this.#key("corpus"), shard, job.data.documents.length);
-    await this.#redis.hdel(trying, shard);
+  }
+
+  /** Removes what was written of shards that left the corpus, and refuses a place that has shards of another job. */
+  async #removeFormer(write: ShardWriter): Promise<void> {
+    const written = (await write.written?.()) ?? [];
+    const { former, unknown } = await this.#record.sort(written);
+    const [other] = unknown;
+    if (other !== undefined) {
+      throw new SparseRerankError(
+        "ERR_INVALID_ARGUMENT",
+        `There are ${unknown.length} shards that the job "${this.name}" does not have where its results go, such as ${other}; use another folder, or remove them.`,
+      );
+    }
+    if (former.length > 0) await write.remove?.(former);
+  }
+
+  /** The first worker's model is the job's. */
+  async #requireModel({ model, dtype, maxSeqLength }: QueueEncoder): Promise<void> {
+    if (model === undefined) return;
+    const identity = JSON.stringify({ ...model, dtype, maxSeqLength });
+    const kept = await this.#record.keep("model", identity);
+    const { name: keptName, ...made } = readIdentity(kept);
+    const { name, ...own } = readIdentity(identity);
+    if (made.fingerprint === own.fingerprint && made.dtype === own.dtype && made.maxSeqLength === own.maxSeqLength) return;
+    const describe = (by: string, of: Identity): string => `${by} (${of.dtype ?? ""}, at most ${of.maxSeqLength ?? ""} tokens)`;
+    throw new SparseRerankError(
+      "ERR_MODEL_MISMATCH",
+      `The job "${this.name}" is encoded by ${describe(keptName, { name: keptName, ...made })}, and this worker has ${describe(name, { name, ...own })}; ` +
+        "use that model, another job, or clear the job.",
+    );
   }
 
   async #untilStopped(exitWhenDone: boolean, signal: AbortSignal | undefined): Promise<void> {
@@ -273,19 +333,60 @@ export class EncodeQueue {
     }
   }
 
-  /** Shards of another size would be other documents under the same names. */
+  /** Other shards of the same documents would encode them all again. */
   async #keepShardSize(shardSize: number): Promise<void> {
-    await this.#redis.hsetnx(this.#key("corpus"), "shardSize", shardSize);
-    const before = Number(await this.#redis.hget(this.#key("corpus"), "shardSize"));
+    const before = Number(await this.#record.keep("shardSize", String(shardSize)));
     if (before === shardSize) return;
     throw new SparseRerankError(
       "ERR_INVALID_ARGUMENT",
       `The corpus "${this.name}" was queued in shards of ${before} documents, not ${shardSize}; use the same shardSize, another name, or clear().`,
     );
   }
+}
 
-  #key(kind: "done" | "corpus" | "aside" | "trying"): string {
-    return `sparse-rerank:${this.name}:${kind}`;
+/** What a job's vectors depend on, beside its texts. */
+interface Identity {
+  readonly name: string;
+  readonly fingerprint?: string;
+  readonly dtype?: string;
+  readonly maxSeqLength?: number;
+}
+
+/** Others can write to the broker. */
+function readIdentity(json: string): Identity {
+  let fields: Partial<Record<keyof Identity, unknown>> = {};
+  try {
+    fields = Object(JSON.parse(json)) as typeof fields;
+  } catch {
+    // What cannot be read is no model's.
+  }
+  const { name, fingerprint, dtype, maxSeqLength } = fields;
+  return {
+    name: typeof name === "string" ? name : "an unknown model",
+    ...(typeof fingerprint === "string" ? { fingerprint } : {}),
+    ...(typeof dtype === "string" ? { dtype } : {}),
+    ...(typeof maxSeqLength === "number" ? { maxSeqLength } : {}),
+  };
+}
+
+async function connect(url: string): Promise<Redis> {
+  requireString(url, "url");
+  if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) throw invalid("url", url, "a redis:// or rediss:// address");
+  const { Redis } = await loadPackage("ioredis", () => import("ioredis"));
+  const redis = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true });
+  redis.on("error", () => undefined);
+  try {
+    await redis.connect();
+    return redis;
+  } catch (cause) {
+    redis.disconnect();
+    const { host = "", port = "" } = redis.options;
+    const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, "");
+    throw new SparseRerankError(
+      "ERR_QUEUE_UNAVAILABLE",
+      `The broker at ${host}:${port} cannot be reached: ${reason}. Check that Redis or Valkey runs there.`,
+      { cause },
+    );
   }
 }
 

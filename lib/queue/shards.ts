@@ -1,7 +1,12 @@
+import { createHash } from "node:crypto";
+
+import { SparseRerankError } from "../errors";
+import { IdSet } from "../internal/id-set";
 import { requireJsonValue } from "../internal/json-value";
 import { invalid } from "../internal/validate";
 
 export interface QueuedDocument {
+  /** Distinct within the corpus. */
   readonly id: string;
   readonly text: string;
   /** Stored with the vector by engines. */
@@ -10,33 +15,66 @@ export interface QueuedDocument {
 
 /** A part of the corpus, as it travels through the broker. */
 export interface Shard {
-  /** From 0, in the order of the corpus. */
-  readonly number: number;
   readonly documents: readonly QueuedDocument[];
 }
 
-/** Also the id of the job: the same shard is never queued twice. */
-export function shardName(number: number): string {
-  return `shard-${String(number).padStart(8, "0")}`;
+/** Names a shard by its documents: the same documents have the same name, in whatever corpus and wherever in it. */
+export function shardName(documents: readonly QueuedDocument[]): string {
+  const content = JSON.stringify(documents.map(({ id, text, payload }) => [id, text, payload]));
+  return `shard-${createHash("sha256").update(content).digest("hex").slice(0, 32)}`;
 }
 
-/** Arrays of `size` documents, the last one shorter. Errors: ERR_INVALID_ARGUMENT. */
+/**
+ * Arrays of `size` documents, the last one shorter.
+ *
+ * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID.
+ */
 export async function* shardsOf(documents: AsyncIterable<QueuedDocument> | Iterable<QueuedDocument>, size: number): AsyncGenerator<Shard> {
-  let number = 0;
+  const ids = new IdSet();
+  let count = 0;
   let shard: QueuedDocument[] = [];
   for await (const document of documents) {
-    checkDocument(document, `documents[${number * size + shard.length}]`);
+    const name = `documents[${count}]`;
+    checkDocument(document, name);
+    if (!ids.add(document.id)) {
+      throw new SparseRerankError(
+        "ERR_DUPLICATE_ID",
+        `${name}.id is ${JSON.stringify(document.id.slice(0, 200))}, as the id of a document before it.`,
+      );
+    }
+    count++;
     if (shard.push(document) < size) continue;
-    yield { number: number++, documents: shard };
+    yield { documents: shard };
     shard = [];
   }
-  if (shard.length > 0) yield { number, documents: shard };
+  if (shard.length > 0) yield { documents: shard };
 }
 
-function checkDocument(document: unknown, name: string): void {
+/**
+ * The documents of a job, which may hold anything: others can write to the broker.
+ *
+ * Errors: ERR_INVALID_ARGUMENT, also where the documents do not have the job's name.
+ */
+export function checkShard(name: string | undefined, data: unknown): readonly QueuedDocument[] {
+  const { documents } = (typeof data === "object" && data !== null ? data : {}) as { readonly documents?: unknown };
+  if (!Array.isArray(documents)) throw invalid("documents of a shard", documents, "an array");
+  documents.forEach((document, i) => {
+    checkDocument(document, `documents[${i}]`);
+  });
+  const checked = documents as readonly QueuedDocument[];
+  if (shardName(checked) === name) return checked;
+  throw new SparseRerankError(
+    "ERR_INVALID_ARGUMENT",
+    "The documents of a shard are not those that its name is for; queue the corpus again.",
+  );
+}
+
+function checkDocument(document: unknown, name: string): asserts document is QueuedDocument {
   if (typeof document !== "object" || document === null) throw invalid(name, document, "{ id, text }");
-  const { id, text, payload } = document as Partial<QueuedDocument>;
+  const { id, text, payload } = document as Readonly<Record<keyof QueuedDocument, unknown>>;
   if (typeof id !== "string" || id === "") throw invalid(`${name}.id`, id, "a non-empty string");
   if (typeof text !== "string") throw invalid(`${name}.text`, text, "a string");
-  if (payload !== undefined) requireJsonValue(payload, `${name}.payload`);
+  if (payload === undefined) return;
+  if (typeof payload !== "object" || payload === null || Array.isArray(payload)) throw invalid(`${name}.payload`, payload, "an object");
+  requireJsonValue(payload, `${name}.payload`);
 }

@@ -7,10 +7,10 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
-import { SparseIndex, SparseMatrix } from "sparse-rerank";
+import { SparseIndex, SparseMatrix, SparseRerankError } from "sparse-rerank";
 import { EngineError, LocalEngine } from "sparse-rerank/engines";
 import { EncodeQueue, engineWriter, fileWriter } from "sparse-rerank/queue";
-import type { QueuedDocument } from "sparse-rerank/queue";
+import type { QueuedDocument, QueueEncoder } from "sparse-rerank/queue";
 
 import type { Server } from "../../scripts/engines/servers.mjs" with { "resolution-mode": "import" };
 import { skip } from "../skip";
@@ -34,7 +34,7 @@ function documents(count: number, special: Readonly<Record<number, string>> = {}
 async function idsIn(folder: string): Promise<string[]> {
   const files = await readdir(folder);
   assert.deepEqual(
-    files.filter((file) => !/^shard-\d{8}\.jsonl$/.test(file)),
+    files.filter((file) => !/^shard-[0-9a-f]{32}\.jsonl$/.test(file)),
     [],
   );
   const texts = await Promise.all(files.map((file) => readFile(path.join(folder, file), "utf8")));
@@ -142,10 +142,10 @@ describe("EncodeQueue", function () {
     const { Worker } = await import("bullmq");
     const dead = new Worker("left", null, { connection: { url: redis!.address }, lockDuration: 500, autorun: false });
     const job = await dead.getNextJob("token").finally(() => dead.close());
-    assert.equal(job.id, "shard-00000000");
+    assert.match(job.id ?? "", /^shard-[0-9a-f]{32}$/);
     const { Redis } = await import("ioredis");
     const broker = new Redis(redis!.address);
-    await broker.hset("sparse-rerank:left:done", "shard-00000000", "1").finally(() => broker.quit());
+    await broker.hset("sparse-rerank:left:done", job.id!, "1").finally(() => broker.quit());
     assert.equal((await queue.status()).active, 1);
     await queue.work({ encoder, write: () => Promise.reject(new Error("it was written")), exitWhenDone: true });
     assert.deepEqual(await queue.status(), { shards: 1, done: 1, waiting: 0, active: 0, failed: 0, documents: 0, setAside: 0 });
@@ -161,10 +161,11 @@ describe("EncodeQueue", function () {
       if (signal === null) break;
     }
     const aside = await queue.setAside();
-    assert.deepEqual(aside.map(({ id, shard, code }) => [id, shard, code]).sort(), [
-      ["d12", "shard-00000001", "ERR_INTERNAL"],
-      ["d7", "shard-00000000", "ERR_TOO_LARGE"],
+    assert.deepEqual(aside.map(({ id, code }) => [id, code]).sort(), [
+      ["d12", "ERR_INTERNAL"],
+      ["d7", "ERR_TOO_LARGE"],
     ]);
+    assert.equal(new Set(aside.map(({ shard }) => shard)).size, 2);
     assert.match(aside.find(({ id }) => id === "d7")!.reason, /too much poison/);
     assert.equal((await idsIn(folder)).length, 28);
   });
@@ -183,12 +184,167 @@ describe("EncodeQueue", function () {
     assert.equal((await queue.status()).waiting, 5);
   });
 
+  describe("with another corpus in the same job", () => {
+    const encodeAll = async (queue: EncodeQueue, into = folder): Promise<string[]> => {
+      const texts: string[] = [];
+      const counting: QueueEncoder = {
+        encodeDocument: (batch) => {
+          texts.push(...batch);
+          return encoder.encodeDocument(batch);
+        },
+      };
+      await queue.work({ encoder: counting, write: fileWriter(into), exitWhenDone: true });
+      return texts.sort();
+    };
+    const corpus = (...ids: readonly string[]): QueuedDocument[] => ids.map((id) => ({ id, text: `text ${id}` }));
+
+    it("encodes it, and leaves nothing of the one before", async () => {
+      const queue = await open("another");
+      await queue.enqueue(corpus("a", "b", "c"), { shardSize: 1 });
+      assert.deepEqual(await encodeAll(queue), ["text a", "text b", "text c"]);
+      await queue.enqueue(corpus("x", "y"), { shardSize: 1 });
+      assert.deepEqual({ ...(await queue.status()) }.done, 0);
+      assert.deepEqual(await encodeAll(queue), ["text x", "text y"]);
+      assert.deepEqual((await idsIn(folder)).sort(), ["x", "y"]);
+      assert.deepEqual(await queue.status(), { shards: 2, done: 2, waiting: 0, active: 0, failed: 0, documents: 2, setAside: 0 });
+    });
+
+    it("encodes what was added or changed, also in place, and removes what left", async () => {
+      const queue = await open("changed");
+      await queue.enqueue(corpus("a", "b", "c", "d"), { shardSize: 2 });
+      await encodeAll(queue);
+      for (const [next, encoded] of [
+        [corpus("a", "b", "c", "d"), []],
+        [corpus("a", "b", "c", "d", "e"), ["text e"]],
+        [corpus("c", "d", "a", "b", "e"), []],
+        [corpus("a", "b", "c"), ["text c"]],
+        [
+          [{ id: "a", text: "changed" }, ...corpus("b", "c")],
+          ["changed", "text b"],
+        ],
+        [
+          [{ id: "a", text: "changed", payload: { year: 2026 } }, ...corpus("b", "c")],
+          ["changed", "text b"],
+        ],
+        [[], []],
+        [corpus("a"), ["text a"]],
+      ] as const) {
+        await queue.enqueue(next, { shardSize: 2 });
+        assert.deepEqual(await encodeAll(queue), encoded, JSON.stringify(next));
+        assert.deepEqual((await idsIn(folder)).sort(), next.map(({ id }) => id).sort());
+        const { documents: counted, done, shards } = await queue.status();
+        assert.deepEqual([counted, done], [next.length, shards]);
+      }
+    });
+
+    it("passes over what waits, is set aside or is encoded of a corpus that is no longer there", async () => {
+      const queue = await open("waiting");
+      await queue.enqueue([{ id: "bad", text: "poison" }, ...corpus("a")], { shardSize: 1 });
+      const failing: QueueEncoder = {
+        encodeDocument: (texts) =>
+          texts.includes("poison") ? Promise.reject(new SparseRerankError("ERR_TOO_LARGE", "poison")) : encoder.encodeDocument(texts),
+      };
+      await queue.work({ encoder: failing, write: fileWriter(folder), exitWhenDone: true });
+      assert.equal((await queue.setAside()).length, 1);
+      await queue.enqueue(corpus("b", "c"), { shardSize: 1 });
+      assert.equal((await queue.setAside()).length, 0);
+      let replaced = false;
+      const replacing: QueueEncoder = {
+        encodeDocument: async (texts) => {
+          // While this shard is encoded, it leaves the corpus.
+          if (!replaced) {
+            replaced = true;
+            await queue.enqueue(corpus("d"), { shardSize: 1 });
+          }
+          return encoder.encodeDocument(texts);
+        },
+      };
+      await queue.work({ encoder: replacing, write: fileWriter(folder), exitWhenDone: true });
+      assert.deepEqual(await idsIn(folder), ["d"]);
+    });
+
+    it("refuses a folder with the shards of another job", async () => {
+      const queue = await open("first");
+      await queue.enqueue(corpus("a"));
+      await encodeAll(queue);
+      const other = await open("second");
+      await other.enqueue(corpus("z"));
+      await assert.rejects(encodeAll(other), hasCode(/INVALID_ARGUMENT/));
+      assert.deepEqual(await idsIn(folder), ["a"]);
+      assert.equal((await other.status()).waiting, 1);
+    });
+
+    it("refuses a second model, and repeated ids", async () => {
+      const queue = await open("model");
+      const by = (fingerprint: string, dtype: string): QueueEncoder => ({
+        ...encoder,
+        model: { name: "m", fingerprint },
+        dtype,
+        maxSeqLength: 256,
+      });
+      const work = (of: QueueEncoder): Promise<void> => queue.work({ encoder: of, write: fileWriter(folder), exitWhenDone: true });
+      await queue.enqueue(corpus("a"));
+      await work(by("f0", "fp32"));
+      await work(by("f0", "fp32"));
+      await assert.rejects(work(by("f1", "fp32")), hasCode(/MODEL_MISMATCH/));
+      await assert.rejects(work(by("f0", "int8")), hasCode(/MODEL_MISMATCH/));
+      await assert.rejects(work({ ...by("f0", "fp32"), maxSeqLength: 512 }), hasCode(/MODEL_MISMATCH/));
+      await assert.rejects(queue.enqueue(corpus("a", "b", "a"), { shardSize: 1000 }), hasCode(/DUPLICATE_ID/));
+      await queue.clear();
+      await queue.enqueue(corpus("a"));
+      await work(by("f1", "int8"));
+    });
+  });
+
+  it("uses nothing from the broker as a path, and fails what makes no sense", async () => {
+    const queue = await open("hostile");
+    const { Queue } = await import("bullmq");
+    const foreign = new Queue("hostile", { connection: { url: redis!.address } });
+    const bad = [
+      { number: "../../escaped", documents: [{ id: "a", text: "t" }] },
+      { documents: [{ id: 7, text: "t" }] },
+      { documents: "x" },
+      {},
+    ];
+    for (const [i, data] of bad.entries()) await foreign.add("encode", data, { jobId: `../../escaped${i}` });
+    await foreign.close();
+    await queue.enqueue(documents(1));
+    const failures: string[] = [];
+    await queue.work({
+      encoder,
+      write: fileWriter(path.join(folder, "out")),
+      exitWhenDone: true,
+      onFailure: ({ shard }) => failures.push(shard),
+    });
+    assert.deepEqual(await readdir(folder), ["out"]);
+    assert.equal((await idsIn(path.join(folder, "out"))).length, 1);
+    assert.equal((await queue.failures()).length, bad.length);
+    assert.equal(failures.length, bad.length);
+    const vectors = await encoder.encodeDocument(["x"]);
+    for (const name of ["../x", "a/b", "", ".", "..", "a\0b", "a\\b", "x".repeat(200)]) {
+      await assert.rejects(
+        async () => fileWriter(folder)({ name, ids: ["x"], vectors, payloads: [undefined] }),
+        hasCode(/INVALID_ARGUMENT/),
+        name,
+      );
+    }
+  });
+
+  it("lists jobs and clears them", async () => {
+    const queue = await open("listed");
+    await queue.enqueue(documents(3));
+    assert.ok((await EncodeQueue.list(redis!.address)).includes("listed"));
+    await queue.clear();
+    assert.ok(!(await EncodeQueue.list(redis!.address)).includes("listed"));
+    await assert.rejects(EncodeQueue.list("redis://127.0.0.1:1"), hasCode(/QUEUE_UNAVAILABLE/));
+  });
+
   it("writes into an engine, and tries again when it was down", async () => {
     const engine = new LocalEngine({ index: SparseIndex.create({ dimension: 1000 }) });
     let calls = 0;
     const write = engineWriter(engine);
     const queue = await open("engine");
-    await queue.enqueue([...documents(15), { id: "d3", text: "another text of the same id", payload: { last: true } }], { shardSize: 100 });
+    await queue.enqueue(documents(15, { 3: "a longer text" }), { shardSize: 100 });
     await queue.work({
       encoder,
       write: (shard) => (calls++ === 0 ? Promise.reject(new EngineError("Test", "ERR_ENGINE_UNAVAILABLE", "down")) : write(shard)),
@@ -196,8 +352,8 @@ describe("EncodeQueue", function () {
     });
     assert.equal(calls, 2);
     assert.equal((await engine.stats()).documents, 15);
-    const query = SparseMatrix.fromRows([{ indices: ["another text of the same id".length], values: [1] }], 1000).row(0);
-    assert.deepEqual(await engine.search(query, { topK: 5 }), [{ id: "d3", score: 1, payload: { last: true } }]);
+    const query = SparseMatrix.fromRows([{ indices: ["a longer text".length], values: [1] }], 1000).row(0);
+    assert.deepEqual(await engine.search(query, { topK: 5 }), [{ id: "d3", score: 1 }]);
   });
 
   it("finishes the shard under way when it is told to stop", async () => {
