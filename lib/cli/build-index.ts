@@ -1,14 +1,17 @@
+import { existsSync } from "node:fs";
+
 import type { Command } from "commander";
 
+import { SparseRerankError } from "../index";
 import type { SparseEncoder, SparseIndex } from "../index";
-import { passageText, readCollection } from "../retrieval/collection";
+import { passageText } from "../retrieval/collection";
 import type { Passage } from "../retrieval/passages";
-import { blocksOf } from "./input";
+import { blocksOf, readPassages } from "./input";
 import { addInputOptions, addModelOptions, command, loadSparseEncoder, sparseModelOption } from "./options";
 import type { InputOptions, ModelOptions } from "./options";
-import { clearProgress, ProgressLine } from "./progress";
-import { openToWrite } from "./stored-index";
-import { counted, cutMessage, duration, grouped, megabytes, writeLine } from "./terminal";
+import { clearProgress, ProgressLine, writeNote } from "./progress";
+import { openToWrite, removeEmpty } from "./stored-index";
+import { counted, cutMessage, duration, grouped, megabytes, writeJson } from "./terminal";
 
 interface IndexCommandOptions extends ModelOptions, InputOptions {
   readonly update?: true;
@@ -29,70 +32,88 @@ export function indexCommand(): Command {
     "sparse-rerank index my-index corpus.jsonl           # ^C at any time; the same command goes on",
     'sparse-rerank search my-index "how are threads used"',
   ])
-    .argument("<index>", "the index's folder; made if it is not there")
+    .argument("<index>", "the index's folder: new, empty, or made by this command")
     .argument("<collection>", "a folder of texts, or a .jsonl, .tsv, .md, .txt, .rst or .adoc file")
     .option("--update", "also encode passages whose id the index has; default: they are passed over");
   return addModelOptions(addInputOptions(created), sparseModelOption()).action(run);
 }
 
 async function run(folder: string, collection: string, options: IndexCommandOptions): Promise<void> {
+  const existed = existsSync(folder);
   await using encoder = await loadSparseEncoder(options);
-  await using index = await openToWrite(folder, encoder, options.model);
   const progress = new ProgressLine("indexing", (count) => counted(count, "passage"));
   const totals: Totals = { added: 0, known: 0, truncated: 0 };
-  let seen = 0;
   let bytes = 0;
   let fileBytes = 0;
-  const passages = readCollection(collection, {
+  const passages = readPassages(collection, {
     ...options,
     onRead: (read, size) => {
       bytes += read;
       fileBytes = size;
     },
   });
-  progress.update(0);
-  for await (const block of blocksOf(passages, BLOCK)) {
-    await addBlock(encoder, index, block, options, totals);
-    seen += block.length;
-    progress.update(seen, bytes === 0 ? undefined : (seen * fileBytes) / bytes);
+  const blocks = blocksOf(passages, BLOCK);
+  // Before the folder is made: a collection that cannot be read leaves nothing behind.
+  const { value: first } = await blocks.next();
+  if (first === undefined) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${collection} is empty: it has no text to index.`);
+  await using index = await openToWrite(folder, encoder, options.model);
+  try {
+    for (let block: Passage[] | undefined = first; block !== undefined; block = await nextOf(blocks)) {
+      const before = totals.added + totals.known;
+      await addBlock(encoder, index, block, options, totals, (done) => {
+        progress.update(before + done, bytes === 0 ? undefined : ((before + done) * fileBytes) / bytes);
+      });
+    }
+  } catch (error) {
+    const isEmpty = index.size === 0;
+    await index.close();
+    if (isEmpty) await removeEmpty(folder, existed);
+    throw error;
   }
   clearProgress();
   const { documents, segments, bytes: size } = index.stats();
   if (options.json === true) {
-    await writeLine(JSON.stringify({ added: totals.added, known: totals.known, documents, segments, bytes: size }));
+    await writeJson({ added: totals.added, known: totals.known, documents, segments, bytes: size });
     return;
   }
   const known = totals.known === 0 ? "" : ` (${grouped(totals.known)} were there)`;
-  console.error(
+  writeNote(
     `Added ${counted(totals.added, "passage")}${known} in ${duration(progress.seconds)}; ` +
       `${folder} has ${counted(documents, "passage")}, ${megabytes(size)}.`,
   );
-  if (totals.truncated > 0) console.error(cutMessage(totals.truncated, "passage", encoder.maxSeqLength));
+  if (totals.truncated > 0) writeNote(cutMessage(totals.truncated, "passage", encoder.maxSeqLength));
 }
 
-/** Of passages with one id, the first counts. */
+async function nextOf(blocks: AsyncIterator<Passage[], void>): Promise<Passage[] | undefined> {
+  const { value } = await blocks.next();
+  return value ?? undefined;
+}
+
 async function addBlock(
   encoder: SparseEncoder,
   index: SparseIndex,
   block: readonly Passage[],
   { update }: IndexCommandOptions,
   totals: Totals,
+  onProgress: (done: number) => void,
 ): Promise<void> {
   const known = update === true ? [] : await index.has(block.map(({ id }) => id));
-  const taken = new Set<string>();
-  const fresh = block.filter(({ id }, i) => {
-    if (known[i] === true || taken.has(id)) return false;
-    taken.add(id);
-    return true;
-  });
-  totals.known += block.length - fresh.length;
-  if (fresh.length === 0) return;
-  const vectors = await encoder.encodeDocument(fresh.map(passageText));
-  await index.add(
-    fresh.map(({ id }) => id),
-    vectors,
-    { payloads: fresh },
-  );
+  const fresh = block.filter((_, i) => known[i] !== true);
+  const passedOver = block.length - fresh.length;
+  if (fresh.length > 0) {
+    const vectors = await encoder.encodeDocument(fresh.map(passageText), {
+      onProgress: ({ done }) => {
+        onProgress(passedOver + done);
+      },
+    });
+    await index.add(
+      fresh.map(({ id }) => id),
+      vectors,
+      { payloads: fresh },
+    );
+    totals.truncated += vectors.truncated.length;
+  }
+  totals.known += passedOver;
   totals.added += fresh.length;
-  totals.truncated += vectors.truncated.length;
+  onProgress(0);
 }

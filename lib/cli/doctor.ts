@@ -4,7 +4,7 @@ import { diagnose } from "../diagnosis";
 import type { Diagnosis } from "../diagnosis";
 import { command } from "./options";
 import type { CommonOptions } from "./options";
-import { counted, megabytes, paint, writeLine } from "./terminal";
+import { counted, megabytes, paint, printable, writeJson, writeLine } from "./terminal";
 
 export function doctorCommand(): Command {
   return command("doctor", "Show what this machine runs models with, and what is missing for CUDA", [
@@ -15,7 +15,7 @@ export function doctorCommand(): Command {
 
 async function run({ json }: CommonOptions): Promise<void> {
   const diagnosis = await diagnose();
-  if (json === true) await writeLine(JSON.stringify(diagnosis));
+  if (json === true) await writeJson(diagnosis);
   else for (const [name, text] of lines(diagnosis)) await writeLine(`${paint("bold", name.padEnd(13))} ${text}`);
 }
 
@@ -23,16 +23,19 @@ function* lines({ node, platform, kernels, threads, memoryLimit, runtime, cuda }
   yield ["Node.js", `${node}, ${platform}`];
   yield ["CPU", `${counted(threads, "thread")}, kernels ${kernels}, up to ${megabytes(memoryLimit)} of working memory`];
   if ("path" in runtime) {
-    yield ["ONNX Runtime", `${runtime.version}, ${runtime.path}`];
+    yield ["ONNX Runtime", printable(`${runtime.version}, ${runtime.path}`)];
     yield ["Providers", `${runtime.providers.join(", ")} (built in; CUDA's library may be missing)`];
   } else {
-    yield ["ONNX Runtime", paint("red", runtime.problem)];
+    yield ["ONNX Runtime", paint("red", printable(runtime.problem))];
   }
   if ("devices" in cuda) {
     yield ["CUDA driver", `runs CUDA up to ${cuda.driverVersion}`];
     for (const [i, { name, freeBytes, totalBytes, computeCapability }] of cuda.devices.entries()) {
-      yield [`cuda:${i}`, `${name}, ${megabytes(freeBytes)} of ${megabytes(totalBytes)} free, compute capability ${computeCapability}`];
+      yield [
+        `cuda:${i}`,
+        `${printable(name)}, ${megabytes(freeBytes)} of ${megabytes(totalBytes)} free, compute capability ${computeCapability}`,
+      ];
     }
   }
-  yield cuda.problem === undefined ? ["CUDA", paint("green", "models can run on it")] : ["CUDA", paint("yellow", cuda.problem)];
+  yield cuda.problem === undefined ? ["CUDA", paint("green", "models can run on it")] : ["CUDA", paint("yellow", printable(cuda.problem))];
 }

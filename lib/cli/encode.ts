@@ -7,10 +7,19 @@ import { enqueue } from "./enqueue";
 import type { EnqueueCommandOptions } from "./enqueue";
 import { blocksOf, TextInput } from "./input";
 import type { FileOptions } from "./input";
-import { addInputOptions, addModelOptions, command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
+import {
+  addInputOptions,
+  addModelOptions,
+  command,
+  loadSparseEncoder,
+  MODEL_OPTIONS,
+  positiveInteger,
+  refuseOptions,
+  sparseModelOption,
+} from "./options";
 import type { ModelOptions } from "./options";
-import { clearProgress, ProgressLine } from "./progress";
-import { counted, cutMessage, writeLine } from "./terminal";
+import { clearProgress, ProgressLine, writeNote } from "./progress";
+import { counted, cutMessage, safeJson, writeJson, writeLine } from "./terminal";
 
 interface EncodeCommandOptions extends ModelOptions, FileOptions, EnqueueCommandOptions {
   readonly query?: true;
@@ -35,9 +44,11 @@ export function encodeCommand(): Command {
     .option("-t, --tokens", "print {token: weight} instead of indices and values")
     .option("--max-active-dims <k>", "keep the k largest weights of each text", positiveInteger)
     .option("--queue <url>", "leave the work to `sparse-rerank worker`s: queue the texts at redis://host:6379")
-    .option("--job <name>", "name of the corpus in the queue", "encode")
+    .option("--job <name>", "name of the job in the queue", "encode")
     .option("--shard-size <n>", "texts that a worker takes at a time", positiveInteger, 1000)
     .action((texts: string[], options: EncodeCommandOptions) => {
+      if (options.queue === undefined) refuseOptions(created, ["job", "shardSize"], "needs --queue");
+      else refuseOptions(created, [...MODEL_OPTIONS, "query", "tokens", "maxActiveDims"], "goes without --queue: the workers encode");
       const input = new TextInput(created, texts, options);
       return options.queue === undefined ? run(input, options) : enqueue(input, { ...options, queue: options.queue });
     });
@@ -61,13 +72,14 @@ async function run(input: TextInput, options: EncodeCommandOptions): Promise<voi
     for (const [i, { id }] of block.entries()) {
       const more = truncated.has(i) ? { truncated: true } : {};
       const row = matrix.row(i);
-      await writeLine(options.tokens === true ? JSON.stringify({ id, ...tokensOf(encoder, row), ...more }) : vectorLine(id, row, more));
+      if (options.tokens === true) await writeJson({ id, ...tokensOf(encoder, row), ...more });
+      else await writeLine(safeJson(vectorLine(id, row, more)));
     }
     done += block.length;
     cut += truncated.size;
   }
   clearProgress();
-  if (cut > 0) console.error(cutMessage(cut, "text", encoder.maxSeqLength));
+  if (cut > 0) writeNote(cutMessage(cut, "text", encoder.maxSeqLength));
 }
 
 function tokensOf(encoder: SparseEncoder, row: SparseVector): { readonly tokens: Readonly<Record<string, number>> } {

@@ -4,7 +4,7 @@ import type { QueuedDocument } from "../queue";
 import type { TextInput } from "./input";
 import type { CommonOptions } from "./options";
 import { clearProgress, ProgressLine } from "./progress";
-import { counted, writeLine } from "./terminal";
+import { counted, writeJson, writeLine } from "./terminal";
 
 export interface EnqueueCommandOptions extends CommonOptions {
   readonly queue?: string;
@@ -27,7 +27,7 @@ export async function enqueue(
       },
     });
     clearProgress();
-    if (json === true) await writeLine(JSON.stringify({ job, ...enqueued }));
+    if (json === true) await writeJson({ job, ...enqueued });
     else
       await writeLine(
         `${counted(enqueued.documents, "text")} in ${counted(enqueued.shards, "shard")}, for: sparse-rerank worker --job ${job} …`,

@@ -1,12 +1,12 @@
 import { Option } from "commander";
 import type { Command } from "commander";
 
-import { BM25Index, CrossEncoder, evaluateEncoder, RetrieveAndRerank } from "../index";
+import { BM25Index, evaluateEncoder, RetrieveAndRerank } from "../index";
 import type { EncoderEvaluation, Retriever } from "../index";
-import { addModelOptions, command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
+import { addModelOptions, command, loadReranker, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
 import type { ModelOptions } from "./options";
-import { clearProgress, ProgressLine } from "./progress";
-import { counted, cutMessage, grouped, paint, writeLine } from "./terminal";
+import { clearProgress, ProgressLine, writeNote } from "./progress";
+import { counted, cutMessage, grouped, paint, writeJson, writeLine } from "./terminal";
 
 interface EvaluateCommandOptions extends ModelOptions {
   readonly split: string;
@@ -43,7 +43,7 @@ function addCutoff(value: string, previous: readonly number[]): readonly number[
 
 async function run(folder: string, options: EvaluateCommandOptions): Promise<void> {
   await using encoder = await loadSparseEncoder(options);
-  await using reranker = options.reranker === undefined ? undefined : await CrossEncoder.load(options.reranker);
+  await using reranker = await loadReranker(options);
   await using bm25 = new BM25Index();
   const indexing = new ProgressLine("encoding", (count) => counted(count, "document"));
   const searching = new ProgressLine("searching", (count) => counted(count, "query", "queries"));
@@ -63,9 +63,9 @@ async function run(folder: string, options: EvaluateCommandOptions): Promise<voi
     },
   });
   clearProgress();
-  await (options.json === true ? writeJson(folder, result) : writeTable(result, options.at));
-  if (result.identicalQueries > 0 && options.ignoreIdenticalIds !== true) console.error(identicalMessage(result.identicalQueries));
-  if (result.truncated > 0) console.error(cutMessage(result.truncated, "document", encoder.maxSeqLength));
+  await (options.json === true ? writeResult(folder, result) : writeTable(result, options.at));
+  if (result.identicalQueries > 0 && options.ignoreIdenticalIds !== true) writeNote(identicalMessage(result.identicalQueries));
+  if (result.truncated > 0) writeNote(cutMessage(result.truncated, "document", encoder.maxSeqLength));
 }
 
 function identicalMessage(count: number): string {
@@ -73,8 +73,11 @@ function identicalMessage(count: number): string {
   return `${queries} with the same id: --ignore-identical-ids leaves such documents out of the results, as BEIR does for ArguAna and Quora.`;
 }
 
-async function writeJson(folder: string, { measures, queries, documents, truncated, activeDims, flops }: EncoderEvaluation): Promise<void> {
-  await writeLine(JSON.stringify({ collection: folder, queries, documents, truncated, measures, activeDims, flops }));
+async function writeResult(
+  folder: string,
+  { measures, queries, documents, truncated, activeDims, flops }: EncoderEvaluation,
+): Promise<void> {
+  await writeJson({ collection: folder, queries, documents, truncated, measures, activeDims, flops });
 }
 
 async function writeTable({ measures, queries, documents, activeDims, flops }: EncoderEvaluation, at: readonly number[]): Promise<void> {

@@ -3,9 +3,9 @@ import type { Command } from "commander";
 import { explain, explainHtml } from "../index";
 import type { Contribution, SparseEncoder, SparseVector, WeightedSpan } from "../index";
 import { literalTokens } from "./literal";
-import { addModelOptions, command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
+import { addModelOptions, command, loadSparseEncoder, positiveInteger, refuseOptions, sparseModelOption } from "./options";
 import type { ModelOptions } from "./options";
-import { bar, columns, counted, displayWidth, padEnd, paint, printable, truncate, writeLine } from "./terminal";
+import { bar, columns, counted, displayWidth, padEnd, paint, printable, truncate, writeJson, writeLine } from "./terminal";
 
 interface ExplainCommandOptions extends ModelOptions {
   readonly query?: true;
@@ -38,7 +38,9 @@ export function explainCommand(): Command {
     .option("-k, --top-k <n>", "show the n heaviest tokens", positiveInteger, 25)
     .option("--html", "with a document: print a page of HTML that marks the words behind each weight")
     .action(async (text: string, document: string | undefined, options: ExplainCommandOptions) => {
-      if (options.html === true && document === undefined) created.error("error: --html needs a query and a document");
+      if (document === undefined) refuseOptions(created, ["html"], "needs a query and a document");
+      else refuseOptions(created, ["query"], "is for a lone text; with a document, the first one is the query");
+      if (options.html === true) refuseOptions(created, ["json", "topK"], "does not go with --html");
       await using encoder = await loadSparseEncoder(options);
       await (document === undefined ? explainText(encoder, text, options) : explainMatch(encoder, text, document, options));
     });
@@ -52,7 +54,7 @@ async function explainText(encoder: SparseEncoder, text: string, options: Explai
   const shown = tokens.slice(0, options.topK);
   const unweighted = tokensWithoutWeight(encoder, literal, vector);
   if (options.json === true) {
-    await writeLine(JSON.stringify({ text, as, activeDims: tokens.length, unweighted, tokens: shown }));
+    await writeJson({ text, as, activeDims: tokens.length, unweighted, tokens: shown });
     return;
   }
   const inText = tokens.filter((token) => token.literal).length;
@@ -75,7 +77,7 @@ async function explainMatch(encoder: SparseEncoder, query: string, document: str
   const shared = new Set(contributions.map(({ id }) => id));
   const missed = encoder.decode(await encoder.encodeQuery(query)).filter(({ id }) => !shared.has(id));
   if (options.json === true) {
-    await writeLine(JSON.stringify({ ...explanation, contributions: contributions.slice(0, options.topK), missed }));
+    await writeJson({ ...explanation, contributions: contributions.slice(0, options.topK), missed });
     return;
   }
   const tokens = contributions.map((each): Shared => ({ ...each, weight: each.contribution, literal: each.inQuery }));

@@ -3,8 +3,12 @@
 import type { Command } from "commander";
 
 import { readCollection } from "../retrieval/collection";
+import type { CollectionOptions, SkipReason } from "../retrieval/collection";
 import type { Passage } from "../retrieval/passages";
+import { INPUT_OPTIONS, refuseOptions } from "./options";
 import type { InputOptions } from "./options";
+import { writeNote } from "./progress";
+import { counted } from "./terminal";
 
 export interface FileOptions extends InputOptions {
   readonly file?: string;
@@ -20,17 +24,18 @@ export class TextInput implements AsyncIterable<Passage> {
   /**
    * The arguments, else --file, else standard input.
    *
-   * @param command tells people how it is used when that is nothing, or too much
+   * @param command ends with its usage when that is nothing, or too much
    */
   constructor(command: Command, texts: readonly string[], options: FileOptions) {
     if (options.file !== undefined && texts.length > 0) command.error("error: give texts as arguments or with --file, not both");
     if (texts.length > 0) {
+      refuseOptions(command, INPUT_OPTIONS, "is for files and standard input; texts are arguments here");
       this.#texts = texts.map((text, i) => ({ id: String(i + 1), headings: [], text }));
       return;
     }
     const source = options.file ?? "-";
     if (source === "-" && process.stdin.isTTY) command.error("error: no text: give it as an argument, with --file, or on standard input");
-    this.#texts = readCollection(source, {
+    this.#texts = readPassages(source, {
       ...options,
       plainText: "lines",
       onRead: (bytes, fileBytes) => {
@@ -49,6 +54,30 @@ export class TextInput implements AsyncIterable<Passage> {
     for await (const text of this.#texts) {
       this.#count++;
       yield text;
+    }
+  }
+}
+
+/** readCollection(), which at its end notes on stderr what was passed over and what could not be read. */
+export async function* readPassages(source: string, options: CollectionOptions): AsyncGenerator<Passage> {
+  const skipped = new Map<SkipReason, { count: number; readonly first: string }>();
+  const invalid = { count: 0, first: "" };
+  const onSkip = (path: string, reason: SkipReason): void => {
+    const files = skipped.get(reason) ?? { count: 0, first: path };
+    files.count++;
+    skipped.set(reason, files);
+  };
+  const onInvalid = (path: string, line: number): void => {
+    if (invalid.count++ === 0) invalid.first = `${path}, line ${line}`;
+  };
+  try {
+    yield* readCollection(source, { ...options, onSkip, onInvalid });
+  } finally {
+    for (const [reason, { count, first }] of skipped) {
+      if (reason !== "excluded") writeNote(`skipped ${counted(count, "file")} (${reason}), the first: ${first}`);
+    }
+    if (invalid.count > 0) {
+      writeNote(`${counted(invalid.count, "line")} not in UTF-8: what cannot be read became U+FFFD, first in ${invalid.first}`);
     }
   }
 }

@@ -1,23 +1,25 @@
 #!/usr/bin/env node
-/** The command sparse-rerank. Exit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted. */
+/** The command sparse-rerank. docs/cli.md has the exit codes. */
 
 import fs from "node:fs";
 import path from "node:path";
+import { inspect } from "node:util";
 
 import { Command, CommanderError } from "commander";
 
-import { SparseRerankError } from "../index";
 import { indexCommand } from "./build-index";
 import { doctorCommand } from "./doctor";
 import { encodeCommand } from "./encode";
+import { asKnownError } from "./failure";
 import { evaluateCommand } from "./evaluate";
 import { explainCommand } from "./explain";
+import { jobsCommand } from "./jobs";
 import { mineCommand } from "./mine";
 import { modelsCommand } from "./models";
-import { clearProgress } from "./progress";
+import { clearProgress, writeNote } from "./progress";
 import { rerankCommand } from "./rerank";
 import { searchCommand } from "./search";
-import { hasColour, printable } from "./terminal";
+import { hasColour } from "./terminal";
 import { workerCommand } from "./worker";
 
 const EXIT_FAILURE = 1;
@@ -28,7 +30,9 @@ void main();
 
 async function main(): Promise<void> {
   // A reader that has seen enough (| head) closes the pipe: that is no failure.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : EXIT_FAILURE));
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : report(error, "standard output")));
+  process.stderr.on("error", () => undefined);
+  process.on("uncaughtException", (error) => process.exit(report(error)));
   process.once("SIGINT", () => {
     clearProgress();
     process.exit(EXIT_INTERRUPTED);
@@ -36,7 +40,6 @@ async function main(): Promise<void> {
   try {
     await createProgram().parseAsync();
   } catch (error) {
-    clearProgress();
     process.exitCode = report(error);
     // A command that failed reads no more; an open standard input would keep the process alive.
     process.stdin.destroy();
@@ -50,12 +53,16 @@ function createProgram(): Command {
     .configureOutput({
       getOutHasColors: () => hasColour(process.stdout),
       getErrHasColors: () => hasColour(process.stderr),
-      outputError: (text, write) => {
-        write(text.replace(/^error: /, "error [ERR_USAGE] "));
+      outputError: (text) => {
+        writeNote(text.trimEnd().replace(/^error: /, "error [ERR_USAGE] "));
       },
     })
     .showHelpAfterError("(--help tells how it is used)")
-    .addHelpText("after", "\nSPARSE_RERANK_DEBUG=1 adds the stack to errors; NO_COLOR=1 and FORCE_COLOR=1 turn colours off and on.")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted.\n" +
+        "SPARSE_RERANK_DEBUG=1 adds the stack to errors; NO_COLOR=1 and FORCE_COLOR=1 turn colours off and on.",
+    )
     .exitOverride();
   for (const command of [
     encodeCommand(),
@@ -68,6 +75,7 @@ function createProgram(): Command {
     modelsCommand(),
     doctorCommand(),
     workerCommand(),
+    jobsCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
@@ -79,14 +87,16 @@ function packageVersion(): string {
   return (JSON.parse(fs.readFileSync(file, "utf8")) as { readonly version: string }).version;
 }
 
-/** Tells on stderr what went wrong, and returns the exit code. */
-function report(error: unknown): number {
+/**
+ * Writes to stderr what went wrong, and returns the exit code.
+ *
+ * @param what the file that a system error is about, where the error does not name it
+ */
+function report(error: unknown, what?: string): number {
   // commander has printed the help, the version or what is wrong with the arguments.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
-  const code = error instanceof SparseRerankError ? error.code : "ERR_INTERNAL";
-  const message = error instanceof Error ? error.message : String(error);
-  // Messages may quote files, which may hold control characters.
-  console.error(`error [${code}] ${message.split("\n").map(printable).join("\n")}`);
-  if (process.env["SPARSE_RERANK_DEBUG"] === "1") console.error(error);
+  const { code, message } = asKnownError(error, what);
+  writeNote(`error [${code}] ${message}`);
+  if (process.env["SPARSE_RERANK_DEBUG"] === "1") writeNote(inspect(error));
   return EXIT_FAILURE;
 }

@@ -1,15 +1,16 @@
 import { Option } from "commander";
 import type { Command } from "commander";
 
-import { CrossEncoder, mineHardNegatives, SparseRerankError } from "../index";
+import { mineHardNegatives, SparseRerankError } from "../index";
 import type { MineOptions, NegativeFormat, PositivePair } from "../index";
-import { passageText, readCollection } from "../retrieval/collection";
+import { passageText } from "../retrieval/collection";
 import { readBytes } from "../retrieval/files";
 import { readRecordLines } from "../retrieval/lines";
-import { addModelOptions, command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
+import { readPassages } from "./input";
+import { addModelOptions, command, finiteNumber, loadReranker, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
 import type { ModelOptions } from "./options";
-import { clearProgress, ProgressLine } from "./progress";
-import { counted, grouped, writeLine } from "./terminal";
+import { clearProgress, ProgressLine, writeNote } from "./progress";
+import { counted, grouped, writeJson } from "./terminal";
 
 interface MineCommandOptions extends ModelOptions {
   readonly corpus?: string;
@@ -39,10 +40,10 @@ export function mineCommand(): Command {
     .option("-n, --negatives <n>", "negatives for each query", positiveInteger, 3)
     .option("--range-min <n>", "skip the n best", positiveInteger)
     .option("--range-max <n>", "look at the n best", positiveInteger)
-    .option("--relative-margin <share>", "this share of the positive's score below it at least", Number)
-    .option("--absolute-margin <score>", "so far below the positive's score at least", Number)
-    .option("--max-score <score>", "a score of at most this", Number)
-    .option("--min-score <score>", "a score of at least this", Number)
+    .option("--relative-margin <share>", "this share of the positive's score below it at least", finiteNumber)
+    .option("--absolute-margin <score>", "so far below the positive's score at least", finiteNumber)
+    .option("--max-score <score>", "a score of at most this", finiteNumber)
+    .option("--min-score <score>", "a score of at least this", finiteNumber)
     .option("--random", "choose at random within the range, not the best")
     .option("--scores", "with scores")
     .addOption(new Option("--output-format <format>", "shape of a line").choices(FORMATS).default("triplet"))
@@ -52,7 +53,7 @@ export function mineCommand(): Command {
 async function run(file: string, options: MineCommandOptions): Promise<void> {
   const pairs = await readPairs(file);
   await using encoder = await loadSparseEncoder(options);
-  await using crossEncoder = options.reranker === undefined ? undefined : await CrossEncoder.load(options.reranker);
+  await using crossEncoder = await loadReranker(options);
   const progress = new ProgressLine("encoding", (count) => counted(count, "text"));
   const numbers = ["rangeMin", "rangeMax", "relativeMargin", "absoluteMargin", "maxScore", "minScore"] as const;
   const { rows, statistics } = await mineHardNegatives(pairs, {
@@ -71,9 +72,9 @@ async function run(file: string, options: MineCommandOptions): Promise<void> {
     },
   });
   clearProgress();
-  for (const row of rows) await writeLine(JSON.stringify(row));
+  for (const row of rows) await writeJson(row);
   const { queries, negatives, queriesWithTooFew } = statistics;
-  console.error(
+  writeNote(
     `${counted(negatives, "negative")} for ${grouped(queries)} queries; ${grouped(queriesWithTooFew)} of them have fewer than asked for.`,
   );
 }
@@ -104,5 +105,5 @@ function parse(text: string): Partial<Record<keyof PositivePair, unknown>> | und
 }
 
 async function* readTexts(corpus: string): AsyncGenerator<string> {
-  for await (const passage of readCollection(corpus, { plainText: "lines" })) yield passageText(passage);
+  for await (const passage of readPassages(corpus, { plainText: "lines" })) yield passageText(passage);
 }

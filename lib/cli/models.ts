@@ -3,9 +3,9 @@ import type { Command } from "commander";
 
 import { models, supportedModels } from "../index";
 import type { CatalogueModel, Needs } from "../index";
-import { command } from "./options";
+import { command, refuseOptions } from "./options";
 import type { CommonOptions } from "./options";
-import { paint, writeLine } from "./terminal";
+import { paint, writeJson, writeLine } from "./terminal";
 
 type ModelsOptions = CommonOptions & Needs & { readonly recommend?: true };
 
@@ -13,17 +13,22 @@ type ModelsOptions = CommonOptions & Needs & { readonly recommend?: true };
 const SHOWN_METRICS = ["BEIR-13 nDCG@10", "MIRACL nDCG@10", "TREC-DL 2019 nDCG@10"];
 
 export function modelsCommand(): Command {
-  return command("models", "List what can be loaded, or recommend what to load", [
+  const created = command("models", "List what can be loaded, or recommend what to load", [
     "sparse-rerank models",
     "sparse-rerank models --recommend --latency low --licence commercial",
     "sparse-rerank models --json",
-  ])
+  ]);
+  created
     .option("--recommend", "name a sparse encoder and a reranker for the needs below")
     .addOption(new Option("--device <name>", "what runs the models").choices(["cpu", "cuda"]))
     .addOption(new Option("--latency <wish>", "what a query may take").choices(["low", "balanced", "quality"]))
     .option("--multilingual", "for other languages than English")
     .addOption(new Option("--licence <kind>", "which licences will do").choices(["any", "commercial"]))
-    .action(run);
+    .action((options: ModelsOptions) => {
+      if (options.recommend !== true) refuseOptions(created, ["device", "latency", "multilingual", "licence"], "needs --recommend");
+      return run(options);
+    });
+  return created;
 }
 
 async function run(options: ModelsOptions): Promise<void> {
@@ -39,7 +44,7 @@ async function recommend({ device, latency, multilingual, licence, json }: Model
     ...(licence === undefined ? {} : { licence }),
   });
   if (json === true) {
-    await writeLine(JSON.stringify(recommendation));
+    await writeJson(recommendation);
     return;
   }
   const [encoder, reranker] = recommendation.reasons;
@@ -50,7 +55,7 @@ async function recommend({ device, latency, multilingual, licence, json }: Model
 async function list(options: CommonOptions): Promise<void> {
   const { embedded, modelTypes } = supportedModels();
   if (options.json === true) {
-    await writeLine(JSON.stringify({ embedded, models: models.list(), modelTypes }));
+    await writeJson({ embedded, models: models.list(), modelTypes });
     return;
   }
   await writeLine(paint("bold", "In the package"));

@@ -17,6 +17,7 @@ export interface ModelOptions extends CommonOptions {
   readonly model: string;
   readonly threads?: number;
   readonly device?: Device | "cuda" | "auto";
+  readonly dtype?: NonNullable<LoadOptions["dtype"]>;
 }
 
 export interface InputOptions {
@@ -25,11 +26,38 @@ export interface InputOptions {
 }
 
 export const DEFAULT_MODEL = "splade-tiny";
+const DTYPES = ["fp32", "int8", "fp16", "bf16", "auto"];
+/** What addModelOptions() adds, as properties. */
+export const MODEL_OPTIONS = ["model", "threads", "device", "dtype"];
+/** What addInputOptions() adds, as properties. */
+export const INPUT_OPTIONS = ["format", "textField"];
 
 export function positiveInteger(value: string): number {
   const number = Number(value);
   if (!Number.isSafeInteger(number) || number < 1) throw new InvalidArgumentError("It must be a positive integer.");
   return number;
+}
+
+/** A number that is finite. */
+export function finiteNumber(value: string): number {
+  const number = Number(value);
+  if (value.trim() === "" || !Number.isFinite(number)) throw new InvalidArgumentError("It must be a number.");
+  return number;
+}
+
+/**
+ * Ends the command where an option was given that would do nothing.
+ *
+ * @param names of options as properties: "shardSize"
+ * @param why what follows the option's name: "needs --queue"
+ */
+export function refuseOptions(command: Command, names: readonly string[], why: string): void {
+  const given = command.options.find((option) => names.includes(option.attributeName()) && isGiven(command, option.attributeName()));
+  if (given !== undefined) command.error(`error: ${given.long ?? ""} ${why}`);
+}
+
+export function isGiven(command: Command, name: string): boolean {
+  return command.getOptionValueSource(name) === "cli";
 }
 
 /** A command with what every command has: --json, and examples in its help. */
@@ -47,12 +75,13 @@ function device(value: string): Device | "cuda" | "auto" {
   throw new InvalidArgumentError("It must be cpu, cuda, cuda:N or auto.");
 }
 
-/** --model, and --threads and --device, which have no use without one. */
+/** --model, and --threads, --device and --dtype, which have no use without one. */
 export function addModelOptions(command: Command, model: Option): Command {
   return command
     .addOption(model)
     .addOption(new Option("--threads <n>", "threads to compute with (default: the cores this process may use)").argParser(positiveInteger))
-    .addOption(new Option("--device <name>", "what runs the model: cpu, cuda, cuda:N or auto (default: cpu)").argParser(device));
+    .addOption(new Option("--device <name>", "what runs the model: cpu, cuda, cuda:N or auto (default: cpu)").argParser(device))
+    .addOption(new Option("--dtype <type>", "how it computes (default: fp32 on the CPU, fp16 on CUDA)").choices(DTYPES));
 }
 
 export function sparseModelOption(): Option {
@@ -73,14 +102,20 @@ export function loadCrossEncoder(options: ModelOptions): Promise<CrossEncoder> {
   return load(CrossEncoder, options);
 }
 
+/** The model of --reranker, where it was given, with the options of the other one. */
+export async function loadReranker(options: ModelOptions & { readonly reranker?: string }): Promise<CrossEncoder | undefined> {
+  return options.reranker === undefined ? undefined : loadCrossEncoder({ ...options, model: options.reranker });
+}
+
 async function load<T>(
   encoder: { load(name: string, options: LoadOptions): Promise<T> },
-  { model, threads, device: runsOn }: ModelOptions,
+  { model, threads, device: runsOn, dtype }: ModelOptions,
 ): Promise<T> {
   if (threads !== undefined) configure({ threads });
   const progress = new ProgressLine("downloading", megabytes);
   const loaded = await encoder.load(model, {
     ...(runsOn === undefined ? {} : { device: runsOn }),
+    ...(dtype === undefined ? {} : { dtype }),
     onProgress: ({ stage, done, total }) => {
       if (stage === "download") progress.update(done, total);
     },

@@ -8,7 +8,7 @@ import type { FileOptions } from "./input";
 import { addInputOptions, addModelOptions, command, loadCrossEncoder, positiveInteger } from "./options";
 import type { ModelOptions } from "./options";
 import { clearProgress, ProgressLine } from "./progress";
-import { bar, columns, counted, padEnd, paint, printable, truncate, writeLine } from "./terminal";
+import { bar, columns, counted, padEnd, paint, printable, truncate, writeJson, writeLine } from "./terminal";
 
 interface RerankCommandOptions extends ModelOptions, FileOptions {
   readonly topK?: number;
@@ -54,7 +54,7 @@ async function run(query: string, input: TextInput, options: RerankCommandOption
     if (document === undefined) continue;
     if (options.json === true) {
       // JSON.stringify leaves out a title that is undefined.
-      await writeLine(JSON.stringify({ rank: i + 1, id: document.id, score, title: passageTitle(document), text: document.text }));
+      await writeJson({ rank: i + 1, id: document.id, score, title: passageTitle(document), text: document.text });
       continue;
     }
     const share = best > worst ? (score - worst) / (best - worst) : 1;

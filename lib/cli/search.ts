@@ -3,18 +3,27 @@ import { createInterface } from "node:readline/promises";
 import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
 
-import { SparseRerankError } from "../index";
+import { SparseIndex, SparseRerankError } from "../index";
 import type { SparseEncoder } from "../index";
-import { readCollection } from "../retrieval/collection";
-import type { SkipReason } from "../retrieval/collection";
 import type { Passage } from "../retrieval/passages";
-import { addInputOptions, addModelOptions, command, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
+import { readPassages } from "./input";
+import {
+  INPUT_OPTIONS,
+  addInputOptions,
+  addModelOptions,
+  command,
+  isGiven,
+  loadSparseEncoder,
+  positiveInteger,
+  refuseOptions,
+  sparseModelOption,
+} from "./options";
 import type { InputOptions, ModelOptions } from "./options";
-import { clearProgress, ProgressLine } from "./progress";
+import { clearProgress, ProgressLine, writeNote } from "./progress";
 import { writeAnswer, writeLegend } from "./search-view";
 import { Searcher } from "./searcher";
-import { isStoredIndex, modelOf } from "./stored-index";
-import { counted, cutMessage, duration, grouped, megabytes, writeLine } from "./terminal";
+import { isStoredIndex } from "./stored-index";
+import { counted, cutMessage, duration, grouped, megabytes, writeJson } from "./terminal";
 
 interface SearchCommandOptions extends ModelOptions, InputOptions {
   readonly topK: number;
@@ -45,6 +54,7 @@ export function searchCommand(): Command {
       if (collection === "-" && queries.length === 0) {
         created.error('error: with the collection "-" (standard input), give queries as arguments');
       }
+      if (!process.stdin.isTTY) refuseOptions(created, ["prompt"], "needs a terminal to ask on");
       return run(created, collection, queries, options);
     });
 }
@@ -58,17 +68,24 @@ function pattern(value: string): RegExp {
 }
 
 async function run(command: Command, collection: string, queries: readonly string[], options: SearchCommandOptions): Promise<void> {
-  const model = isStoredIndex(collection) ? await storedModel(command, collection, options) : options.model;
-  await using encoder = await loadSparseEncoder({ ...options, model });
-  await using searcher = isStoredIndex(collection)
-    ? await Searcher.open(encoder, collection)
-    : await buildSearcher(encoder, collection, options);
+  if (isStoredIndex(collection)) {
+    refuseOptions(command, [...INPUT_OPTIONS, "exclude", "limit"], `is for collections that are read; ${collection} is an index`);
+    await using index = await SparseIndex.open(collection, { readOnly: true });
+    await using encoder = await loadSparseEncoder({ ...options, model: modelToLoad(command, collection, index, options) });
+    await answerAll(command, Searcher.over(encoder, index), queries, options);
+  } else {
+    await using encoder = await loadSparseEncoder(options);
+    await using searcher = await buildSearcher(encoder, collection, options);
+    await answerAll(command, searcher, queries, options);
+  }
+}
 
+async function answerAll(command: Command, searcher: Searcher, queries: readonly string[], options: SearchCommandOptions): Promise<void> {
   let answered = 0;
   const answer = async (query: string): Promise<void> => {
     const result = await searcher.answer(query, options.topK);
     if (options.json === true) {
-      await writeLine(JSON.stringify(result));
+      await writeJson(result);
     } else {
       if (answered === 0) await writeLegend();
       await writeAnswer(result);
@@ -87,7 +104,7 @@ async function run(command: Command, collection: string, queries: readonly strin
 }
 
 async function buildSearcher(encoder: SparseEncoder, collection: string, options: SearchCommandOptions): Promise<Searcher> {
-  const passages = await readPassages(collection, options);
+  const passages = await collect(collection, options);
   const progress = new ProgressLine("encoding", (count) => counted(count, "passage"));
   progress.update(0);
   const searcher = await Searcher.build(encoder, passages, (done) => {
@@ -99,46 +116,40 @@ async function buildSearcher(encoder: SparseEncoder, collection: string, options
 }
 
 /** The model of an index's passages, which queries need as well. */
-async function storedModel(command: Command, folder: string, options: SearchCommandOptions): Promise<string> {
-  const reading = (["format", "textField", "exclude", "limit"] as const).find((name) => options[name] !== undefined);
-  if (reading !== undefined) command.error(`error: ${folder} is an index; the option ${reading} is for collections that are read`);
-  const model = await modelOf(folder);
-  if (command.getOptionValueSource("model") === "cli" && options.model !== model) {
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${folder} was made with the model ${model}; queries need the same one.`);
+function modelToLoad(command: Command, folder: string, { model }: SparseIndex, options: SearchCommandOptions): string {
+  if (model === undefined) {
+    if (isGiven(command, "model")) return options.model;
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${folder} does not say which model made it; name it with --model.`);
   }
-  return model;
+  if (!isGiven(command, "model") || options.model === model.name) return model.name;
+  const made = `${folder} was made with the model ${model.name}`;
+  if (model.fingerprint === undefined) throw new SparseRerankError("ERR_MODEL_MISMATCH", `${made}; queries need the same one.`);
+  // The same model may have another name by now: the index compares the weights.
+  writeNote(`${made}; ${options.model} must be the same`);
+  return options.model;
 }
 
 /** All at once: they are kept anyway to be shown, and so it is known how many there are to encode. */
-async function readPassages(collection: string, options: SearchCommandOptions): Promise<Passage[]> {
+async function collect(collection: string, options: SearchCommandOptions): Promise<Passage[]> {
   const progress = new ProgressLine("reading", (count) => counted(count, "passage"));
-  const skipped = new Map<SkipReason, string[]>();
-  const onSkip = (file: string, reason: SkipReason): void => {
-    const files = skipped.get(reason) ?? [];
-    files.push(file);
-    skipped.set(reason, files);
-  };
   const passages: Passage[] = [];
-  for await (const passage of readCollection(collection, { ...options, onSkip })) {
+  for await (const passage of readPassages(collection, options)) {
     passages.push(passage);
     progress.update(passages.length);
     if (passages.length === options.limit) break;
   }
   clearProgress();
-  for (const [reason, files] of skipped) {
-    if (reason !== "excluded") console.error(`skipped ${counted(files.length, "file")} (${reason}), the first: ${files[0] ?? ""}`);
-  }
   if (passages.length === 0) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${collection} is empty: it has no text to search.`);
   return passages;
 }
 
 function describe({ size, stats, truncated, maxSeqLength, files }: Searcher, seconds: number, limited: boolean): void {
   const from = files > 0 ? ` from ${counted(files, "file")}` : "";
-  console.error(
+  writeNote(
     `Indexed ${limited ? "the first " : ""}${counted(size, "passage")}${from} in ${duration(seconds)} (${grouped(size / seconds)}/s): ` +
       `${grouped(stats.postings / size)} weights each, ${megabytes(stats.bytes)}.`,
   );
-  if (truncated > 0) console.error(cutMessage(truncated, "passage", maxSeqLength));
+  if (truncated > 0) writeNote(cutMessage(truncated, "passage", maxSeqLength));
 }
 
 /** Until an empty line or the end of input. The prompt goes to stderr, so that stdout has answers only. */

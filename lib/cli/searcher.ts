@@ -33,9 +33,7 @@ export interface Answer {
 const BLOCK = 1024;
 
 /**
- * A collection in memory with its index, or a folder that `sparse-rerank index` made. In memory, passages are known to the index by their
- * position: a collection may use an id twice.
- */
+ * A collection in memory with its index, or the folder of an index. In memory, passages are known to the index by their position. */
 export class Searcher implements AsyncDisposable {
   readonly #encoder: SparseEncoder;
   readonly #index: SparseIndex;
@@ -49,12 +47,13 @@ export class Searcher implements AsyncDisposable {
     this.#passages = passages;
   }
 
-  static async open(encoder: SparseEncoder, folder: string): Promise<Searcher> {
-    return new Searcher(encoder, await SparseIndex.open(folder, { dimension: encoder.embeddingDimension, readOnly: true }));
+  /** @param index stores passages; it is closed with the searcher */
+  static over(encoder: SparseEncoder, index: SparseIndex): Searcher {
+    return new Searcher(encoder, index);
   }
 
   static async build(encoder: SparseEncoder, passages: readonly Passage[], onProgress: (done: number) => void): Promise<Searcher> {
-    const searcher = new Searcher(encoder, SparseIndex.create({ dimension: encoder.embeddingDimension }), passages);
+    const searcher = new Searcher(encoder, SparseIndex.create({ encoder }), passages);
     for (let start = 0; start < passages.length; start += BLOCK) {
       const texts = passages.slice(start, start + BLOCK).map(passageText);
       const vectors = await encoder.encodeDocument(texts, {

@@ -1,4 +1,4 @@
-/** What the views are made of: colours where a person sees them, and widths as a terminal counts them. */
+/** What views are made of: text that is safe for a terminal, colours where a person sees them, widths as a terminal counts them. */
 
 import { once } from "node:events";
 import { styleText } from "node:util";
@@ -11,8 +11,13 @@ const MAX_COLUMNS = 120;
 /** Marks and format characters take no column, East Asian wide ones and emoji take two. */
 const ZERO_WIDTH = /[\p{M}\p{Cf}]/u;
 const WIDE = /[\p{sc=Han}\p{sc=Hangul}\p{sc=Hira}\p{sc=Kana}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60]/u;
-/** Control characters could move the cursor, and direction marks reorder what stands beside them. */
-const UNPRINTABLE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+/**
+ * C0, DEL and C1 controls move the cursor or begin escape sequences, direction marks reorder what stands beside them, and half a surrogate pair is
+ * no character.
+ */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+/** What JSON.stringify leaves as it is of the controls, line separators and direction marks. */
+const UNSAFE_IN_JSON = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** FORCE_COLOR and NO_COLOR say what they say, if not empty; else colours go to terminals. */
 export function hasColour(stream: { readonly isTTY?: boolean }): boolean {
@@ -27,18 +32,36 @@ export function paint(style: Style, text: string): string {
   return hasColour(process.stdout) ? styleText(style, text, { validateStream: false }) : text;
 }
 
-/** Writes a line to stdout, and waits while its reader is slow. */
+/** Writes a line to stdout, and waits while its reader is slow. Text from outside goes through printable() first, objects through writeJson(). */
 export async function writeLine(line: string): Promise<void> {
   if (!process.stdout.write(`${line}\n`)) await once(process.stdout, "drain");
+}
+
+/** Writes an object as a line of JSON. */
+export function writeJson(value: object): Promise<void> {
+  return writeLine(safeJson(JSON.stringify(value)));
+}
+
+/** JSON that parses to the same value and has no character that a terminal obeys. */
+export function safeJson(json: string): string {
+  return json.replace(UNSAFE_IN_JSON, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 export function columns(): number {
   return Math.max(MIN_COLUMNS, Math.min(process.stdout.columns || MAX_COLUMNS, MAX_COLUMNS));
 }
 
-/** Text from files and models on one line, without what a terminal would obey. */
+/**
+ * Text from outside (names, ids, texts, reasons, messages) on one line and safe for a terminal: white space becomes a space; control characters,
+ * direction marks and halves of surrogate pairs are left out.
+ */
 export function printable(text: string): string {
   return text.replace(/\s+/gu, " ").replace(UNPRINTABLE, "").trim();
+}
+
+/** printable() for each line; lines after the first are indented. */
+export function printableLines(text: string): string {
+  return text.split("\n").map(printable).join("\n  ");
 }
 
 export function displayWidth(text: string): number {

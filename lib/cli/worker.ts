@@ -2,11 +2,11 @@ import type { Command } from "commander";
 
 import { ENGINE_ADDRESSES, openEngine } from "../engines";
 import { EncodeQueue, engineWriter, fileWriter } from "../queue";
-import type { QueueStatus } from "../queue";
+import { summary } from "./jobs";
 import { addModelOptions, command, loadSparseEncoder, sparseModelOption } from "./options";
 import type { ModelOptions } from "./options";
-import { clearProgress, ProgressLine } from "./progress";
-import { counted, writeLine } from "./terminal";
+import { clearProgress, ProgressLine, writeNote } from "./progress";
+import { counted, printable, writeJson, writeLine } from "./terminal";
 
 interface WorkerCommandOptions extends ModelOptions {
   readonly queue: string;
@@ -24,7 +24,7 @@ export function workerCommand(): Command {
     "sparse-rerank worker --queue redis://broker --to opensearch+http://search:9200/docs --model ./splade-v3",
   ])
     .requiredOption("--queue <url>", "the broker: redis://host:6379")
-    .option("--job <name>", "name of the corpus in the queue", "encode")
+    .option("--job <name>", "name of the job in the queue", "encode")
     .option("--out <folder>", "write a .jsonl file for each shard into this folder")
     .option("--to <address>", `write into a search engine: ${ENGINE_ADDRESSES.join(", ")}`)
     .option("--exit-when-done", "end when the whole corpus is done");
@@ -57,7 +57,22 @@ async function run(options: WorkerCommandOptions): Promise<void> {
   }, PROGRESS_MS);
   try {
     const write = engine === undefined ? fileWriter(out ?? "") : engineWriter(engine);
-    await queue.work({ encoder, write, signal: stop.signal, exitWhenDone: options.exitWhenDone === true });
+    const before = await queue.status();
+    if (before.shards === undefined && before.waiting + before.active === 0) {
+      writeNote(`the job ${job} has nothing queued yet; waiting for sparse-rerank encode --queue`);
+    }
+    await queue.work({
+      encoder,
+      write,
+      signal: stop.signal,
+      exitWhenDone: options.exitWhenDone === true,
+      onFailure: ({ shard, reason }) => {
+        writeNote(`${shard} failed and is tried again later, up to an hour: ${reason}`);
+      },
+    });
+    if (before.shards !== undefined && before.done === before.shards) {
+      writeNote(`the job ${job} was done before: nothing was encoded. To encode it again: sparse-rerank jobs clear ${job}`);
+    }
     clearInterval(timer);
     clearProgress();
     await report(queue, options);
@@ -75,15 +90,10 @@ async function report(queue: EncodeQueue, { json }: WorkerCommandOptions): Promi
   const failures = await queue.failures();
   if (setAside.length > 0 || failures.length > 0) process.exitCode = 1;
   if (json === true) {
-    await writeLine(JSON.stringify({ ...status, setAside, failures }));
+    await writeJson({ ...status, setAside, failures });
     return;
   }
   await writeLine(summary(status));
-  for (const { id, code, reason } of setAside) await writeLine(`set aside: ${id} [${code}] ${reason}`);
-  for (const { shard, reason } of failures) await writeLine(`failed: ${shard}: ${reason}`);
-}
-
-function summary({ shards, done, documents, failed, setAside }: QueueStatus): string {
-  const of = shards === undefined ? "" : ` of ${shards}`;
-  return `${done}${of} shards done, ${counted(documents, "text")}; ${setAside} texts set aside, ${failed} shards failed`;
+  for (const { id, code, reason } of setAside) await writeLine(printable(`set aside: ${id} [${code}] ${reason}`));
+  for (const { shard, reason } of failures) await writeLine(printable(`failed: ${shard}: ${reason}`));
 }

@@ -381,7 +381,7 @@ async function connect(url: string): Promise<Redis> {
   } catch (cause) {
     redis.disconnect();
     const { host = "", port = "" } = redis.options;
-    const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, "");
+    const reason = messageOf(cause).replace(/\.$/, "");
     throw new SparseRerankError(
       "ERR_QUEUE_UNAVAILABLE",
       `The broker at ${host}:${port} cannot be reached: ${reason}. Check that Redis or Valkey runs there.`,

@@ -30,6 +30,8 @@ export interface CollectionOptions {
   /** Files of a folder whose relative path (with "/") matches are left out. */
   readonly exclude?: RegExp;
   readonly onSkip?: (path: string, reason: SkipReason) => void;
+  /** Called for each line of a text that is not UTF-8: what cannot be read of it becomes U+FFFD. Records that are not UTF-8 are refused. */
+  readonly onInvalid?: (path: string, line: number) => void;
   /** Called for each piece of a single file that was read, with its bytes and those of the whole file. */
   readonly onRead?: (bytes: number, fileBytes: number) => void;
 }
@@ -54,7 +56,7 @@ const SNIFFED_BYTES = 8192;
  *
  * @param source a path, or "-" for standard input
  * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT (a record that cannot be read, with its line; an unknown format; a
- * folder without text files; a binary file), ERR_TOO_LARGE.
+ * folder without text files; a binary file), ERR_DUPLICATE_ID (two records of one id), ERR_TOO_LARGE.
  */
 export async function* readCollection(source: string, options: CollectionOptions = {}): AsyncGenerator<Passage> {
   if (source === "-") {
@@ -92,8 +94,9 @@ function formatOf(file: string, options: CollectionOptions): CollectionFormat {
   if (format !== undefined) return format;
   throw new SparseRerankError(
     "ERR_INVALID_ARGUMENT",
-    `The name ${file} does not tell a format (known are ${[...RECORD_EXTENSIONS, ...TEXT_EXTENSIONS].join(", ")}); ` +
-      `say which it is: ${COLLECTION_FORMATS.join(", ")}.`,
+    `The name ${file} says no format (known are ${[...RECORD_EXTENSIONS, ...TEXT_EXTENSIONS].join(", ")}); ` +
+      `name one of ${COLLECTION_FORMATS.join(", ")}, on the command line with --format.` +
+      (extension === ".csv" ? " CSV is none of them: convert it to JSONL or to id<TAB>text." : ""),
   );
 }
 
@@ -103,10 +106,11 @@ async function* readFile(
   file: string,
   name: string,
   format: CollectionFormat,
-  { textField }: CollectionOptions,
+  { textField, onInvalid }: CollectionOptions,
 ): AsyncGenerator<Passage> {
   if (format === "text") {
-    yield* cutPassages(readProseLines(refuseBinary(bytes, name)), MARKUP[extensionOf(file)] ?? "plain", path.basename(file));
+    const lines = readProseLines(refuseBinary(bytes, name), (line) => onInvalid?.(name, line));
+    yield* cutPassages(lines, MARKUP[extensionOf(file)] ?? "plain", path.basename(file));
     return;
   }
   const records = parseRecords(readRecordLines(bytes, name), format, { name, ...(textField === undefined ? {} : { textField }) });
@@ -130,7 +134,12 @@ async function* readFolder(folder: string, options: CollectionOptions): AsyncGen
     found = true;
     const bytes = await openText(path.join(folder, file));
     if (typeof bytes === "string") options.onSkip?.(file, bytes);
-    else yield* cutPassages(readProseLines(bytes), MARKUP[extensionOf(file)] ?? "plain", file);
+    else
+      yield* cutPassages(
+        readProseLines(bytes, (line) => options.onInvalid?.(file, line)),
+        MARKUP[extensionOf(file)] ?? "plain",
+        file,
+      );
   }
   if (found) return;
   const counts = Array.from(others, ([extension, count]) => `${count} ${extension === "" ? "without extension" : extension}`).slice(0, 10);

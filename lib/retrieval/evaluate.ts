@@ -62,7 +62,7 @@ const QUERIES_PER_CALL = 256;
 /**
  * Measures a sparse encoder on a folder in BEIR's layout: encodes its corpus ("title text"), indexes it exactly in memory and searches with each judged query.
  *
- * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT (a malformed line, no judged query), ERR_DUPLICATE_ID (in the corpus), ERR_ABORTED.
+ * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT (a malformed line, no judged query), ERR_DUPLICATE_ID (in the corpus or the queries), ERR_ABORTED.
  */
 export async function evaluateEncoder(
   folder: string,
@@ -94,7 +94,7 @@ export async function evaluateEncoder(
       { ...control, ...keep },
     );
     await index.add(
-      block.map(({ id }) => requireNew(id, texts)),
+      block.map(({ id }) => id),
       vectors,
     );
     for (const { id, text } of block) {
@@ -187,11 +187,6 @@ async function runQueries(
 function isTextOf(query: string | undefined, document: string): boolean {
   const text = query?.trim() ?? "";
   return text !== "" && (document.trim() === text || document.trim().endsWith(` ${text}`));
-}
-
-function requireNew(id: string, texts: ReadonlyMap<string, string>): string {
-  if (!texts.has(id)) return id;
-  throw new SparseRerankError("ERR_DUPLICATE_ID", `corpus.jsonl has two documents with the id ${JSON.stringify(id)}.`);
 }
 
 /** In how many rows each dimension is active. */

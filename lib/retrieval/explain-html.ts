@@ -6,7 +6,7 @@ const STYLE =
   "h2{font-size:1em;margin:1.5em 0 .3em}.added{font-style:italic}";
 const ESCAPES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 
-/** An explanation as a page of HTML that needs nothing else. All text is escaped. */
+/** An explanation as a page of HTML that needs nothing else. All text is escaped; control characters, which HTML does not allow, become U+FFFD. */
 export function explainHtml({ query, document, score, contributions, querySpans, documentSpans }: Explanation): string {
   const rows = contributions.map(
     (each) =>
@@ -46,5 +46,10 @@ function highlight(text: string, spans: readonly WeightedSpan[]): string {
 }
 
 function escape(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? "");
+  return text
+    .replace(/(?![\t\n\r])[\p{Cc}\p{Cs}]/gu, "\ufffd")
+    .replace(
+      /[&<>"']|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+      (character) => ESCAPES[character] ?? `&#${character.charCodeAt(0)};`,
+    );
 }

@@ -1,4 +1,4 @@
-/** Reading files that users name, with errors that say which file and what is wrong with it. */
+/** Files that users name, with errors that say which file and what is wrong with it. */
 
 import { createReadStream } from "node:fs";
 
@@ -22,14 +22,40 @@ export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** What the file system refused, as an error of this package. */
+/** Why a file or folder cannot be read: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE. */
 export function fileError(path: string, cause: unknown): SparseRerankError {
   if (cause instanceof SparseRerankError) return cause;
-  const code = codeOf(cause);
-  if (code === "ENOENT" || code === "ENOTDIR") {
+  if (["ENOENT", "ENOTDIR"].includes(codeOf(cause))) {
     return new SparseRerankError("ERR_FILE_NOT_FOUND", `There is no file or folder ${path}.`, { cause });
   }
-  const reasons: Readonly<Record<string, string>> = { EACCES: "permission denied", EPERM: "permission denied", EISDIR: "it is a folder" };
-  const reason = reasons[code] ?? messageOf(cause);
-  return new SparseRerankError("ERR_FILE_UNREADABLE", `Cannot read ${path}: ${reason}.`, { cause });
+  return new SparseRerankError("ERR_FILE_UNREADABLE", `Cannot read ${path}: ${reasonOf(cause)}.`, { cause });
+}
+
+/** Why a file or folder cannot be written: ERR_FILE_UNWRITABLE. */
+export function writeError(path: string, cause: unknown): SparseRerankError {
+  return new SparseRerankError("ERR_FILE_UNWRITABLE", `Cannot write ${path}: ${reasonOf(cause)}.`, { cause });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  EBADF: "it is closed, or not open for this",
+  EBUSY: "another program uses it",
+  EDQUOT: "the disk quota is used up",
+  EEXIST: "a file is in its place",
+  EFBIG: "the file system takes no larger files",
+  EIO: "the disk or the network failed",
+  EISDIR: "it is a folder",
+  ELOOP: "its symbolic links lead in a circle",
+  EMFILE: "this process has too many open files; raise the limit (ulimit -n)",
+  ENAMETOOLONG: "the name is too long",
+  ENFILE: "the system has too many open files",
+  ENOENT: "a folder on its path does not exist",
+  ENOSPC: "no space is left on the device",
+  ENOTDIR: "a part of its path is no folder",
+  EPERM: "permission denied",
+  EROFS: "the file system is read-only",
+};
+
+function reasonOf(cause: unknown): string {
+  return REASONS[codeOf(cause)] ?? messageOf(cause);
 }

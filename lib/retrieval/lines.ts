@@ -1,5 +1,7 @@
 /** Streams of bytes -> lines of text, with a bound on what one line may hold in memory. */
 
+import { isUtf8 } from "node:buffer";
+
 import { SparseRerankError } from "../errors";
 
 export interface Line {
@@ -27,7 +29,7 @@ export async function* readRecordLines(bytes: AsyncIterable<Uint8Array>, name: s
   let number = 1;
   for await (const line of splitLines(bytes, (held) => refuseLongRecord(held, name, number))) {
     try {
-      yield { text: decoder.decode(line), number };
+      yield { text: decoder.decode(line.bytes), number };
     } catch (cause) {
       throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name}, line ${number}: not UTF-8 text; convert the file to UTF-8.`, { cause });
     }
@@ -35,10 +37,21 @@ export async function* readRecordLines(bytes: AsyncIterable<Uint8Array>, name: s
   }
 }
 
-/** The lines of a text file: what is not UTF-8 becomes U+FFFD, and lines of more than 64 KiB come in pieces. */
-export async function* readProseLines(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+/**
+ * The lines of a text file: what is not UTF-8 becomes U+FFFD, and lines of more than 64 KiB come in pieces.
+ *
+ * @param onInvalid called with the number of each line that is not UTF-8
+ */
+export async function* readProseLines(bytes: AsyncIterable<Uint8Array>, onInvalid?: (line: number) => void): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8");
-  for await (const line of splitLines(bytes, (held) => held > MAX_PROSE_BYTES)) yield decoder.decode(line);
+  let number = 0;
+  let isEnded = true;
+  for await (const line of splitLines(bytes, (held) => held > MAX_PROSE_BYTES)) {
+    if (isEnded) number++;
+    isEnded = line.isEnded;
+    if (onInvalid !== undefined && !isUtf8(line.bytes)) onInvalid(number);
+    yield decoder.decode(line.bytes);
+  }
 }
 
 function refuseLongRecord(held: number, name: string, number: number): false {
@@ -46,27 +59,33 @@ function refuseLongRecord(held: number, name: string, number: number): false {
   throw new SparseRerankError("ERR_TOO_LARGE", `${name}, line ${number} is longer than ${MAX_RECORD_BYTES / 2 ** 20} MiB.`);
 }
 
+interface RawLine {
+  readonly bytes: Uint8Array;
+  /** Whether the line ends here: a long one comes in pieces. */
+  readonly isEnded: boolean;
+}
+
 /** @param isTooLong whether a line that has not ended yet, of so many bytes, is to be given out as it is */
-async function* splitLines(bytes: AsyncIterable<Uint8Array>, isTooLong: (held: number) => boolean): AsyncGenerator<Uint8Array> {
+async function* splitLines(bytes: AsyncIterable<Uint8Array>, isTooLong: (held: number) => boolean): AsyncGenerator<RawLine> {
   const parts: Uint8Array[] = [];
   let held = 0;
-  const take = (last: Uint8Array): Uint8Array => {
+  const take = (last: Uint8Array, isEnded: boolean): RawLine => {
     const line = parts.length === 0 ? last : Buffer.concat([...parts, last]);
     parts.length = 0;
     held = 0;
-    return line.at(-1) === CARRIAGE_RETURN ? line.subarray(0, -1) : line;
+    return { bytes: isEnded && line.at(-1) === CARRIAGE_RETURN ? line.subarray(0, -1) : line, isEnded };
   };
   for await (const chunk of bytes) {
     let start = 0;
     for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
-      yield take(chunk.subarray(start, end));
+      yield take(chunk.subarray(start, end), true);
       start = end + 1;
     }
     if (start === chunk.length) continue;
     const rest = chunk.subarray(start);
     if (isTooLong(held + rest.length)) {
       const cut = lastCharacterStart(rest);
-      yield take(rest.subarray(0, cut));
+      yield take(rest.subarray(0, cut), false);
       parts.push(rest.subarray(cut));
       held = rest.length - cut;
     } else {
@@ -74,7 +93,7 @@ async function* splitLines(bytes: AsyncIterable<Uint8Array>, isTooLong: (held: n
       held += rest.length;
     }
   }
-  if (held > 0) yield take(new Uint8Array(0));
+  if (held > 0) yield take(new Uint8Array(0), true);
 }
 
 /** Where the last character of UTF-8 begins: it may be unfinished. */

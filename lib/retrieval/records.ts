@@ -2,6 +2,7 @@
 
 import { SparseRerankError } from "../errors";
 import { messageOf } from "../internal/error-code";
+import { IdSet } from "../internal/id-set";
 import type { Line } from "./lines";
 
 export type RecordFormat = "jsonl" | "tsv" | "lines";
@@ -25,15 +26,29 @@ const TSV_HEADER = /^_?id\ttext$/i;
 /** Fields that a message lists at most. */
 const MAX_NAMED_FIELDS = 12;
 
-/** Blank lines are passed over, and so is a TSV header "id<TAB>text". Errors: ERR_INVALID_ARGUMENT with the line's number. */
+/**
+ * Blank lines are passed over, and so is a TSV header "id<TAB>text".
+ *
+ * Errors: ERR_INVALID_ARGUMENT and ERR_DUPLICATE_ID, with the line's number.
+ */
 export async function* parseRecords(lines: AsyncIterable<Line>, format: RecordFormat, options: RecordOptions): AsyncGenerator<TextRecord> {
   const parse = { jsonl: parseJsonLine, tsv: parseTsvLine, lines: parseBareLine }[format];
+  const ids = new IdSet();
   let first = true;
   for await (const line of lines) {
     if (line.text.trim() === "") continue;
     const isHeader = first && format === "tsv" && TSV_HEADER.test(line.text);
     first = false;
-    if (!isHeader) yield parse(line, options);
+    if (isHeader) continue;
+    const record = parse(line, options);
+    if (!ids.add(record.id)) {
+      const id = JSON.stringify(record.id.slice(0, 200));
+      throw new SparseRerankError(
+        "ERR_DUPLICATE_ID",
+        `${options.name}, line ${line.number}: the id ${id} is that of a line before; make ids distinct.`,
+      );
+    }
+    yield record;
   }
 }
 

@@ -7,6 +7,7 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { SparseEncoder } from "../../dist/sparse-encoder";
 import { SparseIndex } from "../../dist/sparse-index";
 import { skip } from "../skip";
 
@@ -55,7 +56,7 @@ describe("sparse-rerank index", function () {
   it("makes an index that search answers from, and goes on with it", () => {
     const sharks = { _id: "s", title: "Fish", text: "Sharks are fish that swim in the sea." };
     const heart = { _id: "h", text: "The heart pumps blood." };
-    assert.deepEqual({ ...index(corpus([sharks, heart, sharks])) }.added, 2);
+    assert.deepEqual({ ...index(corpus([sharks, heart])) }.added, 2);
     const [hit] = search("which organ moves blood?");
     assert.equal(hit?.id, "h");
     assert.equal(hit.text, heart.text);
@@ -88,12 +89,87 @@ describe("sparse-rerank index", function () {
     assert.deepEqual([totals.known, totals.added, totals.documents], [kept, 3000 - kept, 3000]);
   });
 
+  it("refuses a folder with other files, a file, and leaves nothing behind", () => {
+    const documents = path.join(folder, "documents");
+    fs.mkdirSync(documents);
+    fs.writeFileSync(path.join(documents, "a.md"), "# A\n\ntext");
+    const file = corpus([{ _id: "a", text: "one" }]);
+    const empty = path.join(folder, "empty.jsonl");
+    fs.writeFileSync(empty, "\n");
+    const repeated = path.join(folder, "repeated.jsonl");
+    fs.writeFileSync(repeated, '{"_id":"a","text":"one"}\n{"_id":"b","text":"two"}\n{"_id":"a","text":"three"}\n');
+    const before = fs.readdirSync(folder).sort();
+    for (const [args, message] of [
+      [[documents, file], /ERR_INVALID_ARGUMENT.*holds other files, such as a\.md/],
+      [[file, file], /ERR_INVALID_ARGUMENT.*is a file/],
+      [[home, path.join(folder, "nothere")], /ERR_FILE_NOT_FOUND/],
+      [[home, empty], /ERR_INVALID_ARGUMENT.*empty\.jsonl is empty/],
+      [[home, repeated], /ERR_DUPLICATE_ID.*repeated\.jsonl, line 3: the id "a"/],
+      [[home, path.join(folder, "x.csv")], /ERR_FILE_NOT_FOUND/],
+    ] as const) {
+      const { status, stderr } = run("index", ...args);
+      assert.equal(status, 1, stderr);
+      assert.match(stderr, message);
+      assert.deepEqual(fs.readdirSync(folder).sort(), before);
+    }
+    assert.deepEqual(fs.readdirSync(documents), ["a.md"]);
+    // What a file system or a tool puts into every folder is in nobody's way.
+    fs.mkdirSync(path.join(home, "lost+found"), { recursive: true });
+    fs.writeFileSync(path.join(home, ".gitkeep"), "");
+    assert.equal(index(file).added, 1);
+  });
+
+  it("reports text that is not UTF-8", () => {
+    const texts = path.join(folder, "texts");
+    fs.mkdirSync(texts);
+    fs.writeFileSync(path.join(texts, "latin.txt"), Buffer.from("first line\ncaf\xe9 au lait\nd\xe9j\xe0 vu\n", "latin1"));
+    const made = run("index", home, texts);
+    assert.equal(made.status, 0, made.stderr);
+    assert.match(made.stderr, /^2 lines not in UTF-8: what cannot be read became U\+FFFD, first in latin\.txt, line 2\n/m);
+    assert.match(search("first line")[0]?.text ?? "", /caf\ufffd au lait/);
+  });
+
+  it("knows the model of a folder, also of one that a program made", async () => {
+    const encoder = await SparseEncoder.load("splade-tiny");
+    const texts = ["Sharks are fish.", "The heart pumps blood."];
+    {
+      await using made = await SparseIndex.open(home, { dimension: encoder.embeddingDimension });
+      await made.add(["s", "h"], await encoder.encodeDocument(texts), { payloads: texts.map((text) => ({ text })) });
+    }
+    await encoder.close();
+    assert.deepEqual(
+      search("sharks")
+        .slice(0, 1)
+        .map(({ id, text }) => [id, text]),
+      [["s", texts[0]]],
+    );
+    const copy = path.join(folder, "copy");
+    fs.cpSync(path.join(__dirname, "..", "..", "models", "splade-tiny"), copy, { recursive: true });
+    // The same weights under another name.
+    assert.equal(run("search", home, "sharks", "--json", "--model", copy).status, 0);
+    const weights = path.join(copy, fs.readdirSync(copy).find((file) => file.endsWith(".safetensors")) ?? "");
+    const bytes = fs.readFileSync(weights);
+    bytes.fill(1, bytes.length / 2);
+    fs.writeFileSync(weights, bytes);
+    const other = run("search", home, "sharks", "--model", copy);
+    assert.deepEqual([other.status, /ERR_MODEL_MISMATCH/.test(other.stderr)], [1, true], other.stderr);
+    const added = run("index", home, corpus([{ _id: "x", text: "more" }]), "--model", copy);
+    assert.deepEqual([added.status, /ERR_MODEL_MISMATCH/.test(added.stderr)], [1, true], added.stderr);
+    fs.rmSync(path.join(home, "model.json"));
+    assert.match(run("search", home, "sharks").stderr, /ERR_INVALID_ARGUMENT.*does not say which model/);
+    assert.equal(run("search", home, "sharks", "--model", "splade-tiny").status, 0);
+  });
+
   it("refuses another model, and options of collections", () => {
     index(corpus([{ _id: "a", text: "one" }]));
     const other = run("search", home, "one", "--model", "other");
     assert.deepEqual([other.status, other.stderr.includes("made with the model splade-tiny")], [1, true], other.stderr);
     const limited = run("search", home, "one", "--limit", "3");
-    assert.deepEqual([limited.status, limited.stderr.includes("is an index; the option limit")], [2, true], limited.stderr);
+    assert.deepEqual(
+      [limited.status, limited.stderr.includes(`--limit is for collections that are read; ${home} is an index`)],
+      [2, true],
+      limited.stderr,
+    );
     fs.writeFileSync(path.join(home, "model.json"), '{"model":"other"}');
     const made = run("index", home, path.join(folder, "corpus.jsonl"));
     assert.deepEqual([made.status, made.stderr.includes("made with the model other, not splade-tiny")], [1, true], made.stderr);

@@ -5,7 +5,29 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 
 import { snippet } from "../../dist/cli/snippet";
-import { bar, counted, displayWidth, duration, padEnd, printable, truncate, writeLine } from "../../dist/cli/terminal";
+import {
+  bar,
+  counted,
+  displayWidth,
+  duration,
+  padEnd,
+  printable,
+  printableLines,
+  safeJson,
+  truncate,
+  writeLine,
+} from "../../dist/cli/terminal";
+
+/** C0, DEL, C1, direction marks, line separators, halves of surrogate pairs. */
+const OBEYED = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
+
+function obeyed(): string[] {
+  return Array.from({ length: 0x10000 }, (_, unit) => String.fromCharCode(unit)).filter((character) => OBEYED.test(character));
+}
+
+function codeOf(character: string): string {
+  return `U+${character.charCodeAt(0).toString(16)}`;
+}
 
 const anyText = fc.string({ unit: "binary", maxLength: 60 });
 
@@ -39,9 +61,31 @@ describe("terminal views", () => {
 
   it("print nothing that a terminal would obey", () => {
     assert.equal(printable(" a\x1b[31m\tb\r\n\u202ec\x9b "), "a[31m b c");
+    for (const character of obeyed()) {
+      assert.equal(printable(`a${character}b`).replace(" ", ""), "ab", codeOf(character));
+    }
+    assert.equal(printableLines("one\r\nerror [ERR_FAKE] \x1b[2Jtwo"), "one\n  error [ERR_FAKE] [2Jtwo");
+    // Emoji, joined ones too, and marks of scripts that need them stay.
+    assert.equal(printable("👩\u200d🚀 می\u200cخواهم"), "👩\u200d🚀 می\u200cخواهم");
     fc.assert(
       fc.property(anyText, (text) => {
-        assert.doesNotMatch(printable(text), /[\p{Cc}\u202a-\u202e]/u);
+        assert.doesNotMatch(printable(text), OBEYED);
+      }),
+    );
+  });
+
+  it("write JSON that terminals show safely and parsers read as it was", () => {
+    for (const character of obeyed()) {
+      const json = safeJson(JSON.stringify({ [`k${character}`]: `a${character}b` }));
+      assert.doesNotMatch(json, OBEYED, codeOf(character));
+      assert.deepEqual(JSON.parse(json), { [`k${character}`]: `a${character}b` });
+    }
+    assert.equal(safeJson(JSON.stringify("\x9b\u202e")), String.raw`"\u009b\u202e"`);
+    fc.assert(
+      fc.property(anyText, (text) => {
+        const json = safeJson(JSON.stringify({ text }));
+        assert.doesNotMatch(json, OBEYED);
+        assert.deepEqual(JSON.parse(json), { text });
       }),
     );
   });

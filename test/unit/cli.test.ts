@@ -13,7 +13,7 @@ import { skip } from "../skip";
 const root = path.join(__dirname, "..", "..");
 const main = path.join(root, "dist", "cli", "main.js");
 const reranker = path.join(root, "test", "fixtures", "ce-bert-minilm");
-const COMMANDS = ["encode", "index", "search", "rerank", "explain", "evaluate", "mine", "models", "doctor", "worker"];
+const COMMANDS = ["encode", "index", "search", "rerank", "explain", "evaluate", "mine", "models", "doctor", "worker", "jobs"];
 
 interface Ended {
   readonly code: number | null;
@@ -264,6 +264,44 @@ describe("sparse-rerank", function () {
     assert.equal(await coloured({ FORCE_COLOR: "1" }), true);
     assert.equal(await coloured({ FORCE_COLOR: "0" }), false);
     assert.equal(await coloured({ FORCE_COLOR: "1", NO_COLOR: "1" }), true);
+  });
+
+  it("shows no control characters in errors, and escapes them in JSON", async () => {
+    const name = "no\x1b]0;owned\x07\u009b31m\u202e\u2066\u061c\u2028file";
+    for (const args of [
+      ["search", path.join(folder, name), "q"],
+      ["encode", "--model", name, "x"],
+      ["encode", `--${name}`, "x"],
+      ["index", path.join(folder, "new"), path.join(folder, `${name}\nerror [ERR_FAKE] x`)],
+      ["evaluate", name],
+      ["mine", name],
+      [name],
+    ]) {
+      const { code, stdout, stderr } = await run(args);
+      assert.ok(code === 1 || code === 2, args.join(" "));
+      assert.equal(stdout, "");
+      // eslint-disable-next-line no-control-regex -- that is what must not be there
+      assert.doesNotMatch(stderr, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069]/, args.join(" "));
+      assert.doesNotMatch(stderr, /\nerror/, args.join(" "));
+    }
+    const id = "a\x1b\x9b\u202e\u2067\u2029";
+    const records = await file("controls.jsonl", JSON.stringify({ _id: id, title: id, text: `the heart ${id}` }));
+    for (const args of [
+      ["search", records, "heart", "--json"],
+      ["encode", "--file", records],
+      ["encode", "--file", records, "--tokens"],
+      ["rerank", "--model", reranker, "heart", "--file", records, "--json"],
+      ["explain", `heart ${id}`, "--json"],
+      ["explain", `heart ${id}`, `heart ${id}`, "--json"],
+      ["explain", `heart ${id}`, `heart ${id}`, "--html"],
+    ]) {
+      const { code, stdout } = await run(args);
+      assert.equal(code, 0, args.join(" "));
+      // eslint-disable-next-line no-control-regex -- that is what must not be there
+      assert.doesNotMatch(stdout, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u2029-\u202e\u2066-\u2069]/, args.join(" "));
+      if (args.includes("--html")) continue;
+      assert.ok(stdout.includes(JSON.stringify(id).slice(1, 3)) && JSON.stringify(JSON.parse(stdout)).includes("\u202e"), args.join(" "));
+    }
   });
 
   it("shows no control characters of what it reads", async () => {
