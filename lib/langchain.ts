@@ -8,7 +8,7 @@ import type { CrossEncoder } from "./cross-encoder";
 import { requirePackage } from "./internal/optional-package";
 import { requirePositiveInteger, requireRecord } from "./internal/validate";
 import type { Retriever } from "./retrieval/retriever";
-import { requireRetriever } from "./retrieval/retriever";
+import { requireRetriever, textOfPayload } from "./retrieval/retriever";
 
 /* eslint-disable @typescript-eslint/no-require-imports -- the classes below extend what it gives, and a missing package needs an error that says so */
 const { Document } = requirePackage("@langchain/core", () => require("@langchain/core/documents") as typeof Documents);
@@ -69,7 +69,9 @@ export class SparseRerankRetriever extends BaseRetriever {
   }
 
   /** Errors: ERR_INVALID_ARGUMENT. */
-  constructor({ retriever, k = 4, ...fields }: SparseRerankRetrieverOptions) {
+  constructor(options: SparseRerankRetrieverOptions) {
+    requireRecord(options, "options", ["retriever", "k", "callbacks", "tags", "metadata", "verbose"]);
+    const { retriever, k = 4, ...fields } = options;
     super(fields);
     requireRetriever(retriever, "retriever");
     requirePositiveInteger(k, "k");
@@ -81,7 +83,7 @@ export class SparseRerankRetriever extends BaseRetriever {
     const [hits = []] = await this.#retriever.retrieve([query], { topK: this.#k });
     return hits.map(({ id, score, text, payload }) => {
       const metadata = typeof payload === "object" && payload !== null ? payload : {};
-      return new Document({ id, pageContent: text ?? "", metadata: { ...metadata, score } });
+      return new Document({ id, pageContent: text ?? textOfPayload(id, payload) ?? "", metadata: { ...metadata, score } });
     });
   }
 }

@@ -254,7 +254,7 @@ export class SparseEncoder implements Resource {
 
   #checkOptions(options: EncodeOptions): void {
     checkWorkOptions(options, ENCODE_OPTIONS);
-    if (options.maxActiveDims !== undefined) requirePositiveInteger(options.maxActiveDims, "maxActiveDims", 2 ** 32 - 1);
+    if (options.maxActiveDims !== undefined) requirePositiveInteger(options.maxActiveDims, "maxActiveDims");
   }
 
   async #encode(
@@ -306,7 +306,8 @@ export class SparseEncoder implements Resource {
     signal: AbortSignal | undefined,
   ): Promise<SparseMatrix> {
     const prompted = prompt === "" ? texts : texts.map((text) => prompt + text);
-    return encoder.encode(prompted, maxActiveDims, this.embeddingDimension, signal);
+    const keep = maxActiveDims === undefined ? undefined : Math.min(maxActiveDims, this.embeddingDimension);
+    return encoder.encode(prompted, keep, this.embeddingDimension, signal);
   }
 
   #decodeRow(row: SparseVector, topK: number | undefined): TokenWeight[] {

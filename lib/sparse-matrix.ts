@@ -2,7 +2,7 @@ import { types } from "node:util";
 
 import { SparseRerankError } from "./errors";
 import { markModel, modelOf } from "./internal/model-identity";
-import { describe, invalid, requirePositiveInteger } from "./internal/validate";
+import { describe, invalid, requirePositiveInteger, requireRecord } from "./internal/validate";
 
 /** One sparse row: indices strictly ascending, values > 0 for SPLADE. `size` is the dimension. */
 export interface SparseVector {
@@ -70,6 +70,7 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
    */
   constructor(parts: SparseParts, options: { readonly truncated?: Uint32Array } = {}) {
     if (!isObject(parts)) throw invalid("parts", parts, "an object with rows, cols, indptr, indices and values");
+    requireRecord(options, "options", ["truncated"]);
     const truncated = options.truncated ?? parts.truncated ?? new Uint32Array(0);
     checkParts(parts, truncated);
     this.rows = parts.rows;

@@ -1,5 +1,5 @@
 import { SparseRerankError } from "../errors";
-import { requireString } from "../internal/validate";
+import { requireRecord, requireString } from "../internal/validate";
 import { ElasticsearchEngine } from "./elasticsearch";
 import { MilvusEngine } from "./milvus";
 import { OpenSearchEngine } from "./opensearch";
@@ -24,6 +24,7 @@ export const ENGINE_ADDRESSES: readonly string[] = [
  */
 export function openEngine(address: string, options: { readonly dimension: number }): SearchEngine {
   requireString(address, "address");
+  requireRecord(options, "options", ["dimension"]);
   const { dimension } = options;
   const [, kind = "", scheme = ""] = /^([a-z]+)(?:\+(https?))?:\/\//.exec(address) ?? [];
   const plain = address.replace(/^[a-z]+\+/, "");

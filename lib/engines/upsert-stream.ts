@@ -46,10 +46,9 @@ export async function upsertStream(
   batches: AsyncIterable<DocumentBatch> | Iterable<DocumentBatch>,
   options: UpsertStreamOptions = {},
 ): Promise<UpsertReport> {
-  const { checkpoint: file, ...upsertOptions } = options;
-  checkUpsertOptions(upsertOptions, ["checkpoint"]);
+  checkUpsertOptions(options, ["checkpoint"]);
+  const { checkpoint: file, onProgress, ...upsert } = options;
   if (file !== undefined) requirePath(file, "checkpoint");
-  const { onProgress, ...upsert } = upsertOptions;
   const resumed = file === undefined ? NOTHING : await readCheckpoint(file);
   let { report } = resumed;
   let skip = resumed.documents;

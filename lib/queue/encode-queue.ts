@@ -10,6 +10,7 @@ import { loadPackage } from "../internal/optional-package";
 import {
   FACTORY,
   invalid,
+  MAX_TIMER_MS,
   requireControls,
   requireFactory,
   requireFunction,
@@ -132,7 +133,7 @@ export class EncodeQueue {
     if (!isJobName(name)) throw invalid("name", name, "letters, digits, and _ . -");
     requirePositiveInteger(lockMs, "lockMs");
     const bullmq = await loadPackage("bullmq", () => import("bullmq"));
-    return new EncodeQueue(FACTORY, name, await connect(url), bullmq, lockMs);
+    return new EncodeQueue(FACTORY, name, await connect(url), bullmq, Math.min(lockMs, MAX_TIMER_MS));
   }
 
   /**

@@ -4,19 +4,12 @@ import { SparseRerankError } from "../errors";
 import { throwIfAborted } from "../internal/abort";
 import { Lifecycle } from "../internal/lifecycle";
 import type { Resource } from "../internal/lifecycle";
-import {
-  invalid,
-  requireControls,
-  requireFunction,
-  requirePositiveInteger,
-  requireRecord,
-  requireString,
-  requireTexts,
-} from "../internal/validate";
+import { invalid, requireControls, requireFunction, requireRecord, requireString, requireTexts } from "../internal/validate";
 import { SparseIndex } from "../sparse-index";
 import { SparseMatrix } from "../sparse-matrix";
 import type { SparseVector } from "../sparse-matrix";
 import { englishTerms } from "./bm25-terms";
+import { checkRetrieve } from "./retriever";
 import type { Retrieved, RetrieveOptions, Retriever } from "./retriever";
 
 export interface BM25Options {
@@ -127,11 +120,9 @@ export class BM25Index implements Retriever, Resource {
     return hits;
   }
 
-  retrieve(queries: readonly string[], { topK, signal }: RetrieveOptions): Promise<Retrieved[][]> {
+  retrieve(queries: readonly string[], options: RetrieveOptions): Promise<Retrieved[][]> {
     return this.#lifecycle.run(async () => {
-      requireTexts(queries, "queries");
-      requirePositiveInteger(topK, "topK");
-      requireControls({ signal });
+      const { topK, signal } = checkRetrieve(queries, options);
       if (this.#entries.size === 0) return queries.map(() => []);
       const { index, idf, entries } = await (this.#snapshot ??= this.#weigh(new Map(this.#entries)));
       throwIfAborted(signal);

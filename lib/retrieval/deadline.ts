@@ -1,7 +1,5 @@
 import { eitherSignal, throwIfAborted } from "../internal/abort";
-
-/** setTimeout counts in 32 bits. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+import { MAX_TIMER_MS } from "../internal/validate";
 
 /** A moment after which results are no longer waited for, and a user's signal beside it. */
 export class Deadline implements Disposable {
@@ -14,7 +12,7 @@ export class Deadline implements Disposable {
   constructor(milliseconds: number | undefined, user: AbortSignal | undefined) {
     this.#user = user;
     this.#either = eitherSignal(this.#passed.signal, user);
-    if (milliseconds === undefined || milliseconds > MAX_TIMEOUT_MS) return;
+    if (milliseconds === undefined || milliseconds > MAX_TIMER_MS) return;
     this.#timer = setTimeout(() => {
       this.#passed.abort();
     }, milliseconds);

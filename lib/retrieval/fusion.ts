@@ -57,6 +57,7 @@ export function fuse(lists: readonly (readonly Scored[])[], options: FusionOptio
 
 /** A list whose scores are all equal (or a single one) becomes 1 by min-max, max and sum share alike, and 0 by z-score. */
 export function normalizeScores(scores: readonly number[], normalization: Normalization): number[] {
+  requireNormalization(normalization, "normalization");
   if (scores.length === 0 || normalization === "none") return [...scores];
   const least = scores.reduce((a, b) => Math.min(a, b), Infinity);
   const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
@@ -78,6 +79,10 @@ export function normalizeScores(scores: readonly number[], normalization: Normal
   }
 }
 
+function requireNormalization(value: Normalization, name: string): void {
+  if (!NORMALIZATIONS.includes(value)) throw invalid(name, value, `one of ${NORMALIZATIONS.join(", ")}`);
+}
+
 /** @param count of the lists that will be fused */
 export function checkFusion(options: FusionOptions, count: number): void {
   requireRecord(options, "fusion", ["method", "k", "weights", "normalization"]);
@@ -89,9 +94,7 @@ export function checkFusion(options: FusionOptions, count: number): void {
   } else if ((method as unknown) === "weighted-sum") {
     const { normalization } = options;
     if ("k" in options) throw invalid("fusion.k", options.k, 'absent with the method "weighted-sum"');
-    if (normalization !== undefined && !NORMALIZATIONS.includes(normalization)) {
-      throw invalid("fusion.normalization", normalization, `one of ${NORMALIZATIONS.join(", ")}`);
-    }
+    if (normalization !== undefined) requireNormalization(normalization, "fusion.normalization");
   } else {
     throw invalid("fusion.method", method, '"rrf" or "weighted-sum"');
   }

@@ -120,7 +120,7 @@ export async function mineHardNegatives(pairs: Iterable<PositivePair>, options: 
       { ...control, ...(options.queryPrompt === undefined ? {} : { prompt: options.queryPrompt }) },
     ),
   );
-  const depth = settings.rangeMax + mostPositives;
+  const depth = Math.min(settings.rangeMax + mostPositives, Number.MAX_SAFE_INTEGER);
   const lists = new CandidateLists(queryVectors, depth);
   let done = 0;
   const positives = [...new Set(queries.flatMap((query) => query.positives))];
@@ -199,7 +199,7 @@ function resolve(options: MineOptions, mostPositives: number): Settings {
   if (crossEncoder !== undefined && crossEncoder.numLabels !== 1) {
     throw new SparseRerankError("ERR_INVALID_ARGUMENT", `crossEncoder must have one label; this model has ${crossEncoder.numLabels}.`);
   }
-  const rangeMax = options.rangeMax ?? rangeMin + negatives * (comparesScores(options) ? 10 : 1) + mostPositives;
+  const { rangeMax = rangeMin + negatives * (comparesScores(options) ? 10 : 1) + mostPositives } = options;
   requirePositiveInteger(rangeMax, "rangeMax");
   if (negatives > rangeMax - rangeMin) {
     throw new SparseRerankError(

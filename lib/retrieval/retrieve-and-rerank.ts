@@ -13,7 +13,7 @@ import type { Progress } from "../options";
 import { Deadline } from "./deadline";
 import { checkFusion, fuse } from "./fusion";
 import type { FusionOptions } from "./fusion";
-import { mapConcurrently, optional, requireRetriever, retrieveChecked } from "./retriever";
+import { checkRetrieve, mapConcurrently, optional, requireRetriever, retrieveChecked, textOfPayload } from "./retriever";
 import type { Retrieved, RetrieveOptions, Retriever } from "./retriever";
 import { aggregateWindows, checkWindows, roomBeside, windowsOfText } from "./windows";
 import type { Span, WindowOptions } from "./windows";
@@ -25,7 +25,7 @@ export interface RetrieveAndRerankOptions {
   readonly fusion?: FusionOptions;
   /** The second stage, a model with one label. Without one the first stage's order is the result. */
   readonly reranker?: CrossEncoder;
-  /** The text of a hit whose retrievers give none. */
+  /** The text of a hit whose retrievers give none; default: its payload if that is a string, else the string in the payload's field "text". */
   readonly text?: (id: string, payload: unknown) => string | undefined | Promise<string | undefined>;
   /** Score long documents in windows. Without it the model reads their beginning. */
   readonly windows?: WindowOptions;
@@ -164,13 +164,15 @@ export class RetrieveAndRerank implements Retriever {
   }
 
   /** search() for several queries, a few at a time; `timeBudgetMs` is that of each. */
-  rankMany(queries: readonly string[], options: SearchOptions = {}): Promise<SearchResult[]> {
+  async rankMany(queries: readonly string[], options: SearchOptions = {}): Promise<SearchResult[]> {
     requireTexts(queries, "queries");
+    checkSearch(options);
     return mapConcurrently(queries, (query) => this.search(query, options), options.signal);
   }
 
   /** As a retriever, so that both stages can be evaluated or be a first stage themselves: it retrieves as deep as it is asked for. */
-  async retrieve(queries: readonly string[], { topK, signal }: RetrieveOptions): Promise<Retrieved[][]> {
+  async retrieve(queries: readonly string[], options: RetrieveOptions): Promise<Retrieved[][]> {
+    const { topK, signal } = checkRetrieve(queries, options);
     const results = await this.rankMany(queries, { topK, retrieve: Math.max(topK, DEFAULT_DEPTH), ...optional("signal", signal) });
     return results.map(({ hits }) =>
       hits.map(({ id, score, text, payload }) => ({ id, score, ...optional("text", text), ...optional("payload", payload) })),
@@ -230,11 +232,11 @@ export class RetrieveAndRerank implements Retriever {
   }
 
   async #textOf({ id, text, payload }: RankedHit): Promise<string> {
-    const found: unknown = text ?? (await this.#options.text?.(id, payload));
+    const found: unknown = text ?? (await (this.#options.text ?? textOfPayload)(id, payload));
     if (typeof found === "string") return found;
     throw new SparseRerankError(
       "ERR_INVALID_ARGUMENT",
-      `Document ${JSON.stringify(id)} has no text to rerank: let its retriever give one, or use the option text of RetrieveAndRerank.`,
+      `Document ${JSON.stringify(id)} has no text to rerank: let its retriever give one, store payloads with a field "text", or use the option text of RetrieveAndRerank.`,
     );
   }
 }

@@ -2,7 +2,17 @@
 
 import { SparseRerankError } from "../errors";
 import { throwIfAborted } from "../internal/abort";
-import { describe, invalid } from "../internal/validate";
+import {
+  describe,
+  invalid,
+  requireControls,
+  requireFunction,
+  requirePositiveInteger,
+  requireRecord,
+  requireString,
+  requireTexts,
+} from "../internal/validate";
+import { checkFilter } from "../filter";
 import type { Filter } from "../filter";
 import type { SparseEncoder } from "../sparse-encoder";
 import type { SparseVector } from "../sparse-matrix";
@@ -32,7 +42,7 @@ export interface Retriever {
 export interface SparseSearch {
   search(
     query: SparseVector,
-    options: { readonly topK: number; readonly filter?: Filter; readonly signal?: AbortSignal },
+    options: { readonly topK: number; readonly filter?: Filter; readonly withPayload?: boolean; readonly signal?: AbortSignal },
   ): Promise<readonly { readonly id: string; readonly score: number; readonly payload?: unknown }[]>;
 }
 
@@ -41,30 +51,41 @@ export interface SparseRetrieverOptions {
   readonly index: SparseSearch;
   /** Default "sparse". */
   readonly name?: string;
-  /** The text of a hit, for rerankers. */
+  /** The text of a hit, for rerankers; default: its payload if that is a string, else the string in the payload's field "text". */
   readonly text?: (id: string, payload: unknown) => string | undefined;
   /** The only documents to find. */
   readonly filter?: Filter;
+  /** Hits carry the payloads that the index stores; default true. */
+  readonly withPayload?: boolean;
 }
 
 /** Queries that a search engine answers at a time. */
 const CONCURRENCY = 8;
 
-/** Encodes queries and looks them up. */
-export function sparseRetriever({ encoder, index, name = "sparse", text, filter }: SparseRetrieverOptions): Retriever {
+/** Encodes queries and looks them up. Errors: ERR_INVALID_ARGUMENT; the calls reject as the encoder's and the index's do. */
+export function sparseRetriever(options: SparseRetrieverOptions): Retriever {
+  requireRecord(options, "options", ["encoder", "index", "name", "text", "filter", "withPayload"]);
+  const { encoder, index, name = "sparse", text = textOfPayload, filter, withPayload = true } = options;
+  requireMethod(encoder, "encodeQuery", "encoder", "a SparseEncoder");
+  requireMethod(index, "search", "index", "a SparseIndex, or an engine with search()");
+  requireString(name, "name");
+  requireFunction(text, "text");
+  if (filter !== undefined) checkFilter(filter);
+  if (typeof withPayload !== "boolean") throw invalid("withPayload", withPayload, "a boolean");
   return {
     name,
-    async retrieve(queries, { topK, signal }) {
+    async retrieve(queries, retrieveOptions) {
+      const { topK, signal } = checkRetrieve(queries, retrieveOptions);
       const control = signal === undefined ? {} : { signal };
       const vectors = await encoder.encodeQuery(queries, control);
       return mapConcurrently(
         [...vectors],
         async (vector) => {
-          const hits = await index.search(vector, { topK, ...optional("filter", filter), ...control });
+          const hits = await index.search(vector, { topK, withPayload, ...optional("filter", filter), ...control });
           return hits.map(({ id, score, payload }) => ({
             id,
             score,
-            ...optional("text", text?.(id, payload)),
+            ...optional("text", text(id, payload)),
             ...optional("payload", payload),
           }));
         },
@@ -88,6 +109,26 @@ export async function retrieveChecked(
   }
   for (const list of lists as readonly unknown[]) requireHits(retriever, list);
   return (lists as readonly (readonly Retrieved[])[]).map((list) => list.slice(0, options.topK));
+}
+
+/** What every retriever of this package takes. */
+export function checkRetrieve(queries: readonly string[], options: RetrieveOptions): RetrieveOptions {
+  requireTexts(queries, "queries");
+  requireRecord(options, "options", ["topK", "signal"]);
+  requirePositiveInteger(options.topK, "topK");
+  requireControls(options);
+  return options;
+}
+
+/** What a reranker reads of a document that has only a payload. */
+export function textOfPayload(_id: string, payload: unknown): string | undefined {
+  const text: unknown = typeof payload === "object" && payload !== null && "text" in payload ? payload.text : payload;
+  return typeof text === "string" ? text : undefined;
+}
+
+function requireMethod(value: unknown, method: string, name: string, expected: string): void {
+  const found = typeof value === "object" && value !== null ? (value as Record<string, unknown>)[method] : undefined;
+  if (typeof found !== "function") throw invalid(name, value, expected);
 }
 
 export function requireRetriever(value: unknown, name: string): asserts value is Retriever {

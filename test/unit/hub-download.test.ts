@@ -383,6 +383,20 @@ describe("hub downloads", () => {
       }
     });
 
+    it("neither downloads nor reads configuration files above 8 MiB", async () => {
+      const large = Buffer.alloc(8 * 2 ** 20 + 1, " ");
+      hub.add("org/model", { files: new Map([...FILES, ["config.json", large]]) });
+      await fails(load(), "ERR_INVALID_CONFIG", /config\.json has 8388609 bytes/);
+      assert.equal(hub.downloads("config.json").length, 0);
+      // As another program may have left it in the cache, without a listing.
+      const snapshot = inCache("snapshots", COMMIT);
+      fs.rmSync(inCache("trees"), { recursive: true });
+      fs.mkdirSync(snapshot, { recursive: true });
+      for (const name of ["tokenizer.json", "model.safetensors"]) fs.writeFileSync(path.join(snapshot, name), "{}");
+      fs.writeFileSync(path.join(snapshot, "config.json"), large);
+      await fails(load({ revision: COMMIT, localFilesOnly: true }), "ERR_MODEL_NOT_FOUND", /config\.json has 8388609 bytes/);
+    });
+
     it("refuses names that lead out of the cache", async () => {
       const escape = "../../../escaped";
       const modules = Buffer.from(JSON.stringify([{ path: escape, type: "sentence_transformers.models.Transformer" }]));
