@@ -1,6 +1,6 @@
 import { SparseRerankError } from "../errors";
 import { jsonOf } from "../internal/json-value";
-import { invalid, requirePositiveInteger, requireRecord, requireString } from "../internal/validate";
+import { invalid, MAX_TIMER_MS, requirePositiveInteger, requireRecord, requireString } from "../internal/validate";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
 import { checkUpsertOptions, runBulk } from "./bulk";
 import type { Prepared, Rejection } from "./bulk";
@@ -46,7 +46,8 @@ export abstract class RemoteEngine<Body> implements SearchEngine {
     if (options.dimension !== undefined) requirePositiveInteger(options.dimension, "dimension");
     if (options.timeoutMs !== undefined) requirePositiveInteger(options.timeoutMs, "timeoutMs");
     this.dimension = options.dimension;
-    this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    // Some clients get a second more, as a limit of their own.
+    this.timeoutMs = Math.min(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, MAX_TIMER_MS - 1000);
   }
 
   abstract ensureIndex(): Promise<void>;

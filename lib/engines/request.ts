@@ -1,5 +1,4 @@
 import { abortError, throwIfAborted } from "../internal/abort";
-import { MAX_TIMER_MS } from "../internal/validate";
 import { requestError } from "./errors";
 
 /** Controls of one request. */
@@ -28,12 +27,9 @@ export async function withinTime<T>(controls: RequestControls, run: (signal: Abo
       controller.abort(reason);
     };
   });
-  const timer = setTimeout(
-    () => {
-      stop(requestError(engine, "ERR_ENGINE_UNAVAILABLE", `no answer within ${timeoutMs} ms`));
-    },
-    Math.min(timeoutMs, MAX_TIMER_MS),
-  );
+  const timer = setTimeout(() => {
+    stop(requestError(engine, "ERR_ENGINE_UNAVAILABLE", `no answer within ${timeoutMs} ms`));
+  }, timeoutMs);
   const onAbort = (): void => {
     if (signal !== undefined) stop(abortError(signal));
   };

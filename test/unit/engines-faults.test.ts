@@ -71,6 +71,28 @@ describe("engines and faults of their servers", () => {
     server = undefined;
   });
 
+  it("gives all hits where topK is above the server's limit, and refuses where the server has more", async () => {
+    const hits = (count: number): Answer => ({
+      json: { _shards: { failed: 0 }, hits: { hits: ids(count).map((_id) => ({ _id, _score: 1, _source: {} })) } },
+    });
+    const sizes: unknown[] = [];
+    const one = await opensearch((asked) => {
+      sizes.push((JSON.parse(asked.text) as { size: unknown }).size);
+      return hits(sizes.length === 1 ? 3 : 10_000);
+    });
+    const topK = Number.MAX_SAFE_INTEGER;
+    assert.equal((await one.search(matrix(1).row(0), { topK })).length, 3);
+    assert.equal((await errorOf(one.search(matrix(1).row(0), { topK }))).code, "ERR_ENGINE_LIMIT");
+    assert.equal((await one.search(matrix(1).row(0), { topK: 10_000, withPayload: false })).length, 10_000);
+    assert.deepEqual(sizes, [10_000, 10_000, 10_000]);
+  });
+
+  it("takes time limits and numbers of requests of any size", async () => {
+    const one = await opensearch((asked) => bulk(asked), Number.MAX_SAFE_INTEGER);
+    const { succeeded } = await one.upsert(ids(3), matrix(3), undefined, { concurrency: Number.MAX_SAFE_INTEGER });
+    assert.equal(succeeded, 3);
+  });
+
   it("reports each document of a bulk request that failed in part, and writes the rest", async () => {
     const one = await opensearch((asked) => bulk(asked, (id) => (id === "d3" ? { status: 400, error: REFUSED } : { status: 201 })));
     const report = await one.upsert(ids(10), matrix(10));

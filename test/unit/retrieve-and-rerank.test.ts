@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 
 import { BM25Index, RetrieveAndRerank, SparseEncoder, SparseIndex, sparseRetriever } from "../../dist";
 import type { CrossEncoder, Retriever } from "../../dist";
+import { LocalEngine } from "../../dist/engines";
 import { aggregateWindows } from "../../dist/retrieval/windows";
 import { collect } from "../collect";
 import { DOCUMENTS, fixedRetriever, loadReranker } from "./retrieval-support";
@@ -39,6 +40,41 @@ describe("RetrieveAndRerank", () => {
       IDS.slice(2),
     );
     assert.ok(hits.slice(2).every(({ scores }) => scores.reranker === undefined));
+  });
+
+  it("reads the texts of payloads, which a sparse retriever passes on", async () => {
+    await using encoder = await SparseEncoder.load("splade-tiny");
+    await using index = SparseIndex.create({ dimension: encoder.embeddingDimension });
+    const texts = [...DOCUMENTS.values()];
+    // In one of the two forms that need no option.
+    const payloads = texts.map((text, i) => (i % 2 === 0 ? text : { text, place: i }));
+    await index.add(IDS, await encoder.encodeDocument(texts), { payloads });
+    const retriever = sparseRetriever({ encoder, index });
+    const { hits, reranked } = await new RetrieveAndRerank({ retrievers: retriever, reranker }).search(QUERY);
+    assert.equal(reranked, hits.length);
+    assert.ok(hits.length > 1);
+    for (const { id, text, payload } of hits) {
+      assert.deepEqual([text, payload], [DOCUMENTS.get(id), payloads[IDS.indexOf(id)]]);
+    }
+    // The same from an engine, and from a retriever of one's own that has payloads only.
+    const engine = sparseRetriever({ encoder, index: new LocalEngine({ index }) });
+    const [fromEngine] = await engine.retrieve([QUERY], { topK: 9 });
+    assert.deepEqual(fromEngine, (await retriever.retrieve([QUERY], { topK: 9 }))[0]);
+    const own = { name: "own", retrieve: () => Promise.resolve([[{ id: "a", score: 1, payload: { text: "a heart" } }]]) };
+    assert.equal((await new RetrieveAndRerank({ retrievers: own, reranker }).search(QUERY)).hits[0]?.text, "a heart");
+    for (const store of [index, new LocalEngine({ index })]) {
+      const bare = sparseRetriever({ encoder, index: store, withPayload: false });
+      const [without] = await bare.retrieve([QUERY], { topK: 1 });
+      assert.deepEqual(Object.keys(without?.[0] ?? {}), ["id", "score"]);
+      const stages = new RetrieveAndRerank({ retrievers: bare, reranker });
+      await assert.rejects(stages.search(QUERY), {
+        code: "ERR_INVALID_ARGUMENT",
+        message: /no text to rerank.*payloads with a field "text"/,
+      });
+    }
+    for (const wrong of [{ encoder: {} }, { index: {} }, { text: "x" }, { filter: "x" }, { name: "" }, { withPayload: 1 }]) {
+      assert.throws(() => sparseRetriever({ encoder, index, ...wrong } as never), { code: "ERR_INVALID_ARGUMENT" });
+    }
   });
 
   it("fuses a sparse index and BM25 out of the box", async () => {
