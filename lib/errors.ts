@@ -217,11 +217,11 @@ export type ErrorCode =
    */
   | "ERR_TOO_LARGE"
   /**
-   * Two ids in one batch are equal.
+   * Two ids in one batch or in one collection are equal.
    *
    * Causes: a corpus with repeated ids.
    *
-   * Remedy: make the ids unique in a call; a later call with the same id replaces the document.
+   * Remedy: make the ids unique in a call or a collection, whose line the message has; a later call with the same id replaces the document.
    */
   | "ERR_DUPLICATE_ID"
   /**

@@ -12,11 +12,11 @@ const SAMPLE_BYTES = 256;
 const SAMPLES = 64;
 
 /**
- * Hexadecimal digits for the weights of a sparse encoder: tensors with their names, types, shapes and some of their bytes. The same for the same
- * weights in another folder, in other files, or in another of the formats that this package reads.
+ * Hexadecimal digits for a sparse encoder: its tensors with their names, types, shapes and some of their bytes, its head and its prompts. The same for
+ * the same model in another folder, in other files, or in another of the formats that this package reads. The tokenizer is not part of it.
  */
-export async function fingerprintOf({ routes }: SparseCheckpoint): Promise<string> {
-  const hash = createHash("sha256");
+export async function fingerprintOf({ routes, prompts }: SparseCheckpoint): Promise<string> {
+  const hash = createHash("sha256").update(JSON.stringify([prompts["query"], prompts["document"]]));
   for (const [side, route] of Object.entries(routes)) {
     hash.update(`${side}:`);
     await addRoute(hash, route as SparseRoute);
@@ -30,6 +30,7 @@ async function addRoute(hash: Hash, route: SparseRoute): Promise<void> {
     return;
   }
   const { transformer, head } = route;
+  hash.update(String(transformer.lowerCase));
   await (transformer.exported === undefined ? addTensors(hash, [...transformer.tensors.values()]) : addFile(hash, transformer.exported));
   for (const part of partsOf(head)) await addTensors(hash, [...part.tensors.values()]);
   hash.update(JSON.stringify(head, (key, value: unknown) => (key === "part" ? undefined : value)));

@@ -40,8 +40,6 @@ export function indexCommand(): Command {
 
 async function run(folder: string, collection: string, options: IndexCommandOptions): Promise<void> {
   const existed = existsSync(folder);
-  await using encoder = await loadSparseEncoder(options);
-  const progress = new ProgressLine("indexing", (count) => counted(count, "passage"));
   const totals: Totals = { added: 0, known: 0, truncated: 0 };
   let bytes = 0;
   let fileBytes = 0;
@@ -53,10 +51,13 @@ async function run(folder: string, collection: string, options: IndexCommandOpti
     },
   });
   const blocks = blocksOf(passages, BLOCK);
-  // Before the folder is made: a collection that cannot be read leaves nothing behind.
+  // Before a model is loaded and the folder is made: a collection that cannot be read leaves nothing behind.
   const { value: first } = await blocks.next();
   if (first === undefined) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${collection} is empty: it has no text to index.`);
+  await using encoder = await loadSparseEncoder(options);
   await using index = await openToWrite(folder, encoder, options.model);
+  const progress = new ProgressLine("indexing", (count) => counted(count, "passage"));
+  progress.update(0);
   try {
     for (let block: Passage[] | undefined = first; block !== undefined; block = await nextOf(blocks)) {
       const before = totals.added + totals.known;

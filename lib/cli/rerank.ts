@@ -33,9 +33,9 @@ export function rerankCommand(): Command {
 }
 
 async function run(query: string, input: TextInput, options: RerankCommandOptions): Promise<void> {
-  await using encoder = await loadCrossEncoder(options);
   const documents: Passage[] = [];
   for await (const document of input) documents.push(document);
+  await using encoder = await loadCrossEncoder(options);
   const progress = new ProgressLine("scoring", (count) => counted(count, "document"));
   progress.update(0);
   const ranked = await encoder.rank(query, documents, {

@@ -74,8 +74,9 @@ async function run(command: Command, collection: string, queries: readonly strin
     await using encoder = await loadSparseEncoder({ ...options, model: modelToLoad(command, collection, index, options) });
     await answerAll(command, Searcher.over(encoder, index), queries, options);
   } else {
+    const passages = await collect(collection, options);
     await using encoder = await loadSparseEncoder(options);
-    await using searcher = await buildSearcher(encoder, collection, options);
+    await using searcher = await buildSearcher(encoder, passages, options);
     await answerAll(command, searcher, queries, options);
   }
 }
@@ -103,8 +104,7 @@ async function answerAll(command: Command, searcher: Searcher, queries: readonly
   }
 }
 
-async function buildSearcher(encoder: SparseEncoder, collection: string, options: SearchCommandOptions): Promise<Searcher> {
-  const passages = await collect(collection, options);
+async function buildSearcher(encoder: SparseEncoder, passages: readonly Passage[], options: SearchCommandOptions): Promise<Searcher> {
   const progress = new ProgressLine("encoding", (count) => counted(count, "passage"));
   progress.update(0);
   const searcher = await Searcher.build(encoder, passages, (done) => {

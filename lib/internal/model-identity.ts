@@ -6,6 +6,7 @@ import path from "node:path";
 import { SparseRerankError } from "../errors";
 import { codeOf } from "./error-code";
 import { replaceFile } from "./replace-file";
+import { reasonOf } from "./system-reason";
 import { invalid } from "./validate";
 
 export interface ModelIdentity {
@@ -63,11 +64,7 @@ export async function readModelFile(folder: string): Promise<KnownModel | undefi
     text = await readFile(file, "utf8");
   } catch (cause) {
     if (["ENOENT", "ENOTDIR"].includes(codeOf(cause))) return undefined;
-    throw new SparseRerankError(
-      "ERR_FILE_UNREADABLE",
-      `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}.`,
-      { cause },
-    );
+    throw new SparseRerankError("ERR_FILE_UNREADABLE", `Cannot read ${file}: ${reasonOf(cause)}.`, { cause });
   }
   const { model, fingerprint } = parseObject(text.slice(0, MAX_FILE_BYTES));
   if (typeof model === "string" && model !== "" && (fingerprint === undefined || typeof fingerprint === "string")) {
@@ -83,11 +80,7 @@ export async function writeModelFile(folder: string, { name, fingerprint }: Mode
     const text = `${JSON.stringify({ model: name, fingerprint })}\n`;
     await replaceFile(file, (temporary) => writeFile(temporary, text, { flush: true }));
   } catch (cause) {
-    throw new SparseRerankError(
-      "ERR_FILE_UNWRITABLE",
-      `${file} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}.`,
-      { cause },
-    );
+    throw new SparseRerankError("ERR_FILE_UNWRITABLE", `Cannot write ${file}: ${reasonOf(cause)}.`, { cause });
   }
 }
 

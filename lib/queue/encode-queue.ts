@@ -286,12 +286,16 @@ export class EncodeQueue {
     }
   }
 
-  /** Removes what was written of shards that left the corpus, and refuses a place that has shards of another job. */
+  /**
+   * Removes what was written of shards that left the corpus, and refuses a place that has shards of another job: not while enqueue() reads the
+   * corpus, which may have them.
+   */
   async #removeFormer(write: ShardWriter): Promise<void> {
     const written = (await write.written?.()) ?? [];
+    const { shards } = await this.#record.numbers();
     const { former, unknown } = await this.#record.sort(written);
     const [other] = unknown;
-    if (other !== undefined) {
+    if (other !== undefined && shards !== undefined) {
       throw new SparseRerankError(
         "ERR_INVALID_ARGUMENT",
         `There are ${unknown.length} shards that the job "${this.name}" does not have where its results go, such as ${other}; use another folder, or remove them.`,

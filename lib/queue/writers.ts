@@ -7,8 +7,9 @@ import path from "node:path";
 import { vectorLine } from "../engines/json-lines";
 import type { FailedDocument, SearchEngine } from "../engines/types";
 import { SparseRerankError } from "../errors";
-import { codeOf, messageOf } from "../internal/error-code";
+import { codeOf } from "../internal/error-code";
 import { replaceFile } from "../internal/replace-file";
+import { reasonOf } from "../internal/system-reason";
 import { invalid, requirePath } from "../internal/validate";
 import type { SparseMatrix } from "../sparse-matrix";
 
@@ -64,8 +65,7 @@ export function fileWriter(folder: string): ShardWriter {
       await access(folder, constants.W_OK);
       return (await readdir(folder)).flatMap((file) => /^(shard-[0-9a-f]+)\.jsonl$/.exec(file)?.[1] ?? []);
     } catch (cause) {
-      const reason = messageOf(cause);
-      throw new SparseRerankError("ERR_FILE_UNWRITABLE", `The folder ${folder} cannot be used: ${reason}.`, { cause });
+      throw new SparseRerankError("ERR_FILE_UNWRITABLE", `Cannot write into ${folder}: ${reasonOf(cause)}.`, { cause });
     }
   };
   const remove = async (names: readonly string[]): Promise<void> => {

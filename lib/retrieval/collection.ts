@@ -1,5 +1,6 @@
 /** A collection -> its passages: a folder of texts, one text file, or a data file of records. */
 
+import { fstatSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 
@@ -21,7 +22,7 @@ export const COLLECTION_FORMATS: readonly CollectionFormat[] = ["jsonl", "tsv", 
 export type SkipReason = "binary" | "excluded" | "symbolic link" | "unreadable";
 
 export interface CollectionOptions {
-  /** Default: by the file's extension; of standard input: jsonl if it begins with "{", else lines. A folder is always text. */
+  /** Default: by the file's extension; of standard input: jsonl if it begins with "{", else lines; of a folder only "text" will do. */
   readonly format?: CollectionFormat;
   /** What a .txt file is; default "text". */
   readonly plainText?: "text" | "lines";
@@ -67,11 +68,19 @@ export async function* readCollection(source: string, options: CollectionOptions
     throw fileError(source, cause);
   });
   if (status.isDirectory()) {
+    if ((options.format ?? "text") !== "text") throw badOption("format", `${source} is a folder, whose files are read as text`);
+    if (options.textField !== undefined) throw badOption("textField", `${source} is a folder of texts, which have no fields`);
     yield* readFolder(source, options);
   } else {
+    if (options.exclude !== undefined) throw badOption("exclude", `${source} is no folder`);
     const bytes = counted(readBytes(source), (read) => options.onRead?.(read, status.size));
     yield* readFile(bytes, source, source, options.format ?? formatOf(source, options), options);
   }
+}
+
+/** An option that would do nothing is a mistake. */
+function badOption(option: string, why: string): SparseRerankError {
+  return new SparseRerankError("ERR_INVALID_ARGUMENT", `The option ${option} has no effect: ${why}.`);
 }
 
 /** What a model reads of a passage: headings, then the text, as BEIR joins a document's title and text. */
@@ -108,6 +117,7 @@ async function* readFile(
   format: CollectionFormat,
   { textField, onInvalid }: CollectionOptions,
 ): AsyncGenerator<Passage> {
+  if (textField !== undefined && format !== "jsonl") throw badOption("textField", `${name} is read as ${format}, not as jsonl`);
   if (format === "text") {
     const lines = readProseLines(refuseBinary(bytes, name), (line) => onInvalid?.(name, line));
     yield* cutPassages(lines, MARKUP[extensionOf(file)] ?? "plain", path.basename(file));
@@ -118,6 +128,9 @@ async function* readFile(
 }
 
 async function* readStandardInput(options: CollectionOptions): AsyncGenerator<Passage> {
+  if (fstatSync(0).isDirectory()) {
+    throw new SparseRerankError("ERR_FILE_UNREADABLE", "Cannot read standard input: it is a folder.");
+  }
   const { first, bytes } = await peek(process.stdin);
   const begins = Buffer.from(first).toString("utf8").trimStart();
   const guessed = begins.startsWith("{") ? "jsonl" : "lines";

@@ -3,8 +3,9 @@
 import { createReadStream } from "node:fs";
 
 import { SparseRerankError } from "../errors";
-import { codeOf, messageOf } from "../internal/error-code";
+import { codeOf } from "../internal/error-code";
 import { openRegularFile } from "../internal/regular-file";
+import { reasonOf } from "../internal/system-reason";
 
 /** Names of what the shell has opened already, such as the pipe of a process substitution: <(zcat corpus.jsonl.gz). */
 const DESCRIPTOR = /^\/(dev\/(stdin|fd\/\d+)|proc\/self\/fd\/\d+)$/;
@@ -34,28 +35,4 @@ export function fileError(path: string, cause: unknown): SparseRerankError {
 /** Why a file or folder cannot be written: ERR_FILE_UNWRITABLE. */
 export function writeError(path: string, cause: unknown): SparseRerankError {
   return new SparseRerankError("ERR_FILE_UNWRITABLE", `Cannot write ${path}: ${reasonOf(cause)}.`, { cause });
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  EACCES: "permission denied",
-  EBADF: "it is closed, or not open for this",
-  EBUSY: "another program uses it",
-  EDQUOT: "the disk quota is used up",
-  EEXIST: "a file is in its place",
-  EFBIG: "the file system takes no larger files",
-  EIO: "the disk or the network failed",
-  EISDIR: "it is a folder",
-  ELOOP: "its symbolic links lead in a circle",
-  EMFILE: "this process has too many open files; raise the limit (ulimit -n)",
-  ENAMETOOLONG: "the name is too long",
-  ENFILE: "the system has too many open files",
-  ENOENT: "a folder on its path does not exist",
-  ENOSPC: "no space is left on the device",
-  ENOTDIR: "a part of its path is no folder",
-  EPERM: "permission denied",
-  EROFS: "the file system is read-only",
-};
-
-function reasonOf(cause: unknown): string {
-  return REASONS[codeOf(cause)] ?? messageOf(cause);
 }

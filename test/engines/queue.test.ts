@@ -274,6 +274,24 @@ describe("EncodeQueue", function () {
       assert.equal((await other.status()).waiting, 1);
     });
 
+    it("takes a folder that has the corpus from before the job was cleared", async () => {
+      const queue = await open("cleared");
+      await queue.enqueue(corpus("a", "b"), { shardSize: 1 });
+      await encodeAll(queue);
+      await queue.clear();
+      // A worker that begins before the corpus is queued.
+      const early = encodeAll(queue);
+      await wait(100);
+      await queue.enqueue(corpus("a", "b"), { shardSize: 1 });
+      assert.deepEqual(await early, ["text a", "text b"]);
+      await queue.clear();
+      const late = encodeAll(queue);
+      await wait(100);
+      await queue.enqueue(corpus("a"), { shardSize: 1 });
+      await assert.rejects(late, hasCode(/INVALID_ARGUMENT/));
+      assert.deepEqual((await idsIn(folder)).sort(), ["a", "b"]);
+    });
+
     it("refuses a second model, and repeated ids", async () => {
       const queue = await open("model");
       const by = (fingerprint: string, dtype: string): QueueEncoder => ({

@@ -57,7 +57,14 @@ describe("lines", () => {
       code: "ERR_INVALID_ARGUMENT",
       message: /^x\.jsonl, line 2: not UTF-8/,
     });
-    assert.deepEqual(await collect(readProseLines(chunked(bytes, [3]))), ["one", "\ufffdA"]);
+    const invalid: number[] = [];
+    assert.deepEqual(await collect(readProseLines(chunked(bytes, [3]), (line) => invalid.push(line))), ["one", "\ufffdA"]);
+    assert.deepEqual(invalid, [2]);
+    // A long line that comes in pieces is one line.
+    const long = Buffer.concat([Buffer.from(`${"x".repeat(200_000)}\ny\n`), Buffer.of(0xff)]);
+    invalid.length = 0;
+    assert.ok((await collect(readProseLines(chunked(long, [50_000]), (line) => invalid.push(line)))).length > 3);
+    assert.deepEqual(invalid, [3]);
   });
 
   it("of prose come in pieces when they are too long, with their characters whole", async () => {
@@ -92,7 +99,7 @@ describe("records", () => {
   it("come back from JSONL as they were written", async () => {
     const record = fc.record({ _id: fc.oneof(fc.string(), fc.integer()), title: fc.string(), text: fc.string() });
     await fc.assert(
-      fc.asyncProperty(fc.array(record, { maxLength: 5 }), async (records) => {
+      fc.asyncProperty(fc.uniqueArray(record, { maxLength: 5, selector: ({ _id }) => String(_id) }), async (records) => {
         assert.deepEqual(
           await parse(records.map((one) => JSON.stringify(one)).join("\n"), "jsonl"),
           records.map(({ _id, title, text }) => ({ id: String(_id), ...(title === "" ? {} : { title }), text })),
@@ -105,7 +112,7 @@ describe("records", () => {
     const id = lineText.filter((text) => text.trim() !== "" && !/[\t\ufeff]|^_?id$/i.test(text));
     const text = fc.array(lineText, { minLength: 1, maxLength: 3 }).map((parts) => parts.join("\t"));
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.record({ id, text }), { maxLength: 5 }), async (records) => {
+      fc.asyncProperty(fc.uniqueArray(fc.record({ id, text }), { maxLength: 5, selector: (one) => one.id }), async (records) => {
         const lines = records.map((one) => `${one.id}\t${one.text}\n`).join("");
         assert.deepEqual(
           await parse(lines, "tsv"),
@@ -113,6 +120,17 @@ describe("records", () => {
         );
       }),
     );
+  });
+
+  it("have distinct ids, which a record without one may not have either", async () => {
+    for (const [text, format, line] of [
+      ['{"_id":"a","text":"x"}\n\n{"id":"a","text":"y"}', "jsonl", 3],
+      ['{"_id":1,"text":"x"}\n{"_id":"1","text":"y"}', "jsonl", 2],
+      ['{"_id":"2","text":"x"}\n{"text":"y"}', "jsonl", 2],
+      ["a\tx\nb\ty\na\tz", "tsv", 3],
+    ] as const) {
+      await assert.rejects(parse(text, format), { code: "ERR_DUPLICATE_ID", message: new RegExp(`, line ${line}: the id "[a12]"`) });
+    }
   });
 
   it("have their line's number as id when they have none; blank lines and a TSV header are none", async () => {
@@ -246,9 +264,17 @@ describe("readCollection", () => {
     await assert.rejects(read(await file("x.pdf", "x")), { code: "ERR_INVALID_ARGUMENT", message: /known are \.jsonl, .*\.md/ });
     await assert.rejects(read(folder), { code: "ERR_INVALID_ARGUMENT", message: /no text files .*other files there: 1 \.pdf\./ });
     await assert.rejects(read(await file("x.md", Uint8Array.of(65, 0, 66))), { code: "ERR_INVALID_ARGUMENT", message: /binary/ });
-    await assert.rejects(
-      read(folder, { format: "jsonl" }).then(() => read(path.join(folder, "x.md", "y"))),
-      { code: "ERR_FILE_NOT_FOUND" },
-    );
+    await assert.rejects(read(path.join(folder, "x.md", "y")), { code: "ERR_FILE_NOT_FOUND" });
+    for (const options of [{ format: "jsonl" }, { textField: "body" }] as const) {
+      await assert.rejects(read(folder, options), { code: "ERR_INVALID_ARGUMENT", message: /has no effect/ });
+    }
+    await assert.rejects(read(await file("y.md", "text"), { exclude: /x/ }), {
+      code: "ERR_INVALID_ARGUMENT",
+      message: /exclude has no effect/,
+    });
+    await assert.rejects(read(await file("y.tsv", "a\tb"), { textField: "body" }), {
+      code: "ERR_INVALID_ARGUMENT",
+      message: /read as tsv/,
+    });
   });
 });
