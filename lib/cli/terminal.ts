@@ -59,9 +59,11 @@ export function printable(text: string): string {
   return text.replace(/\s+/gu, " ").replace(UNPRINTABLE, "").trim();
 }
 
-/** printable() for each line; lines after the first are indented. */
+/** printable() for each line. Lines after the first keep their indentation, which is two spaces at least: none looks like a first one. */
 export function printableLines(text: string): string {
-  return text.split("\n").map(printable).join("\n  ");
+  const [first = "", ...others] = text.split("\n");
+  const indented = others.map((line) => " ".repeat(Math.max(2, line.search(/[^ ]|$/))) + printable(line));
+  return [printable(first), ...indented].join("\n");
 }
 
 export function displayWidth(text: string): number {

@@ -65,6 +65,7 @@ describe("terminal views", () => {
       assert.equal(printable(`a${character}b`).replace(" ", ""), "ab", codeOf(character));
     }
     assert.equal(printableLines("one\r\nerror [ERR_FAKE] \x1b[2Jtwo"), "one\n  error [ERR_FAKE] [2Jtwo");
+    assert.equal(printableLines("Error: x\n    at f\x1b[31m (y)\n"), "Error: x\n    at f[31m (y)\n  ");
     // Emoji, joined ones too, and marks of scripts that need them stay.
     assert.equal(printable("👩\u200d🚀 می\u200cخواهم"), "👩\u200d🚀 می\u200cخواهم");
     fc.assert(

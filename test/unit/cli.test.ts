@@ -266,7 +266,8 @@ describe("sparse-rerank", function () {
     assert.equal(await coloured({ FORCE_COLOR: "1", NO_COLOR: "1" }), true);
   });
 
-  it("shows no control characters in errors, and escapes them in JSON", async () => {
+  it("shows no control characters in errors, and escapes them in JSON", async function () {
+    this.timeout(300_000);
     const name = "no\x1b]0;owned\x07\u009b31m\u202e\u2066\u061c\u2028file";
     for (const args of [
       ["search", path.join(folder, name), "q"],
