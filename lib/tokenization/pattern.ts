@@ -1,4 +1,5 @@
 import { translatePattern } from "./huggingface";
+import { rewriteOniguruma } from "./oniguruma";
 import { codePointAt, unitsOf } from "./unicode";
 
 /** A pattern as tokenizer.json writes it: a literal string, or an Oniguruma regular expression. */
@@ -35,7 +36,7 @@ export function findMatches(expression: RegExp): PartFinder {
 
 /** @throws SyntaxError */
 export function compilePattern(spec: PatternSpec): RegExp {
-  return "regex" in spec ? translatePattern(spec.regex) : new RegExp(escapeRegExp(spec.literal), "gu");
+  return "regex" in spec ? translatePattern(rewriteOniguruma(spec.regex)) : new RegExp(escapeRegExp(spec.literal), "gu");
 }
 
 export function escapeRegExp(text: string): string {
