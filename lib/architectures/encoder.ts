@@ -2,9 +2,9 @@
 
 import type { TensorInfo, TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
-import { GraphBuilder } from "./graph";
+import { GraphBuilder, INT64 } from "./graph";
 import type { BatchLayout, Value } from "./graph";
-import type { Norm, Scope } from "./layers";
+import type { Norm, Scope, SequenceShape } from "./layers";
 import { Tensors } from "./tensors";
 
 /** Without prefix. Only ModernBERT has another name for them. */
@@ -76,4 +76,19 @@ export function decoderOf(
  */
 export function tokenTypeIds(graph: GraphBuilder, config: { readonly tokenTypes: number }): Value {
   return config.tokenTypes > 1 ? graph.input("token_type_ids") : graph.integers(0);
+}
+
+/**
+ * RoBERTa's positions count from padding + 1; padding tokens, which a text can contain literally, are not counted and stay at `padding`.
+ * @returns int64 in the shape of the ids
+ */
+export function positionsAfterPadding(graph: GraphBuilder, shape: SequenceShape, inputIds: Value, padding: number): Value {
+  if (graph.layout !== undefined) {
+    graph.countPositionsAfter(padding);
+    return shape.positionIds();
+  }
+  const isPadding = graph.node("Equal", [inputIds, graph.integers(padding)]);
+  const isToken = graph.node("Cast", [graph.node("Not", [isPadding])], { to: INT64 });
+  const counted = graph.node("Mul", [graph.node("CumSum", [isToken, graph.integers(1)]), isToken]);
+  return graph.node("Add", [counted, graph.integers(padding)]);
 }

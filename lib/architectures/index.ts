@@ -10,13 +10,14 @@ import { gte } from "./gte";
 import { jinaBert } from "./jina-bert";
 import { jinaRoberta } from "./jina-roberta";
 import { modernbert } from "./modernbert";
+import { mpnet } from "./mpnet";
 import { roberta } from "./roberta";
 import type { Architecture } from "./types";
 
 /** Of families that share a model_type the first is the one that needs no auto_map. */
 const ARCHITECTURES: readonly Architecture[] = [
   ...[bert, distilbert, roberta, electra, deberta, debertaV2, modernbert],
-  ...[gte, jinaBert, jinaRoberta],
+  ...[mpnet, gte, jinaBert, jinaRoberta],
 ];
 
 /** Values of config.json's model_type that can be loaded. */

@@ -100,8 +100,8 @@ export function relativePositions(
   };
 }
 
-/** From -lowest to highest, moved to begin at 0. */
-function clipped(graph: GraphBuilder, distances: Value, lowest: number, highest: number): Value {
+/** Distances from -lowest to highest, those beyond at the ends; moved to begin at 0. */
+export function clipped(graph: GraphBuilder, distances: Value, lowest: number, highest: number): Value {
   const within = graph.node("Clip", [distances, graph.integers(-lowest), graph.integers(highest)]);
   return graph.node("Add", [within, graph.integers(lowest)]);
 }

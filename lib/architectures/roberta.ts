@@ -5,9 +5,8 @@ import type { TransformerPart } from "../checkpoint/types";
 import { bertEmbeddings, bertGraph, bertLayers, readBertConfig } from "./bert-encoder";
 import type { BertConfig } from "./bert-encoder";
 import { ConfigReader } from "./config";
-import { decoderOf, normOf, openScope } from "./encoder";
-import { INT64 } from "./graph";
-import type { GraphBuilder, Value } from "./graph";
+import { decoderOf, normOf, openScope, positionsAfterPadding } from "./encoder";
+import type { Value } from "./graph";
 import { gelu, layerNorm, linear, SequenceShape, tanh } from "./layers";
 import type { Queries, Scope } from "./layers";
 import type { Architecture, Graph } from "./types";
@@ -68,16 +67,4 @@ function body(scope: Scope, config: RobertaConfig, queries: Queries): Value {
   const shape = new SequenceShape(scope.graph, inputIds);
   const embeddings = bertEmbeddings(scope, config, shape, inputIds, positionsAfterPadding(scope.graph, shape, inputIds, config.padding));
   return bertLayers(scope, config, shape, embeddings, queries);
-}
-
-/** Positions count from padding + 1; padding tokens, which a text can contain literally, are not counted and stay at `padding`. */
-function positionsAfterPadding(graph: GraphBuilder, shape: SequenceShape, inputIds: Value, padding: number): Value {
-  if (graph.layout !== undefined) {
-    graph.countPositionsAfter(padding);
-    return shape.positionIds();
-  }
-  const isPadding = graph.node("Equal", [inputIds, graph.integers(padding)]);
-  const isToken = graph.node("Cast", [graph.node("Not", [isPadding])], { to: INT64 });
-  const counted = graph.node("Mul", [graph.node("CumSum", [isToken, graph.integers(1)]), isToken]);
-  return graph.node("Add", [counted, graph.integers(padding)]);
 }

@@ -15,12 +15,15 @@ const DEFAULT_POSITIONS: ReadonlyMap<string, number> = new Map([
   ["xlm-roberta", 512],
   ["camembert", 512],
   ["deberta-v2", 512],
+  ["mpnet", 512],
   ["modernbert", 8192],
   ["gte", 8192],
 ]);
 
 /** Families that number positions from pad_token_id + 1, so that the rows before it are of no use. */
 const OFFSET_POSITIONS: ReadonlySet<string> = new Set(["roberta", "xlm-roberta", "camembert"]);
+/** MPNet does so too, but always takes 1 for the padding. */
+const MPNET_UNUSED = 2;
 
 /**
  * The longest sequence in tokens, special tokens included. What `settings` (sentence_bert_config.json) states wins; else the smaller of the
@@ -75,9 +78,14 @@ export function usablePositions(config: ModelConfig): number | undefined {
   if (positions === undefined || positions === -1) {
     return undefined;
   }
-  const unused = OFFSET_POSITIONS.has(family) ? (optionalInteger(config, "pad_token_id", 0) ?? 1) + 1 : 0;
+  const unused = unusedPositions(family, config);
   if (positions <= unused) {
     throw invalidField(config, "max_position_embeddings", `an integer > ${unused}`);
   }
   return positions - unused;
+}
+
+function unusedPositions(family: string, config: ModelConfig): number {
+  if (family === "mpnet") return MPNET_UNUSED;
+  return OFFSET_POSITIONS.has(family) ? (optionalInteger(config, "pad_token_id", 0) ?? 1) + 1 : 0;
 }

@@ -30,8 +30,16 @@ import {
   withTensor,
 } from "./architecture-graphs";
 
-const SPARSE = ["splade-gte-new", "splade-modernbert", "splade-modernbert-v5cfg"];
-const CROSS = ["ce-deberta-v3-nli", "ce-deberta-v3-rerank", "ce-gte-new", "ce-jina-v1", "ce-modernbert-cls", "ce-modernbert-mean"];
+const SPARSE = ["splade-mpnet", "splade-gte-new", "splade-modernbert", "splade-modernbert-v5cfg"];
+const CROSS = [
+  "ce-mpnet",
+  "ce-deberta-v3-nli",
+  "ce-deberta-v3-rerank",
+  "ce-gte-new",
+  "ce-jina-v1",
+  "ce-modernbert-cls",
+  "ce-modernbert-mean",
+];
 const REFERENCES = [
   ...["deberta-v1", "deberta-v1-short-table", "deberta-v2-convolution", "deberta-v3", "gte-ntk", "gte-native"],
   ...["jina-roberta", "modernbert-biases", "modernbert-local"],

@@ -1,0 +1,146 @@
+/**
+ * MPNet (Song et al., 2020, arXiv 2004.09297): BERT's layers with a bias for each distance between tokens, which all layers share, and RoBERTa's
+ * positions; no token types. Cross-encoders and SPLADE models over microsoft/mpnet-base and all-mpnet-base-v2.
+ */
+
+import { invalidField } from "../checkpoint/json";
+import type { TransformerPart } from "../checkpoint/types";
+import { feedForward } from "./bert-encoder";
+import { ConfigReader } from "./config";
+import { decoderOf, normOf, openScope, positionsAfterPadding, readEncoderConfig } from "./encoder";
+import type { EncoderConfig } from "./encoder";
+import type { Value } from "./graph";
+import { attention, gelu, layerNorm, linear, linearAndNorm, lookUp, SequenceShape, tanh } from "./layers";
+import type { Queries, Scope } from "./layers";
+import { workingBytes } from "./memory";
+import { clipped } from "./relative-positions";
+import type { Architecture, Graph } from "./types";
+
+export const mpnet: Architecture = {
+  modelTypes: ["mpnet"],
+
+  maskedLanguageModel(part, layout) {
+    const config = readConfig(part);
+    const scope = openScope(part, layout, "mpnet");
+    const decoder = decoderOf(scope, config, "lm_head.decoder.weight");
+    const dense = gelu(scope.graph, linear(scope, body(scope, config, "all"), "lm_head.dense", config.hidden, config.hidden));
+    const output = layerNorm(scope, dense, "lm_head.layer_norm", normOf(config));
+    return {
+      ...mpnetGraph(scope, config, output, "hidden"),
+      decoder,
+      decoderBias: scope.tensors.require(["lm_head.decoder.bias", "lm_head.bias"], [config.vocabulary]),
+    };
+  },
+
+  sequenceClassifier(part, labels, layout) {
+    const config = readConfig(part);
+    const scope = openScope(part, layout, "mpnet");
+    const dense = tanh(scope.graph, linear(scope, body(scope, config, "first"), "classifier.dense", config.hidden, config.hidden));
+    const logits = linear(scope, dense, "classifier.out_proj", config.hidden, labels);
+    return { ...mpnetGraph(scope, config, logits, "logits"), labels };
+  },
+
+  body(part, queries, layout) {
+    const config = readConfig(part);
+    const scope = openScope(part, layout, "mpnet");
+    const hidden = body(scope, config, queries);
+    const finish = (value: Value): Graph => mpnetGraph(scope, config, value, "logits");
+    return { graph: scope.graph, hidden, size: config.hidden, vocabularySize: config.vocabulary, finish };
+  },
+};
+
+/** Id of the padding token, whatever config.json says: the reference's code has it as a constant. */
+const PADDING = 1;
+/** The rows of the table of biases that are used, half of them for each direction: a constant as well. */
+const BUCKETS = 32;
+/** Distances from which on all have the last row. */
+const FARTHEST = 128;
+
+interface MPNetConfig extends EncoderConfig {
+  /** Rows of the position table. */
+  readonly positions: number;
+  /** Rows of the table of biases. */
+  readonly buckets: number;
+}
+
+function readConfig(part: TransformerPart): MPNetConfig {
+  const config = new ConfigReader(part.config);
+  const positions = config.positiveInteger("max_position_embeddings", 512);
+  if (positions <= PADDING + 1) throw invalidField(part.config, "max_position_embeddings", `an integer > ${String(PADDING + 1)}`);
+  const buckets = config.positiveInteger("relative_attention_num_buckets", BUCKETS);
+  if (buckets < BUCKETS) throw config.unsupported("relative_attention_num_buckets", `MPNet uses ${String(BUCKETS)}`);
+  return { ...readEncoderConfig(part, 1e-12), positions, buckets };
+}
+
+function body(scope: Scope, config: MPNetConfig, queries: Queries): Value {
+  const { graph } = scope;
+  const inputIds = graph.input("input_ids");
+  const shape = new SequenceShape(graph, inputIds);
+  const last = config.layers - 1;
+  let x = embeddings(scope, config, shape, inputIds);
+  const bias = distanceBias(scope, config, shape);
+  for (let i = 0; i < last; i++) x = layer(scope, config, shape, x, i, "all", bias);
+  const lastBias = queries === "all" ? bias : graph.node("Gather", [bias, graph.integers([0])], { axis: 2 });
+  return layer(scope, config, shape, x, last, queries, lastBias);
+}
+
+/** LayerNorm(word + position). */
+function embeddings(scope: Scope, config: MPNetConfig, shape: SequenceShape, inputIds: Value): Value {
+  const { graph, tensors } = scope;
+  const { hidden } = config;
+  const at = `${tensors.prefix}embeddings`;
+  const words = lookUp(scope, `${at}.word_embeddings`, config.vocabulary, hidden, inputIds);
+  const positionIds = positionsAfterPadding(graph, shape, inputIds, PADDING);
+  const positions = lookUp(scope, `${at}.position_embeddings`, config.positions, hidden, positionIds);
+  return layerNorm(scope, shape.flatten(graph.node("Add", [words, positions]), hidden), `${at}.LayerNorm`, normOf(config));
+}
+
+/** For every pair of a query and a key, [1, heads, length, length]. */
+function distanceBias(scope: Scope, { buckets, heads }: MPNetConfig, shape: SequenceShape): Value {
+  const { graph, tensors } = scope;
+  const positions = shape.positions();
+  const distances = graph.node("Sub", [graph.node("Unsqueeze", [positions, graph.integers([1])]), positions]);
+  const rows = Array.from({ length: 2 * FARTHEST + 1 }, (_, i) => bucketOf(i - FARTHEST));
+  const ofPairs = graph.node("Gather", [graph.table("distance_rows", rows), clipped(graph, distances, FARTHEST, FARTHEST)]);
+  const biases = lookUp(scope, `${tensors.prefix}encoder.relative_attention_bias`, buckets, heads, ofPairs);
+  return graph.node("Unsqueeze", [graph.node("Transpose", [biases], { perm: [2, 0, 1] }), graph.integers([0])]);
+}
+
+/**
+ * T5's buckets (Raffel et al., 2020, arXiv 1910.10683): one for each short distance, then ranges that grow as the logarithm does. In fp32 steps as
+ * the reference, since the edges of the ranges depend on the last bit.
+ *
+ * @param distance position of the query − position of the key
+ */
+function bucketOf(distance: number): number {
+  const side = BUCKETS / 2;
+  const exact = side / 2;
+  const before = distance < 0 ? side : 0;
+  const size = Math.abs(distance);
+  if (size < exact) return before + size;
+  const share = Math.fround(Math.fround(Math.log(size / exact)) / Math.fround(Math.log(FARTHEST / exact)));
+  return before + Math.min(exact + Math.trunc(Math.fround(share * (side - exact))), side - 1);
+}
+
+function layer(scope: Scope, config: MPNetConfig, shape: SequenceShape, x: Value, index: number, queries: Queries, bias: Value): Value {
+  const { hidden } = config;
+  const at = `${scope.tensors.prefix}encoder.layer.${String(index)}`;
+  const rows = shape.rows(x, hidden, queries);
+  const project = (from: Value, name: string): Value => linear(scope, from, `${at}.attention.attn.${name}`, hidden, hidden);
+  const inputs = [project(rows, "q"), project(x, "k"), project(x, "v")] as const;
+  const context = attention(scope.graph, shape, inputs, config, queries, { bias });
+  const output = { name: `${at}.attention.attn.o`, inputs: hidden, outputs: hidden };
+  const middle = linearAndNorm(scope, context, output, rows, `${at}.attention.LayerNorm`, normOf(config));
+  return feedForward(scope, config, middle, at);
+}
+
+/** For every pair the bias by head, twice since it is transposed, its row, and the scores. */
+function mpnetGraph({ graph }: Scope, config: MPNetConfig, value: Value, output: "hidden" | "logits"): Graph {
+  const { heads, positions } = config;
+  return {
+    ...graph.finish(value, output),
+    vocabularySize: config.vocabulary,
+    maxPositions: positions - PADDING - 1,
+    bytesPerSequence: (length) => workingBytes({ ...config, perPair: 3 * heads + 6 }, length),
+  };
+}
