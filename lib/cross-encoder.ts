@@ -1,6 +1,7 @@
 import { activate, requireActivation } from "./activations";
 import type { Activation } from "./activations";
 import { readCheckpoint } from "./checkpoint";
+import { poolsPrompt } from "./checkpoint/embedding-modules";
 import type { CrossCheckpoint } from "./checkpoint/types";
 import { crossEncoderGraph } from "./cross-graph";
 import { SparseRerankError } from "./errors";
@@ -21,7 +22,7 @@ import { sequencesOf } from "./tokenization/token-batch";
 export type Pair = readonly [query: string, document: string];
 
 export interface PredictOptions extends WorkOptions {
-  /** Default: the checkpoint's. A function gets the logits of one pair and returns as many scores. */
+  /** Default: the checkpoint's. A name is that of a class of torch.nn in lower case; a function gets the logits of one pair and returns as many scores. */
   readonly activation?: Activation;
   /** Softmax over the labels after the activation, as the reference's apply_softmax; no effect with one label. */
   readonly applySoftmax?: boolean;
@@ -184,7 +185,8 @@ export class CrossEncoder implements Resource {
 
   async #predict(pairs: readonly Pair[], options: PredictOptions): Promise<Predictions> {
     const { model, tokenizer, admit } = this.#transformer;
-    const prompt = resolvePrompt(options, this.#checkpoint.prompts, this.#checkpoint.defaultPromptName);
+    const { prompts, defaultPromptName, head = [] } = this.#checkpoint;
+    const prompt = resolvePrompt(options, prompts, defaultPromptName, poolsPrompt(head));
     const logits = new Float32Array(pairs.length * this.numLabels);
     const truncated: number[] = [];
     const work = async (window: Pair[], signal: AbortSignal): Promise<{ rows: number; logits: Float32Array; truncated: Uint32Array }> => {

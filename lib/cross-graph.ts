@@ -18,5 +18,5 @@ export function crossEncoderGraph({ transformer: part, head, numLabels }: CrossC
   const architecture = architectureFor(part.config);
   return head === undefined
     ? architecture.sequenceClassifier(part, numLabels, layoutFor(architecture, wanted))
-    : embeddingGraph(architecture, part, head, paddedLayout(wanted)).graph;
+    : embeddingGraph(architecture, part, head, "scores", paddedLayout(wanted)).graph;
 }

@@ -173,8 +173,22 @@ export function checkWorkOptions(options: WorkOptions, known: readonly string[])
   }
 }
 
-/** The text to put before inputs: an explicit prompt, else the named one, else the fallback's. */
-export function resolvePrompt(options: WorkOptions, prompts: Readonly<Record<string, string>>, fallbackName: string | undefined): string {
+/**
+ * The text to put before inputs: an explicit prompt, else the named one, else the fallback's.
+ * @param isPooled false where the model's pooling leaves the tokens of a prompt out, which is not implemented: then there may be none
+ */
+export function resolvePrompt(
+  options: WorkOptions,
+  prompts: Readonly<Record<string, string>>,
+  fallbackName: string | undefined,
+  isPooled: boolean,
+): string {
+  const prompt = chosenPrompt(options, prompts, fallbackName);
+  if (prompt === "" || isPooled) return prompt;
+  throw notSupported('A prompt for a model whose pooling leaves prompts out ("include_prompt": false)');
+}
+
+function chosenPrompt(options: WorkOptions, prompts: Readonly<Record<string, string>>, fallbackName: string | undefined): string {
   if (options.prompt !== undefined) return options.prompt;
   const name = options.promptName ?? fallbackName;
   if (name === undefined) return "";

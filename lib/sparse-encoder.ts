@@ -151,7 +151,7 @@ export class SparseEncoder implements Resource {
     this.#checkOptions(options);
     requireIterable(texts);
     let done = 0;
-    const prompt = resolvePrompt(options, this.prompts, "document");
+    const prompt = resolvePrompt(options, this.prompts, "document", this.#routes.document.poolsPrompt);
     for await (const block of this.#blocks(this.#routes.document, texts, options, prompt)) {
       done += block.rows;
       options.onProgress?.({ stage: "encode", done });
@@ -186,7 +186,7 @@ export class SparseEncoder implements Resource {
       requireRecord(options, "options", ["task"]);
       const { task = "document" } = options;
       if (!["query", "document"].includes(task)) throw invalid("task", task, '"query" or "document"');
-      const prompt = resolvePrompt({}, this.prompts, task);
+      const prompt = resolvePrompt({}, this.prompts, task, this.#routes[task].poolsPrompt);
       const [{ matrix, ids, positions, spans }, special = new Uint32Array(0)] = await Promise.all([
         this.#routes[task].trace(prompt + text, this.embeddingDimension),
         this.#routes[task].tokenize([""]).then(([first]) => first),
@@ -266,7 +266,7 @@ export class SparseEncoder implements Resource {
     this.#checkOptions(options);
     const texts = typeof input === "string" ? [input] : input;
     requireTexts(texts, "texts");
-    const prompt = resolvePrompt(options, this.prompts, promptName);
+    const prompt = resolvePrompt(options, this.prompts, promptName, encoder.poolsPrompt);
     const blocks: SparseMatrix[] = [];
     let done = 0;
     const add = (block: SparseMatrix): void => {

@@ -7,6 +7,7 @@ import { lexicalGraph } from "./architectures/lexical";
 import { layoutFor, paddedLayout } from "./architectures/layout";
 import type { WantedLayout } from "./architectures/layout";
 import type { Graph } from "./architectures/types";
+import { poolsPrompt } from "./checkpoint/embedding-modules";
 import type { LexicalHead, SparseCheckpoint, SparseRoute, TransformerRoute } from "./checkpoint/types";
 import { SparseRerankError } from "./errors";
 import type { Execution } from "./execution";
@@ -26,6 +27,8 @@ export interface RouteEncoder {
   readonly columns: number;
   /** Tokens of a text. */
   readonly maxSeqLength: number;
+  /** See poolsPrompt of checkpoint/embedding-modules.ts. */
+  readonly poolsPrompt: boolean;
   /**
    * @param maxActiveDims keep this many weights of each text; undefined for what the model says
    * @param columns of the result, at least the encoder's own
@@ -72,6 +75,7 @@ export async function openRoutes({ routes }: SparseCheckpoint, options: LoadOpti
 class TransformerEncoder implements RouteEncoder {
   readonly columns: number;
   readonly maxSeqLength: number;
+  readonly poolsPrompt: boolean;
   /** What a call keeps that does not say; undefined for everything. */
   readonly #defaultDims: number | undefined;
   readonly #plan: TransformerPlan;
@@ -85,6 +89,7 @@ class TransformerEncoder implements RouteEncoder {
     this.columns = columns;
     this.#defaultDims = defaultDims;
     this.maxSeqLength = maxSeqLengthOf(plan, options);
+    this.poolsPrompt = route.head.kind !== "autoencoder" || poolsPrompt(route.head.modules);
   }
 
   /** Once for all callers; a failure lets the next one try again. An abort leaves it to the others. */
@@ -168,7 +173,7 @@ export function planRoute({ transformer: part, head }: TransformerRoute, wanted:
       return { plan: { part, graph, head: { graph, pooling: head } }, columns: graph.vocabularySize, defaultDims: undefined };
     }
     case "autoencoder": {
-      const { graph, columns } = embeddingGraph(architecture, part, head.modules, paddedLayout(wanted));
+      const { graph, columns } = embeddingGraph(architecture, part, head.modules, "sentence_embedding", paddedLayout(wanted));
       return { plan: { part, graph }, columns, defaultDims: head.k };
     }
     case "lexical": {

@@ -18,6 +18,8 @@ export class StaticEmbedding {
   readonly #weights: Float32Array;
   /** Tokens of a text. */
   readonly maxSeqLength: number;
+  /** There is no pooling that could leave one out. */
+  readonly poolsPrompt = true;
 
   private constructor(tokenizer: TextTokenizer, weights: Float32Array, maxSeqLength: number | undefined) {
     this.#tokenizer = tokenizer;

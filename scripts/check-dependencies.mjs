@@ -30,7 +30,7 @@ const LIB = {
   errors: [],
   internal: ["errors"],
   options: ["errors", "internal"],
-  activations: ["errors", "internal"],
+  activations: ["errors", "internal", "checkpoint"],
   configure: ["errors", "internal"],
   "sparse-matrix": ["errors", "internal"],
   "sparse-ops": ["errors", "internal", "sparse-matrix"],

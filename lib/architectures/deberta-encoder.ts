@@ -106,6 +106,15 @@ export function debertaFamily(modelTypes: readonly string[], read: (part: Transf
       const logits = linear(scope, pooled, "classifier", config.hidden, labels);
       return { ...debertaGraph(scope, config, logits, "logits"), labels };
     },
+
+    body(part, queries, layout) {
+      const version = read(part);
+      const { config } = version;
+      const scope = openScope(part, layout, "deberta");
+      const hidden = body(scope, version, queries);
+      const finish = (value: Value): Graph => debertaGraph(scope, config, value, "logits");
+      return { graph: scope.graph, hidden, size: config.hidden, vocabularySize: config.vocabulary, finish };
+    },
   };
 }
 

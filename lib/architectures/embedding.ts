@@ -1,58 +1,71 @@
-/** Heads that make one vector of a text's hidden states by modules of sentence-transformers: pooling, then what follows it. */
-
-import { basename } from "node:path";
+/** Heads that make one vector of a text's hidden states by modules of sentence-transformers. */
 
 import { SparseRerankError } from "../errors";
-import type { AutoencoderModule, DenseModule, EmbeddingModule, PoolingMode, TransformerPart, WeightedPart } from "../checkpoint/types";
+import type {
+  AutoencoderModule,
+  DenseModule,
+  EmbeddingModule,
+  PoolingMode,
+  PoolingModule,
+  TransformerPart,
+  WeightedPart,
+} from "../checkpoint/types";
 import { FLOAT } from "./graph";
 import type { GraphBuilder, BatchLayout, Value } from "./graph";
-import { activation, layerNorm, linear, SequenceShape } from "./layers";
-import type { Queries, Scope } from "./layers";
+import { layerNorm, linear, SequenceShape } from "./layers";
+import type { Scope } from "./layers";
 import { isPadding, tokenCounts, tokenMask } from "./batches";
 import { Tensors } from "./tensors";
-import type { Architecture, Body, Graph } from "./types";
+import { torchActivation } from "./torch-activations";
+import type { Architecture, Graph } from "./types";
 
 /** torch.nn.LayerNorm's default, which the module does not store. */
 const EPSILON = 1e-5;
+/** The least that torch.nn.functional.normalize divides by. */
+const LEAST_LENGTH = 1e-12;
 
-/** A vector on its way through the modules, [batch, size]. */
-interface Embedding {
+/** A feature on its way through the modules: [tokens, size] or [batch, size]. */
+interface Feature {
   readonly value: Value;
   readonly size: number;
 }
 
 /**
  * The graph of a body and the modules over it: `columns` values for each text.
- * Errors: ERR_UNSUPPORTED_MODEL (a family without `body`), ERR_MISSING_TENSOR, ERR_TENSOR_MISMATCH, ERR_INVALID_CONFIG.
+ * @param output the feature that they are
+ * Errors: ERR_MISSING_TENSOR, ERR_TENSOR_MISMATCH, ERR_INVALID_CONFIG.
  */
 export function embeddingGraph(
   architecture: Architecture,
   part: TransformerPart,
   modules: readonly EmbeddingModule[],
+  output: string,
   layout?: BatchLayout,
 ): { readonly graph: Graph; readonly columns: number } {
   const modes = modules.flatMap((module) => (module.kind === "pooling" ? module.modes : []));
+  // What comes before a pooling reads each token by itself, so the first is enough for it too.
   const queries = modes.every((mode) => mode === "cls") ? "first" : "all";
-  const body = bodyOf(architecture, part, queries, layout);
+  const body = architecture.body(part, queries, layout);
   const { graph } = body;
-  const hidden = graph.widen(body.hidden);
-  const pooled = queries === "first" ? modes.map(() => hidden) : pool(graph, hidden, body.size, modes);
-  let embedding = {
-    value: pooled.length === 1 ? (pooled[0] ?? "") : graph.node("Concat", pooled, { axis: 1 }),
-    size: modes.length * body.size,
+  const features = new Map<string, Feature>([["token_embeddings", { value: graph.widen(body.hidden), size: body.size }]]);
+  const feature = (name: string): Feature => {
+    const found = features.get(name);
+    if (found === undefined) throw new SparseRerankError("ERR_INTERNAL", `No module gives ${name}.`);
+    return found;
   };
-  for (const module of modules) embedding = apply(graph, module, embedding);
-  return { graph: body.finish(embedding.value), columns: embedding.size };
+  for (const module of modules) {
+    const input = feature(module.input);
+    const made = module.kind === "pooling" ? pooled(graph, input, module.modes, queries === "first") : apply(graph, module, input);
+    features.set(module.output, made);
+  }
+  const { value, size } = feature(output);
+  return { graph: body.finish(value), columns: size };
 }
 
-/** Errors: ERR_UNSUPPORTED_MODEL for a family that has none. */
-export function bodyOf(architecture: Architecture, part: TransformerPart, queries: Queries, layout?: BatchLayout): Body {
-  const body = architecture.body?.(part, queries, layout);
-  if (body !== undefined) return body;
-  throw new SparseRerankError(
-    "ERR_UNSUPPORTED_MODEL",
-    `${part.config.file}: heads of other modules are not supported over ${architecture.modelTypes.join(", ")}.`,
-  );
+/** The vectors of the modes, side by side. @param isFirst the rows are the first tokens already */
+function pooled(graph: GraphBuilder, { value, size }: Feature, modes: readonly PoolingMode[], isFirst: boolean): Feature {
+  const [first = "", ...others] = isFirst ? modes.map(() => value) : pool(graph, value, size, modes);
+  return { value: others.length === 0 ? first : graph.node("Concat", [first, ...others], { axis: 1 }), size: modes.length * size };
 }
 
 /** Each mode's vector, [batch, size]. */
@@ -98,28 +111,43 @@ function withoutPadding(graph: GraphBuilder, tokens: Value): Value {
   return graph.node("Where", [ofTokens, graph.floats("hidden_token", [-Infinity], []), tokens]);
 }
 
-function apply(graph: GraphBuilder, module: EmbeddingModule, { value, size }: Embedding): Embedding {
+function apply(graph: GraphBuilder, module: Exclude<EmbeddingModule, PoolingModule>, { value, size }: Feature): Feature {
   switch (module.kind) {
-    case "pooling":
-      return { value, size };
     case "normalize":
-      return { value: graph.node("LpNormalization", [value], { axis: -1, p: 2 }), size };
+      return { value: normalized(graph, value), size };
     case "layer-norm":
       return { value: layerNorm(scopeOf(graph, module.part), value, "norm", { size, epsilon: EPSILON }), size };
     case "dense":
       requireInputs(module, size);
-      return { value: dense(scopeOf(graph, module.part), module, value), size: module.outputs };
+      return dense(scopeOf(graph, module.part), module, value);
     case "autoencoder":
       requireInputs(module, size);
       return { value: encode(scopeOf(graph, module.part), module, value), size: module.outputs };
   }
 }
 
-function dense(scope: Scope, { part, inputs, outputs, bias, activation: name, residual }: DenseModule, x: Value): Value {
-  const output = activation(scope.graph, name, linear(scope, x, "linear", inputs, outputs, { bias }), part.config.file);
-  if (!residual) return output;
+/** ONNX's LpNormalization makes NaN of zeros. */
+function normalized(graph: GraphBuilder, x: Value): Value {
+  const length = graph.node("ReduceL2", [x], { axes: [-1], keepdims: 1 });
+  return graph.node("Div", [x, graph.node("Max", [length, graph.floats("least_length", [LEAST_LENGTH], [])])]);
+}
+
+function dense(scope: Scope, module: DenseModule, x: Value): Feature {
+  const { inputs, outputs, bias, residual } = module;
+  const { graph, tensors } = scope;
+  const slope = (): Value => graph.weight(tensors.require(["activation_function.weight"], [1]));
+  const value = torchActivation(graph, module.activation, linear(scope, x, "linear", inputs, outputs, { bias }), { slope });
+  const size = sizeOf(module);
+  if (!residual) return { value, size };
   const skipped = inputs === outputs ? x : linear(scope, x, "residual", inputs, outputs, { bias: false });
-  return scope.graph.node("Add", [output, skipped]);
+  return { value: graph.node("Add", [value, skipped]), size };
+}
+
+/** GLU halves, which leaves nothing that a residual could be added to. */
+function sizeOf({ part, outputs, activation, residual }: DenseModule): number {
+  if (activation !== "GLU") return outputs;
+  if (outputs % 2 === 0 && !residual) return outputs / 2;
+  throw new SparseRerankError("ERR_INVALID_CONFIG", `${part.config.file}: GLU needs an even "out_features", and no residual.`);
 }
 
 /** relu(W · (x − b) + c): which of the values are kept is decided where vectors become sparse. */
@@ -142,11 +170,8 @@ function standardise(graph: GraphBuilder, x: Value, size: number): Value {
   return graph.node("Div", [centred, graph.node("Add", [graph.node("Sqrt", [variance]), scalar(EPSILON)])]);
 }
 
-/** The tensors of a module under names that are its own in the graph. */
 function scopeOf(graph: GraphBuilder, part: WeightedPart): Scope {
-  const module = basename(part.folder);
-  const tensors = new Map(Array.from(part.tensors, ([name, tensor]) => [name, { ...tensor, name: `${module}/${tensor.name}` }]));
-  return { graph, tensors: new Tensors({ ...part, tensors }) };
+  return { graph, tensors: new Tensors(part) };
 }
 
 function requireInputs({ part, inputs }: DenseModule | AutoencoderModule, size: number): void {

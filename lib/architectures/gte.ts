@@ -46,6 +46,14 @@ export const gte: Architecture = {
     const logits = bertClassifier(scope, config, body(scope, config, "first"), labels);
     return { ...gteGraph(scope, config, logits, "logits"), labels };
   },
+
+  body(part, queries, layout) {
+    const config = readConfig(part);
+    const scope = openScope(part, layout, baseOf(part));
+    const hidden = body(scope, config, queries);
+    const finish = (value: Value): Graph => gteGraph(scope, config, value, "logits");
+    return { graph: scope.graph, hidden, size: config.hidden, vocabularySize: config.vocabulary, finish };
+  },
 };
 
 /** The repositories' class and transformers' own put different words before the same names. */

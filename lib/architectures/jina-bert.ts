@@ -33,6 +33,14 @@ export const jinaBert: Architecture = {
     const logits = bertClassifier(scope, config, body(scope, config, "first"), labels);
     return { ...jinaBertGraph(scope, config, logits, "logits"), labels };
   },
+
+  body(part, queries, layout) {
+    const config = readConfig(part);
+    const scope = openScope(part, layout, "bert");
+    const hidden = body(scope, config, queries);
+    const finish = (value: Value): Graph => jinaBertGraph(scope, config, value, "logits");
+    return { graph: scope.graph, hidden, size: config.hidden, vocabularySize: config.vocabulary, finish };
+  },
 };
 
 /** Activations of feed_forward_type. */

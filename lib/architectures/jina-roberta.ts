@@ -14,6 +14,7 @@ export const jinaRoberta: Architecture = {
   packs: true,
   maskedLanguageModel: (part, layout) => roberta.maskedLanguageModel(renamed(part), layout),
   sequenceClassifier: (part, labels, layout) => roberta.sequenceClassifier(renamed(part), labels, layout),
+  body: (part, queries, layout) => roberta.body(renamed(part), queries, layout),
 };
 
 /** Of the modules of a layer. */

@@ -1,5 +1,4 @@
 import type { LexicalHead, TransformerPart } from "../checkpoint/types";
-import { bodyOf } from "./embedding";
 import { FLOAT } from "./graph";
 import type { GraphBuilder, BatchLayout, Value } from "./graph";
 import { SequenceShape } from "./layers";
@@ -7,7 +6,7 @@ import { tokenMask } from "./batches";
 import { Tensors } from "./tensors";
 import type { Architecture, Graph } from "./types";
 
-/** ScatterElements takes the larger of two since 18. The bodies under a lexical head have no operator whose inputs changed with it. */
+/** ScatterElements takes the larger of two since 18. No body has an operator whose inputs changed with it. */
 const OPSET = 18;
 const FLOAT_BYTES = 4;
 
@@ -22,15 +21,12 @@ export function lexicalGraph(
   ignored: readonly number[],
   layout?: BatchLayout,
 ): Graph {
-  const body = bodyOf(architecture, part, "all", layout);
+  const body = architecture.body(part, "all", layout);
   const { graph, size, vocabularySize } = body;
   const hidden = graph.widen(body.hidden);
   graph.useOpset(OPSET);
   const tensors = new Tensors(head.part);
-  const own = (name: string, shape: readonly number[]): Value => {
-    const tensor = tensors.require([name], shape);
-    return graph.weight({ ...tensor, name: `sparse_linear/${name}` });
-  };
+  const own = (name: string, shape: readonly number[]): Value => graph.weight(tensors.require([name], shape));
   const scores = graph.node("Gemm", [hidden, own("weight", [1, size]), own("bias", [1])], { transB: 1 });
   const shape = new SequenceShape(graph, "input_ids");
   const relu = shape.unflatten(graph.node("Relu", [scores]), 1);

@@ -42,6 +42,14 @@ export const modernbert: Architecture = {
     const logits = linear(scope, predictionHead(scope, config, pooled(scope, config)), "classifier", config.hidden, labels);
     return { ...modernBertGraph(scope, config, logits, "logits"), labels };
   },
+
+  body(part, queries, layout) {
+    const config = readConfig(part);
+    const scope = openScope(part, layout, "model", `${WORD_EMBEDDINGS}.weight`);
+    const hidden = queries === "first" ? firstTokens(scope, config) : body(scope, config, "all").hidden;
+    const finish = (value: Value): Graph => modernBertGraph(scope, config, value, "logits");
+    return { graph: scope.graph, hidden, size: config.hidden, vocabularySize: config.vocabulary, finish };
+  },
 };
 
 type LayerType = "full_attention" | "sliding_attention";
@@ -203,10 +211,16 @@ function layer(
 
 /** One vector for each sequence, [batch, hidden]. */
 function pooled(scope: Scope, config: ModernBertConfig): Value {
-  if (config.pooling === "cls" && config.layerTypeOf(config.layers - 1) === "full_attention") return body(scope, config, "first").hidden;
+  if (config.pooling === "cls") return firstTokens(scope, config);
   const { shape, hidden } = body(scope, config, "all");
-  if (config.pooling === "cls") return shape.firstTokens(hidden, config.hidden);
   return mean(scope.graph, shape.unflatten(hidden, config.hidden));
+}
+
+/** Of each sequence, [batch, hidden]: the last layer computes no others where it attends to everything. */
+function firstTokens(scope: Scope, config: ModernBertConfig): Value {
+  if (config.layerTypeOf(config.layers - 1) === "full_attention") return body(scope, config, "first").hidden;
+  const { shape, hidden } = body(scope, config, "all");
+  return shape.firstTokens(hidden, config.hidden);
 }
 
 /** Over the tokens of each sequence, [batch, hidden]. */

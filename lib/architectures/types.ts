@@ -66,6 +66,5 @@ export interface Architecture {
   readonly packs?: true;
   maskedLanguageModel(part: TransformerPart, layout?: BatchLayout): MaskedLanguageModel;
   sequenceClassifier(part: TransformerPart, labels: number, layout?: BatchLayout): SequenceClassifier;
-  /** Absent where no checkpoint with other heads is known. */
-  body?(part: TransformerPart, queries: Queries, layout?: BatchLayout): Body;
+  body(part: TransformerPart, queries: Queries, layout?: BatchLayout): Body;
 }

@@ -4,22 +4,19 @@ import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { readEmbeddingModules } from "./embedding-modules";
-import { describe, field, invalidField, optionalInteger, optionalObject, optionalString } from "./json";
+import { field, invalidField, optionalInteger, optionalObject } from "./json";
 import type { JsonObject } from "./json";
 import { describeModules, readModules } from "./modules";
 import type { ModuleEntry } from "./modules";
 import { NO_PIPELINE_CONFIG, modelTypeOf, readPipelineConfig, readPrompts } from "./pipeline";
+import { LOGIT_ACTIVATIONS, readTorchActivation } from "./torch-activation";
 import { architecturesOf, describeArchitectures, readModelConfig, readTransformer, readTransformerModule } from "./transformer";
 import type { CrossCheckpoint, CrossEncoderActivation, EmbeddingModule, ModelConfig, TransformerPart } from "./types";
 
+/** The feature that predict() returns. */
+const SCORES = "scores";
 /** Bounds what a lying config.json can make this package allocate. */
 const MAX_LABELS = 65_536;
-
-const ACTIVATIONS: ReadonlyMap<string, CrossEncoderActivation> = new Map([
-  ["Identity", "identity"],
-  ["Sigmoid", "sigmoid"],
-  ["Softmax", "softmax"],
-]);
 
 export async function readCrossCheckpoint(root: string, exported?: string): Promise<CrossCheckpoint> {
   const modules = await readModules(root);
@@ -39,7 +36,7 @@ export async function readCrossCheckpoint(root: string, exported?: string): Prom
   return checkpoint(root, await readTransformer(config, undefined, exported), NO_PIPELINE_CONFIG);
 }
 
-/** A Transformer with a classifier of its own, or (since version 5.4) the body of one under modules of which the last, a Dense, gives the scores. */
+/** A Transformer with a classifier of its own, or (since version 5.4) the body of one under modules of which a Dense gives the scores. */
 async function readPipeline(
   root: string,
   modules: readonly ModuleEntry[],
@@ -48,16 +45,30 @@ async function readPipeline(
 ): Promise<CrossCheckpoint> {
   const [transformer, ...rest] = modules;
   const file = join(root, "modules.json");
-  if (transformer?.className !== "Transformer" || (rest.length > 0 && rest.at(-1)?.className !== "Dense")) {
+  if (transformer?.className !== "Transformer") {
     throw new SparseRerankError(
       "ERR_UNSUPPORTED_MODEL",
       `${file} lists ${describeModules(modules)}; a cross-encoder is a Transformer, or Transformer + Pooling + … + Dense.`,
     );
   }
   if (rest.length === 0) return checkpoint(root, await readTransformerModule(transformer, "sequence-classification", exported), pipeline);
-  const { modules: head, lastConfig } = await readEmbeddingModules(rest, "scores", file);
-  const scores = optionalInteger(lastConfig, "out_features", 1, MAX_LABELS);
-  return checkpoint(root, await readTransformerModule(transformer, "feature-extraction", exported), pipeline, head, scores);
+  const head = await readEmbeddingModules(rest, SCORES, file);
+  const part = await readTransformerModule(transformer, "feature-extraction", exported);
+  return checkpoint(root, part, pipeline, head, readScores(head, file));
+}
+
+/** How many scores the modules give. */
+function readScores(head: readonly EmbeddingModule[], file: string): number {
+  const dense = head.findLast((module) => module.kind === "dense" && module.output === SCORES);
+  if (dense?.kind !== "dense") {
+    throw new SparseRerankError("ERR_UNSUPPORTED_MODEL", `${file} lists no Dense whose "module_output_name" is "${SCORES}".`);
+  }
+  const { outputs, activation, part } = dense;
+  if (outputs > MAX_LABELS) throw invalidField(part.config, "out_features", `an integer from 1 to ${MAX_LABELS}`);
+  if (activation === "GLU") {
+    throw new SparseRerankError("ERR_UNSUPPORTED_MODEL", `${part.config.file}: GLU is not supported for scores, whose number it halves.`);
+  }
+  return outputs;
 }
 
 function checkpoint(
@@ -135,18 +146,9 @@ function labelOf(id2label: JsonObject, id: number, size: number): string {
 
 function readActivation(config: ModelConfig, pipeline: JsonObject, numLabels: number): CrossEncoderActivation {
   const { object, name } = activationSource(config, pipeline);
-  const path = optionalString(object, name);
-  if (path === undefined) {
-    return numLabels === 1 ? "sigmoid" : "identity";
-  }
-  const activation = path.startsWith("torch.nn.") ? ACTIVATIONS.get(path.slice(path.lastIndexOf(".") + 1)) : undefined;
-  if (activation === undefined) {
-    throw new SparseRerankError(
-      "ERR_UNSUPPORTED_MODEL",
-      `${object.file}: the activation ${describe(path)} ("${name}") is not supported; expected torch.nn's ${[...ACTIVATIONS.keys()].join(", ")}.`,
-    );
-  }
-  return activation;
+  const activation = readTorchActivation(object, name, LOGIT_ACTIVATIONS);
+  if (activation === undefined) return numLabels === 1 ? "sigmoid" : "identity";
+  return activation.toLowerCase() as CrossEncoderActivation;
 }
 
 /** As in the reference: the pipeline, then the model's config.json, where the key of version 4 hides the older one even if it is null. */

@@ -1,6 +1,6 @@
 /**
- * The modules of a pipeline that make one vector of a text's hidden states: Pooling first, then Dense, LayerNorm, Normalize, Dropout and
- * SparseAutoEncoder as they come. Settings have the names of sentence-transformers 2 to 6.
+ * The modules of a pipeline that follow a transformer: Pooling, Dense, LayerNorm, Normalize and Dropout as they come, and SparseAutoEncoder at the
+ * end. Settings have the names of sentence-transformers 2 to 6.
  */
 
 import { join } from "node:path";
@@ -10,6 +10,8 @@ import { describe, field, invalidField, optionalBoolean, optionalInteger, option
 import type { JsonObject } from "./json";
 import { describeModules } from "./modules";
 import type { ModuleEntry } from "./modules";
+import { readTorchActivation, TOKEN_ACTIVATIONS, TORCH_ACTIVATIONS } from "./torch-activation";
+import type { TorchActivation } from "./torch-activation";
 import type { EmbeddingModule, PoolingMode, WeightedPart } from "./types";
 import { readWeights } from "./weights";
 
@@ -27,100 +29,136 @@ const POOLING_FLAGS: ReadonlyMap<string, PoolingMode> = new Map([
   ["pooling_mode_lasttoken", "lasttoken"],
 ]);
 
-/** Classes of torch.nn by their name, as the names that transformers gives to activations. */
-const ACTIVATIONS: ReadonlyMap<string, string> = new Map([
-  ["Tanh", "tanh"],
-  ["Identity", "linear"],
-  ["ReLU", "relu"],
-  ["GELU", "gelu"],
-  ["Sigmoid", "sigmoid"],
-  ["SiLU", "silu"],
+const HIDDEN_STATES = "token_embeddings";
+const EMBEDDING = "sentence_embedding";
+/** SparseAutoEncoder's, where its configuration does not say. */
+const DEFAULT_K = 8;
+
+/** Features that a Pooling looks at beside the hidden states: a module that writes one would change what it does. */
+const RESERVED: ReadonlySet<string> = new Set([
+  ...["attention_mask", "cls_token_embeddings", "token_weights_sum", "prompt_length", "cu_seq_lens_q", "seq_idx"],
 ]);
 
-const EMBEDDING = "sentence_embedding";
+/** What a feature has a vector for. */
+type Per = "token" | "text";
 
-export interface EmbeddingModules {
-  readonly modules: readonly EmbeddingModule[];
-  /** config.json of the last one. */
-  readonly lastConfig: JsonObject;
-}
+/** The features that a module reads and writes. */
+type Step = Pick<EmbeddingModule, "input" | "output">;
 
 /**
- * @param output the feature that the last module must put its result in; the others replace the embedding
+ * @param output the feature that the last module must have given, one vector for each text
  * @param file modules.json, for errors
  */
-export async function readEmbeddingModules(entries: readonly ModuleEntry[], output: string, file: string): Promise<EmbeddingModules> {
+export async function readEmbeddingModules(
+  entries: readonly ModuleEntry[],
+  output: string,
+  file: string,
+): Promise<readonly EmbeddingModule[]> {
+  const features = new Map<string, Per>([[HIDDEN_STATES, "token"]]);
   const modules: EmbeddingModule[] = [];
-  let lastConfig: JsonObject = { file, json: {} };
   for (const [i, entry] of entries.entries()) {
-    if ((entry.className === "Pooling") !== (i === 0)) {
+    const path = join(entry.folder, "config.json");
+    const config = (await readJsonObject(path)) ?? { file: path, json: {} };
+    const step = readStep(entry, config);
+    // The reference's Normalize leaves everything as it is where its input does not exist.
+    if (entry.className === "Normalize" && !features.has(step.input)) continue;
+    const per = requireFeature(features, step, config);
+    if (entry.className === "SparseAutoEncoder" && (i < entries.length - 1 || output !== EMBEDDING)) {
       throw new SparseRerankError(
         "ERR_UNSUPPORTED_MODEL",
-        `${file} lists ${describeModules(entries)}; expected one Pooling, before the others.`,
+        `${file} lists ${describeModules(entries)}; a SparseAutoEncoder must be the last module of a SparseEncoder.`,
       );
     }
-    const path = join(entry.folder, "config.json");
-    lastConfig = (await readJsonObject(path)) ?? { file: path, json: {} };
-    requireFeatures(lastConfig, i === entries.length - 1 ? output : EMBEDDING);
-    const module = await readModule(entry, lastConfig);
-    if (module !== undefined) modules.push(module);
+    const module = await readModule(entry, config, step, per);
+    if (module === undefined) continue;
+    features.set(step.output, module.kind === "pooling" ? "text" : per);
+    modules.push(module);
   }
-  return { modules, lastConfig };
+  if (features.get(output) === "text") return modules;
+  throw new SparseRerankError(
+    "ERR_UNSUPPORTED_MODEL",
+    `${file} lists ${describeModules(entries)} after the transformer; none of them makes ${describe(output)} of each text, by "module_output_name" and after a Pooling.`,
+  );
 }
 
-function requireFeatures(config: JsonObject, output: string): void {
-  const input = optionalString(config, "module_input_name") ?? EMBEDDING;
-  for (const [name, found, expected] of [
-    ["module_input_name", input, EMBEDDING],
-    ["module_output_name", optionalString(config, "module_output_name") ?? input, output],
-  ] as const) {
-    if (found === expected) continue;
-    throw new SparseRerankError("ERR_UNSUPPORTED_MODEL", `${config.file}: "${name}" is ${describe(found)}; expected "${expected}".`);
+/** False where the tokens of a prompt must not count in a pooling. */
+export function poolsPrompt(modules: readonly EmbeddingModule[]): boolean {
+  return modules.every((module) => module.kind !== "pooling" || module.includePrompt);
+}
+
+/** What the module of an entry reads and writes. */
+function readStep({ className, folder }: ModuleEntry, config: JsonObject): Step {
+  switch (className) {
+    case "Pooling":
+      return { input: HIDDEN_STATES, output: EMBEDDING };
+    case "Dense":
+    case "Normalize": {
+      const input = optionalString(config, "module_input_name") ?? EMBEDDING;
+      return { input, output: optionalString(config, "module_output_name") ?? input };
+    }
+    case "LayerNorm":
+    case "Dropout":
+    case "SparseAutoEncoder":
+      return { input: EMBEDDING, output: EMBEDDING };
+    default:
+      throw new SparseRerankError("ERR_UNSUPPORTED_MODEL", `The module ${describe(className)} of ${folder} is not supported.`);
   }
 }
 
-/** @returns undefined for a module that only matters for training. */
-async function readModule(entry: ModuleEntry, config: JsonObject): Promise<EmbeddingModule | undefined> {
+function requireFeature(features: ReadonlyMap<string, Per>, { input, output }: Step, config: JsonObject): Per {
+  const per = features.get(input);
+  if (per === undefined || (input === HIDDEN_STATES && per !== "token")) {
+    throw new SparseRerankError(
+      "ERR_UNSUPPORTED_MODEL",
+      `${config.file}: the module reads ${describe(input)}, but the modules before it give only ${[...features.keys()].slice(0, 16).map(describe).join(", ")}.`,
+    );
+  }
+  if (RESERVED.has(output)) {
+    throw new SparseRerankError(
+      "ERR_UNSUPPORTED_MODEL",
+      `${config.file}: "module_output_name" is ${describe(output)}; this is not supported.`,
+    );
+  }
+  return per;
+}
+
+/** @returns undefined for Dropout, which only matters in training. */
+async function readModule(entry: ModuleEntry, config: JsonObject, step: Step, per: Per): Promise<EmbeddingModule | undefined> {
   const part = async (): Promise<WeightedPart> => ({ folder: entry.folder, config, tensors: await readWeights(entry.folder) });
   switch (entry.className) {
     case "Pooling":
-      return { kind: "pooling", modes: readPooling(config) };
+      return { kind: "pooling", ...step, modes: readPooling(config), includePrompt: optionalBoolean(config, "include_prompt") ?? true };
     case "Dense":
       return {
         kind: "dense",
+        ...step,
         part: await part(),
         inputs: size(config, "in_features"),
         outputs: size(config, "out_features"),
         bias: optionalBoolean(config, "bias") ?? true,
-        activation: readActivation(config),
+        activation: readActivation(config, per),
         residual: optionalBoolean(config, "use_residual") ?? false,
       };
     case "LayerNorm":
-      return { kind: "layer-norm", part: await part() };
+      return { kind: "layer-norm", ...step, part: await part() };
     case "Normalize":
-      return { kind: "normalize" };
-    case "Dropout":
-      return undefined;
+      return { kind: "normalize", ...step };
     case "SparseAutoEncoder":
       return {
         kind: "autoencoder",
+        ...step,
         part: await part(),
         inputs: size(config, "input_dim"),
         outputs: size(config, "hidden_dim", 512),
+        k: optionalInteger(config, "k", 1) ?? DEFAULT_K,
         normalize: optionalBoolean(config, "normalize") ?? false,
       };
     default:
-      throw new SparseRerankError("ERR_UNSUPPORTED_MODEL", `The module ${describe(entry.className)} of ${entry.folder} is not supported.`);
+      return undefined;
   }
 }
 
 function readPooling(config: JsonObject): readonly PoolingMode[] {
-  if (optionalBoolean(config, "include_prompt") === false) {
-    throw new SparseRerankError(
-      "ERR_UNSUPPORTED_MODEL",
-      `${config.file}: pooling without the prompt ("include_prompt": false) is not supported.`,
-    );
-  }
   const stated = field(config, "pooling_mode");
   if (stated === undefined) {
     const flagged = [...POOLING_FLAGS].filter(([flag]) => optionalBoolean(config, flag) === true).map(([, mode]) => mode);
@@ -134,14 +172,10 @@ function readPooling(config: JsonObject): readonly PoolingMode[] {
   return modes;
 }
 
-function readActivation(config: JsonObject): string {
-  const path = optionalString(config, "activation_function") ?? "torch.nn.modules.activation.Tanh";
-  const activation = path.startsWith("torch.nn.") ? ACTIVATIONS.get(path.slice(path.lastIndexOf(".") + 1)) : undefined;
-  if (activation !== undefined) return activation;
-  throw new SparseRerankError(
-    "ERR_UNSUPPORTED_MODEL",
-    `${config.file}: the activation ${describe(path)} is not supported; expected torch.nn's ${[...ACTIVATIONS.keys()].join(", ")}.`,
-  );
+function readActivation(config: JsonObject, per: Per): TorchActivation {
+  // The reference fails for null, which may mean none as well as the default.
+  if (config.json["activation_function"] === null) throw invalidField(config, "activation_function", "the path of a class of torch.nn");
+  return readTorchActivation(config, "activation_function", per === "text" ? TORCH_ACTIVATIONS : TOKEN_ACTIVATIONS) ?? "Tanh";
 }
 
 function size(config: JsonObject, name: string, fallback?: number): number {

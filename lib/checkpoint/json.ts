@@ -133,6 +133,7 @@ export function optionalStrings(object: JsonObject, name: string): readonly stri
   throw invalidField(object, name, "an array of strings");
 }
 
-function pathOf(object: JsonObject, name: string): string {
+/** The field's place in the file, for messages. */
+export function pathOf(object: JsonObject, name: string): string {
   return object.parent === undefined ? name : `${object.parent}.${name}`;
 }

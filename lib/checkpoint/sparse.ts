@@ -7,7 +7,7 @@ import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { readEmbeddingModules } from "./embedding-modules";
-import { describe, invalidField, optionalInteger, optionalString, readJsonObject } from "./json";
+import { describe, invalidField, optionalString, readJsonObject } from "./json";
 import type { JsonObject } from "./json";
 import { hasLexicalHead, readLexicalHead } from "./lexical";
 import { describeModules, readModules } from "./modules";
@@ -22,8 +22,6 @@ import type { ModelConfig, SparseCheckpoint, SparseRoute, SpladePooling, Transfo
 const PROMPT_NAMES = ["query", "document"];
 /** Without modules.json the reference pools as SPLADE v2 does (arXiv 2109.10086). */
 const DEFAULT_POOLING: SpladePooling = { kind: "splade", pooling: "max", activation: "relu" };
-/** SparseAutoEncoder's, where its configuration does not say. */
-const DEFAULT_K = 8;
 const TRANSFORMERS: ReadonlySet<string> = new Set(["Transformer", "MLMTransformer"]);
 /** Modules of dense sentence embeddings only. */
 const DENSE_MODULES: ReadonlySet<string> = new Set([
@@ -129,10 +127,11 @@ async function readRoute(modules: readonly ModuleEntry[], file: string, exported
       return { kind: "transformer", transformer: await readTransformerModule(first, "fill-mask", exported), head };
     }
     if (modules.at(-1)?.className === "SparseAutoEncoder") {
-      const { modules: steps, lastConfig } = await readEmbeddingModules([second, ...rest], "sentence_embedding", file);
-      const k = optionalInteger(lastConfig, "k", 1) ?? DEFAULT_K;
+      const steps = await readEmbeddingModules([second, ...rest], "sentence_embedding", file);
+      const last = steps.at(-1);
       const transformer = await readTransformerModule(first, "feature-extraction", exported);
-      return { kind: "transformer", transformer, head: { kind: "autoencoder", modules: steps, k } };
+      if (last?.kind === "autoencoder")
+        return { kind: "transformer", transformer, head: { kind: "autoencoder", modules: steps, k: last.k } };
     }
   }
   throw new SparseRerankError(

@@ -4,7 +4,17 @@ import { dirname, join, sep } from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { status } from "./files";
-import { describe, field, isRecord, optionalBoolean, optionalString, optionalStrings, readJsonObject } from "./json";
+import {
+  describe,
+  field,
+  isRecord,
+  optionalBoolean,
+  optionalObject,
+  optionalString,
+  optionalStrings,
+  pathOf,
+  readJsonObject,
+} from "./json";
 import type { JsonObject } from "./json";
 import { readMaxSeqLength } from "./limits";
 import type { ModuleEntry } from "./modules";
@@ -84,7 +94,45 @@ export async function readTransformerModule(entry: ModuleEntry, task: Transforme
       `${settings?.file ?? join(entry.folder, SETTINGS_FILE)}: the transformer_task of ${entry.className} is ${describe(found)}; expected "${task}".`,
     );
   }
+  if (settings !== undefined) requireUsualOutput(settings, task);
   return readTransformer(await readModelConfig(entry.folder), settings, exported);
+}
+
+/** What a Transformer takes from its model, and the feature that it becomes, where the settings (since version 5.4) do not say otherwise. */
+const OUTPUTS: Readonly<Record<TransformerTask, { readonly field: string; readonly feature: string }>> = {
+  "feature-extraction": { field: "last_hidden_state", feature: "token_embeddings" },
+  "fill-mask": { field: "logits", feature: "token_embeddings" },
+  "sequence-classification": { field: "logits", feature: "scores" },
+};
+
+/** Another output, such as pooler_output or the hidden states of an earlier layer, would be other numbers. */
+function requireUsualOutput(settings: JsonObject, task: TransformerTask): void {
+  const { field: output, feature } = OUTPUTS[task];
+  const modalities = optionalObject(settings, "modality_config");
+  const text = modalities === undefined ? undefined : optionalObject(modalities, "text");
+  if (modalities !== undefined && text === undefined) throw unusual(modalities, "text", "how the model reads texts");
+  const stated: readonly (readonly [object: JsonObject, name: string, supported: string])[] = [
+    ...(text === undefined
+      ? []
+      : ([
+          [text, "method", "forward"],
+          [text, "method_output_name", output],
+        ] as const)),
+    [settings, "module_output_name", feature],
+  ];
+  for (const [object, name, supported] of stated) {
+    const value = field(object, name);
+    // The reference also takes a path, of which the usual one has one step.
+    const only = Array.isArray(value) && value.length === 1 ? (value[0] as unknown) : value;
+    if (only !== undefined && only !== supported) throw unusual(object, name, `"${supported}"`);
+  }
+}
+
+function unusual(object: JsonObject, name: string, supported: string): SparseRerankError {
+  return new SparseRerankError(
+    "ERR_UNSUPPORTED_MODEL",
+    `${object.file}: "${pathOf(object, name)}" is ${describe(field(object, name))}; only ${supported} is supported.`,
+  );
 }
 
 async function readSettings(folder: string): Promise<JsonObject | undefined> {

@@ -1,5 +1,7 @@
 /** What the rest of the package knows of a checkpoint on disk: typed descriptions, no bytes of weights. */
 
+import type { LogitActivation, TorchActivation } from "./torch-activation";
+
 /** safetensors element types that occur in checkpoints. */
 export type TensorDtype = "F64" | "F32" | "F16" | "BF16" | "I64" | "I32" | "I16" | "I8" | "U8" | "BOOL";
 
@@ -52,32 +54,55 @@ export interface SpladePooling {
 
 export type PoolingMode = "cls" | "max" | "mean" | "mean_sqrt_len_tokens" | "weightedmean" | "lasttoken";
 
-/** One step from hidden states to one vector for each text; the first is a pooling. Tensors have the names of the reference's modules. */
-export type EmbeddingModule =
-  | { readonly kind: "pooling"; readonly modes: readonly PoolingMode[] }
-  | DenseModule
-  | { readonly kind: "layer-norm"; readonly part: WeightedPart }
-  | { readonly kind: "normalize" }
-  | AutoencoderModule;
+/**
+ * One step of those that follow a transformer. Each reads one feature of a text and writes one, which may be the same: token_embeddings are the
+ * hidden states, [tokens, size] in every step; the others are one vector for each text. Tensors have the names of the reference's modules.
+ */
+export type EmbeddingModule = PoolingModule | DenseModule | LayerNormModule | NormalizeModule | AutoencoderModule;
 
-export interface DenseModule {
+interface Step {
+  readonly input: string;
+  readonly output: string;
+}
+
+export interface PoolingModule extends Step {
+  readonly kind: "pooling";
+  /** Side by side. */
+  readonly modes: readonly PoolingMode[];
+  /** False: tokens of a prompt do not count. */
+  readonly includePrompt: boolean;
+}
+
+export interface DenseModule extends Step {
   readonly kind: "dense";
   readonly part: WeightedPart;
   readonly inputs: number;
+  /** Before the activation, of which GLU halves them. */
   readonly outputs: number;
   readonly bias: boolean;
-  /** By the name that the config.json of a transformer would use: "tanh", "linear", … */
-  readonly activation: string;
+  readonly activation: TorchActivation;
   /** The input, projected where the sizes differ, is added to the output. */
   readonly residual: boolean;
 }
 
+export interface LayerNormModule extends Step {
+  readonly kind: "layer-norm";
+  readonly part: WeightedPart;
+}
+
+/** To length 1. */
+export interface NormalizeModule extends Step {
+  readonly kind: "normalize";
+}
+
 /** The encoder of a sparse autoencoder (CSR, Wen et al., 2025, arXiv 2503.01776). */
-export interface AutoencoderModule {
+export interface AutoencoderModule extends Step {
   readonly kind: "autoencoder";
   readonly part: WeightedPart;
   readonly inputs: number;
   readonly outputs: number;
+  /** Weights that a vector keeps unless the caller says otherwise. */
+  readonly k: number;
   /** Each input is brought to mean 0 and deviation 1 before. */
   readonly normalize: boolean;
 }
@@ -86,7 +111,7 @@ export interface AutoencoderModule {
 export interface AutoencoderHead {
   readonly kind: "autoencoder";
   readonly modules: readonly EmbeddingModule[];
-  /** Weights that a vector keeps unless the caller says otherwise. */
+  /** See AutoencoderModule. */
   readonly k: number;
 }
 
@@ -130,7 +155,8 @@ export interface SparseCheckpoint {
   readonly similarityFunction: "dot" | "cosine" | "euclidean" | "manhattan";
 }
 
-export type CrossEncoderActivation = "identity" | "sigmoid" | "softmax";
+/** Classes of torch.nn in lower case: "identity", "sigmoid", "softmax", "tanh", … */
+export type CrossEncoderActivation = Lowercase<LogitActivation>;
 
 export interface CrossCheckpoint {
   readonly kind: "cross";

@@ -7,7 +7,8 @@ import fc from "fast-check";
 import { readCheckpoint } from "../../dist/checkpoint/index";
 import type { ErrorCode } from "../../dist/errors";
 import { SparseRerankError } from "../../dist/errors";
-import { fails, withFolder } from "./checkpoint-folder";
+import { poolsPrompt } from "../../dist/checkpoint/embedding-modules";
+import { fails, WEIGHTS, withFolder } from "./checkpoint-folder";
 import type { Files } from "./checkpoint-folder";
 import {
   CROSS,
@@ -59,19 +60,54 @@ describe("checkpoint: pooled heads", () => {
     assert.equal((await readCross(CROSS)).activation, "sigmoid");
   });
 
+  it("reads what follows the transformer in any order, and the features that it names", async () => {
+    const order = [
+      ["Normalize", "n"],
+      ["Dense", "d"],
+      ["Pooling", "1"],
+      ["Dropout", "x"],
+      ["Dense", "2"],
+      ["Dropout", "x"],
+    ] as const;
+    const { head, numLabels, activation } = await readCross({
+      ...CROSS,
+      "modules.json": pipeline([`${MODELS}.Transformer`, ""], ...order.map(([name, folder]) => [`${MODELS}.${name}`, folder] as const)),
+      "config_sentence_transformers.json": { model_type: "CrossEncoder", activation_fn: "torch.nn.modules.activation.LeakyReLU" },
+      "d/config.json": { in_features: 2, out_features: 2, module_input_name: "token_embeddings", activation_function: "torch.nn.Mish" },
+      "d/model.safetensors": WEIGHTS,
+      "1/config.json": { pooling_mode: "cls", include_prompt: false },
+    });
+    assert.deepEqual(
+      head?.map(({ kind, input, output }) => [kind, input, output]),
+      [
+        ["dense", "token_embeddings", "token_embeddings"],
+        ["pooling", "token_embeddings", "sentence_embedding"],
+        ["dense", "sentence_embedding", "scores"],
+      ],
+    );
+    assert.deepEqual([numLabels, activation, poolsPrompt(head)], [1, "leakyrelu", false]);
+  });
+
+  it("takes a normalisation of what does not exist for nothing, as the reference does", async () => {
+    const modules = pipeline(
+      [`${MODELS}.Transformer`, ""],
+      [`${MODELS}.Normalize`, "n"],
+      [`${MODELS}.Pooling`, "1"],
+      [`${MODELS}.Dense`, "2"],
+    );
+    const { head } = await readCross({ ...CROSS, "modules.json": modules });
+    assert.deepEqual(
+      head?.map(({ kind }) => kind),
+      ["pooling", "dense"],
+    );
+  });
+
   const dense = (changes: object): Files => ({
     ...CROSS,
     "2/config.json": { in_features: 2, out_features: 1, module_output_name: "scores", ...changes },
   });
   type Case = readonly [what: string, kind: "sparse" | "cross", files: Files, code: ErrorCode, message: RegExp];
   const cases: readonly Case[] = [
-    [
-      "pooling without the prompt",
-      "sparse",
-      { ...CSR, "1/config.json": { include_prompt: false } },
-      "ERR_UNSUPPORTED_MODEL",
-      /include_prompt/,
-    ],
     [
       "an unknown pooling",
       "sparse",
@@ -94,7 +130,7 @@ describe("checkpoint: pooled heads", () => {
       "sparse",
       { ...CSR, "modules.json": pipeline([`${MODELS}.Transformer`, ""], [`${SPARSE_MODELS}.SparseAutoEncoder`, "2"]) },
       "ERR_UNSUPPORTED_MODEL",
-      /expected one Pooling/,
+      /2.config\.json: the module reads "sentence_embedding", but the modules before it give only "token_embeddings"/,
     ],
     [
       "an unknown module",
@@ -116,21 +152,94 @@ describe("checkpoint: pooled heads", () => {
       "cross",
       dense({ module_output_name: null }),
       "ERR_UNSUPPORTED_MODEL",
-      /"module_output_name" is "sentence_embedding"; expected "scores"/,
+      /lists Pooling \+ Dense after the transformer; none of them makes "scores"/,
     ],
     [
       "a Dense over tokens",
       "cross",
       dense({ module_input_name: "token_embeddings" }),
       "ERR_UNSUPPORTED_MODEL",
-      /"module_input_name" is "token_embeddings"/,
+      /none of them makes "scores" of each text/,
     ],
+    [
+      "a Dense that reads what nothing gives",
+      "cross",
+      dense({ module_input_name: "pooled" }),
+      "ERR_UNSUPPORTED_MODEL",
+      /reads "pooled", but the modules before it give only "token_embeddings", "sentence_embedding"/,
+    ],
+    ["a Dense that changes a mask", "cross", dense({ module_output_name: "attention_mask" }), "ERR_UNSUPPORTED_MODEL", /"attention_mask"/],
+    [
+      "a softmax over the texts of a batch",
+      "cross",
+      dense({ module_input_name: "token_embeddings", activation_function: "torch.nn.modules.activation.Softmax" }),
+      "ERR_UNSUPPORTED_MODEL",
+      /Softmax/,
+    ],
+    ["scores that GLU halves", "cross", dense({ activation_function: "torch.nn.GLU" }), "ERR_UNSUPPORTED_MODEL", /GLU/],
+    ["more scores than a checkpoint has", "cross", dense({ out_features: 70_000 }), "ERR_INVALID_CONFIG", /"out_features" is 70000/],
+    ...(
+      [
+        [
+          { text: { method: "forward", method_output_name: "pooler_output" } },
+          /"modality_config.text.method_output_name" is "pooler_output"/,
+        ],
+        [
+          { text: { method: "forward", method_output_name: ["hidden_states", -2] } },
+          /"modality_config.text.method_output_name" is an array of 2/,
+        ],
+        [{ text: { method: "get_text_features" } }, /"modality_config.text.method" is "get_text_features"/],
+        [{ message: { method: "forward" } }, /"modality_config.text" is missing/],
+      ] as const
+    ).map(([modality_config, message]): Case => [
+      `the output ${JSON.stringify(modality_config)} of a transformer`,
+      "cross",
+      { ...CROSS, "sentence_bert_config.json": { modality_config } },
+      "ERR_UNSUPPORTED_MODEL",
+      message,
+    ]),
+    [
+      "a transformer that gives the embedding itself",
+      "sparse",
+      { ...CSR, "sentence_bert_config.json": { module_output_name: "sentence_embedding" } },
+      "ERR_UNSUPPORTED_MODEL",
+      /"module_output_name" is "sentence_embedding"; only "token_embeddings" is supported/,
+    ],
+    ["no activation at all", "cross", dense({ activation_function: null }), "ERR_INVALID_CONFIG", /"activation_function" is missing/],
+    [
+      "an autoencoder before another module",
+      "sparse",
+      {
+        ...CSR,
+        "modules.json": pipeline(
+          [`${MODELS}.Transformer`, ""],
+          [`${MODELS}.Pooling`, "1"],
+          ...["2", "2"].map((folder) => [`${SPARSE_MODELS}.SparseAutoEncoder`, folder] as const),
+        ),
+      },
+      "ERR_UNSUPPORTED_MODEL",
+      /a SparseAutoEncoder must be the last module/,
+    ],
+    ...["BoW", "CNN", "LSTM", "WeightedLayerPooling", "WordWeights", "LogitScore"].map((name): Case => [
+      `the module ${name}`,
+      "cross",
+      { ...CROSS, "modules.json": pipeline([`${MODELS}.Transformer`, ""], [`${MODELS}.${name}`, "1"], [`${MODELS}.Dense`, "2"]) },
+      "ERR_UNSUPPORTED_MODEL",
+      new RegExp(`The module "${name}" of`),
+    ]),
     [
       "an unknown activation",
       "cross",
-      dense({ activation_function: "torch.nn.modules.activation.Hardtanh" }),
+      dense({ activation_function: "torch.nn.modules.activation.Threshold" }),
       "ERR_UNSUPPORTED_MODEL",
-      /Hardtanh/,
+      /the activation "torch.nn.modules.activation.Threshold" \("activation_function"\) is not supported/,
+    ],
+    [
+      "an activation outside of torch.nn's classes",
+      "cross",
+      dense({ activation_function: "torch.nn.utils.parametrize.Tanh" }),
+      "ERR_UNSUPPORTED_MODEL",
+      /parametrize/,
     ],
     ["an activation that is code", "cross", dense({ activation_function: "my.Tanh" }), "ERR_UNSUPPORTED_MODEL", /my\.Tanh/],
     [
@@ -138,7 +247,7 @@ describe("checkpoint: pooled heads", () => {
       "cross",
       { ...CROSS, "modules.json": pipeline([`${MODELS}.Transformer`, ""], [`${MODELS}.Pooling`, "1"]) },
       "ERR_UNSUPPORTED_MODEL",
-      /lists Transformer \+ Pooling/,
+      /lists Pooling after the transformer/,
     ],
   ];
   for (const [what, kind, files, code, message] of cases) {

@@ -1,12 +1,13 @@
 """Checkpoints with heads and routes that no fixture has, and what the reference gives for them.
 
 Each is a fixture of test/fixtures with the files of its folder here put over it. Needs sentence-transformers 6.0.1:
-    HF_HUB_OFFLINE=1 python generate.py
+    HF_HUB_OFFLINE=1 python generate.py [NAME …]
 """
 
 import json
 import math
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -47,10 +48,13 @@ def modules(*types):
     return [{"idx": i, "name": str(i), "path": path, "type": type} for i, (path, type) in enumerate(types)]
 
 
-def dense(folder, inputs, outputs, *, activation, seed, bias=True, residual=False, output=None):
-    config = {"in_features": inputs, "out_features": outputs, "bias": bias, "activation_function": activation}
+def dense(folder, inputs, outputs, *, activation, seed, bias=True, residual=False, source=None, output=None, slope=None, binary=False):
+    path = activation if "." in activation else "torch.nn.modules.activation." + activation
+    config = {"in_features": inputs, "out_features": outputs, "bias": bias, "activation_function": path}
     if residual:
         config["use_residual"] = True
+    if source:
+        config["module_input_name"] = source
     if output:
         config["module_output_name"] = output
     write(folder, "config.json", config)
@@ -59,7 +63,12 @@ def dense(folder, inputs, outputs, *, activation, seed, bias=True, residual=Fals
         tensors["linear.bias"] = weights(outputs, seed=seed + 1, scale=0.1)
     if residual and inputs != outputs:
         tensors["residual.weight"] = weights(outputs, inputs, seed=seed + 2, scale=0.2)
-    save_file(tensors, str(folder / "model.safetensors"))
+    if slope:
+        tensors["activation_function.weight"] = torch.tensor([slope])
+    if binary:
+        torch.save(tensors, folder / "pytorch_model.bin")
+    else:
+        save_file(tensors, str(folder / "model.safetensors"))
 
 
 def layer_norm(folder, size, seed):
@@ -173,15 +182,135 @@ def bge_m3(folder):
     torch.save({"weight": weights(1, size, seed=8), "bias": weights(1, seed=7)}, folder / "sparse_linear.pt")
 
 
+IDENTITY = "torch.nn.modules.linear.Identity"
+
+
+def head(folder, *names, activation=None):
+    """A cross-encoder of a Transformer and modules, given as class or as folder of which the last part is Class or NUMBER_Class."""
+    paths = [name if "/" in name else f"{i + 1}_{name}" for i, name in enumerate(names)]
+    write(folder, "modules.json", modules(("", MODULES + "Transformer"), *[(path, MODULES + path.split("/")[-1].split("_")[-1]) for path in paths]))
+    config = {"model_type": "CrossEncoder", "prompts": {}, "default_prompt_name": None}
+    write(folder, "config_sentence_transformers.json", config | ({"activation_fn": activation} if activation else {}))
+    return [folder / path for path in paths]
+
+
+def pooling(folder, *modes):
+    write(folder, "config.json", {"embedding_dimension": 1, "pooling_mode": list(modes)})
+
+
+def same_names(folder):
+    """Modules whose folders end in the same name."""
+    pool, a, a_norm, b, b_norm, c = head(folder, "p/Pooling", "a/Dense", "a/LayerNorm", "b/Dense", "b/LayerNorm", "c/Dense", activation=IDENTITY)
+    pooling(pool, "cls", "mean")
+    dense(a, 96, 24, activation="Tanh", seed=11)
+    layer_norm(a_norm, 24, seed=12)
+    dense(b, 24, 24, activation="Tanh", seed=31)
+    layer_norm(b_norm, 24, seed=32)
+    dense(c, 24, 1, activation=IDENTITY, seed=51, output="scores")
+
+
+def over_tokens(folder):
+    first, norm, pool, second, _, last = head(folder, "Dense", "Normalize", "Pooling", "Dense", "Dropout", "Dense")
+    dense(first, 32, 40, activation="LeakyReLU", seed=1, source="token_embeddings")
+    write(norm, "config.json", {"module_input_name": "token_embeddings", "module_output_name": None})
+    pooling(pool, "max", "mean")
+    dense(second, 80, 16, activation="Mish", seed=2)
+    dense(last, 16, 1, activation=IDENTITY, seed=3, output="scores")
+
+
+def weighted(folder):
+    pool, _, first, norm, last = head(folder, "Pooling", "Normalize", "Dense", "LayerNorm", "Dense", activation="torch.nn.Tanh")
+    pooling(pool, "weightedmean")
+    dense(first, 48, 20, activation="ELU", seed=4)
+    layer_norm(norm, 20, seed=5)
+    dense(last, 20, 1, activation="Softsign", seed=6, output="scores")
+
+
+def gated(folder):
+    pool, first, second, last = head(folder, "Pooling", "Dense", "Dense", "Dense", activation="torch.nn.modules.activation.LogSigmoid")
+    pooling(pool, "cls")
+    dense(first, 36, 24, activation="GLU", seed=7)
+    dense(second, 12, 12, activation="SELU", seed=8, residual=True)
+    dense(last, 12, 1, activation=IDENTITY, seed=9, output="scores")
+
+
+def learned_slope(folder):
+    pool, norm, first, _, last = head(folder, "Pooling", "LayerNorm", "Dense", "Normalize", "Dense", activation="torch.nn.modules.activation.PReLU")
+    write(pool, "config.json", {"word_embedding_dimension": 48, "pooling_mode_cls_token": True, "pooling_mode_lasttoken": True})
+    layer_norm(norm, 96, seed=10)
+    dense(first, 96, 16, activation="PReLU", seed=11, slope=0.7, binary=True)
+    dense(last, 16, 2, activation="RReLU", seed=12, output="scores")
+
+
+def named_features(folder):
+    """Vectors under names of their own, a module that has nothing to do, and one after the scores."""
+    before, pool, first, second, last, after = head(folder, "Normalize", "Pooling", "Dense", "Dense", "Dense", "Normalize", activation=IDENTITY)
+    write(before, "config.json", {"module_input_name": "sentence_embedding"})
+    pooling(pool, "mean")
+    dense(first, 32, 24, activation="Softplus", seed=13, output="wide")
+    dense(second, 32, 24, activation="Hardswish", seed=14, residual=True)
+    dense(last, 24, 3, activation="Tanhshrink", seed=15, source="wide", output="scores")
+    write(after, "config.json", {"module_input_name": "scores"})
+
+
+def softmax_inside(folder):
+    pool, first, last = head(folder, "Pooling", "Dense", "Dense", activation="torch.nn.modules.activation.Tanh")
+    pooling(pool, "mean_sqrt_len_tokens", "cls")
+    dense(first, 96, 12, activation="Softmax", seed=16, bias=False)
+    dense(last, 12, 1, activation=IDENTITY, seed=17, output="scores")
+
+
+def pooled_twice(folder):
+    """The last layer attends within a window; the second pooling replaces the first."""
+    first, norm, hidden, second, last = head(folder, "Pooling", "LayerNorm", "Dense", "Pooling", "Dense", activation="torch.nn.modules.activation.Softplus")
+    pooling(first, "cls")
+    layer_norm(norm, 32, seed=18)
+    dense(hidden, 32, 32, activation="SiLU", seed=19, source="token_embeddings")
+    pooling(second, "cls", "cls")
+    dense(last, 64, 1, activation=IDENTITY, seed=20, output="scores")
+
+
+def over_mpnet(folder):
+    pool, first, norm, last = head(folder, "Pooling", "Dense", "LayerNorm", "Dense", activation=IDENTITY)
+    pooling(pool, "mean", "lasttoken")
+    dense(first, 80, 24, activation="GELU", seed=21)
+    layer_norm(norm, 24, seed=22)
+    dense(last, 24, 1, activation=IDENTITY, seed=23, output="scores")
+
+
+def over_modernbert(folder):
+    write(folder, "config_sentence_transformers.json", {"model_type": "SparseEncoder", "similarity_fn_name": "dot", "prompts": {}})
+    size = json.loads((FIXTURES / "splade-modernbert/config.json").read_text())["hidden_size"]
+    write(folder, "sentence_bert_config.json", {"max_seq_length": 40, "do_lower_case": False})
+    write(folder, "modules.json", modules(
+        ("", MODULES + "Transformer"), ("1_Pooling", MODULES + "Pooling"), ("2_Dense", MODULES + "Dense"), ("3_SparseAutoEncoder", SPARSE + "SparseAutoEncoder")))
+    pooling(folder / "1_Pooling", "mean")
+    dense(folder / "2_Dense", size, 30, activation="Hardshrink", seed=24)
+    autoencoder(folder / "3_SparseAutoEncoder", 30, 60, 5, seed=25, normalize=False)
+
+
 CASES = [
     ("csr-pooled-every-way", "csr-bert", pooled_every_way, sparse, {"k": 20}),
     ("csr-cosine-gelu", "csr-bert", similarity_and_gelu, sparse, {"k": 2}),
     ("ce-three-scores", "ce-modules-dense", three_scores, cross, {}),
     ("router-two-poolings", "splade-bert", two_poolings, sparse, {}),
     ("lexical-bge-m3", "splade-xlmr", bge_m3, lexical, {}),
+    ("ce-same-names", "ce-bert-minilm", same_names, cross, {}),
+    ("ce-over-tokens", "ce-distilbert", over_tokens, cross, {}),
+    ("ce-roberta-weighted", "ce-roberta-stsb", weighted, cross, {}),
+    ("ce-xlmr-gated", "ce-xlmr-bge", gated, cross, {}),
+    ("ce-camembert-learned-slope", "ce-camembert", learned_slope, cross, {}),
+    ("ce-electra-named-features", "ce-electra-qnli", named_features, cross, {}),
+    ("ce-deberta-softmax", "ce-deberta-v3-rerank", softmax_inside, cross, {}),
+    ("ce-modernbert-pooled-twice", "ce-modernbert-mean", pooled_twice, cross, {}),
+    ("ce-mpnet-modules", "ce-mpnet", over_mpnet, cross, {}),
+    ("csr-modernbert", "splade-modernbert", over_modernbert, sparse, {"k": 5}),
 ]
+WANTED = set(sys.argv[1:]) or {name for name, *_ in CASES}
 
 for name, base, build, run, options in CASES:
+    if name not in WANTED:
+        continue
     overlay = HERE / name
     shutil.rmtree(overlay, ignore_errors=True)
     overlay.mkdir()

@@ -1,0 +1,44 @@
+/** Activations that checkpoints name by the path of a class of torch.nn, and that the reference makes without arguments. */
+
+import { SparseRerankError } from "../errors";
+import { describe, optionalString } from "./json";
+import type { JsonObject } from "./json";
+
+/** All of torch.nn that need no argument, except Softmax2d, which is for images. */
+export const TORCH_ACTIVATIONS = [
+  ...(["CELU", "ELU", "GELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LeakyReLU"] as const),
+  ...(["LogSigmoid", "LogSoftmax", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid"] as const),
+  ...(["Softmax", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink"] as const),
+] as const;
+
+export type TorchActivation = (typeof TORCH_ACTIVATIONS)[number];
+
+/** Not for logits: GLU would return fewer, and RReLU draws lots, as the reference's predict() leaves it in training mode. */
+export type LogitActivation = Exclude<TorchActivation, "GLU" | "RReLU">;
+
+export const LOGIT_ACTIVATIONS = TORCH_ACTIVATIONS.filter((name): name is LogitActivation => name !== "GLU" && name !== "RReLU");
+
+/** Without a dimension these take the first of three, the texts of a batch: not for token embeddings. */
+const OVER_A_DIMENSION: ReadonlySet<TorchActivation> = new Set(["Softmax", "Softmin", "LogSoftmax"]);
+
+export const TOKEN_ACTIVATIONS = TORCH_ACTIVATIONS.filter((name) => !OVER_A_DIMENSION.has(name));
+
+/** torch.nn.Tanh, torch.nn.modules.Tanh, and torch.nn.modules.activation.Tanh, which is how the reference writes it. */
+const PATH = /^torch\.nn\.(?:modules\.(?:activation\.|linear\.)?)?(\w+)$/;
+
+/**
+ * @param supported those that the place takes
+ * @returns undefined where the field does not exist
+ * @throws ERR_UNSUPPORTED_MODEL for any other class
+ */
+export function readTorchActivation<A extends TorchActivation>(config: JsonObject, name: string, supported: readonly A[]): A | undefined {
+  const path = optionalString(config, name);
+  if (path === undefined) return undefined;
+  const className = PATH.exec(path)?.[1];
+  const activation = supported.find((known) => known === className);
+  if (activation !== undefined) return activation;
+  throw new SparseRerankError(
+    "ERR_UNSUPPORTED_MODEL",
+    `${config.file}: the activation ${describe(path)} ("${name}") is not supported here; supported are torch.nn's ${supported.join(", ")}.`,
+  );
+}
