@@ -4,7 +4,6 @@ import { buildMerges } from "./bpe";
 import type { Merge } from "./bpe";
 import type { ModelSpec } from "./definition";
 import type { Field } from "./field";
-import { wellFormed } from "./unicode";
 import { NO_TOKEN } from "./vocabulary";
 
 interface WordPieceModel {
@@ -102,7 +101,6 @@ function parseTokenMap(model: Field): ParsedVocabulary {
   const ids = new Map<string, number>();
   const texts: string[] = [];
   for (const [token, id] of Object.entries(field.object())) {
-    checkToken(field, token);
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > MAX_ID) {
       return field.fail(`gives ${JSON.stringify(token)} the id ${JSON.stringify(id)}, expected an integer from 0 to ${String(MAX_ID)}`);
     }
@@ -132,16 +130,11 @@ function parseScoredTokens(model: Field): ParsedVocabulary & { readonly scores: 
     if (typeof token !== "string" || typeof score !== "number" || !Number.isFinite(score)) {
       return field.fail(`has at index ${String(id)} something that is not a pair of token and score`);
     }
-    checkToken(field, token);
     ids.set(token, id);
     texts.push(token);
     scores.push(score);
   });
   return { ids, texts, size: ids.size, scores };
-}
-
-function checkToken(field: Field, token: string): void {
-  if (wellFormed(token) !== token) field.fail(`has the token ${JSON.stringify(token)}, which is not well-formed Unicode`);
 }
 
 /** "left right", or in newer files a pair. */
