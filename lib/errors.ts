@@ -77,7 +77,7 @@ export type ErrorCode =
   /**
    * A file exists but cannot be read.
    *
-   * Causes: missing permissions, an I/O error, a folder in its place, or contents that are not what was written there.
+   * Causes: missing permissions, an I/O error, a folder, pipe, socket or device in its place, or contents that are not what was written there.
    *
    * Remedy: check permissions and the disk; the message has the system's reason.
    */
@@ -93,9 +93,9 @@ export type ErrorCode =
   /**
    * A weight file (safetensors, pytorch_model.bin) is truncated or its header lies.
    *
-   * Causes: an interrupted copy, a Git LFS pointer in place of the file, damage.
+   * Causes: an interrupted copy, a Git LFS pointer in place of the file, damage, a file that was written over in place while the model was loaded.
    *
-   * Remedy: download the file again and compare its hash with the one on the model's page.
+   * Remedy: replace weight files only by a rename; download the file again and compare its hash with the one on the model's page.
    */
   | "ERR_INVALID_WEIGHTS"
   /**
@@ -210,7 +210,7 @@ export type ErrorCode =
    * The result or the input would exceed a stated limit or the memory there is.
    *
    * Causes: a model whose weights exceed the memory, a long text for a model with attention biases under a small `memoryLimit`, a matrix of
-   * more than 2³² weights, memory that ran out.
+   * more than 2³² weights, memory or threads that ran out.
    *
    * Remedy: choose a smaller model or int8, lower `maxSeqLength`, encode in smaller parts (`encodeDocumentStream`), raise
    * `configure({ memoryLimit })` where the machine has more.
@@ -235,9 +235,10 @@ export type ErrorCode =
   /**
    * A file of an index is damaged or cut short.
    *
-   * Causes: a failing disk, an incomplete copy, another program that wrote into the folder.
+   * Causes: a failing disk, an incomplete copy (a folder without its manifest, too), another program that wrote into the folder, a file that was
+   * written over in place while it was open.
    *
-   * Remedy: restore the folder from a copy, or build the index again from its documents.
+   * Remedy: replace index files only by a rename; restore the folder from a copy, or build the index again from its documents.
    */
   | "ERR_INDEX_CORRUPT"
   /**

@@ -107,7 +107,7 @@ for kernels in $(kernel_sets); do
   part "golden tests, $kernels kernels" golden_tests_with_kernels "$kernels"
 done
 part "fuzzing of the readers, 60 s each" fuzz_readers 60
-part "fuzzing of the index reader, 60 s" bash scripts/fuzz-index.sh 60
+part "fuzzing of the index readers, 60 s each" bash scripts/fuzz-index.sh 60
 part "long lifecycle tests" long_lifecycle_tests
 for version in 22 24; do
   part "tests with Node $version" tests_with_node "$version"

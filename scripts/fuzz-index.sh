@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes the reader of index files with libFuzzer, Address Sanitizer and Undefined Behaviour Sanitizer, from files that the package writes.
-# usage: fuzz-index.sh SECONDS     the addon and dist/ are built; an input that fails is kept in build-fuzz/
+# Fuzzes the readers of segments and of manifests with libFuzzer, Address Sanitizer and Undefined Behaviour Sanitizer, from files that the package writes.
+# usage: fuzz-index.sh SECONDS     for each; the addon and dist/ are built; an input that fails is kept in build-fuzz/
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
@@ -14,13 +14,19 @@ if [ -z "$clang" ] || ! echo 'extern "C" int LLVMFuzzerTestOneInput(const char*,
   exit 0
 fi
 
-mkdir -p "$build/objects" "$build/corpus"
+mkdir -p "$build/objects" "$build/segments" "$build/manifests"
 flags=(-std=c++20 -O1 -g -ffp-contract=off -fno-sanitize-recover=all -Inative)
 grep -E '^native/(core|index|kernels)/' native/sources.txt | xargs -P "$(processors)" -I '{}' sh -c \
   'source=$1 to=$2; shift 2; "$@" -c "$source" -o "$to/$(echo "$source" | tr / _).o"' \
   _ '{}' "$build/objects" "$clang" "${flags[@]}" -fsanitize=fuzzer-no-link,address,undefined
-"$clang" "${flags[@]}" -fsanitize=fuzzer,address,undefined native/test/fuzz/segment_fuzz.cc \
-  "$build"/objects/*.o -lpthread -ldl -o "$build/segment_fuzz"
-node scripts/write-index-seeds.mjs "$build/corpus"
-"$build/segment_fuzz" -max_total_time="$seconds" -rss_limit_mb=4096 -max_len=65536 -artifact_prefix="$build/" -print_final_stats=1 \
-  "$build/corpus" 2>&1 | tail -n 30
+node scripts/write-index-seeds.mjs "$build/segments"
+# Those of every kind of folder.
+for manifest in test/stored-indexes/format-*/*/manifest; do
+  cp "$manifest" "$build/manifests/$(echo "$manifest" | tr / _)"
+done
+for kind in segment manifest; do
+  "$clang" "${flags[@]}" -fsanitize=fuzzer,address,undefined "native/test/fuzz/${kind}_fuzz.cc" \
+    "$build"/objects/*.o -lpthread -ldl -o "$build/${kind}_fuzz"
+  "$build/${kind}_fuzz" -max_total_time="$seconds" -rss_limit_mb=4096 -max_len=65536 -artifact_prefix="$build/" -print_final_stats=1 \
+    "$build/${kind}s" 2>&1 | tail -n 30
+done

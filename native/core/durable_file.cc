@@ -24,10 +24,6 @@ namespace {
 
 constexpr std::intptr_t kClosed = -1;
 
-std::filesystem::path to_path(const std::string& utf8) {
-  return {std::u8string(utf8.begin(), utf8.end())};
-}
-
 Error unwritable(const std::string& what, const std::string& path, int code) {
   return {"ERR_FILE_UNWRITABLE", "Cannot " + what + " " + path + ": " + system_message(code)};
 }
@@ -52,7 +48,7 @@ std::intptr_t open_to_write(const std::string& path, DWORD disposition, DWORD sh
 }
 
 std::intptr_t create_file(const std::string& path) {
-  return open_to_write(path, CREATE_ALWAYS, FILE_SHARE_READ | FILE_SHARE_DELETE);
+  return open_to_write(path, CREATE_NEW, FILE_SHARE_READ | FILE_SHARE_DELETE);
 }
 
 std::intptr_t open_existing_file(const std::string& path) {
@@ -87,11 +83,11 @@ int last_error() {
 }
 
 std::intptr_t create_file(const std::string& path) {
-  return ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 }
 
 std::intptr_t open_existing_file(const std::string& path) {
-  return ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  return ::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 }
 
 bool seek_to(std::intptr_t file, std::uint64_t offset) {
@@ -124,6 +120,9 @@ bool sync_file(std::intptr_t file) {
 }  // namespace
 
 Result<FileWriter> FileWriter::create(const std::string& path) {
+  if (Status error = check_path(path)) return *std::move(error);
+  // Never written over: somebody may have it mapped, and a link would lead elsewhere.
+  remove_file(path);
   const std::intptr_t file = create_file(path);
   if (file == kClosed) return unwritable("create", path, last_error());
   return FileWriter(path, file);
@@ -191,7 +190,7 @@ Status sync_directory(const std::string& path) {
 }
 
 Result<FileLock> FileLock::acquire(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666);
   if (file < 0) return unwritable("open", path, errno);
   if (::flock(file, LOCK_EX | LOCK_NB) == 0) return FileLock(file);
   const int code = errno;
@@ -201,6 +200,21 @@ Result<FileLock> FileLock::acquire(const std::string& path) {
 }
 
 #endif
+
+Status check_path(const std::string& path) {
+  if (path.find('\0') == std::string::npos) return std::nullopt;
+  return Error{"ERR_INVALID_ARGUMENT", "The path " + path.substr(0, path.find('\0')) + "… has a zero byte; no system has such names."};
+}
+
+Status require_regular_file(const std::string& path) {
+  if (Status error = check_path(path)) return error;
+  std::error_code code;
+  const auto type = std::filesystem::status(to_path(path), code).type();
+  if (type == std::filesystem::file_type::regular) return std::nullopt;
+  if (type == std::filesystem::file_type::not_found) return Error{"ERR_FILE_NOT_FOUND", "There is no file " + path + "."};
+  return Error{"ERR_FILE_UNREADABLE", path + (code ? " cannot be read: " + system_message(code.value())
+                                                   : " is no regular file but a folder, pipe, socket or device.")};
+}
 
 Status rename_file(const std::string& from, const std::string& to) {
   std::error_code code;
@@ -223,8 +237,7 @@ Status make_directory(const std::string& path) {
 
 std::string parent_directory(const std::string& path) {
   std::error_code ignored;
-  const std::u8string parent = std::filesystem::absolute(to_path(path), ignored).parent_path().u8string();
-  return {parent.begin(), parent.end()};
+  return to_utf8(std::filesystem::absolute(to_path(path), ignored).parent_path());
 }
 
 Result<std::vector<std::string>> list_directory(const std::string& path) {
@@ -232,8 +245,7 @@ Result<std::vector<std::string>> list_directory(const std::string& path) {
   std::error_code code;
   for (auto entry = std::filesystem::directory_iterator(to_path(path), code); !code && entry != std::filesystem::directory_iterator();
        entry.increment(code)) {
-    const std::u8string name = entry->path().filename().u8string();
-    names.emplace_back(name.begin(), name.end());
+    names.push_back(to_utf8(entry->path().filename()));
   }
   if (code) return Error{"ERR_FILE_UNREADABLE", "Cannot read the folder " + path + ": " + system_message(code.value())};
   return names;

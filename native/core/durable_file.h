@@ -16,7 +16,7 @@ namespace sparse_rerank {
 /// A new file that is written from beginning to end. Without finish() nothing of it is kept.
 class FileWriter {
  public:
-  /// Replaces a file of that name: only ever one that a crash left behind.
+  /// In the place of a file of that name, which a crash left behind; whoever has that one open keeps it. Errors also: ERR_INVALID_ARGUMENT.
   static Result<FileWriter> create(const std::string& path);
   /// Writes over an existing file from `offset` on; the bytes before stay. Without finish() nothing of the file is kept.
   static Result<FileWriter> overwrite(const std::string& path, std::uint64_t offset);
@@ -42,6 +42,11 @@ class FileWriter {
   bool finished_ = false;
 };
 
+/// Refuses paths with a zero byte, which the system would cut there. Errors: ERR_INVALID_ARGUMENT.
+[[nodiscard]] Status check_path(const std::string& path);
+/// Refuses what opening may wait for without end (a pipe) or what has no end (a device).
+/// Errors: ERR_INVALID_ARGUMENT, ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE.
+[[nodiscard]] Status require_regular_file(const std::string& path);
 /// Names that were made, changed or removed in the folder are on disk when it returns. (Windows keeps them with the file.)
 [[nodiscard]] Status sync_directory(const std::string& path);
 /// Replaces `to` atomically.

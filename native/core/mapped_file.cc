@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/durable_file.h"
 #include "core/platform_string.h"
 
 #ifdef _WIN32
@@ -20,8 +21,20 @@ namespace sparse_rerank {
 
 namespace {
 
+/// What the systems have for "no such file" and "no such folder on the way there".
+#ifdef _WIN32
+constexpr int kAbsent[] = {ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND};
+#else
+constexpr int kAbsent[] = {ENOENT, ENOTDIR};
+#endif
+
 Error unreadable(const std::string& path, int code) {
+  if (code == kAbsent[0] || code == kAbsent[1]) return {"ERR_FILE_NOT_FOUND", "There is no file " + path + "."};
   return {"ERR_FILE_UNREADABLE", "Cannot map " + path + ": " + system_message(code)};
+}
+
+Error not_regular(const std::string& path) {
+  return {"ERR_FILE_UNREADABLE", path + " is no regular file but a folder, pipe, socket or device."};
 }
 
 #ifdef _WIN32
@@ -46,6 +59,15 @@ void unmap(const std::byte* data, std::size_t size) {
   munmap(const_cast<std::byte*>(data), size);
 }
 
+/// Of the contents: names, links and rights may change.
+const timespec& change_time(const struct stat& status) {
+#ifdef __APPLE__
+  return status.st_mtimespec;
+#else
+  return status.st_mtim;
+#endif
+}
+
 void release(const std::byte* data, std::size_t size) {
   // Only advice: where it is not taken, the pages stay until memory is short.
   static_cast<void>(madvise(const_cast<std::byte*>(data), size, MADV_DONTNEED));
@@ -58,40 +80,53 @@ void release(const std::byte* data, std::size_t size) {
 #ifdef _WIN32
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
+  if (Status error = check_path(path)) return *std::move(error);
   const Handle file{CreateFileW(to_wide(path).c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, nullptr, OPEN_EXISTING,
                                 FILE_ATTRIBUTE_NORMAL, nullptr)};
   if (file.value == INVALID_HANDLE_VALUE) return unreadable(path, static_cast<int>(GetLastError()));
+  if (GetFileType(file.value) != FILE_TYPE_DISK) return not_regular(path);
   LARGE_INTEGER size;
   if (!GetFileSizeEx(file.value, &size)) return unreadable(path, static_cast<int>(GetLastError()));
-  if (size.QuadPart == 0) return MappedFile(nullptr, 0);
+  if (size.QuadPart == 0) return MappedFile(nullptr, 0, {});
   const Handle mapping{CreateFileMappingW(file.value, nullptr, PAGE_READONLY, 0, 0, nullptr)};
   if (mapping.value == nullptr) return unreadable(path, static_cast<int>(GetLastError()));
   const void* data = MapViewOfFile(mapping.value, FILE_MAP_READ, 0, 0, 0);
   if (data == nullptr) return unreadable(path, static_cast<int>(GetLastError()));
-  return MappedFile(static_cast<const std::byte*>(data), static_cast<std::size_t>(size.QuadPart));
+  return MappedFile(static_cast<const std::byte*>(data), static_cast<std::size_t>(size.QuadPart), {});
+}
+
+bool MappedFile::unchanged() const {
+  return true;
 }
 
 #else
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return unreadable(path, errno);
+  if (Status error = check_path(path)) return *std::move(error);
+  // Without O_NONBLOCK, opening a pipe waits for a writer.
+  const int file = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (file < 0) return errno == ENXIO ? not_regular(path) : unreadable(path, errno);
+  MappedFile mapped(nullptr, 0, {file});
   struct stat status{};
-  if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
-    const int code = S_ISREG(status.st_mode) ? errno : EISDIR;
-    close(file);
-    return unreadable(path, code);
-  }
+  if (fstat(file, &status) != 0) return unreadable(path, errno);
+  if (!S_ISREG(status.st_mode)) return not_regular(path);
+  const timespec& changed = change_time(status);
+  mapped.watch_.seconds = changed.tv_sec;
+  mapped.watch_.nanoseconds = changed.tv_nsec;
   const auto size = static_cast<std::size_t>(status.st_size);
-  if (size == 0) {
-    close(file);
-    return MappedFile(nullptr, 0);
-  }
+  if (size == 0) return mapped;
   void* data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
-  const int code = errno;
-  close(file);
-  if (data == MAP_FAILED) return unreadable(path, code);
-  return MappedFile(static_cast<const std::byte*>(data), size);
+  if (data == MAP_FAILED) return unreadable(path, errno);
+  mapped.data_ = static_cast<const std::byte*>(data);
+  mapped.size_ = size;
+  return mapped;
+}
+
+bool MappedFile::unchanged() const {
+  struct stat status{};
+  if (watch_.file < 0 || fstat(watch_.file, &status) != 0) return false;
+  const timespec& changed = change_time(status);
+  return static_cast<std::size_t>(status.st_size) == size_ && changed.tv_sec == watch_.seconds && changed.tv_nsec == watch_.nanoseconds;
 }
 
 #endif
@@ -100,16 +135,21 @@ void MappedFile::release_pages() const {
   if (data_ != nullptr) release(data_, size_);
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), watch_(std::exchange(other.watch_, {})) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(watch_, other.watch_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) unmap(data_, size_);
+#ifndef _WIN32
+  if (watch_.file >= 0) close(watch_.file);
+#endif
 }
 
 }  // namespace sparse_rerank

@@ -18,6 +18,15 @@ std::wstring to_wide(const std::string& utf8) {
 }
 #endif
 
+std::filesystem::path to_path(const std::string& utf8) {
+  return {std::u8string(utf8.begin(), utf8.end())};
+}
+
+std::string to_utf8(const std::filesystem::path& path) {
+  const std::u8string text = path.u8string();
+  return {text.begin(), text.end()};
+}
+
 std::string system_message(int code) {
   return std::error_code(code, std::system_category()).message();
 }

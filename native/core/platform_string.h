@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 namespace sparse_rerank {
@@ -8,6 +9,9 @@ namespace sparse_rerank {
 /// UTF-8 to the UTF-16 of the Windows interfaces.
 std::wstring to_wide(const std::string& utf8);
 #endif
+
+[[nodiscard]] std::filesystem::path to_path(const std::string& utf8);
+[[nodiscard]] std::string to_utf8(const std::filesystem::path& path);
 
 /// The system's message for an errno value (or a Windows error code).
 std::string system_message(int code);

@@ -1,11 +1,13 @@
 #include "core/stored_file.h"
 
-#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
 #include <utility>
+
+#include "core/platform_string.h"
+#include "core/temporary_name.h"
 
 namespace sparse_rerank {
 
@@ -14,9 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kMagic[8] = {'S', 'R', 'C', 'A', 'C', 'H', 'E', '1'};
-constexpr const char* kUnfinished = ".tmp";
-/// Nobody writes for so long: the process ended meanwhile.
-constexpr auto kAbandoned = std::chrono::hours(24);
 
 /// The payload follows on a cache line.
 struct alignas(64) Header {
@@ -42,42 +41,14 @@ Header make_header(const Digest& key, std::span<const std::byte> payload) {
   return header;
 }
 
-fs::path to_path(const std::string& utf8) {
-  return {std::u8string(utf8.begin(), utf8.end())};
-}
-
 fs::path file_of(const std::string& folder, const Digest& key) {
   return to_path(folder) / key.hex();
-}
-
-/// A name that nobody else takes: the time, and an address that differs from process to process and thread to thread. Should two collide
-/// after all, the file's digest tells.
-fs::path unfinished_name(const fs::path& file) {
-  const auto time = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
-  const auto address = reinterpret_cast<std::uintptr_t>(&time);
-  fs::path name = file;
-  name += ".";
-  name += Digest{time, address}.hex();
-  name += kUnfinished;
-  return name;
-}
-
-void remove_abandoned(const fs::path& folder) {
-  std::error_code error;
-  fs::directory_iterator entry(folder, error);
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    if (entry->path().extension() != kUnfinished) continue;
-    std::error_code ignored;
-    const auto written = fs::last_write_time(entry->path(), ignored);
-    if (!ignored && fs::file_time_type::clock::now() - written > kAbandoned) fs::remove(entry->path(), ignored);
-  }
 }
 
 }  // namespace
 
 std::optional<StoredFile> StoredFile::open(const std::string& folder, const Digest& key, std::size_t size) {
-  const std::u8string path = file_of(folder, key).u8string();
-  auto file = MappedFile::open(std::string(path.begin(), path.end()));
+  auto file = MappedFile::open(to_utf8(file_of(folder, key)));
   if (!file || file.value().bytes().size() != sizeof(Header) + size) return std::nullopt;
   StoredFile stored(std::move(file).value());
   Header found;
@@ -91,8 +62,8 @@ bool StoredFile::write(const std::string& folder, const Digest& key, std::span<c
   std::error_code error;
   fs::create_directories(file.parent_path(), error);
   if (error) return false;
-  remove_abandoned(file.parent_path());
-  const fs::path unfinished = unfinished_name(file);
+  remove_abandoned(folder, "");
+  const fs::path unfinished = to_path(temporary_name(to_utf8(file)));
   const Header header = make_header(key, payload);
   std::ofstream stream(unfinished, std::ios::binary | std::ios::trunc);
   stream.write(reinterpret_cast<const char*>(&header), sizeof header);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "core/mapped_file.h"
@@ -19,18 +20,38 @@ std::string join(const std::string& folder, const std::string& name) {
   return folder + "/" + name;
 }
 
+/// Whether a name is one that segment_file() gives.
+bool is_segment(std::string_view name) {
+  if (!name.starts_with(kSegmentPrefix)) return false;
+  name.remove_prefix(std::string_view(kSegmentPrefix).size());
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
 std::string segment_file(const std::string& folder, std::uint64_t number) {
   return join(folder, kSegmentPrefix + std::to_string(number));
 }
 
-Result<Manifest> read_manifest(const std::string& folder) {
+/// Nothing where the folder has neither a manifest nor segments.
+Result<std::optional<Manifest>> find_manifest(const std::string& folder) {
   const std::string path = join(folder, kManifest);
-  if (!file_exists(path)) {
-    return Error{"ERR_FILE_NOT_FOUND", folder + " holds no index (" + path + " is missing); give a dimension to create one."};
-  }
   const Result<MappedFile> file = MappedFile::open(path);
-  if (!file) return file.error();
-  return Manifest::decode(file.value().bytes(), path);
+  if (file) {
+    Result<Manifest> manifest = Manifest::decode(file.value().bytes(), path);
+    if (!manifest) return std::move(manifest).error();
+    return std::optional(std::move(manifest).value());
+  }
+  if (std::string_view(file.error().code) != "ERR_FILE_NOT_FOUND") return file.error();
+  const auto names = list_directory(folder);
+  if (!names) return names.error();
+  if (std::any_of(names.value().begin(), names.value().end(), is_segment)) {
+    return Error{"ERR_INDEX_CORRUPT", folder + " has segments but no manifest, so which of them count is unknown; restore " + path +
+                                          " from a copy, or build the index again in another folder."};
+  }
+  return std::optional<Manifest>();
+}
+
+Error no_index(const std::string& folder) {
+  return {"ERR_FILE_NOT_FOUND", folder + " holds no index (" + join(folder, kManifest) + " is missing); give a dimension to create one."};
 }
 
 Result<Snapshot> open_segments(const std::string& folder, const Manifest& manifest) {
@@ -53,7 +74,7 @@ Result<Snapshot> open_segments(const std::string& folder, const Manifest& manife
 
 }  // namespace
 
-Result<IndexFolder> IndexFolder::open(const std::string& path, std::optional<std::size_t> dimension) {
+Result<IndexFolder> IndexFolder::open(const std::string& path, std::optional<std::size_t> dimension, Snapshot& contents) {
   if (dimension && !is_directory(path)) {
     if (Status error = make_directory(path)) return *std::move(error);
     if (Status error = sync_directory(parent_directory(path))) return *std::move(error);
@@ -63,14 +84,20 @@ Result<IndexFolder> IndexFolder::open(const std::string& path, std::optional<std
   Result<FileLock> lock = FileLock::acquire(join(path, kLock));
   if (!lock) return std::move(lock).error();
   IndexFolder folder(path, std::move(lock).value());
-  if (dimension && !file_exists(join(path, kManifest))) {
+  Result<std::optional<Manifest>> found = find_manifest(path);
+  if (!found) return std::move(found).error();
+  std::optional<Manifest>& manifest = found.value();
+  if (!manifest) {
+    if (!dimension) return no_index(path);
     folder.manifest_.dimension = *dimension;
-    if (Status error = folder.commit({})) return *std::move(error);
+    contents = {};
+    if (Status error = folder.commit(contents)) return *std::move(error);
     return folder;
   }
-  Result<Manifest> manifest = read_manifest(path);
-  if (!manifest) return std::move(manifest).error();
-  folder.manifest_ = std::move(manifest).value();
+  folder.manifest_ = *std::move(manifest);
+  Result<Snapshot> opened = open_segments(path, folder.manifest_);
+  if (!opened) return std::move(opened).error();
+  contents = std::move(opened).value();
   folder.remove_leftovers();
   return folder;
 }
@@ -79,16 +106,14 @@ Result<IndexFolder::Contents> IndexFolder::read(const std::string& path) {
   // A writer may replace segments between the two steps; the next manifest tells of the new ones.
   constexpr int kAttempts = 10;
   for (int attempt = 1;; ++attempt) {
-    const Result<Manifest> manifest = read_manifest(path);
-    if (!manifest) return manifest.error();
-    Result<Snapshot> snapshot = open_segments(path, manifest.value());
-    if (snapshot) return Contents{manifest.value().dimension, std::move(snapshot).value()};
+    const Result<std::optional<Manifest>> found = find_manifest(path);
+    if (!found) return found.error();
+    const std::optional<Manifest>& manifest = found.value();
+    if (!manifest) return no_index(path);
+    Result<Snapshot> snapshot = open_segments(path, *manifest);
+    if (snapshot) return Contents{manifest->dimension, std::move(snapshot).value()};
     if (attempt == kAttempts) return std::move(snapshot).error();
   }
-}
-
-Result<Snapshot> IndexFolder::snapshot() const {
-  return open_segments(path_, manifest_);
 }
 
 std::string IndexFolder::segment_path(std::uint64_t number) const {
@@ -102,7 +127,7 @@ void IndexFolder::remove_leftovers() const {
     const bool listed = std::any_of(manifest_.segments.begin(), manifest_.segments.end(), [&](const ManifestSegment& segment) {
       return name == kSegmentPrefix + std::to_string(segment.number);
     });
-    if (name == kNewManifest || (name.starts_with(kSegmentPrefix) && !listed)) remove_file(join(path_, name));
+    if (name == kNewManifest || (is_segment(name) && !listed)) remove_file(join(path_, name));
   }
 }
 

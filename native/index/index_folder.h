@@ -18,10 +18,11 @@ namespace sparse_rerank {
 /// Only one thread at a time.
 class IndexFolder {
  public:
-  /// Opens a folder to write. Files that a crash left behind are removed.
+  /// Opens a folder to write. Files that a crash left behind are removed once all that count were opened.
   /// @param dimension makes a new index, and the folder, where there is none
+  /// @param contents set to what the folder holds
   /// Errors: ERR_INDEX_LOCKED, ERR_FILE_NOT_FOUND, ERR_INDEX_CORRUPT, ERR_INDEX_VERSION, ERR_FILE_UNREADABLE, ERR_FILE_UNWRITABLE.
-  static Result<IndexFolder> open(const std::string& path, std::optional<std::size_t> dimension);
+  static Result<IndexFolder> open(const std::string& path, std::optional<std::size_t> dimension, Snapshot& contents);
 
   /// What a folder holds, for a reader; a writer may be at work there. Errors: as open(), but for the lock.
   struct Contents {
@@ -30,7 +31,6 @@ class IndexFolder {
   };
   static Result<Contents> read(const std::string& path);
 
-  [[nodiscard]] Result<Snapshot> snapshot() const;
   [[nodiscard]] std::size_t dimension() const { return manifest_.dimension; }
 
   /// A number that no segment had yet, for a new file.

@@ -1,8 +1,8 @@
 #include "index/manifest.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
-#include <limits>
 
 #include "core/checksum.h"
 #include "index/sparse_rows.h"
@@ -14,6 +14,9 @@ namespace {
 /// "SPRKMAN\0" in memory order.
 constexpr std::uint64_t kMagic = 0x004E414D4B525053;
 constexpr std::uint64_t kVersion = 1;
+
+/// Above any number that segments get in practice; all of them up to here have successors.
+constexpr std::uint64_t kMaxNumber = std::uint64_t{1} << 53;
 
 /// Reads 64-bit numbers; zeros after the end.
 class Reader {
@@ -68,9 +71,14 @@ Result<Manifest> Manifest::decode(std::span<const std::byte> bytes, const std::s
   manifest.dimension = reader.next();
   manifest.next_number = reader.next();
   if (manifest.dimension == 0 || manifest.dimension > kMaxDimension) return damaged(path, "its dimension cannot be");
+  if (manifest.next_number > kMaxNumber) return damaged(path, "its next segment number cannot be");
+  std::uint64_t documents = 0;
   for (std::uint64_t left = reader.next(); left > 0; --left) {
     ManifestSegment segment = {reader.next(), reader.next(), reader.next(), {}};
-    if (segment.documents > std::numeric_limits<std::uint32_t>::max()) return damaged(path, "a segment has too many documents");
+    // A new segment would take the place of this one.
+    if (segment.number >= manifest.next_number) return damaged(path, "a segment has a number that is still to be given");
+    if (segment.documents > kMaxSlots - documents) return damaged(path, "its segments have too many documents");
+    documents += segment.documents;
     const std::size_t words = segment.removed_count == 0 ? 0 : bitmap_words(segment.documents);
     // The checksum itself is the last number.
     if (words >= reader.numbers_left()) return damaged(path, "it ends within a segment");
@@ -80,11 +88,16 @@ Result<Manifest> Manifest::decode(std::span<const std::byte> bytes, const std::s
       segment.removed.push_back(reader.next());
       removed += static_cast<std::uint64_t>(std::popcount(segment.removed.back()));
     }
-    if (removed != segment.removed_count || removed > segment.documents)
-      return damaged(path, "a segment's removed documents are not as many as it says");
+    if (removed != segment.removed_count) return damaged(path, "a segment's removed documents are not as many as it says");
+    if (words > 0 && segment.removed.back() >> ((segment.documents - 1) % 64) > 1)
+      return damaged(path, "a document that a segment does not have is removed");
     manifest.segments.push_back(std::move(segment));
   }
   if (reader.numbers_left() != 1) return damaged(path, "it does not end after its segments");
+  std::vector<std::uint64_t> taken;
+  for (const ManifestSegment& segment : manifest.segments) taken.push_back(segment.number);
+  std::sort(taken.begin(), taken.end());
+  if (std::adjacent_find(taken.begin(), taken.end()) != taken.end()) return damaged(path, "two segments have one number");
   return manifest;
 }
 

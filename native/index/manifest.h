@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +11,9 @@
 #include "index/bitmap.h"
 
 namespace sparse_rerank {
+
+/// Documents of an index, removed ones included until their segment is merged: 32 bits number them all.
+inline constexpr std::uint64_t kMaxSlots = std::numeric_limits<std::uint32_t>::max() - std::uint64_t{1};
 
 /// A segment file that belongs to an index.
 struct ManifestSegment {
@@ -23,7 +27,7 @@ struct ManifestSegment {
 /// What a folder's index consists of. Every change of the index is one new manifest in the place of the old.
 struct Manifest {
   std::uint64_t dimension = 0;
-  /// No segment file had this number or a larger one.
+  /// No segment file had this number or a larger one; decode() refuses others.
   std::uint64_t next_number = 0;
   /// In insertion order.
   std::vector<ManifestSegment> segments;

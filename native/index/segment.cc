@@ -131,6 +131,13 @@ Status Segment::check_chunks() const {
   return std::nullopt;
 }
 
+Status Segment::check_unchanged() const {
+  if (!file_ || file_->unchanged()) return std::nullopt;
+  return Error{"ERR_INDEX_CORRUPT", name_ +
+                                        " was written over while it was open; open the index again, and replace its files only by a "
+                                        "rename, never in place."};
+}
+
 std::uint64_t Segment::hot_bytes() const {
   std::uint64_t total = 0;
   for (const Region region : {kChunks, kTerms, kRanges, kEntries, kPostings}) total += footer_.regions[region].bytes;

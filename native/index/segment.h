@@ -42,6 +42,9 @@ class Segment {
   /// Of what every search reads: postings and their tables. The rest is read for candidates and hits only.
   [[nodiscard]] std::uint64_t hot_bytes() const;
 
+  /// Refuses a file that was written over since it was opened: its pages are other ones now, and may be gone. Memory passes.
+  [[nodiscard]] Status check_unchanged() const;
+
   [[nodiscard]] std::span<const Chunk> chunks() const { return chunks_; }
 
   /// The cheapest pruning whose measured recall reaches `recall`; none where no measured one does.

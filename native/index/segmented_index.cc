@@ -6,6 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/durable_file.h"
+#include "core/platform_string.h"
+#include "core/temporary_name.h"
+
 namespace sparse_rerank {
 
 namespace {
@@ -131,6 +135,7 @@ Result<std::shared_ptr<SegmentedIndex>> SegmentedIndex::open(const std::string& 
   std::size_t dimension = 0;
   Snapshot snapshot;
   std::optional<IndexFolder> folder;
+  if (Status error = check_path(path)) return *std::move(error);
   if (file_exists(path) && !is_directory(path)) {
     auto segment = Segment::open(path);
     if (!segment) return std::move(segment).error();
@@ -142,12 +147,9 @@ Result<std::shared_ptr<SegmentedIndex>> SegmentedIndex::open(const std::string& 
     dimension = contents.value().dimension;
     snapshot = std::move(contents).value().snapshot;
   } else {
-    Result<IndexFolder> opened = IndexFolder::open(path, options.dimension);
+    Result<IndexFolder> opened = IndexFolder::open(path, options.dimension, snapshot);
     if (!opened) return std::move(opened).error();
-    Result<Snapshot> held = opened.value().snapshot();
-    if (!held) return std::move(held).error();
     dimension = opened.value().dimension();
-    snapshot = std::move(held).value();
     folder.emplace(std::move(opened).value());
   }
   if (options.dimension && *options.dimension != dimension) {
@@ -175,10 +177,11 @@ std::string SegmentedIndex::next_path(std::uint64_t& number) {
 }
 
 Status SegmentedIndex::publish(Snapshot next) {
-  if (folder_) {
-    if (Status error = folder_->commit(next)) return error;
-  }
+  // Before the folder changes: nothing after that may fail for want of memory.
   auto published = std::make_shared<const Snapshot>(std::move(next));
+  if (folder_) {
+    if (Status error = folder_->commit(*published)) return error;
+  }
   const std::lock_guard lock(snapshot_mutex_);
   snapshot_ = std::move(published);
   return std::nullopt;
@@ -190,6 +193,7 @@ Status SegmentedIndex::add(const DocumentBatch& batch) {
   if (Status error = check_writable()) return error;
   if (batch.rows.rows() == 0) return std::nullopt;
   Snapshot next = *snapshot();
+  if (Status error = next.check_unchanged()) return error;
   if (batch.rows.rows() > kMaxSlots - next.slots()) {
     return Error{"ERR_TOO_LARGE",
                  "An index holds at most " + std::to_string(kMaxSlots) + " documents, removed ones included until compact()."};
@@ -212,6 +216,7 @@ Result<std::size_t> SegmentedIndex::remove(const StringsView& ids) {
   const std::lock_guard lock(change_mutex_);
   if (Status error = check_writable()) return *std::move(error);
   Snapshot next = *snapshot();
+  if (Status error = next.check_unchanged()) return *std::move(error);
   Result<std::size_t> count = remove_ids(next, ids);
   if (!count || count.value() == 0) return count;
   if (Status error = publish(std::move(next))) return *std::move(error);
@@ -224,11 +229,15 @@ Result<MergeStep> SegmentedIndex::merge_step(bool everything) {
     if (Status error = begin_merge(everything)) return *std::move(error);
     return merge_ == nullptr ? MergeStep::kNothing : MergeStep::kMore;
   }
-  const Result<bool> done = merge_->step();
-  if (done && !done.value()) return MergeStep::kMore;
-  Status error = done ? install_merge() : std::optional(done.error());
-  merge_.reset();
-  if (error) return *std::move(error);
+  // A step that fails, or throws, ends the merge.
+  std::unique_ptr<SegmentMerge> merge = std::move(merge_);
+  const Result<bool> done = merge->step();
+  if (!done) return done.error();
+  if (!done.value()) {
+    merge_ = std::move(merge);
+    return MergeStep::kMore;
+  }
+  if (Status error = install_merge(*merge)) return *std::move(error);
   return MergeStep::kMerged;
 }
 
@@ -236,6 +245,7 @@ Status SegmentedIndex::begin_merge(bool everything) {
   const std::lock_guard lock(change_mutex_);
   if (Status error = check_writable()) return error;
   const std::shared_ptr<const Snapshot> current = snapshot();
+  if (Status error = current->check_unchanged()) return error;
   const Neighbours chosen = everything ? all(*current) : due(*current);
   if (chosen.first == chosen.last) return std::nullopt;
   const auto begin = current->segments.begin();
@@ -247,16 +257,16 @@ Status SegmentedIndex::begin_merge(bool everything) {
   return std::nullopt;
 }
 
-Status SegmentedIndex::install_merge() {
-  IndexSegment merged = {merge_->take(), nullptr, 0, merge_number_};
+Status SegmentedIndex::install_merge(SegmentMerge& merge) {
+  IndexSegment merged = {merge.take(), nullptr, 0, merge_number_};
 
   const std::lock_guard lock(change_mutex_);
   if (Status error = check_writable()) {
     if (folder_) folder_->discard(merge_number_);
     return error;
   }
-  const std::vector<IndexSegment>& sources = merge_->rows().segments();
-  const std::vector<Location>& origins = merge_->rows().origins();
+  const std::vector<IndexSegment>& sources = merge.rows().segments();
+  const std::vector<Location>& origins = merge.rows().origins();
   const Snapshot current = *snapshot();
   // Segments only ever join at the end or through a merge, and there is one merge at a time: the sources still follow each other.
   const auto first = std::find_if(current.segments.begin(), current.segments.end(),
@@ -303,8 +313,17 @@ IndexStats SegmentedIndex::stats() const {
 }
 
 Status SegmentedIndex::save(const std::string& path, const std::atomic<bool>* cancel) const {
-  const std::string new_path = path + ".new";
-  auto merge = SegmentMerge::begin(snapshot()->segments, dimension_, new_path);
+  if (Status error = check_path(path)) return error;
+  if (file_exists(path)) {
+    // A rename would replace a device or a pipe.
+    if (Status error = require_regular_file(path)) return Error{"ERR_FILE_UNWRITABLE", error->message};
+  }
+  const std::shared_ptr<const Snapshot> current = snapshot();
+  if (Status error = current->check_unchanged()) return error;
+  const std::string folder = parent_directory(path);
+  remove_abandoned(folder, to_utf8(to_path(path).filename()));
+  const std::string new_path = temporary_name(path);
+  auto merge = SegmentMerge::begin(current->segments, dimension_, new_path);
   if (!merge) return std::move(merge).error();
   while (true) {
     if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) return Error{"ERR_ABORTED", "saving was aborted"};
@@ -318,7 +337,7 @@ Status SegmentedIndex::save(const std::string& path, const std::atomic<bool>* ca
     remove_file(new_path);
     return error;
   }
-  return sync_directory(parent_directory(path));
+  return sync_directory(folder);
 }
 
 void SegmentedIndex::close() {

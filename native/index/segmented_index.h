@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -51,9 +50,6 @@ enum class MergeStep { kNothing, kMore, kMerged };
 /// wait; changes run one after the other and each becomes visible wholly or not at all. A call that fails changes nothing.
 class SegmentedIndex {
  public:
-  /// Documents, removed ones included until their segment is merged.
-  static constexpr std::uint64_t kMaxSlots = std::numeric_limits<std::uint32_t>::max() - std::uint64_t{1};
-
   /// An empty index in memory. @param dimension at most kMaxDimension
   static std::shared_ptr<SegmentedIndex> create(std::size_t dimension);
 
@@ -83,7 +79,8 @@ class SegmentedIndex {
   /// Errors end the merge and leave the index as it was: ERR_READ_ONLY, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT.
   [[nodiscard]] Result<MergeStep> merge_step(bool everything);
 
-  /// Writes all documents to a file that open() reads. Atomic: a crash leaves the old file or the new one.
+  /// Writes all documents to a file that open() reads. Atomic: a crash leaves the old file or the new one, and of two calls for one path
+  /// the last to end counts. What calls left there whose process ended is removed.
   /// @param cancel may be null
   /// Errors: ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_ABORTED.
   [[nodiscard]] Status save(const std::string& path, const std::atomic<bool>* cancel) const;
@@ -100,7 +97,7 @@ class SegmentedIndex {
   /// Makes `next` the contents, on disk first. Segments in it that the current contents do not have were written before.
   [[nodiscard]] Status publish(Snapshot next);
   [[nodiscard]] Status begin_merge(bool everything);
-  [[nodiscard]] Status install_merge();
+  [[nodiscard]] Status install_merge(SegmentMerge& merge);
 
   const std::size_t dimension_;
   const bool read_only_;

@@ -28,6 +28,13 @@ class DenseQuery {
 
 }  // namespace
 
+Status Snapshot::check_unchanged() const {
+  for (const IndexSegment& segment : segments) {
+    if (Status error = segment.segment->check_unchanged()) return error;
+  }
+  return std::nullopt;
+}
+
 std::size_t Snapshot::documents() const {
   std::size_t total = 0;
   for (const IndexSegment& segment : segments) total += segment.live();

@@ -51,6 +51,9 @@ struct Wanted {
 struct Snapshot {
   std::vector<IndexSegment> segments;
 
+  /// For the beginning of every call that reads: refuses files that were written over since they were opened. One system call a file.
+  [[nodiscard]] Status check_unchanged() const;
+
   [[nodiscard]] std::size_t documents() const;
   /// Removed ones included.
   [[nodiscard]] std::uint64_t slots() const;

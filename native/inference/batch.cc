@@ -61,6 +61,7 @@ void Batch::interrupt() const {
 }
 
 Status Batch::run(std::size_t task) {
+  if (auto failure = model_->check_unchanged()) return failure;
   if (model_->batches() != nullptr) return run_groups();
   const BatchMember& member = members_[task];
   const MemoryBudget::Share memory(MemoryBudget::instance(), member.bytes);

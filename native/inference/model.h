@@ -94,6 +94,8 @@ class Model {
   [[nodiscard]] const Batches* batches() const { return batches_.get(); }
   /// Whether it pools logits over tokens, so that each weight of a vector has a token.
   [[nodiscard]] bool knows_positions() const { return head_.has_value() || exported_.has_value(); }
+  /// For the beginning of every run: refuses weight files that were written over since they were opened. Errors: ERR_INVALID_WEIGHTS.
+  [[nodiscard]] Status check_unchanged() const { return weights_.check_unchanged(); }
   /// Bytes of anonymous memory that this model is known to hold beside what ONNX Runtime allocates.
   [[nodiscard]] std::size_t owned_bytes() const {
     return weights_.copied_bytes() + (int8_ ? int8_->weights.owned_bytes() : 0) + (head_ ? head_->packed_bytes() : 0);

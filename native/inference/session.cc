@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/platform_string.h"
+#include "inference/external_data.h"
 #include "kernels/kernels.h"
 
 namespace sparse_rerank {
@@ -198,6 +199,7 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
 }
 
 Result<Session> Session::open(const Runtime& runtime, const std::string& path, std::span<const std::string> output_names) {
+  if (auto failure = check_onnx_files(path)) return *std::move(failure);
   auto options = make_options(runtime, ort::ORT_ENABLE_ALL);
   if (!options) return std::move(options).error();
 #ifdef _WIN32

@@ -60,8 +60,9 @@ Result<std::span<const float>> Weights::tensor(const TensorLocation& location) {
   const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(float) == 0;
   if (location.type == WeightType::kF32 && aligned) return std::span(reinterpret_cast<const float*>(data), count);
 
-  auto& copy = copies_[{location.file, location.offset}];
-  if (copy.size() < count) {
+  const auto [entry, is_new] = widened_.try_emplace({location.file, location.offset, location.type, WeightType::kF32, count});
+  AlignedBuffer<float>& copy = entry->second;
+  if (is_new) {
     copy = AlignedBuffer<float>(count);
     copy_floats(data, location.type, count, copy.data());
   }
@@ -98,8 +99,9 @@ Result<std::span<const std::uint16_t>> Weights::narrowed(const TensorLocation& l
   const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(std::uint16_t) == 0;
   if (location.type == type && aligned) return std::span(reinterpret_cast<const std::uint16_t*>(data), count);
 
-  auto& copy = narrowed_[{location.file, location.offset}];
-  if (copy.size() < count) {
+  const auto [entry, is_new] = narrowed_.try_emplace({location.file, location.offset, location.type, type, count});
+  AlignedBuffer<std::uint16_t>& copy = entry->second;
+  if (is_new) {
     copy = AlignedBuffer<std::uint16_t>(count);
     constexpr std::size_t kBlock = 1 << 16;
     AlignedBuffer<float> widened(std::min(count, kBlock));
@@ -112,6 +114,13 @@ Result<std::span<const std::uint16_t>> Weights::narrowed(const TensorLocation& l
   return std::span<const std::uint16_t>(copy.data(), count);
 }
 
+Status Weights::check_unchanged() const {
+  if (std::all_of(files_.begin(), files_.end(), [](const MappedFile& file) { return file.unchanged(); })) return std::nullopt;
+  return Error{"ERR_INVALID_WEIGHTS",
+               "A weight file of the model was written over while it was in use; load the model again, and replace its "
+               "files only by a rename, never in place."};
+}
+
 std::size_t Weights::mapped_bytes() const {
   std::size_t sum = 0;
   for (const MappedFile& file : files_) sum += file.bytes().size();
@@ -120,7 +129,7 @@ std::size_t Weights::mapped_bytes() const {
 
 std::size_t Weights::copied_bytes() const {
   std::size_t sum = 0;
-  for (const auto& [key, copy] : copies_) sum += copy.size() * sizeof(float);
+  for (const auto& [key, copy] : widened_) sum += copy.size() * sizeof(float);
   for (const auto& [key, copy] : narrowed_) sum += copy.size() * sizeof(std::uint16_t);
   return sum;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -46,7 +47,7 @@ class Weights {
   /// Errors: ERR_INVALID_WEIGHTS when the tensor does not lie within its file.
   Result<std::span<const float>> tensor(const TensorLocation& location);
 
-  /// The same in fp16 or bf16: where it lies, or narrowed once into memory of our own. A model has one of the two.
+  /// The same in fp16 or bf16: where it lies, or narrowed once into memory of our own.
   Result<std::span<const std::uint16_t>> narrowed(const TensorLocation& location, WeightType type);
 
   /// The tensor as it lies in its file. Same errors.
@@ -57,6 +58,9 @@ class Weights {
     for (const MappedFile& file : files_) file.release_pages();
   }
 
+  /// Refuses files that were written over since they were opened. Errors: ERR_INVALID_WEIGHTS.
+  [[nodiscard]] Status check_unchanged() const;
+
   /// Bytes mapped from files, and bytes of widened copies.
   [[nodiscard]] std::size_t mapped_bytes() const;
   [[nodiscard]] std::size_t copied_bytes() const;
@@ -64,10 +68,20 @@ class Weights {
  private:
   explicit Weights(std::vector<MappedFile> files) : files_(std::move(files)) {}
 
+  /// All that a copy depends on, so that it is made once, for a tensor that is both embedding and decoder, and never changes: sessions read
+  /// it where it lies. Tensors of a hostile file may begin at one place with different lengths and types.
+  struct CopyKey {
+    std::size_t file;
+    std::uint64_t offset;
+    WeightType from;
+    WeightType to;
+    std::size_t count;
+    auto operator<=>(const CopyKey&) const = default;
+  };
+
   std::vector<MappedFile> files_;
-  /// By (file, offset): a tensor that is both embedding and decoder is widened once.
-  std::map<std::pair<std::size_t, std::uint64_t>, AlignedBuffer<float>> copies_;
-  std::map<std::pair<std::size_t, std::uint64_t>, AlignedBuffer<std::uint16_t>> narrowed_;
+  std::map<CopyKey, AlignedBuffer<float>> widened_;
+  std::map<CopyKey, AlignedBuffer<std::uint16_t>> narrowed_;
 };
 
 }  // namespace sparse_rerank

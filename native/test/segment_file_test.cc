@@ -13,35 +13,10 @@
 
 #include "core/checksum.h"
 #include "index/segment_format.h"
-#include "test/index_fixture.h"
+#include "test/index_file_fixture.h"
 
 namespace sparse_rerank {
 namespace {
-
-std::vector<char> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-void write_file(const std::string& path, const std::vector<char>& bytes) {
-  // A new file: the old one may be mapped.
-  std::filesystem::remove(path);
-  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-
-Result<std::shared_ptr<SegmentedIndex>> open(const std::string& path, std::optional<std::size_t> dimension = {}, bool read_only = false) {
-  return SegmentedIndex::open(path, {dimension, read_only});
-}
-
-std::shared_ptr<SegmentedIndex> opened(const std::string& path, std::optional<std::size_t> dimension = {}, bool read_only = false) {
-  auto index = open(path, dimension, read_only);
-  EXPECT_TRUE(index.ok()) << index.error().message;
-  return index.ok() ? index.value() : SegmentedIndex::create(1);
-}
-
-std::string code_of(const Result<std::shared_ptr<SegmentedIndex>>& result) {
-  return result.ok() ? "ok" : result.error().code;
-}
 
 /// An index of a few hundred documents with every kind of region.
 std::shared_ptr<SegmentedIndex> sample(std::uint32_t dimension = 300) {
@@ -282,89 +257,6 @@ TEST(SegmentFile, LyingContentsCrashNothing) {
     const Seen seen = see(open(path.get()));
     ASSERT_TRUE(seen.error.empty() || seen.error == "ERR_INDEX_CORRUPT") << seen.error;
   }
-}
-
-TEST(IndexFolder, KeepsWhatWasAddedAndRemoved) {
-  const TemporaryPath path;
-  EXPECT_EQ(code_of(open(path.get())), "ERR_FILE_NOT_FOUND");
-  {
-    const auto index = opened(path.get(), 300);
-    std::mt19937 random(23);
-    add(*index, random_rows(random, 100, 300, 20, Terms::kSkewed), numbered(0, 100));
-    add(*index, random_rows(random, 100, 300, 20, Terms::kSkewed), numbered(50, 100));
-    EXPECT_EQ(remove(*index, numbered(140, 30)), 10u);
-    EXPECT_EQ(index->stats().documents, 140u);
-  }
-  const auto index = opened(path.get());
-  EXPECT_EQ(index->stats().documents, 140u);
-  EXPECT_EQ(index->stats().segments, 2u);
-  const Found before = search(*index, sample_queries().view().row(0), 200);
-  merge(*index, true);
-  EXPECT_EQ(search(*index, sample_queries().view().row(0), 200), before);
-  index->close();
-  const auto again = opened(path.get(), 300);
-  EXPECT_EQ(again->stats().segments, 1u);
-  EXPECT_EQ(search(*again, sample_queries().view().row(0), 200), before);
-  EXPECT_EQ(code_of(open(path.get(), 7, true)), "ERR_DIMENSION_MISMATCH");
-}
-
-TEST(IndexFolder, HasOneWriterAndManyReaders) {
-  const TemporaryPath path;
-  const auto writer = opened(path.get(), 300);
-  add(*writer, {{{1, 1.0f}}}, {"a"});
-  EXPECT_EQ(code_of(open(path.get())), "ERR_INDEX_LOCKED");
-  const auto reader = opened(path.get(), {}, true);
-  add(*writer, {{{1, 2.0f}}}, {"b"});
-  merge(*writer, true);
-  // The reader keeps what it opened, whose files are gone.
-  EXPECT_EQ(search(*reader, {{1, 1.0f}}, 5), (Found{{"a", 1.0f}}));
-  EXPECT_EQ(search(*opened(path.get(), {}, true), {{1, 1.0f}}, 5), (Found{{"b", 2.0f}, {"a", 1.0f}}));
-  const TestStrings ids({"c"});
-  const Status refused = reader->add({TestRows{{{1, 1.0f}}}.view(), ids.view(), {}});
-  ASSERT_TRUE(refused);
-  EXPECT_STREQ(refused->code, "ERR_READ_ONLY");
-  EXPECT_FALSE(reader->remove(ids.view()).ok());
-  EXPECT_FALSE(reader->merge_step(true).ok());
-  writer->close();
-  EXPECT_EQ(code_of(open(path.get())), "ok");
-}
-
-TEST(IndexFolder, LeftoversOfACrashGo) {
-  const TemporaryPath path;
-  const auto writer = opened(path.get(), 300);
-  add(*writer, {{{1, 1.0f}}}, {"a"});
-  writer->close();
-  write_file(path.get() + "/segment-99", {'x'});
-  write_file(path.get() + "/manifest.new", {'x'});
-  write_file(path.get() + "/notes.txt", {'x'});
-  EXPECT_EQ(search(*opened(path.get()), {{1, 1.0f}}, 5), (Found{{"a", 1.0f}}));
-  EXPECT_FALSE(std::filesystem::exists(path.get() + "/segment-99"));
-  EXPECT_FALSE(std::filesystem::exists(path.get() + "/manifest.new"));
-  EXPECT_TRUE(std::filesystem::exists(path.get() + "/notes.txt"));
-}
-
-TEST(IndexFolder, EveryFlippedBitOfTheManifestIsDetected) {
-  const TemporaryPath path;
-  {
-    const auto writer = opened(path.get(), 300);
-    add(*writer, {{{1, 1.0f}}, {{1, 1.0f}}}, {"a", "b"});
-    EXPECT_EQ(remove(*writer, {"a"}), 1u);
-  }
-  const std::string manifest = path.get() + "/manifest";
-  const std::vector<char> bytes = read_file(manifest);
-  for (std::size_t at = 0; at < bytes.size(); ++at) {
-    std::vector<char> damaged = bytes;
-    damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));
-    write_file(manifest, damaged);
-    const std::string code = code_of(open(path.get()));
-    ASSERT_TRUE(code == "ERR_INDEX_CORRUPT" || code == "ERR_INDEX_VERSION") << at << ": " << code;
-    write_file(manifest, {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(at)});
-    ASSERT_EQ(code_of(open(path.get())), "ERR_INDEX_CORRUPT") << at;
-  }
-  write_file(manifest, bytes);
-  EXPECT_EQ(code_of(open(path.get())), "ok");
-  std::filesystem::remove(path.get() + "/segment-0");
-  EXPECT_EQ(code_of(open(path.get())), "ERR_FILE_UNREADABLE");
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/temporary_name.h"
+
 namespace sparse_rerank {
 namespace {
 
@@ -112,8 +114,8 @@ TEST_F(StoredFiles, AreNotWrittenWhereAFileIsInTheWay) {
 
 TEST_F(StoredFiles, LeaveNothingUnfinishedAndRemoveWhatOthersLeft) {
   ASSERT_TRUE(write());
-  const fs::path old_file = fs::path(folder()) / "old.tmp";
-  const fs::path new_file = fs::path(folder()) / "new.tmp";
+  const fs::path old_file = temporary_name(folder() + "/one");
+  const fs::path new_file = temporary_name(folder() + "/two");
   std::ofstream(old_file) << "x";
   std::ofstream(new_file) << "x";
   fs::last_write_time(old_file, fs::file_time_type::clock::now() - std::chrono::hours(48));
