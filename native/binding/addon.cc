@@ -72,7 +72,7 @@ Napi::Value load_runtime(const Napi::CallbackInfo& info) {
   const auto list = info[0].As<Napi::Array>();
   std::vector<std::string> candidates;
   candidates.reserve(list.Length());
-  for (std::uint32_t i = 0; i < list.Length(); ++i) candidates.push_back(list.Get(i).ToString());
+  for (std::uint32_t i = 0; i < list.Length(); ++i) candidates.push_back(read_path(list.Get(i)));
   const auto runtime = Runtime::load(candidates);
   if (!runtime) fail(env, runtime.error());
   auto result = Napi::Object::New(env);
@@ -99,28 +99,28 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(environment);  // deleted with the environment
   environment->set_model_class(ModelWrap::define(env));
 
-  exports.Set("initialize", Napi::Function::New<initialize>(env));
-  exports.Set("setThreads", Napi::Function::New<set_threads>(env));
-  exports.Set("threads", Napi::Function::New<threads>(env));
-  exports.Set("stopThreads", Napi::Function::New<stop_threads>(env));
-  exports.Set("setMemoryLimit", Napi::Function::New<set_memory_limit>(env));
-  exports.Set("memoryLimit", Napi::Function::New<memory_limit_in_use>(env));
-  exports.Set("memory", Napi::Function::New<memory_of_process>(env));
-  exports.Set("kernels", Napi::Function::New<kernel_sets>(env));
-  exports.Set("useKernels", Napi::Function::New<use_kernel_set>(env));
-  exports.Set("loadRuntime", Napi::Function::New<load_runtime>(env));
-  exports.Set("providers", Napi::Function::New<providers>(env));
-  exports.Set("cudaDevices", Napi::Function::New<start_cuda_devices>(env));
-  exports.Set("checkCuda", Napi::Function::New<start_cuda_check>(env));
-  exports.Set("stageTimes", Napi::Function::New<stage_times>(env));
-  exports.Set("createModel", Napi::Function::New<ModelWrap::create>(env));
-  exports.Set("openModel", Napi::Function::New<ModelWrap::open>(env));
-  exports.Set("similarity", Napi::Function::New<start_similarity>(env));
-  exports.Set("similarityPairwise", Napi::Function::New<start_similarity_pairwise>(env));
+  exports.Set("initialize", Napi::Function::New<entry<initialize>>(env));
+  exports.Set("setThreads", Napi::Function::New<entry<set_threads>>(env));
+  exports.Set("threads", Napi::Function::New<entry<threads>>(env));
+  exports.Set("stopThreads", Napi::Function::New<entry<stop_threads>>(env));
+  exports.Set("setMemoryLimit", Napi::Function::New<entry<set_memory_limit>>(env));
+  exports.Set("memoryLimit", Napi::Function::New<entry<memory_limit_in_use>>(env));
+  exports.Set("memory", Napi::Function::New<entry<memory_of_process>>(env));
+  exports.Set("kernels", Napi::Function::New<entry<kernel_sets>>(env));
+  exports.Set("useKernels", Napi::Function::New<entry<use_kernel_set>>(env));
+  exports.Set("loadRuntime", Napi::Function::New<entry<load_runtime>>(env));
+  exports.Set("providers", Napi::Function::New<entry<providers>>(env));
+  exports.Set("cudaDevices", Napi::Function::New<entry<start_cuda_devices>>(env));
+  exports.Set("checkCuda", Napi::Function::New<entry<start_cuda_check>>(env));
+  exports.Set("stageTimes", Napi::Function::New<entry<stage_times>>(env));
+  exports.Set("createModel", Napi::Function::New<entry<ModelWrap::create>>(env));
+  exports.Set("openModel", Napi::Function::New<entry<ModelWrap::open>>(env));
+  exports.Set("similarity", Napi::Function::New<entry<start_similarity>>(env));
+  exports.Set("similarityPairwise", Napi::Function::New<entry<start_similarity_pairwise>>(env));
   const Napi::Function index_class = IndexWrap::define(env);
   environment->set_index_class(index_class);
   exports.Set("Index", index_class);
-  exports.Set("openIndex", Napi::Function::New<IndexWrap::open>(env));
+  exports.Set("openIndex", Napi::Function::New<entry<IndexWrap::open>>(env));
   exports.Set("CancelToken", CancelToken::define(env));
   return exports;
 }

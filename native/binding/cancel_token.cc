@@ -17,7 +17,7 @@ CancelToken::CancelToken(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Canc
 }
 
 Napi::Function CancelToken::define(Napi::Env env) {
-  return DefineClass(env, "CancelToken", {InstanceMethod<&CancelToken::cancel>("cancel")});
+  return DefineClass(env, "CancelToken", {InstanceMethod<&CancelToken::entry<&CancelToken::cancel>>("cancel")});
 }
 
 CancelToken* CancelToken::from(const Napi::Object& options) {
@@ -32,9 +32,10 @@ void CancelToken::attach(const std::shared_ptr<Job>& job) {
   if (cancelled_) job->cancel(kAborted);
 }
 
-void CancelToken::cancel(const Napi::CallbackInfo&) {
+Napi::Value CancelToken::cancel(const Napi::CallbackInfo& info) {
   cancelled_ = true;
   if (const auto job = job_.lock()) job->cancel(kAborted);
+  return info.Env().Undefined();
 }
 
 }  // namespace sparse_rerank::binding

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "binding/convert.h"
 #include "core/thread_pool.h"
 
 namespace sparse_rerank::binding {
@@ -20,7 +21,11 @@ class CancelToken : public Napi::ObjectWrap<CancelToken> {
   void attach(const std::shared_ptr<Job>& job);
 
  private:
-  void cancel(const Napi::CallbackInfo& info);
+  Napi::Value cancel(const Napi::CallbackInfo& info);
+  template <auto method>
+  Napi::Value entry(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] { return (this->*method)(info); });
+  }
 
   std::weak_ptr<Job> job_;
   bool cancelled_ = false;

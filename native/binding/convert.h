@@ -2,10 +2,13 @@
 
 #include <napi.h>
 
+#include <new>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/failure.h"
 #include "core/result.h"
 
 /// JavaScript values to C++ values and back. TypeScript has validated them for meaning; here only what protects memory is checked. Every
@@ -15,6 +18,27 @@ namespace sparse_rerank::binding {
 [[noreturn]] void fail(Napi::Env env, const Error& error);
 /// ERR_INTERNAL: the TypeScript layer passed what the contract (lib/internal/native.ts) does not allow.
 [[noreturn]] void fail_contract(Napi::Env env, const std::string& what);
+
+/// What the C++ library throws in a callback (no memory, no thread) as a SparseRerankError: nothing else may leave one.
+template <typename Body>
+auto guarded(Napi::Env env, Body&& body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (...) {
+    fail(env, current_failure());
+  }
+}
+
+/// A function as JavaScript calls it.
+template <auto callback>
+auto entry(const Napi::CallbackInfo& info) -> decltype(callback(info)) {
+  return guarded(info.Env(), [&] { return callback(info); });
+}
+
+/// A path, in UTF-8. Refuses zero bytes (ERR_INVALID_ARGUMENT), where the system would end it.
+std::string read_path(const Napi::Value& value);
 
 /// The kind of typed array that holds an element type.
 template <typename Element>
@@ -50,10 +74,19 @@ std::vector<Element> copy_array(const Napi::Value& value, const char* name) {
   return std::vector<Element>(array.Data(), array.Data() + array.ElementLength());
 }
 
+/// A typed array. V8 ends the process when it has no memory for one: this asks the system first, and throws std::bad_alloc.
+template <typename TypedArray>
+TypedArray new_array(Napi::Env env, std::size_t length) {
+  constexpr std::size_t kSmall = std::size_t{1} << 20;
+  const std::size_t bytes = length * sizeof(*std::declval<TypedArray>().Data());
+  if (bytes > kSmall) ::operator delete(::operator new(bytes));
+  return TypedArray::New(env, length);
+}
+
 /// A typed array with memory of its own: memory of ours could not be transferred to a worker thread, and Electron forbids it.
 template <typename TypedArray, typename Element>
 TypedArray make_array(Napi::Env env, std::span<const Element> elements) {
-  auto array = TypedArray::New(env, elements.size());
+  auto array = new_array<TypedArray>(env, elements.size());
   std::copy(elements.begin(), elements.end(), array.Data());
   return array;
 }

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "binding/convert.h"
+#include "core/failure.h"
+
 namespace sparse_rerank::binding {
 
 void PromiseWork::finished() {
@@ -17,24 +20,33 @@ Channel::Channel(Napi::Env env, Environment* environment) : environment_(environ
   napi_unref_threadsafe_function(env, function_);
 }
 
-void Channel::start(const std::shared_ptr<PromiseWork>& work) {
+Status Channel::start(const std::shared_ptr<PromiseWork>& work) {
   {
     const std::lock_guard lock(mutex_);
     running_.push_back(work);
   }
-  ThreadPool::instance().submit(work);
+  Status failure;
+  try {
+    failure = ThreadPool::instance().submit(work);
+  } catch (...) {
+    failure = current_failure();
+  }
+  if (failure) {
+    const std::lock_guard lock(mutex_);
+    running_.remove(work);
+  }
+  return failure;
 }
 
 void Channel::done(const PromiseWork* work) {
   const std::lock_guard lock(mutex_);
   const auto found = std::find_if(running_.begin(), running_.end(), [work](const auto& other) { return other.get() == work; });
-  std::shared_ptr<PromiseWork> owner = std::move(*found);
-  running_.erase(found);
   if (closed_) {
+    running_.erase(found);
     drained_.notify_all();
     return;
   }
-  finished_.push_back(std::move(owner));
+  finished_.splice(finished_.end(), running_, found);
   // The queue is unbounded and the function is not closing (close() would have set closed_), so this cannot fail but for lack of memory.
   napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking);
 }
@@ -45,16 +57,15 @@ void Channel::keep_loop_alive(bool alive) {
 }
 
 void Channel::close() {
-  std::vector<std::shared_ptr<PromiseWork>> running;
-  {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-    finished_.clear();
-    running = running_;
-  }
-  for (const auto& work : running) work->cancel({"ERR_ABORTED", "The JavaScript environment is ending."});
-  running.clear();
+  std::list<std::shared_ptr<PromiseWork>> finished;
   std::unique_lock lock(mutex_);
+  closed_ = true;
+  finished.swap(finished_);
+  try {
+    for (const auto& work : running_) work->cancel({"ERR_ABORTED", "The JavaScript environment is ending."});
+  } catch (...) {
+    // No memory for the reason: what runs goes on to its end, which the next line waits for.
+  }
   drained_.wait(lock, [this] { return running_.empty(); });
   napi_release_threadsafe_function(function_, napi_tsfn_abort);
 }
@@ -89,8 +100,11 @@ Napi::Promise Environment::start(const std::shared_ptr<PromiseWork>& work) {
   napi_value promise = nullptr;
   napi_create_promise(env_, &work->deferred_, &promise);
   work->channel_ = channel_;
-  if (pending_++ == 0) channel_->keep_loop_alive(true);
-  channel_->start(work);
+  if (const Status failure = channel_->start(work)) {
+    napi_reject_deferred(env_, work->deferred_, make_error(*failure).Value());
+  } else if (pending_++ == 0) {
+    channel_->keep_loop_alive(true);
+  }
   return {env_, promise};
 }
 
@@ -100,16 +114,14 @@ void Environment::settle(PromiseWork& work) {
   // nothing may leave this callback.
   try {
     const Napi::HandleScope scope(env_);
-    if (const Status& failure = work.failure()) {
-      napi_reject_deferred(env_, work.deferred_, make_error(*failure).Value());
-      return;
-    }
     try {
-      napi_resolve_deferred(env_, work.deferred_, work.result(env_));
+      if (const Status& failure = work.failure()) throw make_error(*failure);
+      const Napi::Value result = guarded(env_, [&] { return work.result(env_); });
+      napi_resolve_deferred(env_, work.deferred_, result);
     } catch (const Napi::Error& error) {
       napi_reject_deferred(env_, work.deferred_, error.Value());
     }
-  } catch (const Napi::Error&) {
+  } catch (...) {
     return;
   }
 }

@@ -3,7 +3,7 @@
 #include <napi.h>
 
 #include <condition_variable>
-#include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -48,8 +48,8 @@ class Channel {
   Channel& operator=(const Channel&) = delete;
   ~Channel() = default;
 
-  /// JS thread: hands the work to the pool.
-  void start(const std::shared_ptr<PromiseWork>& work);
+  /// JS thread: hands the work to the pool. Errors: those of ThreadPool::submit().
+  Status start(const std::shared_ptr<PromiseWork>& work);
   /// Pool thread, once for each started work.
   void done(const PromiseWork* work);
   /// JS thread: whether pending promises keep the event loop alive.
@@ -64,8 +64,9 @@ class Channel {
   napi_threadsafe_function function_ = nullptr;
   std::mutex mutex_;
   std::condition_variable drained_;
-  std::vector<std::shared_ptr<PromiseWork>> running_;
-  std::deque<std::shared_ptr<PromiseWork>> finished_;
+  // Lists, since a node moves from one to the other without memory: no pool thread fails there.
+  std::list<std::shared_ptr<PromiseWork>> running_;
+  std::list<std::shared_ptr<PromiseWork>> finished_;
   bool closed_ = false;
 };
 

@@ -10,12 +10,13 @@
 namespace sparse_rerank::binding {
 
 Napi::Function IndexWrap::define(Napi::Env env) {
-  return DefineClass(env, "NativeIndex",
-                     {InstanceMethod<&IndexWrap::add>("add"), InstanceMethod<&IndexWrap::remove>("remove"),
-                      InstanceMethod<&IndexWrap::contains>("contains"), InstanceMethod<&IndexWrap::search>("search"),
-                      InstanceMethod<&IndexWrap::merge_step>("mergeStep"), InstanceMethod<&IndexWrap::save>("save"),
-                      InstanceMethod<&IndexWrap::stats>("stats"), InstanceMethod<&IndexWrap::dimension>("dimension"),
-                      InstanceMethod<&IndexWrap::dispose>("dispose")});
+  return DefineClass(
+      env, "NativeIndex",
+      {InstanceMethod<&IndexWrap::entry<&IndexWrap::add>>("add"), InstanceMethod<&IndexWrap::entry<&IndexWrap::remove>>("remove"),
+       InstanceMethod<&IndexWrap::entry<&IndexWrap::contains>>("contains"), InstanceMethod<&IndexWrap::entry<&IndexWrap::search>>("search"),
+       InstanceMethod<&IndexWrap::entry<&IndexWrap::merge_step>>("mergeStep"), InstanceMethod<&IndexWrap::entry<&IndexWrap::save>>("save"),
+       InstanceMethod<&IndexWrap::entry<&IndexWrap::stats>>("stats"), InstanceMethod<&IndexWrap::entry<&IndexWrap::dimension>>("dimension"),
+       InstanceMethod<&IndexWrap::entry<&IndexWrap::dispose>>("dispose")});
 }
 
 IndexWrap::IndexWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<IndexWrap>(info) {
@@ -27,7 +28,7 @@ IndexWrap::IndexWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<IndexWra
   if (dimension == 0 || dimension > kMaxDimension) {
     fail(info.Env(), {"ERR_TOO_LARGE", "An index has 1 to " + std::to_string(kMaxDimension) + " dimensions."});
   }
-  index_ = SegmentedIndex::create(dimension);
+  index_ = guarded(info.Env(), [&] { return SegmentedIndex::create(dimension); });
 }
 
 Napi::Value IndexWrap::open(const Napi::CallbackInfo& info) {
@@ -37,7 +38,7 @@ Napi::Value IndexWrap::open(const Napi::CallbackInfo& info) {
     options.dimension = dimension.As<Napi::Number>().Uint32Value();
   }
   options.read_only = given.Get("readOnly").ToBoolean();
-  return Environment::of(info.Env()).start(std::make_shared<OpenWork>(info[0].ToString().Utf8Value(), options));
+  return Environment::of(info.Env()).start(std::make_shared<OpenWork>(read_path(info[0]), options));
 }
 
 const std::shared_ptr<SegmentedIndex>& IndexWrap::index(Napi::Env env) const {
@@ -90,7 +91,7 @@ Napi::Value IndexWrap::merge_step(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value IndexWrap::save(const Napi::CallbackInfo& info) {
-  return start(info.Env(), std::make_shared<SaveWork>(index(info.Env()), info[0].ToString().Utf8Value()));
+  return start(info.Env(), std::make_shared<SaveWork>(index(info.Env()), read_path(info[0])));
 }
 
 Napi::Value IndexWrap::stats(const Napi::CallbackInfo& info) {

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "binding/convert.h"
 #include "binding/environment.h"
 #include "index/segmented_index.h"
 
@@ -29,6 +30,10 @@ class IndexWrap : public Napi::ObjectWrap<IndexWrap> {
   Napi::Value stats(const Napi::CallbackInfo& info);
   Napi::Value dimension(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
+  template <auto method>
+  Napi::Value entry(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] { return (this->*method)(info); });
+  }
 
   const std::shared_ptr<SegmentedIndex>& index(Napi::Env env) const;
   Napi::Promise start(Napi::Env env, const std::shared_ptr<PromiseWork>& work);

@@ -26,6 +26,7 @@ Status RemoveWork::run(std::size_t) {
 }
 
 Status ContainsWork::run(std::size_t) {
+  if (Status error = snapshot_->check_unchanged()) return error;
   const StringsView ids = ids_.view();
   contained_.reserve(ids.size());
   for (std::size_t i = 0; i < ids.size(); ++i) {
@@ -47,16 +48,8 @@ SearchWork::SearchWork(std::shared_ptr<const Snapshot> snapshot, SearchRequest r
       found_(request_.queries.view().rows()) {}
 
 Status SearchWork::run(std::size_t task) {
-  std::call_once(filter_made_, [this] {
-    if (!request_.filter) {
-      exclusions_ = snapshot_->removed();
-    } else if (auto exclusions = snapshot_->all_but(request_.filter->view())) {
-      exclusions_ = std::move(exclusions).value();
-    } else {
-      filter_error_ = std::move(exclusions).error();
-    }
-  });
-  if (filter_error_) return filter_error_;
+  std::call_once(prepared_, [this] { preparation_ = prepare(); });
+  if (preparation_) return preparation_;
   thread_local SearchScratch scratch;
   const SparseRow query = request_.queries.view().row(task);
   Found& found = found_[task];
@@ -64,6 +57,18 @@ Status SearchWork::run(std::size_t task) {
     return error;
   }
   return read_hits(found);
+}
+
+Status SearchWork::prepare() {
+  if (Status error = snapshot_->check_unchanged()) return error;
+  if (!request_.filter) {
+    exclusions_ = snapshot_->removed();
+    return std::nullopt;
+  }
+  auto exclusions = snapshot_->all_but(request_.filter->view());
+  if (!exclusions) return std::move(exclusions).error();
+  exclusions_ = std::move(exclusions).value();
+  return std::nullopt;
 }
 
 Status SearchWork::read_hits(Found& found) const {
@@ -89,8 +94,8 @@ Napi::Value SearchWork::result(Napi::Env env) {
   if (total > std::numeric_limits<std::uint32_t>::max()) {
     fail(env, {"ERR_TOO_LARGE", "More than 2^32 - 1 hits; search with fewer queries at once."});
   }
-  auto indptr = Napi::Uint32Array::New(env, found_.size() + 1);
-  auto scores = Napi::Float32Array::New(env, total);
+  auto indptr = new_array<Napi::Uint32Array>(env, found_.size() + 1);
+  auto scores = new_array<Napi::Float32Array>(env, total);
   auto ids = Napi::Array::New(env, total);
   auto stored = Napi::Array::New(env, request_.with_stored ? total : 0);
   std::uint32_t end = 0;

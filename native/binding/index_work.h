@@ -99,13 +99,15 @@ class SearchWork final : public PromiseWork {
   };
 
   Status run(std::size_t task) override;
+  /// Once, by the first task.
+  Status prepare();
   Status read_hits(Found& found) const;
   Napi::Value result(Napi::Env env) override;
 
   std::shared_ptr<const Snapshot> snapshot_;
   SearchRequest request_;
-  std::once_flag filter_made_;
-  Status filter_error_;
+  std::once_flag prepared_;
+  Status preparation_;
   Exclusions exclusions_;
   std::vector<Found> found_;
 };

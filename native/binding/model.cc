@@ -68,9 +68,9 @@ ModelSpec read_spec(const Napi::Object& object) {
   ModelSpec spec;
   const auto graph = object.Get("graph").As<Napi::Uint8Array>();
   spec.graph.assign(reinterpret_cast<const char*>(graph.Data()), graph.ByteLength());
-  spec.weight_folder = object.Get("weightFolder").ToString();
+  spec.weight_folder = read_path(object.Get("weightFolder"));
   const auto files = object.Get("files").As<Napi::Array>();
-  for (std::uint32_t i = 0; i < files.Length(); ++i) spec.files.push_back(files.Get(i).ToString());
+  for (std::uint32_t i = 0; i < files.Length(); ++i) spec.files.push_back(read_path(files.Get(i)));
   const auto weights = object.Get("weights").As<Napi::Array>();
   for (std::uint32_t i = 0; i < weights.Length(); ++i) {
     const auto weight = weights.Get(i).As<Napi::Object>();
@@ -85,7 +85,7 @@ ModelSpec read_spec(const Napi::Object& object) {
       added.weight = read_tensor(layer.Get("weight"));
       if (const Napi::Value bias = layer.Get("bias"); bias.IsObject()) added.bias = read_tensor(bias);
     }
-    if (const Napi::Value folder = int8.Get("cacheFolder"); folder.IsString()) spec.int8_cache = folder.ToString();
+    if (const Napi::Value folder = int8.Get("cacheFolder"); folder.IsString()) spec.int8_cache = read_path(folder);
   }
   const auto inputs = object.Get("inputs").As<Napi::Array>();
   for (std::uint32_t i = 0; i < inputs.Length(); ++i) {
@@ -108,7 +108,7 @@ ModelSpec read_spec(const Napi::Object& object) {
 
 ExportSpec read_export(const Napi::Object& object) {
   ExportSpec spec;
-  spec.file = object.Get("file").ToString();
+  spec.file = read_path(object.Get("file"));
   if (const Napi::Value vectors_value = object.Get("vectors"); vectors_value.IsObject()) {
     const auto vectors = vectors_value.As<Napi::Object>();
     spec.vectors = {read_size(vectors.Get("columns"), "columns"), read_pooling(vectors), read_activation(vectors)};
@@ -171,10 +171,10 @@ class EncodeWork final : public PromiseWork {
     if (total > std::numeric_limits<std::uint32_t>::max()) {
       fail(env, {"ERR_TOO_LARGE", "The result has more than 2^32 - 1 weights; encode in smaller parts (encodeDocumentStream)."});
     }
-    auto indptr = Napi::Uint32Array::New(env, rows.size() + 1);
-    auto indices = Napi::Uint32Array::New(env, total);
-    auto values = Napi::Float32Array::New(env, total);
-    auto positions = Napi::Uint32Array::New(env, batch_->positions() ? total : 0);
+    auto indptr = new_array<Napi::Uint32Array>(env, rows.size() + 1);
+    auto indices = new_array<Napi::Uint32Array>(env, total);
+    auto values = new_array<Napi::Float32Array>(env, total);
+    auto positions = new_array<Napi::Uint32Array>(env, batch_->positions() ? total : 0);
     std::uint32_t end = 0;
     indptr[0] = 0;
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -212,9 +212,10 @@ class PredictWork final : public PromiseWork {
 }  // namespace
 
 Napi::Function ModelWrap::define(Napi::Env env) {
-  return DefineClass(env, "NativeModel",
-                     {InstanceMethod<&ModelWrap::encode>("encode"), InstanceMethod<&ModelWrap::predict>("predict"),
-                      InstanceMethod<&ModelWrap::dispose>("dispose")});
+  return DefineClass(
+      env, "NativeModel",
+      {InstanceMethod<&ModelWrap::entry<&ModelWrap::encode>>("encode"), InstanceMethod<&ModelWrap::entry<&ModelWrap::predict>>("predict"),
+       InstanceMethod<&ModelWrap::entry<&ModelWrap::dispose>>("dispose")});
 }
 
 ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ModelWrap>(info) {
@@ -271,11 +272,12 @@ Napi::Value ModelWrap::predict(const Napi::CallbackInfo& info) {
   return start(env, std::make_shared<PredictWork>(std::move(batch)), info[2]);
 }
 
-void ModelWrap::dispose(const Napi::CallbackInfo& info) {
-  if (!model_) return;
+Napi::Value ModelWrap::dispose(const Napi::CallbackInfo& info) {
+  if (!model_) return info.Env().Undefined();
   Finalize(info.Env());
   model_.reset();
   jobs_.cancel_all({"ERR_DISPOSED", "The model was disposed while this call was waiting."});
+  return info.Env().Undefined();
 }
 
 }  // namespace sparse_rerank::binding

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "binding/convert.h"
 #include "binding/environment.h"
 #include "inference/model.h"
 
@@ -26,7 +27,11 @@ class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
  private:
   Napi::Value encode(const Napi::CallbackInfo& info);
   Napi::Value predict(const Napi::CallbackInfo& info);
-  void dispose(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+  template <auto method>
+  Napi::Value entry(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] { return (this->*method)(info); });
+  }
 
   const std::shared_ptr<const Model>& model(Napi::Env env) const;
   Napi::Promise start(Napi::Env env, const std::shared_ptr<PromiseWork>& work, const Napi::Value& options);

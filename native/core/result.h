@@ -13,7 +13,8 @@ struct Error {
   std::string message;
 };
 
-/// A value or an Error. Nothing below native/binding throws; std::bad_alloc is the one exception and is converted where tasks run.
+/// A value or an Error. Nothing below native/binding throws but the C++ library itself, which has no memory or starts no thread: that
+/// becomes an Error where calls begin (core/failure.h).
 template <typename T>
 class [[nodiscard]] Result {
  public:

@@ -1,12 +1,11 @@
 #include "core/thread_pool.h"
 
 #include <algorithm>
-#include <exception>
-#include <new>
 #include <string>
 #include <utility>
 
 #include "core/cpu_budget.h"
+#include "core/failure.h"
 #include "core/stage_times.h"
 
 namespace sparse_rerank {
@@ -22,7 +21,7 @@ void Job::cancel(Error reason) {
 
 ThreadPool& ThreadPool::instance() {
   // Never destroyed: pool threads may outlive every static object of this library.
-  static auto* const pool = new ThreadPool;
+  static auto* const pool = new ThreadPool([](std::function<void()> body) { return std::thread(std::move(body)); });
   return *pool;
 }
 
@@ -43,18 +42,31 @@ std::size_t ThreadPool::thread_count() {
   return thread_count_;
 }
 
-void ThreadPool::submit(std::shared_ptr<Job> job) {
+Status ThreadPool::start_threads(std::size_t count) {
+  try {
+    threads_.reserve(count);
+    while (threads_.size() < count) threads_.push_back(start_thread_([this] { work(); }));
+  } catch (...) {
+    if (threads_.empty()) return current_failure();
+  }
+  return std::nullopt;
+}
+
+Status ThreadPool::submit(std::shared_ptr<Job> job) {
   const std::size_t count = thread_count();
   const std::size_t wanted = std::clamp<std::size_t>(job->task_count_, 1, count);
+  // Whatever takes memory comes before the job is anywhere.
+  std::list<std::shared_ptr<Job>> ready = {job};
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_) return;
-    while (threads_.size() < count) threads_.emplace_back([this] { work(); });
-    live_.push_back(job);
-    ready_.push_back(std::move(job));
+    if (stopping_) return std::nullopt;
+    if (Status failure = start_threads(count)) return failure;
+    live_.push_back(std::move(job));
+    ready_.splice(ready_.end(), ready);
   }
   // No more threads than there is work for: the others would only contend for the mutex with the one that a lone text waits for.
   for (std::size_t i = 0; i < wanted; ++i) ready_changed_.notify_one();
+  return std::nullopt;
 }
 
 void ThreadPool::shut_down() {
@@ -77,14 +89,17 @@ void ThreadPool::work() {
   while (true) {
     ready_changed_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
     if (stopping_) return;
-    std::shared_ptr<Job> job = std::move(ready_.front());
-    ready_.pop_front();
+    std::shared_ptr<Job> job = ready_.front();
     const std::size_t task = job->next_task_;
     const std::size_t left = job->task_count_ - task;
     // A cancelled job gives up all that is left in one go.
     const std::size_t claimed = job->cancelled() ? left : std::min<std::size_t>(left, 1);
     job->next_task_ += claimed;
-    if (claimed < left) ready_.push_back(job);
+    if (claimed < left) {
+      ready_.splice(ready_.end(), ready_, ready_.begin());
+    } else {
+      ready_.pop_front();
+    }
     lock.unlock();
     perform(job, task, claimed);
     // The last reference to a job may free a model: not under the lock.
@@ -99,10 +114,8 @@ void ThreadPool::perform(const std::shared_ptr<Job>& job, std::size_t task, std:
     // Tasks do not throw, but the standard library does when memory runs out.
     try {
       if (auto failure = job->run(task)) job->cancel(std::move(*failure));
-    } catch (const std::bad_alloc&) {
-      job->cancel({"ERR_TOO_LARGE", "Out of memory."});
-    } catch (const std::exception& exception) {
-      job->cancel({"ERR_INTERNAL", exception.what()});
+    } catch (...) {
+      job->cancel(current_failure());
     }
   }
   if (job->unfinished_.fetch_sub(claimed, std::memory_order_acq_rel) != claimed) return;

@@ -3,7 +3,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
+#include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -50,32 +51,42 @@ class Job {
 };
 
 /// The one thread budget of the process: models, indexes and similarity all run here, one task on each thread. Jobs take turns task by
-/// task, so a single query is not stuck behind a large batch. Threads start with the first job and end with the process.
+/// task, so a single query is not stuck behind a large batch. Threads start with the first job and end with the process. Where the system
+/// starts fewer than were chosen, those that it did start do the work, and later jobs try again for the others.
 class ThreadPool {
  public:
   static ThreadPool& instance();
+
+  /// Starts a thread, or throws std::system_error as the constructor of std::thread does.
+  using ThreadStarter = std::function<std::thread(std::function<void()>)>;
+  /// A pool of its own, for tests; shut_down() comes before its end.
+  explicit ThreadPool(ThreadStarter start_thread) : start_thread_(std::move(start_thread)) {}
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
 
   /// ERR_ALREADY_CONFIGURED when the threads run already and are not as many.
   Status set_thread_count(std::size_t count);
   std::size_t thread_count();
 
-  /// Any thread. The pool shares ownership until the job has finished.
-  void submit(std::shared_ptr<Job> job);
+  /// Any thread. The pool shares ownership until the job has finished. An error means that it never runs: ERR_TOO_LARGE when not one thread
+  /// could be started.
+  [[nodiscard]] Status submit(std::shared_ptr<Job> job);
 
   /// Ends the threads: cancels everything and waits for the tasks that run. Registered to run at process exit, before libraries that tasks
   /// call are torn down (see Runtime::load). Later submissions are dropped.
   void shut_down();
 
  private:
-  ThreadPool() = default;
-
+  /// With the mutex held.
+  Status start_threads(std::size_t count);
   void work();
   /// Runs one task, or none when the job is cancelled, and finishes the job with the last.
   void perform(const std::shared_ptr<Job>& job, std::size_t task, std::size_t claimed);
 
   std::mutex mutex_;
   std::condition_variable ready_changed_;
-  std::deque<std::shared_ptr<Job>> ready_;  // jobs with unclaimed tasks
+  const ThreadStarter start_thread_;
+  std::list<std::shared_ptr<Job>> ready_;   // jobs with unclaimed tasks; a list, since moving its nodes takes no memory
   std::vector<std::shared_ptr<Job>> live_;  // jobs that have not finished
   std::vector<std::thread> threads_;
   std::size_t thread_count_ = 0;  // 0: not chosen yet

@@ -9,7 +9,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -49,7 +51,7 @@ class FunctionJob final : public Job {
 
 std::shared_ptr<FunctionJob> submit(std::size_t tasks, std::function<Status(std::size_t)> body) {
   auto job = std::make_shared<FunctionJob>(tasks, std::move(body));
-  ThreadPool::instance().submit(job);
+  EXPECT_FALSE(ThreadPool::instance().submit(job));
   return job;
 }
 
@@ -196,6 +198,71 @@ TEST(ThreadPool, TheThreadCountIsFixedOnceThreadsRun) {
   const Status refused = ThreadPool::instance().set_thread_count(count + 1);
   ASSERT_TRUE(refused);
   EXPECT_STREQ(refused->code, "ERR_ALREADY_CONFIGURED");
+}
+
+/// Starts so many threads and then refuses, as a system does whose limit is reached.
+ThreadPool::ThreadStarter limited(std::atomic<int>& left) {
+  return [&left](std::function<void()> body) {
+    if (left-- <= 0) throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+    return std::thread(std::move(body));
+  };
+}
+
+TEST(ThreadPool, GoesOnWithTheThreadsThatStarted) {
+  std::atomic<int> left{2};
+  ThreadPool pool(limited(left));
+  EXPECT_FALSE(pool.set_thread_count(8));
+  std::atomic<int> runs{0};
+  const auto body = [&runs](std::size_t) {
+    ++runs;
+    return Status{};
+  };
+  const auto job = std::make_shared<FunctionJob>(100, body);
+  EXPECT_FALSE(pool.submit(job));
+  job->wait();
+  EXPECT_EQ(runs, 100);
+  EXPECT_FALSE(job->failure());
+  // The others come with a later job, once the system has threads again.
+  left = 100;
+  const auto again = std::make_shared<FunctionJob>(100, body);
+  EXPECT_FALSE(pool.submit(again));
+  again->wait();
+  EXPECT_EQ(runs, 200);
+  EXPECT_EQ(left, 94);
+  pool.shut_down();
+}
+
+TEST(ThreadPool, RefusesAJobWhenNoThreadStarts) {
+  std::atomic<int> left{0};
+  ThreadPool pool(limited(left));
+  EXPECT_FALSE(pool.set_thread_count(3));
+  const auto job = std::make_shared<FunctionJob>(1, [](std::size_t) { return Status{}; });
+  const Status refused = pool.submit(job);
+  ASSERT_TRUE(refused);
+  EXPECT_STREQ(refused->code, "ERR_TOO_LARGE");
+  EXPECT_NE(refused->message.find("threads"), std::string::npos);
+  EXPECT_EQ(job->finishes(), 0);
+  EXPECT_EQ(job.use_count(), 1);
+  left = 100;
+  EXPECT_FALSE(pool.submit(job));
+  job->wait();
+  pool.shut_down();
+}
+
+TEST(ThreadPool, WhateverATaskThrowsIsTheErrorOfItsJob) {
+  const auto failure_of = [](const std::function<void()>& thrower) {
+    const auto job = submit(3, [&thrower](std::size_t) {
+      thrower();
+      return Status{};
+    });
+    job->wait();
+    return job->failure() ? std::string(job->failure()->code) : "none";
+  };
+  EXPECT_EQ(failure_of([] { throw std::bad_alloc(); }), "ERR_TOO_LARGE");
+  EXPECT_EQ(failure_of([] { throw std::length_error("vector"); }), "ERR_TOO_LARGE");
+  EXPECT_EQ(failure_of([] { throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again)); }), "ERR_TOO_LARGE");
+  EXPECT_EQ(failure_of([] { throw std::runtime_error("odd"); }), "ERR_INTERNAL");
+  EXPECT_EQ(failure_of([] { throw 7; }), "ERR_INTERNAL");
 }
 
 }  // namespace
