@@ -355,6 +355,14 @@ export type ErrorCode =
    */
   | "ERR_QUEUE_UNAVAILABLE"
   /**
+   * Node's permission model (`node --permission`) forbids what the package needs.
+   *
+   * Causes: Node was started with `--permission` (Node 20: `--experimental-permission`) and without a switch that the message names.
+   *
+   * Remedy: add `--allow-addons`, `--allow-worker`, and `--allow-fs-read` with the folders of the package, the models and the indexes.
+   */
+  | "ERR_PERMISSION_DENIED"
+  /**
    * A bug in this package.
    *
    * Causes: an assumption of ours that does not hold.

@@ -7,6 +7,7 @@ import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { isSystemError } from "../internal/error-code";
+import { permissionError } from "../internal/permission";
 import { openRegularFile } from "../internal/regular-file";
 import type { RegularFile } from "../internal/regular-file";
 
@@ -27,7 +28,7 @@ export async function withFile<T>(path: string, use: (file: OpenFile) => Promise
     return await use({ path, ...file });
   } catch (error) {
     if (file === undefined && isMissing(error)) return undefined;
-    throw isSystemError(error) ? unreadable(path, error) : error;
+    throw permissionError(error) ?? (isSystemError(error) ? unreadable(path, error) : error);
   } finally {
     await file?.handle.close();
   }
@@ -58,7 +59,7 @@ export async function status(path: string): Promise<Stats | undefined> {
     if (isMissing(error)) {
       return undefined;
     }
-    throw isSystemError(error) ? unreadable(path, error) : error;
+    throw permissionError(error) ?? (isSystemError(error) ? unreadable(path, error) : error);
   }
 }
 

@@ -14,6 +14,7 @@ import path from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { codeOf, isSystemError } from "../internal/error-code";
+import { permissionError } from "../internal/permission";
 import { readSmallFile } from "../internal/regular-file";
 import { replaceFile } from "../internal/replace-file";
 import { isCommit, isSafePath } from "./names";
@@ -147,6 +148,8 @@ export async function writingTo<T>(cacheDir: string, work: () => Promise<T>): Pr
   try {
     return await work();
   } catch (error) {
+    const forbidden = permissionError(error);
+    if (forbidden !== undefined) throw forbidden;
     if (!isSystemError(error)) throw error;
     const code = codeOf(error);
     const hint = code === "ENOSPC" || code === "EDQUOT" ? "Free space on that disk" : "Give this user permission to write there";

@@ -3,7 +3,8 @@ import path from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { throwIfAborted } from "../internal/abort";
-import { packageRoot } from "../internal/load";
+import { requireUnbundled } from "../internal/load";
+import { permissionError } from "../internal/permission";
 import { requirePath } from "../internal/validate";
 import { isRepositoryName } from "./names";
 import { snapshotOf } from "./snapshot";
@@ -14,7 +15,8 @@ export const EMBEDDED_MODELS: ReadonlyMap<string, { readonly folder: string; rea
   [
     "splade-tiny",
     {
-      folder: path.join(packageRoot, "models", "splade-tiny"),
+      // From this file, as tracers of files follow it (@vercel/nft).
+      folder: path.join(__dirname, "..", "..", "models", "splade-tiny"),
       summary: "SPLADE, 4.4 M parameters (BERT, 2 layers, hidden size 128), English, MS MARCO; Apache-2.0",
     },
   ],
@@ -31,7 +33,12 @@ export const EMBEDDED_MODELS: ReadonlyMap<string, { readonly folder: string; rea
 export async function resolveModel(nameOrPath: string, options: HubOptions = {}): Promise<string> {
   requirePath(nameOrPath, "nameOrPath");
   throwIfAborted(options.signal);
-  const status = await stat(nameOrPath).catch(() => undefined);
+  requireUnbundled();
+  const status = await stat(nameOrPath).catch((error: unknown) => {
+    const forbidden = permissionError(error);
+    if (forbidden !== undefined) throw forbidden;
+    return undefined;
+  });
   if (status?.isDirectory() === true) return path.resolve(nameOrPath);
   const embedded = EMBEDDED_MODELS.get(nameOrPath);
   if (embedded !== undefined) return embedded.folder;

@@ -1,13 +1,34 @@
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { isMainThread } from "node:worker_threads";
 
-import nodeGypBuild from "node-gyp-build";
-
 import { SparseRerankError } from "../errors";
 import type { NativeAddon } from "./native";
+import { permissionError } from "./permission";
 
 /** The package's folder: dist/internal and lib/internal are equally deep. */
 export const packageRoot = path.join(__dirname, "..", "..");
+
+/**
+ * Errors: ERR_ADDON_NOT_FOUND in a bundle, where the addon, the embedded model and the worker thread's file are not beside the code.
+ */
+export function requireUnbundled(): void {
+  if (addon !== undefined || nameInPackageJson() === "sparse-rerank") return;
+  throw new SparseRerankError(
+    "ERR_ADDON_NOT_FOUND",
+    `A bundler has copied sparse-rerank into ${__dirname}, away from its addon and models. Declare it external: esbuild --external:sparse-rerank; ` +
+      'webpack externals: { "sparse-rerank": "commonjs sparse-rerank" }; Next.js serverExternalPackages: ["sparse-rerank"]; Vite ' +
+      'ssr: { external: ["sparse-rerank"] }; others in docs/deploying.md.',
+  );
+}
+
+function nameInPackageJson(): unknown {
+  try {
+    return (JSON.parse(readFileSync(path.join(packageRoot, "package.json"), "utf8")) as { readonly name?: unknown }).name;
+  } catch {
+    return undefined;
+  }
+}
 
 let addon: NativeAddon | undefined;
 
@@ -18,15 +39,19 @@ export function native(): NativeAddon {
 }
 
 function loadAddon(): NativeAddon {
+  requireUnbundled();
   let loaded: NativeAddon;
   try {
-    loaded = nodeGypBuild(packageRoot) as NativeAddon;
+    // Here, since Node's permission model may forbid what it reads. Tracers of files (@vercel/nft) follow this very form to the addon.
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- see above
+    loaded = (require("node-gyp-build") as (folder: string) => unknown)(path.join(__dirname, "..", "..")) as NativeAddon;
   } catch (cause) {
+    const forbidden = permissionError(cause);
+    if (forbidden !== undefined) throw forbidden;
     throw new SparseRerankError(
       "ERR_ADDON_NOT_FOUND",
       `No native addon of sparse-rerank fits this platform (${process.platform}-${process.arch}, Node ${process.version}). ` +
-        "In a clone, run `npm run build`; in a project, run `npm rebuild sparse-rerank` (needs CMake or node-gyp and a C++20 compiler). " +
-        "A bundler must leave the package external.",
+        "In a clone, run `npm run build`; in a project, run `npm rebuild sparse-rerank` (needs CMake or node-gyp and a C++20 compiler).",
       { cause },
     );
   }

@@ -29,6 +29,15 @@ export function gigabytes(bytes: number): string {
 /** Memory that the system cannot take back from this process; 0 where it does not say, and where it would page before it kills. */
 function heldNow(): number {
   if (process.platform !== "linux") return 0;
-  const kilobytes = /^RssAnon:\s*(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  const kilobytes = /^RssAnon:\s*(\d+) kB$/m.exec(processStatus())?.[1];
   return Number(kilobytes ?? 0) * 1024;
+}
+
+/** Empty where /proc is absent or Node's permission model hides it. */
+function processStatus(): string {
+  try {
+    return readFileSync("/proc/self/status", "utf8");
+  } catch {
+    return "";
+  }
 }

@@ -57,7 +57,9 @@ function runtimeCandidates(): string[] {
   if (name === undefined) return [];
   const installed = installedRuntime();
   // A clone has a copy of its own.
-  return [...(installed === undefined ? [] : [path.join(installed, name)]), path.join(packageRoot, "runtime", name)];
+  const beside = BESIDE[`${process.platform}-${process.arch}`];
+  const candidates = [installed === undefined ? undefined : path.join(installed, name), beside, path.join(packageRoot, "runtime", name)];
+  return candidates.filter((candidate) => candidate !== undefined);
 }
 
 function installedRuntime(): string | undefined {
@@ -67,6 +69,18 @@ function installedRuntime(): string | undefined {
     return undefined;
   }
 }
+
+/**
+ * Where package managers put it, as paths that tracers of files (@vercel/nft) follow: a folder of traced files has the library, but not the
+ * package.json that is resolved otherwise.
+ */
+const BESIDE: Readonly<Record<string, string>> = {
+  "darwin-arm64": path.join(__dirname, "..", "..", "..", "@sparse-rerank", "onnxruntime-darwin-arm64", "libsparse_rerank.dylib"),
+  "linux-arm64": path.join(__dirname, "..", "..", "..", "@sparse-rerank", "onnxruntime-linux-arm64", "libsparse_rerank.so"),
+  "linux-x64": path.join(__dirname, "..", "..", "..", "@sparse-rerank", "onnxruntime-linux-x64", "libsparse_rerank.so"),
+  "win32-arm64": path.join(__dirname, "..", "..", "..", "@sparse-rerank", "onnxruntime-win32-arm64", "sparse_rerank_runtime.dll"),
+  "win32-x64": path.join(__dirname, "..", "..", "..", "@sparse-rerank", "onnxruntime-win32-x64", "sparse_rerank_runtime.dll"),
+};
 
 function remedy(): string {
   const { version } = JSON.parse(readFileSync(path.join(packageRoot, "package.json"), "utf8")) as { readonly version: string };

@@ -4,6 +4,7 @@ import { createReadStream } from "node:fs";
 
 import { SparseRerankError } from "../errors";
 import { codeOf } from "../internal/error-code";
+import { permissionError } from "../internal/permission";
 import { openRegularFile } from "../internal/regular-file";
 import { reasonOf } from "../internal/system-reason";
 
@@ -26,6 +27,8 @@ export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
 /** Why a file or folder cannot be read: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE. */
 export function fileError(path: string, cause: unknown): SparseRerankError {
   if (cause instanceof SparseRerankError) return cause;
+  const forbidden = permissionError(cause);
+  if (forbidden !== undefined) return forbidden;
   if (["ENOENT", "ENOTDIR"].includes(codeOf(cause))) {
     return new SparseRerankError("ERR_FILE_NOT_FOUND", `There is no file or folder ${path}.`, { cause });
   }

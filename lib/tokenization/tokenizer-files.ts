@@ -3,6 +3,7 @@ import path from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { messageOf } from "../internal/error-code";
+import { permissionError } from "../internal/permission";
 import { parsePythonJson } from "../internal/python-json";
 import { openRegularFile } from "../internal/regular-file";
 import type { RegularFile } from "../internal/regular-file";
@@ -131,6 +132,8 @@ async function readText(file: string): Promise<string | undefined> {
     if (error instanceof SparseRerankError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOENT") return undefined;
+    const forbidden = permissionError(error);
+    if (forbidden !== undefined) throw forbidden;
     throw new SparseRerankError("ERR_FILE_UNREADABLE", `${file} cannot be read: ${code ?? String(error)}`, { cause: error });
   } finally {
     await opened?.handle.close();

@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 
 import { SparseRerankError } from "../errors";
 import { codeOf, messageOf } from "../internal/error-code";
+import { permissionError } from "../internal/permission";
 import type { TokenizerOptions } from "./compile";
 import type { TokenizerDefinition } from "./definition";
 import { failureError } from "./protocol";
@@ -96,6 +97,8 @@ export class WorkerClient {
       // Flags and preloaded modules of the main thread are none of its business.
       worker = new Worker(path.join(__dirname, "worker.js"), { name: "sparse-rerank tokenization", execArgv: [] });
     } catch (cause) {
+      const forbidden = permissionError(cause);
+      if (forbidden !== undefined) throw forbidden;
       throw new SparseRerankError("ERR_INTERNAL", `The tokenization worker thread cannot be started: ${messageOf(cause)}`, { cause });
     }
     worker.unref();
