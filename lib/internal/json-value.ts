@@ -61,8 +61,10 @@ function check(given: unknown, name: string, around: readonly object[]): void {
 /** An object literal of any realm, or one without a prototype. */
 function isPlain(value: object): boolean {
   if (kindOf(value) !== "Object") return false;
+  /* eslint-disable no-restricted-syntax -- the end of the chain is the same in every realm */
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
+  /* eslint-enable no-restricted-syntax */
 }
 
 function refused(value: unknown, name: string, remedy?: string): SparseRerankError {

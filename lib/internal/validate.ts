@@ -56,7 +56,10 @@ export function requireTexts(value: unknown, name: string): asserts value is rea
  * a surrogate pair would become U+FFFD, which is another name too.
  */
 export function requirePath(value: unknown, name: string): asserts value is string {
-  if (value instanceof URL || (typeof value === "string" && /^file:\/\//i.test(value))) {
+  if (
+    (typeof value === "object" && value !== null && kindOf(value) === "URL") ||
+    (typeof value === "string" && /^file:\/\//i.test(value))
+  ) {
     throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is a URL; give the path, which fileURLToPath() of node:url makes of it.`);
   }
   requireString(value, name);
