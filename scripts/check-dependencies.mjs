@@ -29,6 +29,7 @@ const NATIVE_RESERVED = [
 const LIB = {
   errors: [],
   internal: ["errors"],
+  "internal/normalize": [],
   options: ["errors", "internal"],
   activations: ["errors", "internal", "checkpoint"],
   configure: ["errors", "internal"],
@@ -38,7 +39,7 @@ const LIB = {
   metadata: ["errors", "internal", "filter"],
   "sparse-index": ["errors", "internal", "options", "filter", "metadata", "sparse-matrix", "sparse-ops"],
   hub: ["errors", "internal"],
-  tokenization: ["errors", "internal"],
+  tokenization: ["errors", "internal", "internal/normalize"],
   catalogue: ["errors", "internal"],
   checkpoint: ["errors", "internal"],
   architectures: ["errors", "internal", "checkpoint"],
@@ -60,7 +61,18 @@ const LIB = {
     ...["hub", "checkpoint", "cross-graph", "internal/transformer"],
   ],
   "supported-models": ["hub", "architectures"],
-  retrieval: ["errors", "internal", "options", "filter", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],
+  retrieval: [
+    "errors",
+    "internal",
+    "internal/normalize",
+    "options",
+    "filter",
+    "sparse-matrix",
+    "sparse-ops",
+    "sparse-index",
+    "sparse-encoder",
+    "cross-encoder",
+  ],
   engines: ["errors", "internal", "options", "filter", "metadata", "sparse-matrix", "sparse-index"],
   queue: ["errors", "internal", "options", "sparse-matrix", "engines"],
   index: [
@@ -70,7 +82,7 @@ const LIB = {
   langchain: ["errors", "internal", "cross-encoder", "retrieval"],
   ai: ["errors", "internal", "cross-encoder"],
   diagnosis: ["errors", "internal"],
-  cli: ["index", "retrieval", "engines", "queue", "diagnosis"],
+  cli: ["index", "internal/normalize", "retrieval", "engines", "queue", "diagnosis"],
 };
 
 /** Package -> the one part of lib/ that imports it. */

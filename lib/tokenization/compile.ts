@@ -4,6 +4,8 @@ import { Encoder } from "./encoder";
 import type { Field } from "./field";
 import { buildClassParts, classDefaults } from "./class-parts";
 import type { ClassParts, FileParts } from "./class-parts";
+import { isLinear } from "./linear";
+import type { TextSteps } from "./linear";
 import { buildNormalizer } from "./normalizers";
 import type { NormalizerSpec } from "./normalizers";
 import { parseModel, resolveModel } from "./parse-model";
@@ -12,12 +14,16 @@ import { parseTemplate } from "./parse-template";
 import { parseNormalizers, parsePreTokenizers } from "./parse-text-steps";
 import { DeclaredTokens } from "./special-tokens";
 import type { DeclaredToken } from "./special-tokens";
+import { countSpecialTokens } from "./template";
 import type { Template } from "./template";
 import { classUsesTypeIds } from "./tokenizer-class";
 import type { TokenizerClass } from "./tokenizer-class";
 import { readTokenizerFiles } from "./tokenizer-files";
 import type { TokenizerFiles } from "./tokenizer-files";
 import { buildVocabulary } from "./vocabulary";
+
+/** Published ones have up to 8. */
+const MAX_TEMPLATE = 256;
 
 export interface TokenizerOptions {
   /** Absolute path of the folder that has tokenizer.json. */
@@ -29,7 +35,17 @@ export interface TokenizerOptions {
 }
 
 /** Reads and checks the tokenizer files of a folder. Parsing and building are synchronous: half a second for a vocabulary of 250,000. */
-export async function compileTokenizer({ folder, maxLength, lowerCase }: TokenizerOptions): Promise<TokenizerDefinition> {
+export async function compileTokenizer(options: TokenizerOptions): Promise<TokenizerDefinition> {
+  return defineTokenizer(await readParts(options));
+}
+
+/** As compileTokenizer(); undefined for a tokenizer whose patterns may take any time, before the first runs. */
+export async function compileLinear(options: TokenizerOptions): Promise<TokenizerDefinition | undefined> {
+  const parts = await readParts(options);
+  return isLinear(parts) ? defineTokenizer(parts) : undefined;
+}
+
+async function readParts({ folder, maxLength, lowerCase }: TokenizerOptions): Promise<TokenizerParts> {
   const files = await readTokenizerFiles(folder);
   const { tokenizer, isComplete, chosen, config } = files;
   const declared = new DeclaredTokens(files, classDefaults(chosen));
@@ -43,18 +59,18 @@ export async function compileTokenizer({ folder, maxLength, lowerCase }: Tokeniz
       ? partsOfFile(tokenizer, ofFile)
       : buildClassParts({ name, family }, config, ofFile, (special) => declared.named.get(special)?.content ?? "");
   const addedTokens = assignIds(declared.inOrder(family === undefined), parts.model);
-  return defineTokenizer({ files, parts, addedTokens, maxLength, lowerCase });
+  const { preTokenizers } = parts;
+  return { files, parts, normalizers: withLowerCase(parts.normalizers, lowerCase), preTokenizers, addedTokens, maxLength };
 }
 
-interface TokenizerParts extends Omit<TokenizerOptions, "folder"> {
+interface TokenizerParts extends TextSteps {
   readonly files: TokenizerFiles;
   readonly parts: ClassParts;
-  readonly addedTokens: readonly AddedToken[];
+  readonly maxLength: number | undefined;
 }
 
-function defineTokenizer({ files, parts, addedTokens, maxLength, lowerCase }: TokenizerParts): TokenizerDefinition {
+function defineTokenizer({ files, parts, normalizers, preTokenizers, addedTokens, maxLength }: TokenizerParts): TokenizerDefinition {
   const { tokenizer, config, chosen } = files;
-  const normalizers = withLowerCase(parts.normalizers, lowerCase);
   const template = parts.template((special) => {
     const id = addedTokens.find((token) => token.content === special)?.id ?? parts.model.ids.get(special);
     return id ?? tokenizer.fail(`lacks the special token ${JSON.stringify(special)}`);
@@ -64,7 +80,7 @@ function defineTokenizer({ files, parts, addedTokens, maxLength, lowerCase }: To
 
   const definition = {
     normalizers,
-    preTokenizers: parts.preTokenizers,
+    preTokenizers,
     model: resolveModel(parts.model),
     vocabulary: buildVocabulary(parts.model.ids, texts),
     addedTokens,
@@ -133,6 +149,11 @@ function textsById(model: ParsedModel, addedTokens: readonly AddedToken[], norma
 }
 
 function requireKnownIds(template: Template, size: number, tokenizer: Field): void {
+  for (const pieces of [template.single, template.pair]) {
+    if (pieces.length > MAX_TEMPLATE || countSpecialTokens(pieces) > MAX_TEMPLATE) {
+      tokenizer.fail(`has a post_processor of more than ${String(MAX_TEMPLATE)} parts or special tokens`);
+    }
+  }
   const unknown = specialIds(template).find((id) => id >= size);
   if (unknown !== undefined) tokenizer.fail(`has a post_processor with the id ${String(unknown)}, but only ${String(size)} tokens`);
 }

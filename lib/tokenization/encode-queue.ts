@@ -1,8 +1,12 @@
 import { abortError } from "../internal/abort";
 import { concatBatches } from "./token-batch";
 import type { TokenBatch } from "./token-batch";
-import type { RemoteTokenizer, WorkerClient } from "./worker-client";
+import type { RemoteBatch, RemoteTokenizer, WorkerClient } from "./worker-client";
 import { workerPool } from "./worker-pool";
+
+/** Milliseconds for a slice, and for each unit of it: ten times what any harmless pattern takes. */
+const SLICE_LIMIT = 30_000;
+const UNIT_LIMIT = 0.01;
 
 /** What goes to a worker at once: up to so many UTF-16 units (but at least one text or pair) and so many texts. */
 const SLICE_UNITS = 1 << 18;
@@ -20,6 +24,8 @@ export interface EncodeRequest {
   readonly texts: readonly string[];
   readonly pairs: boolean;
   readonly addSpecialTokens: boolean;
+  /** A pattern of the tokenizer may take any time: a slice gets a limit. */
+  readonly limited: boolean;
 }
 
 interface Slice {
@@ -39,6 +45,7 @@ class Call {
   #slices = 0;
   #slicesOut = 0;
   #settled = false;
+  readonly #out = new Set<RemoteBatch>();
 
   constructor(request: EncodeRequest, resolve: (batch: TokenBatch) => void, reject: (error: unknown) => void) {
     this.request = request;
@@ -76,8 +83,19 @@ class Call {
     this.#resolve(concatBatches(this.#batches));
   }
 
+  /** Waits for a batch, unless the call fails before. */
+  async wait(batch: RemoteBatch): Promise<TokenBatch> {
+    this.#out.add(batch);
+    try {
+      return await batch.result;
+    } finally {
+      this.#out.delete(batch);
+    }
+  }
+
   fail(error: unknown): void {
     this.#settled = true;
+    for (const batch of this.#out) batch.abandon();
     this.#batches.length = 0;
     this.#reject(error);
   }
@@ -134,10 +152,11 @@ function sendSlices(): void {
 }
 
 async function sendSlice(call: Call, worker: WorkerClient): Promise<void> {
-  const { tokenizer, pairs, addSpecialTokens } = call.request;
+  const { tokenizer, pairs, addSpecialTokens, limited } = call.request;
   const slice = call.takeSlice();
+  const limit = limited ? SLICE_LIMIT + UNIT_LIMIT * slice.texts.reduce((sum, text) => sum + text.length, 0) : undefined;
   try {
-    call.add(slice, await worker.encode(tokenizer, slice.texts, pairs, addSpecialTokens));
+    call.add(slice, await call.wait(worker.encode(tokenizer, slice.texts, pairs, addSpecialTokens, limit)));
   } catch (error) {
     call.fail(error);
   } finally {

@@ -1,3 +1,4 @@
+import { SparseRerankError } from "../errors";
 import type { NormalizationForm } from "../internal/normalize";
 import { toByteAlphabet } from "./byte-alphabet";
 import { Charsmap } from "./charsmap";
@@ -40,14 +41,41 @@ export type NormalizerSpec =
 
 export type Normalizer = (text: string) => string;
 
-/** One function for a sequence of normalizers; undefined for none. */
+/** How many times as long a text may become. NFKC and bytes together make 54 of one. */
+const MAX_GROWTH = 256;
+/** However short the text is. */
+const ALWAYS_ALLOWED = 1 << 16;
+
+/**
+ * One function for a sequence of normalizers; undefined for none. It throws ERR_TOO_LARGE if the text becomes more than 256 times as long and has
+ * more than 65,536 units.
+ */
 export function buildNormalizer(specs: readonly NormalizerSpec[]): Normalizer | undefined {
   const steps = specs.map(buildStep);
   if (steps.length === 0) return undefined;
-  return (text) => steps.reduce((normalized, step) => step(normalized), text);
+  return (text) => {
+    const limit = limitFor(text);
+    return steps.reduce((normalized, step) => {
+      const result = step(normalized, limit);
+      requireAtMost(limit, result.length);
+      return result;
+    }, text);
+  };
 }
 
-function buildStep(spec: NormalizerSpec): Normalizer {
+function limitFor(text: string): number {
+  return Math.max(ALWAYS_ALLOWED, text.length * MAX_GROWTH);
+}
+
+function requireAtMost(limit: number, length: number): void {
+  if (length <= limit) return;
+  throw new SparseRerankError(
+    "ERR_TOO_LARGE",
+    `The tokenizer's normalizers make a text more than ${String(MAX_GROWTH)} times as long, and longer than ${String(ALWAYS_ALLOWED)} units; that is the limit.`,
+  );
+}
+
+function buildStep(spec: NormalizerSpec): (text: string, limit: number) => string {
   switch (spec.type) {
     case "Bert":
       return (text) => normalizeBert(text, spec);
@@ -64,7 +92,13 @@ function buildStep(spec: NormalizerSpec): Normalizer {
       return stripAccents;
     case "Replace": {
       const expression = compilePattern(spec.pattern);
-      return (text) => text.replaceAll(expression, () => spec.content);
+      return (text, limit) => {
+        let added = 0;
+        return text.replaceAll(expression, () => {
+          requireAtMost(limit, (added += spec.content.length));
+          return spec.content;
+        });
+      };
     }
     case "Prepend":
       return (text) => (text === "" ? "" : spec.prefix + text);

@@ -56,7 +56,7 @@ export function parseModel(field: Field): ParsedModel {
         field,
         ...parseTokenMap(field),
         unknownToken: field.required("unk_token").string(),
-        continuingPrefix: field.optional("continuing_subword_prefix")?.string() ?? "##",
+        continuingPrefix: parseAffix(field.optional("continuing_subword_prefix")) ?? "##",
         maxWordLength: field.optional("max_input_chars_per_word")?.integer() ?? 100,
       };
     case "Unigram":
@@ -78,14 +78,24 @@ export function parseModel(field: Field): ParsedModel {
         fuseUnknown: field.optional("fuse_unk")?.boolean() ?? false,
         byteFallback: field.optional("byte_fallback")?.boolean() ?? false,
         ignoreMerges: field.optional("ignore_merges")?.boolean() ?? false,
-        continuingPrefix: field.optional("continuing_subword_prefix")?.string() ?? "",
-        endOfWordSuffix: field.optional("end_of_word_suffix")?.string() ?? "",
+        continuingPrefix: parseAffix(field.optional("continuing_subword_prefix")) ?? "",
+        endOfWordSuffix: parseAffix(field.optional("end_of_word_suffix")) ?? "",
       };
     case "WordLevel":
       return { type, field, ...parseTokenMap(field), unknownToken: field.required("unk_token").string() };
     default:
       return field.fail(`has the unknown type ${JSON.stringify(type)}`);
   }
+}
+
+/** It stands before or behind every character of a text. */
+const MAX_AFFIX = 256;
+
+function parseAffix(field: Field | undefined): string | undefined {
+  const affix = field?.string();
+  if (field !== undefined && affix !== undefined && affix.length > MAX_AFFIX)
+    field.fail(`has ${String(affix.length)} units, expected at most ${String(MAX_AFFIX)}`);
+  return affix;
 }
 
 /** Files of the first versions name no type. */

@@ -8,8 +8,13 @@ import { compilePattern, SPLIT_BEHAVIORS } from "./pattern";
 import type { PatternSpec } from "./pattern";
 import type { PreTokenizerSpec } from "./pre-tokenizers";
 
-/** Sequences in sequences deeper than this are a broken file. */
+/** Sequences in sequences deeper than this are a broken file, and so are more steps; published tokenizers have up to ten. */
 const MAX_DEPTH = 16;
+const MAX_STEPS = 64;
+/** What a normalizer puts into a text. */
+const MAX_CONTENT = 1024;
+/** Each may double the length of a text. */
+const MAX_BYTE_LEVELS = 4;
 
 export function parseNormalizers(field: Field | undefined, depth = 0): NormalizerSpec[] {
   if (field === undefined) return [];
@@ -37,9 +42,9 @@ export function parseNormalizers(field: Field | undefined, depth = 0): Normalize
     case "Strip":
       return [{ type, left: field.required("strip_left").boolean(), right: field.required("strip_right").boolean() }];
     case "Replace":
-      return [{ type, pattern: parsePattern(field.required("pattern")), content: field.required("content").string() }];
+      return [{ type, pattern: parsePattern(field.required("pattern")), content: parseContent(field.required("content")) }];
     case "Prepend":
-      return [{ type, prefix: field.required("prepend").string() }];
+      return [{ type, prefix: parseContent(field.required("prepend")) }];
     case "Precompiled":
       return [{ type, charsmap: parseCharsmap(field.required("precompiled_charsmap")) }];
     default:
@@ -100,12 +105,29 @@ export function parsePreTokenizers(field: Field | undefined, depth = 0): PreToke
   }
 }
 
-function flatten<T>(field: Field, key: string, depth: number, parse: (field: Field, depth: number) => T[]): T[] {
+function flatten<T extends { readonly type: string }>(
+  field: Field,
+  key: string,
+  depth: number,
+  parse: (field: Field, depth: number) => T[],
+): T[] {
   if (depth === MAX_DEPTH) field.fail("is nested too deeply");
-  return field
-    .required(key)
-    .items()
-    .flatMap((item) => parse(item, depth + 1));
+  const steps: T[] = [];
+  for (const item of field.required(key).items()) {
+    steps.push(...parse(item, depth + 1));
+    if (steps.length > MAX_STEPS) field.fail(`has more than ${String(MAX_STEPS)} steps`);
+  }
+  if (steps.filter(({ type }) => type === "ByteLevel").length > MAX_BYTE_LEVELS) {
+    field.fail(`has the type ByteLevel more than ${String(MAX_BYTE_LEVELS)} times`);
+  }
+  return steps;
+}
+
+function parseContent(field: Field): string {
+  const content = field.string();
+  return content.length <= MAX_CONTENT
+    ? content
+    : field.fail(`has ${String(content.length)} units, expected at most ${String(MAX_CONTENT)}`);
 }
 
 /** Older files say add_prefix_space instead of a scheme. */

@@ -1,13 +1,16 @@
 import { SparseRerankError } from "../errors";
 import { throwIfAborted } from "../internal/abort";
-import { compileTokenizer } from "./compile";
+import { beginningOf, cutsAtBlanks } from "./beginning";
+import { compileLinear } from "./compile";
 import type { TokenizerOptions } from "./compile";
 import type { TokenizerDefinition } from "./definition";
 import { closeInWorkers, encodeInWorkers } from "./encode-queue";
 import { Encoder } from "./encoder";
+import { isLinear } from "./linear";
 import { countSpecialTokens } from "./template";
 import type { TokenBatch } from "./token-batch";
 import { tokenizerFileSize } from "./tokenizer-files";
+import { Vocabulary } from "./vocabulary";
 import { workerPool } from "./worker-pool";
 
 export type { TokenizerOptions } from "./compile";
@@ -21,6 +24,13 @@ export interface EncodeTextOptions {
 
 /** Calls with up to this many UTF-16 units are encoded on the JS thread: that takes 1 to 3 ms, and most queries are far shorter. */
 const INLINE_UNITS = 16 * 1024;
+/** A model may look as far ahead from each character. Published tokenizers have tokens of up to some 256 units. */
+const LONGEST_TOKEN = 1024;
+/** How much of a longer text is read at first, and for each token that there is room for: far more than tokens take in most texts. */
+const BEGINNING = 4096;
+const UNITS_OF_TOKEN = 32;
+/** When that was not enough. */
+const BEGINNING_GROWTH = 8;
 /** What a text takes beside its units: a million empty ones are not a small call. */
 const TEXT_UNITS = 16;
 /** Smaller tokenizer files are read on the JS thread: some 20 ms. The file of a large vocabulary takes up to a second. */
@@ -48,16 +58,21 @@ export class TextTokenizer {
   readonly ordinarySize: number;
   readonly #id = ++lastId;
   readonly #definition: TokenizerDefinition;
-  readonly #encoder: Encoder;
+  readonly #vocabulary: Vocabulary;
+  /** Of a tokenizer that may run on the JS thread. */
+  readonly #encoder: Encoder | undefined;
   readonly #workers: number;
+  readonly #cutsAtBlanks: boolean;
   #disposed = false;
 
   private constructor(definition: TokenizerDefinition, workers: number) {
     this.#definition = definition;
     this.#workers = workers;
-    this.#encoder = new Encoder(definition);
+    this.#vocabulary = new Vocabulary(definition.vocabulary);
+    this.#encoder = isLinear(definition) && this.#vocabulary.longest <= LONGEST_TOKEN ? new Encoder(definition) : undefined;
+    this.#cutsAtBlanks = this.#encoder !== undefined && cutsAtBlanks(definition);
     this.maxLength = definition.maxLength;
-    this.vocabularySize = this.#encoder.vocabulary.size;
+    this.vocabularySize = this.#vocabulary.size;
     this.ordinarySize = definition.ordinarySize;
     forgotten.register(this, this.#id, this);
   }
@@ -73,17 +88,19 @@ export class TextTokenizer {
    */
   static async load(options: TokenizerOptions, workers = 1): Promise<TextTokenizer> {
     const inline = (await tokenizerFileSize(options.folder)) <= INLINE_FILE_BYTES;
-    return new TextTokenizer(await (inline ? compileTokenizer(options) : workerPool.compile(options)), workers);
+    const definition = (inline ? await compileLinear(options) : undefined) ?? (await workerPool.compile(options));
+    return new TextTokenizer(definition, workers);
   }
 
   /** The token of an id, as transformers' convert_ids_to_tokens gives it; undefined for an id that there is not. */
   token(id: number): string | undefined {
-    return this.#encoder.vocabulary.text(id);
+    return this.#vocabulary.text(id);
   }
 
   /**
    * Errors: ERR_ABORTED, ERR_DISPOSED (also for calls in progress when dispose() comes), ERR_INVALID_ARGUMENT if maxLength leaves no room for the
-   * special tokens, ERR_TOO_LARGE, ERR_INTERNAL if the worker thread fails.
+   * special tokens, ERR_TOO_LARGE (also for a pattern of the tokenizer that takes more than 30 s, and 10 s for each million units,
+   * for a part of the texts), ERR_INTERNAL if the worker thread fails.
    */
   async encode(texts: readonly string[], options: EncodeTextOptions = {}): Promise<TokenBatch> {
     return this.#encode([...texts], false, options);
@@ -106,9 +123,47 @@ export class TextTokenizer {
     if (this.#disposed) throw disposedError();
     throwIfAborted(signal);
     if (addSpecialTokens) this.#requireRoom(pairs);
-    if (isSmall(texts)) return this.#encoder.encode(texts, pairs, addSpecialTokens);
+    if (!pairs && this.maxLength !== undefined && this.#cutsAtBlanks) {
+      const batch = await this.#encodeBeginnings(texts, this.maxLength, addSpecialTokens, signal);
+      if (batch !== undefined) return batch;
+    }
+    return this.#encodeWhole(texts, pairs, addSpecialTokens, signal);
+  }
+
+  /** Undefined when the whole texts are needed: those that are cut here must fill the room all the same. */
+  async #encodeBeginnings(
+    texts: readonly string[],
+    maxLength: number,
+    addSpecialTokens: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<TokenBatch | undefined> {
+    for (
+      let units = Math.max(BEGINNING, UNITS_OF_TOKEN * maxLength);
+      texts.some((text) => text.length > 2 * units);
+      units *= BEGINNING_GROWTH
+    ) {
+      const beginnings = texts.map((text) => (text.length > 2 * units ? (beginningOf(text, units) ?? text) : text));
+      const cut = beginnings.flatMap((beginning, i) => (beginning.length < (texts[i]?.length ?? 0) ? [i] : []));
+      if (cut.length === 0) return undefined;
+      const batch = await this.#encodeWhole(beginnings, false, addSpecialTokens, signal);
+      const full = new Set(batch.truncated);
+      if (cut.every((i) => full.has(i))) return batch;
+    }
+    return undefined;
+  }
+
+  async #encodeWhole(
+    texts: readonly string[],
+    pairs: boolean,
+    addSpecialTokens: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<TokenBatch> {
+    if (this.#disposed) throw disposedError();
+    throwIfAborted(signal);
+    if (this.#encoder !== undefined && isSmall(texts)) return this.#encoder.encode(texts, pairs, addSpecialTokens);
     const tokenizer = { id: this.#id, definition: this.#definition };
-    return encodeInWorkers({ tokenizer, workers: this.#workers, texts, pairs, addSpecialTokens }, signal);
+    const limited = this.#encoder === undefined;
+    return encodeInWorkers({ tokenizer, workers: this.#workers, texts, pairs, addSpecialTokens, limited }, signal);
   }
 
   #requireRoom(pairs: boolean): void {

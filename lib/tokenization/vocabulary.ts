@@ -43,6 +43,12 @@ export class Vocabulary {
     return this.tables.textOffsets.length - 1;
   }
 
+  /** Units of the longest token. */
+  get longest(): number {
+    const { textOffsets } = this.tables;
+    return textOffsets.reduce((longest, offset, id) => Math.max(longest, offset - (textOffsets[id - 1] ?? 0)), 0);
+  }
+
   child(node: number, unit: number): number {
     if (node === ROOT) return this.#first[unit] ?? NO_NODE;
     const { firstChild, units } = this.tables;
