@@ -81,7 +81,9 @@ function buildLibraries(provider) {
 /** What the provider takes from libraries, each with its version, which is the name of CUDA's library or empty. */
 function undefinedSymbols(library) {
   const lines = run("nm", ["-D", "--undefined-only", library]).split("\n");
-  return lines.map((line) => /\s[Uw] ([^@\s]+)(?:@+([^@\s]+))?$/.exec(line)).flatMap((match) => (match ? [[match[1], match[2] ?? ""]] : []));
+  return lines
+    .map((line) => /\s[Uw] ([^@\s]+)(?:@+([^@\s]+))?$/.exec(line))
+    .flatMap((match) => (match ? [[match[1], match[2] ?? ""]] : []));
 }
 
 function definedSymbols(object) {
