@@ -31,7 +31,7 @@ std::string segment_file(const std::string& folder, std::uint64_t number) {
   return join(folder, kSegmentPrefix + std::to_string(number));
 }
 
-/// Nothing where the folder has neither a manifest nor segments.
+/// Nothing where there is no folder, or one with neither a manifest nor segments.
 Result<std::optional<Manifest>> find_manifest(const std::string& folder) {
   const std::string path = join(folder, kManifest);
   const Result<MappedFile> file = MappedFile::open(path);
@@ -41,6 +41,7 @@ Result<std::optional<Manifest>> find_manifest(const std::string& folder) {
     return std::optional(std::move(manifest).value());
   }
   if (std::string_view(file.error().code) != "ERR_FILE_NOT_FOUND") return file.error();
+  if (!is_directory(folder)) return std::optional<Manifest>();
   const auto names = list_directory(folder);
   if (!names) return names.error();
   if (std::any_of(names.value().begin(), names.value().end(), is_segment)) {

@@ -9,7 +9,7 @@ namespace sparse_rerank {
 namespace {
 
 /// Grows with the packed layout or the way of rounding: older files are then not found.
-constexpr std::uint64_t kFormat = 1;
+constexpr std::uint64_t kFormat = 2;
 
 struct Layer {
   LinearShape shape;
@@ -37,9 +37,11 @@ Result<Layer> locate(const Int8LayerSpec& spec, Weights& weights) {
   return layer;
 }
 
-Digest key_of(std::span<const Layer> layers) {
+/// @param paths of the weight files: whoever makes a checkpoint can choose weights with the digest of another's, but not where they lie
+Digest key_of(std::span<const Layer> layers, std::span<const std::string> paths) {
   Digester digester;
   digester.add(kFormat);
+  for (const std::string& path : paths) digester.add(std::as_bytes(std::span(path)));
   for (const Layer& layer : layers) {
     digester.add(layer.shape.outputs);
     digester.add(layer.shape.inputs);
@@ -73,7 +75,7 @@ Result<Int8Weights> Int8Weights::load(std::span<const Int8LayerSpec> specs, Weig
   }
 
   Int8Weights result;
-  const Digest key = cache_folder.empty() ? Digest() : key_of(layers);
+  const Digest key = cache_folder.empty() ? Digest() : key_of(layers, weights.paths());
   if (!cache_folder.empty()) result.stored_ = StoredFile::open(cache_folder, key, size);
   if (!result.stored_) {
     result.packed_ = AlignedBuffer<std::byte>(size);

@@ -18,8 +18,8 @@ struct Int8LayerSpec {
   std::optional<TensorLocation> bias;  // [outputs]
 };
 
-/// The linear layers of a model in 8 bits: packed once, kept in a cache by the digest of their weights, and mapped from there by every
-/// later load, so that processes share them.
+/// The linear layers of a model in 8 bits: packed once, kept in a cache by the digest of their weights and of where they lie, and mapped
+/// from there by every later load, so that processes share them.
 class Int8Weights {
  public:
   /// @param cache_folder empty for none; where it cannot be used, the layers lie in memory of their own

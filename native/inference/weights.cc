@@ -10,6 +10,7 @@
 namespace sparse_rerank {
 
 void copy_floats(const std::byte* data, WeightType type, std::size_t count, float* out) {
+  if (count == 0) return;
   if (type == WeightType::kF32) {
     std::memcpy(out, data, count * sizeof(float));
     return;
@@ -34,7 +35,7 @@ Result<Weights> Weights::open(std::span<const std::string> paths) {
     if (!file) return std::move(file).error();
     files.push_back(std::move(file).value());
   }
-  return Weights(std::move(files));
+  return Weights(paths, std::move(files));
 }
 
 Result<std::span<const std::byte>> Weights::bytes(const TensorLocation& location) const {

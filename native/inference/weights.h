@@ -53,6 +53,9 @@ class Weights {
   /// The tensor as it lies in its file. Same errors.
   [[nodiscard]] Result<std::span<const std::byte>> bytes(const TensorLocation& location) const;
 
+  /// Of the files, as open() was given them.
+  [[nodiscard]] std::span<const std::string> paths() const { return paths_; }
+
   /// Once a model is loaded: most weights have been packed, or widened, into memory of their own and are not read again.
   void release_pages() const {
     for (const MappedFile& file : files_) file.release_pages();
@@ -66,7 +69,8 @@ class Weights {
   [[nodiscard]] std::size_t copied_bytes() const;
 
  private:
-  explicit Weights(std::vector<MappedFile> files) : files_(std::move(files)) {}
+  Weights(std::span<const std::string> paths, std::vector<MappedFile> files)
+      : paths_(paths.begin(), paths.end()), files_(std::move(files)) {}
 
   /// All that a copy depends on, so that it is made once, for a tensor that is both embedding and decoder, and never changes: sessions read
   /// it where it lies. Tensors of a hostile file may begin at one place with different lengths and types.
@@ -79,6 +83,7 @@ class Weights {
     auto operator<=>(const CopyKey&) const = default;
   };
 
+  std::vector<std::string> paths_;
   std::vector<MappedFile> files_;
   std::map<CopyKey, AlignedBuffer<float>> widened_;
   std::map<CopyKey, AlignedBuffer<std::uint16_t>> narrowed_;

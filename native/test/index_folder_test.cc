@@ -22,6 +22,7 @@ const std::vector<TestRows::Entry> kQuery = {{0, 1.0f}, {1, 0.5f}, {2, 0.75f}, {
 TEST(IndexFolder, KeepsWhatWasAddedAndRemoved) {
   const TemporaryPath path;
   EXPECT_EQ(code_of(open(path.get())), "ERR_FILE_NOT_FOUND");
+  EXPECT_EQ(code_of(open(path.get(), {}, true)), "ERR_FILE_NOT_FOUND");
   {
     const auto index = opened(path.get(), 300);
     std::mt19937 random(23);

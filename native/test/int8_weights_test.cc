@@ -90,6 +90,20 @@ TEST_F(Int8WeightsTest, AreKeptApartByTheirWeights) {
   EXPECT_EQ(std::distance(fs::directory_iterator(cache()), fs::directory_iterator()), 2);
 }
 
+// The digest is not cryptographic: a hostile checkpoint could be made to have that of another.
+TEST_F(Int8WeightsTest, AreKeptApartByWhereTheyLie) {
+  const Loaded before = load(floats_, cache());
+  const fs::path other = folder_ / "other";
+  fs::copy_file(file(), other);
+  const std::vector<std::string> files = {other.string()};
+  auto weights = Weights::open(files);
+  ASSERT_TRUE(weights);
+  EXPECT_TRUE(Int8Weights::load({&floats_, 1}, weights.value(), cache()));
+  EXPECT_EQ(std::distance(fs::directory_iterator(cache()), fs::directory_iterator()), 2);
+  EXPECT_EQ(load(floats_, cache()).output, before.output);
+  EXPECT_EQ(std::distance(fs::directory_iterator(cache()), fs::directory_iterator()), 2);
+}
+
 TEST_F(Int8WeightsTest, AreMadeAgainWhenTheCacheIsDamaged) {
   const Loaded first = load(floats_, cache());
   const fs::path stored = fs::directory_iterator(cache())->path();

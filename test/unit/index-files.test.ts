@@ -76,6 +76,7 @@ describe("SparseIndex in files", () => {
   it("keeps documents and payloads in a folder", async () => {
     const home = path.join(folder, "index");
     await assert.rejects(SparseIndex.open(home), { code: "ERR_FILE_NOT_FOUND" });
+    await assert.rejects(SparseIndex.open(home, { readOnly: true }), { code: "ERR_FILE_NOT_FOUND" });
     {
       await using index = await SparseIndex.open(home, { dimension: DIMENSION });
       await addSample(index);

@@ -18,8 +18,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace sparse_rerank;
-  std::vector<std::byte> bytes(size);
-  std::memcpy(bytes.data(), data, size);
+  const auto given = std::as_bytes(std::span(data, size));
+  std::vector<std::byte> bytes(given.begin(), given.end());
   if (size % 4 == 0 && size >= sizeof(std::uint64_t)) {
     const std::size_t end = size - sizeof(std::uint64_t);
     const std::uint64_t checksum = xxh64(std::span(bytes).first(end));
