@@ -202,7 +202,7 @@ export type ErrorCode =
    *
    * Causes: a platform without a prebuilt addon, a bundler that took the package apart, a clone that is not built.
    *
-   * Remedy: in a project `npm rebuild sparse-rerank`, in a clone `npm run build` (both need a C++20 compiler); declare the package external
+   * Remedy: in a project `npm explore sparse-rerank -- npx node-gyp rebuild`, in a clone `npm run build` (both need a C++20 compiler); declare the package external
    * in a bundler.
    */
   | "ERR_ADDON_NOT_FOUND"

@@ -97,6 +97,7 @@ const LIB_PACKAGES = {
   ioredis: "queue",
   "node-gyp-build": "internal",
   "@langchain/core": "langchain",
+  undici: "hub",
   "wink-porter2-stemmer": "retrieval",
   pg: "engines",
 };

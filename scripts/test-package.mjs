@@ -8,7 +8,7 @@ import { prepare, root, run } from "./setup.mjs";
 await prepare();
 fs.rmSync(path.join(root, "prebuilds"), { recursive: true, force: true });
 run(process.execPath, ["scripts/package/prebuild.mjs"]);
-run(process.execPath, ["scripts/package/stage.mjs", "--platforms", "host"]);
+run(process.execPath, ["scripts/package/stage.mjs", "--platforms", "host", "--repository", "https://github.com/example/sparse-rerank"]);
 const [first, ...others] = process.argv.slice(2);
 const managers = first === "--managers";
 const tests = managers ? "test/package/**/*.test.ts" : "test/package/*.test.ts";

@@ -8,6 +8,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SparseRerankError } from "../errors";
 import { abortError, eitherSignal, throwIfAborted } from "../internal/abort";
 import { codeOf, isError, messageOf } from "../internal/error-code";
+import { proxyHint } from "./proxy";
+import type { Fetch } from "./proxy";
 
 export interface RetryPolicy {
   /** How often a request may fail in a row. */
@@ -27,6 +29,7 @@ export interface Connection {
   readonly token: string | undefined;
   readonly policy: RetryPolicy;
   readonly signal: AbortSignal | undefined;
+  readonly fetch: Fetch;
 }
 
 /** A failure that another attempt may cure: no connection, a timeout, a broken transfer, an overloaded server. */
@@ -122,17 +125,12 @@ async function send(connection: Connection, url: URL, fromHub: boolean, headers:
     silence.stop();
     if (userSignal?.aborted === true) return abortError(userSignal);
     const what = silence.signal.aborted ? `was silent for ${policy.silenceMs / 1000} s` : `failed (${reasonOf(error)})`;
-    return new HubNetworkError(
-      `The connection to ${source} ${what}. Check the network; behind a proxy set NODE_USE_ENV_PROXY=1 (Node 24).`,
-      {
-        cause: error,
-      },
-    );
+    return new HubNetworkError(`The connection to ${source} ${what}. Check the network; ${proxyHint()}.`, { cause: error });
   };
   let response: Response;
   try {
     // identity: sizes and ranges must count the bytes of the file.
-    response = await fetch(url, {
+    response = await connection.fetch(url.href, {
       redirect: "manual",
       signal,
       headers: { "user-agent": USER_AGENT, "accept-encoding": "identity", ...headers },

@@ -3,7 +3,7 @@ import path from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { throwIfAborted } from "../internal/abort";
-import { requireUnbundled } from "../internal/load";
+import { onDisk, requireUnbundled } from "../internal/load";
 import { permissionError } from "../internal/permission";
 import { requirePath } from "../internal/validate";
 import { isRepositoryName } from "./names";
@@ -16,7 +16,7 @@ export const EMBEDDED_MODELS: ReadonlyMap<string, { readonly folder: string; rea
     "splade-tiny",
     {
       // From this file, as tracers of files follow it (@vercel/nft).
-      folder: path.join(__dirname, "..", "..", "models", "splade-tiny"),
+      folder: onDisk(path.join(__dirname, "..", "..", "models", "splade-tiny")),
       summary: "SPLADE, 4.4 M parameters (BERT, 2 layers, hidden size 128), English, MS MARCO; Apache-2.0",
     },
   ],

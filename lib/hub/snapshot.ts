@@ -11,6 +11,7 @@ import type { Download } from "./download";
 import { DEFAULT_POLICY } from "./http";
 import type { Connection, RetryPolicy } from "./http";
 import { isCommit, requireRevision } from "./names";
+import { proxiedFetch } from "./proxy";
 import { listFiles, resolveCommit } from "./repository";
 import type { Listing, RemoteFile, Source } from "./repository";
 import { selectFiles } from "./select";
@@ -53,7 +54,8 @@ export async function snapshotOf(
   if (cached !== undefined && isCommit(revision)) return cache.snapshot(cached);
 
   const source = { repository, revision };
-  const connection = { endpoint: settings.endpoint, token: settings.token, policy, signal: options.signal };
+  const { endpoint, token } = settings;
+  const connection = { endpoint, token, policy, signal: options.signal, fetch: await proxiedFetch(environment) };
   let commit: string;
   try {
     commit = await resolveCommit(cached === undefined ? connection : { ...connection, policy: inAHurry(policy) }, source);

@@ -9,6 +9,11 @@ import { permissionError } from "./permission";
 /** The package's folder: dist/internal and lib/internal are equally deep. */
 export const packageRoot = path.join(__dirname, "..", "..");
 
+/** The file that native code can open: in Electron, paths inside app.asar exist for JavaScript alone, and unpacked files lie beside it. */
+export function onDisk(file: string): string {
+  return file.replace(/([/\\]app\.asar)(?=[/\\])/, "$1.unpacked");
+}
+
 /**
  * Errors: ERR_ADDON_NOT_FOUND in a bundle, where the addon, the embedded model and the worker thread's file are not beside the code.
  */
@@ -51,7 +56,7 @@ function loadAddon(): NativeAddon {
     throw new SparseRerankError(
       "ERR_ADDON_NOT_FOUND",
       `No native addon of sparse-rerank fits this platform (${process.platform}-${process.arch}, Node ${process.version}). ` +
-        "In a clone, run `npm run build`; in a project, run `npm rebuild sparse-rerank` (needs CMake or node-gyp and a C++20 compiler).",
+        "In a clone, run `npm run build`; in a project, run `npm explore sparse-rerank -- npx node-gyp rebuild` (needs Python and a C++20 compiler).",
       { cause },
     );
   }

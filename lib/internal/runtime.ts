@@ -4,7 +4,7 @@ import path from "node:path";
 
 import { SparseRerankError } from "../errors";
 import type { ErrorCode } from "../errors";
-import { native, packageRoot } from "./load";
+import { native, onDisk, packageRoot } from "./load";
 
 /** File name of our copy of ONNX Runtime, as scripts/package/runtime-library.mjs makes it. */
 const LIBRARY_NAMES: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
@@ -59,7 +59,7 @@ function runtimeCandidates(): string[] {
   // A clone has a copy of its own.
   const beside = BESIDE[`${process.platform}-${process.arch}`];
   const candidates = [installed === undefined ? undefined : path.join(installed, name), beside, path.join(packageRoot, "runtime", name)];
-  return candidates.filter((candidate) => candidate !== undefined);
+  return candidates.filter((candidate) => candidate !== undefined).map(onDisk);
 }
 
 function installedRuntime(): string | undefined {

@@ -1,7 +1,7 @@
 /** The tarballs that `npm publish` would send, installed into an empty project and used as people use them. */
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -11,6 +11,18 @@ import { pack, root, runtime } from "./tarballs";
 import type { Packed } from "./tarballs";
 
 const MEGABYTE = 1e6;
+/** Of the package and all that npm installs with it, as a disk counts. */
+const INSTALLED = 72 * MEGABYTE;
+
+/** Installed for these tests, beside the project. */
+const TOOLS = ["jest@30", "@vercel/nft@1"];
+
+interface Manifest {
+  readonly private?: boolean;
+  readonly homepage: string;
+  readonly bugs: { readonly url: string };
+  readonly repository: { readonly url: string };
+}
 
 /** Commands that a consumer's machine has: Node's own, and none that compiles. */
 function commandsOf(folder: string): string {
@@ -27,12 +39,14 @@ describe("the package", function () {
   let folder: string;
   let project: string;
   let env: NodeJS.ProcessEnv;
+  let installWarnings: string;
   let packed: { readonly main: Packed; readonly runtime: Packed };
 
   const run = (command: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): string =>
     execFileSync(command, args, { cwd: project, env: { ...env, ...more }, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   const node = (program: string, args: readonly string[] = ["-e"], more: NodeJS.ProcessEnv = {}): string =>
     run(process.execPath, [...args, program], more).trim();
+  const tool = (...parts: string[]): string => path.join(folder, "tools", "node_modules", ...parts);
   const npm = path.join(path.dirname(fs.realpathSync(process.execPath)), "..", "lib", "node_modules", "npm", "bin", "npm-cli.js");
 
   before(function () {
@@ -43,7 +57,10 @@ describe("the package", function () {
     fs.mkdirSync(project);
     fs.writeFileSync(path.join(project, "package.json"), JSON.stringify({ name: "consumer", version: "1.0.0", private: true }));
     env = { ...process.env, PATH: commandsOf(folder), NODE_PATH: "" };
+    // npm hands the settings of the clone's .npmrc to its children.
+    delete env["npm_config_onnxruntime_node_install"];
     install();
+    run(process.execPath, [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", path.join(folder, "tools"), ...TOOLS]);
   });
 
   after(() => {
@@ -53,7 +70,10 @@ describe("the package", function () {
   /** The platform's runtime is named beside it, since no registry has it before a release. */
   function install(...options: string[]): void {
     const tarballs = [packed.runtime, packed.main].map(({ filename }) => path.join(folder, filename));
-    run(process.execPath, [npm, "install", "--no-audit", "--no-fund", ...options, ...tarballs]);
+    const args = [npm, "install", "--no-audit", "--no-fund", ...options, ...tarballs];
+    const { status, stderr } = spawnSync(process.execPath, args, { cwd: project, env, encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+    installWarnings = stderr;
   }
 
   const encode = 'SparseEncoder.load("splade-tiny").then((e) => e.encode("a cat")).then((v) => console.log(v.indices.length > 5))';
@@ -61,6 +81,43 @@ describe("the package", function () {
   it("keeps to its budget of size", () => {
     assert.ok(packed.main.size < 24 * MEGABYTE, `${String(packed.main.size)} bytes`);
     assert.ok(packed.runtime.size < 20 * MEGABYTE, `${String(packed.runtime.size)} bytes`);
+  });
+
+  it("installs without a warning, within its budget of size", () => {
+    assert.equal(installWarnings, "");
+    const modules = path.join(project, "node_modules");
+    const files = fs.readdirSync(modules, { recursive: true, encoding: "utf8" });
+    const bytes = files.reduce((sum, file) => sum + fs.lstatSync(path.join(modules, file)).blocks * 512, 0);
+    console.log(`      installed: ${(bytes / MEGABYTE).toFixed(1)} MB`);
+    assert.ok(bytes <= INSTALLED, `${String(bytes)} bytes`);
+  });
+
+  it("has no link to a file that it does not have", async () => {
+    const { missingTargets } = await import("../../scripts/package/links.mjs");
+    const folder = path.join(project, "node_modules", "sparse-rerank");
+    for (const name of ["README.md", "CHANGELOG.md"]) {
+      const text = fs.readFileSync(path.join(folder, name), "utf8");
+      assert.deepEqual(missingTargets(text, folder), [], name);
+      assert.notDeepEqual(missingTargets(`[a](no/such/file.md)`, folder), []);
+    }
+    assert.match(fs.readFileSync(path.join(folder, "README.md"), "utf8"), /\]\(https:\/\/github\.com\/example\/sparse-rerank\/raw\/v\d/);
+  });
+
+  it("has something to publish only with a repository and ONNX Runtime's notices", () => {
+    const manifest = JSON.parse(fs.readFileSync(path.join(root, "build-package", "sparse-rerank", "package.json"), "utf8")) as Manifest;
+    assert.equal(manifest.private, true);
+    assert.equal(manifest.repository.url, "git+https://github.com/example/sparse-rerank.git");
+    assert.equal(manifest.homepage, "https://github.com/example/sparse-rerank#readme");
+    assert.equal(manifest.bugs.url, "https://github.com/example/sparse-rerank/issues");
+    for (const options of [
+      ["--notices", folder],
+      ["--repository", "sparse-rerank"],
+    ]) {
+      const { status, stderr } = spawnSync(process.execPath, [path.join(root, "scripts", "package", "stage.mjs"), ...options], {
+        encoding: "utf8",
+      });
+      assert.deepEqual([status, stderr.includes("--repository")], [2, true]);
+    }
   });
 
   it("has what it needs and nothing of the tests", () => {
@@ -71,7 +128,7 @@ describe("the package", function () {
     assert.ok(files.some((file) => /^prebuilds\/.*\.node$/.test(file)));
     assert.ok(files.some((file) => /^models\/splade-tiny\/.*\.safetensors$/.test(file)));
     assert.deepEqual(
-      files.filter((file) => /(^|\/)(test|bench|scripts|node_modules)\//.test(file) || /\.test\.|\.built-from/.test(file)),
+      files.filter((file) => /(^|\/)(test|bench|scripts|node_modules)\//.test(file) || /\.test\.|\.built-from|\.map$/.test(file)),
       [],
     );
   });
@@ -136,11 +193,97 @@ describe("the package", function () {
     assert.equal(run(process.execPath, ["app.js"]).trim(), "true");
   });
 
-  it("says what to install where ONNX Runtime is missing", () => {
-    fs.rmSync(path.join(project, "node_modules", "@sparse-rerank"), { recursive: true });
-    const program = 'require("sparse-rerank").SparseEncoder.load("splade-tiny").catch((e) => console.log(e.code, e.message))';
-    const message = node(program);
-    assert.match(message, /^ERR_RUNTIME_NOT_FOUND /);
-    assert.ok(message.includes(`npm install @sparse-rerank/${runtime}@`), message);
+  it("says that it must stay outside of a bundle that has it", () => {
+    const esbuild = path.join(root, "node_modules", "esbuild", "bin", "esbuild");
+    run(esbuild, ["app.ts", "--bundle", "--platform=node", "--outfile=whole/app.js", "--log-level=error"]);
+    const { status, stderr } = spawnSync(process.execPath, ["whole/app.js"], { cwd: project, env, encoding: "utf8" });
+    assert.notEqual(status, 0);
+    assert.match(stderr, /SparseRerankError: A bundler has copied sparse-rerank into .*esbuild --external:sparse-rerank/);
+  });
+
+  it("runs from the files that a tracer finds, as in a standalone build of Next.js", () => {
+    fs.writeFileSync(path.join(project, "traced.js"), `const { SparseEncoder } = require("sparse-rerank"); ${encode}`);
+    const trace = `
+      const { nodeFileTrace } = require(${JSON.stringify(tool("@vercel", "nft"))});
+      nodeFileTrace(["traced.js"], { base: process.cwd() }).then(({ fileList }) => console.log(JSON.stringify([...fileList])));`;
+    const files = JSON.parse(node(trace)) as string[];
+    assert.ok(files.some((file) => file.endsWith("libsparse_rerank.so")) || process.platform !== "linux");
+    const copy = path.join(folder, "traced");
+    for (const file of files) {
+      if (fs.lstatSync(path.join(project, file)).isDirectory()) continue;
+      fs.cpSync(path.join(project, file), path.join(copy, file), { dereference: true });
+    }
+    assert.equal(execFileSync(process.execPath, ["traced.js"], { cwd: copy, env, encoding: "utf8" }).trim(), "true");
+  });
+
+  it("names the switch of Node's permission model that is missing", function () {
+    if (!process.allowedNodeEnvironmentFlags.has("--experimental-permission") && !process.allowedNodeEnvironmentFlags.has("--permission")) {
+      skip(this, "this Node has no permission model");
+    }
+    const model = process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission";
+    const program = `require("sparse-rerank").SparseEncoder.load(process.argv[1] ?? "splade-tiny").then((e) => e.encode("a cat")).then(
+      () => console.log("encoded"), (e) => console.log(e.code, e.message))`;
+    // node-gyp-build looks at the second.
+    const readable = [`${fs.realpathSync(project)}/*`, "/etc/alpine-release"].map((file) => `--allow-fs-read=${file}`);
+    const load = (switches: readonly string[], ...more: string[]): string =>
+      run(process.execPath, ["--no-warnings", model, ...readable, ...switches, "-e", program, ...more]).trim();
+    assert.match(load(["--allow-worker"]), /^ERR_PERMISSION_DENIED .*without --allow-addons\b/);
+    assert.match(load(["--allow-addons"]), /^ERR_PERMISSION_DENIED .*without --allow-worker\b/);
+    const elsewhere = path.join(folder, "models");
+    fs.mkdirSync(elsewhere);
+    assert.match(load(["--allow-addons", "--allow-worker"], elsewhere), /^ERR_PERMISSION_DENIED .*without --allow-fs-read=.*models/);
+    assert.equal(load(["--allow-addons", "--allow-worker"]), "encoded");
+  });
+
+  describe("under Jest", () => {
+    const body = `
+      async function search() {
+        const encoder = await SparseEncoder.load("splade-tiny");
+        const vectors = await encoder.encodeDocument(["a cat sat", "the market fell"]);
+        const index = SparseIndex.create({ dimension: encoder.embeddingDimension });
+        await index.add(["cat", "market"], vectors);
+        const [hit] = await index.search(await encoder.encodeQuery("cat"), { topK: 1 });
+        await encoder.close();
+        return hit.id;
+      }
+      test("searches", async () => expect(await search()).toBe("cat"));
+      test("has coded errors", async () => {
+        const failure = SparseEncoder.load("./nowhere").catch((error) => error);
+        expect(await failure).toBeInstanceOf(SparseRerankError);
+        expect(await failure).toMatchObject({ code: "ERR_MODEL_NOT_FOUND" });
+      });`;
+    const names = "{ SparseEncoder, SparseIndex, SparseRerankError }";
+    const jest = (config: object, options: readonly string[]): void => {
+      const { status, stderr } = spawnSync(
+        process.execPath,
+        [...options, tool("jest", "bin", "jest.js"), "--config", JSON.stringify({ rootDir: project, ...config }), "--runInBand"],
+        { cwd: project, env, encoding: "utf8" },
+      );
+      assert.equal(status, 0, stderr);
+      assert.match(stderr, /Tests: +4 passed, 4 total/);
+    };
+
+    /** Two files each: Jest loads a copy of the package for each. */
+    it("works as CommonJS", () => {
+      for (const name of ["one", "two"])
+        fs.writeFileSync(path.join(project, `${name}.test.js`), `const ${names} = require("sparse-rerank");${body}`);
+      jest({ testMatch: ["**/*.test.js"] }, []);
+    });
+
+    it("works as ES modules", () => {
+      for (const name of ["one", "two"])
+        fs.writeFileSync(path.join(project, `${name}.test.mjs`), `import ${names} from "sparse-rerank";${body}`);
+      jest({ testMatch: ["**/*.test.mjs"], transform: {} }, ["--no-warnings", "--experimental-vm-modules"]);
+    });
+  });
+
+  describe("without ONNX Runtime", () => {
+    it("says what to install", () => {
+      fs.rmSync(path.join(project, "node_modules", "@sparse-rerank"), { recursive: true });
+      const program = 'require("sparse-rerank").SparseEncoder.load("splade-tiny").catch((e) => console.log(e.code, e.message))';
+      const message = node(program);
+      assert.match(message, /^ERR_RUNTIME_NOT_FOUND /);
+      assert.ok(message.includes(`npm install @sparse-rerank/${runtime}@`), message);
+    });
   });
 });

@@ -4,12 +4,22 @@ import path from "node:path";
 import { architectureFor } from "../../dist/architectures";
 import { readCheckpoint } from "../../dist/checkpoint";
 import type { TensorInfo } from "../../dist/checkpoint/types";
-import { native } from "../../dist/internal/load";
+import { native, onDisk } from "../../dist/internal/load";
 import type { NativeModel, NativeModelSpec } from "../../dist/internal/native";
 import { loadRuntime } from "../../dist/internal/runtime";
 import { spladeOf } from "./checkpoint-folder";
 
 const folder = path.join(__dirname, "..", "fixtures", "splade-bert");
+
+describe("files of the package in Electron", () => {
+  it("are those that lie unpacked beside the archive", () => {
+    const rest = path.join("node_modules", "sparse-rerank", "models");
+    assert.equal(onDisk(path.join("/app", "app.asar", rest)), path.join("/app", "app.asar.unpacked", rest));
+    for (const file of [path.join("/app", "app.asar.unpacked", rest), path.join("/app", rest), path.join("/my.app.asar.d", rest)]) {
+      assert.equal(onDisk(file), file);
+    }
+  });
+});
 
 /** The contract of lib/internal/native.ts, without the classes above it. */
 describe("the native contract", () => {

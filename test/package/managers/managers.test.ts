@@ -150,4 +150,20 @@ describe("package managers and runtimes", function () {
       assert.match(libraries ?? "", /libonnxruntime\.so/, program);
     }
   });
+
+  it("webpack: a bundle that leaves the package outside works, and one that has it says how to do that", async () => {
+    const build = `
+      const webpack = require("webpack");
+      const inside = { target: "node", mode: "production", entry: "./app.mjs", experiments: { topLevelAwait: true }, context: __dirname };
+      const outside = { ...inside, externals: { "sparse-rerank": "commonjs sparse-rerank" } };
+      const named = (config, filename) => ({ ...config, output: { path: __dirname, filename } });
+      webpack([named(inside, "inside.js"), named(outside, "outside.js")], (error, stats) => {
+        if (error || stats.hasErrors()) console.log(error ?? stats.toString());
+      });`;
+    const run = project("webpack", { "app.mjs": APP, "build.js": build });
+    await run([node, npm, "install", "--ignore-scripts", "sparse-rerank", "webpack@5"]);
+    assert.equal(await run([node, "build.js"]), "");
+    assert.equal(await run([node, "outside.js"]), "mat market");
+    await assert.rejects(run([node, "inside.js"]), /\[SparseRerankError\]: A bundler has copied sparse-rerank into .*webpack externals[^]*ERR_ADDON_NOT_FOUND/);
+  });
 });

@@ -1,0 +1,61 @@
+/**
+ * Proxies, by the variables HTTP_PROXY, HTTPS_PROXY and NO_PROXY in either case. Node reads them itself since 22.21 and 24.0, where it is told to
+ * (NODE_USE_ENV_PROXY=1 or --use-env-proxy); otherwise the optional package undici does.
+ */
+
+import { SparseRerankError } from "../errors";
+import type { Environment } from "./settings";
+
+export type Fetch = typeof fetch;
+
+const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"];
+
+/**
+ * What requests are made with. Without undici it is Node's own fetch also where a proxy is named: the hub may be reachable without, and a failure
+ * says what to do (proxyHint).
+ *
+ * Errors: ERR_INVALID_ARGUMENT for a variable that is no address; the message does not hold it, since it may have a password.
+ */
+export async function proxiedFetch(environment: Environment): Promise<Fetch> {
+  const named = PROXY_VARIABLES.filter((name) => (environment[name] ?? "") !== "");
+  if (named.length === 0 || usesEnvironmentProxy(environment)) return fetch;
+  for (const name of named) {
+    if (/^https?:\/\/./i.test(environment[name] ?? "") && URL.canParse(environment[name] ?? "")) continue;
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      `${name} must be the http or https address of a proxy, e.g. http://proxy.example:3128.`,
+    );
+  }
+  const undici = await import("undici").catch(() => undefined);
+  if (undici === undefined) return fetch;
+  const option = (name: string): string => environment[name] ?? environment[name.toUpperCase()] ?? "";
+  const dispatcher = new undici.EnvHttpProxyAgent({
+    httpProxy: option("http_proxy"),
+    httpsProxy: option("https_proxy"),
+    noProxy: option("no_proxy"),
+  });
+  // Its types are those of another version than Node's, its behaviour is that of the standard.
+  return ((url: string, init: object) => undici.fetch(url, { ...init, dispatcher })) as unknown as Fetch;
+}
+
+/** What makes this version of Node use a proxy; for a message about a failed connection. */
+export function proxyHint(version: string = process.versions.node): string {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  // undici 8 needs Node 22.
+  const install = `npm install undici${major < 22 ? "@7" : ""}`;
+  const how = readsVariables(major, minor)
+    ? `set NODE_USE_ENV_PROXY=1, or ${install}`
+    : `${install} (Node reads them itself since 22.21 and 24)`;
+  return `behind a proxy set HTTPS_PROXY (and NO_PROXY), and ${how}`;
+}
+
+function readsVariables(major: number, minor: number): boolean {
+  return major >= 24 || (major === 22 && minor >= 21);
+}
+
+function usesEnvironmentProxy(environment: Environment): boolean {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  if (!readsVariables(major, minor)) return false;
+  const options = [...process.execArgv, ...(environment["NODE_OPTIONS"] ?? "").split(/\s+/)];
+  return environment["NODE_USE_ENV_PROXY"] === "1" || options.includes("--use-env-proxy");
+}
