@@ -8,8 +8,7 @@ import { SparseRerankError } from "./errors";
 import { chooseExecution, defaultBatchSize } from "./execution";
 import { resolveModel } from "./hub/resolve";
 import { withCancel } from "./internal/abort";
-import { Lifecycle } from "./internal/lifecycle";
-import type { Resource } from "./internal/lifecycle";
+import { ManagedResource } from "./internal/managed-resource";
 import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
 import type { RunningTransformer } from "./internal/transformer";
 import { FACTORY, invalid, requireFactory, requireFunction, requirePositiveInteger, requireTexts } from "./internal/validate";
@@ -56,10 +55,9 @@ const DEFAULT_BATCH_SIZE = 64;
  * A cross-encoder: scores pairs of texts by reading both at once (Nogueira and Cho, 2019, arXiv 1901.04085). Conventions and numbers are those
  * of sentence-transformers' CrossEncoder.
  */
-export class CrossEncoder implements Resource {
+export class CrossEncoder extends ManagedResource {
   readonly #checkpoint: CrossCheckpoint;
   readonly #transformer: RunningTransformer;
-  readonly #lifecycle = new Lifecycle("CrossEncoder");
 
   /** Tokens of both texts together, special tokens included; longer pairs are cut, the longer text first. */
   readonly maxSeqLength: number;
@@ -69,6 +67,7 @@ export class CrossEncoder implements Resource {
   readonly device: Device;
 
   private constructor(factory: symbol, checkpoint: CrossCheckpoint, transformer: RunningTransformer, device: Device) {
+    super();
     requireFactory(factory, "CrossEncoder", 'load(name), such as await CrossEncoder.load("cross-encoder/ms-marco-MiniLM-L6-v2")');
     this.device = device;
     this.#checkpoint = checkpoint;
@@ -96,7 +95,7 @@ export class CrossEncoder implements Resource {
    * Errors: ERR_INVALID_ARGUMENT before any work starts, ERR_ABORTED, ERR_DISPOSED, ERR_RUNTIME_FAILED.
    */
   predict(pairs: readonly Pair[], options: PredictOptions = {}): Promise<Predictions> {
-    return this.#lifecycle.run(async () => {
+    return this.run(async () => {
       this.#checkOptions(options, PREDICT_OPTIONS);
       requirePairs(pairs);
       return this.#predict(pairs, options);
@@ -115,7 +114,7 @@ export class CrossEncoder implements Resource {
     documents: readonly D[],
     options: RankOptions & { text?: (document: D) => string } = {},
   ): Promise<RankedDocument<D>[]> {
-    return this.#lifecycle.run(async () => {
+    return this.run(async () => {
       this.#checkOptions(options, RANK_OPTIONS);
       if (options.topK !== undefined) requirePositiveInteger(options.topK, "topK");
       if (options.returnDocuments !== undefined && typeof options.returnDocuments !== "boolean") {
@@ -150,29 +149,15 @@ export class CrossEncoder implements Resource {
 
   /** The token ids of each text by itself, [texts][tokens]: cut at the maximum, special tokens included, prompts not. */
   tokenize(texts: readonly string[]): Promise<Uint32Array[]> {
-    return this.#lifecycle.run(async () => {
+    return this.run(async () => {
       requireTexts(texts, "texts");
       return sequencesOf(await this.#transformer.tokenizer.encode(texts));
     });
   }
 
-  dispose(): void {
-    if (!this.#lifecycle.dispose()) return;
+  protected override release(): void {
     this.#transformer.model.dispose();
     this.#transformer.tokenizer.dispose();
-  }
-
-  async close(): Promise<void> {
-    this.dispose();
-    await this.#lifecycle.idle();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   #checkOptions(options: PredictOptions, known: readonly string[]): void {

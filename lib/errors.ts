@@ -140,11 +140,11 @@ export type ErrorCode =
    */
   | "ERR_WRONG_MODEL_KIND"
   /**
-   * The object was disposed.
+   * The object was closed or disposed.
    *
-   * Causes: a call after `dispose()` or `close()`, or one that was still waiting then.
+   * Causes: a call after `close()` or `dispose()`, or one that `dispose()` cancelled. `close()` lets running calls and streams end.
    *
-   * Remedy: call `close()` last, after the work's promises; load again to go on.
+   * Remedy: call `close()` last; make a new object to go on.
    */
   | "ERR_DISPOSED"
   /**

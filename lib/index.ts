@@ -7,6 +7,7 @@ export { CrossEncoder } from "./cross-encoder";
 export type { Pair, PredictOptions, Predictions, RankedDocument, RankOptions } from "./cross-encoder";
 export { SparseRerankError } from "./errors";
 export type { ErrorCode } from "./errors";
+export type { ManagedResource } from "./internal/managed-resource";
 export type { CudaOptions, Device, LoadOptions, Progress, WorkOptions } from "./options";
 export { SparseEncoder } from "./sparse-encoder";
 export type { EncodeOptions, TokenWeight, TracedText } from "./sparse-encoder";

@@ -7,8 +7,8 @@ import { SparseRerankError } from "./errors";
 import { chooseExecution, defaultBatchSize } from "./execution";
 import type { Execution } from "./execution";
 import { resolveModel } from "./hub/resolve";
-import { Lifecycle } from "./internal/lifecycle";
-import type { Resource } from "./internal/lifecycle";
+import { ManagedResource } from "./internal/managed-resource";
+import type { Running } from "./internal/managed-resource";
 import { markModel } from "./internal/model-identity";
 import type { ModelIdentity } from "./internal/model-identity";
 import { FACTORY, invalid, requireFactory, requirePositiveInteger, requireRecord, requireTexts } from "./internal/validate";
@@ -51,10 +51,9 @@ const DEFAULT_BATCH_SIZE = 128;
  * (Geng et al., 2024, arXiv 2411.04403), and for BGE-M3's lexical weights (arXiv 2402.03216); they are learned features for CSR (arXiv
  * 2503.01776).
  */
-export class SparseEncoder implements Resource {
+export class SparseEncoder extends ManagedResource {
   readonly #checkpoint: SparseCheckpoint;
   readonly #routes: Routes;
-  readonly #lifecycle = new Lifecycle("SparseEncoder");
 
   /**
    * Tokens, special tokens included; longer texts are cut and listed in the result's `truncated`. Where queries and documents have different
@@ -73,6 +72,7 @@ export class SparseEncoder implements Resource {
   readonly model: ModelIdentity;
 
   private constructor(factory: symbol, checkpoint: SparseCheckpoint, routes: Routes, execution: Execution, model: ModelIdentity) {
+    super();
     requireFactory(factory, "SparseEncoder", 'load(name), such as await SparseEncoder.load("splade-tiny")');
     this.device = execution.device;
     this.dtype = execution.dtype;
@@ -116,7 +116,7 @@ export class SparseEncoder implements Resource {
   encode(texts: readonly string[], options?: EncodeOptions): Promise<SparseMatrix>;
   encode(texts: string | readonly string[], options?: EncodeOptions): Promise<SparseVector | SparseMatrix>;
   encode(texts: string | readonly string[], options: EncodeOptions = {}): Promise<SparseVector | SparseMatrix> {
-    return this.#lifecycle.run(() => this.#encode(this.#routes.plain, texts, options, this.#checkpoint.defaultPromptName));
+    return this.run(() => this.#encode(this.#routes.plain, texts, options, this.#checkpoint.defaultPromptName));
   }
 
   /**
@@ -129,7 +129,7 @@ export class SparseEncoder implements Resource {
   encodeQuery(texts: readonly string[], options?: EncodeOptions): Promise<SparseMatrix>;
   encodeQuery(texts: string | readonly string[], options?: EncodeOptions): Promise<SparseVector | SparseMatrix>;
   encodeQuery(texts: string | readonly string[], options: EncodeOptions = {}): Promise<SparseVector | SparseMatrix> {
-    return this.#lifecycle.run(() => this.#encode(this.#routes.query, texts, options, "query"));
+    return this.run(() => this.#encode(this.#routes.query, texts, options, "query"));
   }
 
   /** As encodeQuery, with the document side of the model and the prompt named "document". */
@@ -137,26 +137,18 @@ export class SparseEncoder implements Resource {
   encodeDocument(texts: readonly string[], options?: EncodeOptions): Promise<SparseMatrix>;
   encodeDocument(texts: string | readonly string[], options?: EncodeOptions): Promise<SparseVector | SparseMatrix>;
   encodeDocument(texts: string | readonly string[], options: EncodeOptions = {}): Promise<SparseVector | SparseMatrix> {
-    return this.#lifecycle.run(() => this.#encode(this.#routes.document, texts, options, "document"));
+    return this.run(() => this.#encode(this.#routes.document, texts, options, "document"));
   }
 
   /**
    * For corpora larger than memory: yields matrices of up to `batchSize` rows in input order, and pulls texts only as results are taken.
+   * close() waits until a stream that has begun ends (see ManagedResource).
    */
-  async *encodeDocumentStream(
+  encodeDocumentStream(
     texts: Iterable<string> | AsyncIterable<string>,
     options: EncodeOptions = {},
   ): AsyncGenerator<SparseMatrix, void, undefined> {
-    this.#lifecycle.requireLive();
-    this.#checkOptions(options);
-    requireIterable(texts);
-    let done = 0;
-    const prompt = resolvePrompt(options, this.prompts, "document", this.#routes.document.poolsPrompt);
-    for await (const block of this.#blocks(this.#routes.document, texts, options, prompt)) {
-      done += block.rows;
-      options.onProgress?.({ stage: "encode", done });
-      yield markModel(block, this.model);
-    }
+    return this.stream((running) => this.#encodeStream(texts, options, running));
   }
 
   /**
@@ -165,7 +157,7 @@ export class SparseEncoder implements Resource {
    * @param options.task the side of the model whose tokenizer reads them; default: the one that encode() uses
    */
   tokenize(texts: readonly string[], options: { readonly task?: "query" | "document" } = {}): Promise<Uint32Array[]> {
-    return this.#lifecycle.run(async () => {
+    return this.run(async () => {
       requireTexts(texts, "texts");
       requireRecord(options, "options", ["task"]);
       const { task } = options;
@@ -181,7 +173,7 @@ export class SparseEncoder implements Resource {
    * @param options.task which side of the model reads it; default "document"
    */
   trace(text: string, options: { readonly task?: "query" | "document" } = {}): Promise<TracedText> {
-    return this.#lifecycle.run(async () => {
+    return this.run(async () => {
       requireTexts([text], "text");
       requireRecord(options, "options", ["task"]);
       const { task = "document" } = options;
@@ -206,19 +198,19 @@ export class SparseEncoder implements Resource {
 
   /** Similarities of all pairs, [a.rows, b.rows] row-major, by the checkpoint's similarity function (dot unless it says otherwise). */
   similarity(a: SparseMatrix | SparseVector, b: SparseMatrix | SparseVector): Promise<DenseMatrix> {
-    return this.#lifecycle.run(() => similarity(a, b, this.similarityFunction));
+    return this.run(() => similarity(a, b, this.similarityFunction));
   }
 
   /** Similarity of row i of a with row i of b. */
   similarityPairwise(a: SparseMatrix, b: SparseMatrix): Promise<Float32Array> {
-    return this.#lifecycle.run(() => similarityPairwise(a, b, this.similarityFunction));
+    return this.run(() => similarityPairwise(a, b, this.similarityFunction));
   }
 
   /** The tokens of a vector by falling weight, the `topK` first ones or all. */
   decode(embedding: SparseVector, topK?: number): TokenWeight[];
   decode(embeddings: SparseMatrix, topK?: number): TokenWeight[][];
   decode(embeddings: SparseVector | SparseMatrix, topK?: number): TokenWeight[] | TokenWeight[][] {
-    this.#lifecycle.requireLive();
+    this.requireOpen();
     if (topK !== undefined) requirePositiveInteger(topK, "topK");
     if (isVector(embeddings)) return this.#decodeRow(embeddings, topK);
     return Array.from(asMatrix(embeddings, "embeddings"), (row) => this.#decodeRow(row, topK));
@@ -234,27 +226,30 @@ export class SparseEncoder implements Resource {
     return sparsity(embeddings);
   }
 
-  dispose(): void {
-    if (!this.#lifecycle.dispose()) return;
+  protected override release(): void {
     for (const encoder of Object.values(this.#routes) as readonly RouteEncoder[]) encoder.dispose();
-  }
-
-  async close(): Promise<void> {
-    this.dispose();
-    await this.#lifecycle.idle();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   #checkOptions(options: EncodeOptions): void {
     checkWorkOptions(options, ENCODE_OPTIONS);
     if (options.maxActiveDims !== undefined) requirePositiveInteger(options.maxActiveDims, "maxActiveDims");
+  }
+
+  async *#encodeStream(
+    texts: Iterable<string> | AsyncIterable<string>,
+    options: EncodeOptions,
+    running: Running,
+  ): AsyncGenerator<SparseMatrix, void, undefined> {
+    this.#checkOptions(options);
+    requireIterable(texts);
+    let done = 0;
+    const prompt = resolvePrompt(options, this.prompts, "document", this.#routes.document.poolsPrompt);
+    const signal = running.signal(options.signal);
+    for await (const block of this.#blocks(this.#routes.document, texts, { ...options, signal }, prompt)) {
+      done += block.rows;
+      options.onProgress?.({ stage: "encode", done });
+      yield markModel(block, this.model);
+    }
   }
 
   async #encode(

@@ -2,10 +2,9 @@ import { SparseRerankError } from "./errors";
 import { checkFilter } from "./filter";
 import type { Filter } from "./filter";
 import { withCancel } from "./internal/abort";
-import { Lifecycle } from "./internal/lifecycle";
-import type { Resource } from "./internal/lifecycle";
 import { checkId, checkIds } from "./internal/document-ids";
 import { isFolder, requireIndexFolder } from "./internal/index-folder";
+import { ManagedResource } from "./internal/managed-resource";
 import { native } from "./internal/load";
 import { checkEncoder, modelOf, readModelFile, requireSameModel, writeModelFile } from "./internal/model-identity";
 import type { IndexEncoder, KnownModel, ModelIdentity } from "./internal/model-identity";
@@ -111,20 +110,19 @@ const SEARCH_OPTIONS = ["topK", "mode", "filter", "withPayload", "signal"];
  *
  * docs/index.md describes the algorithms, the files and what survives a crash.
  */
-export class SparseIndex implements Resource {
+export class SparseIndex extends ManagedResource {
   readonly dimension: number;
   readonly #native: NativeIndex;
-  readonly #lifecycle = new Lifecycle("SparseIndex");
   /** Settles, never rejects, when the last change has ended. */
   #changes: Promise<unknown> = Promise.resolve();
   /** Settles, never rejects, when no merge is going on. */
   #merging: Promise<void> | undefined;
-  #released: Promise<void> | undefined;
   #model: KnownModel | undefined;
   /** Where the model is kept; undefined for an index in memory or in a file. */
   readonly #folder: string | undefined;
 
   private constructor(factory: symbol, index: NativeIndex, model?: KnownModel, folder?: string) {
+    super();
     requireFactory(factory, "SparseIndex", "create({ dimension }), or SparseIndex.open(path)");
     this.#native = index;
     this.dimension = index.dimension();
@@ -192,7 +190,7 @@ export class SparseIndex implements Resource {
    * ERR_INDEX_CORRUPT, ERR_DISPOSED.
    */
   add(ids: readonly string[], vectors: SparseMatrix, extras: DocumentExtras = {}): Promise<void> {
-    return this.#lifecycle.run(async () => {
+    return this.run(async () => {
       const copies = checkIds(ids);
       const matrix = this.#checkVectors(vectors, "vectors");
       if (copies.length !== matrix.rows) {
@@ -219,7 +217,7 @@ export class SparseIndex implements Resource {
    * Errors: ERR_INVALID_ARGUMENT, ERR_READ_ONLY, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_DISPOSED.
    */
   remove(ids: readonly string[]): Promise<number> {
-    return this.#lifecycle.run(async () => {
+    return this.run(async () => {
       if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
       const distinct = [...new Set(ids.map((id, i) => checkId(id, `ids[${i}]`)))];
       return this.#change(() => this.#native.remove(packStrings(distinct)));
@@ -228,7 +226,7 @@ export class SparseIndex implements Resource {
 
   /** Which of the ids are in the index. Errors: ERR_INVALID_ARGUMENT, ERR_INDEX_CORRUPT, ERR_DISPOSED. */
   has(ids: readonly string[]): Promise<boolean[]> {
-    return this.#lifecycle.run(async () => {
+    return this.run(async () => {
       if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
       const packed = packStrings(ids.map((id, i) => checkId(id, `ids[${i}]`)));
       return Array.from(await withCancel(undefined, () => this.#native.contains(packed)), (contained) => contained === 1);
@@ -243,7 +241,7 @@ export class SparseIndex implements Resource {
   search(queries: SparseMatrix, options?: IndexSearchOptions): Promise<SearchHit[][]>;
   search(query: SparseVector, options?: IndexSearchOptions): Promise<SearchHit[]>;
   search(queries: SparseMatrix | SparseVector, options: IndexSearchOptions = {}): Promise<SearchHit[][] | SearchHit[]> {
-    return this.#lifecycle.run(async () => {
+    return this.run(async () => {
       const filter = checkSearchOptions(options);
       const matrix = this.#checkVectors(queries, "queries");
       const lists = matrix.rows === 0 ? [] : await this.#search(matrix, options, filter);
@@ -252,7 +250,7 @@ export class SparseIndex implements Resource {
   }
 
   stats(): IndexStats {
-    this.#lifecycle.requireLive();
+    this.requireOpen();
     return this.#native.stats();
   }
 
@@ -263,7 +261,7 @@ export class SparseIndex implements Resource {
    * Errors: ERR_READ_ONLY, ERR_FILE_UNWRITABLE (a folder needs room for a second copy), ERR_INDEX_CORRUPT, ERR_DISPOSED.
    */
   compact(): Promise<void> {
-    return this.#lifecycle.run(async () => {
+    return this.run(async () => {
       while (this.#merging !== undefined) await this.#merging;
       await this.#merge(true);
     });
@@ -275,29 +273,15 @@ export class SparseIndex implements Resource {
    * Errors: ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_DISPOSED.
    */
   save(path: string): Promise<void> {
-    return this.#lifecycle.run(async () => {
+    return this.run(async () => {
       requirePath(path, "path");
       await withCancel(undefined, () => this.#native.save(path));
     });
   }
 
-  dispose(): void {
-    if (this.#lifecycle.dispose()) this.#released = this.#native.dispose();
-  }
-
-  /** Also waits until a folder is free for another writer. */
-  async close(): Promise<void> {
-    this.dispose();
-    await this.#lifecycle.idle();
-    await this.#released;
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  /** Settles when a folder is free for another writer. */
+  protected override release(): Promise<void> {
+    return this.#native.dispose();
   }
 
   #checkVectors(vectors: SparseMatrix | SparseVector, name: string): SparseMatrix {
@@ -332,7 +316,7 @@ export class SparseIndex implements Resource {
     // A failure, such as a full disk, leaves the segments as they are: the next change tries again, and compact() tells of it.
     if (this.#merging === undefined) this.#merge(false).catch(() => undefined);
     // Changes that come faster than merging, or one in each short process, would leave more and more segments.
-    if (this.#released === undefined && this.#native.stats().segments > MAX_SEGMENTS_BEHIND) await this.#merging;
+    if (!this.isReleased && this.#native.stats().segments > MAX_SEGMENTS_BEHIND) await this.#merging;
     return value;
   }
 

@@ -76,7 +76,7 @@ const LIB = {
   engines: ["errors", "internal", "options", "filter", "metadata", "sparse-matrix", "sparse-index"],
   queue: ["errors", "internal", "options", "sparse-matrix", "engines"],
   index: [
-    ...["errors", "options", "activations", "configure", "filter", "metadata", "sparse-matrix", "sparse-ops", "sparse-index"],
+    ...["errors", "internal", "options", "activations", "configure", "filter", "metadata", "sparse-matrix", "sparse-ops", "sparse-index"],
     ...["catalogue", "sparse-encoder", "cross-encoder", "supported-models", "retrieval", "engines"],
   ],
   langchain: ["errors", "internal", "cross-encoder", "retrieval"],

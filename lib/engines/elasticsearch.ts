@@ -32,11 +32,7 @@ export class ElasticsearchEngine extends LuceneEngine {
 
   /** The mode in use: what "auto" stands for is found out from the server once. */
   mode(): Promise<ElasticsearchMode> {
-    this.#mode ??= this.#findMode().catch((error: unknown) => {
-      this.#mode = undefined;
-      throw error;
-    });
-    return this.#mode;
+    return this.run(() => this.#currentMode());
   }
 
   protected async connect(node: string): Promise<LuceneClient> {
@@ -45,11 +41,11 @@ export class ElasticsearchEngine extends LuceneEngine {
   }
 
   protected async vectorMapping(): Promise<{ mapping: Record<string, unknown>; settings: Record<string, unknown> }> {
-    return { mapping: { type: await this.mode() }, settings: {} };
+    return { mapping: { type: await this.#currentMode() }, settings: {} };
   }
 
   protected async vectorQuery(search: CheckedSearch, filter: Record<string, unknown> | undefined): Promise<Record<string, unknown>> {
-    if ((await this.mode()) === "rank_features") return this.rankFeaturesQuery(search, filter);
+    if ((await this.#currentMode()) === "rank_features") return this.rankFeaturesQuery(search, filter);
     // Versions from 9.1 prune the tokens of queries unless told not to.
     const query = { sparse_vector: { field: this.field, query_vector: this.tokens(search.query), prune: false } };
     return LuceneEngine.filtered(query, filter);
@@ -57,6 +53,14 @@ export class ElasticsearchEngine extends LuceneEngine {
 
   protected searchParameters(): Promise<Record<string, string>> {
     return Promise.resolve({});
+  }
+
+  #currentMode(): Promise<ElasticsearchMode> {
+    this.#mode ??= this.#findMode().catch((error: unknown) => {
+      this.#mode = undefined;
+      throw error;
+    });
+    return this.#mode;
   }
 
   async #findMode(): Promise<ElasticsearchMode> {

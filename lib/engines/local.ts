@@ -1,4 +1,5 @@
 import { throwIfAborted } from "../internal/abort";
+import { ManagedResource } from "../internal/managed-resource";
 import { invalid, requireRecord } from "../internal/validate";
 import { SparseIndex } from "../sparse-index";
 import type { SearchHit } from "../sparse-index";
@@ -10,12 +11,13 @@ import type { Payload } from "./json";
 import type { EngineHit, EngineSearchOptions, EngineStats, SearchEngine, UpsertOptions, UpsertReport } from "./types";
 
 /** A SparseIndex of this process, exact. What documents have as their payload is also their metadata there. */
-export class LocalEngine implements SearchEngine {
+export class LocalEngine extends ManagedResource implements SearchEngine {
   readonly name = "SparseIndex";
   readonly #index: SparseIndex;
 
   /** @param options.index its documents that were added elsewhere have the metadata and payloads that they were given there */
   constructor(options: { readonly index: SparseIndex }) {
+    super();
     requireRecord(options, "options", ["index"]);
     if (!(options.index instanceof SparseIndex)) throw invalid("index", options.index, "a SparseIndex");
     this.#index = options.index;
@@ -23,49 +25,53 @@ export class LocalEngine implements SearchEngine {
 
   /** Nothing to do: the index exists. */
   ensureIndex(): Promise<void> {
-    return Promise.resolve();
+    return this.run(() => Promise.resolve());
   }
 
-  async upsert(
+  upsert(
     ids: readonly string[],
     vectors: SparseMatrix,
     payloads?: readonly (Payload | undefined)[],
     options: UpsertOptions = {},
   ): Promise<UpsertReport> {
-    checkUpsertOptions(options);
-    const documents = checkDocuments(ids, vectors, payloads, this.#index.dimension);
-    throwIfAborted(options.signal);
-    // Metadata that JSON cannot hold is refused.
-    const extras =
-      payloads === undefined ? {} : { metadata: documents.payloads as readonly (Metadata | undefined)[], payloads: documents.payloads };
-    await this.#index.add(documents.ids, documents.vectors, extras);
-    const count = documents.ids.length;
-    options.onProgress?.({ stage: "index", done: count, total: count });
-    return { succeeded: count, failed: [], warnings: [], retries: 0 };
-  }
-
-  async delete(ids: readonly string[]): Promise<number> {
-    return this.#index.remove(checkIds(ids));
-  }
-
-  async search(query: SparseVector, options: EngineSearchOptions): Promise<EngineHit[]> {
-    const { topK, withPayload, signal } = checkSearch(query, options, this.#index.dimension);
-    const hits: readonly SearchHit[] = await this.#index.search(query, {
-      topK,
-      withPayload,
-      ...(options.filter === undefined ? {} : { filter: options.filter }),
-      ...(signal === undefined ? {} : { signal }),
+    return this.run(async () => {
+      checkUpsertOptions(options);
+      const documents = checkDocuments(ids, vectors, payloads, this.#index.dimension);
+      throwIfAborted(options.signal);
+      // Metadata that JSON cannot hold is refused.
+      const extras =
+        payloads === undefined ? {} : { metadata: documents.payloads as readonly (Metadata | undefined)[], payloads: documents.payloads };
+      await this.#index.add(documents.ids, documents.vectors, extras);
+      const count = documents.ids.length;
+      options.onProgress?.({ stage: "index", done: count, total: count });
+      return { succeeded: count, failed: [], warnings: [], retries: 0 };
     });
-    // Payloads are objects where this engine stored them.
-    return hits as EngineHit[];
   }
 
-  async stats(): Promise<EngineStats> {
-    return Promise.resolve({ documents: this.#index.size, bytes: this.#index.stats().bytes });
+  delete(ids: readonly string[]): Promise<number> {
+    return this.run(async () => this.#index.remove(checkIds(ids)));
+  }
+
+  search(query: SparseVector, options: EngineSearchOptions): Promise<EngineHit[]> {
+    return this.run(async (running) => {
+      const { topK, withPayload, signal } = checkSearch(query, options, this.#index.dimension);
+      const hits: readonly SearchHit[] = await this.#index.search(query, {
+        topK,
+        withPayload,
+        signal: running.signal(signal),
+        ...(options.filter === undefined ? {} : { filter: options.filter }),
+      });
+      // Payloads are objects where this engine stored them.
+      return hits as EngineHit[];
+    });
+  }
+
+  stats(): Promise<EngineStats> {
+    return this.run(async () => Promise.resolve({ documents: this.#index.size, bytes: this.#index.stats().bytes }));
   }
 
   /** The index stays open: it is the caller's. */
-  close(): Promise<void> {
-    return Promise.resolve();
+  protected override release(): void {
+    // Nothing else is held.
   }
 }

@@ -102,7 +102,7 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
   protected abstract vectorQuery(search: CheckedSearch, filter: Json | undefined): Promise<Json>;
   protected abstract searchParameters(): Promise<Record<string, string>>;
 
-  async ensureIndex(): Promise<void> {
+  protected async createIndex(): Promise<void> {
     const found = await this.fieldMapping();
     const { mapping, settings } = await this.vectorMapping();
     if (found !== undefined) {
@@ -124,7 +124,7 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
     }
   }
 
-  async stats(): Promise<EngineStats> {
+  protected async readStats(): Promise<EngineStats> {
     const answer = await this.call({ method: "GET", path: this.path("_stats", "docs,store") });
     const primaries = objectAt(answer, "_all", "primaries");
     const documents = objectAt(primaries, "docs")?.["count"];
@@ -133,8 +133,8 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
     return { documents, ...(typeof bytes === "number" ? { bytes } : {}) };
   }
 
-  async close(): Promise<void> {
-    if (this.#givenClient === undefined && this.#client !== undefined) await (await this.#client).close();
+  protected async closeClient(): Promise<void> {
+    if (this.#givenClient === undefined) await (await this.#client)?.close();
   }
 
   protected limits(): DocumentLimits {

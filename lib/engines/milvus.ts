@@ -82,14 +82,14 @@ export class MilvusEngine extends RemoteEngine<Entity> {
     this.#options = options;
   }
 
-  async ensureIndex(): Promise<void> {
+  protected async createIndex(): Promise<void> {
     const { value: exists } = await this.#call((client) => client.hasCollection(this.#collection));
     if (exists === true) await this.#requireSameLayout();
     else await this.#create();
     await this.#call((client) => client.loadCollection(this.#collection));
   }
 
-  async stats(): Promise<EngineStats> {
+  protected async readStats(): Promise<EngineStats> {
     const request = { ...this.#collection, filter: "", output_fields: ["count(*)"], consistency_level: "Strong" };
     const { data } = await this.#call((client) => client.query(request));
     const count = Array.isArray(data) ? Number(objectAt(data[0])?.["count(*)"]) : NaN;
@@ -97,9 +97,8 @@ export class MilvusEngine extends RemoteEngine<Entity> {
     return { documents: count };
   }
 
-  async close(): Promise<void> {
-    if (this.#options.client === undefined && this.#client !== undefined) await (await this.#client).closeConnection();
-    this.#client = undefined;
+  protected async closeClient(): Promise<void> {
+    if (this.#options.client === undefined) await (await this.#client)?.closeConnection();
   }
 
   protected limits(): DocumentLimits {

@@ -39,16 +39,12 @@ export class OpenSearchEngine extends LuceneEngine {
 
   /** The mode in use: what "auto" stands for is found out from the server once. */
   mode(): Promise<OpenSearchMode> {
-    this.#mode ??= this.#findMode().catch((error: unknown) => {
-      this.#mode = undefined;
-      throw error;
-    });
-    return this.#mode;
+    return this.run(() => this.#currentMode());
   }
 
-  override async ensureIndex(): Promise<void> {
-    await super.ensureIndex();
-    if ((await this.mode()) !== "neural_sparse_two_phase") return;
+  protected override async createIndex(): Promise<void> {
+    await super.createIndex();
+    if ((await this.#currentMode()) !== "neural_sparse_two_phase") return;
     const processor = { neural_sparse_two_phase_processor: { tag: "sparse-rerank", enabled: true } };
     await this.call({ method: "PUT", path: `/_search/pipeline/${this.#pipeline()}`, body: { request_processors: [processor] } });
   }
@@ -59,12 +55,12 @@ export class OpenSearchEngine extends LuceneEngine {
   }
 
   protected async vectorMapping(): Promise<{ mapping: Record<string, unknown>; settings: Record<string, unknown> }> {
-    if ((await this.mode()) !== "ann") return { mapping: { type: "rank_features" }, settings: {} };
+    if ((await this.#currentMode()) !== "ann") return { mapping: { type: "rank_features" }, settings: {} };
     return { mapping: { type: "sparse_vector", method: { name: "seismic" } }, settings: { "index.sparse": true } };
   }
 
   protected async vectorQuery(search: CheckedSearch, filter: Record<string, unknown> | undefined): Promise<Record<string, unknown>> {
-    const mode = await this.mode();
+    const mode = await this.#currentMode();
     if (mode === "rank_features") return this.rankFeaturesQuery(search, filter);
     const query_tokens = this.tokens(search.query);
     if (mode !== "ann") return LuceneEngine.filtered({ neural_sparse: { [this.field]: { query_tokens } } }, filter);
@@ -74,11 +70,19 @@ export class OpenSearchEngine extends LuceneEngine {
   }
 
   protected async searchParameters(): Promise<Record<string, string>> {
-    return (await this.mode()) === "neural_sparse_two_phase" ? { search_pipeline: this.#pipeline() } : {};
+    return (await this.#currentMode()) === "neural_sparse_two_phase" ? { search_pipeline: this.#pipeline() } : {};
   }
 
   #pipeline(): string {
     return `${encodeURIComponent(this.index)}-two-phase`;
+  }
+
+  #currentMode(): Promise<OpenSearchMode> {
+    this.#mode ??= this.#findMode().catch((error: unknown) => {
+      this.#mode = undefined;
+      throw error;
+    });
+    return this.#mode;
   }
 
   async #findMode(): Promise<OpenSearchMode> {

@@ -88,7 +88,7 @@ export class PgvectorEngine extends RemoteEngine<Row> {
     this.#options = options;
   }
 
-  async ensureIndex(): Promise<void> {
+  protected async createIndex(): Promise<void> {
     const { index, dimension } = this.#options;
     const table = this.#table;
     await this.#run(undefined, async (connection) => {
@@ -112,15 +112,14 @@ export class PgvectorEngine extends RemoteEngine<Row> {
     });
   }
 
-  async stats(): Promise<EngineStats> {
+  protected async readStats(): Promise<EngineStats> {
     const sql = `SELECT count(*)::int8 AS documents, pg_total_relation_size('${this.#table}'::regclass)::int8 AS bytes FROM ${this.#table}`;
     const { rows } = await this.#run(undefined, (connection) => connection.query(sql));
     return { documents: Number(rows[0]?.["documents"]), bytes: Number(rows[0]?.["bytes"]) };
   }
 
-  async close(): Promise<void> {
-    if (this.#options.pool === undefined && this.#pool !== undefined) await (await this.#pool).end();
-    this.#pool = undefined;
+  protected async closeClient(): Promise<void> {
+    if (this.#options.pool === undefined) await (await this.#pool)?.end();
   }
 
   protected limits(): DocumentLimits {

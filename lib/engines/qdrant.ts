@@ -76,7 +76,7 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
     this.#options = options;
   }
 
-  async ensureIndex(): Promise<void> {
+  protected async createIndex(): Promise<void> {
     const { exists } = await this.#call((client) => client.collectionExists(this.#collection));
     if (!exists) {
       const { onDisk: on_disk = false, modifier = "none" } = this.#options;
@@ -93,13 +93,13 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
     await this.#requireSameLayout();
   }
 
-  async stats(): Promise<EngineStats> {
+  protected async readStats(): Promise<EngineStats> {
     const { count } = await this.#call((client) => client.count(this.#collection, { exact: true }));
     return { documents: count };
   }
 
   /** The client holds nothing open. */
-  close(): Promise<void> {
+  protected closeClient(): Promise<void> {
     return Promise.resolve();
   }
 

@@ -1,5 +1,6 @@
 import { SparseRerankError } from "../errors";
 import { jsonOf } from "../internal/json-value";
+import { ManagedResource } from "../internal/managed-resource";
 import { invalid, MAX_TIMER_MS, requirePositiveInteger, requireRecord, requireString } from "../internal/validate";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
 import { checkUpsertOptions, runBulk } from "./bulk";
@@ -33,7 +34,7 @@ export interface NewDocument {
 const DELETE_BATCH = 1000;
 
 /** What all engines over a network share: checks, bulk writing, time limits. `Body` is a document as the engine's requests hold it. */
-export abstract class RemoteEngine<Body> implements SearchEngine {
+export abstract class RemoteEngine<Body> extends ManagedResource implements SearchEngine {
   abstract readonly name: string;
   protected readonly dimension: number | undefined;
   protected readonly timeoutMs: number;
@@ -42,6 +43,7 @@ export abstract class RemoteEngine<Body> implements SearchEngine {
 
   /** @param known the names of all options of the engine */
   protected constructor(options: RemoteEngineOptions, known: readonly string[]) {
+    super();
     requireRecord(options, "options", ["dimension", "timeoutMs", ...known]);
     if (options.dimension !== undefined) requirePositiveInteger(options.dimension, "dimension");
     if (options.timeoutMs !== undefined) requirePositiveInteger(options.timeoutMs, "timeoutMs");
@@ -50,10 +52,10 @@ export abstract class RemoteEngine<Body> implements SearchEngine {
     this.timeoutMs = Math.min(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, MAX_TIMER_MS - 1000);
   }
 
-  abstract ensureIndex(): Promise<void>;
-  abstract stats(): Promise<EngineStats>;
-  abstract close(): Promise<void>;
-
+  protected abstract createIndex(): Promise<void>;
+  protected abstract readStats(): Promise<EngineStats>;
+  /** Closes the client if this engine made it. */
+  protected abstract closeClient(): Promise<void>;
   protected abstract limits(): DocumentLimits | Promise<DocumentLimits>;
   /** @param warn says that the document was changed to fit */
   protected abstract body(document: NewDocument, warn: (warning: string) => void): { readonly body: Body; readonly bytes: number };
@@ -64,13 +66,94 @@ export abstract class RemoteEngine<Body> implements SearchEngine {
   /** How many of these existed. */
   protected abstract remove(ids: readonly string[]): Promise<number>;
 
-  async upsert(
+  ensureIndex(): Promise<void> {
+    return this.run(() => this.createIndex());
+  }
+
+  stats(): Promise<EngineStats> {
+    return this.run(() => this.readStats());
+  }
+
+  upsert(
     ids: readonly string[],
     vectors: SparseMatrix,
     payloads?: readonly (Payload | undefined)[],
     options: UpsertOptions = {},
   ): Promise<UpsertReport> {
-    checkUpsertOptions(options);
+    return this.run((running) => {
+      checkUpsertOptions(options);
+      return this.#upsert(ids, vectors, payloads, { ...options, signal: running.signal(options.signal) });
+    });
+  }
+
+  delete(ids: readonly string[]): Promise<number> {
+    return this.run(async () => {
+      const distinct = [...new Set(checkIds(ids))];
+      let deleted = 0;
+      for (let i = 0; i < distinct.length; i += DELETE_BATCH) deleted += await this.remove(distinct.slice(i, i + DELETE_BATCH));
+      if (deleted > 0) await this.refresh(undefined);
+      return deleted;
+    });
+  }
+
+  search(query: SparseVector, options: EngineSearchOptions): Promise<EngineHit[]> {
+    return this.run(async () => {
+      const { topK, ...search } = checkSearch(query, options, this.dimension);
+      // Nothing shares a dimension with an empty query, and several engines refuse one.
+      if (search.query.values.every((value) => value === 0)) return [];
+      const hits = await this.find({ ...search, topK: Math.min(topK, this.maxHits) });
+      if (topK > this.maxHits && hits.length >= this.maxHits) {
+        throw this.limitError(`topK is ${topK}, and the server returns at most ${this.maxHits} hits; ask for so many.`);
+      }
+      return search.withPayload ? hits : hits.map(({ id, score }) => ({ id, score }));
+    });
+  }
+
+  protected override async release(): Promise<void> {
+    try {
+      await this.closeClient();
+    } catch (error) {
+      throw this.#inOurWords(error);
+    }
+  }
+
+  /** One request: its time limit, and the client's errors as EngineErrors. */
+  protected request<T>(signal: AbortSignal | undefined, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.runPart(async (running) => {
+      try {
+        return await withinTime({ engine: this.name, timeoutMs: this.timeoutMs, signal: running.signal(signal) }, send);
+      } catch (error) {
+        throw this.#inOurWords(error);
+      }
+    });
+  }
+
+  /** A client's error in our words. */
+  protected abstract translate(error: unknown): EngineError;
+
+  protected limitError(problem: string): EngineError {
+    return new EngineError(this.name, "ERR_ENGINE_LIMIT", problem);
+  }
+
+  /** Of an answer without the shape that the engine documents. */
+  protected badAnswer(what: string): EngineError {
+    return new EngineError(
+      this.name,
+      "ERR_ENGINE_RESPONSE",
+      `the answer makes no sense: ${what}. Check what answers at that address: a proxy, or a version of the server that this package does not know.`,
+    );
+  }
+
+  #inOurWords(error: unknown): SparseRerankError {
+    return error instanceof SparseRerankError ? error : this.translate(error);
+  }
+
+  async #upsert(
+    ids: readonly string[],
+    vectors: SparseMatrix,
+    payloads: readonly (Payload | undefined)[] | undefined,
+    options: UpsertOptions,
+  ): Promise<UpsertReport> {
     const documents = checkDocuments(ids, vectors, payloads, this.dimension);
     const limits = await this.limits();
     const warnings: DocumentWarning[] = [];
@@ -94,50 +177,6 @@ export abstract class RemoteEngine<Body> implements SearchEngine {
     const report = await runBulk({ engine: this.name, count: documents.ids.length, prepare, send, warnings }, options);
     if (options.refresh !== false && report.succeeded > 0) await this.#refresh(report, options.signal);
     return report;
-  }
-
-  async delete(ids: readonly string[]): Promise<number> {
-    const distinct = [...new Set(checkIds(ids))];
-    let deleted = 0;
-    for (let i = 0; i < distinct.length; i += DELETE_BATCH) deleted += await this.remove(distinct.slice(i, i + DELETE_BATCH));
-    if (deleted > 0) await this.refresh(undefined);
-    return deleted;
-  }
-
-  async search(query: SparseVector, options: EngineSearchOptions): Promise<EngineHit[]> {
-    const { topK, ...search } = checkSearch(query, options, this.dimension);
-    // Nothing shares a dimension with an empty query, and several engines refuse one.
-    if (search.query.values.every((value) => value === 0)) return [];
-    const hits = await this.find({ ...search, topK: Math.min(topK, this.maxHits) });
-    if (topK > this.maxHits && hits.length >= this.maxHits) {
-      throw this.limitError(`topK is ${topK}, and the server returns at most ${this.maxHits} hits; ask for so many.`);
-    }
-    return search.withPayload ? hits : hits.map(({ id, score }) => ({ id, score }));
-  }
-
-  /** One request: its time limit, and the client's errors as EngineErrors. */
-  protected async request<T>(signal: AbortSignal | undefined, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    try {
-      return await withinTime({ engine: this.name, timeoutMs: this.timeoutMs, signal }, run);
-    } catch (error) {
-      throw error instanceof SparseRerankError ? error : this.translate(error);
-    }
-  }
-
-  /** A client's error in our words. */
-  protected abstract translate(error: unknown): EngineError;
-
-  protected limitError(problem: string): EngineError {
-    return new EngineError(this.name, "ERR_ENGINE_LIMIT", problem);
-  }
-
-  /** Of an answer without the shape that the engine documents. */
-  protected badAnswer(what: string): EngineError {
-    return new EngineError(
-      this.name,
-      "ERR_ENGINE_RESPONSE",
-      `the answer makes no sense: ${what}. Check what answers at that address: a proxy, or a version of the server that this package does not know.`,
-    );
   }
 
   async #refresh(report: UpsertReport, signal: AbortSignal | undefined): Promise<void> {

@@ -6,7 +6,10 @@ import type { SparseMatrix, SparseVector } from "../sparse-matrix";
 import type { Filter } from "../filter";
 import type { Payload } from "./json";
 
-export interface SearchEngine {
+/**
+ * After `close()` and `dispose()` every call rejects with ERR_DISPOSED. `close()` waits for the calls that run; `dispose()` aborts them.
+ */
+export interface SearchEngine extends Disposable, AsyncDisposable {
   /** How messages call the engine: "OpenSearch". */
   readonly name: string;
 
@@ -48,8 +51,11 @@ export interface SearchEngine {
 
   stats(): Promise<EngineStats>;
 
-  /** Closes the client, unless the caller gave it. */
+  /** Waits for the calls that run, then closes the client, unless the caller gave it. */
   close(): Promise<void>;
+
+  /** Rejects the calls that run with ERR_DISPOSED, of an upsert() with its report, and closes the client, unless the caller gave it. */
+  dispose(): void;
 }
 
 export interface EngineHit {

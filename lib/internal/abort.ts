@@ -2,7 +2,44 @@ import { SparseRerankError } from "../errors";
 import { native } from "./load";
 import type { NativeCancelToken } from "./native";
 
+/** What calls of a closed object reject with, and the reason that dispose() gives to the signals of those that run. */
+export class DisposedError extends SparseRerankError {
+  /** @param kind how the message calls the object: "SparseEncoder" */
+  constructor(kind: string) {
+    super("ERR_DISPOSED", `This ${kind} was closed or disposed; make a new one to go on.`);
+  }
+}
+
+/** Aborts when it is told to or `source` fires. Unlike AbortSignal.any() it leaves nothing behind on a source that outlives it. */
+export class LinkedAbort implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #source: AbortSignal | undefined;
+  readonly #follow = (): void => {
+    this.#controller.abort(this.#source?.reason);
+  };
+
+  constructor(source: AbortSignal | undefined) {
+    this.#source = source;
+    if (source?.aborted === true) this.#follow();
+    else source?.addEventListener("abort", this.#follow, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  abort(reason?: unknown): void {
+    this.#controller.abort(reason);
+  }
+
+  /** Stops listening to the source. */
+  [Symbol.dispose](): void {
+    this.#source?.removeEventListener("abort", this.#follow);
+  }
+}
+
 export function abortError(signal: AbortSignal): SparseRerankError {
+  if (signal.reason instanceof DisposedError) return signal.reason;
   return new SparseRerankError("ERR_ABORTED", "The operation was aborted.", { cause: signal.reason });
 }
 
@@ -33,6 +70,23 @@ function adopt(signal: AbortSignal): AbortSignal {
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw abortError(signal);
+}
+
+/** Settles as `work` does, or rejects as soon as the signal fires: for work that may not listen to it. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => {
+      reject(abortError(signal));
+    };
+  });
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([aborted, work]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 /**

@@ -4,8 +4,9 @@ import type * as BullMq from "bullmq";
 import type { Redis } from "ioredis";
 
 import { SparseRerankError } from "../errors";
-import { abortError, throwIfAborted } from "../internal/abort";
+import { throwIfAborted } from "../internal/abort";
 import { messageOf } from "../internal/error-code";
+import { ManagedResource } from "../internal/managed-resource";
 import { loadPackage } from "../internal/optional-package";
 import {
   FACTORY,
@@ -18,6 +19,7 @@ import {
   requireRecord,
   requireString,
 } from "../internal/validate";
+import { untilAborted } from "../internal/windows";
 import type { Progress } from "../options";
 import type { SparseMatrix } from "../sparse-matrix";
 import { isJobName, JobRecord } from "./job-record";
@@ -101,8 +103,11 @@ const JOB = "encode";
  * the job has not encoded yet, and those that left the corpus are forgotten.
  *
  * The broker is Redis (6.2 or later) or Valkey, with `appendonly yes` if its restarts are to lose nothing, and `maxmemory-policy noeviction`.
+ *
+ * close() waits until work() and enqueue() end, which their signals bring about. dispose() rejects them with ERR_DISPOSED; a shard under way is
+ * left to other workers.
  */
-export class EncodeQueue {
+export class EncodeQueue extends ManagedResource {
   readonly name: string;
   readonly #redis: Redis;
   readonly #queue: BullMq.Queue<Shard>;
@@ -111,6 +116,7 @@ export class EncodeQueue {
   readonly #lockMs: number;
 
   private constructor(factory: symbol, name: string, redis: Redis, bullmq: typeof BullMq, lockMs: number) {
+    super();
     requireFactory(factory, "EncodeQueue", "open(url)");
     this.name = name;
     this.#redis = redis;
@@ -157,13 +163,94 @@ export class EncodeQueue {
    * Errors: ERR_INVALID_ARGUMENT (also another shardSize than before), ERR_DUPLICATE_ID, ERR_ABORTED. The corpus of the job is then incomplete:
    * call it again.
    */
-  async enqueue(
+  enqueue(
     documents: AsyncIterable<QueuedDocument> | Iterable<QueuedDocument>,
     options: EnqueueOptions = {},
   ): Promise<{ readonly shards: number; readonly documents: number }> {
-    requireRecord(options, "options", ["shardSize", "maxWaiting", "onProgress", "signal"]);
-    requireControls(options);
-    const { shardSize = DEFAULT_SHARD_SIZE, maxWaiting = DEFAULT_MAX_WAITING, onProgress, signal } = options;
+    return this.run(async (running) => {
+      requireRecord(options, "options", ["shardSize", "maxWaiting", "onProgress", "signal"]);
+      requireControls(options);
+      return this.#enqueue(documents, options, running.signal(options.signal));
+    });
+  }
+
+  /**
+   * Encodes and writes shards, one at a time: the encoder uses all its threads for one. Settles when it is told to stop.
+   *
+   * A document that fails alone is set aside; a shard whose writer fails is tried again later. A document during which a worker process dies
+   * twice is set aside as well.
+   *
+   * Errors: ERR_INVALID_ARGUMENT (also where `write` has shards of another job), ERR_MODEL_MISMATCH (the job is encoded by another model),
+   * ERR_FILE_UNWRITABLE, ERR_ABORTED.
+   */
+  work(options: WorkOptions): Promise<void> {
+    return this.run(async (running) => {
+      requireRecord(options, "options", ["encoder", "write", "exitWhenDone", "onFailure", "signal"]);
+      requireControls(options);
+      const { encoder, write, exitWhenDone = false, onFailure } = options;
+      if (typeof write !== "function") throw invalid("write", write, "a function");
+      if (onFailure !== undefined) requireFunction(onFailure, "onFailure");
+      const signal = running.signal(options.signal);
+      throwIfAborted(signal);
+      await this.#removeFormer(write);
+      await this.#requireModel(encoder);
+      const connection = this.#redis.duplicate();
+      connection.on("error", () => undefined);
+      const worker = new this.#bullmq.Worker<Shard>(this.name, (job) => this.#process(job, encoder, write), {
+        connection,
+        lockDuration: this.#lockMs,
+        stalledInterval: this.#lockMs,
+        maxStalledCount: MAX_DEATHS,
+        settings: { backoffStrategy },
+      });
+      worker.on("error", () => undefined);
+      worker.on("failed", (job, { message }) => onFailure?.({ shard: job?.id ?? "", reason: message }));
+      try {
+        await this.#untilStopped(exitWhenDone, signal);
+      } finally {
+        await worker.close(running.isDisposed);
+        connection.disconnect();
+      }
+      running.throwIfDisposed();
+      await this.#removeFormer(write);
+    });
+  }
+
+  status(): Promise<QueueStatus> {
+    return this.run(() => this.#status());
+  }
+
+  /** The documents that were set aside, in no order. */
+  setAside(): Promise<SetAside[]> {
+    return this.run(() => this.#record.setAside());
+  }
+
+  /** Why shards failed at every attempt. */
+  failures(): Promise<ShardFailure[]> {
+    return this.run(async () => {
+      const jobs = await this.#queue.getFailed();
+      return jobs.map((job) => ({ shard: job.id ?? "", reason: job.failedReason }));
+    });
+  }
+
+  /** Forgets the job: its corpus and its model, what is queued, done and set aside. What workers wrote stays. */
+  clear(): Promise<void> {
+    return this.run(async () => {
+      await this.#queue.obliterate({ force: true });
+      await this.#record.clear();
+    });
+  }
+
+  protected override async release(): Promise<void> {
+    await this.#queue.close();
+    this.#redis.disconnect();
+  }
+
+  async #enqueue(
+    documents: AsyncIterable<QueuedDocument> | Iterable<QueuedDocument>,
+    { shardSize = DEFAULT_SHARD_SIZE, maxWaiting = DEFAULT_MAX_WAITING, onProgress }: EnqueueOptions,
+    signal: AbortSignal,
+  ): Promise<{ readonly shards: number; readonly documents: number }> {
     requirePositiveInteger(shardSize, "shardSize");
     requirePositiveInteger(maxWaiting, "maxWaiting");
     await this.#keepShardSize(shardSize);
@@ -171,8 +258,7 @@ export class EncodeQueue {
     const owner = await this.#record.begin();
     let shards = 0;
     let count = 0;
-    for await (const shard of shardsOf(documents, shardSize)) {
-      throwIfAborted(signal);
+    for await (const shard of untilAborted(shardsOf(documents, shardSize), signal)) {
       shards++;
       count += shard.documents.length;
       const name = shardName(shard.documents);
@@ -192,45 +278,7 @@ export class EncodeQueue {
     return { shards, documents: count };
   }
 
-  /**
-   * Encodes and writes shards, one at a time: the encoder uses all its threads for one. Settles when it is told to stop.
-   *
-   * A document that fails alone is set aside; a shard whose writer fails is tried again later. A document during which a worker process dies
-   * twice is set aside as well.
-   *
-   * Errors: ERR_INVALID_ARGUMENT (also where `write` has shards of another job), ERR_MODEL_MISMATCH (the job is encoded by another model),
-   * ERR_FILE_UNWRITABLE, ERR_ABORTED.
-   */
-  async work(options: WorkOptions): Promise<void> {
-    requireRecord(options, "options", ["encoder", "write", "exitWhenDone", "onFailure", "signal"]);
-    requireControls(options);
-    const { encoder, write, exitWhenDone = false, onFailure, signal } = options;
-    if (typeof write !== "function") throw invalid("write", write, "a function");
-    if (onFailure !== undefined) requireFunction(onFailure, "onFailure");
-    throwIfAborted(signal);
-    await this.#removeFormer(write);
-    await this.#requireModel(encoder);
-    const connection = this.#redis.duplicate();
-    connection.on("error", () => undefined);
-    const worker = new this.#bullmq.Worker<Shard>(this.name, (job) => this.#process(job, encoder, write), {
-      connection,
-      lockDuration: this.#lockMs,
-      stalledInterval: this.#lockMs,
-      maxStalledCount: MAX_DEATHS,
-      settings: { backoffStrategy },
-    });
-    worker.on("error", () => undefined);
-    worker.on("failed", (job, { message }) => onFailure?.({ shard: job?.id ?? "", reason: message }));
-    try {
-      await this.#untilStopped(exitWhenDone, signal);
-    } finally {
-      await worker.close();
-      connection.disconnect();
-    }
-    await this.#removeFormer(write);
-  }
-
-  async status(): Promise<QueueStatus> {
+  async #status(): Promise<QueueStatus> {
     const counts = await this.#queue.getJobCounts("waiting", "prioritized", "delayed", "active", "failed");
     return {
       ...(await this.#record.numbers()),
@@ -238,28 +286,6 @@ export class EncodeQueue {
       active: counts["active"] ?? 0,
       failed: counts["failed"] ?? 0,
     };
-  }
-
-  /** The documents that were set aside, in no order. */
-  setAside(): Promise<SetAside[]> {
-    return this.#record.setAside();
-  }
-
-  /** Why shards failed at every attempt. */
-  async failures(): Promise<ShardFailure[]> {
-    const jobs = await this.#queue.getFailed();
-    return jobs.map((job) => ({ shard: job.id ?? "", reason: job.failedReason }));
-  }
-
-  /** Forgets the job: its corpus and its model, what is queued, done and set aside. What workers wrote stays. */
-  async clear(): Promise<void> {
-    await this.#queue.obliterate({ force: true });
-    await this.#record.clear();
-  }
-
-  async close(): Promise<void> {
-    await this.#queue.close();
-    this.#redis.disconnect();
   }
 
   async #process(job: BullMq.Job<Shard>, encoder: QueueEncoder, write: ShardWriter): Promise<void> {
@@ -320,20 +346,20 @@ export class EncodeQueue {
     );
   }
 
-  async #untilStopped(exitWhenDone: boolean, signal: AbortSignal | undefined): Promise<void> {
-    while (signal?.aborted !== true) {
+  async #untilStopped(exitWhenDone: boolean, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
       if (exitWhenDone) {
-        const { shards, done, failed, waiting, active } = await this.status();
+        const { shards, done, failed, waiting, active } = await this.#status();
         // A worker that died with a shard that was done left it active: whoever is still there clears it away.
         if (shards !== undefined && done + failed >= shards && waiting + active === 0) return;
       }
-      await wait(POLL_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+      await wait(POLL_MS, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  async #room(maxWaiting: number, signal: AbortSignal | undefined): Promise<void> {
+  async #room(maxWaiting: number, signal: AbortSignal): Promise<void> {
     while ((await this.#queue.getWaitingCount()) >= maxWaiting) {
-      if (signal?.aborted === true) throw abortError(signal);
+      throwIfAborted(signal);
       await wait(POLL_MS / 5);
     }
   }

@@ -1,9 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 import { SparseRerankError } from "../errors";
-import { throwIfAborted } from "../internal/abort";
-import { Lifecycle } from "../internal/lifecycle";
-import type { Resource } from "../internal/lifecycle";
+import { orAborted, throwIfAborted } from "../internal/abort";
+import { ManagedResource } from "../internal/managed-resource";
 import { invalid, requireControls, requireFunction, requireRecord, requireString, requireTexts } from "../internal/validate";
 import { SparseIndex } from "../sparse-index";
 import { SparseMatrix } from "../sparse-matrix";
@@ -48,18 +47,18 @@ const ROWS_PER_ADD = 16_384;
  * length / mean length)), idf = ln(1 + (N − n + 0.5) / (n + 0.5)). The weights are sparse vectors in a SparseIndex; as they depend on all documents,
  * the first search after a change computes them anew.
  */
-export class BM25Index implements Retriever, Resource {
+export class BM25Index extends ManagedResource implements Retriever {
   readonly name = "bm25";
   readonly #k1: number;
   readonly #b: number;
   readonly #terms: (text: string) => readonly string[];
-  readonly #lifecycle = new Lifecycle("BM25Index");
   readonly #columns = new Map<string, number>();
   readonly #entries = new Map<string, Entry>();
   #snapshot: Promise<Snapshot> | undefined;
 
   /** Errors: ERR_INVALID_ARGUMENT. */
   constructor(options: BM25Options = {}) {
+    super();
     requireRecord(options, "options", ["k1", "b", "terms"]);
     const { k1 = 1.2, b = 0.75, terms = englishTerms } = options;
     if (typeof k1 !== "number" || !(k1 >= 0 && k1 < Infinity)) throw invalid("k1", k1, "a number of at least 0");
@@ -77,7 +76,7 @@ export class BM25Index implements Retriever, Resource {
 
   /** Adds documents; one whose id is there is replaced. Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_ABORTED, ERR_DISPOSED. */
   add(ids: readonly string[], texts: readonly string[], options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    return this.#lifecycle.run(async () => {
+    return this.run(async (running) => {
       requireIds(ids);
       requireTexts(texts, "texts");
       requireRecord(options, "options", ["signal"]);
@@ -91,10 +90,11 @@ export class BM25Index implements Retriever, Resource {
       const entries: [string, Entry][] = [];
       for (const [i, id] of ids.entries()) {
         if (i % DOCUMENTS_PER_TURN === DOCUMENTS_PER_TURN - 1) await nextTurn();
+        running.throwIfDisposed();
         throwIfAborted(options.signal);
         entries.push([id, this.#count(texts[i] ?? "")]);
       }
-      this.remove(ids);
+      for (const id of ids) this.#entries.delete(id);
       for (const [id, entry] of entries) this.#entries.set(id, entry);
       this.#forgetSnapshot();
     });
@@ -102,7 +102,7 @@ export class BM25Index implements Retriever, Resource {
 
   /** How many of the documents there were; unknown ids are passed over. */
   remove(ids: readonly string[]): number {
-    this.#lifecycle.requireLive();
+    this.requireOpen();
     requireTexts(ids, "ids");
     const removed = ids.filter((id) => this.#entries.delete(id)).length;
     if (removed > 0) this.#forgetSnapshot();
@@ -121,36 +121,23 @@ export class BM25Index implements Retriever, Resource {
   }
 
   retrieve(queries: readonly string[], options: RetrieveOptions): Promise<Retrieved[][]> {
-    return this.#lifecycle.run(async () => {
+    return this.run(async (running) => {
       const { topK, signal } = checkRetrieve(queries, options);
       if (this.#entries.size === 0) return queries.map(() => []);
-      const { index, idf, entries } = await (this.#snapshot ??= this.#weigh(new Map(this.#entries)));
-      throwIfAborted(signal);
+      const either = running.signal(signal);
+      const { index, idf, entries } = await orAborted((this.#snapshot ??= this.#weigh(new Map(this.#entries))), either);
       const vectors = SparseMatrix.fromRows(
         queries.map((query) => this.#queryVector(query, idf)),
         index.dimension,
       );
-      const lists = await index.search(vectors, { topK, ...(signal === undefined ? {} : { signal }) });
+      const lists = await index.search(vectors, { topK, signal: either });
       return lists.map((hits) => hits.map(({ id, score }) => ({ id, score, text: entries.get(id)?.text ?? "" })));
     });
   }
 
-  dispose(): void {
-    this.#lifecycle.dispose();
-    this.#forgetSnapshot();
-  }
-
-  async close(): Promise<void> {
-    this.dispose();
-    await this.#lifecycle.idle();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  protected override async release(): Promise<void> {
+    const snapshot = await this.#snapshot?.catch(() => undefined);
+    await snapshot?.index.close();
   }
 
   #count(text: string): Entry {

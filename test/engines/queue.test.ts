@@ -80,7 +80,7 @@ describe("EncodeQueue", function () {
   });
   afterEach(async () => {
     for (const worker of workers) worker.kill("SIGKILL");
-    for (const queue of queues.splice(0)) await queue.close();
+    for (const queue of queues.splice(0)) queue.dispose();
     await rm(folder, { recursive: true, force: true });
   });
   after(() => redis?.stop());
@@ -355,6 +355,53 @@ describe("EncodeQueue", function () {
     await queue.clear();
     assert.ok(!(await EncodeQueue.list(redis!.address)).includes("listed"));
     await assert.rejects(EncodeQueue.list("redis://127.0.0.1:1"), hasCode(/QUEUE_UNAVAILABLE/));
+  });
+
+  it("close() waits for work(), which its signal ends; dispose() rejects it, and leaves its shard to others", async () => {
+    const queue = await open("lifecycle");
+    await queue.enqueue(documents(20), { shardSize: 10 });
+    const stop = new AbortController();
+    const stopped = queue.work({ encoder, write: fileWriter(folder), signal: stop.signal });
+    const closed = queue.close();
+    await assert.rejects(queue.status(), { code: "ERR_DISPOSED" });
+    assert.equal(queue.close(), closed);
+    assert.equal(await Promise.race([closed, wait(200).then(() => "waits")]), "waits");
+    stop.abort();
+    await Promise.all([stopped, closed]);
+
+    const cancelled = await open("lifecycle");
+    await cancelled.clear();
+    await cancelled.enqueue(documents(20), { shardSize: 10 });
+    let begun = (): void => undefined;
+    const writing = new Promise<void>((resolve) => (begun = resolve));
+    const pending = cancelled.work({
+      encoder,
+      write: () => {
+        begun();
+        return new Promise<never>(() => undefined);
+      },
+    });
+    const silent = cancelled.enqueue(
+      { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => undefined) }) },
+      { shardSize: 10 },
+    );
+    await writing;
+    const ended = cancelled.close();
+    cancelled.dispose();
+    await assert.rejects(pending, { code: "ERR_DISPOSED" });
+    await assert.rejects(silent, { code: "ERR_DISPOSED" });
+    await ended;
+    for (const call of [() => cancelled.status(), () => cancelled.setAside(), () => cancelled.failures(), () => cancelled.clear()])
+      await assert.rejects(call, { code: "ERR_DISPOSED" });
+
+    const other = await open("lifecycle");
+    await other.work({ encoder, write: fileWriter(folder), exitWhenDone: true });
+    assert.deepEqual(
+      (await idsIn(folder)).sort(),
+      documents(20)
+        .map(({ id }) => id)
+        .sort(),
+    );
   });
 
   it("writes into an engine, and tries again when it was down", async () => {

@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import path from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 
 export const root = path.join(__dirname, "..", "..");
 export const spladeTiny = path.join(root, "models", "splade-tiny");
@@ -46,4 +47,9 @@ export function runProgram(
       resolve({ code, signal, stdout, stderr });
     });
   });
+}
+
+/** Whether a promise has not settled once everything that is due has run. */
+export async function isPending(promise: Promise<unknown>): Promise<boolean> {
+  return (await Promise.race([promise, wait(5).then(() => "pending")])) === "pending";
 }
