@@ -1,7 +1,7 @@
 /** What OpenSearch and Elasticsearch share: the requests of Lucene-based servers over either official client. */
 
 import { isErrorNamed } from "../internal/error-code";
-import { invalid, requireString } from "../internal/validate";
+import { invalid, requireAddress } from "../internal/validate";
 import type { SparseVector } from "../sparse-matrix";
 import type { Prepared, Rejection } from "./bulk";
 import { nonZeros } from "./json-lines";
@@ -79,7 +79,7 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
   protected constructor(options: LuceneOptions) {
     super(options, LUCENE_OPTIONS);
     requireOneOf(options.client, "client", options.node, "node");
-    if (options.node !== undefined) requireString(options.node, "node");
+    if (options.node !== undefined) requireAddress(options.node, "node", ["http:", "https:"]);
     this.index = requireName(options.index, "index", INDEX_NAME, "an index name: lower case, without spaces and special characters");
     this.field = requireName(
       options.field ?? "vector",

@@ -1,5 +1,5 @@
 import { SparseRerankError } from "../errors";
-import { requireRecord, requireString } from "../internal/validate";
+import { requirePositiveInteger, requireRecord, requireString, unescapePart } from "../internal/validate";
 import { ElasticsearchEngine } from "./elasticsearch";
 import { MilvusEngine } from "./milvus";
 import { OpenSearchEngine } from "./opensearch";
@@ -18,32 +18,34 @@ export const ENGINE_ADDRESSES: readonly string[] = [
 
 /**
  * An engine by one address, for programs whose users choose it: see ENGINE_ADDRESSES. Users and passwords may stand in it, an API key of Qdrant
- * as the password.
+ * as the password. What is no letter, digit or -._~ is written as a percent escape there.
  *
- * Errors: ERR_INVALID_ARGUMENT.
+ * Errors: ERR_INVALID_ARGUMENT, without the address, which may hold a password.
  */
 export function openEngine(address: string, options: { readonly dimension: number }): SearchEngine {
   requireString(address, "address");
   requireRecord(options, "options", ["dimension"]);
+  requirePositiveInteger(options.dimension, "dimension");
   const { dimension } = options;
   const [, kind = "", scheme = ""] = /^([a-z]+)(?:\+(https?))?:\/\//.exec(address) ?? [];
   const plain = address.replace(/^[a-z]+\+/, "");
   if (URL.canParse(plain)) {
     const url = new URL(plain);
-    const name = decodeURIComponent(url.pathname.slice(1));
+    const name = unescapePart(url.pathname.slice(1), "address");
+    const user = unescapePart(url.username, "address");
+    const password = unescapePart(url.password, "address");
+    const table = unescapePart(url.hash.slice(1), "address");
     const node = `${scheme}://${url.username === "" ? "" : `${url.username}:${url.password}@`}${url.host}`;
     if (kind === "opensearch" && scheme !== "") return new OpenSearchEngine({ node, index: name, dimension });
     if (kind === "elasticsearch" && scheme !== "") return new ElasticsearchEngine({ node, index: name, dimension });
     if (kind === "qdrant" && scheme !== "") {
-      const apiKey = decodeURIComponent(url.password);
-      return new QdrantEngine({ url: url.origin, collection: name, dimension, ...(apiKey === "" ? {} : { apiKey }) });
+      return new QdrantEngine({ url: url.origin, collection: name, dimension, ...(password === "" ? {} : { apiKey: password }) });
     }
     if (kind === "milvus") {
-      const token = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+      const token = `${user}:${password}`;
       return new MilvusEngine({ address: url.host, collection: name, dimension, ...(token === ":" ? {} : { token }) });
     }
     if (kind === "postgres" || kind === "postgresql") {
-      const table = decodeURIComponent(url.hash.slice(1));
       return new PgvectorEngine({ connectionString: address.split("#", 1).join(), table, dimension });
     }
   }

@@ -1,5 +1,5 @@
 import { loadPackage } from "../internal/optional-package";
-import { invalid, requireString } from "../internal/validate";
+import { invalid, requireString, unescapePart } from "../internal/validate";
 import type { SparseVector } from "../sparse-matrix";
 import type { Prepared, Rejection } from "./bulk";
 import { prune } from "./documents";
@@ -71,7 +71,10 @@ export class PgvectorEngine extends RemoteEngine<Row> {
   constructor(options: PgvectorOptions) {
     super(options, ["connectionString", "pool", "table", "index"]);
     requireOneOf(options.pool, "pool", options.connectionString, "connectionString");
-    if (options.connectionString !== undefined) requireString(options.connectionString, "connectionString");
+    if (options.connectionString !== undefined) {
+      requireString(options.connectionString, "connectionString");
+      unescapePart(options.connectionString, "connectionString");
+    }
     if ((options.dimension as number | undefined) === undefined) throw invalid("dimension", undefined, "the model's embeddingDimension");
     if (options.index !== undefined && options.index !== "hnsw" && (options.index as string) !== "none") {
       throw invalid("index", options.index, '"none" or "hnsw"');
@@ -168,7 +171,7 @@ export class PgvectorEngine extends RemoteEngine<Row> {
     );
     return rows.flatMap((row) => {
       const { id, score, payload } = row;
-      if (typeof id !== "string" || typeof score !== "number") throw this.badAnswer("a row has no id or no score");
+      if (typeof id !== "string" || typeof score !== "number" || Number.isNaN(score)) throw this.badAnswer("a row has no id or no score");
       const object = objectAt(payload);
       return score > 0 ? [{ id, score, ...(object === undefined ? {} : { payload: object }) }] : [];
     });

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 
 import { isErrorNamed } from "../internal/error-code";
 import { loadPackage } from "../internal/optional-package";
-import { invalid, requireString } from "../internal/validate";
+import { invalid, requireAddress, requireString } from "../internal/validate";
 import type { Prepared, Rejection } from "./bulk";
 import { nonZeros } from "./json-lines";
 import type { CheckedSearch, DocumentLimits } from "./documents";
@@ -64,7 +64,8 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
   constructor(options: QdrantOptions) {
     super(options, ["url", "apiKey", "client", "collection", "vector", "modifier", "onDisk"]);
     requireOneOf(options.client, "client", options.url, "url");
-    for (const name of ["url", "apiKey", "vector"] as const) {
+    if (options.url !== undefined) requireAddress(options.url, "url", ["http:", "https:"]);
+    for (const name of ["apiKey", "vector"] as const) {
       if (options[name] !== undefined) requireString(options[name], name);
     }
     if (options.modifier !== undefined && options.modifier !== "idf" && (options.modifier as string) !== "none") {

@@ -120,6 +120,26 @@ export function requireFactory(given: unknown, name: string, instead: string): v
   throw new SparseRerankError("ERR_INVALID_ARGUMENT", `A ${name} is not made with new; call ${name}.${instead}.`);
 }
 
+/** A part of an address without its percent escapes. Messages never quote it, as it may be a password. */
+export function unescapePart(part: string, name: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} has a % that begins no valid percent escape; write a % itself as %25.`);
+  }
+}
+
+/** The address of a server. @param protocols those that it may have: "http:" */
+export function requireAddress(value: unknown, name: string, protocols: readonly string[]): asserts value is string {
+  requireString(value, name);
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url === undefined || !protocols.includes(url.protocol) || url.host === "") {
+    const forms = protocols.map((protocol) => `${protocol}//host:port`).join(" or ");
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} must be an address such as ${forms}.`);
+  }
+  for (const part of [url.username, url.password, url.pathname]) unescapePart(part, name);
+}
+
 export function notSupported(what: string): SparseRerankError {
   return new SparseRerankError("ERR_NOT_SUPPORTED", `${what} is not available in this version of sparse-rerank.`);
 }

@@ -12,6 +12,7 @@ import {
   FACTORY,
   invalid,
   MAX_TIMER_MS,
+  requireAddress,
   requireControls,
   requireFactory,
   requireFunction,
@@ -401,8 +402,7 @@ function readIdentity(json: string): Identity {
 }
 
 async function connect(url: string): Promise<Redis> {
-  requireString(url, "url");
-  if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) throw invalid("url", url, "a redis:// or rediss:// address");
+  requireAddress(url, "url", ["redis:", "rediss:"]);
   const { Redis } = await loadPackage("ioredis", () => import("ioredis"));
   const redis = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true });
   redis.on("error", () => undefined);

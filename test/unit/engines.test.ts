@@ -184,6 +184,35 @@ describe("engines", () => {
     for (const address of ["docs", "http://host/docs", "opensearch://host/docs", "qdrant+http://host/"]) {
       throwsCode(() => openEngine(address, { dimension: 4 }), "ERR_INVALID_ARGUMENT");
     }
+    throwsCode(() => openEngine("milvus://localhost:19530/docs", undefined as never), "ERR_INVALID_ARGUMENT");
+    throwsCode(() => openEngine("milvus://localhost:19530/docs", { dimension: -1 }), "ERR_INVALID_ARGUMENT");
+  });
+
+  it("addresses with a bad percent escape or without a host are refused, and never quoted", () => {
+    const refuses = (make: () => unknown): void => {
+      assert.throws(make, (error: SparseRerankError) => {
+        assert.equal(error.code, "ERR_INVALID_ARGUMENT");
+        assert.doesNotMatch(`${error.message}${String(error.cause)}`, /secret/);
+        return true;
+      });
+    };
+    const bad = [
+      "user:secret@host/%zz",
+      "user:secret%zz@host/docs",
+      "us%:secret@host/docs",
+      "user:secret@host/%E0%A4%A",
+      "user:secret@host/docs%",
+    ];
+    for (const scheme of ["opensearch+http", "elasticsearch+https", "qdrant+http", "milvus", "postgres"]) {
+      for (const rest of bad) refuses(() => openEngine(`${scheme}://${rest}#docs`, { dimension: 4 }));
+    }
+    refuses(() => openEngine("postgres://user:secret@host/db#%zz", { dimension: 4 }));
+    refuses(() => openEngine("opensearch+http://user:secret@host:99999/docs", { dimension: 4 }));
+    for (const node of ["user:secret@host", "ftp://user:secret@host", "http://user:secret%zz@host", "http://user:secret@host:99999"]) {
+      refuses(() => new OpenSearchEngine({ node, index: "docs" }));
+      refuses(() => new QdrantEngine({ url: node, collection: "docs" }));
+    }
+    refuses(() => new PgvectorEngine({ connectionString: "postgres://user:secret%zz@host/db", table: "docs", dimension: 4 }));
   });
 
   it("exportSeismic: a line of tokens and weights for each document", async () => {
