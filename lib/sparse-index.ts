@@ -10,7 +10,7 @@ import { checkEncoder, modelOf, readModelFile, requireSameModel, writeModelFile 
 import type { IndexEncoder, KnownModel, ModelIdentity } from "./internal/model-identity";
 import type { NativeFilter, NativeHits, NativeIndex, NativeSearchOptions } from "./internal/native";
 import { packBytes, packStrings } from "./internal/native-strings";
-import { decodePayload, encodePayloads } from "./internal/payloads";
+import { decodePayloads, encodePayloads } from "./internal/payloads";
 import {
   describe,
   FACTORY,
@@ -98,7 +98,8 @@ const SEARCH_OPTIONS = ["topK", "mode", "filter", "withPayload", "signal"];
 
 /**
  * A sparse inverted index in native memory, in a file or in a folder. Scores are dot products: for the terms of a query in ascending order,
- * float32 products are added in float32, so a score depends on the query and the document alone. A hit is a document whose score is not
+ * float32 products are added in float32, so a score depends on the query and the document alone; where that overflows, the sum in float64 is
+ * rounded to float32, which may be Infinity. A hit is a document whose score is not
  * zero: one that shares no term with the query is never a hit. Weights may be negative, but searches that meet them look at every document.
  *
  * Searches run side by side on the thread pool and wait for nothing. Changes run one after the other, in the order of the calls; each
@@ -201,11 +202,13 @@ export class SparseIndex extends ManagedResource {
       }
       const { payloads, metadata } = checkExtras(extras, copies.length);
       if (copies.length === 0) return;
+      // The call may wait for others while its caller uses the arrays again.
+      const rows = { indptr: matrix.indptr.slice(), indices: matrix.indices.slice(), values: matrix.values.slice() };
       await this.#change(async () => {
         const stored = payloads === undefined ? undefined : packBytes(await encodePayloads(payloads));
         const attributes = metadata === undefined ? undefined : await attributesOf(metadata);
         await this.#keepModel(matrix);
-        await this.#native.add(matrix, packStrings(copies), stored, attributes);
+        await this.#native.add(rows, packStrings(copies), stored, attributes);
       });
     });
   }
@@ -236,7 +239,8 @@ export class SparseIndex extends ManagedResource {
   /**
    * The best documents for each query row, best first; equal scores in insertion order.
    *
-   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_INDEX_CORRUPT, ERR_ABORTED, ERR_DISPOSED.
+   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_INDEX_CORRUPT, ERR_TOO_LARGE (payloads of more than 1 GiB),
+   * ERR_ABORTED, ERR_DISPOSED.
    */
   search(queries: SparseMatrix, options?: IndexSearchOptions): Promise<SearchHit[][]>;
   search(query: SparseVector, options?: IndexSearchOptions): Promise<SearchHit[]>;
@@ -352,7 +356,8 @@ export class SparseIndex extends ManagedResource {
       };
       return this.#native.search(queries, Math.min(topK, MAX_TOP_K), nativeOptions);
     });
-    return Array.from({ length: queries.rows }, (_, i) => hitsOf(hits, i));
+    const payloads = await decodePayloads(hits.stored);
+    return Array.from({ length: queries.rows }, (_, i) => hitsOf(hits, payloads, i));
   }
 }
 
@@ -372,10 +377,10 @@ function checkDimension({ encoder, dimension }: IndexOpenOptions): {
   throw new SparseRerankError("ERR_DIMENSION_MISMATCH", `dimension is ${dimension}; the encoder's vectors have ${embeddingDimension}.`);
 }
 
-function hitsOf({ indptr, ids, scores, stored }: NativeHits, query: number): SearchHit[] {
+function hitsOf({ indptr, ids, scores }: NativeHits, payloads: readonly unknown[], query: number): SearchHit[] {
   const list: SearchHit[] = [];
   for (let i = indptr[query] ?? 0; i < (indptr[query + 1] ?? 0); i++) {
-    const payload = decodePayload(stored[i] ?? new Uint8Array(0));
+    const payload = payloads[i];
     list.push({ id: ids[i] ?? "", score: scores[i] ?? 0, ...(payload === undefined ? {} : { payload }) });
   }
   return list;

@@ -61,9 +61,12 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
   readonly values: Float32Array;
   /** Indices of input texts that were longer than the model's maximum and were cut; strictly ascending row numbers. */
   readonly truncated: Uint32Array;
+  /** Says that the constructor made the object: Object.create(SparseMatrix.prototype) does not have it. */
+  readonly #isChecked = true;
 
   /**
-   * Checks the parts and takes the arrays without copying them: they must not change afterwards.
+   * Checks the parts and takes the arrays without copying them: they must not change afterwards. Arrays of shared or resizable memory, which
+   * may change at any time, are copied. The fields are frozen.
    *
    * @param options.truncated goes before `parts.truncated`
    * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH (an index not below cols), ERR_TOO_LARGE.
@@ -71,14 +74,27 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
   constructor(parts: SparseParts, options: { readonly truncated?: Uint32Array } = {}) {
     if (!isObject(parts)) throw invalid("parts", parts, "an object with rows, cols, indptr, indices and values");
     requireRecord(options, "options", ["truncated"]);
-    const truncated = options.truncated ?? parts.truncated ?? new Uint32Array(0);
-    checkParts(parts, truncated);
-    this.rows = parts.rows;
-    this.cols = parts.cols;
-    this.indptr = parts.indptr;
-    this.indices = parts.indices;
-    this.values = parts.values;
+    // Each property is read once: a getter could answer differently the next time.
+    const { rows, cols } = parts;
+    const indptr = ownMemory(parts.indptr);
+    const indices = ownMemory(parts.indices);
+    const values = ownMemory(parts.values);
+    const truncated = ownMemory(options.truncated ?? parts.truncated ?? new Uint32Array(0));
+    checkParts({ rows, cols, indptr, indices, values }, truncated);
+    this.rows = rows;
+    this.cols = cols;
+    this.indptr = indptr;
+    this.indices = indices;
+    this.values = values;
     this.truncated = truncated;
+    Object.freeze(this);
+  }
+
+  /** Whether the constructor made this object and its arrays are still there: a transferred one has length 0. */
+  static isIntact(value: unknown): value is SparseMatrix {
+    if (typeof value !== "object" || value === null || !(#isChecked in value)) return false;
+    const { rows, indptr, indices, values } = value;
+    return indptr.length === rows + 1 && indices.length === values.length && indptr[rows] === indices.length;
   }
 
   /** Row i as views of this matrix's arrays: no copies. */
@@ -235,7 +251,7 @@ export function isVector(value: SparseMatrix | SparseParts | SparseVector): valu
 
 /** Vectors become a matrix of one row, plain parts become a matrix; both are checked. Errors: as the constructor. */
 export function asMatrix(value: SparseMatrix | SparseParts | SparseVector, name: string): SparseMatrix {
-  if (value instanceof SparseMatrix) return value;
+  if (SparseMatrix.isIntact(value)) return value;
   if (isVector(value)) {
     const length = types.isUint32Array(value.indices) ? value.indices.length : 0;
     const matrix = new SparseMatrix({
@@ -249,6 +265,13 @@ export function asMatrix(value: SparseMatrix | SparseParts | SparseVector, name:
   }
   if (!isObject(value)) throw invalid(name, value, "a SparseMatrix or a SparseVector");
   return new SparseMatrix(value);
+}
+
+/** A copy of an array whose memory others may change or shrink meanwhile; what is no typed array is left to the checks. */
+function ownMemory<T extends Uint32Array | Float32Array>(array: T): T {
+  if (!types.isTypedArray(array)) return array;
+  const buffer: ArrayBufferLike & { readonly resizable?: boolean } = array.buffer;
+  return types.isSharedArrayBuffer(buffer) || buffer.resizable === true ? (array.slice() as T) : array;
 }
 
 /** An element that is known to exist. */

@@ -25,18 +25,20 @@ export interface IndexEncoder {
   readonly model: ModelIdentity;
 }
 
-const MODEL = Symbol("model");
+/** Apart from the vectors, whose fields are frozen. */
+const MODELS = new WeakMap<object, ModelIdentity>();
 const FILE = "model.json";
 const MAX_FILE_BYTES = 65_536;
 
-/** Notes the model of a vector or a matrix. Not enumerable: copies, JSON and structuredClone have no model. */
+/** Notes the model of a vector or a matrix. Copies, JSON and structuredClone have no model. */
 export function markModel<T extends object>(vectors: T, model: ModelIdentity | undefined): T {
-  return model === undefined ? vectors : Object.defineProperty(vectors, MODEL, { value: model });
+  if (model !== undefined) MODELS.set(vectors, model);
+  return vectors;
 }
 
 /** The model that made a vector or a matrix, where it is known. */
 export function modelOf(vectors: object): ModelIdentity | undefined {
-  return (vectors as { readonly [MODEL]?: ModelIdentity })[MODEL];
+  return MODELS.get(vectors);
 }
 
 /** Errors: ERR_MODEL_MISMATCH. */

@@ -54,6 +54,7 @@ Napi::Promise IndexWrap::start(Napi::Env env, const std::shared_ptr<PromiseWork>
 Napi::Value IndexWrap::add(const Napi::CallbackInfo& info) {
   // The index checks the rows itself, on the pool.
   Rows rows = copy_rows(info[0]);
+  if (rows.indptr.empty()) fail(info.Env(), {"ERR_INVALID_ARGUMENT", "indptr is empty; it must have one entry more than there are rows."});
   Strings ids = read_strings(info[1]);
   Strings stored = read_strings(info[2]);
   Attributes attributes = read_attributes(info[3], ids.view().size());
