@@ -105,7 +105,13 @@ function erf(x: number): number {
 function checked(activation: RowFunction): RowFunction {
   return (logits) => {
     const scores: unknown = activation(logits);
-    if (types.isFloat32Array(scores) && scores.length === logits.length) return scores;
+    if (types.isFloat32Array(scores) && scores.length === logits.length) {
+      if (!scores.some((score) => Number.isNaN(score))) return scores;
+      throw new SparseRerankError(
+        "ERR_INVALID_ARGUMENT",
+        "The activation function returned NaN, which has no place in an order of scores.",
+      );
+    }
     throw new SparseRerankError(
       "ERR_INVALID_ARGUMENT",
       `The activation function must return a Float32Array of ${String(logits.length)} scores, not ${describe(scores)}.`,

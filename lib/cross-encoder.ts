@@ -192,6 +192,14 @@ export class CrossEncoder extends ManagedResource {
       done += block.rows;
       options.onProgress?.({ stage: "predict", done, total: pairs.length });
     }
+    const broken = logits.findIndex((logit) => !Number.isFinite(logit));
+    if (broken >= 0) {
+      throw new SparseRerankError(
+        "ERR_RUNTIME_FAILED",
+        `The model computed ${String(logits[broken])} for pairs[${String(Math.floor(broken / this.numLabels))}]: its weights are damaged or too large. ` +
+          "Download it again, or take another model.",
+      );
+    }
     const data = activate(logits, this.numLabels, options.activation ?? this.#checkpoint.activation, options.applySoftmax ?? false);
     return { rows: pairs.length, cols: this.numLabels, data, truncated: Uint32Array.from(truncated) };
   }

@@ -22,6 +22,9 @@ export interface Sparsity {
 /** Largest dimension that the index and the similarity functions take; published vocabularies end at 262,144. */
 export const MAX_DIMENSION = 2 ** 22;
 
+/** The largest finite float32. */
+const MAX_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
+
 export function requireDimension(dimension: number): void {
   if (dimension > MAX_DIMENSION) {
     throw new SparseRerankError("ERR_TOO_LARGE", `The dimension ${dimension} is above the limit of ${MAX_DIMENSION}.`);
@@ -82,7 +85,8 @@ export function intersection(query: SparseVector, document: SparseVector): Spars
   const indices: number[] = [];
   const values: number[] = [];
   right.indices.forEach((index, i) => {
-    const product = Math.fround((weights.get(index) ?? 0) * (right.values[i] ?? 0));
+    // A vector has no infinite weights.
+    const product = Math.min(Math.fround((weights.get(index) ?? 0) * (right.values[i] ?? 0)), MAX_FLOAT32);
     if (product <= 0) return;
     indices.push(index);
     values.push(product);

@@ -63,7 +63,7 @@ export async function decodePayloads(stored: readonly Uint8Array[]): Promise<unk
   const turns = new Turns();
   let room = MAX_PAYLOADS_BYTES;
   for (const bytes of stored) {
-    const json = bytes.length === 0 ? undefined : await jsonOf(bytes);
+    const json = bytes.length === 0 ? undefined : await storedJson(bytes);
     room -= json?.length ?? 0;
     if (room < 0) {
       throw new SparseRerankError(
@@ -77,7 +77,7 @@ export async function decodePayloads(stored: readonly Uint8Array[]): Promise<unk
   return decoded;
 }
 
-async function jsonOf(bytes: Uint8Array): Promise<Buffer> {
+async function storedJson(bytes: Uint8Array): Promise<Buffer> {
   const body = bytes.subarray(1);
   if (bytes[0] === PLAIN) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   if (bytes[0] !== DEFLATED) throw corrupt();

@@ -12,7 +12,7 @@ import { checkRetrieve } from "./retriever";
 import type { Retrieved, RetrieveOptions, Retriever } from "./retriever";
 
 export interface BM25Options {
-  /** How slowly a term's weight saturates with its count; default 1.2. */
+  /** How slowly a term's weight saturates with its count, from 0 to 1e6; default 1.2. */
   readonly k1?: number;
   /** How much the length of a document counts, from 0 to 1; default 0.75. */
   readonly b?: number;
@@ -38,6 +38,8 @@ interface Snapshot {
   readonly idf: Float32Array;
 }
 
+/** Far above any use; weights stay finite float32 numbers. */
+const MAX_K1 = 1e6;
 /** Documents handled before other events get their turn. */
 const DOCUMENTS_PER_TURN = 64;
 const ROWS_PER_ADD = 16_384;
@@ -61,7 +63,7 @@ export class BM25Index extends ManagedResource implements Retriever {
     super();
     requireRecord(options, "options", ["k1", "b", "terms"]);
     const { k1 = 1.2, b = 0.75, terms = englishTerms } = options;
-    if (typeof k1 !== "number" || !(k1 >= 0 && k1 < Infinity)) throw invalid("k1", k1, "a number of at least 0");
+    if (typeof k1 !== "number" || !(k1 >= 0 && k1 <= MAX_K1)) throw invalid("k1", k1, `a number from 0 to ${MAX_K1}`);
     if (typeof b !== "number" || !(b >= 0 && b <= 1)) throw invalid("b", b, "a number from 0 to 1");
     requireFunction(terms, "terms");
     this.#k1 = k1;

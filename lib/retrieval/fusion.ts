@@ -52,13 +52,20 @@ export function fuse(lists: readonly (readonly Scored[])[], options: FusionOptio
     const weight = options.weights?.[l] ?? 1;
     list.forEach(({ id }, i) => sums.set(id, (sums.get(id) ?? 0) + weight * (scored[l]?.[i] ?? 0)));
   });
+  requireFinite([...sums.values()], (i) => `sum of ${JSON.stringify([...sums.keys()][i])}`);
   return Array.from(sums, ([id, score]) => ({ id, score })).sort((a, b) => b.score - a.score);
 }
 
-/** A list whose scores are all equal (or a single one) becomes 1 by min-max, max and sum share alike, and 0 by z-score. */
-export function normalizeScores(scores: readonly number[], normalization: Normalization): number[] {
+/**
+ * A list whose scores are all equal (or a single one) becomes 1 by min-max, max and sum share alike, and 0 by z-score.
+ *
+ * Errors: ERR_INVALID_ARGUMENT for a score that is no finite number.
+ */
+export function normalizeScores(given: readonly number[], normalization: Normalization): number[] {
   requireNormalization(normalization, "normalization");
-  if (scores.length === 0 || normalization === "none") return [...scores];
+  requireFinite(given, (i) => `score at position ${i}`);
+  if (given.length === 0 || normalization === "none") return [...given];
+  const scores = inSquareRange(given);
   const least = scores.reduce((a, b) => Math.min(a, b), Infinity);
   const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
   const total = scores.reduce((sum, score) => sum + score, 0);
@@ -81,6 +88,21 @@ export function normalizeScores(scores: readonly number[], normalization: Normal
 
 function requireNormalization(value: Normalization, name: string): void {
   if (!NORMALIZATIONS.includes(value)) throw invalid(name, value, `one of ${NORMALIZATIONS.join(", ")}`);
+}
+
+/** Scores whose squares and sums neither overflow nor vanish: no normalisation depends on a common factor. */
+function inSquareRange(scores: readonly number[]): readonly number[] {
+  const largest = scores.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+  return largest === 0 || (largest > 1e-100 && largest < 1e100) ? scores : scores.map((score) => score / largest);
+}
+
+function requireFinite(numbers: readonly number[], name: (i: number) => string): void {
+  const i = numbers.findIndex((number) => !Number.isFinite(number));
+  if (i < 0) return;
+  throw new SparseRerankError(
+    "ERR_INVALID_ARGUMENT",
+    `The ${name(i)} is ${String(numbers[i])}; fusion needs finite numbers. Reciprocal rank fusion ("rrf") reads ranks alone.`,
+  );
 }
 
 /** @param count of the lists that will be fused */

@@ -59,11 +59,6 @@ double norm(const SparseRow& row) {
   return std::sqrt(squares);
 }
 
-float cosine(float dot, double norm_a, double norm_b) {
-  const double norms = norm_a * norm_b;
-  return norms > 0.0 ? static_cast<float>(dot / norms) : 0.0f;
-}
-
 /// Calls visit with the difference in each dimension that is active in one of the rows.
 template <typename Visit>
 void for_each_difference(const SparseRow& a, const SparseRow& b, Visit visit) {
@@ -76,6 +71,26 @@ void for_each_difference(const SparseRow& a, const SparseRow& b, Visit visit) {
     i += take_a ? 1 : 0;
     j += take_b ? 1 : 0;
   }
+}
+
+double wide_dot(const SparseRow& a, const SparseRow& b) {
+  double sum = 0.0;
+  std::size_t j = 0;
+  for (std::size_t i = 0; i < a.indices.size(); ++i) {
+    while (j < b.indices.size() && b.indices[j] < a.indices[i]) ++j;
+    if (j == b.indices.size()) break;
+    if (b.indices[j] == a.indices[i]) sum += static_cast<double>(a.values[i]) * b.values[j];
+  }
+  return sum;
+}
+
+/// @param dot in float, which rows of very large or very small weights overflow or underflow though their cosine is ordinary
+float cosine(float dot, const SparseRow& a, const SparseRow& b, double norm_a, double norm_b) {
+  constexpr double kUnderflow = 1e-30;
+  const double norms = norm_a * norm_b;
+  if (!(norms > 0.0)) return 0.0f;
+  const double product = std::isfinite(dot) && norms > kUnderflow ? dot : wide_dot(a, b);
+  return static_cast<float>(product / norms);
 }
 
 float negative_distance(SimilarityFunction function, const SparseRow& a, const SparseRow& b) {
@@ -117,7 +132,7 @@ void similarity(SimilarityFunction function, const SparseRowsView& a, const Spar
   for (std::size_t i = first; i < last; ++i) {
     const double norm_of_a = norm(a.row(i));
     float* row = out + i * b.rows();
-    for (std::size_t j = 0; j < b.rows(); ++j) row[j] = cosine(row[j], norm_of_a, norms_of_b[j]);
+    for (std::size_t j = 0; j < b.rows(); ++j) row[j] = cosine(row[j], a.row(i), b.row(j), norm_of_a, norms_of_b[j]);
   }
 }
 
@@ -131,7 +146,7 @@ void similarity_pairwise(SimilarityFunction function, const SparseRowsView& a, c
   for (std::size_t i = first; i < last; ++i) {
     scattered.set(a.row(i));
     out[i] = scattered.dot(b.row(i));
-    if (function == SimilarityFunction::kCosine) out[i] = cosine(out[i], norm(a.row(i)), norm(b.row(i)));
+    if (function == SimilarityFunction::kCosine) out[i] = cosine(out[i], a.row(i), b.row(i), norm(a.row(i)), norm(b.row(i)));
   }
 }
 

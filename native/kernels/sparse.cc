@@ -1,5 +1,7 @@
 #include "kernels/kernels.h"
 
+#include <cmath>
+
 namespace sparse_rerank {
 
 // Built with -ffp-contract=off: a fused multiply-add here would change scores between machines.
@@ -17,7 +19,11 @@ template <typename Index>
 float dot(const Index* indices, const float* values, std::size_t n, const float* dense) {
   float sum = 0.0f;
   for (std::size_t i = 0; i < n; ++i) sum += values[i] * dense[indices[i]];
-  return sum;
+  if (std::isfinite(sum)) return sum;
+  // Products and sums of finite floats are finite doubles, so infinities of both signs never meet in a NaN.
+  double wide = 0.0;
+  for (std::size_t i = 0; i < n; ++i) wide += static_cast<double>(values[i]) * dense[indices[i]];
+  return static_cast<float>(wide);
 }
 
 }  // namespace

@@ -321,6 +321,21 @@ TEST(SparseKernels, DotGatherRoundsEachStep) {
   EXPECT_TRUE(std::isnan(dot_gather(nan_index, ones, 1, dense)));
 }
 
+TEST(SparseKernels, DotGatherIsNeverNanForFiniteNumbers) {
+  constexpr float kHuge = 3e38f;
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const float dense[] = {kHuge, kHuge, 1.0f};
+  const std::uint16_t indices[] = {0, 1, 2};
+  const auto dot = [&](float a, float b, float c) {
+    const float values[] = {a, b, c};
+    return dot_gather(indices, values, 3, dense);
+  };
+  EXPECT_EQ(dot(kHuge, 0.0f, 0.0f), kInfinity);
+  EXPECT_EQ(dot(-1.0f, -1.0f, 0.0f), -kInfinity);
+  EXPECT_EQ(dot(kHuge, -kHuge, 0.0f), 0.0f);
+  EXPECT_EQ(dot(2.0f, -1.0f, 0.0f), kHuge);
+}
+
 TEST(KernelSelection, ScalarIsAlwaysThereAndFirst) {
   ASSERT_FALSE(available_kernels().empty());
   EXPECT_STREQ(available_kernels().front()->name, "scalar");

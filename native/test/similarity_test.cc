@@ -47,6 +47,22 @@ TEST(Similarity, EqualsTheNaiveProductsWhicheverSideIsScattered) {
   }
 }
 
+TEST(Similarity, CosinesOfVeryLargeAndVerySmallRows) {
+  for (const float scale : {3e38f, 1.0f, 1e-30f, 1e-44f}) {
+    const TestRows a = {{{0, scale}, {1, scale}}};
+    const TestRows b = {{{0, scale}, {2, scale}}};
+    const float expected[] = {1.0f, 0.5f};
+    const TestRows* others[] = {&a, &b};
+    for (std::size_t i = 0; i < 2; ++i) {
+      float one = -1.0f;
+      similarity(SimilarityFunction::kCosine, a.view(), others[i]->view(), 3, 0, 1, &one);
+      EXPECT_NEAR(one, expected[i], 1e-6f) << scale;
+      similarity_pairwise(SimilarityFunction::kCosine, a.view(), others[i]->view(), 3, 0, 1, &one);
+      EXPECT_NEAR(one, expected[i], 1e-6f) << scale;
+    }
+  }
+}
+
 TEST(Similarity, EmptyInputs) {
   const TestRows rows = {{{0, 1.0f}}, {}};
   expect_all_products({}, rows, 1);
