@@ -187,31 +187,50 @@ async function* textFiles(root: string, folder: string, options: CollectionOptio
 async function openText(file: string): Promise<AsyncIterable<Uint8Array> | SkipReason> {
   const source = readBytes(file);
   try {
-    const { first, bytes } = await peek(source);
+    const { first, bytes, close } = await peek(source);
     if (!isBinary(first)) return bytes;
-    await source.return(undefined);
+    await close();
     return "binary";
   } catch {
     return "unreadable";
   }
 }
 
-/** The first chunk (empty at the end), and all chunks with it. */
-async function peek(source: AsyncIterable<Uint8Array>): Promise<{ readonly first: Uint8Array; readonly bytes: AsyncIterable<Uint8Array> }> {
+interface Peeked {
+  /** Empty at the end. */
+  readonly first: Uint8Array;
+  /** All chunks, the first too. */
+  readonly bytes: AsyncIterable<Uint8Array>;
+  /** Ends the source, where `bytes` is not read. */
+  readonly close: () => Promise<void>;
+}
+
+/** Reads the first chunk ahead. */
+async function peek(source: AsyncIterable<Uint8Array>): Promise<Peeked> {
   const rest = source[Symbol.asyncIterator]();
+  const close = async (): Promise<void> => {
+    await rest.return?.();
+  };
   const next = await rest.next();
   const first = next.done === true ? new Uint8Array(0) : next.value;
   const bytes = (async function* () {
-    if (next.done === true) return;
-    yield first;
-    yield* { [Symbol.asyncIterator]: () => rest };
+    try {
+      if (next.done === true) return;
+      yield first;
+      yield* { [Symbol.asyncIterator]: () => rest };
+    } finally {
+      await close();
+    }
   })();
-  return { first, bytes };
+  return { first, bytes, close };
 }
 
 async function* refuseBinary(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
   const peeked = await peek(bytes);
-  if (isBinary(peeked.first)) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is a binary file; expected UTF-8 text.`);
+  if (isBinary(peeked.first)) {
+    await peeked.close();
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is a binary file; expected UTF-8 text.`);
+  }
   yield* peeked.bytes;
 }
 

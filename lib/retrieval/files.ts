@@ -17,8 +17,16 @@ const DESCRIPTOR = /^\/(dev\/(stdin|fd\/\d+)|proc\/self\/fd\/\d+)$/;
  */
 export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
   try {
-    const stream = DESCRIPTOR.test(path) ? createReadStream(path) : (await openRegularFile(path)).handle.createReadStream();
-    for await (const chunk of stream) yield chunk as Uint8Array;
+    if (DESCRIPTOR.test(path)) {
+      yield* createReadStream(path) as AsyncIterable<Uint8Array>;
+      return;
+    }
+    const { handle } = await openRegularFile(path);
+    try {
+      yield* handle.createReadStream({ autoClose: false }) as AsyncIterable<Uint8Array>;
+    } finally {
+      await handle.close();
+    }
   } catch (cause) {
     throw fileError(path, cause);
   }
