@@ -95,6 +95,7 @@ Result<Manifest> Manifest::decode(std::span<const std::byte> bytes, const std::s
   }
   if (reader.numbers_left() != 1) return damaged(path, "it does not end after its segments");
   std::vector<std::uint64_t> taken;
+  taken.reserve(manifest.segments.size());
   for (const ManifestSegment& segment : manifest.segments) taken.push_back(segment.number);
   std::sort(taken.begin(), taken.end());
   if (std::adjacent_find(taken.begin(), taken.end()) != taken.end()) return damaged(path, "two segments have one number");

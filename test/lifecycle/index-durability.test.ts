@@ -72,7 +72,7 @@ describe("durable index", () => {
         let first = 0;
         for (let round = 0; round < kills; round++) {
           const unsure = new Set<number>();
-          for (const line of await runAndKill(folder, documents, first, (round * 37) % (documents === BATCH ? 150 : 600))) {
+          for (const line of await runAndKill(folder, documents, first, documents === BATCH ? (round * 37) % 150 : (round * 150) % 600)) {
             const [what, text] = line.split(" ");
             const batch = Number(text);
             first = batch + 1;

@@ -98,7 +98,7 @@ describe("the native contract", () => {
     const weights = spec.weights.map(({ tensor, ...weight }) => ({ ...weight, tensor: { ...tensor, offset: tensor.offset + 2 ** 40 } }));
     await assert.rejects(native().createModel({ ...spec, weights }), code("ERR_INVALID_WEIGHTS"));
     await assert.rejects(native().createModel({ ...spec, graph: new Uint8Array([1, 2, 3]) }), code("ERR_RUNTIME_FAILED"));
-    await assert.rejects(native().createModel({ ...spec, files: ["/nonexistent"] }), code("ERR_FILE_UNREADABLE"));
+    await assert.rejects(native().createModel({ ...spec, files: ["/nonexistent"] }), code("ERR_FILE_NOT_FOUND"));
     const array = [0, 1] as unknown as Int32Array;
     assert.throws(() => model.encode({ ...sequences, ids: array }, {}), code("ERR_INTERNAL"));
   });
