@@ -357,53 +357,6 @@ describe("EncodeQueue", function () {
     await assert.rejects(EncodeQueue.list("redis://127.0.0.1:1"), hasCode(/QUEUE_UNAVAILABLE/));
   });
 
-  it("close() waits for work(), which its signal ends; dispose() rejects it, and leaves its shard to others", async () => {
-    const queue = await open("lifecycle");
-    await queue.enqueue(documents(20), { shardSize: 10 });
-    const stop = new AbortController();
-    const stopped = queue.work({ encoder, write: fileWriter(folder), signal: stop.signal });
-    const closed = queue.close();
-    await assert.rejects(queue.status(), { code: "ERR_DISPOSED" });
-    assert.equal(queue.close(), closed);
-    assert.equal(await Promise.race([closed, wait(200).then(() => "waits")]), "waits");
-    stop.abort();
-    await Promise.all([stopped, closed]);
-
-    const cancelled = await open("lifecycle");
-    await cancelled.clear();
-    await cancelled.enqueue(documents(20), { shardSize: 10 });
-    let begun = (): void => undefined;
-    const writing = new Promise<void>((resolve) => (begun = resolve));
-    const pending = cancelled.work({
-      encoder,
-      write: () => {
-        begun();
-        return new Promise<never>(() => undefined);
-      },
-    });
-    const silent = cancelled.enqueue(
-      { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => undefined) }) },
-      { shardSize: 10 },
-    );
-    await writing;
-    const ended = cancelled.close();
-    cancelled.dispose();
-    await assert.rejects(pending, { code: "ERR_DISPOSED" });
-    await assert.rejects(silent, { code: "ERR_DISPOSED" });
-    await ended;
-    for (const call of [() => cancelled.status(), () => cancelled.setAside(), () => cancelled.failures(), () => cancelled.clear()])
-      await assert.rejects(call, { code: "ERR_DISPOSED" });
-
-    const other = await open("lifecycle");
-    await other.work({ encoder, write: fileWriter(folder), exitWhenDone: true });
-    assert.deepEqual(
-      (await idsIn(folder)).sort(),
-      documents(20)
-        .map(({ id }) => id)
-        .sort(),
-    );
-  });
-
   it("writes into an engine, and tries again when it was down", async () => {
     const engine = new LocalEngine({ index: SparseIndex.create({ dimension: 1000 }) });
     let calls = 0;
