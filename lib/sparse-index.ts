@@ -305,7 +305,7 @@ export class SparseIndex extends ManagedResource {
   async #keepModel(vectors: SparseMatrix): Promise<void> {
     const model = modelOf(vectors);
     if (this.#model !== undefined && model !== undefined) requireSameModel(this.#model, model, "vectors");
-    const isNew = this.size === 0;
+    const isNew = this.#native.stats().documents === 0;
     if (isNew) this.#model ??= model;
     const { name, fingerprint } = this.#model ?? {};
     if (!isNew || this.#folder === undefined || name === undefined || fingerprint === undefined) return;
