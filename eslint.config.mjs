@@ -44,6 +44,7 @@ const builtins =
   "Object|Function|Array|Map|Set|WeakMap|WeakSet|Promise|RegExp|Date|URL|URLSearchParams|Buffer|Blob|Event|EventTarget|Abort(?:Signal|Controller)|" +
   "DOMException|(?:Aggregate|Eval|Range|Reference|Syntax|Type|URI)?Error|(?:Shared)?ArrayBuffer|DataView|(?:Big)?(?:Int|Uint|Float)\\d+(?:Clamped)?Array";
 const realmSyntax = [
+  { selector: "VariableDeclaration[kind=/using$/]", message: "Symbol.dispose is not in every realm (Node 20): use try and finally." },
   {
     selector: `BinaryExpression[operator='instanceof'][right.name=/^(?:${builtins})$/]`,
     message: "A value of another realm has another class: use lib/internal/error-code.ts, types of node:util, or Array.isArray.",

@@ -11,7 +11,7 @@ export class DisposedError extends SparseRerankError {
 }
 
 /** Aborts when it is told to or `source` fires. Unlike AbortSignal.any() it leaves nothing behind on a source that outlives it. */
-export class LinkedAbort implements Disposable {
+export class LinkedAbort {
   readonly #controller = new AbortController();
   readonly #source: AbortSignal | undefined;
   readonly #follow = (): void => {
@@ -33,7 +33,7 @@ export class LinkedAbort implements Disposable {
   }
 
   /** Stops listening to the source. */
-  [Symbol.dispose](): void {
+  unlink(): void {
     this.#source?.removeEventListener("abort", this.#follow);
   }
 }

@@ -28,7 +28,7 @@ export class Running {
   }
 
   end(): void {
-    this.#abort?.[Symbol.dispose]();
+    this.#abort?.unlink();
   }
 }
 

@@ -26,7 +26,7 @@ export async function* overlapped<T, R>(
   work: (window: T, signal: AbortSignal) => Promise<R>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<R> {
-  using stop = new LinkedAbort(signal);
+  const stop = new LinkedAbort(signal);
   const inFlight: Promise<R>[] = [];
   const start = (window: T): void => {
     const promise = work(window, stop.signal);
@@ -41,6 +41,7 @@ export async function* overlapped<T, R>(
     }
     for (let next = inFlight.shift(); next !== undefined; next = inFlight.shift()) yield await next;
   } finally {
+    stop.unlink();
     stop.abort();
     await Promise.allSettled(inFlight);
   }

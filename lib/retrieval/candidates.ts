@@ -1,4 +1,5 @@
 import { SparseIndex } from "../sparse-index";
+import type { SearchHit } from "../sparse-index";
 import type { SparseMatrix } from "../sparse-matrix";
 import type { ScoredText } from "./hard-negative-output";
 
@@ -17,18 +18,26 @@ export class CandidateLists {
 
   /** @param texts distinct; equal texts of different blocks count once */
   async add(texts: readonly string[], vectors: SparseMatrix, signal: AbortSignal | undefined): Promise<void> {
-    await using index = SparseIndex.create({ dimension: vectors.cols });
-    await index.add(
-      texts.map((_, i) => String(i)),
-      vectors,
-    );
-    const found = await index.search(this.#queries, { topK: this.#depth, ...(signal === undefined ? {} : { signal }) });
+    const found = await this.#search(texts, vectors, signal);
     found.forEach((hits, q) => {
       const list = this.#lists[q] ?? [];
       const known = new Set(list.map(({ text }) => text));
       const fresh = hits.map(({ id, score }) => ({ text: texts[Number(id)] ?? "", score })).filter(({ text }) => !known.has(text));
       if (fresh.length > 0) this.#lists[q] = [...list, ...fresh].sort((a, b) => b.score - a.score).slice(0, this.#depth);
     });
+  }
+
+  async #search(texts: readonly string[], vectors: SparseMatrix, signal: AbortSignal | undefined): Promise<SearchHit[][]> {
+    const index = SparseIndex.create({ dimension: vectors.cols });
+    try {
+      await index.add(
+        texts.map((_, i) => String(i)),
+        vectors,
+      );
+      return await index.search(this.#queries, { topK: this.#depth, ...(signal === undefined ? {} : { signal }) });
+    } finally {
+      await index.close();
+    }
   }
 
   /** By falling score; equal ones in the order of the corpus. */

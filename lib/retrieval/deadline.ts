@@ -2,7 +2,7 @@ import { eitherSignal, throwIfAborted } from "../internal/abort";
 import { MAX_TIMER_MS } from "../internal/validate";
 
 /** A moment after which results are no longer waited for, and a user's signal beside it. */
-export class Deadline implements Disposable {
+export class Deadline {
   readonly #passed = new AbortController();
   readonly #user: AbortSignal | undefined;
   readonly #either: AbortSignal;
@@ -50,7 +50,8 @@ export class Deadline implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
+  /** Stops what still waits for it. */
+  end(): void {
     clearTimeout(this.#timer);
     this.#passed.abort();
   }

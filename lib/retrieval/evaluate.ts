@@ -71,8 +71,21 @@ export async function evaluateEncoder(
 ): Promise<EncoderEvaluation> {
   requireRecord(options, "options", [...OPTIONS, "maxActiveDims", "retriever"]);
   if (options.maxActiveDims !== undefined) requirePositiveInteger(options.maxActiveDims, "maxActiveDims");
+  const index = SparseIndex.create({ dimension: encoder.embeddingDimension });
+  try {
+    return await evaluateWith(index, folder, encoder, options);
+  } finally {
+    await index.close();
+  }
+}
+
+async function evaluateWith(
+  index: SparseIndex,
+  folder: string,
+  encoder: SparseEncoder,
+  options: EvaluateEncoderOptions,
+): Promise<EncoderEvaluation> {
   const { judgments, queries } = await readTask(folder, options);
-  await using index = SparseIndex.create({ dimension: encoder.embeddingDimension });
   const documentUse = new DimensionUse(encoder.embeddingDimension);
   const texts = new Map<string, string>();
   const queryTexts = new Map(queries.map(({ id, text }) => [id, text]));

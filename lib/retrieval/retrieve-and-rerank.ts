@@ -137,7 +137,15 @@ export class RetrieveAndRerank implements Retriever {
   async *stream(query: string, options: SearchOptions = {}): AsyncGenerator<SearchUpdate, void, undefined> {
     requireString(query, "query");
     checkSearch(options);
-    using deadline = new Deadline(options.timeBudgetMs, options.signal);
+    const deadline = new Deadline(options.timeBudgetMs, options.signal);
+    try {
+      yield* this.#updates(query, options, deadline);
+    } finally {
+      deadline.end();
+    }
+  }
+
+  async *#updates(query: string, options: SearchOptions, deadline: Deadline): AsyncGenerator<SearchUpdate, void, undefined> {
     const found = await this.#retrieve(query, options, deadline);
     const candidates = found.hits.slice(0, options.rerank ?? DEFAULT_DEPTH);
     const update = (stage: SearchUpdate["stage"], scored: readonly RankedHit[], complete: boolean): SearchUpdate => ({

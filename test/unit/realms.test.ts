@@ -42,6 +42,11 @@ describe("the package in another realm, as under Jest", function () {
     const encoder = await theirs.CrossEncoder.load(path.join(root, "test", "fixtures", "ce-bert-minilm"));
     const ranked = await encoder.rank("cat", ["a cat", "a dog"]);
     assert.equal(ranked.length, 2);
+    const texts = ["a cat", "a dog"];
+    const bm25 = new theirs.BM25Index();
+    await bm25.add(["0", "1"], texts);
+    const search = new theirs.RetrieveAndRerank({ retrievers: [bm25], reranker: encoder, text: (id) => texts[Number(id)] });
+    assert.equal((await search.search("cat", { timeBudgetMs: 60_000 })).hits[0]?.id, "0");
     await encoder.close();
   });
 
