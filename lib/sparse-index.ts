@@ -20,7 +20,6 @@ import {
   requirePath,
   requirePositiveInteger,
   requireRecord,
-  requireString,
 } from "./internal/validate";
 import { attributesOf, compileFilter, compileIds } from "./metadata";
 import type { Metadata } from "./metadata";

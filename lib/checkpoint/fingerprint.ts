@@ -19,7 +19,7 @@ export async function fingerprintOf({ routes, prompts }: SparseCheckpoint): Prom
   const hash = createHash("sha256").update(JSON.stringify([prompts["query"], prompts["document"]]));
   for (const [side, route] of Object.entries(routes)) {
     hash.update(`${side}:`);
-    await addRoute(hash, route as SparseRoute);
+    await addRoute(hash, route);
   }
   return hash.digest("hex").slice(0, 32);
 }

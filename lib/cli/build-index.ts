@@ -52,7 +52,7 @@ async function run(folder: string, collection: string, options: IndexCommandOpti
   });
   const blocks = blocksOf(passages, BLOCK);
   // Before a model is loaded and the folder is made: a collection that cannot be read leaves nothing behind.
-  const { value: first } = await blocks.next();
+  const first = await nextOf(blocks);
   if (first === undefined) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${collection} is empty: it has no text to index.`);
   await using encoder = await loadSparseEncoder(options);
   await using index = await openToWrite(folder, encoder, options.model);

@@ -2,7 +2,7 @@
 import fs from "node:fs";
 import path from "node:path";
 
-const LINK = /(!?)\[((?:[^\]\\]|\\.)*)\]\(([^)\s]+)\)/g;
+const LINK = /(!?)\[((?:[^[\]\\]|\\.)*)\]\(([^)\s]+)\)/g;
 
 /** The targets of relative links for which there is no file below `folder`. */
 export function missingTargets(text, folder) {
