@@ -28,11 +28,7 @@ async function handle(message: WorkerMessage, port: MessagePort): Promise<void> 
       if (encoder === undefined) throw new SparseRerankError("ERR_INTERNAL", `Tokenizer ${String(message.tokenizer)} is not open.`);
       const result = encoder.encode(message.texts, message.pairs, message.addSpecialTokens);
       const buffers = [result.ids, result.offsets, result.truncated, result.typeIds].map((array) => array?.buffer);
-      reply(
-        port,
-        { request: message.request, result },
-        buffers.filter(types.isArrayBuffer),
-      );
+      reply(port, { request: message.request, result }, buffers.filter(types.isArrayBuffer));
     }
   }
 }

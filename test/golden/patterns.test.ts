@@ -11,7 +11,9 @@ import { fails, withFolder } from "../unit/checkpoint-folder";
 import { wordLevel } from "../unit/tokenization-support";
 import { TextTokenizer } from "../../dist/tokenization/tokenizer";
 
-const { texts, cases } = JSON.parse(fs.readFileSync(path.join(__dirname, "..", "reference-tokenization", "patterns", "cases.json"), "utf8")) as {
+const { texts, cases } = JSON.parse(
+  fs.readFileSync(path.join(__dirname, "..", "reference-tokenization", "patterns", "cases.json"), "utf8"),
+) as {
   readonly texts: readonly string[];
   readonly cases: readonly { readonly pattern: string; readonly matches?: readonly (readonly string[])[] }[];
 };

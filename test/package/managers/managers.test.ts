@@ -164,6 +164,9 @@ describe("package managers and runtimes", function () {
     await run([node, npm, "install", "--ignore-scripts", "sparse-rerank", "webpack@5"]);
     assert.equal(await run([node, "build.js"]), "");
     assert.equal(await run([node, "outside.js"]), "mat market");
-    await assert.rejects(run([node, "inside.js"]), /\[SparseRerankError\]: A bundler has copied sparse-rerank into .*webpack externals[^]*ERR_ADDON_NOT_FOUND/);
+    await assert.rejects(
+      run([node, "inside.js"]),
+      /\[SparseRerankError\]: A bundler has copied sparse-rerank into .*webpack externals[^]*ERR_ADDON_NOT_FOUND/,
+    );
   });
 });
