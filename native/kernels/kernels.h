@@ -155,9 +155,9 @@ struct KernelTable {
 void add_sparse(const std::uint16_t* slots, const std::uint8_t* weights, std::size_t n, std::uint16_t factor, std::uint16_t* bounds);
 
 /// The sum of values[i] * dense[indices[i]] from i = 0 upwards, each product and each sum rounded, starting from +0. Where that overflows,
-/// the same sum in double, rounded once: maybe infinite, but of finite numbers never NaN. Not in the table: the fixed order makes it a chain
-/// of additions, which no instruction set shortens, and the order is what makes a document's score independent of the search algorithm that
-/// asks for it.
+/// the same sum in double, rounded once: maybe infinite, but of finite numbers never NaN. Not in the table: the fixed order makes it a
+/// chain of additions, which no instruction set shortens, and the order is what makes a document's score independent of the search
+/// algorithm that asks for it.
 [[nodiscard]] float dot_gather(const std::uint32_t* indices, const float* values, std::size_t n, const float* dense);
 [[nodiscard]] float dot_gather(const std::uint16_t* indices, const float* values, std::size_t n, const float* dense);
 
