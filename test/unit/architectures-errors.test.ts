@@ -26,7 +26,7 @@ describe("architectureFor", () => {
   it("knows every family by model_type", () => {
     assert.deepEqual(MODEL_TYPES, [
       ...["bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra"],
-      ...["deberta", "deberta-v2", "modernbert", "new", "gte"],
+      ...["deberta", "deberta-v2", "modernbert", "mpnet", "new", "gte"],
     ]);
     for (const modelType of MODEL_TYPES) {
       assert.ok(architectureFor(configOf({ model_type: modelType })).modelTypes.includes(modelType));

@@ -160,7 +160,10 @@ describe("evaluateEncoder", () => {
       await assert.rejects(evaluateEncoder(folder, encoder, { split }), { code: "ERR_INVALID_ARGUMENT", message: /split/ });
     }
     fs.appendFileSync(path.join(folder, "queries.jsonl"), jsonLines([{ _id: "1", text: "other" }]));
-    await assert.rejects(evaluateEncoder(folder, encoder), { code: "ERR_DUPLICATE_ID", message: /two queries with the id "1"/ });
+    await assert.rejects(evaluateEncoder(folder, encoder), {
+      code: "ERR_DUPLICATE_ID",
+      message: /line 3: the id "1" is that of a line before/,
+    });
     fs.rmSync(folder, { recursive: true });
     await assert.rejects(evaluateEncoder("no-such-folder", encoder), { code: "ERR_FILE_NOT_FOUND" });
   });

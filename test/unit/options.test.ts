@@ -1,6 +1,7 @@
 /** Every public call that takes options refuses those which it does not have, and all counts follow one rule. */
 
 import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
 import path from "node:path";
 import { inspect } from "node:util";
 
@@ -22,6 +23,8 @@ import {
 } from "sparse-rerank/engines";
 import { CrossEncoderCompressor, SparseRerankRetriever } from "sparse-rerank/langchain";
 import { EncodeQueue } from "sparse-rerank/queue";
+
+import { FACTORY } from "../../dist/internal/validate";
 
 import { DOCUMENTS, fixedRetriever, loadReranker } from "./retrieval-support";
 
@@ -50,7 +53,8 @@ function calls(encoder: main.SparseEncoder, reranker: main.CrossEncoder, index: 
   const stages = new RetrieveAndRerank({ retrievers: fixedRetriever("f", ["shark"]) });
   const remote = new QdrantEngine({ url: "http://127.0.0.1:9", collection: "c" });
   const local = new LocalEngine({ index });
-  const queue = Object.create(EncodeQueue.prototype) as EncodeQueue;
+  // Options are refused before the broker is asked.
+  const queue = Reflect.construct(EncodeQueue, [FACTORY, "q", {}, { Queue: EventEmitter }, 1]) as EncodeQueue;
   const sample = [{ query: "q", positive: "p", negative: ["n"] }];
   const vocabulary = ["x", "y"];
   const lucene = { node: "http://127.0.0.1:9", index: "i" };

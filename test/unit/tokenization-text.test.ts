@@ -225,12 +225,12 @@ describe("pre-tokenizers", () => {
 });
 
 describe("added tokens", () => {
-  const token = (content: string, flags: object = {}): object => ({ content, special: true, normalized: false, ...flags });
+  const token = (id: number, content: string, flags: object = {}): object => ({ id, content, special: true, normalized: false, ...flags });
   const tokens = (files: ReturnType<typeof wordLevel>, text: string): Promise<(string | undefined)[]> =>
     withTokenizer(files, (tokenizer) => tokensOf(tokenizer, text));
 
   it("are found in words, the longest first, and keep the ids of the vocabulary", async () => {
-    const files = wordLevel(["a", "b", "<x>"], { added_tokens: [token("<x>"), token("<x>y"), token("<")] });
+    const files = wordLevel(["a", "b", "<x>"], { added_tokens: [token(3, "<x>"), token(4, "<x>y"), token(5, "<")] });
     assert.deepEqual(await tokens(files, "a<x>b<x>ya<"), ["a", "<x>", "b", "<x>y", "a", "<"]);
     await withTokenizer(files, async (tokenizer) => {
       assert.equal(tokenizer.vocabularySize, 6);
@@ -242,7 +242,7 @@ describe("added tokens", () => {
     const pre_tokenizer = { type: "Split", pattern: { Regex: "." }, behavior: "Isolated", invert: false };
     const files = wordLevel(["a", " "], {
       pre_tokenizer,
-      added_tokens: [token("<l>", { lstrip: true }), token("<r>", { rstrip: true }), token("w", { single_word: true })],
+      added_tokens: [token(3, "<l>", { lstrip: true }), token(4, "<r>", { rstrip: true }), token(5, "w", { single_word: true })],
     });
     assert.deepEqual(await tokens(files, "a  <l>  a"), ["a", "<l>", " ", " ", "a"]);
     assert.deepEqual(await tokens(files, "a  <r>  a"), ["a", " ", " ", "<r>", "a"]);
@@ -252,12 +252,15 @@ describe("added tokens", () => {
 
   it("are looked for in the normalised text, as they look there", async () => {
     const normalizer = { type: "Lowercase" };
-    const files = wordLevel(["a"], { normalizer, added_tokens: [token("Q", { normalized: true }), token("R", { normalized: false })] });
+    const files = wordLevel(["a"], {
+      normalizer,
+      added_tokens: [token(2, "Q", { normalized: true }), token(3, "R", { normalized: false })],
+    });
     assert.deepEqual(await tokens(files, "aqQaRr"), ["a", "q", "q", "a", "R", "?"]);
   });
 
   it("are text like any other with split_special_tokens", async () => {
-    const files = { ...wordLevel(["a"], { added_tokens: [token("<x>")] }), "tokenizer_config.json": { split_special_tokens: true } };
+    const files = { ...wordLevel(["a"], { added_tokens: [token(2, "<x>")] }), "tokenizer_config.json": { split_special_tokens: true } };
     assert.deepEqual(await tokens(files, "a <x>"), ["a", "?"]);
   });
 });
