@@ -6,7 +6,7 @@ import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
-import { isSystemError } from "../internal/error-code";
+import { isMissing, isSystemError } from "../internal/error-code";
 import { permissionError } from "../internal/permission";
 import { openRegularFile } from "../internal/regular-file";
 import type { RegularFile } from "../internal/regular-file";
@@ -82,8 +82,4 @@ export function resolveInside(folder: string, relative: string, source: string):
 function unreadable(path: string, cause: NodeJS.ErrnoException): SparseRerankError {
   const hint = cause.code === "EACCES" || cause.code === "EPERM" ? "Give this user permission to read it." : "Check the disk and the path.";
   return new SparseRerankError("ERR_FILE_UNREADABLE", `${path} cannot be read (${cause.code ?? cause.message}). ${hint}`, { cause });
-}
-
-function isMissing(error: unknown): boolean {
-  return isSystemError(error) && (error.code === "ENOENT" || error.code === "ENOTDIR");
 }

@@ -30,3 +30,8 @@ export function codeOf(error: unknown): string {
 export function messageOf(error: unknown): string {
   return isError(error) ? error.message : String(error);
 }
+
+/** Whether the file system has no such file, or no such folder on the way there. */
+export function isMissing(error: unknown): boolean {
+  return ["ENOENT", "ENOTDIR"].includes(codeOf(error));
+}

@@ -1,10 +1,10 @@
 /** Which model made a vector, and which one an index is of, so that two are not mixed. */
 
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 
 import { SparseRerankError } from "../errors";
-import { codeOf } from "./error-code";
+import { readSmallFile } from "./regular-file";
 import { replaceFile } from "./replace-file";
 import { reasonOf } from "./system-reason";
 import { invalid } from "./validate";
@@ -61,14 +61,15 @@ export function checkEncoder(encoder: IndexEncoder): IndexEncoder {
 /** The model of the index in a folder; undefined when none is noted there. Errors: ERR_FILE_UNREADABLE, ERR_INDEX_CORRUPT. */
 export async function readModelFile(folder: string): Promise<KnownModel | undefined> {
   const file = path.join(folder, FILE);
-  let text: string;
+  let text: string | undefined;
   try {
-    text = await readFile(file, "utf8");
+    text = await readSmallFile(file, MAX_FILE_BYTES);
   } catch (cause) {
-    if (["ENOENT", "ENOTDIR"].includes(codeOf(cause))) return undefined;
+    if (cause instanceof SparseRerankError) throw cause;
     throw new SparseRerankError("ERR_FILE_UNREADABLE", `Cannot read ${file}: ${reasonOf(cause)}.`, { cause });
   }
-  const { model, fingerprint } = parseObject(text.slice(0, MAX_FILE_BYTES));
+  if (text === undefined) return undefined;
+  const { model, fingerprint } = parseObject(text);
   if (typeof model === "string" && model !== "" && (fingerprint === undefined || typeof fingerprint === "string")) {
     return { name: model, ...(fingerprint === undefined ? {} : { fingerprint }) };
   }

@@ -5,7 +5,7 @@ import { open, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 
 import { SparseRerankError } from "../errors";
-import { codeOf } from "./error-code";
+import { isMissing } from "./error-code";
 
 /**
  * Largest JSON text of a checkpoint or of the hub that is parsed. Their files are far below it (a thousand tensors need about 100 KB of header),
@@ -53,7 +53,7 @@ export async function readSmallFile(path: string, maxBytes = MAX_JSON_BYTES): Pr
   try {
     file = await openRegularFile(path);
   } catch (error) {
-    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
   try {

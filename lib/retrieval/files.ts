@@ -3,7 +3,7 @@
 import { createReadStream } from "node:fs";
 
 import { SparseRerankError } from "../errors";
-import { codeOf } from "../internal/error-code";
+import { isMissing } from "../internal/error-code";
 import { permissionError } from "../internal/permission";
 import { openRegularFile } from "../internal/regular-file";
 import { reasonOf } from "../internal/system-reason";
@@ -37,7 +37,7 @@ export function fileError(path: string, cause: unknown): SparseRerankError {
   if (cause instanceof SparseRerankError) return cause;
   const forbidden = permissionError(cause);
   if (forbidden !== undefined) return forbidden;
-  if (["ENOENT", "ENOTDIR"].includes(codeOf(cause))) {
+  if (isMissing(cause)) {
     return new SparseRerankError("ERR_FILE_NOT_FOUND", `There is no file or folder ${path}.`, { cause });
   }
   return new SparseRerankError("ERR_FILE_UNREADABLE", `Cannot read ${path}: ${reasonOf(cause)}.`, { cause });

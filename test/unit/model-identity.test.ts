@@ -1,6 +1,7 @@
 /** Vectors know their model, and an index refuses those of another one. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -109,6 +110,10 @@ describe("the model of an index", function () {
       writeFileSync(path.join(home, "model.json"), text);
       await assert.rejects(SparseIndex.open(home), { code: "ERR_INDEX_CORRUPT" }, text);
     }
+    if (process.platform === "win32") return;
+    rmSync(path.join(home, "model.json"));
+    execFileSync("mkfifo", [path.join(home, "model.json")]);
+    await assert.rejects(SparseIndex.open(home), { code: "ERR_FILE_UNREADABLE", message: /not a regular file/ });
   });
 
   it("refuses what is no encoder, and two dimensions", async () => {
