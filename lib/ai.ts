@@ -1,7 +1,7 @@
 /** Adapter for the Vercel AI SDK: a cross-encoder as reranking model for its rerank(). */
 
 import type { CrossEncoder } from "./cross-encoder";
-import { requireRecord, requireString } from "./internal/validate";
+import { requireMethod, requireRecord, requireString } from "./internal/validate";
 
 /** RerankingModelV3 and V4 of @ai-sdk/provider as far as a model without HTTP needs them; their shapes are the same. */
 export interface LocalRerankingModel<V extends "v3" | "v4"> {
@@ -36,6 +36,7 @@ export function rerankingModel<V extends "v3" | "v4" = "v3">(
   options: RerankingModelOptions<V> = {},
 ): LocalRerankingModel<V> {
   requireRecord(options, "options", ["modelId", "specificationVersion"]);
+  requireMethod(encoder, "rank", "encoder", "a CrossEncoder");
   const { modelId = "cross-encoder", specificationVersion = "v3" as V } = options;
   requireString(modelId, "modelId");
   return {

@@ -6,7 +6,7 @@ import type * as Compressors from "@langchain/core/retrievers/document_compresso
 
 import type { CrossEncoder } from "./cross-encoder";
 import { requirePackage } from "./internal/optional-package";
-import { requirePositiveInteger, requireRecord } from "./internal/validate";
+import { requireMethod, requirePositiveInteger, requireRecord } from "./internal/validate";
 import type { Retriever } from "./retrieval/retriever";
 import { requireRetriever, textOfPayload } from "./retrieval/retriever";
 
@@ -34,6 +34,7 @@ export class CrossEncoderCompressor extends BaseDocumentCompressor {
   constructor(options: CrossEncoderCompressorOptions) {
     super();
     requireRecord(options, "options", ["encoder", "topN"]);
+    requireMethod(options.encoder, "rank", "encoder", "a CrossEncoder");
     if (options.topN !== undefined) requirePositiveInteger(options.topN, "topN");
     this.#options = options;
   }

@@ -40,6 +40,17 @@ const SETTINGS_FILES = [
 /** Settings that change the tokens or the scores and are not implemented: better refused than ignored. */
 const UNSUPPORTED_SETTINGS = ["query_length", "document_length", "query_expansion", "processing_kwargs", "tokenizer_name_or_path"];
 
+/** Arguments for transformers that change where files come from or how fast they are read, not what the model computes. */
+const HARMLESS_ARGUMENTS = ["trust_remote_code", "revision", "token", "cache_dir", "local_files_only", "use_fast"];
+
+/** Sections of arguments, with their names before version 5.4, and what of them is read elsewhere or changes nothing for texts of one length. */
+const ARGUMENTS: readonly (readonly [section: string, allowed: readonly string[]])[] = [
+  ["config_kwargs", HARMLESS_ARGUMENTS],
+  ["config_args", HARMLESS_ARGUMENTS],
+  ["processor_kwargs", [...HARMLESS_ARGUMENTS, "model_max_length", "padding_side", "padding"]],
+  ["tokenizer_args", [...HARMLESS_ARGUMENTS, "model_max_length", "padding_side", "padding"]],
+];
+
 export async function readModelConfig(folder: string): Promise<ModelConfig> {
   if ((await status(join(folder, "adapter_config.json"))) !== undefined) {
     throw new SparseRerankError(
@@ -144,10 +155,19 @@ async function readSettings(folder: string): Promise<JsonObject | undefined> {
     for (const unsupported of UNSUPPORTED_SETTINGS) {
       const value = field(settings, unsupported);
       if (value !== undefined && !(isRecord(value) && Object.keys(value).length === 0)) {
-        throw new SparseRerankError("ERR_UNSUPPORTED_MODEL", `${settings.file}: the setting "${unsupported}" is not supported.`);
+        throw unsupportedSetting(settings, unsupported);
       }
+    }
+    for (const [name, allowed] of ARGUMENTS) {
+      const section = optionalObject(settings, name);
+      const unsupported = section === undefined ? undefined : Object.keys(section.json).find((argument) => !allowed.includes(argument));
+      if (section !== undefined && unsupported !== undefined) throw unsupportedSetting(section, unsupported);
     }
     return settings;
   }
   return undefined;
+}
+
+function unsupportedSetting(object: JsonObject, name: string): SparseRerankError {
+  return new SparseRerankError("ERR_UNSUPPORTED_MODEL", `${object.file}: the setting "${pathOf(object, name)}" is not supported.`);
 }

@@ -1,12 +1,12 @@
 /** Files that Python packages load: vectors that Node encoded, searched elsewhere. */
 
-import { once } from "node:events";
-import { createWriteStream } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { crc32 } from "node:zlib";
 
 import { SparseRerankError } from "../errors";
+import { replaceFile } from "../internal/replace-file";
+import { reasonOf } from "../internal/system-reason";
 import { requirePath, requireRecord, requireTexts } from "../internal/validate";
 import type { SparseMatrix } from "../sparse-matrix";
 import { checkDocuments } from "./documents";
@@ -23,7 +23,7 @@ export interface ExportOptions {
  * Writes a folder that `SPLADE.load(folder, model)` of splade-index (0.2) opens: weights by dimension (CSC) in csc.index.npz, vocab.index.json,
  * params.index.json, and corpus.jsonl when there are texts.
  *
- * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_TOO_LARGE above 2³¹−1 weights.
+ * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_TOO_LARGE above 2³¹−1 weights, ERR_FILE_UNWRITABLE.
  */
 export async function exportSpladeIndex(
   folder: string,
@@ -36,7 +36,6 @@ export async function exportSpladeIndex(
   if (vectors.values.length >= 2 ** 31) {
     throw new SparseRerankError("ERR_TOO_LARGE", "splade-index counts weights in 32 bits: export fewer documents.");
   }
-  await mkdir(folder, { recursive: true });
   const { data, indices, indptr } = transposed(vectors);
   const arrays: [string, Buffer][] = [
     ["data.npy", npy("<f4", data.length, Buffer.from(data.buffer))],
@@ -44,36 +43,45 @@ export async function exportSpladeIndex(
     ["indptr.npy", npy("<i4", indptr.length, Buffer.from(indptr.buffer))],
     ["document_ids.npy", npyOfStrings(ids)],
   ];
-  await writeFile(path.join(folder, "csc.index.npz"), zip(arrays));
+  await write(path.join(folder, "csc.index.npz"), zip(arrays));
   const vocabulary = Object.fromEntries(options.vocabulary.map((token, dimension) => [token, dimension]));
-  await writeFile(path.join(folder, "vocab.index.json"), JSON.stringify(vocabulary));
+  await write(path.join(folder, "vocab.index.json"), JSON.stringify(vocabulary));
   const params = { dtype: "float32", int_dtype: "int32", num_docs: vectors.rows, version: "0.2.0", backend: "numpy" };
-  await writeFile(path.join(folder, "params.index.json"), JSON.stringify(params, undefined, 4));
+  await write(path.join(folder, "params.index.json"), JSON.stringify(params, undefined, 4));
   const { texts } = options;
   if (texts === undefined) return;
   const lines = ids.map((id, row) => `${JSON.stringify({ id, text: texts[row] })}\n`);
-  await writeFile(path.join(folder, "corpus.jsonl"), lines.join(""));
+  await write(path.join(folder, "corpus.jsonl"), lines);
 }
 
 /**
  * Writes a file that `SeismicIndex.build(file)` of pyseismic-lsr (0.5) reads: a line of { id, content, vector: { token: weight } } for each document.
  * Its name must end with .jsonl.
  *
- * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID.
+ * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_FILE_UNWRITABLE.
  */
 export async function exportSeismic(file: string, ids: readonly string[], vectors: SparseMatrix, options: ExportOptions): Promise<void> {
   requirePath(file, "file");
   if (!file.endsWith(".jsonl"))
     throw new SparseRerankError("ERR_INVALID_ARGUMENT", `Seismic knows its input by the name: ${file} must end with .jsonl.`);
   check(ids, vectors, options);
-  const stream = createWriteStream(file);
+  await write(file, seismicLines(ids, vectors, options));
+}
+
+function* seismicLines(ids: readonly string[], vectors: SparseMatrix, { vocabulary, texts }: ExportOptions): Generator<string> {
   for (const [row, id] of ids.entries()) {
-    const entries = Array.from(nonZeros(vectors.row(row)), ([dimension, weight]) => [options.vocabulary[dimension], weight]);
-    const line = JSON.stringify({ id, content: options.texts?.[row] ?? "", vector: Object.fromEntries(entries) as object });
-    if (!stream.write(`${line}\n`)) await once(stream, "drain");
+    const entries = Array.from(nonZeros(vectors.row(row)), ([dimension, weight]) => [vocabulary[dimension], weight]);
+    yield `${JSON.stringify({ id, content: texts?.[row] ?? "", vector: Object.fromEntries(entries) as object })}\n`;
   }
-  stream.end();
-  await once(stream, "finish");
+}
+
+/** Errors: ERR_FILE_UNWRITABLE; an old file of that name then stays whole. */
+async function write(file: string, content: string | Buffer | Iterable<string>): Promise<void> {
+  try {
+    await replaceFile(file, (temporary) => writeFile(temporary, content));
+  } catch (cause) {
+    throw new SparseRerankError("ERR_FILE_UNWRITABLE", `Cannot write ${file}: ${reasonOf(cause)}.`, { cause });
+  }
 }
 
 function check(ids: readonly string[], vectors: SparseMatrix, options: ExportOptions): void {

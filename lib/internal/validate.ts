@@ -144,6 +144,12 @@ export function notSupported(what: string): SparseRerankError {
   return new SparseRerankError("ERR_NOT_SUPPORTED", `${what} is not available in this version of sparse-rerank.`);
 }
 
+/** An object of this package or one that stands for it, by a method of its interface. @param expected "a SparseEncoder" */
+export function requireMethod(value: unknown, method: string, name: string, expected: string): void {
+  const found = typeof value === "object" && value !== null ? (value as Record<string, unknown>)[method] : undefined;
+  if (typeof found !== "function") throw invalid(name, value, expected);
+}
+
 /** The `signal` and `onProgress` that long calls share. */
 export function requireControls(options: { readonly signal?: unknown; readonly onProgress?: unknown }): void {
   if (options.signal !== undefined && !isSignal(options.signal)) throw invalid("signal", options.signal, "an AbortSignal");

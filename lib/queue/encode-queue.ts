@@ -19,6 +19,7 @@ import {
   requirePositiveInteger,
   requireRecord,
   requireString,
+  requireMethod,
 } from "../internal/validate";
 import { untilAborted } from "../internal/windows";
 import type { Progress } from "../options";
@@ -189,7 +190,8 @@ export class EncodeQueue extends ManagedResource {
       requireRecord(options, "options", ["encoder", "write", "exitWhenDone", "onFailure", "signal"]);
       requireControls(options);
       const { encoder, write, exitWhenDone = false, onFailure } = options;
-      if (typeof write !== "function") throw invalid("write", write, "a function");
+      requireMethod(encoder, "encodeDocument", "encoder", "a SparseEncoder");
+      requireFunction(write, "write");
       if (onFailure !== undefined) requireFunction(onFailure, "onFailure");
       const signal = running.signal(options.signal);
       throwIfAborted(signal);

@@ -1,6 +1,14 @@
 import type { CrossEncoder, Pair } from "../cross-encoder";
 import { SparseRerankError } from "../errors";
-import { invalid, requireControls, requirePositiveInteger, requireRecord, requireString, requireTexts } from "../internal/validate";
+import {
+  invalid,
+  requireControls,
+  requireMethod,
+  requirePositiveInteger,
+  requireRecord,
+  requireString,
+  requireTexts,
+} from "../internal/validate";
 import type { WorkOptions } from "../options";
 import { measureTies, tiesOf } from "./ties";
 import type { Tie } from "./ties";
@@ -57,6 +65,7 @@ export async function evaluateReranking(
   requirePositiveInteger(at, "at");
   if (typeof alwaysRerankPositives !== "boolean") throw invalid("alwaysRerankPositives", alwaysRerankPositives, "a boolean");
   requireSamples(samples);
+  requireMethod(encoder, "predict", "encoder", "a CrossEncoder");
   if (encoder.numLabels !== 1) {
     throw new SparseRerankError("ERR_INVALID_ARGUMENT", `A reranker has one label; this model has ${encoder.numLabels}.`);
   }

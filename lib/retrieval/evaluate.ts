@@ -1,6 +1,6 @@
 import { SparseRerankError } from "../errors";
 import { windowsOf } from "../internal/windows";
-import { invalid, requireControls, requirePath, requirePositiveInteger, requireRecord } from "../internal/validate";
+import { invalid, requireControls, requireMethod, requirePath, requirePositiveInteger, requireRecord } from "../internal/validate";
 import type { Progress } from "../options";
 import type { SparseEncoder } from "../sparse-encoder";
 import { SparseIndex } from "../sparse-index";
@@ -70,6 +70,7 @@ export async function evaluateEncoder(
   options: EvaluateEncoderOptions = {},
 ): Promise<EncoderEvaluation> {
   requireRecord(options, "options", [...OPTIONS, "maxActiveDims", "retriever"]);
+  requireMethod(encoder, "encodeDocument", "encoder", "a SparseEncoder");
   if (options.maxActiveDims !== undefined) requirePositiveInteger(options.maxActiveDims, "maxActiveDims");
   const index = SparseIndex.create({ dimension: encoder.embeddingDimension });
   try {

@@ -1,3 +1,4 @@
+import { requireMethod } from "../internal/validate";
 import type { SparseEncoder, TracedText } from "../sparse-encoder";
 import { intersection } from "../sparse-ops";
 import type { Span } from "./windows";
@@ -42,6 +43,7 @@ export interface Explanation {
  * Errors: ERR_INVALID_ARGUMENT, ERR_DISPOSED, ERR_RUNTIME_FAILED.
  */
 export async function explain(encoder: SparseEncoder, query: string, document: string): Promise<Explanation> {
+  requireMethod(encoder, "trace", "encoder", "a SparseEncoder");
   const left = await encoder.trace(query, { task: "query" });
   const right = await encoder.trace(document, { task: "document" });
   const leftAt = positionsOf(left);

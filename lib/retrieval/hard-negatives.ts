@@ -1,6 +1,6 @@
 import type { CrossEncoder, Pair } from "../cross-encoder";
 import { SparseRerankError } from "../errors";
-import { invalid, requireControls, requirePositiveInteger, requireRecord } from "../internal/validate";
+import { invalid, requireControls, requireMethod, requirePositiveInteger, requireRecord } from "../internal/validate";
 import { windowsOf } from "../internal/windows";
 import type { Progress } from "../options";
 import type { SparseEncoder } from "../sparse-encoder";
@@ -186,6 +186,8 @@ function groupPairs(pairs: Iterable<PositivePair>): Query[] {
 
 function resolve(options: MineOptions, mostPositives: number): Settings {
   requireControls(options);
+  requireMethod(options.encoder, "encodeDocument", "encoder", "a SparseEncoder");
+  if (options.crossEncoder !== undefined) requireMethod(options.crossEncoder, "predict", "crossEncoder", "a CrossEncoder");
   const { negatives = 3, rangeMin = 0, samplingStrategy = "top", outputFormat = "triplet" } = options;
   requirePositiveInteger(negatives, "negatives");
   if (!Number.isInteger(rangeMin) || rangeMin < 0) throw invalid("rangeMin", rangeMin, "an integer of at least 0");

@@ -4,6 +4,7 @@ import {
   invalid,
   requireControls,
   requireFunction,
+  requireMethod,
   requirePositiveInteger,
   requireRecord,
   requireString,
@@ -116,6 +117,7 @@ export class RetrieveAndRerank implements Retriever {
     if (options.fusion !== undefined) checkFusion(options.fusion, this.#retrievers.length);
     if (options.text !== undefined) requireFunction(options.text, "text");
     if (options.windows !== undefined) checkWindows(options.windows);
+    if (reranker !== undefined) requireMethod(reranker, "predict", "reranker", "a CrossEncoder");
     if (reranker !== undefined && reranker.numLabels !== 1) {
       throw new SparseRerankError("ERR_INVALID_ARGUMENT", `The reranker must have one label; this model has ${reranker.numLabels}.`);
     }

@@ -7,6 +7,7 @@ import {
   invalid,
   requireControls,
   requireFunction,
+  requireMethod,
   requirePositiveInteger,
   requireRecord,
   requireString,
@@ -124,11 +125,6 @@ export function checkRetrieve(queries: readonly string[], options: RetrieveOptio
 export function textOfPayload(_id: string, payload: unknown): string | undefined {
   const text: unknown = typeof payload === "object" && payload !== null && "text" in payload ? payload.text : payload;
   return typeof text === "string" ? text : undefined;
-}
-
-function requireMethod(value: unknown, method: string, name: string, expected: string): void {
-  const found = typeof value === "object" && value !== null ? (value as Record<string, unknown>)[method] : undefined;
-  if (typeof found !== "function") throw invalid(name, value, expected);
 }
 
 export function requireRetriever(value: unknown, name: string): asserts value is Retriever {

@@ -6,6 +6,7 @@
 
 #include "core/memory_budget.h"
 #include "core/stage_times.h"
+#include "kernels/finite.h"
 #include "kernels/positive.h"
 
 namespace sparse_rerank {
@@ -29,6 +30,13 @@ Status check_exported(OutputTensor& output, std::size_t length, std::size_t colu
   return Error{"ERR_TENSOR_MISMATCH", "The output of the ONNX file is " + text_of(shape) + " for a sequence of " + std::to_string(length) +
                                           " tokens; expected the logits of a masked language model, [1, tokens, " +
                                           std::to_string(columns) + "], or a vector, [1, " + std::to_string(columns) + "]."};
+}
+
+/// NaN would vanish in the head, which keeps positive weights alone: the text would get an empty vector.
+Error not_finite() {
+  return {
+      "ERR_RUNTIME_FAILED",
+      "The model computed NaN or infinity: its weights are damaged, or too large for its dtype. Download it again, or take another model."};
 }
 
 }  // namespace
@@ -116,15 +124,18 @@ Status EncodeBatch::collect(OutputTensor& output, std::uint32_t member, std::siz
   SpladeRow& row = rows_[member];
   if (const SpladeHead* head = model().head(); head != nullptr) {
     if (values.size() != length * head->hidden()) return Error{"ERR_INTERNAL", "The graph's output is not [tokens, hidden]."};
+    if (!all_finite(values)) return not_finite();
     thread_local SpladeHead::Scratch scratch;
     const StageTimes::Scope timed(Stage::kHead);
     head->encode(values.data(), length, keep_, positions_, scratch, row);
+    if (!all_below_infinity(row.values)) return not_finite();
     return std::nullopt;
   }
   const ExportSpec::Vectors* const exported = model().exported_vectors();
   if (exported != nullptr) {
     if (auto failure = check_exported(output, length, exported->columns)) return failure;
   }
+  if (!all_below_infinity(values)) return not_finite();
   if (exported != nullptr && output.shape().size() == 3) {
     pool_logits(values, exported->columns, exported->pooling, exported->activation, positions_, row);
   } else if (positions_) {
@@ -146,9 +157,13 @@ Status EncodeBatch::collect_rows(OutputTensor& output, BatchGroup group) {
   for (std::size_t i = 0; i < group.size(); ++i) {
     SpladeRow& row = rows_[group[i].position];
     if (halves.empty()) {
-      take_positive(floats.subspan(i * columns, columns), row);
+      const std::span<const float> dense = floats.subspan(i * columns, columns);
+      if (!all_below_infinity(dense)) return not_finite();
+      take_positive(dense, row);
     } else {
-      take_positive_halves(halves.subspan(i * columns, columns), row);
+      const std::span<const std::uint16_t> dense = halves.subspan(i * columns, columns);
+      if (!all_below_infinity(dense)) return not_finite();
+      take_positive_halves(dense, row);
     }
     if (const auto activation = model().batches()->activation) activate(row.values, *activation);
     keep_largest(keep_, order, row);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/finite.h"
+
 namespace sparse_rerank {
 
 namespace {
@@ -16,6 +18,10 @@ Result<SpladeHead> load_head(const HeadSpec& spec, Weights& weights) {
     auto found = weights.tensor(*spec.bias);
     if (!found) return std::move(found).error();
     bias = found.value();
+  }
+  // An entry's bias may be -infinity, which keeps it out of every vector.
+  if (!all_finite(decoder.value()) || !all_below_infinity(bias)) {
+    return Error{"ERR_INVALID_WEIGHTS", "The weights of the SPLADE head have NaN or infinity. Download the model again."};
   }
   return SpladeHead::create(decoder.value(), bias, static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1]), spec.pooling,
                             spec.activation);

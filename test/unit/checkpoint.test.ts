@@ -323,6 +323,26 @@ describe("checkpoint: wrong kinds and unsupported models", () => {
     it(`refuses ${what}`, () => fails(kind === "sparse" ? readSparse(files) : readCross(files), code, ...messages));
   }
 
+  it("refuses arguments for transformers that change the results, and takes the others", async () => {
+    const changing = {
+      config_kwargs: { hidden_act: "relu" },
+      config_args: { num_hidden_layers: 1 },
+      processor_kwargs: { truncation_side: "left" },
+      tokenizer_args: { do_lower_case: true },
+    };
+    for (const [section, value] of Object.entries(changing)) {
+      const settings = { transformer_task: "fill-mask", [section]: value };
+      await fails(
+        readSparse({ ...SPARSE, "sentence_bert_config.json": settings }),
+        "ERR_UNSUPPORTED_MODEL",
+        new RegExp(`${section}.*${Object.keys(value).join("")}`),
+      );
+    }
+    const harmless = { trust_remote_code: true, local_files_only: true };
+    const settings = { transformer_task: "fill-mask", config_kwargs: harmless, processor_kwargs: { ...harmless, model_max_length: 7 } };
+    assert.equal((await readSparse({ ...SPARSE, "sentence_bert_config.json": settings })).transformer.maxSeqLength, 7);
+  });
+
   it("takes settings that are empty", async () => {
     const settings = { transformer_task: "fill-mask", query_length: null, processing_kwargs: {} };
     assert.equal((await readSparse({ ...SPARSE, "sentence_bert_config.json": settings })).transformer.maxSeqLength, 40);

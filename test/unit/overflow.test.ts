@@ -6,7 +6,7 @@ import os from "node:os";
 import path from "node:path";
 
 import { activate } from "../../dist/activations";
-import { BM25Index, CrossEncoder, fuse, normalizeScores, SparseIndex, SparseMatrix } from "../../dist/index";
+import { BM25Index, CrossEncoder, fuse, normalizeScores, SparseEncoder, SparseIndex, SparseMatrix } from "../../dist/index";
 import type { SparseVector } from "../../dist/index";
 import { intersection, similarity, similarityPairwise } from "../../dist/sparse-ops";
 
@@ -15,6 +15,23 @@ const TINY = 1e-30;
 
 function vector(...weights: number[]): SparseVector {
   return { indices: Uint32Array.from(weights, (_, i) => i), values: Float32Array.from(weights), size: 3 };
+}
+
+/** A copy of a fixture whose tensor begins with `value`. */
+async function withDamage(fixture: string, tensor: string, value: number, use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "sparse-rerank-"));
+  try {
+    await cp(path.join(__dirname, "..", "fixtures", fixture), folder, { recursive: true });
+    const file = path.join(folder, "model.safetensors");
+    const bytes = await readFile(file);
+    const headerBytes = Number(bytes.readBigUInt64LE(0));
+    const header = JSON.parse(bytes.toString("utf8", 8, 8 + headerBytes)) as Record<string, { data_offsets: [number, number] }>;
+    bytes.writeFloatLE(value, 8 + headerBytes + header[tensor]!.data_offsets[0]);
+    await writeFile(file, bytes);
+    await use(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 describe("scores that overflow", () => {
@@ -160,22 +177,43 @@ describe("numbers that are not finite", () => {
   });
 
   it("of a model are refused, by the pair", async () => {
-    const folder = await mkdtemp(path.join(os.tmpdir(), "sparse-rerank-"));
-    try {
-      await cp(path.join(__dirname, "..", "fixtures", "ce-bert-minilm"), folder, { recursive: true });
-      const file = path.join(folder, "model.safetensors");
-      const bytes = await readFile(file);
-      const headerBytes = Number(bytes.readBigUInt64LE(0));
-      const header = JSON.parse(bytes.toString("utf8", 8, 8 + headerBytes)) as Record<string, { data_offsets: [number, number] }>;
-      bytes.writeFloatLE(NaN, 8 + headerBytes + header["classifier.bias"]!.data_offsets[0]);
-      await writeFile(file, bytes);
+    await withDamage("ce-bert-minilm", "classifier.bias", NaN, async (folder) => {
       await using encoder = await CrossEncoder.load(folder);
       const refused = { code: "ERR_RUNTIME_FAILED", message: /NaN for pairs\[0\]/ };
       await assert.rejects(encoder.predict([["a", "b"]]), refused);
       await assert.rejects(encoder.rank("a", ["b", "c"]), refused);
-    } finally {
-      await rm(folder, { recursive: true });
+    });
+  });
+
+  // The last is a head without a screen.
+  for (const name of ["splade-bert", "splade-bert-sum"]) {
+    for (const value of [NaN, Infinity, -Infinity]) {
+      it(`of a sparse encoder's body are refused: ${String(value)}, ${name}`, async () => {
+        for (const dtype of ["fp32", "int8"] as const) {
+          await withDamage(name, "bert.encoder.layer.1.output.LayerNorm.bias", value, async (folder) => {
+            await using encoder = await SparseEncoder.load(folder, { dtype });
+            await assert.rejects(encoder.encodeDocument(["a"]), { code: "ERR_RUNTIME_FAILED", message: /NaN or infinity/ });
+          });
+        }
+      });
+
+      it(`of a sparse encoder's head are refused when it is loaded: ${String(value)}, ${name}`, async () => {
+        for (const tensor of ["bert.embeddings.word_embeddings.weight", "cls.predictions.bias"]) {
+          // A bias of -infinity keeps an entry out of all vectors.
+          if (tensor.endsWith("bias") && value === -Infinity) continue;
+          await withDamage(name, tensor, value, async (folder) => {
+            await assert.rejects(SparseEncoder.load(folder), { code: "ERR_INVALID_WEIGHTS", message: /head/ });
+          });
+        }
+      });
     }
+  }
+
+  it("of a dense encoder under a sparse one are refused", async () => {
+    await withDamage("csr-bert", "embeddings.LayerNorm.bias", NaN, async (folder) => {
+      await using encoder = await SparseEncoder.load(folder);
+      await assert.rejects(encoder.encodeDocument(["a"]), { code: "ERR_RUNTIME_FAILED" });
+    });
   });
 
   it("do not arise from the parameters of BM25", async () => {
