@@ -2,7 +2,7 @@
 # Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer, with clang and on emulated processors, the golden
 # tests on every kernel set of this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers that take minutes to
 # download, the checks for a card as far as they run without one, CUDA on a simulated card, other versions of Node, and the build through
-# binding.gyp. Installs nothing on the system.
+# binding.gyp. Installs the npm packages if they are missing, and nothing on the system.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source scripts/common.sh
@@ -92,7 +92,7 @@ build_with_node_gyp() {
   return "$status"
 }
 
-require_packages || exit 1
+if [ ! -d node_modules ]; then npm ci --ignore-scripts || exit 1; fi
 part "npm test" npm test -- --reporter scripts/mocha-reporter.cjs
 part "the packed package, by every manager" npm run --silent test:package -- --managers --reporter scripts/mocha-reporter.cjs
 part "prebuilt binaries of a release" bash scripts/check-prebuilds.sh
