@@ -1,7 +1,7 @@
 /**
  * Metadata and filters as native code takes them. Each field of a document with each of its values is an attribute: the field's path with
  * dots in UTF-8, the byte 0xff, which UTF-8 does not have, a letter for the type, and the value in bytes that sort as the values do. So a
- * filter is made of ranges of attributes, and native code needs to know no types (docs/index.md).
+ * filter is made of ranges of attributes, and native code needs to know no types (docs/sparse-index-format.md).
  */
 
 import { createHash } from "node:crypto";

@@ -108,7 +108,7 @@ const SEARCH_OPTIONS = ["topK", "mode", "filter", "withPayload", "signal"];
  * An index knows the model of the first vectors that are added to it, where these are of a SparseEncoder, or the `encoder` that it is made with. A
  * folder keeps it. Vectors of another model are then refused with ERR_MODEL_MISMATCH.
  *
- * docs/index.md describes the algorithms, the files and what survives a crash.
+ * docs/sparse-index.md describes searches and what survives a crash, docs/sparse-index-format.md the files.
  */
 export class SparseIndex extends ManagedResource {
   readonly dimension: number;

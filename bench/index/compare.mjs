@@ -18,7 +18,7 @@ const HELP = `node bench/index/compare.mjs FOLDER [--only WORKLOAD,…] [--peers
   --build      builds the indexes of BMP and Seismic that are not in FOLDER yet, which takes minutes; without it those are left out
   --queries N  of each workload, at even distances; default 150
   --rounds N   in which a peer and SparseIndex take turns; figures are medians of the rounds'; default 3
-  --out FILE   where the results go; default for a run of everything: bench/results/, and from there the tables and the picture of docs/index.md
+  --out FILE   where the results go; default for a run of everything: bench/results/, and from there the tables and the picture of docs/sparse-index-benchmark.md
   --from FILE  measure nothing: put these results into the documentation`;
 
 const TOP_K = [10, 100];

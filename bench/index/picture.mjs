@@ -1,4 +1,4 @@
-// Latency against recall as an SVG: docs/index.md's picture.
+// Latency against recall as an SVG: docs/sparse-index-benchmark.md's picture.
 import { COLOURS, frame, text, WIDTH } from "../picture.mjs";
 import { number } from "../table.mjs";
 import { OURS, SEISMIC } from "./systems.mjs";

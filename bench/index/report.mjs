@@ -1,4 +1,4 @@
-// The results of compare.mjs as text, for the terminal and docs/index.md.
+// The results of compare.mjs as text, for the terminal and docs/sparse-index-benchmark.md.
 import fs from "node:fs";
 import path from "node:path";
 
@@ -16,8 +16,8 @@ export function publish(results, { isComplete = true } = {}) {
   const lines = [...describe(results), ...results.workloads.flatMap(workloadLines)];
   console.log(lines.join("\n"));
   if (!isComplete) return;
-  fs.writeFileSync(path.join(import.meta.dirname, "..", "..", "docs", "index.svg"), drawCurves(results));
-  replace("docs/index.md", ["![Latency against recall](index.svg)", "", ...lines], COMMAND);
+  fs.writeFileSync(path.join(import.meta.dirname, "..", "..", "docs", "sparse-index-benchmark.svg"), drawCurves(results));
+  replace("docs/sparse-index-benchmark.md", ["![Latency against recall](sparse-index-benchmark.svg)", "", ...lines], COMMAND);
 }
 
 function describe({ date, machine, queries, rounds }) {
@@ -35,7 +35,7 @@ function workloadLines(result) {
   const ratios = ratioCells(result);
   return [
     "",
-    `#### ${workload}`,
+    `### ${workload}`,
     "",
     `${number(weightsEach)} weights a document. The median query has ${number(queryWeights)} weights and ${millions(postings)} million postings: a scan touches`,
     `${millions(scanBytes)} MB with its scores, our bounds ${millions(ourBytes)} MB. Load average at the start ${loadBefore.toFixed(1)}.`,

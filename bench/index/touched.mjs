@@ -1,4 +1,4 @@
-// What a query (the median of them) makes an exhaustive scan and our bounds read: postings and bytes, from the vectors alone (docs/index.md has the lists' layout).
+// What a query (the median of them) makes an exhaustive scan and our bounds read: postings and bytes, from the vectors alone (docs/sparse-index-format.md has the lists' layout).
 import { median } from "../timing.mjs";
 import { COLUMNS, openVectors, spread } from "./vectors.mjs";
 

@@ -10,7 +10,8 @@
 
 namespace sparse_rerank {
 
-/// A byte string that documents have: a field of their metadata with one of its values (docs/index.md), of which filters are made.
+/// A byte string that documents have: a field of their metadata with one of its values (docs/sparse-index-format.md), of which filters are
+/// made.
 struct Attribute {
   std::string_view name;
   /// Ascending.

@@ -18,8 +18,8 @@ constexpr std::size_t kLeastWeights = 8;
 /// More rows to score than these and one for each document: many equal scores, which pruning leaves all.
 constexpr std::uint64_t kMostRows = 200'000;
 
-/// From some thirty pairs that were timed on the collections of docs/index.md, for 10 and for 100 hits, those of little time for their
-/// recall; the dearest first.
+/// From some thirty pairs that were timed on the collections of docs/decisions/0009, for 10 and for 100 hits, those of little time for
+/// their recall; the dearest first.
 constexpr std::array<Pruning, kPruningLevels> kPrunings = {{
     {0.95f, 0.95f},
     {0.9f, 0.9f},

@@ -16,8 +16,8 @@ namespace sparse_rerank {
 /// others, and the hits compared with those of the exact search. In short steps, so that the thread can do other work between them.
 ///
 /// A whole document is an easier query than real ones, which are shorter. Half of the queries are the heaviest quarter of a document's
-/// weights, half are every fourth weight: on the collections of docs/index.md, the recall of real queries lies between theirs or near the
-/// second.
+/// weights, half are every fourth weight: on the collections of docs/decisions/0009, the recall of real queries lies between theirs or near
+/// the second.
 class Calibration {
  public:
   /// Smaller segments are searched exactly: little can be saved there.

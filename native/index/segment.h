@@ -63,7 +63,7 @@ class Segment {
 
   /// What a dense query has to have elements for, whatever a row says: see score().
   [[nodiscard]] std::size_t dense_size() const { return wide() ? dimension() + 1 : kNarrowTerms; }
-  /// The exact score of a row, as docs/index.md defines it: dot_gather() of the row and the query.
+  /// The exact score of a row, as docs/sparse-index.md defines it: dot_gather() of the row and the query.
   /// @param dense [dense_size()]: the query's weight of each term, zero for all others
   [[nodiscard]] Result<float> score(std::uint32_t document, const float* dense) const;
   /// Asks the processor for the row that score() will read.

@@ -4,7 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-/// The bytes of a segment, in memory and in files; docs/index.md explains them. Little-endian; every region starts at a multiple of 8.
+/// The bytes of a segment, in memory and in files; docs/sparse-index-format.md explains them. Little-endian; every region starts at a
+/// multiple of 8.
 namespace sparse_rerank {
 
 /// "SPRKSEG\0" as a number in memory order, at the beginning and the end of a segment.
@@ -98,7 +99,7 @@ struct RegionRange {
   std::uint64_t bytes;
 };
 
-/// What an approximate search leaves out; {1, 1} is exact. Query-term pruning with an over-estimated threshold: see docs/index.md.
+/// What an approximate search leaves out; {1, 1} is exact. Query-term pruning with an over-estimated threshold: see docs/decisions/0009.
 struct Pruning {
   /// Only terms of the largest possible contributions enter the bounds: those that make up this part of all contributions together.
   float share = 1.0f;
