@@ -15,7 +15,7 @@ export interface Block {
 
 /** Every page that people read, by its path from the root. */
 export function pages(): string[] {
-  return ["", "docs"].flatMap((folder) =>
+  return ["", "docs", "docs/decisions"].flatMap((folder) =>
     fs
       .readdirSync(path.join(root, folder))
       .filter((name) => name.endsWith(".md"))

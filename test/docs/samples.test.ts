@@ -1,4 +1,4 @@
-/** Every sample in README.md and docs/: JavaScript and TypeScript compile against the package's types and run, commands run or are checked. */
+/** Every sample of the documentation: JavaScript and TypeScript compile against the package's types and run, commands run or are checked. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -13,34 +13,6 @@ import type { Block } from "./pages";
 import { StandIns } from "./stand-ins";
 import { typeProblems } from "./type-check";
 
-/** Pages whose samples go on from each other. */
-const CONTINUED = ["README.md"];
-
-/** What samples leave to the reader, by a line that begins them: the code before and after it. */
-const GIVEN: readonly { readonly page: string; readonly has: string; readonly before: string; readonly after?: string }[] = [
-  { page: "README.md", has: "CrossEncoder.load", before: "const candidates = documents;" },
-  {
-    page: "README.md",
-    has: "new OpenSearchEngine",
-    before: 'const [ids, texts, payloads] = [["a"], ["The heart pumps blood."], [{ lang: "en" }]];',
-    after: "await engine.close();",
-  },
-  {
-    page: "docs/index.md",
-    has: "SparseIndex.open",
-    before: `import { SparseEncoder, SparseIndex } from "sparse-rerank";
-      const encoder = await SparseEncoder.load("splade-tiny");
-      const [ids, texts, allowed] = [["a", "b"], ["Sharks are fish.", "The heart pumps blood."], ["b"]];
-      const [vectors, query] = [await encoder.encodeDocument(texts), await encoder.encodeQuery("heart")];`,
-    after: 'if (hits[0]?.id !== "b") throw new Error(JSON.stringify(hits));',
-  },
-];
-
-function programOf(block: Block): string {
-  const around = GIVEN.filter(({ page, has }) => page === block.page && block.text.includes(has));
-  return [...around.map(({ before }) => before), block.text, ...around.map(({ after }) => after ?? "")].join("\n");
-}
-
 interface Program {
   readonly page: string;
   /** With the line where it stands. */
@@ -48,13 +20,13 @@ interface Program {
   readonly text: string;
 }
 
-/** Whole pages where their samples go on from each other. */
+/** Each sample is self-contained. */
 function programs(): Program[] {
-  return pages().flatMap((page) => {
-    const blocks = blocksOf(page).filter(({ language }) => language === "js" || language === "ts");
-    if (CONTINUED.includes(page)) return [{ page, name: `${page}.mjs`, text: blocks.map(programOf).join("\n") }];
-    return blocks.map((block) => ({ page, name: `${page}-${String(block.line)}.m${block.language}`, text: programOf(block) }));
-  });
+  return pages().flatMap((page) =>
+    blocksOf(page)
+      .filter(({ language }) => language === "js" || language === "ts")
+      .map(({ line, language, text }) => ({ page, name: `${page}-${String(line)}.m${language}`, text })),
+  );
 }
 
 function commandsOf(block: Block): string[] {
@@ -95,7 +67,7 @@ describe("samples of the documentation", function () {
       });
     }
 
-    it("README.md: the search engine is asked as written", () => {
+    it("docs/engines.md: the search engine is asked as written", () => {
       const searches = standIns.openSearch.asked.filter(({ path: asked }) => asked.includes("_search"));
       assert.match(searches.map(({ text }) => text).join("\n"), /"terms":\{"payload.lang":\["en"\]\}/);
     });

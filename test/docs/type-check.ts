@@ -7,8 +7,8 @@ import ts from "typescript";
 import { root } from "./pages";
 
 /**
- * Type-checks ECMAScript modules that are given as text: name, ending in .mjs or .mts, -> program. They stand in the project's folder, where
- * "sparse-rerank" is the package itself. Parameters need no types. Returns one line for each problem.
+ * Type-checks ECMAScript modules that are given as text: name, ending in .mjs or .mts, -> program, under the project's strict options. They are in
+ * the project's folder, where "sparse-rerank" is the package itself. Returns one line for each problem.
  */
 export function typeProblems(programs: ReadonlyMap<string, string>): string[] {
   const { config } = ts.readConfigFile(path.join(root, "tsconfig.json"), (file) => ts.sys.readFile(file)) as {
@@ -20,7 +20,6 @@ export function typeProblems(programs: ReadonlyMap<string, string>): string[] {
     allowJs: true,
     checkJs: true,
     rootDir: root,
-    noImplicitAny: false,
     noUncheckedIndexedAccess: false,
     noPropertyAccessFromIndexSignature: false,
   });
