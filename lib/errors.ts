@@ -3,22 +3,22 @@
  * Native code constructs the same class (handed to the addon at load), and `instanceof` holds across copies of the package and realms.
  */
 
-/** docs/troubleshooting.md is made from these comments: what a code means, what causes it, what to do. */
+/** scripts/write-troubleshooting.mjs writes docs/troubleshooting.md from these comments: meaning, causes, remedy. */
 export type ErrorCode =
   /**
    * An argument has the wrong type or an impossible value.
    *
-   * Causes: a misspelt option, a number out of range, ids and vectors of different number, an unknown prompt name.
+   * Causes: a misspelt option, a number out of range, different numbers of ids and vectors, an unknown prompt name.
    *
    * Remedy: correct the argument that the message names; it says what was found and what is expected.
    */
   | "ERR_INVALID_ARGUMENT"
   /**
-   * A name, feature or option that this version does not have, or that does not go with another option.
+   * A name, feature or option that this version does not have, or that cannot be combined with another option.
    *
    * Causes: dtype "fp16" or "bf16" on the CPU, int8 or `modelFile` on CUDA or together, a mode of a search engine whose plugin is absent.
    *
-   * Remedy: leave the option out or choose one of those that the message names; README's section on limits lists what is not there yet.
+   * Remedy: omit the option or choose one that the message names; README's section on limits lists what is missing.
    */
   | "ERR_NOT_SUPPORTED"
   /**
@@ -42,16 +42,16 @@ export type ErrorCode =
   /**
    * The hub cannot be reached, is silent or overloaded, or the transfer broke, also after several attempts.
    *
-   * Causes: no network, a proxy or firewall in between, a wrong `HF_ENDPOINT`, limits of rate (429), an outage.
+   * Causes: no network, a proxy or firewall in between, a wrong `HF_ENDPOINT`, rate limits (429), an outage.
    *
-   * Remedy: load again: an interrupted download goes on where it stopped. Without network, copy the repository's folder and load that, or
-   * fill the cache elsewhere.
+   * Remedy: load again: an interrupted download resumes. Without network, copy the repository's folder and load that, or fill the cache
+   * elsewhere.
    */
   | "ERR_HUB_NETWORK"
   /**
-   * The hub's answer makes no sense, or contents do not have the hash that it states. Nothing of it was kept.
+   * The hub's answer is invalid, or contents do not have the hash that it states. Nothing of it was kept.
    *
-   * Causes: `HF_ENDPOINT` names something that is no hub, or a proxy changes what it transfers.
+   * Causes: `HF_ENDPOINT` names a server that is not a hub, or a proxy changes what it transfers.
    *
    * Remedy: check `HF_ENDPOINT` and proxies, then load again.
    */
@@ -71,7 +71,7 @@ export type ErrorCode =
    * Causes: an incomplete copy of a repository, a shard that was not downloaded, a wrong `modelFile`, a segment that was deleted from an
    * index's folder.
    *
-   * Remedy: bring the file that the message names; copy a checkpoint or an index only whole.
+   * Remedy: add the file that the message names; copy checkpoints and indexes completely.
    */
   | "ERR_FILE_NOT_FOUND"
   /**
@@ -85,21 +85,21 @@ export type ErrorCode =
   /**
    * A JSON configuration file is malformed or a field has a wrong value.
    *
-   * Causes: an interrupted copy, a Git LFS pointer in place of the file, an edit by hand.
+   * Causes: an interrupted copy, a Git LFS pointer instead of the file, a manual edit.
    *
    * Remedy: download the file again; the message names it and the field.
    */
   | "ERR_INVALID_CONFIG"
   /**
-   * A weight file (safetensors, pytorch_model.bin) is truncated or its header lies.
+   * A weight file (safetensors, pytorch_model.bin) is truncated or has a false header.
    *
-   * Causes: an interrupted copy, a Git LFS pointer in place of the file, damage, a file that was written over in place while the model was loaded.
+   * Causes: an interrupted copy, a Git LFS pointer instead of the file, damage, a file that was overwritten in place while the model was loaded.
    *
    * Remedy: replace weight files only by a rename; download the file again and compare its hash with the one on the model's page.
    */
   | "ERR_INVALID_WEIGHTS"
   /**
-   * The tokenizer's files are malformed, use something unknown, or do not fit the model.
+   * The tokenizer's files are malformed, use an unknown component, or do not fit the model.
    *
    * Causes: an interrupted copy, or a tokenizer with a component that this package does not have.
    *
@@ -120,7 +120,7 @@ export type ErrorCode =
    *
    * Causes: a checkpoint of the bare transformer without its head, or of another kind than config.json says.
    *
-   * Remedy: take the checkpoint that was trained for this task; retrained ones must be saved with their head.
+   * Remedy: use the checkpoint that was trained for this task; save fine-tuned ones with their head.
    */
   | "ERR_MISSING_TENSOR"
   /**
@@ -128,13 +128,13 @@ export type ErrorCode =
    *
    * Causes: config.json and weights of different models, or a vocabulary that was resized after the configuration was written.
    *
-   * Remedy: take both files from the same commit of the repository.
+   * Remedy: use both files of one commit of the repository.
    */
   | "ERR_TENSOR_MISMATCH"
   /**
-   * A cross-encoder was loaded as SparseEncoder, or the other way round.
+   * A cross-encoder was loaded as SparseEncoder, or vice versa.
    *
-   * Causes: the names of the two were exchanged, or the model is a dense one.
+   * Causes: the names of the two were swapped, or the model is a dense one.
    *
    * Remedy: load it with the class that the message names.
    */
@@ -144,7 +144,7 @@ export type ErrorCode =
    *
    * Causes: a call after `close()` or `dispose()`, or one that `dispose()` cancelled. `close()` lets running calls and streams end.
    *
-   * Remedy: call `close()` last; make a new object to go on.
+   * Remedy: call `close()` last; create a new object to continue.
    */
   | "ERR_DISPOSED"
   /**
@@ -176,21 +176,21 @@ export type ErrorCode =
   /**
    * The device cannot be used.
    *
-   * Causes: no driver, no library of CUDA or of ONNX Runtime's CUDA provider, one of another version, fewer cards than asked for.
+   * Causes: no driver, no library of CUDA or of ONNX Runtime's CUDA provider, one of another version, fewer GPUs than requested.
    *
-   * Remedy: the message names the file that could not be loaded and how to get it; `sparse-rerank doctor` shows what is there (docs/gpu.md).
+   * Remedy: the message names the file that could not be loaded and how to get it; `sparse-rerank doctor` shows what is installed (docs/gpu.md).
    */
   | "ERR_DEVICE_UNAVAILABLE"
   /**
    * ONNX Runtime refused the model or failed while it ran.
    *
-   * Causes: an ONNX file (`modelFile`) with operators or types that the CPU provider lacks, memory that ran out inside ONNX Runtime.
+   * Causes: an external ONNX model (`modelFile`) with operators or types that the CPU provider lacks, out of memory inside ONNX Runtime.
    *
-   * Remedy: for a `modelFile` take another export; otherwise please report the message and the model's name.
+   * Remedy: for a `modelFile`, use another export; otherwise please report the message and the model's name.
    */
   | "ERR_RUNTIME_FAILED"
   /**
-   * configure() came after the first load with different values.
+   * configure() was called after the first load with different values.
    *
    * Causes: two parts of a program configure differently, or a model was loaded first.
    *
@@ -200,20 +200,20 @@ export type ErrorCode =
   /**
    * The native addon could not be loaded.
    *
-   * Causes: a platform without a prebuilt addon, a bundler that took the package apart, a clone that is not built.
+   * Causes: a platform without a prebuilt addon, a bundle that contains the package, a clone that is not built.
    *
    * Remedy: in a project `npm explore sparse-rerank -- npx node-gyp rebuild`, in a clone `npm run build` (both need a C++20 compiler); declare the package external
    * in a bundler.
    */
   | "ERR_ADDON_NOT_FOUND"
   /**
-   * The result or the input would exceed a stated limit or the memory there is.
+   * The result or the input would exceed a documented limit or the available memory.
    *
    * Causes: a model whose weights exceed the memory, a long text for a model with attention biases under a small `memoryLimit`, a matrix of
-   * more than 2³² weights, memory or threads that ran out.
+   * more than 2³² weights, no more memory or threads.
    *
    * Remedy: choose a smaller model or int8, lower `maxSeqLength`, encode in smaller parts (`encodeDocumentStream`), raise
-   * `configure({ memoryLimit })` where the machine has more.
+   * `configure({ memoryLimit })` if the machine has more.
    */
   | "ERR_TOO_LARGE"
   /**
@@ -221,22 +221,22 @@ export type ErrorCode =
    *
    * Causes: a corpus with repeated ids.
    *
-   * Remedy: make the ids unique in a call or a collection, whose line the message has; a later call with the same id replaces the document.
+   * Remedy: make the ids unique in a call or a collection (the message has the line); a later call with the same id replaces the document.
    */
   | "ERR_DUPLICATE_ID"
   /**
    * A file or folder cannot be written.
    *
-   * Causes: a full disk, missing permissions, a read-only file system, or a change before this one that failed half-way.
+   * Causes: a full disk, missing permissions, a read-only file system, or an earlier change that failed half-way.
    *
-   * Remedy: free space or change permissions, then open the index again: it holds what the last settled change left.
+   * Remedy: free space or change permissions, then open the index again: it holds the last settled change.
    */
   | "ERR_FILE_UNWRITABLE"
   /**
    * A file of an index is damaged or cut short.
    *
    * Causes: a failing disk, an incomplete copy (a folder without its manifest, too), another program that wrote into the folder, a file that was
-   * written over in place while it was open.
+   * overwritten in place while it was open.
    *
    * Remedy: replace index files only by a rename; restore the folder from a copy, or build the index again from its documents.
    */
@@ -268,18 +268,18 @@ export type ErrorCode =
   /**
    * Rows of different dimension were combined.
    *
-   * Causes: vectors of two models in one index or call, or an index that another model made.
+   * Causes: vectors of two models in one index or call, or an index of another model.
    *
    * Remedy: use one model for documents and queries; build the index again after changing the model.
    */
   | "ERR_DIMENSION_MISMATCH"
   /**
-   * Vectors of two models were to be mixed.
+   * A call would mix vectors of two models.
    *
-   * Causes: an index, or a job of a queue, that was made with another model or another `dtype`, and vectors or queries of this one.
+   * Causes: an index, or a job of a queue, of another model or another `dtype` than these vectors or queries.
    *
-   * Remedy: use the model that the message names; for another model make another index or job. Vectors whose model is not known are taken as they
-   * are: those of `SparseMatrix.fromRows` and fromJSON, and `{ indices, values, size }` of a vector.
+   * Remedy: use the model that the message names; for another model, create another index or job. Vectors whose model is not known are
+   * accepted: those of `SparseMatrix.fromRows` and fromJSON, and `{ indices, values, size }` of a vector.
    */
   | "ERR_MODEL_MISMATCH"
   /**
@@ -301,15 +301,15 @@ export type ErrorCode =
   /**
    * A search engine refuses the credentials, or the user may not do this.
    *
-   * Causes: wrong user, password or key, or rights that lack writing or making an index.
+   * Causes: wrong user, password or key, or no right to write or to create an index.
    *
-   * Remedy: correct what the client was given, or the rights of that user.
+   * Remedy: correct the client's credentials, or the rights of that user.
    */
   | "ERR_ENGINE_AUTH"
   /**
    * A search engine has no such index, collection or table.
    *
-   * Causes: `ensureIndex()` was not called, or the name is another.
+   * Causes: `ensureIndex()` was not called, or the name is wrong.
    *
    * Remedy: call `ensureIndex()` first, or check the name.
    */
@@ -319,15 +319,15 @@ export type ErrorCode =
    *
    * Causes: an index with another mapping, dimension or similarity, or a payload field whose type differs from the index's.
    *
-   * Remedy: the message has the server's words; use an index of its own for this package, or correct the document.
+   * Remedy: the message has the server's words; use a separate index for this package, or correct the document.
    */
   | "ERR_ENGINE_REFUSED"
   /**
-   * A search engine's answer is incomplete or makes no sense.
+   * A search engine's answer is incomplete or invalid.
    *
-   * Causes: a proxy answers in its place, or a version of the server that this package does not know.
+   * Causes: a proxy answers instead, or the server has a version that this package does not support.
    *
-   * Remedy: check what answers at that address.
+   * Remedy: check which server answers at that address.
    */
   | "ERR_ENGINE_RESPONSE"
   /**
@@ -339,19 +339,19 @@ export type ErrorCode =
    */
   | "ERR_ENGINE_LIMIT"
   /**
-   * The search engine has no way to express the filter.
+   * The search engine cannot express the filter.
    *
    * Causes: field names or values that the engine's query language cannot hold.
    *
-   * Remedy: the message says how to ask for the same with what the engine has.
+   * Remedy: the message names the alternative in this engine.
    */
   | "ERR_FILTER_UNSUPPORTED"
   /**
    * The broker of a queue cannot be reached.
    *
-   * Causes: Redis or Valkey does not run at that address, or asks for a password.
+   * Causes: Redis or Valkey does not run at that address, or requires a password.
    *
-   * Remedy: check the address (`redis://user:password@host:port`) and that the broker runs.
+   * Remedy: check the address (`redis://user:password@host:port`), and that the broker runs.
    */
   | "ERR_QUEUE_UNAVAILABLE"
   /**
@@ -367,7 +367,7 @@ export type ErrorCode =
    *
    * Causes: an assumption of ours that does not hold.
    *
-   * Remedy: please report it, with the message, the stack (`SPARSE_RERANK_DEBUG=1` on the command line) and what was called.
+   * Remedy: please report it, with the message, the stack (`SPARSE_RERANK_DEBUG=1` on the command line) and the call.
    */
   | "ERR_INTERNAL";
 

@@ -27,21 +27,20 @@ function render() {
   const cross = models.list({ kind: "cross-encoder" });
   return `# Models
 
-<!-- Written by scripts/write-models-doc.mjs from lib/catalogue: change that, then run the script. -->
+<!-- Written by scripts/write-models-doc.mjs from lib/catalogue: edit that, then run the script. -->
 
-These checkpoints of the Hugging Face hub load as published, by their name: \`SparseEncoder.load("naver/splade-v3")\`. Others of the same
-architectures load as well; they are only not listed. The same list is in the API (\`models.list()\`) and on the command line
-(\`sparse-rerank models\`).
+These checkpoints of the Hugging Face hub load by name: \`SparseEncoder.load("naver/splade-v3")\`. Others of the same architectures load
+as well. The same list is in the API (\`models.list()\`) and on the command line (\`sparse-rerank models\`).
 
-Scores are in percent and come from the pages in brackets. Memory is an estimate of what the weights take in fp32; those that are fp32 in the
-file are mapped from it. "gated" models must be unlocked on their page, and need an access token (\`HF_TOKEN\`).
+Scores are in percent and come from the pages in brackets. Memory is an estimate for the weights in fp32; weights that are fp32 in the
+file are mapped from it. Accept the conditions of "gated" models on their page; they need an access token (\`HF_TOKEN\`).
 
-## Which to choose
+## Recommendations
 
 ${table(["device", "latency", "languages", "first stage", "reranker"], recommendations())}
 
-"low" takes a sparse encoder whose queries need no model.${commercialNote()} \`models.recommend({ device, latency, multilingual, licence })\` and
-\`sparse-rerank models --recommend\` give the same answers with their reasons.
+"low" recommends a sparse encoder whose queries need no model.${commercialNote()} \`models.recommend({ device, latency, multilingual, licence })\` and
+\`sparse-rerank models --recommend\` return the same recommendations with their reasons.
 
 ## Sparse encoders
 
@@ -130,7 +129,7 @@ ${sources()
   .map((address, i) => `${i + 1}. <${address}>`)
   .join("\n")}
 
-Licences are those that the models' pages state. An empty cell: no public source states it.
+Licences are those of the models' pages. An empty cell means that no public source states the value.
 `;
 }
 

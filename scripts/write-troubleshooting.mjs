@@ -46,10 +46,10 @@ function errorCodes() {
 function render(codes) {
   return `# Troubleshooting
 
-<!-- Written by scripts/write-troubleshooting.mjs from lib/errors.ts: change that, then run the script. -->
+<!-- Written by scripts/write-troubleshooting.mjs from lib/errors.ts: edit that, then run the script. -->
 
-Every failure is a \`SparseRerankError\`. Its \`code\` is one of these and never changes its meaning within a major version; its message names the
-item, what was found and what was expected; \`cause\` is the error beneath, where there is one. On the command line
+Every failure is a \`SparseRerankError\`. Its \`code\` is one of these and never changes its meaning within a major version. Its message names the
+item, what was found and what was expected; \`cause\` is the underlying error, if there is one. On the command line,
 \`SPARSE_RERANK_DEBUG=1\` adds the stack.
 
 ${codes.map(section).join("\n")}`;
