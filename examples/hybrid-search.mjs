@@ -1,5 +1,5 @@
 // Hybrid search: SPLADE, BM25 and dense vectors, fused by reciprocal rank.  node examples/hybrid-search.mjs [QUERY]
-// Dense vectors come from @huggingface/transformers if it is installed (npm install @huggingface/transformers), else they are left out.
+// Dense vectors come from @huggingface/transformers if it is installed (npm install @huggingface/transformers), else they are omitted.
 import { BM25Index, RetrieveAndRerank, SparseEncoder, SparseIndex, sparseRetriever } from "sparse-rerank";
 
 const [query = "how do I avoid cavities?"] = process.argv.slice(2);

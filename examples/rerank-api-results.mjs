@@ -1,5 +1,5 @@
 // Reranks what an HTTP API returns:  node examples/rerank-api-results.mjs MODEL [URL] [QUERY]
-// MODEL is a cross-encoder, such as cross-encoder/ms-marco-MiniLM-L6-v2. Without a URL a small server of this program stands for the API.
+// MODEL is a cross-encoder, such as cross-encoder/ms-marco-MiniLM-L6-v2. Without a URL, the program starts a small server as the API.
 import { once } from "node:events";
 import http from "node:http";
 

@@ -6,7 +6,7 @@ import { SparseEncoder, SparseIndex } from "sparse-rerank";
 
 const [folder = path.join(import.meta.dirname, "data", "notes"), query = "what protects against heart disease?"] = process.argv.slice(2);
 
-// A passage for each paragraph.
+// One passage per paragraph.
 const passages = new Map();
 for (const file of fs.readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".md"))) {
   const paragraphs = fs.readFileSync(path.join(folder, file), "utf8").split(/\n\s*\n/);
