@@ -77,7 +77,8 @@ export type ErrorCode =
   /**
    * A file exists but cannot be read.
    *
-   * Causes: missing permissions, an I/O error, a folder, pipe, socket or device in its place, or contents that are not what was written there.
+   * Causes: missing permissions, an I/O error, a folder, pipe, socket or device in its place, or contents that are not what was
+   * written there.
    *
    * Remedy: check permissions and the disk; the message has the system's reason.
    */
@@ -93,7 +94,8 @@ export type ErrorCode =
   /**
    * A weight file (safetensors, pytorch_model.bin) is truncated or has a false header.
    *
-   * Causes: an interrupted copy, a Git LFS pointer instead of the file, damage, a file that was overwritten in place while the model was loaded.
+   * Causes: an interrupted copy, a Git LFS pointer instead of the file, damage, a file that was overwritten in place while the model
+   * was loaded.
    *
    * Remedy: replace weight files only by a rename; download the file again and compare its hash with the one on the model's page.
    */
@@ -178,7 +180,8 @@ export type ErrorCode =
    *
    * Causes: no driver, no library of CUDA or of ONNX Runtime's CUDA provider, one of another version, fewer GPUs than requested.
    *
-   * Remedy: the message names the file that could not be loaded and how to get it; `sparse-rerank doctor` shows what is installed (docs/gpu.md).
+   * Remedy: the message names the file that could not be loaded and how to get it; `sparse-rerank doctor` shows what is installed
+   * (docs/gpu.md).
    */
   | "ERR_DEVICE_UNAVAILABLE"
   /**
@@ -202,7 +205,8 @@ export type ErrorCode =
    *
    * Causes: a platform without a prebuilt addon, a bundle that contains the package, a clone that is not built.
    *
-   * Remedy: in a project `npm explore sparse-rerank -- npx node-gyp rebuild`, in a clone `npm run build` (both need a C++20 compiler); declare the package external
+   * Remedy: in a project `npm explore sparse-rerank -- npx node-gyp rebuild`, in a clone `npm run build` (both need a C++20
+   * compiler); declare the package external
    * in a bundler.
    */
   | "ERR_ADDON_NOT_FOUND"
@@ -235,7 +239,8 @@ export type ErrorCode =
   /**
    * A file of an index is damaged or cut short.
    *
-   * Causes: a failing disk, an incomplete copy (a folder without its manifest, too), another program that wrote into the folder, a file that was
+   * Causes: a failing disk, an incomplete copy (a folder without its manifest, too), another program that wrote into the folder, a
+   * file that was
    * overwritten in place while it was open.
    *
    * Remedy: replace index files only by a rename; restore the folder from a copy, or build the index again from its documents.
@@ -385,7 +390,8 @@ export class SparseRerankError extends Error {
   }
 
   /**
-   * `error instanceof SparseRerankError` holds for errors of every copy of the package in the process: Jest loads one for each test file, and all
+   * `error instanceof SparseRerankError` holds for errors of every copy of the package in the process: Jest loads one for each test
+   * file, and all
    * copies share one addon. Subclasses are asked as usual.
    */
   static override [Symbol.hasInstance](value: unknown): boolean {
