@@ -47,7 +47,7 @@ const realmSyntax = [
   { selector: "VariableDeclaration[kind=/using$/]", message: "Symbol.dispose is not in every realm (Node 20): use try and finally." },
   {
     selector: `BinaryExpression[operator='instanceof'][right.name=/^(?:${builtins})$/]`,
-    message: "A value of another realm has another class: use lib/internal/error-code.ts, types of node:util, or Array.isArray.",
+    message: "A value of another realm has another class: use lib/core/error-code.ts, types of node:util, or Array.isArray.",
   },
   {
     selector:

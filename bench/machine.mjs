@@ -3,8 +3,8 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-import { native } from "../dist/internal/load.js";
-import { loadRuntime } from "../dist/internal/runtime.js";
+import { native } from "../dist/native/load.js";
+import { loadRuntime } from "../dist/native/runtime-library.js";
 
 const root = path.join(import.meta.dirname, "..");
 

@@ -2,7 +2,7 @@
 import fs from "node:fs";
 import path from "node:path";
 
-import { passageText, readCollection } from "../dist/retrieval/collection.js";
+import { passageText, readCollection } from "../dist/corpus/beir-corpus.js";
 import { TextTokenizer } from "../dist/tokenization/tokenizer.js";
 
 const root = path.join(import.meta.dirname, "..");

@@ -1,9 +1,9 @@
-// Tokens a second by the number of tokenization workers: passages of an index through splade-tiny's WordPiece tokenizer, in windows as a model
+// Tokens a second by the number of tokenization workers: passages of an index through splade-tiny's WordPiece tokenizer, in chunks as a model
 // on a card takes them. The counts take turns, so that a change of the machine's speed meets all of them, and must give the same ids.
 import path from "node:path";
 import { parseArgs } from "node:util";
 
-import { overlapped, windowsOf } from "../dist/internal/windows.js";
+import { overlapped, chunksOf } from "../dist/core/chunks.js";
 import { TextTokenizer } from "../dist/tokenization/tokenizer.js";
 import { describeMachine } from "./machine.mjs";
 import { number } from "./table.mjs";
@@ -17,8 +17,8 @@ const HELP = `node bench/tokenization.mjs [--workers N,…] [--texts N] [--round
   --rounds N     measurements of each count; default 5
   --seconds S    that one measurement takes, at least; default 2`;
 
-/** Texts of a call that a model on a card takes together (lib/execution.ts). */
-const WINDOW = 1024;
+/** Texts of a call that a model on a card takes together (lib/model/execution.ts). */
+const CHUNK = 1024;
 const MAX_LENGTH = 256;
 
 const { values: options } = parseArgs({
@@ -74,8 +74,8 @@ for (const { workers, rates, shares } of sides) {
 
 async function pass(tokenizer) {
   const batches = [];
-  const encode = (window, signal) => tokenizer.encode(window, { signal });
-  for await (const batch of overlapped(windowsOf(passages.texts, WINDOW), encode, undefined)) batches.push(batch);
+  const encode = (chunk, signal) => tokenizer.encode(chunk, { signal });
+  for await (const batch of overlapped(chunksOf(passages.texts, CHUNK), encode, undefined)) batches.push(batch);
   return batches;
 }
 

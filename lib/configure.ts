@@ -1,6 +1,6 @@
-import { native } from "./internal/load";
-import { chooseRuntime } from "./internal/runtime";
-import { requirePath, requirePositiveInteger, requireRecord } from "./internal/validate";
+import { requirePath, requirePositiveInteger, requireRecord } from "./core/validate";
+import { native } from "./native/load";
+import { chooseRuntime } from "./native/runtime-library";
 
 export interface ConfigureOptions {
   /** Threads of the process-wide pool; default: the cores this process may use (affinity and cgroup quota). */

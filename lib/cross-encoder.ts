@@ -1,22 +1,22 @@
-import { activate, requireActivation } from "./activations";
-import type { Activation } from "./activations";
 import { readCheckpoint } from "./checkpoint";
 import { poolsPrompt } from "./checkpoint/embedding-modules";
 import type { CrossCheckpoint } from "./checkpoint/types";
-import { crossEncoderGraph } from "./cross-graph";
+import { overlapped, chunksOf } from "./core/chunks";
+import { ManagedResource } from "./core/managed-resource";
+import { FACTORY, invalid, requireFactory, requireFunction, requirePositiveInteger, requireTexts } from "./core/validate";
 import { SparseRerankError } from "./errors";
-import { chooseExecution, defaultBatchSize } from "./execution";
 import { resolveModel } from "./hub/resolve";
-import { withCancel } from "./internal/abort";
-import { ManagedResource } from "./internal/managed-resource";
-import { maxSeqLengthOf, startTransformer } from "./internal/transformer";
-import type { RunningTransformer } from "./internal/transformer";
-import { FACTORY, invalid, requireFactory, requireFunction, requirePositiveInteger, requireTexts } from "./internal/validate";
-import { overlapped, windowsOf } from "./internal/windows";
+import { activate, requireActivation } from "./model/activations";
+import type { Activation } from "./model/activations";
+import { crossEncoderGraph } from "./model/cross-graph";
+import { chooseExecution, defaultBatchSize } from "./model/execution";
+import { maxSeqLengthOf, startTransformer } from "./model/start";
+import type { RunningTransformer } from "./model/start";
+import { withCancel } from "./native/cancellation";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
 import type { Device, LoadOptions, WorkOptions } from "./options";
 import type { DenseMatrix } from "./sparse-ops";
-import { sequencesOf } from "./tokenization/token-batch";
+import { sequencesOf } from "./tokenization/pipeline/token-batch";
 
 export type Pair = readonly [query: string, document: string];
 
@@ -174,16 +174,16 @@ export class CrossEncoder extends ManagedResource {
     const prompt = resolvePrompt(options, prompts, defaultPromptName, poolsPrompt(head));
     const logits = new Float32Array(pairs.length * this.numLabels);
     const truncated: number[] = [];
-    const work = async (window: Pair[], signal: AbortSignal): Promise<{ rows: number; logits: Float32Array; truncated: Uint32Array }> => {
-      const prompted = prompt === "" ? window : window.map(([query, document]): Pair => [prompt + query, document]);
+    const work = async (chunk: Pair[], signal: AbortSignal): Promise<{ rows: number; logits: Float32Array; truncated: Uint32Array }> => {
+      const prompted = prompt === "" ? chunk : chunk.map(([query, document]): Pair => [prompt + query, document]);
       const batch = await tokenizer.encodePairs(prompted, { signal });
-      const sequences = admit(batch, (i) => window[i]?.[1] ?? "");
+      const sequences = admit(batch, (i) => chunk[i]?.[1] ?? "");
       const data = await withCancel(signal, (cancel) => model.predict(sequences, this.numLabels, cancel === undefined ? {} : { cancel }));
-      return { rows: window.length, logits: data, truncated: batch.truncated };
+      return { rows: chunk.length, logits: data, truncated: batch.truncated };
     };
     let done = 0;
     for await (const block of overlapped(
-      windowsOf(pairs, options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE)),
+      chunksOf(pairs, options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE)),
       work,
       options.signal,
     )) {

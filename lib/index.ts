@@ -1,4 +1,4 @@
-export type { Activation } from "./activations";
+export type { Activation } from "./model/activations";
 export { models } from "./catalogue";
 export type { CatalogueModel, Metric, Needs, Recommendation, Score, Task } from "./catalogue";
 export { configure } from "./configure";
@@ -7,13 +7,13 @@ export { CrossEncoder } from "./cross-encoder";
 export type { Pair, PredictOptions, Predictions, RankedDocument, RankOptions } from "./cross-encoder";
 export { SparseRerankError } from "./errors";
 export type { ErrorCode } from "./errors";
-export type { ManagedResource } from "./internal/managed-resource";
+export type { ManagedResource } from "./core/managed-resource";
 export type { CudaOptions, Device, LoadOptions, Progress, WorkOptions } from "./options";
 export { SparseEncoder } from "./sparse-encoder";
 export type { EncodeOptions, TokenWeight, TracedText } from "./sparse-encoder";
-export { SparseIndex } from "./sparse-index";
-export type { FieldCondition, Filter, FilterValue, NumberRange } from "./filter";
-export type { Metadata, MetadataValue } from "./metadata";
+export { SparseIndex } from "./sparse-index/sparse-index";
+export type { FieldCondition, Filter, FilterValue, NumberRange } from "./sparse-index/filter";
+export type { Metadata, MetadataValue } from "./sparse-index/metadata";
 export type {
   DocumentExtras,
   IndexEncoder,
@@ -23,30 +23,30 @@ export type {
   KnownModel,
   ModelIdentity,
   SearchHit,
-} from "./sparse-index";
+} from "./sparse-index/sparse-index";
 export { SparseMatrix } from "./sparse-matrix";
 export type { SparseJson, SparseParts, SparseRowLike, SparseVector } from "./sparse-matrix";
 export type { DenseMatrix, Sparsity } from "./sparse-ops";
-export { supportedModels } from "./supported-models";
-export type { SupportedModels } from "./supported-models";
+export { supportedModels } from "./model/supported-models";
+export type { SupportedModels } from "./model/supported-models";
 export { BM25Index } from "./retrieval/bm25";
 export type { BM25Options } from "./retrieval/bm25";
-export { evaluateEncoder, evaluateRetriever } from "./retrieval/evaluate";
-export type { EncoderEvaluation, EvaluateEncoderOptions, EvaluateOptions, Evaluation } from "./retrieval/evaluate";
-export { evaluateReranking } from "./retrieval/evaluate-reranking";
-export type { RerankingEvaluation, RerankingEvaluationOptions, RerankingMeasures, RerankingSample } from "./retrieval/evaluate-reranking";
+export { evaluateEncoder, evaluateRetriever } from "./evaluation/evaluate";
+export type { EncoderEvaluation, EvaluateEncoderOptions, EvaluateOptions, Evaluation } from "./evaluation/evaluate";
+export { evaluateReranking } from "./evaluation/evaluate-reranking";
+export type { RerankingEvaluation, RerankingEvaluationOptions, RerankingMeasures, RerankingSample } from "./evaluation/evaluate-reranking";
 export { fuse, normalizeScores } from "./retrieval/fusion";
 export type { FusionOptions, Normalization, Scored } from "./retrieval/fusion";
-export { measureRankings } from "./retrieval/metrics";
-export type { Judgments, MeasureOptions, MeasuresAtCutoffs, RankingMeasures, Rankings, ScoredRankings } from "./retrieval/metrics";
+export { measureRankings } from "./evaluation/metrics";
+export type { Judgments, MeasureOptions, MeasuresAtCutoffs, RankingMeasures, Rankings, ScoredRankings } from "./evaluation/metrics";
 export { sparseRetriever } from "./retrieval/retriever";
 export type { Retrieved, RetrieveOptions, Retriever, SparseRetrieverOptions, SparseSearch } from "./retrieval/retriever";
 export { RetrieveAndRerank } from "./retrieval/retrieve-and-rerank";
 export type { RankedHit, RetrieveAndRerankOptions, SearchOptions, SearchResult, SearchUpdate } from "./retrieval/retrieve-and-rerank";
-export type { Span, WindowOptions } from "./retrieval/windows";
-export type { MinedRow, NegativeFormat } from "./retrieval/hard-negative-output";
-export { mineHardNegatives } from "./retrieval/hard-negatives";
-export type { MinedNegatives, MineOptions, PositivePair } from "./retrieval/hard-negatives";
+export type { Span, WindowOptions } from "./retrieval/passage-windows";
+export type { MinedRow, NegativeFormat } from "./evaluation/hard-negative-output";
+export { mineHardNegatives } from "./evaluation/hard-negatives";
+export type { MinedNegatives, MineOptions, PositivePair } from "./evaluation/hard-negatives";
 export { explain } from "./retrieval/explain";
 export type { Contribution, Explanation, WeightedSpan } from "./retrieval/explain";
 export { explainHtml } from "./retrieval/explain-html";

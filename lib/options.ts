@@ -1,15 +1,7 @@
 /** Options that several public calls share. */
 
+import { invalid, notSupported, requireControls, requirePath, requirePositiveInteger, requireRecord, requireString } from "./core/validate";
 import { SparseRerankError } from "./errors";
-import {
-  invalid,
-  notSupported,
-  requireControls,
-  requirePath,
-  requirePositiveInteger,
-  requireRecord,
-  requireString,
-} from "./internal/validate";
 
 export interface Progress {
   readonly stage: "download" | "load" | "encode" | "predict" | "index" | "search";

@@ -3,22 +3,22 @@ import path from "node:path";
 import { readCheckpoint } from "./checkpoint";
 import { fingerprintOf } from "./checkpoint/fingerprint";
 import type { SparseCheckpoint } from "./checkpoint/types";
+import { overlapped, chunksOf } from "./core/chunks";
+import { ManagedResource } from "./core/managed-resource";
+import type { Running } from "./core/managed-resource";
+import { FACTORY, invalid, requireFactory, requirePositiveInteger, requireRecord, requireTexts } from "./core/validate";
 import { SparseRerankError } from "./errors";
-import { chooseExecution, defaultBatchSize } from "./execution";
-import type { Execution } from "./execution";
 import { resolveModel } from "./hub/resolve";
-import { ManagedResource } from "./internal/managed-resource";
-import type { Running } from "./internal/managed-resource";
-import { markModel } from "./internal/model-identity";
-import type { ModelIdentity } from "./internal/model-identity";
-import { FACTORY, invalid, requireFactory, requirePositiveInteger, requireRecord, requireTexts } from "./internal/validate";
-import { overlapped, windowsOf } from "./internal/windows";
+import { chooseExecution, defaultBatchSize } from "./model/execution";
+import type { Execution } from "./model/execution";
+import { openRoutes } from "./model/sparse-route";
+import type { RouteEncoder, Routes } from "./model/sparse-route";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
 import type { Device, LoadOptions, WorkOptions } from "./options";
+import { markModel } from "./sparse-index/model-identity";
+import type { ModelIdentity } from "./sparse-index/model-identity";
 import { asMatrix, isVector, SparseMatrix } from "./sparse-matrix";
 import type { SparseVector } from "./sparse-matrix";
-import { openRoutes } from "./sparse-route";
-import type { RouteEncoder, Routes } from "./sparse-route";
 import { intersection, similarity, similarityPairwise, sparsity, strongest } from "./sparse-ops";
 import type { DenseMatrix, Sparsity } from "./sparse-ops";
 
@@ -270,8 +270,8 @@ export class SparseEncoder extends ManagedResource {
       options.onProgress?.({ stage: "encode", done, total: texts.length });
     };
     if (texts.length > 0 && texts.length <= (options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE))) {
-      // One window needs no pipeline, which would cost more than a query that is looked up in a table.
-      add(await this.#encodeWindow(encoder, texts, options, prompt, options.signal));
+      // One chunk needs no pipeline, which would cost more than a query that is looked up in a table.
+      add(await this.#encodeChunk(encoder, texts, options, prompt, options.signal));
     } else {
       for await (const block of this.#blocks(encoder, texts, options, prompt)) add(block);
     }
@@ -285,15 +285,15 @@ export class SparseEncoder extends ManagedResource {
     options: EncodeOptions,
     prompt: string,
   ): AsyncGenerator<SparseMatrix> {
-    const windows = windowsOf(texts, options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE));
-    const work = async (window: string[], signal: AbortSignal): Promise<SparseMatrix> => {
-      requireTexts(window, "texts");
-      return this.#encodeWindow(encoder, window, options, prompt, signal);
+    const chunks = chunksOf(texts, options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE));
+    const work = async (chunk: string[], signal: AbortSignal): Promise<SparseMatrix> => {
+      requireTexts(chunk, "texts");
+      return this.#encodeChunk(encoder, chunk, options, prompt, signal);
     };
-    return overlapped(windows, work, options.signal);
+    return overlapped(chunks, work, options.signal);
   }
 
-  #encodeWindow(
+  #encodeChunk(
     encoder: RouteEncoder,
     texts: readonly string[],
     { maxActiveDims }: EncodeOptions,

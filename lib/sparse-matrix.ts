@@ -1,8 +1,8 @@
 import { types } from "node:util";
 
+import { describe, invalid, requirePositiveInteger, requireRecord } from "./core/validate";
 import { SparseRerankError } from "./errors";
-import { markModel, modelOf } from "./internal/model-identity";
-import { describe, invalid, requirePositiveInteger, requireRecord } from "./internal/validate";
+import { markModel, modelOf } from "./sparse-index/model-identity";
 
 /** One sparse row: indices strictly ascending, values > 0 for SPLADE. `size` is the dimension. */
 export interface SparseVector {

@@ -1,7 +1,7 @@
 import { SparseRerankError } from "./errors";
-import { withCancel } from "./internal/abort";
-import { native } from "./internal/load";
-import type { NativeSimilarityFunction } from "./internal/native";
+import { withCancel } from "./native/cancellation";
+import type { NativeSimilarityFunction } from "./native/contract";
+import { native } from "./native/load";
 import { asMatrix, requireDenseSize } from "./sparse-matrix";
 import type { SparseMatrix, SparseVector } from "./sparse-matrix";
 

@@ -1,152 +1,208 @@
 // Holds the direction of dependencies: C++ includes, TypeScript imports, and which folder may use which package. The tables below are the
-// rules; docs/architecture.md explains them. A folder or file that is not in its table is a failure, so that a new one gets its place.
+// rules, and docs/architecture.md shows them. A folder or file that is not in its table is a failure, so that a new one gets its place.
+// usage: check-dependencies.mjs [--write]     --write brings the table of docs/architecture.md up to date, without it a stale one is a failure
 import fs from "node:fs";
 import path from "node:path";
 
+import prettier from "prettier";
 import ts from "typescript";
 
 import { report, root } from "./report.mjs";
 
-/** Folder of native/ -> the folders whose headers it may include. */
+/** Folder of native/ -> what it holds, and the folders whose headers it may include. */
 const NATIVE = {
-  core: [],
-  kernels: ["core"],
-  index: ["core", "kernels"],
-  inference: ["core", "kernels"],
-  binding: ["core", "kernels", "index", "inference"],
+  core: {
+    holds: "errors as values, aligned buffers, mapped and stored files, the thread pool, CPU and memory budgets, CUDA's driver",
+    uses: [],
+  },
+  kernels: {
+    holds: "decoder product, pooling, int8 layers, widening of fp16 and bf16; one file per instruction set behind one table",
+    uses: ["core"],
+  },
+  index: { holds: "segments, searches over them, durable folders, similarity", uses: ["core", "kernels"] },
+  inference: { holds: "models and their runs; with its folder cuda the only one that knows ONNX Runtime", uses: ["core", "kernels"] },
+  binding: { holds: "the Node-API addon; the only one that includes napi.h", uses: ["core", "kernels", "index", "inference"] },
 };
 
-/** Headers that one folder keeps from all others. */
+/** Headers that one folder, with the folders in it, keeps from all others. */
 const NATIVE_RESERVED = [
   { header: /^(napi|node_api|js_native_api)[\w.]*$/, folder: "binding", what: "Node-API" },
   { header: /(^|\/)ort_abi\.h$|^onnxruntime/, folder: "inference", what: "ONNX Runtime" },
 ];
 
+/** What the public classes that run models use below themselves. */
+const MODELS = ["errors", "options", "core", "hub", "checkpoint", "model"];
+
 /**
- * Part of lib/ -> the parts that it may import. A part is a folder, or a file where a row names it; a type counts like a value.
- * The bottom comes first: errors, then what needs no model, then the readers of checkpoints, the public classes, and programs over them.
+ * Part of lib/ -> what it holds, and the parts that it may import. A part is a folder, or a file where a row names it; a type counts like a
+ * value. The bottom comes first: errors, what needs no model, the readers of checkpoints, the public classes, and programs over them.
  */
 const LIB = {
-  errors: [],
-  internal: ["errors"],
-  "internal/normalize": [],
-  options: ["errors", "internal"],
-  activations: ["errors", "internal", "checkpoint"],
-  configure: ["errors", "internal"],
-  "sparse-matrix": ["errors", "internal"],
-  "sparse-ops": ["errors", "internal", "sparse-matrix"],
-  filter: ["errors", "internal"],
-  metadata: ["errors", "internal", "filter"],
-  "sparse-index": ["errors", "internal", "options", "filter", "metadata", "sparse-matrix", "sparse-ops"],
-  hub: ["errors", "internal"],
-  tokenization: ["errors", "internal", "internal/normalize"],
-  catalogue: ["errors", "internal"],
-  checkpoint: ["errors", "internal"],
-  architectures: ["errors", "internal", "checkpoint"],
-  "internal/transformer": ["errors", "internal", "options", "tokenization", "checkpoint", "architectures"],
-  execution: ["errors", "internal", "options", "hub", "internal/transformer"],
-  trace: ["sparse-matrix", "tokenization"],
-  "static-embedding": ["errors", "options", "sparse-matrix", "tokenization", "trace", "checkpoint"],
-  "sparse-route": [
-    ...["errors", "internal", "options", "sparse-matrix", "static-embedding", "execution"],
-    ...["tokenization", "trace", "checkpoint", "architectures", "internal/transformer"],
-  ],
-  "sparse-encoder": [
-    ...["errors", "internal", "options", "sparse-matrix", "sparse-ops", "sparse-route", "execution"],
-    ...["hub", "checkpoint", "architectures", "internal/transformer"],
-  ],
-  "cross-graph": ["internal", "checkpoint", "architectures"],
-  "cross-encoder": [
-    ...["errors", "internal", "options", "activations", "sparse-ops", "tokenization", "execution"],
-    ...["hub", "checkpoint", "cross-graph", "internal/transformer"],
-  ],
-  "supported-models": ["hub", "architectures"],
-  retrieval: [
-    "errors",
-    "internal",
-    "internal/normalize",
-    "options",
-    "filter",
-    "sparse-matrix",
-    "sparse-ops",
-    "sparse-index",
-    "sparse-encoder",
-    "cross-encoder",
-  ],
-  engines: ["errors", "internal", "options", "filter", "metadata", "sparse-matrix", "sparse-index"],
-  queue: ["errors", "internal", "options", "sparse-matrix", "engines"],
-  index: [
-    ...["errors", "internal", "options", "activations", "configure", "filter", "metadata", "sparse-matrix", "sparse-ops", "sparse-index"],
-    ...["catalogue", "sparse-encoder", "cross-encoder", "supported-models", "retrieval", "engines"],
-  ],
-  langchain: ["errors", "internal", "cross-encoder", "retrieval"],
-  ai: ["errors", "internal", "cross-encoder"],
-  diagnosis: ["errors", "internal"],
-  cli: ["index", "internal/normalize", "retrieval", "engines", "queue", "diagnosis"],
+  errors: { holds: "`SparseRerankError` and the list of its codes", uses: [] },
+  core: { holds: "files, JSON, validation, abort signals, chunks, closing: nothing of models or the addon", uses: ["errors"] },
+  options: { holds: "options of `load()` and of encoding", uses: ["errors", "core"] },
+  native: {
+    holds: "the typed contract with the addon (`contract.ts`), loading it and ONNX Runtime, cancellation",
+    uses: ["errors", "core"],
+  },
+  "native/diagnosis": { holds: "what this machine has to run models with", uses: ["errors", "native"] },
+  configure: { holds: "`configure()`", uses: ["core", "native"] },
+  "sparse-index/model-identity": { holds: "which model made a vector or an index", uses: ["errors", "core"] },
+  "sparse-matrix": { holds: "`SparseMatrix`", uses: ["errors", "core", "sparse-index/model-identity"] },
+  "sparse-ops": { holds: "operations on sparse vectors", uses: ["errors", "native", "sparse-matrix"] },
+  "sparse-index": {
+    holds: "`SparseIndex`: metadata, filters, payloads, ids, folders",
+    uses: ["errors", "core", "native", "sparse-index/model-identity", "sparse-matrix", "sparse-ops"],
+  },
+  hub: { holds: "the Hugging Face hub: names, downloads, the cache", uses: ["errors", "core", "native"] },
+  "tokenization/steps": { holds: "normalizers, pre-tokenizers, added tokens, patterns, Unicode", uses: ["errors", "core"] },
+  "tokenization/models": { holds: "WordPiece, BPE, Unigram, and their vocabulary", uses: ["tokenization/steps"] },
+  "tokenization/pipeline": {
+    holds: "a tokenizer's definition, and the pipeline that it describes: text -> token ids",
+    uses: ["errors", "tokenization/steps", "tokenization/models"],
+  },
+  "tokenization/files": {
+    holds: "the readers: tokenizer.json and its companions -> a definition",
+    uses: ["errors", "core", "tokenization/steps", "tokenization/models", "tokenization/pipeline"],
+  },
+  "tokenization/workers": {
+    holds: "worker threads that tokenise, and the queue before them",
+    uses: ["errors", "core", "tokenization/pipeline", "tokenization/files"],
+  },
+  tokenization: {
+    holds: "`TextTokenizer`, which tokenises on the JS thread or in workers",
+    uses: [
+      ...["errors", "core", "tokenization/steps", "tokenization/models", "tokenization/pipeline"],
+      ...["tokenization/files", "tokenization/workers"],
+    ],
+  },
+  catalogue: { holds: "published checkpoints, with their scores and licences", uses: ["errors", "core"] },
+  checkpoint: { holds: "config.json, modules.json, headers of weight files -> typed descriptions", uses: ["errors", "core"] },
+  architectures: { holds: "one file per model family: config and tensors -> ONNX graph", uses: ["errors", "checkpoint"] },
+  model: {
+    holds: "from a checkpoint to something that runs: routes, graphs, device and precision, memory, start",
+    uses: [
+      ...["errors", "options", "core", "native", "sparse-matrix", "hub", "tokenization", "tokenization/pipeline"],
+      ...["checkpoint", "architectures"],
+    ],
+  },
+  "sparse-encoder": {
+    holds: "`SparseEncoder`",
+    uses: [...MODELS, "sparse-matrix", "sparse-ops", "sparse-index/model-identity"],
+  },
+  "cross-encoder": { holds: "`CrossEncoder`", uses: [...MODELS, "native", "sparse-ops", "tokenization/pipeline"] },
+  retrieval: {
+    holds: "two-stage search, fusion, BM25, explanation",
+    uses: ["errors", "core", "options", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],
+  },
+  corpus: { holds: "BEIR collections, text files cut into passages, lines and records of any length", uses: ["errors", "core"] },
+  evaluation: {
+    holds: "measures, evaluators, judgments, hard negatives",
+    uses: [
+      ...["errors", "core", "options", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],
+      ...["retrieval", "corpus"],
+    ],
+  },
+  engines: {
+    holds: "search engines behind one interface, over their official clients; `sparse-rerank/engines`",
+    uses: ["errors", "options", "core", "sparse-matrix", "sparse-index"],
+  },
+  queue: {
+    holds: "encoding with many workers over BullMQ; `sparse-rerank/queue`",
+    uses: ["errors", "options", "core", "sparse-matrix", "engines"],
+  },
+  adapters: {
+    holds: "LangChain.js (`sparse-rerank/langchain`) and the Vercel AI SDK (`sparse-rerank/ai`)",
+    uses: ["errors", "core", "cross-encoder", "retrieval"],
+  },
+  index: {
+    holds: "what `sparse-rerank` exports",
+    uses: [
+      ...["errors", "core", "options", "configure", "sparse-matrix", "sparse-ops", "sparse-index"],
+      ...["catalogue", "model", "sparse-encoder", "cross-encoder", "retrieval", "evaluation"],
+    ],
+  },
+  cli: {
+    holds: "the command line, one file per command",
+    uses: ["core", "native/diagnosis", "index", "corpus", "engines", "queue"],
+  },
 };
 
 /** Package -> the one part of lib/ that imports it. */
 const LIB_PACKAGES = {
   "@elastic/elasticsearch": "engines",
-  "@huggingface/tokenizers": "tokenization",
+  "@huggingface/tokenizers": "tokenization/steps",
   "@opensearch-project/opensearch": "engines",
   "@qdrant/js-client-rest": "engines",
   "@zilliz/milvus2-sdk-node": "engines",
   bullmq: "queue",
   commander: "cli",
   ioredis: "queue",
-  "node-gyp-build": "internal",
-  "@langchain/core": "langchain",
+  "node-gyp-build": "native",
+  "@langchain/core": "adapters",
   undici: "hub",
   "wink-porter2-stemmer": "retrieval",
   pg: "engines",
 };
 
+/** The table of docs/architecture.md stands between these lines. */
+const PAGE = "docs/architecture.md";
+const MARKS = [
+  "<!-- Written by scripts/check-dependencies.mjs --write: change the tables there. -->",
+  "<!-- The end of what it writes. -->",
+];
+
 const problems = [];
 checkNative();
 checkLib();
+await checkPage();
 report("dependencies", problems);
 
 function checkNative() {
   const graph = new Map();
+  const rows = new Set(Object.keys(NATIVE));
   for (const file of list("native", /\.(cc|h|inc)$/)) {
-    const folder = file.split("/")[1];
-    if (folder === "test") continue;
+    if (file.startsWith("native/test/")) continue;
+    const folder = path.posix.dirname(file).slice("native/".length);
     if (!(folder in NATIVE)) {
       problems.push(`${file}: native/${folder} has no row in scripts/check-dependencies.mjs.`);
       continue;
     }
+    rows.delete(folder);
     const included = [];
     for (const { name, quoted, line } of includes(file)) {
       const at = `${file}:${line}: `;
       const reserved = NATIVE_RESERVED.find(({ header }) => header.test(name));
-      if (reserved !== undefined && reserved.folder !== folder) {
+      if (reserved !== undefined && reserved.folder !== folder.split("/")[0]) {
         problems.push(`${at}includes ${name}, but only native/${reserved.folder} may know ${reserved.what}.`);
       }
       if (!quoted) continue;
       const target = `native/${name}`;
-      const targetFolder = name.split("/")[0];
+      const targetFolder = path.posix.dirname(name);
       if (!fs.existsSync(path.join(root, target))) {
         problems.push(`${at}"${name}" is not a path from native/; write it so, or use <> for a header that is not ours.`);
-      } else if (targetFolder !== folder && !NATIVE[folder].includes(targetFolder)) {
-        problems.push(`${at}native/${folder} must not include "${name}"; it may use ${orNothing(NATIVE[folder])}.`);
+      } else if (targetFolder !== folder && !NATIVE[folder].uses.includes(targetFolder)) {
+        problems.push(`${at}native/${folder} must not include "${name}"; it may use ${orNothing(NATIVE[folder].uses)}.`);
       } else {
         included.push(target);
       }
     }
     graph.set(file, included);
   }
+  for (const row of rows) problems.push(`native/${row} has a row in scripts/check-dependencies.mjs, but no file.`);
   reportCycle(graph, "include");
 }
 
 function checkLib() {
   const graph = new Map();
+  const rows = new Set(Object.keys(LIB));
   for (const file of list("lib", /\.ts$/).filter((name) => !name.endsWith(".d.ts"))) {
     const part = partOf(file);
     if (!(part in LIB)) {
       problems.push(`${file}: lib/${part} has no row in scripts/check-dependencies.mjs.`);
       continue;
     }
+    rows.delete(part);
     const text = fs.readFileSync(path.join(root, file), "utf8");
     const imported = [];
     for (const { fileName: name, pos } of ts.preProcessFile(text, true, true).importedFiles) {
@@ -162,16 +218,17 @@ function checkLib() {
         continue;
       }
       const targetPart = partOf(target);
-      if (targetPart !== part && !LIB[part].includes(targetPart)) {
-        problems.push(`${at}lib/${part} must not import "${name}"; it may use ${orNothing(LIB[part])}.`);
+      if (targetPart !== part && !LIB[part].uses.includes(targetPart)) {
+        problems.push(`${at}lib/${part} must not import "${name}"; it may use ${orNothing(LIB[part].uses)}.`);
       } else {
         imported.push(target);
       }
     }
     graph.set(file, imported);
   }
+  for (const row of rows) problems.push(`lib/${row} has a row in scripts/check-dependencies.mjs, but no file.`);
   reportCycle(graph, "import");
-  requireTypesOnly("lib/internal/native.ts");
+  requireTypesOnly("lib/native/contract.ts");
 }
 
 function checkPackage(at, part, name) {
@@ -204,10 +261,10 @@ function includes(file) {
   return found;
 }
 
-/** lib/internal/transformer.ts -> internal/transformer, since it has a row; lib/hub/resolve.ts -> hub; lib/errors.ts -> errors. */
+/** lib/native/diagnosis.ts -> native/diagnosis, since it has a row; lib/hub/resolve.ts -> hub; lib/errors.ts -> errors. */
 function partOf(file) {
   const inLib = file.slice("lib/".length).replace(/\.ts$/, "");
-  return inLib in LIB ? inLib : inLib.split("/")[0];
+  return inLib in LIB || !inLib.includes("/") ? inLib : path.posix.dirname(inLib);
 }
 
 function resolveImport(from, name) {
@@ -245,4 +302,32 @@ function list(folder, pattern) {
 
 function orNothing(names) {
   return names.length === 0 ? "nothing" : names.join(", ");
+}
+
+/** Compares the table of the page with the rules, or writes it. */
+async function checkPage() {
+  const file = path.join(root, PAGE);
+  const page = fs.readFileSync(file, "utf8");
+  const [start, end] = MARKS.map((mark) => page.indexOf(mark));
+  if (start < 0 || end < start) {
+    problems.push(`${PAGE}: the lines "${MARKS.join('" and "')}" are missing.`);
+    return;
+  }
+  const table = await prettier.format(folderTable(), { ...(await prettier.resolveConfig(file)), parser: "markdown" });
+  const written = `${page.slice(0, start)}${MARKS[0]}\n\n${table}\n${page.slice(end)}`;
+  if (written === page) return;
+  if (process.argv.includes("--write")) fs.writeFileSync(file, written);
+  else problems.push(`${PAGE}: its table of folders is not what the rules say: run node scripts/check-dependencies.mjs --write.`);
+}
+
+function folderTable() {
+  const rows = [
+    ...Object.entries(NATIVE).map(([name, row]) => [`native/${name}`, row]),
+    ...Object.entries(LIB).map(([name, row]) => [
+      fs.existsSync(path.join(root, "lib", `${name}.ts`)) ? `lib/${name}.ts` : `lib/${name}`,
+      row,
+    ]),
+  ];
+  const lines = rows.map(([name, { holds, uses }]) => `| \`${name}\` | ${holds} | ${orNothing(uses)} |`);
+  return ["| folder or file | what it holds | may use |", "| --- | --- | --- |", ...lines].join("\n");
 }

@@ -12,14 +12,14 @@ some_tests() {
 }
 
 kernel_sets() {
-  node -p 'require("./dist/internal/load").native().kernels().available.join(" ")'
+  node -p 'require("./dist/native/load").native().kernels().available.join(" ")'
 }
 
 # An unknown name would fall back in silence, so the addon says which set ran.
 golden_tests_with_kernels() {
   local active
   local -x SPARSE_RERANK_KERNELS=$1
-  active=$(node -p 'require("./dist/internal/load").native().kernels().active') || return
+  active=$(node -p 'require("./dist/native/load").native().kernels().active') || return
   if [ "$active" != "$1" ]; then
     echo "The kernels in use are $active." >&2
     return 1

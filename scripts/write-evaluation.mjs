@@ -6,7 +6,7 @@ import path from "node:path";
 import prettier from "prettier";
 
 import { BM25Index, evaluateEncoder, evaluateRetriever, measureRankings, RetrieveAndRerank, SparseEncoder } from "../dist/index.mjs";
-import { readJudgments } from "../dist/retrieval/qrels.js";
+import { readJudgments } from "../dist/evaluation/qrels.js";
 import { root } from "./report.mjs";
 
 const BEGIN = "<!-- figures: scripts/write-evaluation.mjs -->";

@@ -2,7 +2,7 @@
 import fs from "node:fs";
 
 import { CrossEncoder, SparseEncoder, configure } from "../../dist/index.mjs";
-import { native } from "../../dist/internal/load.js";
+import { native } from "../../dist/native/load.js";
 import { TextTokenizer } from "../../dist/tokenization/tokenizer.js";
 import { percentile, repeat } from "../timing.mjs";
 

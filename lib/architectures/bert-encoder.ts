@@ -2,13 +2,13 @@
 
 import type { TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
-import { normOf, readEncoderConfig, tokenTypeIds } from "./encoder";
-import type { EncoderConfig } from "./encoder";
+import { normOf, readEncoderConfig, tokenTypeIds } from "./encoder-config";
+import type { EncoderConfig } from "./encoder-config";
 import type { Value } from "./graph";
 import { activated, attention, layerNorm, linear, linearAndNorm, lookUp } from "./layers";
 import type { Queries, Scope, ScoreOptions, SequenceShape } from "./layers";
-import { workingBytes } from "./memory";
 import type { Graph } from "./types";
+import { workingBytes } from "./working-set";
 
 export interface BertConfig extends EncoderConfig {
   /** Rows of the position table. */

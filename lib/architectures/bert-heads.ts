@@ -1,8 +1,8 @@
 /** The heads of BERT's model classes, which other families have under the same names. */
 
 import type { TensorInfo } from "../checkpoint/types";
-import { decoderOf } from "./encoder";
-import type { EncoderConfig } from "./encoder";
+import { decoderOf } from "./encoder-config";
+import type { EncoderConfig } from "./encoder-config";
 import type { Value } from "./graph";
 import { activated, layerNorm, linear, tanh } from "./layers";
 import type { Scope } from "./layers";

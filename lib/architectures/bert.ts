@@ -3,7 +3,7 @@
 import { bertEmbeddings, bertGraph, bertLayers, readBertConfig } from "./bert-encoder";
 import type { BertConfig } from "./bert-encoder";
 import { bertClassifier, bertMaskedHead } from "./bert-heads";
-import { openScope } from "./encoder";
+import { openScope } from "./encoder-config";
 import type { Value } from "./graph";
 import { SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";

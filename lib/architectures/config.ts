@@ -9,8 +9,8 @@ import {
   optionalObject,
   optionalString,
   optionalStrings,
-} from "../checkpoint/json";
-import type { JsonObject } from "../checkpoint/json";
+} from "../checkpoint/json-fields";
+import type { JsonObject } from "../checkpoint/json-fields";
 import { SparseRerankError } from "../errors";
 
 /** A field that is absent or null has the fallback, which is the default of transformers; without one it is an error. */

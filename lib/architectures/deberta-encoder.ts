@@ -8,15 +8,15 @@ import { feedForward } from "./bert-encoder";
 import { bertMaskedHead } from "./bert-heads";
 import type { MaskedHead } from "./bert-heads";
 import { ConfigReader } from "./config";
-import { normOf, openScope, readEncoderConfig, tokenTypeIds } from "./encoder";
-import type { EncoderConfig } from "./encoder";
+import { normOf, openScope, readEncoderConfig, tokenTypeIds } from "./encoder-config";
+import type { EncoderConfig } from "./encoder-config";
 import type { GraphBuilder, Value } from "./graph";
 import { activated, activation, attention, layerNorm, linear, linearAndNorm, lookUp, SequenceShape } from "./layers";
 import type { Heads, Queries, Scope } from "./layers";
-import { workingBytes } from "./memory";
 import { contentToPosition, positionToContent, relativePositions } from "./relative-positions";
 import type { DistanceRows, RelativePositions } from "./relative-positions";
 import type { Architecture, Graph } from "./types";
+import { workingBytes } from "./working-set";
 
 export interface DebertaConfig extends EncoderConfig {
   /** Rows of the position table of the input; undefined without one. */

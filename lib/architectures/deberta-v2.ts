@@ -4,14 +4,14 @@
  */
 
 import type { TransformerPart } from "../checkpoint/types";
+import { tokenMask } from "./batches";
 import { ConfigReader } from "./config";
 import { debertaFamily, maxRelativePositions, readDebertaConfig } from "./deberta-encoder";
 import type { DebertaConfig, DebertaVersion } from "./deberta-encoder";
-import { normOf } from "./encoder";
+import { normOf } from "./encoder-config";
 import type { Value } from "./graph";
 import { activation, addAndNorm, linear } from "./layers";
 import type { Scope, SequenceShape } from "./layers";
-import { tokenMask } from "./batches";
 import { bucketRows, linearRows } from "./relative-positions";
 import type { DistanceRows } from "./relative-positions";
 

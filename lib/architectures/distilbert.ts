@@ -2,13 +2,13 @@
 
 import type { TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
-import { decoderOf, normOf, openScope } from "./encoder";
-import type { EncoderConfig } from "./encoder";
+import { decoderOf, normOf, openScope } from "./encoder-config";
+import type { EncoderConfig } from "./encoder-config";
 import type { Value } from "./graph";
 import { activated, attention, layerNorm, linear, linearAndNorm, lookUp, relu, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
-import { workingBytes } from "./memory";
 import type { Architecture, Graph } from "./types";
+import { workingBytes } from "./working-set";
 
 /** Not in its config.json. */
 const EPSILON = 1e-12;

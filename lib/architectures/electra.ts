@@ -4,7 +4,7 @@ import type { TransformerPart } from "../checkpoint/types";
 import { bertEmbeddings, bertGraph, bertLayers, readBertConfig } from "./bert-encoder";
 import type { BertConfig } from "./bert-encoder";
 import { ConfigReader } from "./config";
-import { decoderOf, openScope } from "./encoder";
+import { decoderOf, openScope } from "./encoder-config";
 import type { Value } from "./graph";
 import { gelu, layerNorm, linear, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";

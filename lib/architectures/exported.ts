@@ -3,8 +3,8 @@
 import { usablePositions } from "../checkpoint/limits";
 import type { SpladePooling, TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
-import { workingBytes } from "./memory";
 import type { ExportedGraph } from "./types";
+import { workingBytes } from "./working-set";
 
 /** Attention without a fused operator holds the scores, their softmax and the mask of each pair of tokens. */
 const PAIR_ARRAYS = 3;

@@ -6,15 +6,15 @@
 import type { TransformerPart } from "../checkpoint/types";
 import { bertClassifier } from "./bert-heads";
 import { ConfigReader } from "./config";
-import { decoderOf, normOf, openScope, readEncoderConfig, tokenTypeIds } from "./encoder";
-import type { EncoderConfig } from "./encoder";
+import { decoderOf, normOf, openScope, readEncoderConfig, tokenTypeIds } from "./encoder-config";
+import type { EncoderConfig } from "./encoder-config";
 import type { Value } from "./graph";
 import { activated, gated, layerNorm, linear, linearAndNorm, lookUp, multiHeadAttention, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
-import { workingBytes } from "./memory";
 import { headSizeOf, rotaryFrequencies, rotated, rotation } from "./rope";
 import type { Rotation } from "./rope";
 import type { Architecture, Graph } from "./types";
+import { workingBytes } from "./working-set";
 
 export const gte: Architecture = {
   modelTypes: ["new", "gte"],

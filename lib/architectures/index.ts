@@ -1,4 +1,4 @@
-import { field, optionalObject } from "../checkpoint/json";
+import { field, optionalObject } from "../checkpoint/json-fields";
 import type { ModelConfig } from "../checkpoint/types";
 import { bert } from "./bert";
 import { ConfigReader } from "./config";

@@ -7,14 +7,14 @@ import type { TransformerPart } from "../checkpoint/types";
 import { bertAttention } from "./bert-encoder";
 import { bertClassifier, bertMaskedHead } from "./bert-heads";
 import { ConfigReader } from "./config";
-import { normOf, openScope, readEncoderConfig, tokenTypeIds } from "./encoder";
-import type { EncoderConfig } from "./encoder";
+import { normOf, openScope, readEncoderConfig, tokenTypeIds } from "./encoder-config";
+import type { EncoderConfig } from "./encoder-config";
 import { FLOAT } from "./graph";
 import type { GraphBuilder, Value } from "./graph";
 import { gated, layerNorm, linearAndNorm, lookUp, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
-import { workingBytes } from "./memory";
 import type { Architecture, Graph } from "./types";
+import { workingBytes } from "./working-set";
 
 export const jinaBert: Architecture = {
   modelTypes: ["bert"],

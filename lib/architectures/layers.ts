@@ -1,6 +1,6 @@
 /** Building blocks that the families share, over matrices [tokens, hidden]. Names of layers are those of the checkpoint, without ".weight". */
 
-import { describe } from "../checkpoint/json";
+import { describe } from "../checkpoint/json-fields";
 import { SparseRerankError } from "../errors";
 import { keyPadding, packedSequences, positionIds } from "./batches";
 import { MICROSOFT } from "./graph";

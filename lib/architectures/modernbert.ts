@@ -4,15 +4,15 @@
  */
 
 import type { TransformerPart } from "../checkpoint/types";
-import { ConfigReader } from "./config";
-import { decoderOf, openScope } from "./encoder";
-import type { GraphBuilder, Value } from "./graph";
 import { tokenCounts, tokenMask } from "./batches";
+import { ConfigReader } from "./config";
+import { decoderOf, openScope } from "./encoder-config";
+import type { GraphBuilder, Value } from "./graph";
 import { activation, gated, layerNorm, linear, linearThenNorm, lookUp, multiHeadAttention, SequenceShape } from "./layers";
 import type { Norm, Queries, Scope } from "./layers";
 import { localAttention, localAttentionFloats, windows } from "./local-attention";
 import type { Windows } from "./local-attention";
-import { workingBytes } from "./memory";
+import { workingBytes } from "./working-set";
 
 import { headSizeOf, rotaryFrequencies, rotated, rotation } from "./rope";
 import type { Rotation } from "./rope";

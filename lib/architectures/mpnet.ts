@@ -3,18 +3,18 @@
  * positions; no token types. Cross-encoders and SPLADE models over microsoft/mpnet-base and all-mpnet-base-v2.
  */
 
-import { invalidField } from "../checkpoint/json";
+import { invalidField } from "../checkpoint/json-fields";
 import type { TransformerPart } from "../checkpoint/types";
 import { feedForward } from "./bert-encoder";
 import { ConfigReader } from "./config";
-import { decoderOf, normOf, openScope, positionsAfterPadding, readEncoderConfig } from "./encoder";
-import type { EncoderConfig } from "./encoder";
+import { decoderOf, normOf, openScope, positionsAfterPadding, readEncoderConfig } from "./encoder-config";
+import type { EncoderConfig } from "./encoder-config";
 import type { Value } from "./graph";
 import { attention, gelu, layerNorm, linear, linearAndNorm, lookUp, SequenceShape, tanh } from "./layers";
 import type { Queries, Scope } from "./layers";
-import { workingBytes } from "./memory";
 import { clipped } from "./relative-positions";
 import type { Architecture, Graph } from "./types";
+import { workingBytes } from "./working-set";
 
 export const mpnet: Architecture = {
   modelTypes: ["mpnet"],

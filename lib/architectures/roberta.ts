@@ -1,11 +1,11 @@
 /** RoBERTa (Liu et al., 2019, arXiv 1907.11692), XLM-RoBERTa (arXiv 1911.02116) and CamemBERT: granite sparse, bge rerankers, stsb and nli. */
 
-import { invalidField } from "../checkpoint/json";
+import { invalidField } from "../checkpoint/json-fields";
 import type { TransformerPart } from "../checkpoint/types";
 import { bertEmbeddings, bertGraph, bertLayers, readBertConfig } from "./bert-encoder";
 import type { BertConfig } from "./bert-encoder";
 import { ConfigReader } from "./config";
-import { decoderOf, normOf, openScope, positionsAfterPadding } from "./encoder";
+import { decoderOf, normOf, openScope, positionsAfterPadding } from "./encoder-config";
 import type { Value } from "./graph";
 import { gelu, layerNorm, linear, SequenceShape, tanh } from "./layers";
 import type { Queries, Scope } from "./layers";

@@ -1,7 +1,7 @@
 /** The public side of the catalogue: which checkpoints there are, and which to choose. It is data; nothing here touches the network. */
 
+import { invalid, requireRecord, requireString } from "../core/validate";
 import { SparseRerankError } from "../errors";
-import { invalid, requireRecord, requireString } from "../internal/validate";
 import { ROWS } from "./rows";
 import type { CatalogueModel, Metric } from "./types";
 

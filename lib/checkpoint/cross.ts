@@ -4,8 +4,8 @@ import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { readEmbeddingModules } from "./embedding-modules";
-import { field, invalidField, optionalInteger, optionalObject } from "./json";
-import type { JsonObject } from "./json";
+import { field, invalidField, optionalInteger, optionalObject } from "./json-fields";
+import type { JsonObject } from "./json-fields";
 import { describeModules, readModules } from "./modules";
 import type { ModuleEntry } from "./modules";
 import { NO_PIPELINE_CONFIG, modelTypeOf, readPipelineConfig, readPrompts } from "./pipeline";

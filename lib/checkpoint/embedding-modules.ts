@@ -6,8 +6,17 @@
 import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
-import { describe, field, invalidField, optionalBoolean, optionalInteger, optionalString, optionalStrings, readJsonObject } from "./json";
-import type { JsonObject } from "./json";
+import {
+  describe,
+  field,
+  invalidField,
+  optionalBoolean,
+  optionalInteger,
+  optionalString,
+  optionalStrings,
+  readJsonObject,
+} from "./json-fields";
+import type { JsonObject } from "./json-fields";
 import { describeModules } from "./modules";
 import type { ModuleEntry } from "./modules";
 import { readTorchActivation, TOKEN_ACTIVATIONS, TORCH_ACTIVATIONS } from "./torch-activation";

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import type { Hash } from "node:crypto";
 
 import { SparseRerankError } from "../errors";
-import { readExactly, withFile } from "./files";
-import type { OpenFile } from "./files";
+import { readExactly, withFile } from "./checkpoint-files";
+import type { OpenFile } from "./checkpoint-files";
 import type { EmbeddingModule, SparseCheckpoint, SparseRoute, TensorInfo, WeightedPart } from "./types";
 
 /** Bytes of each tensor that are read: training changes all of a tensor, so that a part tells two models apart. */

@@ -3,8 +3,8 @@
 import { join, resolve } from "node:path";
 
 import { SparseRerankError } from "../errors";
+import { status } from "./checkpoint-files";
 import { readCrossCheckpoint } from "./cross";
-import { status } from "./files";
 import { readSparseCheckpoint } from "./sparse";
 import type { CrossCheckpoint, SparseCheckpoint } from "./types";
 

@@ -2,8 +2,8 @@
 
 import { join } from "node:path";
 
-import { field, invalidField, optionalInteger, optionalObject, optionalString, readJsonObject } from "./json";
-import type { JsonObject } from "./json";
+import { field, invalidField, optionalInteger, optionalObject, optionalString, readJsonObject } from "./json-fields";
+import type { JsonObject } from "./json-fields";
 import type { ModelConfig } from "./types";
 
 /** What transformers assumes where config.json does not state max_position_embeddings. */

@@ -7,8 +7,8 @@
 import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
-import { resolveInside } from "./files";
-import { describe, invalidField, isRecord, optionalString, readJson } from "./json";
+import { resolveInside } from "./checkpoint-files";
+import { describe, invalidField, isRecord, optionalString, readJson } from "./json-fields";
 
 /** More than any class has; keeps messages short. */
 const MAX_NAME = 100;

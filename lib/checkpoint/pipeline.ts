@@ -2,8 +2,8 @@
 
 import { join } from "node:path";
 
-import { describe, invalidField, optionalObject, optionalString, readJsonObject } from "./json";
-import type { JsonObject } from "./json";
+import { describe, invalidField, optionalObject, optionalString, readJsonObject } from "./json-fields";
+import type { JsonObject } from "./json-fields";
 
 export interface Prompts {
   readonly prompts: Readonly<Record<string, string>>;

@@ -8,10 +8,10 @@ import { realpath } from "node:fs/promises";
 import { types } from "node:util";
 
 import { SparseRerankError } from "../errors";
+import { readExactly, withFile } from "./checkpoint-files";
+import type { OpenFile } from "./checkpoint-files";
 import { ELEMENT_BYTES } from "./dtype";
-import { readExactly, withFile } from "./files";
-import type { OpenFile } from "./files";
-import { describe } from "./json";
+import { describe } from "./json-fields";
 import { PickleFunction, unpickle } from "./pickle";
 import type { PickleHost } from "./pickle";
 import type { TensorDtype, TensorInfo, TensorTable } from "./types";

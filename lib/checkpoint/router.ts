@@ -6,9 +6,18 @@
 import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
-import { resolveInside } from "./files";
-import { describe, field, invalidField, optionalBoolean, optionalObject, optionalString, optionalStrings, readJsonObject } from "./json";
-import type { JsonObject } from "./json";
+import { resolveInside } from "./checkpoint-files";
+import {
+  describe,
+  field,
+  invalidField,
+  optionalBoolean,
+  optionalObject,
+  optionalString,
+  optionalStrings,
+  readJsonObject,
+} from "./json-fields";
+import type { JsonObject } from "./json-fields";
 import { moduleEntry } from "./modules";
 import type { ModuleEntry } from "./modules";
 

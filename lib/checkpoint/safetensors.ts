@@ -9,12 +9,12 @@
 
 import { realpath } from "node:fs/promises";
 
+import { MAX_JSON_BYTES } from "../core/regular-file";
 import { SparseRerankError } from "../errors";
+import { readExactly, withFile } from "./checkpoint-files";
+import type { OpenFile } from "./checkpoint-files";
 import { ELEMENT_BYTES } from "./dtype";
-import { readExactly, withFile } from "./files";
-import type { OpenFile } from "./files";
-import { MAX_JSON_BYTES } from "../internal/regular-file";
-import { describe, isRecord, parseJson } from "./json";
+import { describe, isRecord, parseJson } from "./json-fields";
 import type { TensorDtype, TensorInfo, TensorTable } from "./types";
 
 const LENGTH_BYTES = 8;

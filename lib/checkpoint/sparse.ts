@@ -7,14 +7,14 @@ import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
 import { readEmbeddingModules } from "./embedding-modules";
-import { describe, invalidField, optionalString, readJsonObject } from "./json";
-import type { JsonObject } from "./json";
-import { hasLexicalHead, readLexicalHead } from "./lexical";
+import { describe, invalidField, optionalString, readJsonObject } from "./json-fields";
+import type { JsonObject } from "./json-fields";
+import { hasLexicalHead, readLexicalHead } from "./lexical-weights";
 import { describeModules, readModules } from "./modules";
 import type { ModuleEntry } from "./modules";
 import { NO_PIPELINE_CONFIG, modelTypeOf, readPipelineConfig, readPrompts } from "./pipeline";
 import { routeModules } from "./router";
-import { readStaticRoute } from "./static-embedding";
+import { readStaticRoute } from "./static-route";
 import { architecturesOf, describeArchitectures, readModelConfig, readTransformer, readTransformerModule } from "./transformer";
 import type { ModelConfig, SparseCheckpoint, SparseRoute, SpladePooling, TransformerPart, TransformerRoute } from "./types";
 

@@ -1,8 +1,8 @@
 /** The numbers of a SparseStaticEmbedding's table. */
 
 import { SparseRerankError } from "../errors";
-import { readExactly, withFile } from "./files";
-import { describe, field, invalidField, readJsonObject } from "./json";
+import { readExactly, withFile } from "./checkpoint-files";
+import { describe, field, invalidField, readJsonObject } from "./json-fields";
 import type { StaticRoute, TensorDtype, TensorInfo } from "./types";
 
 /** A tokenizer's ids and tokens. */

@@ -1,8 +1,8 @@
 /** Activations that checkpoints name by the path of a class of torch.nn, and that the reference makes without arguments. */
 
 import { SparseRerankError } from "../errors";
-import { describe, optionalString } from "./json";
-import type { JsonObject } from "./json";
+import { describe, optionalString } from "./json-fields";
+import type { JsonObject } from "./json-fields";
 
 /** All of torch.nn that need no argument, except Softmax2d, which is for images. */
 export const TORCH_ACTIVATIONS = [

@@ -3,7 +3,7 @@
 import { dirname, join, sep } from "node:path";
 
 import { SparseRerankError } from "../errors";
-import { status } from "./files";
+import { status } from "./checkpoint-files";
 import {
   describe,
   field,
@@ -14,8 +14,8 @@ import {
   optionalStrings,
   pathOf,
   readJsonObject,
-} from "./json";
-import type { JsonObject } from "./json";
+} from "./json-fields";
+import type { JsonObject } from "./json-fields";
 import { readMaxSeqLength } from "./limits";
 import type { ModuleEntry } from "./modules";
 import type { ModelConfig, TransformerPart } from "./types";

@@ -20,7 +20,7 @@ export interface TensorInfo {
 /** Tensors of one transformer by their name in the file. */
 export type TensorTable = ReadonlyMap<string, TensorInfo>;
 
-/** A parsed config.json: fields are checked where they are read (architectures/config.ts, checkpoint/json.ts). */
+/** A parsed config.json: fields are checked where they are read (architectures/config.ts, checkpoint/json-fields.ts). */
 export interface ModelConfig {
   /** Absolute path, for error messages. */
   readonly file: string;

@@ -3,9 +3,9 @@
 import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
-import { resolveInside, status } from "./files";
-import { field, invalidField, optionalObject, readJsonObject } from "./json";
-import type { JsonObject } from "./json";
+import { resolveInside, status } from "./checkpoint-files";
+import { field, invalidField, optionalObject, readJsonObject } from "./json-fields";
+import type { JsonObject } from "./json-fields";
 import { readPytorch } from "./pytorch";
 import { readSafetensors } from "./safetensors";
 import type { TensorInfo, TensorTable } from "./types";

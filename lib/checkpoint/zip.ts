@@ -6,9 +6,9 @@
  */
 
 import { SparseRerankError } from "../errors";
-import { readExactly } from "./files";
-import type { OpenFile } from "./files";
-import { describe } from "./json";
+import { readExactly } from "./checkpoint-files";
+import type { OpenFile } from "./checkpoint-files";
+import { describe } from "./json-fields";
 
 /** About a hundred bytes for each tensor: 80,000 of them. */
 const MAX_DIRECTORY_BYTES = 8 * 1024 * 1024;

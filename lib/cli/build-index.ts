@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 
 import type { Command } from "commander";
 
+import { passageText } from "../corpus/beir-corpus";
+import type { Passage } from "../corpus/passages";
 import { SparseRerankError } from "../index";
 import type { SparseEncoder, SparseIndex } from "../index";
-import { passageText } from "../retrieval/collection";
-import type { Passage } from "../retrieval/passages";
 import { blocksOf, readPassages } from "./input";
 import { addInputOptions, addModelOptions, command, loadSparseEncoder, sparseModelOption } from "./options";
 import type { InputOptions, ModelOptions } from "./options";

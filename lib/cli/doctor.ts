@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 
-import { diagnose } from "../diagnosis";
-import type { Diagnosis } from "../diagnosis";
+import { diagnose } from "../native/diagnosis";
+import type { Diagnosis } from "../native/diagnosis";
 import { command } from "./options";
 import type { CommonOptions } from "./options";
 import { counted, megabytes, paint, printable, writeJson, writeLine } from "./terminal";

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 
-import type { SparseEncoder, SparseVector } from "../index";
-import { passageText } from "../retrieval/collection";
+import { passageText } from "../corpus/beir-corpus";
 import { shortest, vectorLine } from "../engines";
+import type { SparseEncoder, SparseVector } from "../index";
 import { enqueue } from "./enqueue";
 import type { EnqueueCommandOptions } from "./enqueue";
 import { blocksOf, TextInput } from "./input";

@@ -1,4 +1,4 @@
-import { passageText } from "../retrieval/collection";
+import { passageText } from "../corpus/beir-corpus";
 import { EncodeQueue } from "../queue";
 import type { QueuedDocument } from "../queue";
 import type { TextInput } from "./input";

@@ -1,5 +1,5 @@
+import { fileError, writeError } from "../corpus/input-files";
 import { SparseRerankError } from "../index";
-import { fileError, writeError } from "../retrieval/files";
 
 /** System calls that read. */
 const READS = ["open", "read", "scandir", "stat", "lstat", "access", "realpath"];

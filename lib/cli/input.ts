@@ -2,9 +2,9 @@
 
 import type { Command } from "commander";
 
-import { readCollection } from "../retrieval/collection";
-import type { CollectionOptions, SkipReason } from "../retrieval/collection";
-import type { Passage } from "../retrieval/passages";
+import { readCollection } from "../corpus/beir-corpus";
+import type { CollectionOptions, SkipReason } from "../corpus/beir-corpus";
+import type { Passage } from "../corpus/passages";
 import { INPUT_OPTIONS, refuseOptions } from "./options";
 import type { InputOptions } from "./options";
 import { writeNote } from "./progress";

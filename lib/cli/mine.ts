@@ -1,11 +1,11 @@
 import { Option } from "commander";
 import type { Command } from "commander";
 
+import { passageText } from "../corpus/beir-corpus";
+import { readBytes } from "../corpus/input-files";
+import { readRecordLines } from "../corpus/lines";
 import { mineHardNegatives, SparseRerankError } from "../index";
 import type { MineOptions, NegativeFormat, PositivePair } from "../index";
-import { passageText } from "../retrieval/collection";
-import { readBytes } from "../retrieval/files";
-import { readRecordLines } from "../retrieval/lines";
 import { readPassages } from "./input";
 import { addModelOptions, command, finiteNumber, loadReranker, loadSparseEncoder, positiveInteger, sparseModelOption } from "./options";
 import type { ModelOptions } from "./options";

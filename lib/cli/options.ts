@@ -2,10 +2,10 @@
 
 import { Command, InvalidArgumentError, Option } from "commander";
 
+import { COLLECTION_FORMATS } from "../corpus/beir-corpus";
+import type { CollectionFormat } from "../corpus/beir-corpus";
 import { configure, CrossEncoder, SparseEncoder } from "../index";
 import type { Device, LoadOptions } from "../index";
-import { COLLECTION_FORMATS } from "../retrieval/collection";
-import type { CollectionFormat } from "../retrieval/collection";
 import { clearProgress, ProgressLine } from "./progress";
 import { megabytes } from "./terminal";
 

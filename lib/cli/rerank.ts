@@ -1,8 +1,8 @@
 import { Option } from "commander";
 import type { Command } from "commander";
 
-import { passageText, passageTitle } from "../retrieval/collection";
-import type { Passage } from "../retrieval/passages";
+import { passageText, passageTitle } from "../corpus/beir-corpus";
+import type { Passage } from "../corpus/passages";
 import { TextInput } from "./input";
 import type { FileOptions } from "./input";
 import { addInputOptions, addModelOptions, command, loadCrossEncoder, positiveInteger } from "./options";

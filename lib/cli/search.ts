@@ -3,9 +3,9 @@ import { createInterface } from "node:readline/promises";
 import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
 
+import type { Passage } from "../corpus/passages";
 import { SparseIndex, SparseRerankError } from "../index";
 import type { SparseEncoder } from "../index";
-import type { Passage } from "../retrieval/passages";
 import { readPassages } from "./input";
 import {
   INPUT_OPTIONS,

@@ -1,7 +1,7 @@
+import { passageText, passageTitle } from "../corpus/beir-corpus";
+import type { Passage } from "../corpus/passages";
 import { SparseIndex, SparseRerankError } from "../index";
 import type { SearchHit, SparseEncoder, SparseMatrix } from "../index";
-import { passageText, passageTitle } from "../retrieval/collection";
-import type { Passage } from "../retrieval/passages";
 import { literalTokens } from "./literal";
 import { passageOf } from "./stored-index";
 

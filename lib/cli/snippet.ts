@@ -1,4 +1,4 @@
-import { normalize } from "../internal/normalize";
+import { normalize } from "../core/normalize";
 import { displayWidth, printable } from "./terminal";
 
 export interface SnippetWord {

@@ -4,9 +4,9 @@ import { existsSync } from "node:fs";
 import { readdir, rm, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
 
+import type { Passage } from "../corpus/passages";
 import { SparseIndex, SparseRerankError } from "../index";
 import type { SparseEncoder } from "../index";
-import type { Passage } from "../retrieval/passages";
 
 /** Whether a folder has an index, or the name of its model. */
 export function isStoredIndex(folder: string): boolean {

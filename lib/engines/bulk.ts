@@ -2,10 +2,10 @@
 
 import { setTimeout as wait } from "node:timers/promises";
 
+import { abortError, throwIfAborted } from "../core/abort";
+import { invalid, requireControls, requirePositiveInteger, requireRecord } from "../core/validate";
 import { SparseRerankError } from "../errors";
 import type { ErrorCode } from "../errors";
-import { abortError, throwIfAborted } from "../internal/abort";
-import { invalid, requireControls, requirePositiveInteger, requireRecord } from "../internal/validate";
 import { EngineError, isRetryable, messageOf } from "./errors";
 import type { DocumentWarning, FailedDocument, UpsertOptions, UpsertReport } from "./types";
 

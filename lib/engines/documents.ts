@@ -1,12 +1,12 @@
 /** Checks of what goes into engines, and vectors in the form that they take. */
 
+import { invalid, requireControls, requirePositiveInteger, requireRecord } from "../core/validate";
 import { SparseRerankError } from "../errors";
-import { invalid, requireControls, requirePositiveInteger, requireRecord } from "../internal/validate";
+import { checkFilter } from "../sparse-index/filter";
+import type { CheckedFilter } from "../sparse-index/filter";
 import { asMatrix } from "../sparse-matrix";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
-import { checkFilter } from "../filter";
-import type { CheckedFilter } from "../filter";
-import type { Payload } from "./json";
+import type { Payload } from "./json-object";
 import type { EngineSearchOptions } from "./types";
 
 /** The documents of one upsert(), checked. */

@@ -1,5 +1,5 @@
+import { loadPackage } from "../core/optional-package";
 import { SparseRerankError } from "../errors";
-import { loadPackage } from "../internal/optional-package";
 import type { CheckedSearch } from "./documents";
 import { EngineError } from "./errors";
 import { LuceneEngine } from "./lucene";

@@ -1,6 +1,6 @@
+import { messageOf as errorMessage, isError } from "../core/error-code";
 import { SparseRerankError } from "../errors";
 import type { ErrorCode } from "../errors";
-import { messageOf as errorMessage, isError } from "../internal/error-code";
 import type { UpsertReport } from "./types";
 
 /** What went wrong with a search engine. */

@@ -4,10 +4,10 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { crc32 } from "node:zlib";
 
+import { replaceFile } from "../core/replace-file";
+import { reasonOf } from "../core/system-reason";
+import { requirePath, requireRecord, requireTexts } from "../core/validate";
 import { SparseRerankError } from "../errors";
-import { replaceFile } from "../internal/replace-file";
-import { reasonOf } from "../internal/system-reason";
-import { requirePath, requireRecord, requireTexts } from "../internal/validate";
 import type { SparseMatrix } from "../sparse-matrix";
 import { checkDocuments } from "./documents";
 import { nonZeros } from "./json-lines";

@@ -1,13 +1,13 @@
-import { throwIfAborted } from "../internal/abort";
-import { ManagedResource } from "../internal/managed-resource";
-import { invalid, requireRecord } from "../internal/validate";
-import { SparseIndex } from "../sparse-index";
-import type { SearchHit } from "../sparse-index";
+import { throwIfAborted } from "../core/abort";
+import { ManagedResource } from "../core/managed-resource";
+import { invalid, requireRecord } from "../core/validate";
+import type { Metadata } from "../sparse-index/metadata";
+import { SparseIndex } from "../sparse-index/sparse-index";
+import type { SearchHit } from "../sparse-index/sparse-index";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
 import { checkUpsertOptions } from "./bulk";
 import { checkDocuments, checkIds, checkSearch } from "./documents";
-import type { Metadata } from "../metadata";
-import type { Payload } from "./json";
+import type { Payload } from "./json-object";
 import type { EngineHit, EngineSearchOptions, EngineStats, SearchEngine, UpsertOptions, UpsertReport } from "./types";
 
 /** A SparseIndex of this process, exact. What documents have as their payload is also their metadata there. */

@@ -1,14 +1,14 @@
 /** What OpenSearch and Elasticsearch share: the requests of Lucene-based servers over either official client. */
 
-import { isErrorNamed } from "../internal/error-code";
-import { invalid, requireAddress } from "../internal/validate";
+import { isErrorNamed } from "../core/error-code";
+import { invalid, requireAddress } from "../core/validate";
+import type { CheckedFilter, FilterValue } from "../sparse-index/filter";
 import type { SparseVector } from "../sparse-matrix";
 import type { Prepared, Rejection } from "./bulk";
-import { nonZeros } from "./json-lines";
 import type { CheckedSearch, DocumentLimits } from "./documents";
 import { codeOfStatus, EngineError, messageOf, requestError, shorten, unsupportedFilter } from "./errors";
-import type { CheckedFilter, FilterValue } from "../filter";
-import { objectAt } from "./json";
+import { nonZeros } from "./json-lines";
+import { objectAt } from "./json-object";
 import { RemoteEngine, requireName, requireOneOf } from "./remote-engine";
 import type { NewDocument } from "./remote-engine";
 import type { EngineHit, EngineStats, RemoteEngineOptions } from "./types";

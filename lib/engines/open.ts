@@ -1,5 +1,5 @@
+import { requirePositiveInteger, requireRecord, requireString, unescapePart } from "../core/validate";
 import { SparseRerankError } from "../errors";
-import { requirePositiveInteger, requireRecord, requireString, unescapePart } from "../internal/validate";
 import { ElasticsearchEngine } from "./elasticsearch";
 import { MilvusEngine } from "./milvus";
 import { OpenSearchEngine } from "./opensearch";

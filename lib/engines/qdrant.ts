@@ -1,15 +1,15 @@
 import { createHash } from "node:crypto";
 
-import { isErrorNamed } from "../internal/error-code";
-import { loadPackage } from "../internal/optional-package";
-import { invalid, requireAddress, requireString } from "../internal/validate";
+import { isErrorNamed } from "../core/error-code";
+import { loadPackage } from "../core/optional-package";
+import { invalid, requireAddress, requireString } from "../core/validate";
+import type { CheckedFilter } from "../sparse-index/filter";
 import type { Prepared, Rejection } from "./bulk";
-import { nonZeros } from "./json-lines";
 import type { CheckedSearch, DocumentLimits } from "./documents";
 import { codeOfStatus, EngineError, messageOf, requestError, shorten, unsupportedFilter } from "./errors";
-import type { CheckedFilter } from "../filter";
-import { objectAt } from "./json";
-import type { Payload } from "./json";
+import { nonZeros } from "./json-lines";
+import { objectAt } from "./json-object";
+import type { Payload } from "./json-object";
 import { RemoteEngine, requireName, requireOneOf } from "./remote-engine";
 import type { NewDocument } from "./remote-engine";
 import type { EngineHit, EngineStats, RemoteEngineOptions } from "./types";

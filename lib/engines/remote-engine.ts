@@ -1,14 +1,14 @@
+import { jsonOf } from "../core/json-value";
+import { ManagedResource } from "../core/managed-resource";
+import { invalid, MAX_TIMER_MS, requirePositiveInteger, requireRecord, requireString } from "../core/validate";
 import { SparseRerankError } from "../errors";
-import { jsonOf } from "../internal/json-value";
-import { ManagedResource } from "../internal/managed-resource";
-import { invalid, MAX_TIMER_MS, requirePositiveInteger, requireRecord, requireString } from "../internal/validate";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
 import { checkUpsertOptions, runBulk } from "./bulk";
 import type { Prepared, Rejection } from "./bulk";
 import { checkDocuments, checkIds, checkSearch, limitProblem } from "./documents";
 import type { CheckedSearch, DocumentLimits } from "./documents";
 import { EngineError, messageOf } from "./errors";
-import type { Payload } from "./json";
+import type { Payload } from "./json-object";
 import { DEFAULT_TIMEOUT_MS, withinTime } from "./request";
 import type {
   DocumentWarning,

@@ -1,4 +1,4 @@
-import { abortError, throwIfAborted } from "../internal/abort";
+import { abortError, throwIfAborted } from "../core/abort";
 import { requestError } from "./errors";
 
 /** Controls of one request. */

@@ -2,9 +2,9 @@
 
 import type { ErrorCode } from "../errors";
 import type { Progress } from "../options";
+import type { Filter } from "../sparse-index/filter";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
-import type { Filter } from "../filter";
-import type { Payload } from "./json";
+import type { Payload } from "./json-object";
 
 /**
  * After `close()` and `dispose()` every call rejects with ERR_DISPOSED. `close()` waits for the calls that run; `dispose()` aborts them.

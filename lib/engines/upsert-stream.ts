@@ -1,13 +1,13 @@
 import { writeFile } from "node:fs/promises";
 
+import { readSmallFile } from "../core/regular-file";
+import { replaceFile } from "../core/replace-file";
+import { requirePath } from "../core/validate";
 import { SparseRerankError } from "../errors";
-import { readSmallFile } from "../internal/regular-file";
-import { replaceFile } from "../internal/replace-file";
-import { requirePath } from "../internal/validate";
 import type { SparseMatrix } from "../sparse-matrix";
 import { checkUpsertOptions } from "./bulk";
 import { EngineError } from "./errors";
-import type { Payload } from "./json";
+import type { Payload } from "./json-object";
 import type { SearchEngine, UpsertOptions, UpsertReport } from "./types";
 
 /** Documents that belong together only because they came together. */

@@ -12,11 +12,11 @@
 import { copyFile, mkdir, readdir, rename, stat, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 
+import { codeOf, isSystemError } from "../core/error-code";
+import { permissionError } from "../core/permission";
+import { readSmallFile } from "../core/regular-file";
+import { replaceFile } from "../core/replace-file";
 import { SparseRerankError } from "../errors";
-import { codeOf, isSystemError } from "../internal/error-code";
-import { permissionError } from "../internal/permission";
-import { readSmallFile } from "../internal/regular-file";
-import { replaceFile } from "../internal/replace-file";
 import { isCommit, isSafePath } from "./names";
 import { remoteFile } from "./repository";
 import type { Listing, RemoteFile } from "./repository";

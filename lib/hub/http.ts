@@ -5,9 +5,9 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { abortError, eitherSignal, throwIfAborted } from "../core/abort";
+import { codeOf, isError, messageOf } from "../core/error-code";
 import { SparseRerankError } from "../errors";
-import { abortError, eitherSignal, throwIfAborted } from "../internal/abort";
-import { codeOf, isError, messageOf } from "../internal/error-code";
 import { proxyHint } from "./proxy";
 import type { Fetch } from "./proxy";
 

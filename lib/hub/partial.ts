@@ -11,7 +11,7 @@ import type { FileHandle } from "node:fs/promises";
 import { hostname } from "node:os";
 import path from "node:path";
 
-import { codeOf } from "../internal/error-code";
+import { codeOf } from "../core/error-code";
 import { pause } from "./http";
 import type { RemoteFile } from "./repository";
 

@@ -1,7 +1,7 @@
 /** The hub's two questions that a download needs: which commit does a revision mean, and which files does that commit have. */
 
+import { MAX_JSON_BYTES } from "../core/regular-file";
 import { SparseRerankError } from "../errors";
-import { MAX_JSON_BYTES } from "../internal/regular-file";
 import { get, withRetries } from "./http";
 import type { Answer, Connection } from "./http";
 import { isCommit } from "./names";

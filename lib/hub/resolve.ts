@@ -1,11 +1,11 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
 
+import { throwIfAborted } from "../core/abort";
+import { permissionError } from "../core/permission";
+import { requirePath } from "../core/validate";
 import { SparseRerankError } from "../errors";
-import { throwIfAborted } from "../internal/abort";
-import { onDisk, requireUnbundled } from "../internal/load";
-import { permissionError } from "../internal/permission";
-import { requirePath } from "../internal/validate";
+import { onDisk, requireUnbundled } from "../native/load";
 import { isRepositoryName } from "./names";
 import { snapshotOf } from "./snapshot";
 import type { HubOptions } from "./snapshot";

@@ -3,8 +3,8 @@
 import { homedir } from "node:os";
 import path from "node:path";
 
+import { readSmallFile } from "../core/regular-file";
 import { SparseRerankError } from "../errors";
-import { readSmallFile } from "../internal/regular-file";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

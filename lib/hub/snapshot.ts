@@ -1,10 +1,10 @@
 /** A repository's name -> the folder of its snapshot in the cache, complete for what a load needs. */
 
+import { eitherSignal, throwIfAborted } from "../core/abort";
+import { codeOf, messageOf } from "../core/error-code";
+import { parsePythonJson } from "../core/python-json";
+import { MAX_JSON_BYTES, readSmallFile } from "../core/regular-file";
 import { SparseRerankError } from "../errors";
-import { eitherSignal, throwIfAborted } from "../internal/abort";
-import { codeOf, messageOf } from "../internal/error-code";
-import { parsePythonJson } from "../internal/python-json";
-import { MAX_JSON_BYTES, readSmallFile } from "../internal/regular-file";
 import { RepositoryCache, sizeOf, writingTo } from "./cache";
 import { downloadFile } from "./download";
 import type { Download } from "./download";

@@ -3,11 +3,11 @@ import { setTimeout as wait } from "node:timers/promises";
 import type * as BullMq from "bullmq";
 import type { Redis } from "ioredis";
 
-import { SparseRerankError } from "../errors";
-import { throwIfAborted } from "../internal/abort";
-import { messageOf } from "../internal/error-code";
-import { ManagedResource } from "../internal/managed-resource";
-import { loadPackage } from "../internal/optional-package";
+import { throwIfAborted } from "../core/abort";
+import { untilAborted } from "../core/chunks";
+import { messageOf } from "../core/error-code";
+import { ManagedResource } from "../core/managed-resource";
+import { loadPackage } from "../core/optional-package";
 import {
   FACTORY,
   invalid,
@@ -16,12 +16,12 @@ import {
   requireControls,
   requireFactory,
   requireFunction,
+  requireMethod,
   requirePositiveInteger,
   requireRecord,
   requireString,
-  requireMethod,
-} from "../internal/validate";
-import { untilAborted } from "../internal/windows";
+} from "../core/validate";
+import { SparseRerankError } from "../errors";
 import type { Progress } from "../options";
 import type { SparseMatrix } from "../sparse-matrix";
 import { isJobName, JobRecord } from "./job-record";

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 
+import { IdSet } from "../core/id-set";
+import { requireJsonValue } from "../core/json-value";
+import { invalid } from "../core/validate";
 import { SparseRerankError } from "../errors";
-import { IdSet } from "../internal/id-set";
-import { requireJsonValue } from "../internal/json-value";
-import { invalid } from "../internal/validate";
 
 export interface QueuedDocument {
   /** Distinct within the corpus. */

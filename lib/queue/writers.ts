@@ -4,13 +4,13 @@ import { constants, existsSync } from "node:fs";
 import { access, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 
+import { codeOf } from "../core/error-code";
+import { replaceFile } from "../core/replace-file";
+import { reasonOf } from "../core/system-reason";
+import { invalid, requirePath } from "../core/validate";
 import { vectorLine } from "../engines/json-lines";
 import type { FailedDocument, SearchEngine } from "../engines/types";
 import { SparseRerankError } from "../errors";
-import { codeOf } from "../internal/error-code";
-import { replaceFile } from "../internal/replace-file";
-import { reasonOf } from "../internal/system-reason";
-import { invalid, requirePath } from "../internal/validate";
 import type { SparseMatrix } from "../sparse-matrix";
 
 export interface EncodedShard {

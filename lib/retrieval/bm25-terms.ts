@@ -2,7 +2,7 @@
 
 import stem from "wink-porter2-stemmer";
 
-import { normalize } from "../internal/normalize";
+import { normalize } from "../core/normalize";
 
 /** Lucene's list for English. */
 const STOP_WORDS = new Set(

@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
+import { orAborted, throwIfAborted } from "../core/abort";
+import { ManagedResource } from "../core/managed-resource";
+import { invalid, requireControls, requireFunction, requireRecord, requireString, requireTexts } from "../core/validate";
 import { SparseRerankError } from "../errors";
-import { orAborted, throwIfAborted } from "../internal/abort";
-import { ManagedResource } from "../internal/managed-resource";
-import { invalid, requireControls, requireFunction, requireRecord, requireString, requireTexts } from "../internal/validate";
-import { SparseIndex } from "../sparse-index";
+import { SparseIndex } from "../sparse-index/sparse-index";
 import { SparseMatrix } from "../sparse-matrix";
 import type { SparseVector } from "../sparse-matrix";
 import { englishTerms } from "./bm25-terms";

@@ -1,5 +1,5 @@
-import { eitherSignal, throwIfAborted } from "../internal/abort";
-import { MAX_TIMER_MS } from "../internal/validate";
+import { eitherSignal, throwIfAborted } from "../core/abort";
+import { MAX_TIMER_MS } from "../core/validate";
 
 /** A moment after which results are no longer waited for, and a user's signal beside it. */
 export class Deadline {

@@ -1,7 +1,7 @@
 import { requireMethod } from "../internal/validate";
 import type { SparseEncoder, TracedText } from "../sparse-encoder";
 import { intersection } from "../sparse-ops";
-import type { Span } from "./windows";
+import type { Span } from "./passage-windows";
 
 /** A token that query and document share. */
 export interface Contribution {

@@ -5,8 +5,8 @@
  * with weights.
  */
 
+import { invalid, requireRecord } from "../core/validate";
 import { SparseRerankError } from "../errors";
-import { invalid, requireRecord } from "../internal/validate";
 
 export interface Scored {
   readonly id: string;

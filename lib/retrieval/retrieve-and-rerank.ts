@@ -1,5 +1,3 @@
-import type { CrossEncoder, Pair } from "../cross-encoder";
-import { SparseRerankError } from "../errors";
 import {
   invalid,
   requireControls,
@@ -9,15 +7,17 @@ import {
   requireRecord,
   requireString,
   requireTexts,
-} from "../internal/validate";
+} from "../core/validate";
+import type { CrossEncoder, Pair } from "../cross-encoder";
+import { SparseRerankError } from "../errors";
 import type { Progress } from "../options";
 import { Deadline } from "./deadline";
 import { checkFusion, fuse } from "./fusion";
 import type { FusionOptions } from "./fusion";
+import { aggregateWindows, checkWindows, roomBeside, windowsOfText } from "./passage-windows";
+import type { Span, WindowOptions } from "./passage-windows";
 import { checkRetrieve, mapConcurrently, optional, requireRetriever, retrieveChecked, textOfPayload } from "./retriever";
 import type { Retrieved, RetrieveOptions, Retriever } from "./retriever";
-import { aggregateWindows, checkWindows, roomBeside, windowsOfText } from "./windows";
-import type { Span, WindowOptions } from "./windows";
 
 export interface RetrieveAndRerankOptions {
   /** First stages. The lists of several are fused. */

@@ -1,7 +1,6 @@
 /** First stages: whatever finds documents for the text of a query. */
 
-import { SparseRerankError } from "../errors";
-import { throwIfAborted } from "../internal/abort";
+import { throwIfAborted } from "../core/abort";
 import {
   describe,
   invalid,
@@ -12,10 +11,11 @@ import {
   requireRecord,
   requireString,
   requireTexts,
-} from "../internal/validate";
-import { checkFilter } from "../filter";
-import type { Filter } from "../filter";
+} from "../core/validate";
+import { SparseRerankError } from "../errors";
 import type { SparseEncoder } from "../sparse-encoder";
+import { checkFilter } from "../sparse-index/filter";
+import type { Filter } from "../sparse-index/filter";
 import type { SparseVector } from "../sparse-matrix";
 
 export interface Retrieved {

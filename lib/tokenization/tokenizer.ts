@@ -1,20 +1,20 @@
+import { throwIfAborted } from "../core/abort";
 import { SparseRerankError } from "../errors";
-import { throwIfAborted } from "../internal/abort";
-import { beginningOf, cutsAtBlanks } from "./beginning";
-import { compileLinear } from "./compile";
-import type { TokenizerOptions } from "./compile";
-import type { TokenizerDefinition } from "./definition";
-import { closeInWorkers, encodeInWorkers } from "./encode-queue";
-import { Encoder } from "./encoder";
-import { isLinear } from "./linear";
-import { countSpecialTokens } from "./template";
-import type { TokenBatch } from "./token-batch";
-import { tokenizerFileSize } from "./tokenizer-files";
-import { Vocabulary } from "./vocabulary";
-import { workerPool } from "./worker-pool";
+import { compileLinear } from "./files/compile";
+import type { TokenizerOptions } from "./files/compile";
+import { tokenizerFileSize } from "./files/tokenizer-files";
+import { Vocabulary } from "./models/vocabulary";
+import { beginningOf, cutsAtBlanks } from "./pipeline/beginning";
+import type { TokenizerDefinition } from "./pipeline/definition";
+import { countSpecialTokens } from "./pipeline/template";
+import type { TokenBatch } from "./pipeline/token-batch";
+import { TokenizationPipeline } from "./pipeline/tokenization-pipeline";
+import { isLinear } from "./steps/linear";
+import { closeInWorkers, encodeInWorkers } from "./workers/tokenization-queue";
+import { workerPool } from "./workers/worker-pool";
 
-export type { TokenizerOptions } from "./compile";
-export type { TokenBatch } from "./token-batch";
+export type { TokenizerOptions } from "./files/compile";
+export type { TokenBatch } from "./pipeline/token-batch";
 
 export interface EncodeTextOptions {
   /** Default true. */
@@ -60,7 +60,7 @@ export class TextTokenizer {
   readonly #definition: TokenizerDefinition;
   readonly #vocabulary: Vocabulary;
   /** Of a tokenizer that may run on the JS thread. */
-  readonly #encoder: Encoder | undefined;
+  readonly #pipeline: TokenizationPipeline | undefined;
   readonly #workers: number;
   readonly #cutsAtBlanks: boolean;
   #disposed = false;
@@ -69,8 +69,8 @@ export class TextTokenizer {
     this.#definition = definition;
     this.#workers = workers;
     this.#vocabulary = new Vocabulary(definition.vocabulary);
-    this.#encoder = isLinear(definition) && this.#vocabulary.longest <= LONGEST_TOKEN ? new Encoder(definition) : undefined;
-    this.#cutsAtBlanks = this.#encoder !== undefined && cutsAtBlanks(definition);
+    this.#pipeline = isLinear(definition) && this.#vocabulary.longest <= LONGEST_TOKEN ? new TokenizationPipeline(definition) : undefined;
+    this.#cutsAtBlanks = this.#pipeline !== undefined && cutsAtBlanks(definition);
     this.maxLength = definition.maxLength;
     this.vocabularySize = this.#vocabulary.size;
     this.ordinarySize = definition.ordinarySize;
@@ -160,9 +160,9 @@ export class TextTokenizer {
   ): Promise<TokenBatch> {
     if (this.#disposed) throw disposedError();
     throwIfAborted(signal);
-    if (this.#encoder !== undefined && isSmall(texts)) return this.#encoder.encode(texts, pairs, addSpecialTokens);
+    if (this.#pipeline !== undefined && isSmall(texts)) return this.#pipeline.encode(texts, pairs, addSpecialTokens);
     const tokenizer = { id: this.#id, definition: this.#definition };
-    const limited = this.#encoder === undefined;
+    const limited = this.#pipeline === undefined;
     return encodeInWorkers({ tokenizer, workers: this.#workers, texts, pairs, addSpecialTokens, limited }, signal);
   }
 

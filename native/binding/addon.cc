@@ -17,7 +17,7 @@
 #include "inference/runtime.h"
 #include "kernels/kernels.h"
 
-/// The addon's functions, as lib/internal/native.ts declares them. Everything here runs on a JS thread.
+/// The addon's functions, as lib/native/contract.ts declares them. Everything here runs on a JS thread.
 namespace sparse_rerank::binding {
 
 namespace {

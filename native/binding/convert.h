@@ -16,7 +16,7 @@
 namespace sparse_rerank::binding {
 
 [[noreturn]] void fail(Napi::Env env, const Error& error);
-/// ERR_INTERNAL: the TypeScript layer passed what the contract (lib/internal/native.ts) does not allow.
+/// ERR_INTERNAL: the TypeScript layer passed what the contract (lib/native/contract.ts) does not allow.
 [[noreturn]] void fail_contract(Napi::Env env, const std::string& what);
 
 /// What the C++ library throws in a callback (no memory, no thread) as a SparseRerankError: nothing else may leave one.

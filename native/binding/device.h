@@ -4,7 +4,7 @@
 
 #include "inference/cuda_provider.h"
 
-/// What can run models beside the CPU, as lib/internal/native.ts declares it. JS thread; the driver is asked on pool threads.
+/// What can run models beside the CPU, as lib/native/contract.ts declares it. JS thread; the driver is asked on pool threads.
 namespace sparse_rerank::binding {
 
 CudaSpec read_cuda(const Napi::Object& object);

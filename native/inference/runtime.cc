@@ -29,7 +29,7 @@ Result<const Runtime*> Runtime::load(std::span<const std::string> candidates) {
   for (const std::string& path : candidates) {
     auto runtime = open(path);
     if (runtime) {
-      // For processes without an exit event (lib/internal/load.ts), such as embedders: handlers registered after the library was opened run
+      // For processes without an exit event (lib/native/load.ts), such as embedders: handlers registered after the library was opened run
       // before the static objects that it made while it was opened are destroyed.
       std::atexit([] { ThreadPool::instance().shut_down(); });
       the_runtime.store(runtime.value(), std::memory_order_release);

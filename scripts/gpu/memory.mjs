@@ -2,7 +2,7 @@
 import path from "node:path";
 
 import { readCheckpoint } from "../../dist/checkpoint/index.js";
-import { openRoutes } from "../../dist/sparse-route.js";
+import { openRoutes } from "../../dist/model/sparse-route.js";
 import { root } from "../report.mjs";
 import { freeBytes, withFullCard } from "./card.mjs";
 import { cross, largestDifference, logitsOf, requireWithin, rowsOf, runPart, Skipped, sparse, use } from "./shared.mjs";

@@ -6,7 +6,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 
 import { describeMachine } from "../../bench/machine.mjs";
-import { diagnose } from "../../dist/diagnosis.js";
+import { diagnose } from "../../dist/native/diagnosis.js";
 import { root } from "../report.mjs";
 
 /** Thrown by what cannot be tried here; it is no failure. */

@@ -7,7 +7,7 @@ import path from "node:path";
 
 const require = createRequire(import.meta.url);
 
-/** Platform -> [the file in onnxruntime-node, our name (as in lib/internal/runtime.ts), files that must lie beside it]. */
+/** Platform -> [the file in onnxruntime-node, our name (as in lib/native/runtime-library.ts), files that must lie beside it]. */
 const LIBRARIES = {
   linux: ["libonnxruntime.so.1", "libsparse_rerank.so", []],
   darwin: ["libonnxruntime.1.dylib", "libsparse_rerank.dylib", []],

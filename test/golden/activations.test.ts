@@ -6,12 +6,12 @@ import path from "node:path";
 
 import { InferenceSession, Tensor } from "onnxruntime-node";
 
-import { activate } from "../../dist/activations";
 import { FLOAT, GraphBuilder } from "../../dist/architectures/graph";
 import { torchActivation } from "../../dist/architectures/torch-activations";
 import { LOGIT_ACTIVATIONS, TORCH_ACTIVATIONS } from "../../dist/checkpoint/torch-activation";
 import type { TorchActivation } from "../../dist/checkpoint/torch-activation";
 import type { CrossEncoderActivation } from "../../dist/checkpoint/types";
+import { activate } from "../../dist/model/activations";
 
 type Numbers = readonly (number | "inf" | "-inf" | "nan")[];
 

@@ -6,10 +6,10 @@
 import assert from "node:assert/strict";
 
 import { readCheckpoint } from "../../dist/checkpoint";
-import { crossEncoderGraph } from "../../dist/cross-graph";
-import { maxSeqLengthOf, startTransformer } from "../../dist/internal/transformer";
-import type { BatchPlan, TransformerPlan } from "../../dist/internal/transformer";
-import { planRoute } from "../../dist/sparse-route";
+import { crossEncoderGraph } from "../../dist/model/cross-graph";
+import { planRoute } from "../../dist/model/sparse-route";
+import { maxSeqLengthOf, startTransformer } from "../../dist/model/start";
+import type { BatchPlan, TransformerPlan } from "../../dist/model/start";
 
 import { close, folderOf, goldens } from "./golden";
 import type { CrossGolden, SparseGolden, Tolerance } from "./golden";

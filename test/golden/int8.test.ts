@@ -7,7 +7,7 @@ import path from "node:path";
 import { CrossEncoder, SparseEncoder } from "sparse-rerank";
 import type { SparseMatrix, SparseVector } from "sparse-rerank";
 
-import { native } from "../../dist/internal/load";
+import { native } from "../../dist/native/load";
 import { runProgram } from "../lifecycle/children";
 
 import { folderOf, goldens } from "./golden";

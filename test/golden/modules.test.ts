@@ -9,9 +9,9 @@ import { CrossEncoder } from "sparse-rerank";
 
 import { architectureFor } from "../../dist/architectures";
 import { embeddingGraph } from "../../dist/architectures/embedding";
-import type { DenseModule, EmbeddingModule, TransformerPart } from "../../dist/checkpoint/types";
 import type { TorchActivation } from "../../dist/checkpoint/torch-activation";
-import { loadRuntime } from "../../dist/internal/runtime";
+import type { DenseModule, EmbeddingModule, TransformerPart } from "../../dist/checkpoint/types";
+import { loadRuntime } from "../../dist/native/runtime-library";
 import { crossPart, referencePart, sequenceClassifier, startGraph } from "../unit/architecture-graphs";
 import { close, fixtures } from "./golden";
 

@@ -6,10 +6,10 @@ import path from "node:path";
 
 import fc from "fast-check";
 
-import { compilePattern } from "../../dist/tokenization/pattern";
+import { compilePattern } from "../../dist/tokenization/steps/pattern";
+import { TextTokenizer } from "../../dist/tokenization/tokenizer";
 import { fails, withFolder } from "../unit/checkpoint-folder";
 import { wordLevel } from "../unit/tokenization-support";
-import { TextTokenizer } from "../../dist/tokenization/tokenizer";
 
 const { texts, cases } = JSON.parse(
   fs.readFileSync(path.join(__dirname, "..", "reference-tokenization", "patterns", "cases.json"), "utf8"),

@@ -8,8 +8,8 @@ import fs from "node:fs";
 import path from "node:path";
 
 import { SparseRerankError } from "../../dist/errors";
+import { UNSUPPORTED_CLASSES } from "../../dist/tokenization/files/unsupported-classes";
 import { TextTokenizer } from "../../dist/tokenization/tokenizer";
-import { UNSUPPORTED_CLASSES } from "../../dist/tokenization/unsupported-classes";
 import { fails, withFolder } from "../unit/checkpoint-folder";
 import { sequences, typeIds, withTokenizer } from "../unit/tokenization-support";
 

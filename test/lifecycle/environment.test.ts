@@ -20,7 +20,7 @@ function work(index?: string): string {
   return `
     const path = require("node:path");
     const { SparseEncoder, SparseIndex } = require("sparse-rerank");
-    const { native } = require(path.join(path.dirname(require.resolve("sparse-rerank/package.json")), "dist/internal/load"));
+    const { native } = require(path.join(path.dirname(require.resolve("sparse-rerank/package.json")), "dist/native/load"));
     (async () => {
       const encoder = await SparseEncoder.load("splade-tiny");
       const vectors = await encoder.encodeDocument(["Sharks are fish that live in the sea.", "The heart pumps blood. ".repeat(40)]);

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-import type { SparseIndex } from "../../dist/sparse-index";
+import type { SparseIndex } from "../../dist/sparse-index/sparse-index";
 import { SparseMatrix } from "../../dist/sparse-matrix";
 
 export const DIMENSION = 50;

@@ -43,7 +43,7 @@ describe("devices with a simulated card", () => {
 
   it("agree with the driver on what is free", async () => {
     const { result } = await run(
-      `const { cudaDevices } = require("./dist/internal/cuda.js");
+      `const { cudaDevices } = require("./dist/native/cuda.js");
       main(async () => {
         const free = async () => (await cudaDevices()).devices[0].freeBytes;
         const before = await free();

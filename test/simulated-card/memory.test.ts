@@ -83,8 +83,8 @@ describe("memory of a simulated card", () => {
   for (const options of [{}, { cuda: { packed: false } }, { dtype: "fp32" }, { dtype: "bf16" }]) {
     it(`is for a batch what is estimated, ${JSON.stringify(options)}`, async () => {
       const { result, trace } = await run(
-        `const { bytesOf } = require("./dist/internal/transformer.js");
-        const { planRoute } = require("./dist/sparse-route.js");
+        `const { bytesOf } = require("./dist/model/start.js");
+        const { planRoute } = require("./dist/model/sparse-route.js");
         const { readCheckpoint } = require("./dist/checkpoint");
         main(async () => {
           const { cuda, dtype = "fp16" } = ${JSON.stringify(options)};

@@ -8,8 +8,8 @@ import { rerank } from "ai";
 
 import { BM25Index } from "../../dist";
 import type { CrossEncoder } from "../../dist";
-import { rerankingModel } from "../../dist/ai";
-import { CrossEncoderCompressor, SparseRerankRetriever } from "../../dist/langchain";
+import { rerankingModel } from "../../dist/adapters/ai";
+import { CrossEncoderCompressor, SparseRerankRetriever } from "../../dist/adapters/langchain";
 import { DOCUMENTS, loadReranker } from "./retrieval-support";
 
 const QUERY = "what is good for the heart?";
@@ -64,7 +64,7 @@ describe("adapters", () => {
       const Module = require("node:module");
       const resolve = Module._resolveFilename;
       Module._resolveFilename = (name, ...others) => resolve(name.replace(/^@langchain.core/, "@langchain/core-that-is-not-there"), ...others);
-      try { require("./dist/langchain.js"); } catch (error) { console.log(error.code, error.message); }`;
+      try { require("./dist/adapters/langchain.js"); } catch (error) { console.log(error.code, error.message); }`;
     const printed = execFileSync(process.execPath, ["-e", program], { cwd: path.join(__dirname, "..", ".."), encoding: "utf8" });
     assert.equal(printed.trim(), "ERR_CLIENT_NOT_FOUND The package @langchain/core is not installed; run: npm install @langchain/core");
   });

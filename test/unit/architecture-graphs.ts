@@ -13,8 +13,8 @@ import { readModelConfig, readTransformer } from "../../dist/checkpoint/transfor
 import type { ModelConfig, TensorInfo, TransformerPart } from "../../dist/checkpoint/types";
 import type { ErrorCode } from "../../dist/errors";
 import { SparseRerankError } from "../../dist/errors";
-import { native } from "../../dist/internal/load";
-import type { NativeModel } from "../../dist/internal/native";
+import type { NativeModel } from "../../dist/native/contract";
+import { native } from "../../dist/native/load";
 
 const FIXTURES = path.join(__dirname, "../fixtures");
 const { DataType, DataLocation } = onnx.TensorProto;
@@ -87,7 +87,7 @@ export async function referencePart(name: string): Promise<TransformerPart> {
   return readTransformer(await readModelConfig(path.join(REFERENCE, name)));
 }
 
-/** A classifier in the native runtime, as lib/internal/transformer.ts starts it, without a tokenizer. */
+/** A classifier in the native runtime, as lib/model/start.ts starts it, without a tokenizer. */
 export async function startGraph({ model: graph, weights, inputs }: Graph): Promise<NativeModel> {
   const files = [...new Set(Array.from(weights.values(), ({ file }) => file))];
   return native().createModel({

@@ -4,7 +4,7 @@ import path from "node:path";
 
 import { architectureFor } from "../../dist/architectures";
 import { embeddingGraph } from "../../dist/architectures/embedding";
-import { lexicalGraph } from "../../dist/architectures/lexical";
+import { lexicalGraph } from "../../dist/architectures/lexical-graph";
 import type { EmbeddingModule, LexicalHead, TensorInfo, WeightedPart } from "../../dist/checkpoint/types";
 import { configOf, refuses, sparsePart } from "./architecture-graphs";
 

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 
-import type { NativeModel, NativeSequences } from "../../dist/internal/native";
-import { loadRuntime } from "../../dist/internal/runtime";
+import type { NativeModel, NativeSequences } from "../../dist/native/contract";
+import { loadRuntime } from "../../dist/native/runtime-library";
 import { REFERENCE, referencePart, sequenceClassifier, startGraph } from "./architecture-graphs";
 
 const ABSOLUTE = 2e-5;

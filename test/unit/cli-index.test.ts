@@ -8,7 +8,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { SparseEncoder } from "../../dist/sparse-encoder";
-import { SparseIndex } from "../../dist/sparse-index";
+import { SparseIndex } from "../../dist/sparse-index/sparse-index";
 import { skip } from "../skip";
 
 const main = path.join(__dirname, "..", "..", "dist", "cli", "main.js");

@@ -8,10 +8,10 @@ import path from "node:path";
 
 import fc from "fast-check";
 
-import { passageText, readCollection } from "../../dist/retrieval/collection";
-import type { CollectionOptions, SkipReason } from "../../dist/retrieval/collection";
-import { readProseLines, readRecordLines } from "../../dist/retrieval/lines";
-import { parseRecords } from "../../dist/retrieval/records";
+import { passageText, readCollection } from "../../dist/corpus/beir-corpus";
+import type { CollectionOptions, SkipReason } from "../../dist/corpus/beir-corpus";
+import { readProseLines, readRecordLines } from "../../dist/corpus/lines";
+import { parseRecords } from "../../dist/corpus/records";
 import { collect } from "../collect";
 import { skip } from "../skip";
 

@@ -6,7 +6,7 @@ import { SparseMatrix } from "sparse-rerank";
 import { ElasticsearchEngine, EngineError, OpenSearchEngine, QdrantEngine } from "sparse-rerank/engines";
 import type { LuceneClient, SearchEngine } from "sparse-rerank/engines";
 
-import { loadPackage } from "../../dist/internal/optional-package";
+import { loadPackage } from "../../dist/core/optional-package";
 import { FaultServer } from "./fault-server";
 import type { Answer, Asked } from "./fault-server";
 

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 
 import { LocalEngine } from "../../dist/engines";
-import { native } from "../../dist/internal/load";
-import { SparseIndex } from "../../dist/sparse-index";
+import { native } from "../../dist/native/load";
+import { SparseIndex } from "../../dist/sparse-index/sparse-index";
 import { SparseMatrix } from "../../dist/sparse-matrix";
 import type { SparseParts } from "../../dist/sparse-matrix";
 import { intersection, similarity, similarityPairwise, sparsity } from "../../dist/sparse-ops";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import fc from "fast-check";
 
-import { IdSet } from "../../dist/internal/id-set";
+import { IdSet } from "../../dist/core/id-set";
 
 describe("IdSet", () => {
   it("is a set of strings", () => {

@@ -5,7 +5,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-import { SparseIndex } from "../../dist/sparse-index";
+import { SparseIndex } from "../../dist/sparse-index/sparse-index";
 import { SparseMatrix } from "../../dist/sparse-matrix";
 import type { SparseVector } from "../../dist/sparse-matrix";
 

@@ -5,10 +5,10 @@ import vm from "node:vm";
 
 import fc from "fast-check";
 
+import { jsonOf } from "../../dist/core/json-value";
 import { LocalEngine } from "../../dist/engines";
-import { jsonOf } from "../../dist/internal/json-value";
 import { shardsOf } from "../../dist/queue/shards";
-import { SparseIndex } from "../../dist/sparse-index";
+import { SparseIndex } from "../../dist/sparse-index/sparse-index";
 import { SparseMatrix } from "../../dist/sparse-matrix";
 
 const VECTOR = SparseMatrix.fromRows([{ indices: [0], values: [1] }], 4);

@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 
 import { plain, snippet } from "../../dist/cli/snippet";
 import { printable } from "../../dist/cli/terminal";
-import { englishTerms } from "../../dist/retrieval/bm25-terms";
-import { MarkupReader } from "../../dist/retrieval/markup";
-import type { Markup } from "../../dist/retrieval/markup";
-import { windowsOfText } from "../../dist/retrieval/windows";
+import { MarkupReader } from "../../dist/corpus/markup";
+import type { Markup } from "../../dist/corpus/markup";
 import type { CrossEncoder } from "../../dist/cross-encoder";
+import { englishTerms } from "../../dist/retrieval/bm25-terms";
+import { windowsOfText } from "../../dist/retrieval/passage-windows";
 import { spansOf } from "../../dist/tokenization/spans";
 import type { TextTokenizer } from "../../dist/tokenization/tokenizer";
 import { loadFixture } from "./tokenization-support";

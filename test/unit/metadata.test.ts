@@ -8,10 +8,10 @@ import path from "node:path";
 import fc from "fast-check";
 
 import type { ErrorCode } from "../../dist/errors";
-import type { Filter, FilterValue } from "../../dist/filter";
-import type { Metadata } from "../../dist/metadata";
-import { SparseIndex } from "../../dist/sparse-index";
-import type { SearchHit } from "../../dist/sparse-index";
+import type { Filter, FilterValue } from "../../dist/sparse-index/filter";
+import type { Metadata } from "../../dist/sparse-index/metadata";
+import { SparseIndex } from "../../dist/sparse-index/sparse-index";
+import type { SearchHit } from "../../dist/sparse-index/sparse-index";
 import { SparseMatrix } from "../../dist/sparse-matrix";
 
 const DIMENSION = 8;

@@ -9,9 +9,9 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-import { native } from "../../dist/internal/load";
-import { loadRuntime } from "../../dist/internal/runtime";
 import { SparseEncoder, SparseIndex, SparseMatrix } from "../../dist/index";
+import { native } from "../../dist/native/load";
+import { loadRuntime } from "../../dist/native/runtime-library";
 import { fixtures } from "../golden/golden";
 import { skip } from "../skip";
 

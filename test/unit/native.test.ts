@@ -4,9 +4,9 @@ import path from "node:path";
 import { architectureFor } from "../../dist/architectures";
 import { readCheckpoint } from "../../dist/checkpoint";
 import type { TensorInfo } from "../../dist/checkpoint/types";
-import { native, onDisk } from "../../dist/internal/load";
-import type { NativeModel, NativeModelSpec } from "../../dist/internal/native";
-import { loadRuntime } from "../../dist/internal/runtime";
+import type { NativeModel, NativeModelSpec } from "../../dist/native/contract";
+import { native, onDisk } from "../../dist/native/load";
+import { loadRuntime } from "../../dist/native/runtime-library";
 import { spladeOf } from "./checkpoint-folder";
 
 const folder = path.join(__dirname, "..", "fixtures", "splade-bert");
@@ -21,7 +21,7 @@ describe("files of the package in Electron", () => {
   });
 });
 
-/** The contract of lib/internal/native.ts, without the classes above it. */
+/** The contract of lib/native/contract.ts, without the classes above it. */
 describe("the native contract", () => {
   let spec: NativeModelSpec;
   let model: NativeModel;

@@ -1,10 +1,10 @@
-/** lib/internal/normalize.ts against String.prototype.normalize, and its time. */
+/** lib/core/normalize.ts against String.prototype.normalize, and its time. */
 
 import assert from "node:assert/strict";
 
 import fc from "fast-check";
 
-import { normalize } from "../../dist/internal/normalize";
+import { normalize } from "../../dist/core/normalize";
 
 const FORMS = ["NFC", "NFD", "NFKC", "NFKD"] as const;
 

@@ -24,7 +24,7 @@ import {
 import { CrossEncoderCompressor, SparseRerankRetriever } from "sparse-rerank/langchain";
 import { EncodeQueue } from "sparse-rerank/queue";
 
-import { FACTORY } from "../../dist/internal/validate";
+import { FACTORY } from "../../dist/core/validate";
 
 import { DOCUMENTS, fixedRetriever, loadReranker } from "./retrieval-support";
 

@@ -5,9 +5,9 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
-import { activate } from "../../dist/activations";
 import { BM25Index, CrossEncoder, fuse, normalizeScores, SparseEncoder, SparseIndex, SparseMatrix } from "../../dist/index";
 import type { SparseVector } from "../../dist/index";
+import { activate } from "../../dist/model/activations";
 import { intersection, similarity, similarityPairwise } from "../../dist/sparse-ops";
 
 const HUGE = 3e38;

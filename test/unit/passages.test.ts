@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 
 import fc from "fast-check";
 
-import type { Markup } from "../../dist/retrieval/markup";
-import { cutPassages, MAX_WORDS, MIN_WORDS } from "../../dist/retrieval/passages";
-import type { Passage } from "../../dist/retrieval/passages";
+import type { Markup } from "../../dist/corpus/markup";
+import { cutPassages, MAX_WORDS, MIN_WORDS } from "../../dist/corpus/passages";
+import type { Passage } from "../../dist/corpus/passages";
 import { collect } from "../collect";
 
 const words = (count: number, word = "word"): string => Array.from({ length: count }, (_, i) => `${word}${i}`).join(" ");

@@ -7,12 +7,12 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { CrossEncoder, configure, evaluateRetriever, SparseEncoder, SparseIndex, SparseMatrix } from "../../dist";
+import { MAX_JSON_BYTES, openRegularFile, readSmallFile } from "../../dist/core/regular-file";
+import { readCollection } from "../../dist/corpus/beir-corpus";
 import { exportSeismic, exportSpladeIndex, LocalEngine, upsertStream } from "../../dist/engines";
-import { readHubSettings } from "../../dist/hub/settings";
 import { RepositoryCache } from "../../dist/hub/cache";
-import { MAX_JSON_BYTES, openRegularFile, readSmallFile } from "../../dist/internal/regular-file";
+import { readHubSettings } from "../../dist/hub/settings";
 import { fileWriter } from "../../dist/queue";
-import { readCollection } from "../../dist/retrieval/collection";
 import { collect } from "../collect";
 import { skip } from "../skip";
 import { FIXTURES, fixedRetriever, writeFolder } from "./retrieval-support";

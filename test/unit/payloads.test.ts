@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { deflateRawSync } from "node:zlib";
 
-import { decodePayloads, encodePayloads } from "../../dist/internal/payloads";
+import { decodePayloads, encodePayloads } from "../../dist/sparse-index/payloads";
 
 const deflated = (json: Buffer): Uint8Array => Buffer.concat([Uint8Array.of(1), deflateRawSync(json)]);
 

@@ -7,7 +7,7 @@ import path from "node:path";
 import fc from "fast-check";
 
 import { readCheckpoint } from "../../dist/checkpoint";
-import { parsePythonJson } from "../../dist/internal/python-json";
+import { parsePythonJson } from "../../dist/core/python-json";
 import { TextTokenizer } from "../../dist/tokenization/tokenizer";
 import { fails, withFolder } from "./checkpoint-folder";
 import type { Files } from "./checkpoint-folder";

@@ -3,7 +3,7 @@ import fs from "node:fs";
 
 import fc from "fast-check";
 
-import { readJudgments, splitAtTabs } from "../../dist/retrieval/qrels";
+import { readJudgments, splitAtTabs } from "../../dist/evaluation/qrels";
 import { writeFolder } from "./retrieval-support";
 
 async function read(qrels: string | Buffer): Promise<Record<string, Record<string, number>>> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import path from "node:path";
 
 import * as ours from "../../dist";
-import { codeOf, isError, isErrorNamed, messageOf } from "../../dist/internal/error-code";
+import { codeOf, isError, isErrorNamed, messageOf } from "../../dist/core/error-code";
 import { newRealm } from "../realm";
 
 const root = path.join(__dirname, "..", "..");

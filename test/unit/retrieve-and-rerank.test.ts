@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { BM25Index, RetrieveAndRerank, SparseEncoder, SparseIndex, sparseRetriever } from "../../dist";
 import type { CrossEncoder, Retriever } from "../../dist";
 import { LocalEngine } from "../../dist/engines";
-import { aggregateWindows } from "../../dist/retrieval/windows";
+import { aggregateWindows } from "../../dist/retrieval/passage-windows";
 import { collect } from "../collect";
 import { DOCUMENTS, fixedRetriever, loadReranker } from "./retrieval-support";
 

@@ -6,8 +6,8 @@ import fc from "fast-check";
 
 import type { ErrorCode } from "../../dist/errors";
 import { SparseRerankError } from "../../dist/errors";
-import { SparseIndex } from "../../dist/sparse-index";
-import type { SearchHit } from "../../dist/sparse-index";
+import { SparseIndex } from "../../dist/sparse-index/sparse-index";
+import type { SearchHit } from "../../dist/sparse-index/sparse-index";
 import { SparseMatrix } from "../../dist/sparse-matrix";
 import type { SparseVector } from "../../dist/sparse-matrix";
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 
-import { StaticEmbedding } from "../../dist/static-embedding";
+import { StaticEmbedding } from "../../dist/model/static-embedding-encoder";
 import { TextTokenizer } from "../../dist/tokenization/tokenizer";
 import { safetensors, withFolder } from "./checkpoint-folder";
 

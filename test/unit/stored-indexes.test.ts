@@ -6,8 +6,8 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-import { SparseIndex } from "../../dist/sparse-index";
-import type { IndexSearchOptions, IndexStats, SearchHit } from "../../dist/sparse-index";
+import { SparseIndex } from "../../dist/sparse-index/sparse-index";
+import type { IndexSearchOptions, IndexStats, SearchHit } from "../../dist/sparse-index/sparse-index";
 import { SparseMatrix } from "../../dist/sparse-matrix";
 
 const stored = path.join(__dirname, "..", "stored-indexes");

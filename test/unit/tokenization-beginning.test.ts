@@ -5,9 +5,9 @@ import path from "node:path";
 
 import fc from "fast-check";
 
-import { beginningOf, cutsAtBlanks } from "../../dist/tokenization/beginning";
-import { compileTokenizer } from "../../dist/tokenization/compile";
-import { Encoder } from "../../dist/tokenization/encoder";
+import { compileTokenizer } from "../../dist/tokenization/files/compile";
+import { beginningOf, cutsAtBlanks } from "../../dist/tokenization/pipeline/beginning";
+import { TokenizationPipeline } from "../../dist/tokenization/pipeline/tokenization-pipeline";
 import { fixtures, loadFixture } from "./tokenization-support";
 
 const MAX_LENGTH = 24;
@@ -31,7 +31,7 @@ describe("the beginning of a long text", () => {
     it(`gives the tokens of the whole text: ${name}`, async () => {
       const definition = await compileTokenizer({ folder: path.join(fixtures, name), maxLength: MAX_LENGTH, lowerCase: false });
       assert.ok(cutsAtBlanks(definition));
-      const whole = new Encoder(definition);
+      const whole = new TokenizationPipeline(definition);
       const tokenizer = await loadFixture(name, { maxLength: MAX_LENGTH });
       const part = fc.constantFrom(
         "a",

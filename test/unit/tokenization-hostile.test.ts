@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 
-import { WorkerClient } from "../../dist/tokenization/worker-client";
-import { compileTokenizer } from "../../dist/tokenization/compile";
+import { compileTokenizer } from "../../dist/tokenization/files/compile";
+import { WorkerClient } from "../../dist/tokenization/workers/worker-client";
 import { fails, withFolder } from "./checkpoint-folder";
 import { loadFixture, tokensOf, withTokenizer, wordLevel } from "./tokenization-support";
 

@@ -4,12 +4,12 @@ import assert from "node:assert/strict";
 
 import fc from "fast-check";
 
-import { Bpe, buildMerges } from "../../dist/tokenization/bpe";
-import type { BpeSpec, Merge } from "../../dist/tokenization/bpe";
-import { IdBuffer } from "../../dist/tokenization/id-buffer";
-import { Unigram } from "../../dist/tokenization/unigram";
-import { NO_TOKEN, Vocabulary, buildVocabulary } from "../../dist/tokenization/vocabulary";
-import { WordPiece } from "../../dist/tokenization/wordpiece";
+import { Bpe, buildMerges } from "../../dist/tokenization/models/bpe";
+import type { BpeSpec, Merge } from "../../dist/tokenization/models/bpe";
+import { IdBuffer } from "../../dist/tokenization/models/id-buffer";
+import { Unigram } from "../../dist/tokenization/models/unigram";
+import { NO_TOKEN, Vocabulary, buildVocabulary } from "../../dist/tokenization/models/vocabulary";
+import { WordPiece } from "../../dist/tokenization/models/wordpiece";
 
 function vocabularyOf(tokens: readonly string[]): { vocabulary: Vocabulary; ids: ReadonlyMap<string, number> } {
   const ids = new Map(tokens.map((token, id) => [token, id]));

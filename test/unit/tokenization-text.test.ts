@@ -4,13 +4,13 @@ import assert from "node:assert/strict";
 
 import fc from "fast-check";
 
-import { Charsmap, CharsmapError } from "../../dist/tokenization/charsmap";
-import { buildNormalizer } from "../../dist/tokenization/normalizers";
-import type { NormalizerSpec } from "../../dist/tokenization/normalizers";
-import { buildPreTokenizer } from "../../dist/tokenization/pre-tokenizers";
-import type { PreTokenizerSpec } from "../../dist/tokenization/pre-tokenizers";
-import { truncatePair } from "../../dist/tokenization/template";
-import { LETTER, NUMBER, PUNCTUATION, SPACE, characterClass, lowerCase } from "../../dist/tokenization/unicode";
+import { truncatePair } from "../../dist/tokenization/pipeline/template";
+import { Charsmap, CharsmapError } from "../../dist/tokenization/steps/charsmap";
+import { buildNormalizer } from "../../dist/tokenization/steps/normalizers";
+import type { NormalizerSpec } from "../../dist/tokenization/steps/normalizers";
+import { buildPreTokenizer } from "../../dist/tokenization/steps/pre-tokenizers";
+import type { PreTokenizerSpec } from "../../dist/tokenization/steps/pre-tokenizers";
+import { LETTER, NUMBER, PUNCTUATION, SPACE, characterClass, lowerCase } from "../../dist/tokenization/steps/unicode";
 import { loadFixture, readFixture, sequences, tokensOf, typeIds, withTokenizer, wordLevel } from "./tokenization-support";
 
 const anyText = fc.string({ unit: "binary", maxLength: 40 });

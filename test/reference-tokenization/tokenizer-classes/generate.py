@@ -4,7 +4,7 @@
 
 Writes cases.json beside this file: { "texts", "pairs", "cases": [{ "name", "files", "max_length"?, "single", "pairs", "types", "error"? }] }.
 A case's files are JSON objects, or strings as they are written. Where the reference fails, "error" has the kind of its error and no ids.
-Also checks lib/tokenization/unsupported-classes.ts: every class of the installed transformers is in it, or a case here.
+Also checks lib/tokenization/files/unsupported-classes.ts: every class of the installed transformers is in it, or a case here.
 
 Made with transformers 5.24.0, tokenizers 0.23.3.
 """

@@ -1,0 +1,85 @@
+/** File access for checkpoints: absent files are values, every other failure is a coded error, and only regular files are ever opened. */
+
+import type { Stats } from "node:fs";
+import { stat } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+
+import { isMissing, isSystemError } from "../core/error-code";
+import { permissionError } from "../core/permission";
+import { openRegularFile } from "../core/regular-file";
+import type { RegularFile } from "../core/regular-file";
+import { SparseRerankError } from "../errors";
+
+export interface OpenFile {
+  readonly path: string;
+  readonly handle: FileHandle;
+  readonly size: number;
+}
+
+/**
+ * Runs `use` on the open file and closes it.
+ * @returns undefined when there is no such file.
+ */
+export async function withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T | undefined> {
+  let file: RegularFile | undefined;
+  try {
+    file = await openRegularFile(path);
+    return await use({ path, ...file });
+  } catch (error) {
+    if (file === undefined && isMissing(error)) return undefined;
+    throw permissionError(error) ?? (isSystemError(error) ? unreadable(path, error) : error);
+  } finally {
+    await file?.handle.close();
+  }
+}
+
+/** Never asks for more than the file has, so the allocation is bounded by the file's size. */
+export async function readExactly(file: OpenFile, position: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await file.handle.read(bytes, done, length - done, position + done);
+    if (bytesRead === 0) {
+      throw new SparseRerankError(
+        "ERR_FILE_UNREADABLE",
+        `${file.path} ended after ${position + done} bytes although it has ${file.size}: it changed while it was read. Load the model again.`,
+      );
+    }
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+/** @returns undefined when there is nothing at `path`. */
+export async function status(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isMissing(error)) {
+      return undefined;
+    }
+    throw permissionError(error) ?? (isSystemError(error) ? unreadable(path, error) : error);
+  }
+}
+
+/**
+ * A path that a file of the checkpoint gives, relative to `folder` and with "/" between its parts. It must stay inside: a checkpoint is data
+ * from outside. Symbolic links are followed when the file is opened, because the hub cache consists of them.
+ * @param source the file and field that gave the path, for the error.
+ */
+export function resolveInside(folder: string, relative: string, source: string): string {
+  const climbs = relative.split("/").some((part) => /^\.\.[. ]*$/.test(part));
+  if (climbs || relative.startsWith("/") || /[\\:\0]/.test(relative)) {
+    throw new SparseRerankError(
+      "ERR_INVALID_CONFIG",
+      `${source} is ${JSON.stringify(relative.slice(0, 200))}; expected a relative path inside the model's folder, with "/" between its parts.`,
+    );
+  }
+  return join(folder, relative);
+}
+
+function unreadable(path: string, cause: NodeJS.ErrnoException): SparseRerankError {
+  const hint = cause.code === "EACCES" || cause.code === "EPERM" ? "Give this user permission to read it." : "Check the disk and the path.";
+  return new SparseRerankError("ERR_FILE_UNREADABLE", `${path} cannot be read (${cause.code ?? cause.message}). ${hint}`, { cause });
+}

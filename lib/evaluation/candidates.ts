@@ -1,0 +1,47 @@
+import { SparseIndex } from "../sparse-index/sparse-index";
+import type { SearchHit } from "../sparse-index/sparse-index";
+import type { SparseMatrix } from "../sparse-matrix";
+import type { ScoredText } from "./hard-negative-output";
+
+/** The best distinct texts for each of many queries, over blocks of a corpus: only the texts that are among them stay in memory. */
+export class CandidateLists {
+  readonly #queries: SparseMatrix;
+  readonly #depth: number;
+  readonly #lists: ScoredText[][];
+
+  /** @param depth texts for each query */
+  constructor(queries: SparseMatrix, depth: number) {
+    this.#queries = queries;
+    this.#depth = depth;
+    this.#lists = Array.from({ length: queries.rows }, () => []);
+  }
+
+  /** @param texts distinct; equal texts of different blocks count once */
+  async add(texts: readonly string[], vectors: SparseMatrix, signal: AbortSignal | undefined): Promise<void> {
+    const found = await this.#search(texts, vectors, signal);
+    found.forEach((hits, q) => {
+      const list = this.#lists[q] ?? [];
+      const known = new Set(list.map(({ text }) => text));
+      const fresh = hits.map(({ id, score }) => ({ text: texts[Number(id)] ?? "", score })).filter(({ text }) => !known.has(text));
+      if (fresh.length > 0) this.#lists[q] = [...list, ...fresh].sort((a, b) => b.score - a.score).slice(0, this.#depth);
+    });
+  }
+
+  async #search(texts: readonly string[], vectors: SparseMatrix, signal: AbortSignal | undefined): Promise<SearchHit[][]> {
+    const index = SparseIndex.create({ dimension: vectors.cols });
+    try {
+      await index.add(
+        texts.map((_, i) => String(i)),
+        vectors,
+      );
+      return await index.search(this.#queries, { topK: this.#depth, ...(signal === undefined ? {} : { signal }) });
+    } finally {
+      await index.close();
+    }
+  }
+
+  /** By falling score; equal ones in the order of the corpus. */
+  candidates(query: number): readonly ScoredText[] {
+    return this.#lists[query] ?? [];
+  }
+}

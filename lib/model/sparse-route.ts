@@ -1,0 +1,198 @@
+/** How texts become sparse vectors on one side of a model: a transformer with a head, or a table of token weights. */
+
+import { architectureFor } from "../architectures";
+import { embeddingGraph } from "../architectures/embedding";
+import { exportedGraph } from "../architectures/exported";
+import { layoutFor, paddedLayout } from "../architectures/layout";
+import type { WantedLayout } from "../architectures/layout";
+import { lexicalGraph } from "../architectures/lexical-graph";
+import type { Graph } from "../architectures/types";
+import { poolsPrompt } from "../checkpoint/embedding-modules";
+import type { LexicalHead, SparseCheckpoint, SparseRoute, TransformerRoute } from "../checkpoint/types";
+import { throwIfAborted } from "../core/abort";
+import { notSupported } from "../core/validate";
+import { SparseRerankError } from "../errors";
+import { withCancel } from "../native/cancellation";
+import type { LoadOptions } from "../options";
+import { SparseMatrix } from "../sparse-matrix";
+import { firstPositions, sequencesOf } from "../tokenization/pipeline/token-batch";
+import { spansOf } from "../tokenization/spans";
+import type { Execution } from "./execution";
+import { maxSeqLengthOf, startTransformer } from "./start";
+import type { RunningTransformer, TransformerPlan } from "./start";
+import { StaticEmbedding } from "./static-embedding-encoder";
+import type { Trace } from "./trace";
+
+export interface RouteEncoder {
+  /** Number of columns of its vectors. */
+  readonly columns: number;
+  /** Tokens of a text. */
+  readonly maxSeqLength: number;
+  /** See poolsPrompt of checkpoint/embedding-modules.ts. */
+  readonly poolsPrompt: boolean;
+  /**
+   * @param maxActiveDims keep this many weights of each text; undefined for what the model says
+   * @param columns of the result, at least the encoder's own
+   */
+  encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix>;
+  /** The vector of one text, and where its weights come from. */
+  trace(text: string, columns: number): Promise<Trace>;
+  /** The ids that encode() reads of each text. */
+  tokenize(texts: readonly string[]): Promise<Uint32Array[]>;
+  /** The token of a column; undefined where there is none. */
+  token(id: number): string | undefined;
+  dispose(): void;
+}
+
+export interface Routes {
+  readonly query: RouteEncoder;
+  readonly document: RouteEncoder;
+  readonly plain: RouteEncoder;
+}
+
+/**
+ * Everything is ready afterwards, except a transformer beside a static query side: that one is checked (configuration, tensors) and starts when
+ * it is first used, so that a process that only encodes queries needs neither its memory nor ONNX Runtime.
+ */
+export async function openRoutes({ routes }: SparseCheckpoint, options: LoadOptions, execution: Execution): Promise<Routes> {
+  const encoders = new Map<SparseRoute, RouteEncoder>();
+  const open = async (route: SparseRoute): Promise<RouteEncoder> => {
+    const known = encoders.get(route);
+    if (known !== undefined) return known;
+    const encoder =
+      route.kind === "static" ? await StaticEmbedding.load(route, options) : new TransformerEncoder(route, options, execution);
+    encoders.set(route, encoder);
+    if (encoder instanceof TransformerEncoder && routes.query.kind !== "static") await encoder.start(options.signal);
+    return encoder;
+  };
+  try {
+    return { query: await open(routes.query), document: await open(routes.document), plain: await open(routes.plain) };
+  } catch (error) {
+    for (const encoder of encoders.values()) encoder.dispose();
+    throw error;
+  }
+}
+
+class TransformerEncoder implements RouteEncoder {
+  readonly columns: number;
+  readonly maxSeqLength: number;
+  readonly poolsPrompt: boolean;
+  /** What a call keeps that does not say; undefined for everything. */
+  readonly #defaultDims: number | undefined;
+  readonly #plan: TransformerPlan;
+  #starting: Promise<RunningTransformer> | undefined;
+  #running: RunningTransformer | undefined;
+  #isDisposed = false;
+
+  constructor(route: TransformerRoute, options: LoadOptions, execution: Execution) {
+    const { plan, columns, defaultDims } = planRoute(route, execution.plan.batches);
+    this.#plan = { ...plan, ...execution.plan };
+    this.columns = columns;
+    this.#defaultDims = defaultDims;
+    this.maxSeqLength = maxSeqLengthOf(plan, options);
+    this.poolsPrompt = route.head.kind !== "autoencoder" || poolsPrompt(route.head.modules);
+  }
+
+  /** Once for all callers; a failure lets the next one try again. An abort leaves it to the others. */
+  async start(signal: AbortSignal | undefined): Promise<RunningTransformer> {
+    throwIfAborted(signal);
+    this.#starting ??= this.#start().catch((error: unknown) => {
+      this.#starting = undefined;
+      throw error;
+    });
+    const running = await this.#starting;
+    throwIfAborted(signal);
+    return running;
+  }
+
+  async encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix> {
+    const { model, tokenizer, admit } = this.#running ?? (await this.start(signal));
+    const batch = await tokenizer.encode(texts, signal === undefined ? {} : { signal });
+    const keep = { maxActiveDims: maxActiveDims ?? this.#defaultDims ?? 0 };
+    const sequences = admit(batch, (i) => texts[i] ?? "");
+    const csr = await withCancel(signal, (cancel) => model.encode(sequences, cancel === undefined ? keep : { ...keep, cancel }));
+    return new SparseMatrix({ rows: texts.length, cols: columns, ...csr }, { truncated: batch.truncated });
+  }
+
+  async trace(text: string, columns: number): Promise<Trace> {
+    const { model, tokenizer, admit } = this.#running ?? (await this.start(undefined));
+    const batch = await tokenizer.encode([text]);
+    const sequences = admit(batch, () => text);
+    const hasPositions = this.#plan.head !== undefined && this.#plan.batches === undefined;
+    const { positions, ...csr } = await withCancel(undefined, () =>
+      model.encode(sequences, { maxActiveDims: this.#defaultDims ?? 0, positions: hasPositions }),
+    );
+    const matrix = new SparseMatrix({ rows: 1, cols: columns, ...csr }, { truncated: batch.truncated });
+    const [ids = new Uint32Array(0)] = sequencesOf(batch);
+    const ofTokens = this.#plan.complete === undefined ? undefined : firstPositions(matrix.indices, ids);
+    return { matrix, ids, positions: positions ?? ofTokens, spans: (await spansOf(tokenizer, text, ids)) ?? [] };
+  }
+
+  async tokenize(texts: readonly string[]): Promise<Uint32Array[]> {
+    const { tokenizer } = this.#running ?? (await this.start(undefined));
+    return sequencesOf(await tokenizer.encode(texts));
+  }
+
+  token(id: number): string | undefined {
+    return this.#running?.tokenizer.token(id);
+  }
+
+  dispose(): void {
+    this.#isDisposed = true;
+    this.#running?.model.dispose();
+    this.#running?.tokenizer.dispose();
+  }
+
+  async #start(): Promise<RunningTransformer> {
+    const running = await startTransformer(this.#plan, this.maxSeqLength);
+    this.#running = running;
+    if (!this.#isDisposed) return running;
+    this.dispose();
+    throw new SparseRerankError("ERR_DISPOSED", "This SparseEncoder was disposed while its transformer was loading.");
+  }
+}
+
+type Tokenizer = RunningTransformer["tokenizer"];
+
+/** A route, checked but not loaded. */
+export interface PlannedRoute {
+  readonly plan: TransformerPlan;
+  readonly columns: number;
+  readonly defaultDims: number | undefined;
+}
+
+export function planRoute({ transformer: part, head }: TransformerRoute, wanted: WantedLayout | undefined): PlannedRoute {
+  if (part.exported !== undefined) {
+    if (head.kind !== "splade") throw notSupported(`modelFile for a model with a head of the kind ${head.kind}`);
+    const graph = exportedGraph(part, part.exported, head);
+    return { plan: { part, graph }, columns: graph.vocabularySize, defaultDims: undefined };
+  }
+  const architecture = architectureFor(part.config);
+  switch (head.kind) {
+    case "splade": {
+      const graph = architecture.maskedLanguageModel(part, head.pooling === "max" ? layoutFor(architecture, wanted) : paddedLayout(wanted));
+      return { plan: { part, graph, head: { graph, pooling: head } }, columns: graph.vocabularySize, defaultDims: undefined };
+    }
+    case "autoencoder": {
+      const { graph, columns } = embeddingGraph(architecture, part, head.modules, "sentence_embedding", paddedLayout(wanted));
+      return { plan: { part, graph }, columns, defaultDims: head.k };
+    }
+    case "lexical": {
+      const layout = paddedLayout(wanted);
+      const graph = lexicalGraph(architecture, part, head, [], layout);
+      const complete = async (tokenizer: Tokenizer): Promise<Graph> =>
+        lexicalGraph(architecture, part, head, await idsOf(head, tokenizer), layout);
+      return { plan: { part, graph, complete }, columns: graph.vocabularySize, defaultDims: undefined };
+    }
+  }
+}
+
+/** Ids of the tokens without weight: written in a text, a special token is one token. */
+async function idsOf({ ignoredTokens, part }: LexicalHead, tokenizer: Tokenizer): Promise<readonly number[]> {
+  const { ids, offsets } = await tokenizer.encode(ignoredTokens, { addSpecialTokens: false });
+  return ignoredTokens.map((token, i) => {
+    const [id, ...others] = ids.subarray(offsets[i], offsets[i + 1]);
+    if (id !== undefined && others.length === 0) return id;
+    throw new SparseRerankError("ERR_INVALID_TOKENIZER", `The tokenizer of ${part.folder} has no token ${JSON.stringify(token)}.`);
+  });
+}

@@ -1,0 +1,102 @@
+import { readStaticWeights } from "../checkpoint/static-weights";
+import type { StaticRoute } from "../checkpoint/types";
+import type { LoadOptions } from "../options";
+import { SparseMatrix } from "../sparse-matrix";
+import { firstPositions, sequencesOf } from "../tokenization/pipeline/token-batch";
+import { requireEmbeddedTokens, requireEmbeddings } from "../tokenization/require-embeddings";
+import { spansOf } from "../tokenization/spans";
+import { TextTokenizer } from "../tokenization/tokenizer";
+import type { Trace } from "./trace";
+
+/**
+ * Vectors without a transformer: each token of a text, once, with its weight from a table (SparseStaticEmbedding; OpenSearch's inference-free
+ * models, Geng et al., 2024, arXiv 2411.04403). Nothing of ONNX Runtime or the addon is needed.
+ */
+export class StaticEmbedding {
+  readonly #tokenizer: TextTokenizer;
+  /** One for each token of the vocabulary. */
+  readonly #weights: Float32Array;
+  /** Tokens of a text. */
+  readonly maxSeqLength: number;
+  /** There is no pooling that could leave one out. */
+  readonly poolsPrompt = true;
+
+  private constructor(tokenizer: TextTokenizer, weights: Float32Array, maxSeqLength: number | undefined) {
+    this.#tokenizer = tokenizer;
+    this.#weights = weights;
+    this.maxSeqLength = maxSeqLength ?? Number.MAX_SAFE_INTEGER;
+  }
+
+  /** Errors: those of TextTokenizer.load and of readStaticWeights, ERR_INVALID_TOKENIZER when the table is smaller than the vocabulary. */
+  static async load(route: StaticRoute, options: LoadOptions): Promise<StaticEmbedding> {
+    const maxSeqLength = options.maxSeqLength ?? route.maxSeqLength;
+    const tokenizer = await TextTokenizer.load({ folder: route.folder, maxLength: maxSeqLength, lowerCase: false });
+    try {
+      const table = await readStaticWeights(route, tokenizer);
+      requireEmbeddings(tokenizer, table.length, route.folder);
+      return new StaticEmbedding(tokenizer, table, maxSeqLength);
+    } catch (error) {
+      tokenizer.dispose();
+      throw error;
+    }
+  }
+
+  /** Number of columns. */
+  get columns(): number {
+    return this.#weights.length;
+  }
+
+  /**
+   * @param maxActiveDims keep this many weights of each text, those of the largest magnitude
+   * @param columns of the result, at least those of the table
+   */
+  async encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix> {
+    const batch = await this.#tokenizer.encode(texts, { addSpecialTokens: false, ...(signal === undefined ? {} : { signal }) });
+    requireEmbeddedTokens(this.#tokenizer, this.#weights.length, batch, (i) => texts[i] ?? "");
+    const indices = new Uint32Array(batch.ids.length);
+    const indptr = new Uint32Array(texts.length + 1);
+    let count = 0;
+    for (let i = 0; i < texts.length; i++) {
+      const ids = batch.ids.slice(batch.offsets[i], batch.offsets[i + 1]).sort();
+      const begin = count;
+      for (const id of ids) {
+        if (this.#weights[id] === 0 || (count > begin && indices[count - 1] === id)) continue;
+        indices[count++] = id;
+      }
+      if (maxActiveDims !== undefined && count - begin > maxActiveDims) {
+        this.#keepLargest(indices.subarray(begin, count), maxActiveDims);
+        count = begin + maxActiveDims;
+      }
+      indptr[i + 1] = count;
+    }
+    const kept = indices.slice(0, count);
+    const values = new Float32Array(count);
+    for (let k = 0; k < count; k++) values[k] = this.#weights[kept[k] ?? 0] ?? 0;
+    return new SparseMatrix({ rows: texts.length, cols: columns, indptr, indices: kept, values }, { truncated: batch.truncated });
+  }
+
+  async trace(text: string, columns: number): Promise<Trace> {
+    const matrix = await this.encode([text], undefined, columns);
+    const [ids = new Uint32Array(0)] = await this.tokenize([text]);
+    const spans = (await spansOf(this.#tokenizer, text, ids)) ?? [];
+    return { matrix, ids, positions: firstPositions(matrix.indices, ids), spans };
+  }
+
+  async tokenize(texts: readonly string[]): Promise<Uint32Array[]> {
+    return sequencesOf(await this.#tokenizer.encode(texts, { addSpecialTokens: false }));
+  }
+
+  token(id: number): string | undefined {
+    return this.#tokenizer.token(id);
+  }
+
+  dispose(): void {
+    this.#tokenizer.dispose();
+  }
+
+  /** Moves the ids of the largest weights to the front, in ascending order. */
+  #keepLargest(ids: Uint32Array, keep: number): void {
+    const magnitude = (id: number): number => Math.abs(this.#weights[id] ?? 0);
+    ids.set(Uint32Array.from(ids.toSorted((a, b) => magnitude(b) - magnitude(a) || a - b).subarray(0, keep)).sort());
+  }
+}

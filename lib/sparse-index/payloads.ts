@@ -1,0 +1,128 @@
+/** What is stored with documents, as bytes: one that says how, then JSON in UTF-8, compressed where that is shorter. */
+
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { promisify } from "node:util";
+import { deflateRaw, deflateRawSync, inflateRaw, inflateRawSync } from "node:zlib";
+
+import { jsonOf } from "../core/json-value";
+import { SparseRerankError } from "../errors";
+
+const PLAIN = 0;
+const DEFLATED = 1;
+/** Shorter JSON hardly shrinks. */
+const MIN_COMPRESSED = 64;
+/** A payload of more is a mistake, or damage that claims to be large. */
+const MAX_PAYLOAD_BYTES = 2 ** 28;
+/** Payloads of one search, together as JSON: few bytes of a hostile file may become a thousand times as many. */
+const MAX_PAYLOADS_BYTES = 2 ** 30;
+/** Bytes handled before other events get their turn: about a millisecond. */
+const BYTES_PER_TURN = 2 ** 16;
+/** As JSON: what takes some 50 µs on the JS thread, as long as the way to a thread and back. More is left to Node's threads. */
+const INLINE_BYTES = 2 ** 14;
+/** DEFLATE shrinks by a factor of 1032 at most; JSON rarely by 16. */
+const INLINE_DEFLATED_BYTES = INLINE_BYTES / 16;
+
+const deflateElsewhere = promisify(deflateRaw);
+const inflateElsewhere = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(inflateRaw);
+
+/** Lets other events through after every BYTES_PER_TURN bytes. */
+class Turns {
+  #bytes = 0;
+
+  async after(bytes: number): Promise<void> {
+    this.#bytes += bytes;
+    if (this.#bytes < BYTES_PER_TURN) return;
+    this.#bytes = 0;
+    await nextTurn();
+  }
+}
+
+/**
+ * Bytes for each payload; none for undefined. Lets other events through while it works.
+ *
+ * Errors: ERR_INVALID_ARGUMENT for what JSON does not keep, ERR_TOO_LARGE.
+ */
+export async function encodePayloads(payloads: readonly unknown[]): Promise<Uint8Array[]> {
+  const encoded: Uint8Array[] = [];
+  const turns = new Turns();
+  for (const [i, payload] of payloads.entries()) {
+    const json = toJson(payload, i);
+    encoded.push(json === undefined ? new Uint8Array(0) : await compress(json));
+    await turns.after(json?.length ?? 0);
+  }
+  return encoded;
+}
+
+/**
+ * The payloads, undefined for no bytes. Lets other events through while it works.
+ *
+ * Errors: ERR_INDEX_CORRUPT, ERR_TOO_LARGE for more than 1 GiB of JSON.
+ */
+export async function decodePayloads(stored: readonly Uint8Array[]): Promise<unknown[]> {
+  const decoded: unknown[] = [];
+  const turns = new Turns();
+  let room = MAX_PAYLOADS_BYTES;
+  for (const bytes of stored) {
+    const json = bytes.length === 0 ? undefined : await storedJson(bytes);
+    room -= json?.length ?? 0;
+    if (room < 0) {
+      throw new SparseRerankError(
+        "ERR_TOO_LARGE",
+        `The payloads of the hits are more than ${MAX_PAYLOADS_BYTES} bytes; ask for fewer hits or queries at once.`,
+      );
+    }
+    decoded.push(json === undefined ? undefined : parse(json));
+    await turns.after(json?.length ?? 0);
+  }
+  return decoded;
+}
+
+async function storedJson(bytes: Uint8Array): Promise<Buffer> {
+  const body = bytes.subarray(1);
+  if (bytes[0] === PLAIN) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  if (bytes[0] !== DEFLATED) throw corrupt();
+  if (body.length <= INLINE_DEFLATED_BYTES) {
+    try {
+      return inflateRawSync(body, { maxOutputLength: INLINE_BYTES });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") throw corrupt(error);
+    }
+  }
+  try {
+    return await inflateElsewhere(body, { maxOutputLength: MAX_PAYLOAD_BYTES });
+  } catch (error) {
+    throw corrupt(error);
+  }
+}
+
+function parse(json: Buffer): unknown {
+  try {
+    return JSON.parse(json.toString("utf8"));
+  } catch (error) {
+    throw corrupt(error);
+  }
+}
+
+function corrupt(cause?: unknown): SparseRerankError {
+  return new SparseRerankError("ERR_INDEX_CORRUPT", "A payload of the index cannot be read; build the index again.", { cause });
+}
+
+function toJson(payload: unknown, i: number): Buffer | undefined {
+  if (payload === undefined) return undefined;
+  const bytes = Buffer.from(jsonOf(payload, `payloads[${i}]`), "utf8");
+  if (bytes.length > MAX_PAYLOAD_BYTES) {
+    throw new SparseRerankError(
+      "ERR_TOO_LARGE",
+      `payloads[${i}] has ${bytes.length} bytes as JSON; at most ${MAX_PAYLOAD_BYTES} are allowed.`,
+    );
+  }
+  return bytes;
+}
+
+async function compress(json: Buffer): Promise<Uint8Array> {
+  if (json.length >= MIN_COMPRESSED) {
+    const deflated = json.length <= INLINE_BYTES ? deflateRawSync(json) : await deflateElsewhere(json);
+    if (deflated.length < json.length) return Buffer.concat([Uint8Array.of(DEFLATED), deflated]);
+  }
+  return Buffer.concat([Uint8Array.of(PLAIN), json]);
+}

@@ -1,0 +1,214 @@
+/** The "model" of tokenizer.json. */
+
+import { buildMerges } from "../models/bpe";
+import type { Merge } from "../models/bpe";
+import { NO_TOKEN } from "../models/vocabulary";
+import type { ModelSpec } from "../pipeline/definition";
+import type { Field } from "./field";
+
+interface WordPieceModel {
+  readonly type: "WordPiece";
+  readonly unknownToken: string;
+  readonly continuingPrefix: string;
+  readonly maxWordLength: number;
+}
+
+interface UnigramModel {
+  readonly type: "Unigram";
+  readonly unknownId: number | undefined;
+  readonly scores: readonly number[];
+  readonly byteFallback: boolean;
+}
+
+interface BpeModel {
+  readonly type: "BPE";
+  readonly merges: readonly (readonly [left: string, right: string])[];
+  readonly unknownToken: string | undefined;
+  readonly fuseUnknown: boolean;
+  readonly byteFallback: boolean;
+  readonly ignoreMerges: boolean;
+  readonly continuingPrefix: string;
+  readonly endOfWordSuffix: string;
+}
+
+interface WordLevelModel {
+  readonly type: "WordLevel";
+  readonly unknownToken: string;
+}
+
+/** What the file says, before tokens have become ids: a tokenizer class may replace some of it. */
+export type ParsedModel = (WordPieceModel | UnigramModel | BpeModel | WordLevelModel) & ParsedVocabulary & { readonly field: Field };
+
+interface ParsedVocabulary {
+  readonly ids: ReadonlyMap<string, number>;
+  /** By id. Has holes if the file has. */
+  readonly texts: readonly string[];
+  /** How many tokens there are: the next id, as tokenizers counts it. */
+  readonly size: number;
+}
+
+export function parseModel(field: Field): ParsedModel {
+  const type = field.optional("type")?.string() ?? inferType(field);
+  switch (type) {
+    case "WordPiece":
+      return {
+        type,
+        field,
+        ...parseTokenMap(field),
+        unknownToken: field.required("unk_token").string(),
+        continuingPrefix: parseAffix(field.optional("continuing_subword_prefix")) ?? "##",
+        maxWordLength: field.optional("max_input_chars_per_word")?.integer() ?? 100,
+      };
+    case "Unigram":
+      return {
+        type,
+        field,
+        ...parseScoredTokens(field),
+        unknownId: field.optional("unk_id")?.integer(),
+        byteFallback: field.optional("byte_fallback")?.boolean() ?? false,
+      };
+    case "BPE":
+      if ((field.optional("dropout")?.number() ?? 0) !== 0) field.fail("has a dropout, so its tokens are random");
+      return {
+        type,
+        field,
+        ...parseTokenMap(field),
+        merges: parseMerges(field.required("merges")),
+        unknownToken: field.optional("unk_token")?.string(),
+        fuseUnknown: field.optional("fuse_unk")?.boolean() ?? false,
+        byteFallback: field.optional("byte_fallback")?.boolean() ?? false,
+        ignoreMerges: field.optional("ignore_merges")?.boolean() ?? false,
+        continuingPrefix: parseAffix(field.optional("continuing_subword_prefix")) ?? "",
+        endOfWordSuffix: parseAffix(field.optional("end_of_word_suffix")) ?? "",
+      };
+    case "WordLevel":
+      return { type, field, ...parseTokenMap(field), unknownToken: field.required("unk_token").string() };
+    default:
+      return field.fail(`has the unknown type ${JSON.stringify(type)}`);
+  }
+}
+
+/** It stands before or behind every character of a text. */
+const MAX_AFFIX = 256;
+
+function parseAffix(field: Field | undefined): string | undefined {
+  const affix = field?.string();
+  if (field !== undefined && affix !== undefined && affix.length > MAX_AFFIX)
+    field.fail(`has ${String(affix.length)} units, expected at most ${String(MAX_AFFIX)}`);
+  return affix;
+}
+
+/** Files of the first versions name no type. */
+function inferType(field: Field): string {
+  if (Array.isArray(field.required("vocab").value)) return "Unigram";
+  if (field.optional("merges") !== undefined) return "BPE";
+  return field.optional("continuing_subword_prefix") === undefined ? "WordLevel" : "WordPiece";
+}
+
+/** A vocabulary as an object of token to id. A Field for each of some 100,000 tokens would be waste: one is made when a check fails. */
+function parseTokenMap(model: Field): ParsedVocabulary {
+  const field = model.required("vocab");
+  const ids = new Map<string, number>();
+  const texts: string[] = [];
+  for (const [token, id] of Object.entries(field.object())) {
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > MAX_ID) {
+      return field.fail(`gives ${JSON.stringify(token)} the id ${JSON.stringify(id)}, expected an integer from 0 to ${String(MAX_ID)}`);
+    }
+    const other = texts[id];
+    if (other !== undefined) field.fail(`gives ${JSON.stringify(other)} and ${JSON.stringify(token)} the same id ${String(id)}`);
+    ids.set(token, id);
+    texts[id] = token;
+  }
+  if (texts.length - ids.size > MAX_HOLES) field.fail(`has ${String(ids.size)} tokens, but ids up to ${String(texts.length - 1)}`);
+  return { ids, texts, size: ids.size };
+}
+
+/** No vocabulary is near this. */
+const MAX_ID = 2 ** 24;
+/** Ids that no token has cost memory too. */
+const MAX_HOLES = 2 ** 20;
+
+/** A vocabulary as an array of pairs: token and score; the id is the index. Of two equal tokens the later one counts. */
+function parseScoredTokens(model: Field): ParsedVocabulary & { readonly scores: readonly number[] } {
+  const field = model.required("vocab");
+  if (!Array.isArray(field.value)) return field.fail("is not an array");
+  const ids = new Map<string, number>();
+  const texts: string[] = [];
+  const scores: number[] = [];
+  field.value.forEach((pair: unknown, id) => {
+    const [token, score] = Array.isArray(pair) ? (pair as unknown[]) : [];
+    if (typeof token !== "string" || typeof score !== "number" || !Number.isFinite(score)) {
+      return field.fail(`has at index ${String(id)} something that is not a pair of token and score`);
+    }
+    ids.set(token, id);
+    texts.push(token);
+    scores.push(score);
+  });
+  return { ids, texts, size: ids.size, scores };
+}
+
+/** "left right", or in newer files a pair. */
+function parseMerges(field: Field): (readonly [string, string])[] {
+  if (!Array.isArray(field.value)) return field.fail("is not an array");
+  return field.value.map((merge: unknown, rank) => {
+    const parts: unknown[] = typeof merge === "string" ? merge.split(" ") : Array.isArray(merge) ? merge : [];
+    const [left, right] = parts;
+    if (parts.length !== 2 || typeof left !== "string" || typeof right !== "string") {
+      return field.fail(`has at index ${String(rank)} something that is not a pair of tokens`);
+    }
+    return [left, right];
+  });
+}
+
+/** Settles the ids that the model works with; everything it names must be in its vocabulary. */
+export function resolveModel(model: ParsedModel): ModelSpec {
+  switch (model.type) {
+    case "WordPiece": {
+      const { type, continuingPrefix, maxWordLength } = model;
+      return { type, continuingPrefix, maxWordLength, unknownId: requireToken(model, "unk_token", model.unknownToken) };
+    }
+    case "WordLevel":
+      return { type: model.type, unknownId: requireToken(model, "unk_token", model.unknownToken) };
+    case "Unigram": {
+      const { type, scores, unknownId } = model;
+      if (unknownId === undefined || unknownId >= scores.length) {
+        return model.field.fail(`has ${String(scores.length)} tokens and the unk_id ${String(unknownId)}, which is not one of them`);
+      }
+      return { type, unknownId, scores: sharedFloat64(scores), byteIds: model.byteFallback ? byteTokens(model.ids) : undefined };
+    }
+    case "BPE": {
+      const { type, fuseUnknown, ignoreMerges, continuingPrefix, endOfWordSuffix, unknownToken } = model;
+      return {
+        type,
+        fuseUnknown,
+        ignoreMerges,
+        continuingPrefix,
+        endOfWordSuffix,
+        merges: buildMerges(resolveMerges(model)),
+        unknownId: unknownToken === undefined ? undefined : requireToken(model, "unk_token", unknownToken),
+        byteIds: model.byteFallback ? byteTokens(model.ids) : undefined,
+      };
+    }
+  }
+}
+
+function requireToken(model: ParsedModel, what: string, token: string): number {
+  return model.ids.get(token) ?? model.field.fail(`has the ${what} ${JSON.stringify(token)}, which is not in its vocabulary`);
+}
+
+function resolveMerges(model: ParsedModel & BpeModel): Merge[] {
+  return model.merges.map(([left, right], rank) => {
+    const id = (token: string): number => requireToken(model, `merge ${String(rank)} with`, token);
+    return { left: id(left), right: id(right), result: id(left + right.slice(model.continuingPrefix.length)) };
+  });
+}
+
+function byteTokens(ids: ReadonlyMap<string, number>): number[] {
+  return Array.from({ length: 256 }, (_, byte) => ids.get(`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`) ?? NO_TOKEN);
+}
+
+function sharedFloat64(values: readonly number[]): Float64Array {
+  const shared = new Float64Array(new SharedArrayBuffer(values.length * Float64Array.BYTES_PER_ELEMENT));
+  shared.set(values);
+  return shared;
+}

@@ -1,0 +1,112 @@
+/**
+ * The tokenizer class that transformers 5 chooses for a folder. Most classes do not run tokenizer.json as it stands: they take the vocabulary, merges,
+ * added tokens and charsmap from there and build the rest themselves (class-parts.ts).
+ */
+
+import { SparseRerankError } from "../../errors";
+import type { Field } from "./field";
+import { UNSUPPORTED_CLASSES } from "./unsupported-classes";
+
+export type TokenizerFamily = "Bert" | "MPNet" | "Roberta" | "Deberta" | "GPT2" | "XlmRoberta" | "Camembert" | "DebertaV2";
+
+export interface TokenizerClass {
+  /** Without "Fast". */
+  readonly name: string;
+  /** undefined: tokenizer.json runs as it is. */
+  readonly family: TokenizerFamily | undefined;
+}
+
+const FAMILY_OF_CLASS: ReadonlyMap<string, TokenizerFamily> = new Map([
+  ["BertTokenizer", "Bert"],
+  ["DistilBertTokenizer", "Bert"],
+  ["ElectraTokenizer", "Bert"],
+  ["LxmertTokenizer", "Bert"],
+  ["MobileBertTokenizer", "Bert"],
+  ["SqueezeBertTokenizer", "Bert"],
+  ["MPNetTokenizer", "MPNet"],
+  ["RobertaTokenizer", "Roberta"],
+  ["BartTokenizer", "Roberta"],
+  ["LEDTokenizer", "Roberta"],
+  ["LongformerTokenizer", "Roberta"],
+  ["MvpTokenizer", "Roberta"],
+  ["DebertaTokenizer", "Deberta"],
+  ["GPT2Tokenizer", "GPT2"],
+  ["XLMRobertaTokenizer", "XlmRoberta"],
+  ["CamembertTokenizer", "Camembert"],
+  ["DebertaV2Tokenizer", "DebertaV2"],
+]);
+
+const GENERIC = "TokenizersBackend";
+
+/** config.json: model_type. Where this says GENERIC, transformers distrusts the class that the files name. */
+const CLASS_OF_MODEL_TYPE: ReadonlyMap<string, string> = new Map([
+  ["bert", "BertTokenizer"],
+  ["distilbert", "BertTokenizer"],
+  ["electra", "BertTokenizer"],
+  ["mpnet", "MPNetTokenizer"],
+  ["roberta", "RobertaTokenizer"],
+  ["xlm-roberta", "XLMRobertaTokenizer"],
+  ["camembert", "CamembertTokenizer"],
+  ["deberta", "DebertaTokenizer"],
+  ["deberta-v2", "DebertaV2Tokenizer"],
+  ["gte", "XLMRobertaTokenizer"],
+  ["modernbert", GENERIC],
+]);
+
+/**
+ * The class that AutoTokenizer chooses. Errors: ERR_NOT_SUPPORTED, by name, for a class that is not implemented here, where the ids of another one
+ * would be wrong. A name that transformers does not know runs tokenizer.json as it is, as there.
+ */
+export function chooseTokenizerClass(tokenizerConfig: Field, modelConfig: Field): TokenizerClass {
+  const field = tokenizerConfig.optional("tokenizer_class") ?? modelConfig.optional("tokenizer_class");
+  const registered = CLASS_OF_MODEL_TYPE.get(modelConfig.optional("model_type")?.string() ?? "");
+  const remote = remoteClass(tokenizerConfig);
+  // Such a model runs with its own code only, and then its tokenizer does too.
+  if (remote !== undefined && (registered === undefined || modelConfig.optional("auto_map") !== undefined)) {
+    throw new SparseRerankError(
+      "ERR_NOT_SUPPORTED",
+      `${remote.file}: ${remote.path} is Python code of the repository, which this package does not run. ` +
+        "If its tokenizer.json gives the same ids by itself, remove auto_map.",
+    );
+  }
+  const named = field?.string().replace(/Fast$/, "") ?? registered ?? GENERIC;
+  const name = registered === GENERIC && remote === undefined ? GENERIC : named;
+  if (field !== undefined && UNSUPPORTED_CLASSES.has(name)) {
+    throw new SparseRerankError(
+      "ERR_NOT_SUPPORTED",
+      `${field.file}: the tokenizer class ${name} of transformers is not supported; supported are ${[...FAMILY_OF_CLASS.keys()].join(", ")} ` +
+        "and PreTrainedTokenizerFast, which runs tokenizer.json as it is.",
+    );
+  }
+  return { name, family: FAMILY_OF_CLASS.get(name) };
+}
+
+/** tokenizer_config.json: auto_map names a class in the repository; older files have a list in the place of the object. */
+function remoteClass(config: Field): Field | undefined {
+  const map = config.optional("auto_map");
+  return map?.isObject() === true ? map.optional("AutoTokenizer") : map;
+}
+
+/** The files in which classes find the vocabulary where there is no tokenizer.json. */
+export type VocabularyLayout = "vocab.txt" | "vocab.json" | "SentencePiece";
+
+export function vocabularyLayout(family: TokenizerFamily): VocabularyLayout {
+  switch (family) {
+    case "Bert":
+    case "MPNet":
+      return "vocab.txt";
+    case "Roberta":
+    case "Deberta":
+    case "GPT2":
+      return "vocab.json";
+    case "XlmRoberta":
+    case "Camembert":
+    case "DebertaV2":
+      return "SentencePiece";
+  }
+}
+
+/** Whether the model of such a class takes token_type_ids, where tokenizer_config.json does not say. */
+export function classUsesTypeIds({ name, family }: TokenizerClass): boolean {
+  return family === "Deberta" || family === "DebertaV2" || (family === "Bert" && name !== "DistilBertTokenizer");
+}

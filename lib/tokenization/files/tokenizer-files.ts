@@ -1,0 +1,150 @@
+import { stat } from "node:fs/promises";
+import path from "node:path";
+
+import { messageOf } from "../../core/error-code";
+import { permissionError } from "../../core/permission";
+import { parsePythonJson } from "../../core/python-json";
+import { openRegularFile } from "../../core/regular-file";
+import type { RegularFile } from "../../core/regular-file";
+import { SparseRerankError } from "../../errors";
+import { trimEnd, wellFormed } from "../steps/unicode";
+import { Field, invalidTokenizer } from "./field";
+import { chooseTokenizerClass, vocabularyLayout } from "./tokenizer-class";
+import type { TokenizerClass } from "./tokenizer-class";
+
+/** Twice as much as a vocabulary of a million tokens takes. */
+const MAX_FILE_BYTES = 128 * 1024 * 1024;
+
+export interface TokenizerFiles {
+  /** tokenizer.json, or what vocabulary files of older checkpoints amount to. */
+  readonly tokenizer: Field;
+  /** It is tokenizer.json. */
+  readonly isComplete: boolean;
+  /** tokenizer_config.json; empty if absent, as the next three. */
+  readonly config: Field;
+  readonly specialTokensMap: Field;
+  /** added_tokens.json */
+  readonly addedTokens: Field;
+  /** By tokenizer_config.json and config.json. */
+  readonly chosen: TokenizerClass;
+}
+
+/** The class decides which vocabulary files it reads where there is no tokenizer.json. */
+export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
+  const orEmpty = async (name: string): Promise<Field> => (await readJson(folder, name)) ?? new Field(path.join(folder, name), "", {});
+  const [file, config, specialTokensMap, addedTokens, modelConfig] = await Promise.all([
+    readJson(folder, "tokenizer.json", parseStrictJson),
+    orEmpty("tokenizer_config.json"),
+    orEmpty("special_tokens_map.json"),
+    orEmpty("added_tokens.json"),
+    orEmpty("config.json"),
+  ]);
+  const chosen = chooseTokenizerClass(config, modelConfig);
+  const tokenizer = file ?? (await readVocabularyFiles(folder, chosen));
+  return { tokenizer, isComplete: file !== undefined, chosen, config, specialTokensMap, addedTokens };
+}
+
+/** How large the vocabulary file of a folder is; 0 if it has none. */
+export async function tokenizerFileSize(folder: string): Promise<number> {
+  const size = async (name: string): Promise<number> => (await stat(path.join(folder, name)).catch(() => undefined))?.size ?? 0;
+  return Math.max(...(await Promise.all(["tokenizer.json", "vocab.txt", "vocab.json"].map(size))));
+}
+
+/** What a class reads without tokenizer.json: vocab.txt (WordPiece), or vocab.json and merges.txt (byte-level BPE). */
+async function readVocabularyFiles(folder: string, { name, family }: TokenizerClass): Promise<Field> {
+  const layout = family === undefined ? undefined : vocabularyLayout(family);
+  const found = layout === "vocab.txt" ? await readVocabulary(folder) : layout === "vocab.json" ? await readMerges(folder) : undefined;
+  if (found !== undefined) return found;
+  const alternatives = layout === "vocab.txt" ? " nor a vocab.txt" : layout === "vocab.json" ? " nor a vocab.json with merges.txt" : "";
+  throw new SparseRerankError(
+    "ERR_FILE_NOT_FOUND",
+    `${folder} has no tokenizer.json${alternatives}, which the tokenizer class ${name} needs. ` +
+      "If it has another vocabulary (a SentencePiece model, say), load its tokenizer with transformers and save it to get a tokenizer.json.",
+  );
+}
+
+/**
+ * vocab.txt, a token a line, as tokenizers reads it: white space behind a token is cut off, of equal tokens the later one counts, and the ids of the others
+ * belong to no token.
+ */
+async function readVocabulary(folder: string): Promise<Field | undefined> {
+  const file = path.join(folder, "vocab.txt");
+  const lines = await readLines(file);
+  if (lines === undefined) return undefined;
+  const vocab = Object.fromEntries(lines.map((line, id) => [trimEnd(line), id]));
+  return new Field(file, "", { model: { type: "WordPiece", unk_token: "[UNK]", vocab } });
+}
+
+async function readMerges(folder: string): Promise<Field | undefined> {
+  const vocab = await readJson(folder, "vocab.json", parseStrictJson);
+  const merges = (await readLines(path.join(folder, "merges.txt")))?.filter((line) => !line.startsWith("#version"));
+  return vocab === undefined || merges === undefined
+    ? undefined
+    : new Field(vocab.file, "", { model: { type: "BPE", vocab: vocab.value, merges } });
+}
+
+/** Without their ends, \n or \r\n. */
+async function readLines(file: string): Promise<string[] | undefined> {
+  const lines = (await readText(file))?.split(/\r?\n/);
+  if (lines?.at(-1) === "") lines.pop();
+  return lines;
+}
+
+/** @returns undefined if the file is absent */
+async function readJson(folder: string, name: string, parse: (text: string) => unknown = parsePythonJson): Promise<Field | undefined> {
+  const file = path.join(folder, name);
+  const text = await readText(file);
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch (error) {
+    throw invalidTokenizer(file, `the file is not JSON: ${messageOf(error)}`, error);
+  }
+  const field = new Field(file, "", value);
+  field.object();
+  return field;
+}
+
+const ESCAPED_SURROGATE = /\\u[dD][89a-fA-F]/;
+
+/** As tokenizers reads tokenizer.json and vocab.json: no NaN, and whole characters only. */
+function parseStrictJson(text: string): unknown {
+  if (!ESCAPED_SURROGATE.test(text)) return JSON.parse(text);
+  return JSON.parse(text, (key, value: unknown) => {
+    for (const string of [key, value]) {
+      if (typeof string === "string" && wellFormed(string) !== string)
+        throw new SyntaxError(`${JSON.stringify(string)} has half a character`);
+    }
+    return value;
+  });
+}
+
+async function readText(file: string): Promise<string | undefined> {
+  let opened: RegularFile | undefined;
+  try {
+    opened = await openRegularFile(file);
+    if (opened.size > MAX_FILE_BYTES) {
+      throw invalidTokenizer(file, `the file has ${String(opened.size)} bytes; a tokenizer has at most ${String(MAX_FILE_BYTES)}`);
+    }
+    return decodeUtf8(file, await opened.handle.readFile());
+  } catch (error) {
+    if (error instanceof SparseRerankError) throw error;
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT") return undefined;
+    const forbidden = permissionError(error);
+    if (forbidden !== undefined) throw forbidden;
+    throw new SparseRerankError("ERR_FILE_UNREADABLE", `${file} cannot be read: ${code ?? String(error)}`, { cause: error });
+  } finally {
+    await opened?.handle.close();
+  }
+}
+
+/** With the byte order mark, where there is one: it belongs to the first token, or makes the file no JSON. */
+function decodeUtf8(file: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw invalidTokenizer(file, "the file is not UTF-8; download it again", error);
+  }
+}

@@ -1,0 +1,180 @@
+import { Bpe } from "../models/bpe";
+import { IdBuffer } from "../models/id-buffer";
+import { Unigram } from "../models/unigram";
+import { NO_TOKEN, Vocabulary } from "../models/vocabulary";
+import { WordPiece } from "../models/wordpiece";
+import { AddedTokenFinder } from "../steps/added-tokens";
+import type { AddedToken, PartSink } from "../steps/added-tokens";
+import { buildNormalizer } from "../steps/normalizers";
+import type { Normalizer } from "../steps/normalizers";
+import { buildPreTokenizer } from "../steps/pre-tokenizers";
+import type { PreTokenizer } from "../steps/pre-tokenizers";
+import { wellFormed } from "../steps/unicode";
+import type { ModelSpec, TokenizerDefinition, TruncationSide, WordLevelSpec } from "./definition";
+import { countSpecialTokens, truncatePair } from "./template";
+import { BatchWriter } from "./token-batch";
+import type { TokenBatch } from "./token-batch";
+
+interface Model {
+  /** Appends the ids of one non-empty piece. */
+  tokenize(piece: string, ids: IdBuffer): void;
+}
+
+/** V8 copies slices that are shorter than 13 units; a longer one would keep the whole text that it came from alive in the cache. */
+const MAX_CACHED_LENGTH = 12;
+const MAX_CACHED_PIECES = 1 << 14;
+
+/** Turns texts into ids. Synchronous; not for large inputs on a thread that has other things to do. */
+export class TokenizationPipeline {
+  readonly vocabulary: Vocabulary;
+  readonly #definition: TokenizerDefinition;
+  readonly #normalizer: Normalizer | undefined;
+  readonly #preTokenizer: PreTokenizer;
+  readonly #model: Model;
+  readonly #rawTokens: AddedTokenFinder;
+  readonly #normalizedTokens: AddedTokenFinder;
+  /** Ids of pieces that occurred before: most words of a text are frequent ones. */
+  readonly #cache = new Map<string, number | Int32Array>();
+  readonly #first = new TextIds();
+  readonly #second = new TextIds();
+
+  constructor(definition: TokenizerDefinition) {
+    this.#definition = definition;
+    this.vocabulary = new Vocabulary(definition.vocabulary);
+    this.#normalizer = buildNormalizer(definition.normalizers);
+    this.#preTokenizer = buildPreTokenizer(definition.preTokenizers);
+    this.#model = buildModel(definition.model, this.vocabulary);
+    const found = definition.addedTokens.filter((token) => !(definition.splitSpecialTokens && token.special));
+    this.#rawTokens = new AddedTokenFinder(byForm(found.filter((token) => !token.normalized)));
+    this.#normalizedTokens = new AddedTokenFinder(
+      byForm(
+        found.filter((token) => token.normalized),
+        this.#normalizer,
+      ),
+    );
+  }
+
+  /** @param texts for pairs: the first and second text of each in turn */
+  encode(texts: readonly string[], pairs: boolean, addSpecialTokens: boolean): TokenBatch {
+    const { template, maxLength, truncationSide, usesTypeIds } = this.#definition;
+    const pieces = pairs ? template.pair : template.single;
+    const special = addSpecialTokens ? countSpecialTokens(pieces) : 0;
+    const room = Math.max(0, (maxLength ?? Infinity) - special);
+    // What a cut at the beginning leaves is known at the end of the text.
+    const enough = truncationSide === "left" ? Infinity : room;
+    const output = new BatchWriter(pairs ? texts.length / 2 : texts.length, usesTypeIds);
+    for (let i = 0; i < texts.length; i += pairs ? 2 : 1) {
+      const first = this.#encodeText(texts[i] ?? "", enough, this.#first);
+      const second = pairs ? this.#encodeText(texts[i + 1] ?? "", enough, this.#second) : NO_TEXT;
+      // Which text is the longer one may decide who gets the odd token: then it must be known how long they are.
+      if (Math.min(first.ids.length, second.ids.length) > room / 2 && room % 2 === 1) {
+        if (first.stoppedEarly) this.#encodeText(texts[i] ?? "", Infinity, first);
+        if (second.stoppedEarly) this.#encodeText(texts[i + 1] ?? "", Infinity, second);
+      }
+      const [keptFirst, keptSecond] = truncatePair(first.ids.length, second.ids.length, room);
+      const cut = first.stoppedEarly || second.stoppedEarly || keptFirst < first.ids.length || keptSecond < second.ids.length;
+      for (const piece of pieces) {
+        if ("specialIds" in piece) {
+          if (addSpecialTokens) output.write(piece.specialIds, piece.typeId);
+        } else if (piece.text === "A") output.write(first.kept(keptFirst, truncationSide), piece.typeId);
+        else output.write(second.kept(keptSecond, truncationSide), piece.typeId);
+      }
+      output.endSequence(cut);
+    }
+    return output.finish();
+  }
+
+  /** Stops with the piece that fills the room: what follows would be cut. */
+  #encodeText(text: string, room: number, result: TextIds): TextIds {
+    result.ids.clear();
+    result.stoppedEarly = false;
+    let full = false;
+    const stopIfFull = (): boolean => {
+      if (full) result.stoppedEarly = true;
+      return full;
+    };
+    const pieces = (piece: string): boolean => {
+      if (stopIfFull()) return false;
+      this.#tokenizePiece(piece, result.ids);
+      full = result.ids.length >= room;
+      return true;
+    };
+    const token = (id: number): boolean => {
+      if (stopIfFull()) return false;
+      result.ids.push(id);
+      return true;
+    };
+    const normalizedParts: PartSink = { token, text: (part, isFirst) => this.#preTokenizer(part, isFirst, pieces) };
+    const rawParts: PartSink = {
+      token,
+      text: (part, isFirst) => this.#normalizedTokens.split(this.#normalizer?.(part) ?? part, isFirst, normalizedParts),
+    };
+    this.#rawTokens.split(wellFormed(text), true, rawParts);
+    return result;
+  }
+
+  #tokenizePiece(piece: string, ids: IdBuffer): void {
+    if (piece.length > MAX_CACHED_LENGTH) {
+      this.#model.tokenize(piece, ids);
+      return;
+    }
+    const cached = this.#cache.get(piece);
+    if (typeof cached === "number") ids.push(cached);
+    else if (cached !== undefined) ids.pushAll(cached);
+    else {
+      const before = ids.length;
+      this.#model.tokenize(piece, ids);
+      if (this.#cache.size === MAX_CACHED_PIECES) this.#cache.clear();
+      const [id] = ids.view(before);
+      this.#cache.set(piece, ids.length === before + 1 && id !== undefined ? id : ids.copy(before));
+    }
+  }
+}
+
+/** The ids of one text before truncation. */
+class TextIds {
+  readonly ids = new IdBuffer();
+  /** More text was there. */
+  stoppedEarly = false;
+
+  /** What is left of the ids when all but `count` are cut off at one side. */
+  kept(count: number, cutSide: TruncationSide): Int32Array {
+    return cutSide === "left" ? this.ids.view(this.ids.length - count) : this.ids.view(0, count);
+  }
+}
+
+const NO_TEXT = new TextIds();
+
+function buildModel(model: ModelSpec, vocabulary: Vocabulary): Model {
+  switch (model.type) {
+    case "WordPiece":
+      return new WordPiece(model, vocabulary);
+    case "Unigram":
+      return new Unigram(model, vocabulary);
+    case "BPE":
+      return new Bpe(model, vocabulary);
+    case "WordLevel":
+      return new WordLevel(model, vocabulary);
+  }
+}
+
+class WordLevel {
+  readonly #spec: WordLevelSpec;
+  readonly #vocabulary: Vocabulary;
+
+  constructor(spec: WordLevelSpec, vocabulary: Vocabulary) {
+    this.#spec = spec;
+    this.#vocabulary = vocabulary;
+  }
+
+  tokenize(piece: string, ids: IdBuffer): void {
+    const id = this.#vocabulary.find(piece);
+    ids.push(id === NO_TOKEN ? this.#spec.unknownId : id);
+  }
+}
+
+function byForm(tokens: readonly AddedToken[], normalizer?: Normalizer): ReadonlyMap<string, AddedToken> {
+  const forms = new Map(tokens.map((token) => [normalizer?.(token.content) ?? token.content, token]));
+  forms.delete("");
+  return forms;
+}
