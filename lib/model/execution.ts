@@ -8,7 +8,7 @@ import type { NativeCuda } from "../native/contract";
 import { checkCuda } from "../native/cuda";
 import { cudaIndex } from "../options";
 import type { CudaOptions, Device, LoadOptions } from "../options";
-import type { BatchPlan, TransformerPlan } from "./start";
+import type { BatchPlan, TransformerPlan } from "./plan";
 
 export interface Execution {
   readonly device: Device;

@@ -18,8 +18,10 @@ import { SparseMatrix } from "../sparse-matrix";
 import { firstPositions, sequencesOf } from "../tokenization/pipeline/token-batch";
 import { spansOf } from "../tokenization/spans";
 import type { Execution } from "./execution";
-import { maxSeqLengthOf, startTransformer } from "./start";
-import type { RunningTransformer, TransformerPlan } from "./start";
+import { maxSeqLengthOf } from "./plan";
+import type { TransformerPlan } from "./plan";
+import { startTransformer } from "./start";
+import type { RunningTransformer } from "./start";
 import { StaticEmbedding } from "./static-embedding-encoder";
 import type { Trace } from "./trace";
 

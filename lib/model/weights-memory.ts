@@ -1,9 +1,14 @@
-/** What a process may hold before the system kills it. */
+/** The memory that weights take, and what a process may hold before the system kills it. */
 
 import { readFileSync } from "node:fs";
 
+import type { Graph } from "../architectures/types";
+import type { TensorInfo } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
 import { native } from "../native/load";
+import type { TransformerPlan } from "./plan";
+
+export const FLOAT_BYTES = 4;
 
 /**
  * Just below its limit a container neither works nor is killed: the system reads the same pages of programs and weights again and again. A tenth
@@ -40,4 +45,22 @@ function processStatus(): string {
   } catch {
     return "";
   }
+}
+
+/**
+ * Bytes that the weights take at least in memory of the process's own: matrices that ONNX Runtime packs, tensors that are widened, the head's
+ * 8-bit decoder. Quantised layers are mapped from a file where there is a cache.
+ */
+export function memoryOfWeights({ weights, vocabularySize }: Graph, { head, int8 }: TransformerPlan): number {
+  let bytes = head === undefined ? 0 : count(head.graph.decoder);
+  if (int8 !== undefined) return bytes;
+  for (const tensor of weights.values()) {
+    const isMatrix = tensor.shape.length === 2 && tensor.shape[0] !== vocabularySize;
+    if (isMatrix || tensor.dtype !== "F32") bytes += count(tensor) * Float32Array.BYTES_PER_ELEMENT;
+  }
+  return bytes;
+}
+
+export function count({ shape }: Pick<TensorInfo, "shape">): number {
+  return shape.reduce((product, length) => product * length, 1);
 }

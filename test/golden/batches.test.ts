@@ -7,9 +7,10 @@ import assert from "node:assert/strict";
 
 import { readCheckpoint } from "../../dist/checkpoint";
 import { crossEncoderGraph } from "../../dist/model/cross-graph";
+import { maxSeqLengthOf } from "../../dist/model/plan";
+import type { BatchPlan, TransformerPlan } from "../../dist/model/plan";
 import { planRoute } from "../../dist/model/sparse-route";
-import { maxSeqLengthOf, startTransformer } from "../../dist/model/start";
-import type { BatchPlan, TransformerPlan } from "../../dist/model/start";
+import { startTransformer } from "../../dist/model/start";
 
 import { close, folderOf, goldens } from "./golden";
 import type { CrossGolden, SparseGolden, Tolerance } from "./golden";

@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import fc from "fast-check";
 
-import { tokenizerWorkers } from "../../dist/model/start";
+import { tokenizerWorkers } from "../../dist/model/tokenizer-workers";
 import type { TextTokenizer, TokenBatch } from "../../dist/tokenization/tokenizer";
 import { fails } from "./checkpoint-folder";
 import { fixtures, loadFixture, sequences, withTokenizer, wordLevel } from "./tokenization-support";

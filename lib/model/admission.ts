@@ -1,0 +1,43 @@
+/** How much working memory texts need, and which are refused for it. */
+
+import { headFloats } from "../architectures/splade-head";
+import type { GraphLimits } from "../architectures/types";
+import { SparseRerankError } from "../errors";
+import type { NativeSequences } from "../native/contract";
+import type { TokenBatch } from "../tokenization/pipeline/token-batch";
+import type { TransformerPlan } from "./plan";
+import { FLOAT_BYTES, gigabytes } from "./weights-memory";
+
+/** Bytes of working memory for a sequence of some length, alone or in a batch. */
+export function bytesOf({ graph, head, batches }: TransformerPlan): GraphLimits["bytesPerSequence"] {
+  if (batches === undefined) return graph.bytesPerSequence;
+  const share = batches.floats === "fp32" ? 1 : 0.5;
+  // What the body worked with is free when the head begins.
+  const ofHead = head === undefined ? 0 : FLOAT_BYTES * headFloats(head.graph, head.pooling);
+  return (length) => share * Math.max(graph.bytesPerSequence(length), ofHead * length);
+}
+
+interface Limits extends Pick<GraphLimits, "bytesPerSequence"> {
+  readonly limit: number;
+}
+
+export function admit({ bytesPerSequence, limit }: Limits, batch: TokenBatch, text: (sequence: number) => string): NativeSequences {
+  const { offsets } = batch;
+  const bytes = new Float64Array(offsets.length - 1);
+  for (let i = 0; i < bytes.length; i++) {
+    const length = (offsets[i + 1] ?? 0) - (offsets[i] ?? 0);
+    const needed = bytesPerSequence(length);
+    if (needed > limit) {
+      throw new SparseRerankError(
+        "ERR_TOO_LARGE",
+        `A text of ${String(length)} tokens (${JSON.stringify(text(i).slice(0, SHOWN))}…) needs about ${gigabytes(needed)} of working memory; ` +
+          `${gigabytes(limit)} are allowed. Load the model with a smaller maxSeqLength, or allow more with configure({ memoryLimit }).`,
+      );
+    }
+    bytes[i] = needed;
+  }
+  return { ...batch, bytes };
+}
+
+/** Characters of a text that an error shows. */
+const SHOWN = 40;
