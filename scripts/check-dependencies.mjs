@@ -20,8 +20,15 @@ const NATIVE = {
     uses: ["core"],
   },
   index: { holds: "segments, searches over them, durable folders, similarity", uses: ["core", "kernels"] },
-  inference: { holds: "models and their runs; with its folder cuda the only one that knows ONNX Runtime", uses: ["core", "kernels"] },
-  binding: { holds: "the Node-API addon; the only one that includes napi.h", uses: ["core", "kernels", "index", "inference"] },
+  inference: { holds: "models and their runs; the only one that knows ONNX Runtime", uses: ["core", "kernels", "inference/cuda"] },
+  "inference/cuda": {
+    holds: "what only GPUs need: the execution provider of CUDA, captured graphs, a device's memory",
+    uses: ["core", "inference"],
+  },
+  binding: {
+    holds: "the Node-API addon; the only one that includes napi.h",
+    uses: ["core", "kernels", "index", "inference", "inference/cuda"],
+  },
 };
 
 /** Headers that one folder, with the folders in it, keeps from all others. */

@@ -2,7 +2,7 @@
 
 #include <napi.h>
 
-#include "inference/cuda_provider.h"
+#include "inference/cuda/cuda_provider.h"
 
 /// What can run models beside the CPU, as lib/native/contract.ts declares it. JS thread; the driver is asked on pool threads.
 namespace sparse_rerank::binding {

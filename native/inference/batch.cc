@@ -90,7 +90,7 @@ Status Batch::run_groups() {
 }
 
 Status Batch::run(BatchGroup group) {
-  CardMemoryUser* const memory = model_->batches()->memory.get();
+  DeviceMemoryUser* const memory = model_->batches()->memory.get();
   const bool gives_back = memory != nullptr && memory->should_give_back() && controls_.giving_back;
   auto output = run_session(model_->batches()->form, group, gives_back ? *controls_.giving_back : controls_.usual);
   if (!output) {

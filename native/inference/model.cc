@@ -122,7 +122,7 @@ Model::Batches::Batches(const BatchSpec& spec, const CudaSpec* cuda)
       form(spec.form),
       activation(spec.activation),
       device(cuda != nullptr ? "gpu:" + std::to_string(cuda->device) : ""),
-      memory(cuda != nullptr ? std::make_unique<CardMemoryUser>(CardMemory::of(cuda->device)) : nullptr) {}
+      memory(cuda != nullptr ? std::make_unique<DeviceMemoryUser>(DeviceMemory::of(cuda->device)) : nullptr) {}
 
 Result<std::shared_ptr<const Model>> Model::load(const ExportSpec& spec) {
   const Runtime* runtime = Runtime::loaded();

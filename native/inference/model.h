@@ -10,7 +10,7 @@
 
 #include "core/result.h"
 #include "inference/batch_groups.h"
-#include "inference/card_memory.h"
+#include "inference/cuda/device_memory.h"
 #include "inference/int8_operator.h"
 #include "inference/int8_weights.h"
 #include "inference/session.h"
@@ -89,7 +89,7 @@ class Model {
     std::optional<SpladeActivation> activation;
     /// The card that it runs on, as RunControl names it, and its memory; empty and null for the CPU.
     std::string device;
-    std::unique_ptr<CardMemoryUser> memory;
+    std::unique_ptr<DeviceMemoryUser> memory;
   };
   [[nodiscard]] const Batches* batches() const { return batches_.get(); }
   /// Whether it pools logits over tokens, so that each weight of a vector has a token.

@@ -9,10 +9,10 @@ namespace sparse_rerank {
 /// What the models of a process that share a card tell each other about its memory. ONNX Runtime keeps what a batch has freed for the next
 /// one, each session for itself; where one of them finds no memory, all of them are to give back what lies idle, when they next run.
 /// Thread-safe.
-class CardMemory {
+class DeviceMemory {
  public:
   /// @param device its number
-  static std::shared_ptr<CardMemory> of(int device);
+  static std::shared_ptr<DeviceMemory> of(int device);
 
   /// Somebody found no memory.
   void report_full() { shortages_.fetch_add(1, std::memory_order_relaxed); }
@@ -23,9 +23,9 @@ class CardMemory {
 };
 
 /// One model's part in it.
-class CardMemoryUser {
+class DeviceMemoryUser {
  public:
-  explicit CardMemoryUser(std::shared_ptr<CardMemory> memory) : memory_(std::move(memory)), seen_(memory_->shortages()) {}
+  explicit DeviceMemoryUser(std::shared_ptr<DeviceMemory> memory) : memory_(std::move(memory)), seen_(memory_->shortages()) {}
 
   void report_full() { memory_->report_full(); }
   /// Whether memory was short since this was last asked.
@@ -35,7 +35,7 @@ class CardMemoryUser {
   }
 
  private:
-  std::shared_ptr<CardMemory> memory_;
+  std::shared_ptr<DeviceMemory> memory_;
   std::atomic<std::uint64_t> seen_;
 };
 

@@ -1,4 +1,4 @@
-#include "inference/captured_runs.h"
+#include "inference/cuda/captured_runs.h"
 
 #include <utility>
 

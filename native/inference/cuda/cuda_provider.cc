@@ -1,4 +1,4 @@
-#include "inference/cuda_provider.h"
+#include "inference/cuda/cuda_provider.h"
 
 #include <algorithm>
 #include <cstring>

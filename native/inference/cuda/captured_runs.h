@@ -13,7 +13,7 @@
 #include "core/dedicated_thread.h"
 #include "core/result.h"
 #include "inference/batch_inputs.h"
-#include "inference/cuda_provider.h"
+#include "inference/cuda/cuda_provider.h"
 #include "inference/ort_pointer.h"
 #include "inference/runtime.h"
 #include "inference/tensor.h"
