@@ -57,7 +57,7 @@ const realmSyntax = [
 ];
 
 export default tseslint.config(
-  { ignores: ["build*/", "dist/", "coverage/", "runtime/", "models/", "test/fixtures/"] },
+  { ignores: ["build*/", "dist/", "coverage/", "runtime/", "models/", "test/data/"] },
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   {
     files: ["**/*.ts"],

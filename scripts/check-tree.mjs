@@ -10,7 +10,7 @@ const MAX_LINES = 450;
 const SOURCE = /\.(ts|js|mjs|cjs|cc|h|inc|sh)$/;
 
 /** Published files, which we do not write: checkpoints, and the lockfile, which has a check of its own. */
-const NOT_OURS = /^(package-lock\.json$|models\/|test\/fixtures\/)/;
+const NOT_OURS = /^(package-lock\.json$|models\/|test\/data\/(?:checkpoints|reports)\/)/;
 
 // A pattern must not match its own text: this file is checked as well.
 const MACHINE_PATH = /(?:^|[^\w.~-])\/(?:home|root|Users|work|workspace|mnt|media)\/[\w.-]|\b[A-Z]:\\Users\\/;

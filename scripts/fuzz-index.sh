@@ -21,7 +21,7 @@ grep -E '^native/(core|index|kernels)/' native/sources.txt | xargs -P "$(process
   _ '{}' "$build/objects" "$clang" "${flags[@]}" -fsanitize=fuzzer-no-link,address,undefined
 node scripts/write-index-seeds.mjs "$build/segments"
 # Those of every kind of folder.
-for manifest in test/stored-indexes/format-*/*/manifest; do
+for manifest in test/data/stored-indexes/format-*/*/manifest; do
   cp "$manifest" "$build/manifests/$(echo "$manifest" | tr / _)"
 done
 for kind in segment manifest; do

@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { isMainThread, Worker, workerData } from "node:worker_threads";
 
 const root = path.join(import.meta.dirname, "..");
-const fixtures = path.join(root, "test", "fixtures");
+const fixtures = path.join(root, "test", "data", "checkpoints");
 const require = createRequire(import.meta.url);
 /** No reader needs a tenth of this for the small files here. */
 const HANG_SECONDS = 30;
@@ -226,7 +226,7 @@ function tokenizer(random, folder) {
 function config(random, folder) {
   const { readCheckpoint } = load("checkpoint");
   const { architectureFor } = load("architectures");
-  const models = fs.readdirSync(fixtures, { withFileTypes: true }).filter((entry) => entry.isDirectory() && entry.name !== "reports");
+  const models = fs.readdirSync(fixtures, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   const isConfig = (file) => file.endsWith(".json") && !/golden|tokenizer\.json|vocab/.test(file);
   const sources = models.map(({ name }) => {
     const base = path.join(fixtures, name);

@@ -1,5 +1,5 @@
 // Measures what dtype "int8" loses against fp32: rankings of collections in BEIR's layout with the embedded model, and the scores of the
-// cross-encoders in test/fixtures (random weights: the worst case, as nothing about them is trained to be robust).
+// cross-encoders in test/data/checkpoints (random weights: the worst case, as nothing about them is trained to be robust).
 // usage: node scripts/measure-int8.mjs FOLDER_OF_COLLECTIONS [NAME…]
 import fs from "node:fs";
 import path from "node:path";
@@ -49,7 +49,7 @@ async function search(encoder, documents, queries) {
 }
 
 async function measureScores() {
-  const fixtures = path.join(root, "test", "fixtures");
+  const fixtures = path.join(root, "test", "data", "checkpoints");
   const rows = [];
   for (const name of fs.readdirSync(fixtures).filter((entry) => entry.startsWith("ce-"))) {
     const model = path.join(fixtures, name);

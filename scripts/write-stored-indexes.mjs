@@ -1,4 +1,4 @@
-// Writes small indexes of every kind and what they answer, as test/stored-indexes keeps them for each format; its README says which kinds.
+// Writes small indexes of every kind and what they answer, as test/data/stored-indexes keeps them for each format; test/data/README.md says which kinds.
 // usage: write-stored-indexes.mjs FOLDER     the addon and dist/ are built
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

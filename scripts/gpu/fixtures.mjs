@@ -43,7 +43,7 @@ async function compareAll(cases, expected, { title, dtype, options }, report) {
 }
 
 function* fixtures() {
-  const folder = path.join(root, "test", "fixtures");
+  const folder = path.join(root, "test", "data", "checkpoints");
   const read = (file) => JSON.parse(fs.readFileSync(path.join(folder, file), "utf8"));
   const { texts } = read("splade-tiny-golden.json");
   yield { name: "splade-tiny", weights: "real", compute: (options) => vectors("splade-tiny", texts, options) };

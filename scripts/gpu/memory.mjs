@@ -20,7 +20,7 @@ const LEFT = 400 * MEGABYTE;
 await runPart("memory", async (settings, report) => {
   const { passages, queries } = makeTexts(settings.small ? 24 : 4096);
   const device = { device: settings.device, dtype: "fp32" };
-  const fixture = (name) => path.join(root, "test", "fixtures", name);
+  const fixture = (name) => path.join(root, "test", "data", "checkpoints", name);
   const models = {
     "splade-tiny": { load: () => sparse("splade-tiny", device), run: async (encoder) => rowsOf(await encoder.encodeDocument(passages)) },
     "ce-bert-minilm": {

@@ -15,7 +15,7 @@ import { activate } from "../../dist/model/activations";
 
 type Numbers = readonly (number | "inf" | "-inf" | "nan")[];
 
-const golden = JSON.parse(fs.readFileSync(path.join(__dirname, "activations", "golden.json"), "utf8")) as {
+const golden = JSON.parse(fs.readFileSync(path.join(__dirname, "..", "data", "activations", "golden.json"), "utf8")) as {
   readonly values: Numbers;
   readonly rows: readonly Numbers[];
   readonly elements: Readonly<Record<string, Numbers>>;

@@ -7,7 +7,7 @@ import type { Config, Published, TokenizerKind } from "./published-configs";
 import { tensorShapes } from "./tensor-shapes";
 import type { Shapes } from "./tensor-shapes";
 
-const FIXTURES = path.join(__dirname, "..", "fixtures");
+const FIXTURES = path.join(__dirname, "..", "data", "checkpoints");
 /** Real tokenizers, outside of the project: present on machines of the developers only. */
 const REAL_TOKENIZERS = path.join(__dirname, "..", "..", "..", "shared", "data", "tokenizers");
 

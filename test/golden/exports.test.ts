@@ -1,4 +1,4 @@
-/** A repository's own ONNX files (modelFile): exports of golden fixtures, made by ../exports/generate.py. */
+/** A repository's own ONNX files (modelFile): exports of golden fixtures, made by test/data/exports/generate.py. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -12,7 +12,7 @@ import type { LoadOptions } from "sparse-rerank";
 import { assertRows, close, folderOf, goldens } from "./golden";
 import type { CrossGolden, Golden, SparseGolden, Tolerance } from "./golden";
 
-const exported = path.join(__dirname, "..", "exports");
+const exported = path.join(__dirname, "..", "data", "exports");
 const modelFile = "onnx/model.onnx";
 
 function golden(name: string): Golden {

@@ -1,4 +1,4 @@
-/** The golden files of test/fixtures (see its README.md) as typed values, and how numbers are compared with them. */
+/** The golden files of test/data/checkpoints (see its README.md) as typed values, and how numbers are compared with them. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -6,7 +6,7 @@ import path from "node:path";
 
 import type { SparseMatrix, SparseVector } from "sparse-rerank";
 
-export const fixtures = path.join(__dirname, "..", "fixtures");
+export const fixtures = path.join(__dirname, "..", "data", "checkpoints");
 
 export interface Tolerance {
   readonly abs: number;
@@ -83,7 +83,7 @@ export function folderOf(name: string): string {
 export function goldens(): Golden[] {
   return fs
     .readdirSync(fixtures, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && entry.name !== "reports")
+    .filter((entry) => entry.isDirectory())
     .map((entry) => JSON.parse(fs.readFileSync(path.join(fixtures, entry.name, "golden.json"), "utf8")) as Golden);
 }
 

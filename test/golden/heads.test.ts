@@ -34,7 +34,7 @@ interface CrossHead {
   readonly scores: readonly (readonly number[])[];
 }
 
-const heads = path.join(__dirname, "heads");
+const heads = path.join(__dirname, "..", "data", "heads");
 const tolerance = { abs: 2e-5, rel: 1e-4 };
 
 for (const name of fs.readdirSync(heads).filter((entry) => fs.statSync(path.join(heads, entry)).isDirectory())) {

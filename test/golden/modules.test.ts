@@ -16,7 +16,7 @@ import { crossPart, referencePart, sequenceClassifier, startGraph } from "../uni
 import { close, fixtures } from "./golden";
 
 const tolerance = { abs: 2e-5, rel: 1e-4 };
-const reports = path.join(fixtures, "reports");
+const reports = path.join(__dirname, "..", "data", "reports");
 
 interface Report {
   readonly pairs: readonly (readonly [string, string])[];

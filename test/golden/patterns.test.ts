@@ -1,4 +1,4 @@
-/** Patterns of tokenizer.json match as in tokenizers (test/reference-tokenization/patterns/generate.py), or are refused by the name of what cannot be translated. */
+/** Patterns of tokenizer.json match as in tokenizers (test/data/tokenization/patterns/generate.py), or are refused by the name of what cannot be translated. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -12,7 +12,7 @@ import { fails, withFolder } from "../unit/checkpoint-folder";
 import { wordLevel } from "../unit/tokenization-support";
 
 const { texts, cases } = JSON.parse(
-  fs.readFileSync(path.join(__dirname, "..", "reference-tokenization", "patterns", "cases.json"), "utf8"),
+  fs.readFileSync(path.join(__dirname, "..", "data", "tokenization", "patterns", "cases.json"), "utf8"),
 ) as {
   readonly texts: readonly string[];
   readonly cases: readonly { readonly pattern: string; readonly matches?: readonly (readonly string[])[] }[];

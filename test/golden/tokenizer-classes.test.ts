@@ -1,5 +1,5 @@
 /**
- * Folders as transformers 5 reads them (test/reference-tokenization/tokenizer-classes/generate.py): each tokenizer class, vocabulary files without tokenizer.json,
+ * Folders as transformers 5 reads them (test/data/tokenization/tokenizer-classes/generate.py): each tokenizer class, vocabulary files without tokenizer.json,
  * added tokens, and truncation. Ids equal the reference's; what it refuses is refused.
  */
 
@@ -23,7 +23,7 @@ interface Case {
   readonly error?: string;
 }
 
-const reference = path.join(__dirname, "..", "reference-tokenization", "tokenizer-classes", "cases.json");
+const reference = path.join(__dirname, "..", "data", "tokenization", "tokenizer-classes", "cases.json");
 const { texts, pairs, files, cases } = JSON.parse(fs.readFileSync(reference, "utf8")) as {
   readonly texts: readonly string[];
   readonly pairs: readonly (readonly [string, string])[];

@@ -1,4 +1,4 @@
-/** Checkpoints of public reports (test/fixtures/reports) whose tokenizer or JSON files are unusual: scores and ids equal the reference's, or a coded error. */
+/** Checkpoints of public reports (test/data/reports) whose tokenizer or JSON files are unusual: scores and ids equal the reference's, or a coded error. */
 
 import assert from "node:assert/strict";
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
@@ -30,7 +30,7 @@ interface CrossReport {
   readonly reference: { readonly max: number; readonly scores: readonly number[] };
 }
 
-const folderOf = (name: string): string => path.join(fixtures, "reports", name);
+const folderOf = (name: string): string => path.join(__dirname, "..", "data", "reports", name);
 const read = (name: string): SparseReport | CrossReport =>
   JSON.parse(fs.readFileSync(path.join(folderOf(name), "expected.json"), "utf8")) as SparseReport | CrossReport;
 

@@ -6,7 +6,7 @@ import { setTimeout as wait } from "node:timers/promises";
 
 export const root = path.join(__dirname, "..", "..");
 export const spladeTiny = path.join(root, "models", "splade-tiny");
-export const crossEncoder = path.join(root, "test", "fixtures", "ce-bert-minilm");
+export const crossEncoder = path.join(root, "test", "data", "checkpoints", "ce-bert-minilm");
 
 /** SPARSE_RERANK_SOAK=1 (npm run check:full) makes the long variants. */
 export const soak = process.env["SPARSE_RERANK_SOAK"] === "1";

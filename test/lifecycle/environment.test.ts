@@ -152,7 +152,7 @@ describe("small, old and locked machines", function () {
     workedOf(await runProgram(work(index)));
     const opened = `SparseIndex.open(${JSON.stringify(index)}, { readOnly: true }).then((index) => { if (index.size !== 2) throw new Error("size"); })`;
     const hub = await FakeHub.start();
-    hub.addFolder("naver/splade-v3", path.join(root, "test", "fixtures", "splade-bert"));
+    hub.addFolder("naver/splade-v3", path.join(root, "test", "data", "checkpoints", "splade-bert"));
     const env = { HF_HOME: path.join(folder, "hub"), HF_ENDPOINT: hub.endpoint };
     const codes: string[] = [];
     for (const expression of [opened, `SparseIndex.open(${JSON.stringify(index)})`, 'SparseEncoder.load("naver/splade-v3")']) {

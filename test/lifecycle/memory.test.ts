@@ -75,7 +75,7 @@ describe("memory", function () {
         `${anonymous}
         const { CrossEncoder } = require("sparse-rerank");
         (async () => {
-          const small = await CrossEncoder.load("test/fixtures/ce-bert-minilm");
+          const small = await CrossEncoder.load("test/data/checkpoints/ce-bert-minilm");
           await small.predict([["a", "b"]]);
           const before = anonymous();
           const encoder = await CrossEncoder.load(${JSON.stringify(folder)});
@@ -145,7 +145,7 @@ describe("memory", function () {
 });
 
 /** Takes texts of any length, at the price of a bias for each pair of tokens. */
-const alibi = path.join(root, "test", "fixtures", "ce-jina-v1");
+const alibi = path.join(root, "test", "data", "checkpoints", "ce-jina-v1");
 
 function words(count: number): string {
   return "word ".repeat(count);
@@ -153,7 +153,7 @@ function words(count: number): string {
 
 /** A one-layer BERT cross-encoder, nearly all of it an embedding matrix. Returns the bytes of its weight file. */
 async function writeCrossEncoder(folder: string, vocabulary: number): Promise<number> {
-  const source = path.join(__dirname, "..", "fixtures", "ce-bert-minilm");
+  const source = path.join(__dirname, "..", "data", "checkpoints", "ce-bert-minilm");
   const hidden = 64;
   const shapes: Record<string, number[]> = {
     "bert.embeddings.word_embeddings.weight": [vocabulary, hidden],

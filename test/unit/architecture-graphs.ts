@@ -16,9 +16,9 @@ import { SparseRerankError } from "../../dist/errors";
 import type { NativeModel } from "../../dist/native/contract";
 import { native } from "../../dist/native/load";
 
-const FIXTURES = path.join(__dirname, "../fixtures");
+const FIXTURES = path.join(__dirname, "../data/checkpoints");
 const { DataType, DataLocation } = onnx.TensorProto;
-export const REFERENCE = path.join(__dirname, "../reference");
+export const REFERENCE = path.join(__dirname, "../data/architectures");
 
 /** The document side's. */
 export async function sparsePart(name: string): Promise<TransformerPart> {
@@ -82,7 +82,7 @@ export function refuses(run: () => unknown, code: ErrorCode, ...parts: readonly 
   });
 }
 
-/** The checkpoint in a folder of test/reference. */
+/** The checkpoint in a folder of test/data/architectures. */
 export async function referencePart(name: string): Promise<TransformerPart> {
   return readTransformer(await readModelConfig(path.join(REFERENCE, name)));
 }

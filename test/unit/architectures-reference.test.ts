@@ -1,4 +1,4 @@
-/** Inputs longer than the golden fixtures' and settings that they lack: test/reference has the logits of transformers (see its generate.py). */
+/** Inputs longer than the golden fixtures' and settings that they lack: test/data/architectures has the logits of transformers (see its generate.py). */
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";

@@ -6,7 +6,7 @@ import path from "node:path";
 import { CrossEncoder, SparseEncoder, SparseRerankError } from "sparse-rerank";
 
 const root = path.join(__dirname, "..", "..");
-const fixture = (name: string): string => path.join(root, "test", "fixtures", name);
+const fixture = (name: string): string => path.join(root, "test", "data", "checkpoints", name);
 
 /** Rejects with a coded error, whatever TypeScript would say to the argument. */
 async function refuses(call: () => Promise<unknown>, code: string, message?: RegExp): Promise<void> {

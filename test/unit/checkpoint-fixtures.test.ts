@@ -8,7 +8,7 @@ import { readCheckpoint } from "../../dist/checkpoint/index";
 import type { SparseCheckpoint, TensorTable } from "../../dist/checkpoint/types";
 import { fails, spladeOf } from "./checkpoint-folder";
 
-const FIXTURES = path.join(__dirname, "../fixtures");
+const FIXTURES = path.join(__dirname, "../data/checkpoints");
 const MODEL = path.join(__dirname, "../../models/splade-tiny");
 
 interface Golden {

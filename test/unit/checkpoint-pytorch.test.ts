@@ -127,7 +127,7 @@ describe("pytorch_model.bin", () => {
   });
 
   it("reads what torch itself wrote", async () => {
-    const fixture = path.join(__dirname, "../fixtures/splade-bin-fp16/pytorch_model.bin");
+    const fixture = path.join(__dirname, "../data/checkpoints/splade-bin-fp16/pytorch_model.bin");
     const table = await readPytorch(fixture);
     const words = table?.get("bert.embeddings.word_embeddings.weight");
     assert.ok(words !== undefined);
@@ -324,7 +324,7 @@ describe("pytorch_model.bin", () => {
     this.timeout(120_000);
     const originals = [
       ...FORMATS.map(([, make]) => make()),
-      readFileSync(path.join(__dirname, "../fixtures/ce-bert-old-key/pytorch_model.bin")),
+      readFileSync(path.join(__dirname, "../data/checkpoints/ce-bert-old-key/pytorch_model.bin")),
     ];
     const edit = fc.record({ at: fc.nat(), bytes: fc.uint8Array({ minLength: 1, maxLength: 8 }), insert: fc.boolean() });
     await fc.assert(

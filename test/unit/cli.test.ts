@@ -12,7 +12,7 @@ import { skip } from "../skip";
 
 const root = path.join(__dirname, "..", "..");
 const main = path.join(root, "dist", "cli", "main.js");
-const reranker = path.join(root, "test", "fixtures", "ce-bert-minilm");
+const reranker = path.join(root, "test", "data", "checkpoints", "ce-bert-minilm");
 const COMMANDS = ["encode", "index", "search", "rerank", "explain", "evaluate", "mine", "models", "doctor", "worker", "jobs"];
 
 interface Ended {

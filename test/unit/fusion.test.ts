@@ -13,7 +13,7 @@ interface Golden {
   readonly cases: Record<string, Record<string, number>>;
 }
 
-const golden = JSON.parse(fs.readFileSync(path.join(__dirname, "..", "reference-retrieval", "fusion.json"), "utf8")) as Golden;
+const golden = JSON.parse(fs.readFileSync(path.join(__dirname, "..", "data", "retrieval", "fusion.json"), "utf8")) as Golden;
 const lists = golden.lists.map((list) => Object.entries(list).map(([id, score]) => ({ id, score })));
 
 function optionsOf(name: string): FusionOptions {

@@ -11,7 +11,7 @@ interface Case {
   readonly rows: readonly MinedRow[];
 }
 
-const folder = path.join(__dirname, "..", "reference-retrieval");
+const folder = path.join(__dirname, "..", "data", "retrieval");
 const read = (name: string): unknown => JSON.parse(fs.readFileSync(path.join(folder, name), "utf8"));
 const golden = read("hard-negatives.json") as Record<string, Case>;
 const { corpus, pairs: given } = read("documents.json") as { corpus: string[]; pairs: [string, string][] };

@@ -7,7 +7,7 @@ import { architectureFor } from "../../dist/architectures";
 import { readCheckpoint } from "../../dist/checkpoint";
 import { derivedFolder } from "../../dist/hub/settings";
 
-const fixtures = path.join(__dirname, "..", "fixtures");
+const fixtures = path.join(__dirname, "..", "data", "checkpoints");
 
 describe("the graph with layers in 8 bits", () => {
   it("replaces the linear layers of the transformer and nothing else", async () => {

@@ -225,7 +225,7 @@ describe("evaluateEncoder", () => {
 
 describe("evaluateReranking", () => {
   it("gives CrossEncoderRerankingEvaluator's figures", async () => {
-    const file = path.join(__dirname, "..", "reference-retrieval", "reranking.json");
+    const file = path.join(__dirname, "..", "data", "retrieval", "reranking.json");
     const { samples, results } = JSON.parse(fs.readFileSync(file, "utf8")) as {
       samples: Record<"documents" | "negative", Parameters<typeof evaluateReranking>[0]>;
       results: Record<string, Record<string, number>>;

@@ -9,7 +9,7 @@ import { native, onDisk } from "../../dist/native/load";
 import { loadRuntime } from "../../dist/native/runtime-library";
 import { spladeOf } from "./checkpoint-folder";
 
-const folder = path.join(__dirname, "..", "fixtures", "splade-bert");
+const folder = path.join(__dirname, "..", "data", "checkpoints", "splade-bert");
 
 describe("files of the package in Electron", () => {
   it("are those that lie unpacked beside the archive", () => {

@@ -21,7 +21,7 @@ function vector(...weights: number[]): SparseVector {
 async function withDamage(fixture: string, tensor: string, value: number, use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(path.join(os.tmpdir(), "sparse-rerank-"));
   try {
-    await cp(path.join(__dirname, "..", "fixtures", fixture), folder, { recursive: true });
+    await cp(path.join(__dirname, "..", "data", "checkpoints", fixture), folder, { recursive: true });
     const file = path.join(folder, "model.safetensors");
     const bytes = await readFile(file);
     const headerBytes = Number(bytes.readBigUInt64LE(0));

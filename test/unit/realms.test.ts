@@ -39,7 +39,7 @@ describe("the package in another realm, as under Jest", function () {
   });
 
   it("reranks with a model that lacks every optional file", async () => {
-    const encoder = await theirs.CrossEncoder.load(path.join(root, "test", "fixtures", "ce-bert-minilm"));
+    const encoder = await theirs.CrossEncoder.load(path.join(root, "test", "data", "checkpoints", "ce-bert-minilm"));
     const ranked = await encoder.rank("cat", ["a cat", "a dog"]);
     assert.equal(ranked.length, 2);
     const texts = ["a cat", "a dog"];
@@ -88,7 +88,7 @@ describe("the package in another realm, as under Jest", function () {
   });
 
   it("takes the scores of an activation function of another realm", async () => {
-    const encoder = await ours.CrossEncoder.load(path.join(root, "test", "fixtures", "ce-bert-minilm"));
+    const encoder = await ours.CrossEncoder.load(path.join(root, "test", "data", "checkpoints", "ce-bert-minilm"));
     const activation = realm.run("return (logits) => Float32Array.from(logits)") as (logits: Float32Array) => Float32Array;
     assert.equal((await encoder.predict([["a", "b"]], { activation })).data.length, 1);
     await encoder.close();

@@ -7,7 +7,7 @@ import path from "node:path";
 import { CrossEncoder } from "../../dist";
 import type { Retriever } from "../../dist";
 
-export const FIXTURES = path.join(__dirname, "..", "fixtures");
+export const FIXTURES = path.join(__dirname, "..", "data", "checkpoints");
 export const COLLECTIONS = path.join(__dirname, "..", "..", "..", "shared", "data", "collections");
 
 export const DOCUMENTS = new Map([

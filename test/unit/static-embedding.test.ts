@@ -8,7 +8,7 @@ import { StaticEmbedding } from "../../dist/model/static-embedding-encoder";
 import { TextTokenizer } from "../../dist/tokenization/tokenizer";
 import { safetensors, withFolder } from "./checkpoint-folder";
 
-const FOLDER = path.join(__dirname, "../fixtures/inffree-router-v6/query_0_SparseStaticEmbedding");
+const FOLDER = path.join(__dirname, "../data/checkpoints/inffree-router-v6/query_0_SparseStaticEmbedding");
 const TEXT = "import the object , object import and the iterable";
 
 /** With the weight that `weightOf` gives each id. */

@@ -1,4 +1,4 @@
-/** Indexes that earlier releases wrote (test/stored-indexes): they open and answer as they did. */
+/** Indexes that earlier releases wrote (test/data/stored-indexes): they open and answer as they did. */
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -10,7 +10,7 @@ import { SparseIndex } from "../../dist/sparse-index/sparse-index";
 import type { IndexSearchOptions, IndexStats, SearchHit } from "../../dist/sparse-index/sparse-index";
 import { SparseMatrix } from "../../dist/sparse-matrix";
 
-const stored = path.join(__dirname, "..", "stored-indexes");
+const stored = path.join(__dirname, "..", "data", "stored-indexes");
 const main = path.join(__dirname, "..", "..", "dist", "cli", "main.js");
 
 interface StoredSearch {

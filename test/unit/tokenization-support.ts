@@ -8,7 +8,7 @@ import type { TokenBatch } from "../../dist/tokenization/tokenizer";
 import { withFolder } from "./checkpoint-folder";
 import type { Files } from "./checkpoint-folder";
 
-export const fixtures = path.join(__dirname, "..", "fixtures");
+export const fixtures = path.join(__dirname, "..", "data", "checkpoints");
 
 /** A file of a fixture, parsed: parts of it may be changed. */
 export function readFixture(...names: string[]): Record<string, unknown> {

@@ -31,7 +31,7 @@ describe("SparseEncoder.tokenize", () => {
   });
 
   it("reads with the side of the model that the task names", async () => {
-    const fixture = path.join(__dirname, "..", "fixtures", "inffree-router-v6");
+    const fixture = path.join(__dirname, "..", "data", "checkpoints", "inffree-router-v6");
     await using router = await SparseEncoder.load(fixture);
     const [query] = await router.tokenize(["the module"], { task: "query" });
     const [document] = await router.tokenize(["the module"], { task: "document" });

@@ -8,7 +8,7 @@ from sentence_transformers import CrossEncoder
 from sentence_transformers.cross_encoder.evaluation import CrossEncoderRerankingEvaluator
 
 HERE = pathlib.Path(__file__).parent
-model = CrossEncoder(str(HERE.parent / "fixtures" / "ce-bert-minilm"), device="cpu")
+model = CrossEncoder(str(HERE.parent / "checkpoints" / "ce-bert-minilm"), device="cpu")
 corpus = list(dict.fromkeys(json.loads((HERE / "documents.json").read_text())["corpus"]))
 samples = {
     "documents": [

@@ -1,6 +1,6 @@
 """Checkpoints with heads and routes that no fixture has, and what the reference gives for them.
 
-Each is a fixture of test/fixtures with the files of its folder here put over it. Needs sentence-transformers 6.0.1:
+Each is a fixture of test/data/checkpoints with the files of its folder here put over it. Needs sentence-transformers 6.0.1:
     HF_HUB_OFFLINE=1 python generate.py [NAME …]
 """
 
@@ -17,7 +17,7 @@ from sentence_transformers import CrossEncoder, SparseEncoder
 from transformers import AutoModel, AutoTokenizer
 
 HERE = Path(__file__).parent
-FIXTURES = HERE.parent.parent / "fixtures"
+FIXTURES = HERE.parent / "checkpoints"
 TEXTS = [
     "",
     "import",

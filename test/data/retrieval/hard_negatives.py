@@ -40,9 +40,9 @@ sys.modules["datasets"].Dataset = Dataset
 hard_negatives.is_datasets_available = lambda: True
 
 HERE = pathlib.Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = HERE.parents[2]
 sparse = SparseEncoder(str(ROOT / "models" / "splade-tiny"), device="cpu")
-reranker = CrossEncoder(str(ROOT / "test" / "fixtures" / "ce-bert-minilm"), device="cpu")
+reranker = CrossEncoder(str(HERE.parent / "checkpoints" / "ce-bert-minilm"), device="cpu")
 documents = json.loads((HERE / "documents.json").read_text())
 
 

@@ -2,7 +2,7 @@
 Writes the ONNX files beside this file from golden fixtures, as a repository's onnx/ folder has them: exported by PyTorch, and quantised by ONNX
 Runtime. Run by hand, with transformers 5.23, torch 2.15, onnxscript 0.7, onnx 1.23 and onnxruntime 1.32:
 
-    HF_HUB_OFFLINE=1 python test/exports/generate.py
+    HF_HUB_OFFLINE=1 python test/data/exports/generate.py
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ import transformers
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 HERE = Path(__file__).parent
-FIXTURES = HERE.parent / "fixtures"
+FIXTURES = HERE.parent / "checkpoints"
 OUT = HERE
 INPUTS = ["input_ids", "attention_mask", "token_type_ids"]
 

@@ -2,7 +2,7 @@
 Writes the checkpoints beside this file: tiny random classifiers of families whose long inputs, or whose less common settings, the golden
 fixtures do not reach, with the logits that transformers computes in float32. Run by hand, with transformers 5.23 and torch 2.15:
 
-    HF_HUB_OFFLINE=1 python test/reference/generate.py
+    HF_HUB_OFFLINE=1 python test/data/architectures/generate.py
 
 Token i of an input of n tokens has the id (7919 i + 13 n) mod vocabulary, and the token type i >= n / 2 where the family has types.
 """

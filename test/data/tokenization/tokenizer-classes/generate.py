@@ -214,7 +214,7 @@ def encode(folder, item):
 
 
 def check_names():
-    listed = set(re.findall(r'"(\w+)"', (HERE / "../../../lib/tokenization/unsupported-classes.ts").read_text()))
+    listed = set(re.findall(r'"(\w+)"', (HERE / "../../../../lib/tokenization/files/unsupported-classes.ts").read_text()))
     known = {n for n in dir(transformers) if n.endswith("Tokenizer")} | {v for v in tokenization_auto.TOKENIZER_MAPPING_NAMES.values() if v}
     tested = set(BERT_CLASSES + BPE_CLASSES + UNIGRAM_CLASSES + GENERIC_CLASSES)
     missing = {n.removesuffix("Fast") for n in known} - listed - tested
