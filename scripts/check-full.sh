@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer, with clang and on emulated processors, the golden
 # tests on every kernel set of this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers that take minutes to
-# download, the checks for a card as far as they run without one, CUDA on a simulated card, other versions of Node, and the build through
+# download, the checks for a GPU as far as they run without one, CUDA on a simulated GPU, other versions of Node, and the build through
 # binding.gyp. Installs the npm packages if they are missing, and nothing on the system.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -114,6 +114,6 @@ for version in 22 24; do
 done
 part "the checks for a card, on the CPU and without the reference" bash scripts/gpu-check.sh --device cpu --no-reference --out build-gpu
 part "tests with every search server" timeout -k 30 20m npm run --silent test:engines
-part "CUDA on a simulated card" timeout -k 30 20m npm run --silent test:card
+part "CUDA on a simulated GPU" timeout -k 30 20m npm run --silent test:simulated-gpu
 part "build with node-gyp" build_with_node_gyp
 summary check:full

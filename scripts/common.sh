@@ -44,7 +44,7 @@ clang_tool() {
 }
 
 native_files() {
-  find native test/simulated-card -name '*.cc' -o -name '*.h' -o -name '*.inc' | sort
+  find native test/simulated-gpu -name '*.cc' -o -name '*.h' -o -name '*.inc' | sort
 }
 
 require_packages() {

@@ -82,7 +82,7 @@ function slicesOf(vocabulary: number): { readonly from: number; readonly count: 
 
 /**
  * Floats for each token at the widest point of the head: its input by groups, and logits of a slice, those of the one before among them (on the
- * simulated card 8,192 tokens took 0.6 to 0.95 of this), for sum pooling with their activations.
+ * simulated GPU 8,192 tokens took 0.6 to 0.95 of this), for sum pooling with their activations.
  */
 export function headFloats({ decoder }: MaskedLanguageModel, { pooling }: SpladePooling): number {
   const [, width = 0] = decoder.shape;

@@ -53,7 +53,7 @@ describe("devices", function () {
     }
     folder = mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-devices-"));
     mkdirSync(path.join(folder, "driver"));
-    const driver = ["card.cc", "facts.cc", "streams.cc", "driver.cc"].map((name) => path.join(root, "test", "simulated-card", name));
+    const driver = ["gpu.cc", "facts.cc", "streams.cc", "driver.cc"].map((name) => path.join(root, "test", "simulated-gpu", name));
     execFileSync("c++", ["-std=c++20", "-shared", "-fPIC", "-o", path.join(folder, "driver", "libcuda.so.1"), ...driver]);
   });
 
@@ -82,8 +82,8 @@ describe("devices", function () {
 
   const withDriver = (): NodeJS.ProcessEnv => ({
     LD_LIBRARY_PATH: path.join(folder, "driver"),
-    SIMULATED_CARD_MEMORY: "8000000000",
-    SIMULATED_CARD_IN_USE: "1000000000",
+    SIMULATED_GPU_MEMORY: "8000000000",
+    SIMULATED_GPU_IN_USE: "1000000000",
   });
 
   function isUnavailable(seen: Seen | undefined, ...parts: readonly RegExp[]): void {
@@ -168,11 +168,11 @@ describe("devices", function () {
       assert.ok(report.runtime.providers?.includes("CPUExecutionProvider"));
       assert.equal(report.cuda.driverVersion, "13.0");
       assert.deepEqual(report.cuda.devices, [
-        { name: "Simulated card", totalBytes: 8_000_000_000, freeBytes: 7_000_000_000, computeCapability: "9.0" },
+        { name: "Simulated GPU", totalBytes: 8_000_000_000, freeBytes: 7_000_000_000, computeCapability: "9.0" },
       ]);
       assert.match(report.cuda.problem ?? "", /libonnxruntime_providers_shared\.so/);
       const text = await examine({ ...withDriver(), ORT_DYLIB_PATH: library });
-      assert.match(text, /^cuda:0 +Simulated card, 7000\.0 MB of 8000\.0 MB free, compute capability 9\.0$/m);
+      assert.match(text, /^cuda:0 +Simulated GPU, 7000\.0 MB of 8000\.0 MB free, compute capability 9\.0$/m);
     });
 
     it("is no failure without ONNX Runtime or driver", async () => {

@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "card.h"
+#include "gpu.h"
 
-namespace simulated_card {
+namespace simulated_gpu {
 
 namespace {
 
@@ -333,4 +333,4 @@ int wait_event(void* event) {
   return kSuccess;
 }
 
-}  // namespace simulated_card
+}  // namespace simulated_gpu

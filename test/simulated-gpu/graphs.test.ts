@@ -1,15 +1,15 @@
-/** cuda.graphs on a simulated card, which refuses what no card allows while a graph is captured. */
+/** cuda.graphs on a simulated GPU, which refuses what no card allows while a graph is captured. */
 
 import assert from "node:assert/strict";
 
 import { folderOf } from "../golden/golden";
 import { spladeTiny } from "../lifecycle/children";
 
-import { useCard } from "./use-card";
+import { useCard } from "./use-gpu";
 
 const model = JSON.stringify(spladeTiny);
 
-describe("CUDA graphs on a simulated card", () => {
+describe("CUDA graphs on a simulated GPU", () => {
   const run = useCard();
 
   it("are captured for the second text of a length, and then replayed without launching a kernel", async () => {

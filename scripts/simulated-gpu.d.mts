@@ -1,4 +1,4 @@
-export interface SimulatedCard {
+export interface SimulatedGpu {
   /** ONNX Runtime's library, with its CUDA provider beside it. */
   readonly runtime: string;
   /** Folder of the libraries that stand for CUDA's. */
@@ -8,7 +8,7 @@ export interface SimulatedCard {
 }
 
 /** Throws the reason where there can be none. */
-export function simulatedCard(options?: { readonly install?: boolean }): SimulatedCard;
+export function simulatedGpu(options?: { readonly install?: boolean }): SimulatedGpu;
 
 /** Environment variables that make programs find it. */
-export function environmentOf(card: SimulatedCard): { readonly ORT_DYLIB_PATH: string; readonly LD_LIBRARY_PATH: string };
+export function environmentOf(gpu: SimulatedGpu): { readonly ORT_DYLIB_PATH: string; readonly LD_LIBRARY_PATH: string };

@@ -1,15 +1,15 @@
-/** The simulated card as people meet a card: by the command line, by "auto", without cuDNN. */
+/** The simulated GPU as people meet a card: by the command line, by "auto", without cuDNN. */
 
 import assert from "node:assert/strict";
 
 import { folderOf } from "../golden/golden";
 import { spladeTiny } from "../lifecycle/children";
 
-import { useCard } from "./use-card";
+import { useCard } from "./use-gpu";
 
 const model = JSON.stringify(spladeTiny);
 
-describe("devices with a simulated card", () => {
+describe("devices with a simulated GPU", () => {
   const run = useCard();
 
   it("are shown by doctor, with nothing missing", async () => {
@@ -25,7 +25,7 @@ describe("devices with a simulated card", () => {
     assert.ok(runtime.providers.includes("CUDAExecutionProvider"));
     assert.equal(cuda.problem, undefined);
     assert.deepEqual(cuda.devices, [
-      { name: "Simulated card", totalBytes: 24_000_000_000, freeBytes: 24_000_000_000, computeCapability: "8.9" },
+      { name: "Simulated GPU", totalBytes: 24_000_000_000, freeBytes: 24_000_000_000, computeCapability: "8.9" },
     ]);
   });
 

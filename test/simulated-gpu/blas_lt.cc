@@ -4,22 +4,22 @@
 
 #include "library.h"
 
-using simulated_card::compute_in;
-using simulated_card::Handle;
+using simulated_gpu::compute_in;
+using simulated_gpu::Handle;
 
-SIMULATED_CARD_MAKES(cublasLtCreate)
-SIMULATED_CARD_DESTROYS(cublasLtDestroy)
-SIMULATED_CARD_MAKES(cublasLtMatmulDescCreate)
-SIMULATED_CARD_DESTROYS(cublasLtMatmulDescDestroy)
-SIMULATED_CARD_SUCCEEDS(cublasLtMatmulDescSetAttribute)
-SIMULATED_CARD_MAKES(cublasLtMatmulPreferenceCreate)
-SIMULATED_CARD_DESTROYS(cublasLtMatmulPreferenceDestroy)
-SIMULATED_CARD_SUCCEEDS(cublasLtMatmulPreferenceSetAttribute)
-SIMULATED_CARD_MAKES(cublasLtMatrixLayoutCreate)
-SIMULATED_CARD_DESTROYS(cublasLtMatrixLayoutDestroy)
-SIMULATED_CARD_SUCCEEDS(cublasLtMatrixLayoutSetAttribute)
-SIMULATED_CARD_MAKES(cublasLtMatrixTransformDescCreate)
-SIMULATED_CARD_DESTROYS(cublasLtMatrixTransformDescDestroy)
+SIMULATED_GPU_MAKES(cublasLtCreate)
+SIMULATED_GPU_DESTROYS(cublasLtDestroy)
+SIMULATED_GPU_MAKES(cublasLtMatmulDescCreate)
+SIMULATED_GPU_DESTROYS(cublasLtMatmulDescDestroy)
+SIMULATED_GPU_SUCCEEDS(cublasLtMatmulDescSetAttribute)
+SIMULATED_GPU_MAKES(cublasLtMatmulPreferenceCreate)
+SIMULATED_GPU_DESTROYS(cublasLtMatmulPreferenceDestroy)
+SIMULATED_GPU_SUCCEEDS(cublasLtMatmulPreferenceSetAttribute)
+SIMULATED_GPU_MAKES(cublasLtMatrixLayoutCreate)
+SIMULATED_GPU_DESTROYS(cublasLtMatrixLayoutDestroy)
+SIMULATED_GPU_SUCCEEDS(cublasLtMatrixLayoutSetAttribute)
+SIMULATED_GPU_MAKES(cublasLtMatrixTransformDescCreate)
+SIMULATED_GPU_DESTROYS(cublasLtMatrixTransformDescDestroy)
 
 extern "C" {
 

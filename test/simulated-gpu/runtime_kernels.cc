@@ -7,12 +7,12 @@
 #include <string>
 #include <unordered_map>
 
-#include "card.h"
 #include "cuda13.h"
+#include "gpu.h"
 #include "runtime.h"
 #include "streams.h"
 
-using namespace simulated_card;
+using namespace simulated_gpu;
 
 namespace {
 

@@ -4,12 +4,12 @@
 #include <cstring>
 #include <string>
 
-#include "card.h"
 #include "cuda13.h"
+#include "gpu.h"
 #include "runtime.h"
 #include "streams.h"
 
-using namespace simulated_card;
+using namespace simulated_gpu;
 
 namespace {
 
@@ -17,7 +17,7 @@ thread_local int last_error = kSuccess;
 
 }  // namespace
 
-namespace simulated_card {
+namespace simulated_gpu {
 
 int called(int error) {
   enter_context();
@@ -25,7 +25,7 @@ int called(int error) {
   return error;
 }
 
-}  // namespace simulated_card
+}  // namespace simulated_gpu
 
 extern "C" {
 
@@ -80,7 +80,7 @@ int cudaDeviceGetAttribute(int* value, int number, int device) {
 int cudaGetDeviceProperties(DeviceProperties* properties, int device) {
   if (device != 0) return called(kInvalidDevice);
   *properties = {};
-  std::strcpy(properties->name, "Simulated card");
+  std::strcpy(properties->name, "Simulated GPU");
   properties->total_memory = total_bytes();
   properties->major = capability_major();
   properties->minor = capability_minor();

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <array>
 
-#include "card.h"
+#include "gpu.h"
 
-namespace simulated_card {
+namespace simulated_gpu {
 
 /// Of an H100, whatever the compute capability is said to be.
 int attribute(int number) {
@@ -96,4 +96,4 @@ const char* error_text(int error) {
   return known(error).text;
 }
 
-}  // namespace simulated_card
+}  // namespace simulated_gpu

@@ -1,4 +1,4 @@
-/** What happened on the simulated card: its trace (card.h), with marks that the program under test put between. */
+/** What happened on the simulated GPU: its trace (gpu.h), with marks that the program under test put between. */
 
 import fs from "node:fs";
 
@@ -64,7 +64,7 @@ export class Trace {
     return Math.max(0, ...this.#usages());
   }
 
-  /** What CUDA would have refused, and what the simulated card does not know. */
+  /** What CUDA would have refused, and what the simulated GPU does not know. */
   get faults(): TraceEvent[] {
     return [...this.all("illegal"), ...this.all("unsupported")];
   }

@@ -1,4 +1,4 @@
-/** ONNX Runtime's CUDA provider takes the graph of every fixture, whole: what is computed is not looked at, as kernels of the simulated card do nothing. */
+/** ONNX Runtime's CUDA provider takes the graph of every fixture, whole: what is computed is not looked at, as kernels of the simulated GPU do nothing. */
 
 import assert from "node:assert/strict";
 
@@ -6,7 +6,7 @@ import { folderOf, goldens } from "../golden/golden";
 import { spladeTiny } from "../lifecycle/children";
 
 import type { Trace } from "./trace";
-import { useCard } from "./use-card";
+import { useCard } from "./use-gpu";
 
 interface Seen {
   readonly device: string;
@@ -27,7 +27,7 @@ const FORMS = {
   bf16: { dtype: "bf16" },
 } as const;
 
-describe("fixtures on a simulated card", () => {
+describe("fixtures on a simulated GPU", () => {
   const run = useCard();
 
   /** The second call of each form is marked, as the first one sets up streams and memory. */

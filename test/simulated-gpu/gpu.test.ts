@@ -1,18 +1,18 @@
-/** The simulated card itself: a program that uses it as CUDA is used, and what its trace tells. */
+/** The simulated GPU itself: a program that uses it as CUDA is used, and what its trace tells. */
 
 import assert from "node:assert/strict";
 import path from "node:path";
 
-import { useCard } from "./use-card";
+import { useCard } from "./use-gpu";
 
-describe("the simulated card", () => {
+describe("the simulated GPU", () => {
   const run = useCard();
 
   it("behaves as CUDA does, and writes down what happened", async () => {
     const { result, trace } = await run(
       `const { execFileSync, spawnSync } = require("node:child_process");
       const [libraries] = process.env.LD_LIBRARY_PATH.split(":");
-      const program = process.env.SIMULATED_CARD_TRACE + ".program";
+      const program = process.env.SIMULATED_GPU_TRACE + ".program";
       const linked = ["libcudart.so.13", "libcuda.so.1"].map((name) => libraries + "/" + name);
       execFileSync("g++", ["-std=c++20", "-o", program, ${JSON.stringify(path.join(__dirname, "check.cc"))}, ...linked]);
       main(() => spawnSync(program, { encoding: "utf8" }).stdout);`,

@@ -1,4 +1,4 @@
-/** Runs programs with ONNX Runtime's CUDA provider on the simulated card (card.h). */
+/** Runs programs with ONNX Runtime's CUDA provider on the simulated GPU (gpu.h). */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -31,24 +31,24 @@ export interface CardRun extends Ended {
 const PRELUDE = `
   const { SparseEncoder, CrossEncoder } = require("sparse-rerank");
   const fs = require("node:fs");
-  const mark = (name) => fs.appendFileSync(process.env.SIMULATED_CARD_TRACE, "mark name=" + name + "\\n");
-  const occupy = (bytes) => fs.writeFileSync(process.env.SIMULATED_CARD_IN_USE, String(bytes));
+  const mark = (name) => fs.appendFileSync(process.env.SIMULATED_GPU_TRACE, "mark name=" + name + "\\n");
+  const occupy = (bytes) => fs.writeFileSync(process.env.SIMULATED_GPU_IN_USE, String(bytes));
   const main = async (run) => console.log(JSON.stringify(await run()));
 `;
 
-/** Skips the suite where there is no simulated card. A program is text; it gives a function to main() and ends well. */
+/** Skips the suite where there is no simulated GPU. A program is text; it gives a function to main() and ends well. */
 export function useCard(): (program: string, settings?: CardSettings) => Promise<CardRun> {
   let folder = "";
   let libraries: { readonly all: NodeJS.ProcessEnv; readonly withoutCudnn: NodeJS.ProcessEnv } | undefined;
 
   before(async function () {
     this.timeout(900_000);
-    const { environmentOf, simulatedCard } = await import("../../scripts/simulated-card.mjs");
+    const { environmentOf, simulatedGpu } = await import("../../scripts/simulated-gpu.mjs");
     try {
-      const card = simulatedCard();
-      libraries = { all: { ...environmentOf(card) }, withoutCudnn: { ...environmentOf(card), LD_LIBRARY_PATH: card.libraries } };
+      const gpu = simulatedGpu();
+      libraries = { all: { ...environmentOf(gpu) }, withoutCudnn: { ...environmentOf(gpu), LD_LIBRARY_PATH: gpu.libraries } };
     } catch (error) {
-      skip(this, `no simulated card: ${error instanceof Error ? error.message : String(error)}`);
+      skip(this, `no simulated GPU: ${error instanceof Error ? error.message : String(error)}`);
     }
     folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-card-"));
   });
@@ -61,18 +61,18 @@ export function useCard(): (program: string, settings?: CardSettings) => Promise
   return async (program, { memory, capability, cudnn = true, env } = {}) => {
     const own = path.join(folder, String(count++));
     fs.mkdirSync(own);
-    const files = { SIMULATED_CARD_TRACE: path.join(own, "trace"), SIMULATED_CARD_IN_USE: path.join(own, "in-use") };
+    const files = { SIMULATED_GPU_TRACE: path.join(own, "trace"), SIMULATED_GPU_IN_USE: path.join(own, "in-use") };
     for (const file of Object.values(files)) fs.writeFileSync(file, "");
     const ended = await runProgram(PRELUDE + program, {
       env: {
         ...(cudnn ? libraries?.all : libraries?.withoutCudnn),
         ...files,
-        ...(memory === undefined ? {} : { SIMULATED_CARD_MEMORY: String(memory) }),
-        ...(capability === undefined ? {} : { SIMULATED_CARD_CAPABILITY: capability }),
+        ...(memory === undefined ? {} : { SIMULATED_GPU_MEMORY: String(memory) }),
+        ...(capability === undefined ? {} : { SIMULATED_GPU_CAPABILITY: capability }),
         ...env,
       },
     });
     assert.deepEqual([ended.code, ended.signal], [0, null], ended.stderr);
-    return { ...ended, result: JSON.parse(ended.stdout) as unknown, trace: Trace.read(files.SIMULATED_CARD_TRACE) };
+    return { ...ended, result: JSON.parse(ended.stdout) as unknown, trace: Trace.read(files.SIMULATED_GPU_TRACE) };
   };
 }

@@ -2,10 +2,10 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "card.h"
+#include "gpu.h"
 #include "streams.h"
 
-using namespace simulated_card;
+using namespace simulated_gpu;
 
 namespace {
 
@@ -54,7 +54,7 @@ int cuDeviceGet(int* device, int ordinal) {
 }
 
 int cuDeviceGetName(char* name, int length, int) {
-  std::strncpy(name, "Simulated card", static_cast<std::size_t>(length));
+  std::strncpy(name, "Simulated GPU", static_cast<std::size_t>(length));
   return outcome("cuDeviceGetName");
 }
 

@@ -1,21 +1,21 @@
-// A graphics card that is not there (test/simulated-card/card.h): ONNX Runtime's CUDA provider from the Python package onnxruntime-gpu, and stand-ins for CUDA's
+// A graphics card that is not there (test/simulated-gpu/gpu.h): ONNX Runtime's CUDA provider from the Python package onnxruntime-gpu, and stand-ins for CUDA's
 // libraries, which are built here. Both are kept outside the project, in the user's cache folder.
-// usage: node scripts/simulated-card.mjs               sets it up (250 MB, the first time), prints the environment
-//        node scripts/simulated-card.mjs COMMAND …     runs a command with it
+// usage: node scripts/simulated-gpu.mjs               sets it up (250 MB, the first time), prints the environment
+//        node scripts/simulated-gpu.mjs COMMAND …     runs a command with it
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-/** CUDA 13, whose structs test/simulated-card/cuda13.h has. */
+/** CUDA 13, whose structs test/simulated-gpu/cuda13.h has. */
 const PACKAGE = "onnxruntime-gpu==1.31.1";
-const sources = path.join(import.meta.dirname, "..", "test", "simulated-card");
-const cache = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "sparse-rerank-simulated-card");
+const sources = path.join(import.meta.dirname, "..", "test", "simulated-gpu");
+const cache = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "sparse-rerank-simulated-gpu");
 
 /** The library of CUDA that a source file is part of; the driver is the card itself, which the others link to. */
 const LIBRARIES = [
-  { name: "libcuda.so.1", files: ["card.cc", "facts.cc", "streams.cc", "driver.cc"], symbols: /^cu[A-Z]/, unsupported: 801 },
+  { name: "libcuda.so.1", files: ["gpu.cc", "facts.cc", "streams.cc", "driver.cc"], symbols: /^cu[A-Z]/, unsupported: 801 },
   { name: "libcudart.so.13", files: ["runtime_device.cc", "runtime_kernels.cc", "runtime_memory.cc"], unsupported: 801 },
   { name: "libcublas.so.13", files: ["blas.cc"], unsupported: 15 },
   { name: "libcublasLt.so.13", files: ["blas_lt.cc"], unsupported: 15 },
@@ -23,8 +23,8 @@ const LIBRARIES = [
   { name: "libcudnn.so.9", files: ["dnn.cc"], symbols: /^cudnn[A-Z]/, unsupported: 3000, folder: "cudnn", link: "libcudnn.so" },
 ];
 
-/** @returns { runtime, libraries, cudnn }; throws the reason where there can be no simulated card */
-export function simulatedCard({ install = process.env.SPARSE_RERANK_SIMULATED_CARD === "install" } = {}) {
+/** @returns { runtime, libraries, cudnn }; throws the reason where there can be no simulated GPU */
+export function simulatedGpu({ install = process.env.SPARSE_RERANK_SIMULATED_GPU === "install" } = {}) {
   if (process.platform !== "linux" || process.arch !== "x64") throw new Error("ONNX Runtime's CUDA provider is tried on Linux on x64");
   const provider = installProvider(install);
   const folder = buildLibraries(provider);
@@ -44,7 +44,7 @@ function installProvider(install) {
   const ready = path.join(folder, "ready");
   const libraries = path.join(folder, "onnxruntime", "capi");
   if (fs.existsSync(ready)) return libraries;
-  if (!install) throw new Error(`${PACKAGE} is not downloaded; \`npm run test:card\` does it`);
+  if (!install) throw new Error(`${PACKAGE} is not downloaded; \`npm run test:simulated-gpu\` does it`);
   fs.rmSync(folder, { recursive: true, force: true });
   fs.mkdirSync(folder, { recursive: true });
   // Any wheel for this platform will do: nothing in it runs in Python.
@@ -104,9 +104,9 @@ function buildLibrary({ name, files, symbols, unsupported, folder = "", link }, 
   const wanted = needed.filter(([symbol, version]) => version === name || (version === "" && symbols?.test(symbol)));
   const defined = new Set(objects.flatMap(definedSymbols));
   const missing = wanted.map(([symbol]) => symbol).filter((symbol) => !defined.has(symbol));
-  const code = missing.map((symbol) => `extern "C" int ${symbol}() { return simulated_card::unsupported("${symbol}", ${unsupported}); }\n`);
+  const code = missing.map((symbol) => `extern "C" int ${symbol}() { return simulated_gpu::unsupported("${symbol}", ${unsupported}); }\n`);
   const source = path.join(parts, "unsupported.cc");
-  fs.writeFileSync(source, `#include "card.h"\n${code.join("")}`);
+  fs.writeFileSync(source, `#include "gpu.h"\n${code.join("")}`);
   // Who links to a version of a symbol wants to see it; who does not takes any.
   const versions = path.join(parts, "versions");
   fs.writeFileSync(versions, `${name} { *; };\n`);
@@ -132,13 +132,13 @@ if (process.argv[1] === import.meta.filename) {
   try {
     main(process.argv.slice(2));
   } catch (error) {
-    console.error(`There is no simulated card: ${error.message}`);
+    console.error(`There is no simulated GPU: ${error.message}`);
     process.exitCode = 1;
   }
 }
 
 function main([command, ...args]) {
-  const environment = environmentOf(simulatedCard({ install: true }));
+  const environment = environmentOf(simulatedGpu({ install: true }));
   if (command === undefined) {
     for (const [name, value] of Object.entries(environment)) console.log(`export ${name}=${value}`);
     return;

@@ -1,4 +1,4 @@
-/// Streams, events and graphs of the simulated card. Work is done when it is enqueued, in the caller's thread; what is kept is where it
+/// Streams, events and graphs of the simulated GPU. Work is done when it is enqueued, in the caller's thread; what is kept is where it
 /// would run, and what may not be done while a stream is captured.
 ///
 /// Capture in the global mode makes what may wait for the card, or allocates from the driver, an error in every thread; in the thread's own
@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <functional>
 
-namespace simulated_card {
+namespace simulated_gpu {
 
 /// What a graph counts.
 enum class Work { kLaunch, kCall, kCopy };
@@ -55,4 +55,4 @@ int record_event(void* event, void* stream);
 int wait_in_stream(void* stream, void* event);
 int wait_event(void* event);
 
-}  // namespace simulated_card
+}  // namespace simulated_gpu

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-namespace simulated_card {
+namespace simulated_gpu {
 
 struct Dim3 {
   unsigned x;
@@ -106,4 +106,4 @@ struct LaunchConfiguration {
   unsigned attribute_count;
 };
 
-}  // namespace simulated_card
+}  // namespace simulated_gpu

@@ -3,19 +3,19 @@
 
 #include "library.h"
 
-using simulated_card::Handle;
+using simulated_gpu::Handle;
 
-SIMULATED_CARD_MAKES(cudnnCreate)
-SIMULATED_CARD_DESTROYS(cudnnDestroy)
-SIMULATED_CARD_MAKES(cudnnCreateReduceTensorDescriptor)
-SIMULATED_CARD_DESTROYS(cudnnDestroyReduceTensorDescriptor)
-SIMULATED_CARD_SUCCEEDS(cudnnSetReduceTensorDescriptor)
-SIMULATED_CARD_MAKES(cudnnCreateTensorDescriptor)
-SIMULATED_CARD_DESTROYS(cudnnDestroyTensorDescriptor)
-SIMULATED_CARD_SUCCEEDS(cudnnSetTensor4dDescriptor)
-SIMULATED_CARD_SUCCEEDS(cudnnSetTensorNdDescriptor)
-SIMULATED_CARD_COMPUTES(cudnnReduceTensor)
-SIMULATED_CARD_COMPUTES(cudnnSoftmaxForward)
+SIMULATED_GPU_MAKES(cudnnCreate)
+SIMULATED_GPU_DESTROYS(cudnnDestroy)
+SIMULATED_GPU_MAKES(cudnnCreateReduceTensorDescriptor)
+SIMULATED_GPU_DESTROYS(cudnnDestroyReduceTensorDescriptor)
+SIMULATED_GPU_SUCCEEDS(cudnnSetReduceTensorDescriptor)
+SIMULATED_GPU_MAKES(cudnnCreateTensorDescriptor)
+SIMULATED_GPU_DESTROYS(cudnnDestroyTensorDescriptor)
+SIMULATED_GPU_SUCCEEDS(cudnnSetTensor4dDescriptor)
+SIMULATED_GPU_SUCCEEDS(cudnnSetTensorNdDescriptor)
+SIMULATED_GPU_COMPUTES(cudnnReduceTensor)
+SIMULATED_GPU_COMPUTES(cudnnSoftmaxForward)
 
 extern "C" {
 

@@ -4,12 +4,12 @@ import assert from "node:assert/strict";
 
 import { spladeTiny } from "../lifecycle/children";
 
-import { useCard } from "./use-card";
+import { useCard } from "./use-gpu";
 
 const MEGABYTE = 1e6;
 const memory = 8000 * MEGABYTE;
 
-describe("memory of a simulated card", () => {
+describe("memory of a simulated GPU", () => {
   const run = useCard();
   const load = `SparseEncoder.load(${JSON.stringify(spladeTiny)}, { device: "cuda", cuda: { arenaGrowth: "as-requested" } })`;
 

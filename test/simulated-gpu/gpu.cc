@@ -1,4 +1,4 @@
-#include "card.h"
+#include "gpu.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -15,7 +15,7 @@
 #include <mutex>
 #include <vector>
 
-namespace simulated_card {
+namespace simulated_gpu {
 
 namespace {
 
@@ -25,12 +25,12 @@ std::size_t bytes_from(const char* variable, std::size_t otherwise) {
 }
 
 struct Settings {
-  std::size_t total = bytes_from("SIMULATED_CARD_MEMORY", 80'000'000'000);
+  std::size_t total = bytes_from("SIMULATED_GPU_MEMORY", 80'000'000'000);
   int major = 9;
   int minor = 0;
 
   Settings() {
-    const char* capability = std::getenv("SIMULATED_CARD_CAPABILITY");
+    const char* capability = std::getenv("SIMULATED_GPU_CAPABILITY");
     if (capability != nullptr) std::sscanf(capability, "%d.%d", &major, &minor);
   }
 };
@@ -42,7 +42,7 @@ const Settings& settings() {
 
 /// Bytes that other processes hold now.
 std::size_t in_use() {
-  const char* text = std::getenv("SIMULATED_CARD_IN_USE");
+  const char* text = std::getenv("SIMULATED_GPU_IN_USE");
   if (text == nullptr) return 0;
   std::ifstream file(text);
   std::size_t bytes = 0;
@@ -67,7 +67,7 @@ struct Books {
 
 Books& books() {
   static auto* const books = [] {
-    std::atexit([] { trace("peak bytes=%zu", simulated_card::books().peak); });
+    std::atexit([] { trace("peak bytes=%zu", simulated_gpu::books().peak); });
     return new Books;
   }();
   return *books;
@@ -105,7 +105,7 @@ std::byte* contents_of(const void* address, std::size_t bytes) {
 
 int trace_file() {
   static const int file = [] {
-    const char* path = std::getenv("SIMULATED_CARD_TRACE");
+    const char* path = std::getenv("SIMULATED_GPU_TRACE");
     return path == nullptr ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   }();
   return file;
@@ -228,4 +228,4 @@ int unsupported(const char* name, int error) {
   return error;
 }
 
-}  // namespace simulated_card
+}  // namespace simulated_gpu

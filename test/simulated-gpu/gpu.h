@@ -1,7 +1,7 @@
 /// A graphics card that is not there, so that ONNX Runtime's real CUDA provider can run on machines without one. The libraries that the
 /// provider links to are replaced by ones that keep the books and compute nothing:
 ///
-///   libcuda.so.1        card.cc, facts.cc, streams.cc, driver.cc: the card itself, which the others share
+///   libcuda.so.1        gpu.cc, facts.cc, streams.cc, driver.cc: the card itself, which the others share
 ///   libcudart.so.13     runtime_*.cc
 ///   libcublas*.so.13    blas.cc, blas_lt.cc
 ///   libcudnn.so.9       dnn.cc
@@ -15,10 +15,10 @@
 ///
 /// Settings are environment variables:
 ///
-///   SIMULATED_CARD_MEMORY      bytes of the card; default 80 GB
-///   SIMULATED_CARD_IN_USE      bytes of it that other processes hold, or a file that says how many at any time; default 0
-///   SIMULATED_CARD_CAPABILITY  compute capability; default 9.0
-///   SIMULATED_CARD_TRACE       a file that what happens is appended to; trace.ts reads it
+///   SIMULATED_GPU_MEMORY      bytes of the card; default 80 GB
+///   SIMULATED_GPU_IN_USE      bytes of it that other processes hold, or a file that says how many at any time; default 0
+///   SIMULATED_GPU_CAPABILITY  compute capability; default 9.0
+///   SIMULATED_GPU_TRACE       a file that what happens is appended to; trace.ts reads it
 ///
 /// A line of the trace is a word and pairs `key=value`; the last value of a line may have spaces.
 ///
@@ -38,7 +38,7 @@
 #include <cstddef>
 #include <string>
 
-namespace simulated_card {
+namespace simulated_gpu {
 
 /// The runtime's errors, which the driver numbers alike.
 enum Error : int {
@@ -90,4 +90,4 @@ void trace(const char* format, ...) __attribute__((format(printf, 1, 2)));
 /// What stands for a function that is not simulated. Returns `error`.
 int unsupported(const char* name, int error);
 
-}  // namespace simulated_card
+}  // namespace simulated_gpu

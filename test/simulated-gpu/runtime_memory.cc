@@ -2,12 +2,12 @@
 #include <cstdint>
 #include <string>
 
-#include "card.h"
 #include "cuda13.h"
+#include "gpu.h"
 #include "runtime.h"
 #include "streams.h"
 
-using namespace simulated_card;
+using namespace simulated_gpu;
 
 namespace {
 

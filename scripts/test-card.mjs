@@ -1,8 +1,0 @@
-// `npm run test:card`: the tests of CUDA on a simulated card, which it downloads and builds. Arguments go to mocha.
-import { prepare, run } from "./setup.mjs";
-
-await prepare();
-const options = ["--no-config", "--require", "tsx/cjs", "--timeout", "120000", "--reporter", "scripts/mocha-reporter.cjs"];
-run("npx", ["--no-install", "mocha", ...options, "test/simulated-card/**/*.test.ts", ...process.argv.slice(2)], {
-  env: { ...process.env, SPARSE_RERANK_SIMULATED_CARD: "install" },
-});
