@@ -273,7 +273,7 @@ function requireInside(tensors, size) {
 
 /** Compiled code of lib/, or the writer of torch files from the tests. */
 function load(name) {
-  if (name === "torch-file") return require("tsx/cjs/api").require("../test/unit/torch-file.ts", import.meta.url);
+  if (name === "torch-file") return require("tsx/cjs/api").require("../test/support/torch-file.ts", import.meta.url);
   return require(path.join(root, "dist", name));
 }
 

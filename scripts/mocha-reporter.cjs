@@ -1,4 +1,4 @@
-// Mocha's dots, then the skipped tests with their reasons (see test/skip.ts). With --reporter-option counts=FILE it also writes the counts there,
+// Mocha's dots, then the skipped tests with their reasons (see test/support/skip.ts). With --reporter-option counts=FILE it also writes the counts there,
 // and what failed.
 const fs = require("node:fs");
 

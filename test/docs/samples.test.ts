@@ -6,7 +6,7 @@ import path from "node:path";
 
 import ts from "typescript";
 
-import { skip } from "../skip";
+import { skip } from "../support/skip";
 
 import { blocksOf, pages, root } from "./pages";
 import type { Block } from "./pages";

@@ -8,10 +8,10 @@ import fs from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 
-import { FakeHub } from "../unit/fake-hub";
-import { FaultServer } from "../unit/fault-server";
-import type { Answer, Asked } from "../unit/fault-server";
-import { DOCUMENTS, FIXTURES, jsonLines, writeFolder } from "../unit/retrieval-support";
+import { FakeHub } from "../support/fake-hub";
+import { FaultServer } from "../support/fault-server";
+import type { Answer, Asked } from "../support/fault-server";
+import { DOCUMENTS, FIXTURES, jsonLines, writeFolder } from "../support/retrieval-support";
 
 import { root } from "./pages";
 

@@ -6,7 +6,7 @@ import { SparseEncoder, SparseIndex, SparseMatrix, SparseRerankError } from "spa
 import { LocalEngine } from "sparse-rerank/engines";
 import type { EngineHit, Filter, Payload, SearchEngine } from "sparse-rerank/engines";
 
-import { skip } from "../skip";
+import { skip } from "../support/skip";
 
 type ServerName = "opensearch" | "elasticsearch8" | "elasticsearch9" | "postgres" | "milvus" | "qdrant" | "redis";
 

@@ -13,7 +13,7 @@ import { EncodeQueue, engineWriter, fileWriter } from "sparse-rerank/queue";
 import type { QueuedDocument, QueueEncoder } from "sparse-rerank/queue";
 
 import type { Server } from "../../scripts/engines/servers.mjs" with { "resolution-mode": "import" };
-import { skip } from "../skip";
+import { skip } from "../support/skip";
 import { hasCode } from "./contract";
 import { runExample } from "./examples";
 

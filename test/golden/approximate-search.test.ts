@@ -6,7 +6,7 @@ import path from "node:path";
 import { SparseEncoder, SparseIndex } from "sparse-rerank";
 import type { SparseMatrix } from "sparse-rerank";
 
-import { skip } from "../skip";
+import { skip } from "../support/skip";
 
 const COLLECTION = path.join(__dirname, "..", "..", "..", "shared", "data", "collections", "dbpedia-entity-subset");
 const TARGETS = [0.9, 0.95, 0.99];

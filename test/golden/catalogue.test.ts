@@ -11,7 +11,7 @@ import { models } from "sparse-rerank";
 import type { CatalogueModel, SparseVector } from "sparse-rerank";
 
 import { readSafetensors } from "../../dist/checkpoint/safetensors";
-import { FakeHub } from "../unit/fake-hub";
+import { FakeHub } from "../support/fake-hub";
 import { hasRealTokenizer, positionsOf, writeCheckpoint } from "./checkpoint-writer";
 import { PUBLISHED } from "./published-configs";
 import type { Config, Published } from "./published-configs";

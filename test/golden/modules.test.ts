@@ -12,7 +12,7 @@ import { embeddingGraph } from "../../dist/architectures/embedding";
 import type { TorchActivation } from "../../dist/checkpoint/torch-activation";
 import type { DenseModule, EmbeddingModule, TransformerPart } from "../../dist/checkpoint/types";
 import { loadRuntime } from "../../dist/native/runtime-library";
-import { crossPart, referencePart, sequenceClassifier, startGraph } from "../unit/architecture-graphs";
+import { crossPart, referencePart, sequenceClassifier, startGraph } from "../unit/architectures/architecture-graphs";
 import { close, fixtures } from "./golden";
 
 const tolerance = { abs: 2e-5, rel: 1e-4 };

@@ -8,8 +8,8 @@ import fc from "fast-check";
 
 import { compilePattern } from "../../dist/tokenization/steps/pattern";
 import { TextTokenizer } from "../../dist/tokenization/tokenizer";
-import { fails, withFolder } from "../unit/checkpoint-folder";
-import { wordLevel } from "../unit/tokenization-support";
+import { fails, withFolder } from "../support/checkpoint-folder";
+import { wordLevel } from "../support/tokenization-support";
 
 const { texts, cases } = JSON.parse(
   fs.readFileSync(path.join(__dirname, "..", "data", "tokenization", "patterns", "cases.json"), "utf8"),

@@ -4,9 +4,9 @@ import path from "node:path";
 
 import { SparseEncoder } from "sparse-rerank";
 
+import { skip } from "../support/skip";
 import { assertRows, close, fixtures } from "./golden";
 import type { GoldenRow, Tolerance } from "./golden";
-import { skip } from "../skip";
 
 interface RealTexts {
   readonly tolerance: Tolerance;

@@ -5,9 +5,9 @@ import fs from "node:fs";
 import path from "node:path";
 
 import { TextTokenizer } from "../../dist/tokenization/tokenizer";
-import { withFolder } from "../unit/checkpoint-folder";
-import { fixtures, loadFixture, readFixture, sequences, typeIds } from "../unit/tokenization-support";
-import { skip } from "../skip";
+import { withFolder } from "../support/checkpoint-folder";
+import { skip } from "../support/skip";
+import { fixtures, loadFixture, readFixture, sequences, typeIds } from "../support/tokenization-support";
 import { readSentencePiece } from "./sentencepiece";
 
 interface GoldenTokens {

@@ -10,8 +10,8 @@ import path from "node:path";
 import { SparseRerankError } from "../../dist/errors";
 import { UNSUPPORTED_CLASSES } from "../../dist/tokenization/files/unsupported-classes";
 import { TextTokenizer } from "../../dist/tokenization/tokenizer";
-import { fails, withFolder } from "../unit/checkpoint-folder";
-import { sequences, typeIds, withTokenizer } from "../unit/tokenization-support";
+import { fails, withFolder } from "../support/checkpoint-folder";
+import { sequences, typeIds, withTokenizer } from "../support/tokenization-support";
 
 interface Case {
   readonly name: string;

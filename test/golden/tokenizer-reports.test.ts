@@ -7,7 +7,7 @@ import os from "node:os";
 import path from "node:path";
 
 import { CrossEncoder, SparseEncoder } from "../../dist";
-import { fails } from "../unit/checkpoint-folder";
+import { fails } from "../support/checkpoint-folder";
 import { assertRows, close, fixtures } from "./golden";
 import type { GoldenRow } from "./golden";
 

@@ -6,7 +6,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync
 import os from "node:os";
 import path from "node:path";
 
-import { skip } from "../skip";
+import { skip } from "../support/skip";
 
 import { root, runProgram, spladeTiny } from "./children";
 import type { Ended } from "./children";

@@ -6,8 +6,8 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-import { skip } from "../skip";
-import { FakeHub } from "../unit/fake-hub";
+import { FakeHub } from "../support/fake-hub";
+import { skip } from "../support/skip";
 
 import { cgroup } from "./cgroup";
 import { root, runProgram } from "./children";

@@ -7,7 +7,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { SparseIndex } from "../../dist/sparse-index/sparse-index";
-import { skip } from "../skip";
+import { skip } from "../support/skip";
 import { root, soak } from "./children";
 import { BATCH, batchesOf, CALIBRATED_BATCH, PROLOGUE, withFolder } from "./index-program";
 

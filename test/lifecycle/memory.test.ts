@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
-import { skip } from "../skip";
+import { skip } from "../support/skip";
 
 import { root, runProgram, soak, spladeTiny } from "./children";
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
-import { skip } from "../skip";
+import { skip } from "../support/skip";
 
 import { root, runProgram, spladeTiny } from "./children";
 

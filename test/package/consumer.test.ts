@@ -6,7 +6,7 @@ import fs from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { skip } from "../skip";
+import { skip } from "../support/skip";
 import { pack, root, runtime } from "./tarballs";
 import type { Packed } from "./tarballs";
 

@@ -7,7 +7,7 @@ import path from "node:path";
 
 import { runProgram } from "../lifecycle/children";
 import type { Ended } from "../lifecycle/children";
-import { skip } from "../skip";
+import { skip } from "../support/skip";
 
 import { Trace } from "./trace";
 

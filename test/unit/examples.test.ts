@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
 
-import { FIXTURES } from "./retrieval-support";
+import { FIXTURES } from "../support/retrieval-support";
 
 const root = path.join(__dirname, "..", "..");
 const RERANKER = path.join(FIXTURES, "ce-bert-minilm");

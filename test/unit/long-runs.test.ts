@@ -11,7 +11,7 @@ import { englishTerms } from "../../dist/retrieval/bm25-terms";
 import { windowsOfText } from "../../dist/retrieval/passage-windows";
 import { spansOf } from "../../dist/tokenization/spans";
 import type { TextTokenizer } from "../../dist/tokenization/tokenizer";
-import { loadFixture } from "./tokenization-support";
+import { loadFixture } from "../support/tokenization-support";
 
 const LENGTH = 150_000;
 /** Seconds for all runs of one function. A quadratic one takes more for a single run. */

@@ -26,7 +26,7 @@ import { EncodeQueue } from "sparse-rerank/queue";
 
 import { FACTORY } from "../../dist/core/validate";
 
-import { DOCUMENTS, fixedRetriever, loadReranker } from "./retrieval-support";
+import { DOCUMENTS, fixedRetriever, loadReranker } from "../support/retrieval-support";
 
 const root = path.join(__dirname, "..", "..");
 const { BM25Index, CrossEncoder, RetrieveAndRerank, SparseEncoder, SparseIndex, SparseMatrix } = main;

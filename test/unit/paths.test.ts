@@ -13,9 +13,9 @@ import { exportSeismic, exportSpladeIndex, LocalEngine, upsertStream } from "../
 import { RepositoryCache } from "../../dist/hub/cache";
 import { readHubSettings } from "../../dist/hub/settings";
 import { fileWriter } from "../../dist/queue";
-import { collect } from "../collect";
-import { skip } from "../skip";
-import { FIXTURES, fixedRetriever, writeFolder } from "./retrieval-support";
+import { collect } from "../support/collect";
+import { FIXTURES, fixedRetriever, writeFolder } from "../support/retrieval-support";
+import { skip } from "../support/skip";
 
 const main = path.join(__dirname, "..", "..", "dist", "cli", "main.js");
 const VECTORS = SparseMatrix.fromRows([{ indices: [0], values: [1] }], 2);

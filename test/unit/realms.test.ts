@@ -3,7 +3,7 @@ import path from "node:path";
 
 import * as ours from "../../dist";
 import { codeOf, isError, isErrorNamed, messageOf } from "../../dist/core/error-code";
-import { newRealm } from "../realm";
+import { newRealm } from "../support/realm";
 
 const root = path.join(__dirname, "..", "..");
 const spladeTiny = path.join(root, "models", "splade-tiny");

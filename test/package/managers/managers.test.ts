@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 
-import { skip } from "../../skip";
+import { skip } from "../../support/skip";
 import { Registry } from "./registry";
 
 const execute = promisify(execFile);
