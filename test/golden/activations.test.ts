@@ -1,4 +1,4 @@
-/** Every activation of torch.nn that a checkpoint can name, over values of all sizes, against PyTorch's own results: see activations/generate.py. */
+/** Every activation of torch.nn that a checkpoint can name, over values of all sizes, against PyTorch's own results: see test/data/activations/generate.py. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";

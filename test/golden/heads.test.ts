@@ -1,4 +1,4 @@
-/** Heads and routes that no fixture has: see heads/generate.py. */
+/** Heads and routes that no fixture has: see test/data/heads/generate.py. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
