@@ -1,4 +1,4 @@
-import { requireMethod } from "../internal/validate";
+import { requireMethod } from "../core/validate";
 import type { SparseEncoder, TracedText } from "../sparse-encoder";
 import { intersection } from "../sparse-ops";
 import type { Span } from "./passage-windows";

@@ -5,7 +5,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
-import { rerankingModel } from "../../dist/ai";
+import { rerankingModel } from "../../dist/adapters/ai";
+import { CrossEncoderCompressor } from "../../dist/adapters/langchain";
 import { exportSeismic } from "../../dist/engines/index";
 import {
   evaluateEncoder,
@@ -17,7 +18,6 @@ import {
   SparseIndex,
   SparseMatrix,
 } from "../../dist/index";
-import { CrossEncoderCompressor } from "../../dist/langchain";
 
 const PAIRS = [{ anchor: "a", positive: "b" }];
 const SAMPLES = [{ query: "a", positive: "b", negative: ["c"] }];
