@@ -34,7 +34,7 @@ int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*
 
 const PREAMBLE = `
 const { SparseIndex, SparseMatrix, configure } = require(${JSON.stringify(path.join(dist, "index.js"))});
-const { native } = require(${JSON.stringify(path.join(dist, "internal", "load.js"))});
+const { native } = require(${JSON.stringify(path.join(dist, "native", "load.js"))});
 const assert = require("node:assert/strict");
 const rows = SparseMatrix.fromRows([{ indices: [1], values: [1] }], 8);
 `;
