@@ -12,12 +12,12 @@ const Error kAborted{"ERR_ABORTED", "The operation was aborted."};
 
 }  // namespace
 
-CancelToken::CancelToken(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CancelToken>(info) {
+CancelToken::CancelToken(const Napi::CallbackInfo& info) : GuardedWrap(info) {
   info.This().As<Napi::Object>().TypeTag(&kTypeTag);
 }
 
 Napi::Function CancelToken::define(Napi::Env env) {
-  return DefineClass(env, "CancelToken", {InstanceMethod<&CancelToken::entry<&CancelToken::cancel>>("cancel")});
+  return DefineClass(env, "CancelToken", {method<&CancelToken::cancel>("cancel")});
 }
 
 CancelToken* CancelToken::from(const Napi::Object& options) {

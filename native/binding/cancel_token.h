@@ -4,13 +4,13 @@
 
 #include <memory>
 
-#include "binding/convert.h"
+#include "binding/guarded_wrap.h"
 #include "core/thread_pool.h"
 
 namespace sparse_rerank::binding {
 
 /// NativeCancelToken: links an AbortSignal to the job of one call. JS thread.
-class CancelToken : public Napi::ObjectWrap<CancelToken> {
+class CancelToken : public GuardedWrap<CancelToken> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit CancelToken(const Napi::CallbackInfo& info);
@@ -22,10 +22,6 @@ class CancelToken : public Napi::ObjectWrap<CancelToken> {
 
  private:
   Napi::Value cancel(const Napi::CallbackInfo& info);
-  template <auto method>
-  Napi::Value entry(const Napi::CallbackInfo& info) {
-    return guarded(info.Env(), [&] { return (this->*method)(info); });
-  }
 
   std::weak_ptr<Job> job_;
   bool cancelled_ = false;

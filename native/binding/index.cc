@@ -12,14 +12,12 @@ namespace sparse_rerank::binding {
 Napi::Function IndexWrap::define(Napi::Env env) {
   return DefineClass(
       env, "NativeIndex",
-      {InstanceMethod<&IndexWrap::entry<&IndexWrap::add>>("add"), InstanceMethod<&IndexWrap::entry<&IndexWrap::remove>>("remove"),
-       InstanceMethod<&IndexWrap::entry<&IndexWrap::contains>>("contains"), InstanceMethod<&IndexWrap::entry<&IndexWrap::search>>("search"),
-       InstanceMethod<&IndexWrap::entry<&IndexWrap::merge_step>>("mergeStep"), InstanceMethod<&IndexWrap::entry<&IndexWrap::save>>("save"),
-       InstanceMethod<&IndexWrap::entry<&IndexWrap::stats>>("stats"), InstanceMethod<&IndexWrap::entry<&IndexWrap::dimension>>("dimension"),
-       InstanceMethod<&IndexWrap::entry<&IndexWrap::dispose>>("dispose")});
+      {method<&IndexWrap::add>("add"), method<&IndexWrap::remove>("remove"), method<&IndexWrap::contains>("contains"),
+       method<&IndexWrap::search>("search"), method<&IndexWrap::merge_step>("mergeStep"), method<&IndexWrap::save>("save"),
+       method<&IndexWrap::stats>("stats"), method<&IndexWrap::dimension>("dimension"), method<&IndexWrap::dispose>("dispose")});
 }
 
-IndexWrap::IndexWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<IndexWrap>(info) {
+IndexWrap::IndexWrap(const Napi::CallbackInfo& info) : GuardedWrap(info) {
   if (info[0].IsExternal()) {
     index_ = *info[0].As<Napi::External<std::shared_ptr<SegmentedIndex>>>().Data();
     return;

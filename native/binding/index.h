@@ -4,14 +4,14 @@
 
 #include <memory>
 
-#include "binding/convert.h"
 #include "binding/environment.h"
+#include "binding/guarded_wrap.h"
 #include "index/segmented_index.h"
 
 namespace sparse_rerank::binding {
 
 /// NativeIndex: a sparse index in memory, or of a file or folder. JS thread.
-class IndexWrap : public Napi::ObjectWrap<IndexWrap> {
+class IndexWrap : public GuardedWrap<IndexWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   /// new NativeIndex(dimension), or of what openIndex() opened
@@ -30,10 +30,6 @@ class IndexWrap : public Napi::ObjectWrap<IndexWrap> {
   Napi::Value stats(const Napi::CallbackInfo& info);
   Napi::Value dimension(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
-  template <auto method>
-  Napi::Value entry(const Napi::CallbackInfo& info) {
-    return guarded(info.Env(), [&] { return (this->*method)(info); });
-  }
 
   const std::shared_ptr<SegmentedIndex>& index(Napi::Env env) const;
   Napi::Promise start(Napi::Env env, const std::shared_ptr<PromiseWork>& work);

@@ -214,11 +214,10 @@ class PredictWork final : public PromiseWork {
 Napi::Function ModelWrap::define(Napi::Env env) {
   return DefineClass(
       env, "NativeModel",
-      {InstanceMethod<&ModelWrap::entry<&ModelWrap::encode>>("encode"), InstanceMethod<&ModelWrap::entry<&ModelWrap::predict>>("predict"),
-       InstanceMethod<&ModelWrap::entry<&ModelWrap::dispose>>("dispose")});
+      {method<&ModelWrap::encode>("encode"), method<&ModelWrap::predict>("predict"), method<&ModelWrap::dispose>("dispose")});
 }
 
-ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ModelWrap>(info) {
+ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : GuardedWrap(info) {
   if (!info[0].IsExternal()) fail_contract(info.Env(), "a model is made by createModel");
   model_ = std::move(*info[0].As<Napi::External<std::shared_ptr<const Model>>>().Data());
   // Tells the garbage collector what hangs on this small object.

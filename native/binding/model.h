@@ -4,14 +4,14 @@
 
 #include <memory>
 
-#include "binding/convert.h"
 #include "binding/environment.h"
+#include "binding/guarded_wrap.h"
 #include "inference/model.h"
 
 namespace sparse_rerank::binding {
 
 /// NativeModel: a loaded checkpoint. JS thread.
-class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
+class ModelWrap : public GuardedWrap<ModelWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit ModelWrap(const Napi::CallbackInfo& info);
@@ -28,10 +28,6 @@ class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
   Napi::Value encode(const Napi::CallbackInfo& info);
   Napi::Value predict(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
-  template <auto method>
-  Napi::Value entry(const Napi::CallbackInfo& info) {
-    return guarded(info.Env(), [&] { return (this->*method)(info); });
-  }
 
   const std::shared_ptr<const Model>& model(Napi::Env env) const;
   Napi::Promise start(Napi::Env env, const std::shared_ptr<PromiseWork>& work, const Napi::Value& options);

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <napi.h>
+
+#include "binding/convert.h"
+
+namespace sparse_rerank::binding {
+
+/// Base of the classes that JavaScript sees: their methods turn what the C++ library throws into a SparseRerankError, as entry() does for
+/// functions.
+template <typename Self>
+class GuardedWrap : public Napi::ObjectWrap<Self> {
+ protected:
+  explicit GuardedWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Self>(info) {}
+
+  /// For DefineClass: `callback`, a method of Self, under the name that JavaScript calls it by.
+  template <auto callback>
+  static Napi::ClassPropertyDescriptor<Self> method(const char* name) {
+    using Callback = Napi::Value (Self::*)(const Napi::CallbackInfo&);
+    return Napi::InstanceWrap<Self>::InstanceMethod(name, static_cast<Callback>(&GuardedWrap::template entry<callback>));
+  }
+
+ private:
+  template <auto callback>
+  Napi::Value entry(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] { return (static_cast<Self*>(this)->*callback)(info); });
+  }
+};
+
+}  // namespace sparse_rerank::binding
