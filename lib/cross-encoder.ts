@@ -84,7 +84,8 @@ export class CrossEncoder extends ManagedResource {
     const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross", options.modelFile);
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
     const execution = await chooseExecution(options);
-    const plan = { part: checkpoint.transformer, graph: crossEncoderGraph(checkpoint, execution.plan.batches), ...execution.plan };
+    const graph = crossEncoderGraph(checkpoint, execution.plan);
+    const plan = { part: checkpoint.transformer, graph, execution: execution.plan };
     const transformer = await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal);
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
     return new CrossEncoder(FACTORY, checkpoint, transformer, execution.device);
@@ -198,7 +199,7 @@ export class CrossEncoder extends ManagedResource {
       throw new SparseRerankError(
         "ERR_RUNTIME_FAILED",
         `The model computed ${String(logits[broken])} for pairs[${String(Math.floor(broken / this.numLabels))}]: its weights are damaged or too large. ` +
-          "Download it again, or take another model.",
+          "Download it again, or use another model.",
       );
     }
     const data = activate(logits, this.numLabels, options.activation ?? this.#checkpoint.activation, options.applySoftmax ?? false);

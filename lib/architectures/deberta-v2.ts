@@ -4,7 +4,6 @@
  */
 
 import type { TransformerPart } from "../checkpoint/types";
-import { tokenMask } from "./batches";
 import { ConfigReader } from "./config";
 import { debertaFamily, maxRelativePositions, readDebertaConfig } from "./deberta-encoder";
 import type { DebertaConfig, DebertaVersion } from "./deberta-encoder";
@@ -12,6 +11,7 @@ import { normOf } from "./encoder-config";
 import type { Value } from "./graph";
 import { activation, addAndNorm, linear } from "./layers";
 import type { Scope, SequenceShape } from "./layers";
+import { tokenMask } from "./group-inputs";
 import { bucketRows, linearRows } from "./relative-positions";
 import type { DistanceRows } from "./relative-positions";
 

@@ -11,10 +11,10 @@ import type {
   WeightedPart,
 } from "../checkpoint/types";
 import { FLOAT } from "./graph";
-import type { GraphBuilder, BatchLayout, Value } from "./graph";
+import type { GraphBuilder, GraphLayout, Value } from "./graph";
 import { layerNorm, linear, SequenceShape } from "./layers";
 import type { Scope } from "./layers";
-import { isPadding, tokenCounts, tokenMask } from "./batches";
+import { isPadding, tokenCounts, tokenMask } from "./group-inputs";
 import { Tensors } from "./tensors";
 import { torchActivation } from "./torch-activations";
 import type { Architecture, Graph } from "./types";
@@ -40,7 +40,7 @@ export function embeddingGraph(
   part: TransformerPart,
   modules: readonly EmbeddingModule[],
   output: string,
-  layout?: BatchLayout,
+  layout?: GraphLayout,
 ): { readonly graph: Graph; readonly columns: number } {
   const modes = modules.flatMap((module) => (module.kind === "pooling" ? module.modes : []));
   // What comes before a pooling reads each token by itself, so the first is enough for it too.

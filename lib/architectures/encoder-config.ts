@@ -3,7 +3,7 @@
 import type { TensorInfo, TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
 import { GraphBuilder, INT64 } from "./graph";
-import type { BatchLayout, Value } from "./graph";
+import type { GraphLayout, Value } from "./graph";
 import type { Norm, Scope, SequenceShape } from "./layers";
 import { Tensors } from "./tensors";
 
@@ -49,7 +49,7 @@ export function normOf({ hidden, epsilon }: { readonly hidden: number; readonly 
 }
 
 /** @param base, words see Tensors; the word embeddings are its probe */
-export function openScope(part: TransformerPart, layout: BatchLayout | undefined, base: string, words = WORD_EMBEDDINGS): Scope {
+export function openScope(part: TransformerPart, layout: GraphLayout | undefined, base: string, words = WORD_EMBEDDINGS): Scope {
   return { graph: new GraphBuilder(layout), tensors: new Tensors(part, base, words) };
 }
 
@@ -83,7 +83,7 @@ export function tokenTypeIds(graph: GraphBuilder, config: { readonly tokenTypes:
  * @returns int64 in the shape of the ids
  */
 export function positionsAfterPadding(graph: GraphBuilder, shape: SequenceShape, inputIds: Value, padding: number): Value {
-  if (graph.layout !== undefined) {
+  if (graph.takesGroups) {
     graph.countPositionsAfter(padding);
     return shape.positionIds();
   }

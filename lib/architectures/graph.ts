@@ -32,11 +32,15 @@ export const FLOAT16: number = DataType.FLOAT16;
 /** The type that a graph computes in. */
 export type Floats = "fp32" | "fp16" | "bf16";
 
-/** A graph over batches of sequences of different length (batches.ts). */
-export interface BatchLayout {
-  readonly form: "padded" | "packed";
+/** What one run of a graph takes. */
+export interface GraphLayout {
+  /** One sequence; or a group of sequences of different length (group-inputs.ts), padded to the longest, or packed one after the other. */
+  readonly form: "single" | "padded" | "packed";
   readonly floats: Floats;
 }
+
+/** Also takes several sequences of equal length. */
+export const SINGLE_SEQUENCE: GraphLayout = { form: "single", floats: "fp32" };
 
 const FLOAT_TYPES: Readonly<Record<Floats, number>> = {
   fp32: DataType.FLOAT,
@@ -54,8 +58,7 @@ export interface EncodedGraph {
   /** The type that the graph has each weight in. */
   readonly weightFloats: ReadonlyMap<string, Floats>;
   readonly inputs: readonly string[];
-  /** Absent: batches of equally long sequences, in fp32. */
-  readonly layout?: BatchLayout;
+  readonly layout: GraphLayout;
   /** Of the input position_ids: positions count from this id of the padding token plus 1, and padding tokens stay at it. Absent: they count from 0. */
   readonly positionsAfter?: number;
 }
@@ -91,9 +94,13 @@ export class GraphBuilder {
   private count = 0;
   private precision: Floats;
 
-  /** @param layout absent: batches of equally long sequences, in fp32 */
-  constructor(readonly layout?: BatchLayout) {
-    this.precision = layout?.floats ?? "fp32";
+  constructor(readonly layout: GraphLayout = SINGLE_SEQUENCE) {
+    this.precision = layout.floats;
+  }
+
+  /** Whether sequences of a run may differ in length. */
+  get takesGroups(): boolean {
+    return this.layout.form !== "single";
   }
 
   /** The type that weights have and nodes compute in, as the attribute `to` of Cast. */
@@ -249,7 +256,7 @@ export class GraphBuilder {
       weights,
       weightFloats: this.weightFloats,
       inputs: [...this.inputs.keys()],
-      ...(this.layout === undefined ? {} : { layout: this.layout }),
+      layout: this.layout,
       ...(this.positionsAfter === undefined ? {} : { positionsAfter: this.positionsAfter }),
     };
   }

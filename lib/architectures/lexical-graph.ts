@@ -1,8 +1,8 @@
 import type { LexicalHead, TransformerPart } from "../checkpoint/types";
 import { FLOAT } from "./graph";
-import type { GraphBuilder, BatchLayout, Value } from "./graph";
+import type { GraphBuilder, GraphLayout, Value } from "./graph";
 import { SequenceShape } from "./layers";
-import { tokenMask } from "./batches";
+import { tokenMask } from "./group-inputs";
 import { Tensors } from "./tensors";
 import type { Architecture, Graph } from "./types";
 
@@ -19,7 +19,7 @@ export function lexicalGraph(
   part: TransformerPart,
   head: LexicalHead,
   ignored: readonly number[],
-  layout?: BatchLayout,
+  layout?: GraphLayout,
 ): Graph {
   const body = architecture.body(part, "all", layout);
   const { graph, size, vocabularySize } = body;

@@ -7,7 +7,7 @@
 import { MICROSOFT } from "./graph";
 import type { GraphBuilder, Value } from "./graph";
 import type { Heads, SequenceShape } from "./layers";
-import { isPadding } from "./batches";
+import { isPadding } from "./group-inputs";
 
 /** With narrower windows a block still makes a matrix product that is worth its overhead. */
 const SMALLEST_BLOCK = 32;

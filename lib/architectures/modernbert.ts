@@ -4,10 +4,10 @@
  */
 
 import type { TransformerPart } from "../checkpoint/types";
-import { tokenCounts, tokenMask } from "./batches";
 import { ConfigReader } from "./config";
 import { decoderOf, openScope } from "./encoder-config";
 import type { GraphBuilder, Value } from "./graph";
+import { tokenCounts, tokenMask } from "./group-inputs";
 import { activation, gated, layerNorm, linear, linearThenNorm, lookUp, multiHeadAttention, SequenceShape } from "./layers";
 import type { Norm, Queries, Scope } from "./layers";
 import { localAttention, localAttentionFloats, windows } from "./local-attention";

@@ -44,7 +44,7 @@ export function rotation(graph: GraphBuilder, name: string, positions: Value, fr
 /**
  * Query, key and value as attention takes them, [batch, tokens, hidden], with query and key turned.
  *
- * @param query [tokens, hidden], or [batch, hidden] when the queries are first tokens (of a packed batch all tokens)
+ * @param query [tokens, hidden], or [batch, hidden] when the queries are first tokens (of a packed group all tokens)
  * @param key, value [tokens, hidden]
  */
 export function rotated(
@@ -55,7 +55,7 @@ export function rotated(
   { cosine, sine }: Rotation,
   queries: Queries,
 ): [query: Value, key: Value, value: Value] {
-  const isPacked = graph.layout?.form === "packed";
+  const isPacked = graph.layout.form === "packed";
   // Rows of the angles are counted from the one that is given.
   const turn = (x: Value): Value =>
     graph.node("RotaryEmbedding", [shape.unflatten(x, hidden), graph.integers([0]), cosine, sine], { interleaved: 0 }, MICROSOFT);

@@ -1,10 +1,10 @@
 /**
- * The SPLADE head as part of a graph over batches of different lengths (on the CPU it is native/kernels/splade_head): the vocabulary goes through in
+ * The SPLADE head as part of a graph over groups of different lengths (on the CPU it is native/kernels/splade_head): the vocabulary goes through in
  * slices, so that no more logits than [tokens, slice] exist at once, and only [batch, vocabulary] leaves the graph.
  */
 
 import type { SpladePooling } from "../checkpoint/types";
-import { groupedRows, ROW_GROUPS, tokenMask } from "./batches";
+import { groupedRows, ROW_GROUPS, tokenMask } from "./group-inputs";
 import { FLOAT16 } from "./graph";
 import type { GraphBuilder, Value } from "./graph";
 import { SequenceShape } from "./layers";
@@ -17,7 +17,7 @@ const SLICE = 8192;
 /**
  * @param hidden [tokens, hidden]
  * @returns [batch, vocabulary]: for max pooling the largest logit over a sequence, whose activation is left to the reader, as it then goes over
- *   what is positive only; for sum pooling, which padded batches have, the weights
+ *   what is positive only; for sum pooling, which padded groups have, the weights
  */
 export function spladeHead(graph: GraphBuilder, hidden: Value, model: MaskedLanguageModel, { pooling, activation }: SpladePooling): Value {
   return pooling === "max" ? largestLogits(graph, hidden, model) : summedWeights(graph, hidden, model, activation);
@@ -48,7 +48,7 @@ function largestLogits(graph: GraphBuilder, hidden: Value, { decoder, decoderBia
 
 /** CUDA has no ReduceMax of bf16, and fp16 keeps logits as they are. */
 function half(graph: GraphBuilder, value: Value): Value {
-  return graph.layout?.floats === "bf16" ? graph.node("Cast", [value], { to: FLOAT16 }) : value;
+  return graph.layout.floats === "bf16" ? graph.node("Cast", [value], { to: FLOAT16 }) : value;
 }
 
 function summedWeights(
@@ -58,7 +58,7 @@ function summedWeights(
   activation: SpladePooling["activation"],
 ): Value {
   const shape = new SequenceShape(graph, "input_ids");
-  const states = graph.layout?.floats === "bf16" ? graph.widen(hidden) : hidden;
+  const states = graph.layout.floats === "bf16" ? graph.widen(hidden) : hidden;
   const mask = tokenMask(graph) ?? "";
   const one = graph.narrow(graph.floats("one", [1], []));
   const log1p = (x: Value): Value => graph.node("Log", [graph.node("Add", [x, one])]);

@@ -1,5 +1,5 @@
 import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
-import type { EncodedGraph, GraphBuilder, BatchLayout, Value, Variants } from "./graph";
+import type { EncodedGraph, GraphBuilder, GraphLayout, Value, Variants } from "./graph";
 import type { Queries } from "./layers";
 
 /** What sequences a graph takes. */
@@ -17,12 +17,12 @@ export interface GraphLimits {
 
 /**
  * An ONNX graph whose weights are external: `weights` says which tensor each initialiser name stands for. Inputs: input_ids and, where there is a
- * choice of token types, token_type_ids, both int64 [batch, sequence], of a packed batch [1, tokens]; with a BatchLayout also those of batches.ts
- * that it uses.
+ * choice of token types, token_type_ids, both int64 [batch, sequence], of a packed group [1, tokens]; with a layout of groups also those of
+ * group-inputs.ts that it uses.
  */
 export interface Graph extends GraphLimits, EncodedGraph, Variants {}
 
-/** A graph of someone else in an ONNX file. */
+/** An external ONNX model. */
 export interface ExportedGraph extends GraphLimits {
   readonly file: string;
   /** How the logits of its masked language model are pooled; undefined for a classifier. */
@@ -53,7 +53,7 @@ export interface Body {
   finish(value: Value): Graph;
 }
 
-/** One model family: how its config.json and tensor names become a graph. */
+/** One model family: how its config.json and tensor names become a graph, which is of SINGLE_SEQUENCE unless a layout is given. */
 export interface Architecture {
   /** Values of config.json's model_type. */
   readonly modelTypes: readonly string[];
@@ -62,9 +62,9 @@ export interface Architecture {
    * family apart from others of the same model_type.
    */
   readonly configClass?: string;
-  /** Attention needs no more than where sequences begin, and nothing else looks beyond a token: batches can be packed (BatchLayout). */
+  /** Attention needs no more than where sequences begin, and nothing else looks beyond a token: groups can be packed (GraphLayout). */
   readonly packs?: true;
-  maskedLanguageModel(part: TransformerPart, layout?: BatchLayout): MaskedLanguageModel;
-  sequenceClassifier(part: TransformerPart, labels: number, layout?: BatchLayout): SequenceClassifier;
-  body(part: TransformerPart, queries: Queries, layout?: BatchLayout): Body;
+  maskedLanguageModel(part: TransformerPart, layout?: GraphLayout): MaskedLanguageModel;
+  sequenceClassifier(part: TransformerPart, labels: number, layout?: GraphLayout): SequenceClassifier;
+  body(part: TransformerPart, queries: Queries, layout?: GraphLayout): Body;
 }

@@ -8,10 +8,10 @@ import type { TokenBatch } from "../tokenization/pipeline/token-batch";
 import type { TransformerPlan } from "./plan";
 import { FLOAT_BYTES, gigabytes } from "./weights-memory";
 
-/** Bytes of working memory for a sequence of some length, alone or in a batch. */
-export function bytesOf({ graph, head, batches }: TransformerPlan): GraphLimits["bytesPerSequence"] {
-  if (batches === undefined) return graph.bytesPerSequence;
-  const share = batches.floats === "fp32" ? 1 : 0.5;
+/** Bytes of working memory for a sequence of some length, alone or in a group. */
+export function bytesOf({ graph, head, execution }: TransformerPlan): GraphLimits["bytesPerSequence"] {
+  if (execution.backend === "sequences") return graph.bytesPerSequence;
+  const share = execution.floats === "fp32" ? 1 : 0.5;
   // What the body worked with is free when the head begins.
   const ofHead = head === undefined ? 0 : FLOAT_BYTES * headFloats(head.graph, head.pooling);
   return (length) => share * Math.max(graph.bytesPerSequence(length), ofHead * length);

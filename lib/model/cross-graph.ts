@@ -2,21 +2,23 @@
 
 import { architectureFor } from "../architectures";
 import { embeddingGraph } from "../architectures/embedding";
+import { layoutFor, paddedLayout } from "../architectures/execution-plan";
+import type { ExecutionPlan } from "../architectures/execution-plan";
 import { exportedGraph } from "../architectures/exported";
-import { layoutFor, paddedLayout } from "../architectures/layout";
-import type { WantedLayout } from "../architectures/layout";
 import type { ExportedGraph, Graph } from "../architectures/types";
 import type { CrossCheckpoint } from "../checkpoint/types";
 import { notSupported } from "../core/validate";
 
-/** @param wanted absent for the CPU */
-export function crossEncoderGraph({ transformer: part, head, numLabels }: CrossCheckpoint, wanted?: WantedLayout): Graph | ExportedGraph {
+export function crossEncoderGraph(
+  { transformer: part, head, numLabels }: CrossCheckpoint,
+  execution: ExecutionPlan,
+): Graph | ExportedGraph {
   if (part.exported !== undefined) {
     if (head !== undefined) throw notSupported("modelFile for a model whose scores come from modules after the transformer");
     return exportedGraph(part, part.exported);
   }
   const architecture = architectureFor(part.config);
   return head === undefined
-    ? architecture.sequenceClassifier(part, numLabels, layoutFor(architecture, wanted))
-    : embeddingGraph(architecture, part, head, "scores", paddedLayout(wanted)).graph;
+    ? architecture.sequenceClassifier(part, numLabels, layoutFor(architecture, execution))
+    : embeddingGraph(architecture, part, head, "scores", paddedLayout(execution)).graph;
 }

@@ -2,19 +2,18 @@
 
 import path from "node:path";
 
+import type { ExecutionPlan, GroupPlan } from "../architectures/execution-plan";
 import { SparseRerankError } from "../errors";
 import { derivedFolder } from "../hub/settings";
 import type { NativeCuda } from "../native/contract";
 import { checkCuda } from "../native/cuda";
 import { cudaIndex } from "../options";
 import type { CudaOptions, Device, LoadOptions } from "../options";
-import type { BatchPlan, TransformerPlan } from "./plan";
 
 export interface Execution {
   readonly device: Device;
   readonly dtype: "fp32" | "int8" | "fp16" | "bf16";
-  /** What it adds to the plan of a transformer. */
-  readonly plan: Pick<TransformerPlan, "int8" | "batches">;
+  readonly plan: ExecutionPlan;
 }
 
 /**
@@ -40,9 +39,10 @@ function runsOnCpuOnly({ dtype, modelFile }: LoadOptions): boolean {
 }
 
 function onCpu(options: LoadOptions): Execution {
-  if (options.dtype !== "int8") return { device: "cpu", dtype: "fp32", plan: {} };
+  if (options.dtype !== "int8") return { device: "cpu", dtype: "fp32", plan: { backend: "sequences" } };
   const folder = derivedFolder(options, process.env);
-  return { device: "cpu", dtype: "int8", plan: { int8: { cacheFolder: folder === undefined ? undefined : path.join(folder, "int8") } } };
+  const cacheFolder = folder === undefined ? undefined : path.join(folder, "int8");
+  return { device: "cpu", dtype: "int8", plan: { backend: "sequences", int8: { cacheFolder } } };
 }
 
 /** What the driver and CUDA's libraries take of a card beside the model. */
@@ -64,11 +64,11 @@ async function onCuda(
   return {
     device: `cuda:${cuda.device}`,
     dtype: floats,
-    plan: { batches: { floats, packed: packed && !graphs, cuda: { ...cuda, graphs }, memory } },
+    plan: { backend: "groups", floats, packed: packed && !graphs, cuda: { ...cuda, graphs }, memory },
   };
 }
 
-function floatsOf(dtype: LoadOptions["dtype"]): BatchPlan["floats"] {
+function floatsOf(dtype: LoadOptions["dtype"]): GroupPlan["floats"] {
   return dtype === "fp32" || dtype === "bf16" ? dtype : "fp16";
 }
 

@@ -2,21 +2,23 @@
 
 import path from "node:path";
 
+import type { GroupPlan, SequencePlan } from "../architectures/execution-plan";
 import type { EncodedGraph, Floats } from "../architectures/graph";
 import type { Int8Layer } from "../architectures/int8";
 import { spladeHead } from "../architectures/splade-head";
-import type { ExportedGraph, Graph, GraphLimits } from "../architectures/types";
+import type { ExportedGraph, Graph } from "../architectures/types";
 import type { TensorInfo } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
 import type { NativeDtype, NativeExportSpec, NativeHead, NativeInt8, NativeModelSpec, NativeTensor } from "../native/contract";
-import type { BatchPlan, TransformerPlan } from "./plan";
+import type { TransformerPlan } from "./plan";
 import { count, FLOAT_BYTES } from "./weights-memory";
 
-export function describeModel(graph: Graph, { head, int8, batches }: TransformerPlan): NativeModelSpec {
+export function describeModel(graph: Graph, { head, execution }: TransformerPlan): NativeModelSpec {
   const files = new WeightFiles();
-  const quantised = int8 === undefined ? undefined : graph.int8();
-  const described = quantised ?? (batches === undefined ? graph : withHead(graph, head));
-  const { model, weights, weightFloats, inputs } = described;
+  const { graph: executed, backend } =
+    execution.backend === "sequences" ? describeSequences(execution, graph, head, files) : describeGroups(execution, graph, head);
+  const { model, weights, weightFloats, inputs } = executed;
+  const [first] = weights.values();
   return {
     graph: model,
     inputs,
@@ -25,15 +27,28 @@ export function describeModel(graph: Graph, { head, int8, batches }: Transformer
       tensor: files.locate(tensor),
       dtype: DTYPES[weightFloats.get(name) ?? "fp32"],
     })),
-    ...(quantised === undefined ? {} : { int8: describeInt8(quantised.layers, int8?.cacheFolder, files) }),
-    ...(batches === undefined ? describeHead(head, files) : describeBatches(batches, graph, head, described)),
+    backend,
     files: files.paths,
-    weightFolder: files.folder,
+    // All external data locations of a graph name the file of its first weight (see architectures/graph.ts).
+    weightFolder: path.dirname(first?.file ?? ""),
   };
 }
 
 export function describeExport({ file, pooling: vectors, vocabularySize: columns }: ExportedGraph): NativeExportSpec {
   return vectors === undefined ? { file } : { file, vectors: { columns, pooling: vectors.pooling, activation: vectors.activation } };
+}
+
+/** What a backend runs, and how. */
+interface Described {
+  readonly graph: EncodedGraph;
+  readonly backend: NativeModelSpec["backend"];
+}
+
+function describeSequences({ int8 }: SequencePlan, graph: Graph, head: TransformerPlan["head"], files: WeightFiles): Described {
+  const ofHead = head === undefined ? {} : { head: describeHead(head, files) };
+  if (int8 === undefined) return { graph, backend: { kind: "sequences", ...ofHead } };
+  const quantized = graph.int8();
+  return { graph: quantized, backend: { kind: "sequences", int8: describeInt8(quantized.layers, int8.cacheFolder, files), ...ofHead } };
 }
 
 function describeInt8(layers: readonly Int8Layer[], cacheFolder: string | undefined, files: WeightFiles): NativeInt8 {
@@ -46,16 +61,12 @@ function describeInt8(layers: readonly Int8Layer[], cacheFolder: string | undefi
   };
 }
 
-function describeHead(head: TransformerPlan["head"], files: WeightFiles): { readonly head?: NativeHead } {
-  if (head === undefined) return {};
-  const { graph, pooling } = head;
+function describeHead({ graph, pooling }: NonNullable<TransformerPlan["head"]>, files: WeightFiles): NativeHead {
   return {
-    head: {
-      decoder: files.locate(graph.decoder),
-      ...(graph.decoderBias === undefined ? {} : { bias: files.locate(graph.decoderBias) }),
-      pooling: pooling.pooling,
-      activation: pooling.activation,
-    },
+    decoder: files.locate(graph.decoder),
+    ...(graph.decoderBias === undefined ? {} : { bias: files.locate(graph.decoderBias) }),
+    pooling: pooling.pooling,
+    activation: pooling.activation,
   };
 }
 
@@ -64,26 +75,26 @@ function withHead(graph: Graph, head: TransformerPlan["head"]): EncodedGraph {
   return graph.continued((builder, hidden) => spladeHead(builder, hidden, head.graph, head.pooling), "logits");
 }
 
-/** Two calls, each with two batches in flight, share what the weights leave. */
-const BATCHES_AT_ONCE = 4;
+/** Two calls, each with two groups in flight, share what the weights leave. */
+const GROUPS_AT_ONCE = 4;
 
-function describeBatches(
-  { cuda, memory }: BatchPlan,
-  { maxPositions }: GraphLimits,
-  head: TransformerPlan["head"],
-  { weights, weightFloats, layout, positionsAfter }: EncodedGraph,
-): Pick<NativeModelSpec, "batches" | "cuda"> {
+/** The head is part of the graph. */
+function describeGroups({ cuda, memory }: GroupPlan, graph: Graph, head: TransformerPlan["head"]): Described {
+  const whole = withHead(graph, head);
+  const { weights, weightFloats, layout, positionsAfter } = whole;
   let bytes = 0;
   for (const [name, { shape }] of weights) bytes += (weightFloats.get(name) === "fp32" ? FLOAT_BYTES : FLOAT_BYTES / 2) * count({ shape });
   return {
-    batches: {
-      form: layout?.form ?? "padded",
-      bytes: Math.max(0, Math.floor((memory - bytes) / BATCHES_AT_ONCE)),
-      ...(maxPositions === undefined ? {} : { maxLength: maxPositions }),
+    graph: whole,
+    backend: {
+      kind: "groups",
+      layout: layout.form === "packed" ? "packed" : "padded",
+      bytes: Math.max(0, Math.floor((memory - bytes) / GROUPS_AT_ONCE)),
+      ...(graph.maxPositions === undefined ? {} : { maxLength: graph.maxPositions }),
       ...(positionsAfter === undefined ? {} : { positionsAfter }),
       ...(head?.pooling.pooling === "max" ? { activation: head.pooling.activation } : {}),
+      ...(cuda === undefined ? {} : { cuda }),
     },
-    ...(cuda === undefined ? {} : { cuda }),
   };
 }
 
@@ -95,11 +106,6 @@ class WeightFiles {
     let file = this.paths.indexOf(tensor.file);
     if (file < 0) file = this.paths.push(tensor.file) - 1;
     return { file, offset: tensor.offset, dtype: nativeDtype(tensor), shape: tensor.shape };
-  }
-
-  /** All external data locations of a graph name the first weight file (see architectures/graph.ts). */
-  get folder(): string {
-    return path.dirname(this.paths[0] ?? "");
   }
 }
 

@@ -2,9 +2,9 @@
 
 import { architectureFor } from "../architectures";
 import { embeddingGraph } from "../architectures/embedding";
+import { layoutFor, paddedLayout } from "../architectures/execution-plan";
+import type { ExecutionPlan } from "../architectures/execution-plan";
 import { exportedGraph } from "../architectures/exported";
-import { layoutFor, paddedLayout } from "../architectures/layout";
-import type { WantedLayout } from "../architectures/layout";
 import { lexicalGraph } from "../architectures/lexical-graph";
 import type { Graph } from "../architectures/types";
 import { poolsPrompt } from "../checkpoint/embedding-modules";
@@ -87,8 +87,8 @@ class TransformerEncoder implements RouteEncoder {
   #isDisposed = false;
 
   constructor(route: TransformerRoute, options: LoadOptions, execution: Execution) {
-    const { plan, columns, defaultDims } = planRoute(route, execution.plan.batches);
-    this.#plan = { ...plan, ...execution.plan };
+    const { plan, columns, defaultDims } = planRoute(route, execution.plan);
+    this.#plan = plan;
     this.columns = columns;
     this.#defaultDims = defaultDims;
     this.maxSeqLength = maxSeqLengthOf(plan, options);
@@ -120,7 +120,7 @@ class TransformerEncoder implements RouteEncoder {
     const { model, tokenizer, admit } = this.#running ?? (await this.start(undefined));
     const batch = await tokenizer.encode([text]);
     const sequences = admit(batch, () => text);
-    const hasPositions = this.#plan.head !== undefined && this.#plan.batches === undefined;
+    const hasPositions = this.#plan.head !== undefined && this.#plan.execution.backend === "sequences";
     const { positions, ...csr } = await withCancel(undefined, () =>
       model.encode(sequences, { maxActiveDims: this.#defaultDims ?? 0, positions: hasPositions }),
     );
@@ -163,28 +163,31 @@ export interface PlannedRoute {
   readonly defaultDims: number | undefined;
 }
 
-export function planRoute({ transformer: part, head }: TransformerRoute, wanted: WantedLayout | undefined): PlannedRoute {
+export function planRoute({ transformer: part, head }: TransformerRoute, execution: ExecutionPlan): PlannedRoute {
   if (part.exported !== undefined) {
     if (head.kind !== "splade") throw notSupported(`modelFile for a model with a head of the kind ${head.kind}`);
     const graph = exportedGraph(part, part.exported, head);
-    return { plan: { part, graph }, columns: graph.vocabularySize, defaultDims: undefined };
+    return { plan: { part, graph, execution }, columns: graph.vocabularySize, defaultDims: undefined };
   }
   const architecture = architectureFor(part.config);
   switch (head.kind) {
     case "splade": {
-      const graph = architecture.maskedLanguageModel(part, head.pooling === "max" ? layoutFor(architecture, wanted) : paddedLayout(wanted));
-      return { plan: { part, graph, head: { graph, pooling: head } }, columns: graph.vocabularySize, defaultDims: undefined };
+      const graph = architecture.maskedLanguageModel(
+        part,
+        head.pooling === "max" ? layoutFor(architecture, execution) : paddedLayout(execution),
+      );
+      return { plan: { part, graph, head: { graph, pooling: head }, execution }, columns: graph.vocabularySize, defaultDims: undefined };
     }
     case "autoencoder": {
-      const { graph, columns } = embeddingGraph(architecture, part, head.modules, "sentence_embedding", paddedLayout(wanted));
-      return { plan: { part, graph }, columns, defaultDims: head.k };
+      const { graph, columns } = embeddingGraph(architecture, part, head.modules, "sentence_embedding", paddedLayout(execution));
+      return { plan: { part, graph, execution }, columns, defaultDims: head.k };
     }
     case "lexical": {
-      const layout = paddedLayout(wanted);
+      const layout = paddedLayout(execution);
       const graph = lexicalGraph(architecture, part, head, [], layout);
       const complete = async (tokenizer: Tokenizer): Promise<Graph> =>
         lexicalGraph(architecture, part, head, await idsOf(head, tokenizer), layout);
-      return { plan: { part, graph, complete }, columns: graph.vocabularySize, defaultDims: undefined };
+      return { plan: { part, graph, complete, execution }, columns: graph.vocabularySize, defaultDims: undefined };
     }
   }
 }

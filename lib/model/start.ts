@@ -30,12 +30,12 @@ export interface RunningTransformer {
 
 /** @param maxSeqLength see maxSeqLengthOf */
 export async function startTransformer(plan: TransformerPlan, maxSeqLength: number, signal?: AbortSignal): Promise<RunningTransformer> {
-  const { part, graph, complete } = plan;
+  const { part, graph, complete, execution } = plan;
   loadRuntime();
   if (!("file" in graph)) requireMemoryForWeights(part.folder, memoryOfWeights(graph, plan));
   throwIfAborted(signal);
   const reading = { folder: part.folder, maxLength: maxSeqLength, lowerCase: part.lowerCase };
-  const loading = TextTokenizer.load(reading, tokenizerWorkers(plan, native().threads()));
+  const loading = TextTokenizer.load(reading, tokenizerWorkers(execution, native().threads()));
   const [tokenizer, model] = await both(
     loading,
     // Packing the weights cannot be interrupted: an abort takes effect when it has ended.
@@ -53,8 +53,8 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
     model.dispose();
     throw error;
   }
-  // A card tells itself when it has no memory, and then batches become smaller.
-  const limits = { bytesPerSequence: bytesOf(plan), limit: plan.batches === undefined ? native().memoryLimit() : Infinity };
+  // A GPU reports when it has no memory, and then groups become smaller.
+  const limits = { bytesPerSequence: bytesOf(plan), limit: execution.backend === "sequences" ? native().memoryLimit() : Infinity };
   return {
     tokenizer,
     model,

@@ -51,9 +51,9 @@ function processStatus(): string {
  * Bytes that the weights take at least in memory of the process's own: matrices that ONNX Runtime packs, tensors that are widened, the head's
  * 8-bit decoder. Quantised layers are mapped from a file where there is a cache.
  */
-export function memoryOfWeights({ weights, vocabularySize }: Graph, { head, int8 }: TransformerPlan): number {
+export function memoryOfWeights({ weights, vocabularySize }: Graph, { head, execution }: TransformerPlan): number {
   let bytes = head === undefined ? 0 : count(head.graph.decoder);
-  if (int8 !== undefined) return bytes;
+  if (execution.backend === "sequences" && execution.int8 !== undefined) return bytes;
   for (const tensor of weights.values()) {
     const isMatrix = tensor.shape.length === 2 && tensor.shape[0] !== vocabularySize;
     if (isMatrix || tensor.dtype !== "F32") bytes += count(tensor) * Float32Array.BYTES_PER_ELEMENT;

@@ -52,21 +52,25 @@ export interface NativeModelSpec {
   /** Weight files, memory-mapped read-only for the life of the model. */
   readonly files: readonly string[];
   readonly weights: readonly NativeWeight[];
-  /** Present when the graph has layers in 8 bits. */
-  readonly int8?: NativeInt8;
-  /** The names of the graph's inputs, of those that native/inference/batch_inputs.h knows; without `batches` input_ids and token_type_ids. */
+  /** The names of the graph's inputs, of those that native/inference/group_inputs.h knows. */
   readonly inputs: readonly string[];
-  /** Present: the graph's output is `hidden` [tokens, hidden] and rows are SPLADE vectors. Absent: the output is `logits` [sequences, labels]. */
-  readonly head?: NativeHead;
-  /** Present when the graph takes batches of sequences of different length. Its output is one row for each sequence, as `logits`. */
-  readonly batches?: NativeBatches;
-  /** Absent for the CPU; needs `batches`. */
-  readonly cuda?: NativeCuda;
+  readonly backend: NativeSequenceBackend | NativeGroupBackend;
 }
 
-export interface NativeBatches {
-  readonly form: "padded" | "packed";
-  /** What a batch may need by the sequences' `bytes`. */
+/** The CPU: each sequence is a run of its own. The graph's inputs are input_ids and token_type_ids. */
+export interface NativeSequenceBackend {
+  readonly kind: "sequences";
+  /** Present when the graph has layers in 8 bits. */
+  readonly int8?: NativeInt8;
+  /** Present: the graph's output is `hidden` [tokens, hidden] and rows are SPLADE vectors. Absent: the output is `logits` [sequences, labels]. */
+  readonly head?: NativeHead;
+}
+
+/** A GPU: groups of sequences of different length run together. The graph's output is one row for each sequence, as `logits`. */
+export interface NativeGroupBackend {
+  readonly kind: "groups";
+  readonly layout: "padded" | "packed";
+  /** What a group may need by the sequences' `bytes`. */
   readonly bytes: number;
   /** How far a sequence may be padded. */
   readonly maxLength?: number;
@@ -74,12 +78,14 @@ export interface NativeBatches {
   readonly positionsAfter?: number;
   /** The rows are maxima of logits that this is applied to. */
   readonly activation?: NativeHead["activation"];
+  /** Absent for the CPU, where tests run the graphs of GPUs. */
+  readonly cuda?: NativeCuda;
 }
 
-/** A card, and options of ONNX Runtime's CUDA provider by its own names. */
+/** A GPU, and options of ONNX Runtime's CUDA provider by its own names. */
 export interface NativeCuda {
   readonly device: number;
-  /** Lone sequences run as CUDA graphs; needs padded batches. */
+  /** Lone sequences run as CUDA graphs; needs padded groups. */
   readonly graphs?: boolean;
   readonly options: Readonly<Record<string, string>>;
 }
@@ -99,7 +105,7 @@ export interface NativeCudaDevices {
   readonly devices: readonly NativeCudaDevice[];
 }
 
-/** A graph of someone else in an ONNX file, with its weights in it or beside it. Inputs and output are recognised by their names. */
+/** An external ONNX model: a file with a graph, and its weights in it or beside it. Inputs and output are recognised by their names. */
 export interface NativeExportSpec {
   readonly file: string;
   /**
@@ -109,7 +115,7 @@ export interface NativeExportSpec {
   readonly vectors?: { readonly columns: number } & Pick<NativeHead, "pooling" | "activation">;
 }
 
-/** Sequences of token ids, flattened: sequence i is ids[offsets[i] .. offsets[i+1]). */
+/** Sequences of token ids, none empty, flattened: sequence i is ids[offsets[i] .. offsets[i+1]). */
 export interface NativeSequences {
   readonly ids: Int32Array;
   readonly offsets: Uint32Array;

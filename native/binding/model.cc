@@ -4,11 +4,12 @@
 #include <limits>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "binding/cancel_token.h"
 #include "binding/convert.h"
 #include "binding/device.h"
-#include "inference/batch.h"
+#include "inference/inference_job.h"
 
 namespace sparse_rerank::binding {
 
@@ -51,17 +52,49 @@ SpladeActivation read_activation(const Napi::Object& object) {
 /// Multiples of 8 suit the tensor cores, and biases of attention that memory-efficient kernels take.
 constexpr std::size_t kLengthMultiple = 8;
 
-BatchSpec read_batches(const Napi::Object& object) {
-  BatchSpec spec;
+SequenceSpec read_sequence_backend(const Napi::Object& object) {
+  SequenceSpec spec;
+  if (const Napi::Value int8_value = object.Get("int8"); int8_value.IsObject()) {
+    const auto int8 = int8_value.As<Napi::Object>();
+    const auto layers = int8.Get("layers").As<Napi::Array>();
+    for (std::uint32_t i = 0; i < layers.Length(); ++i) {
+      const auto layer = layers.Get(i).As<Napi::Object>();
+      Int8LayerSpec& added = spec.int8_layers.emplace_back();
+      added.weight = read_tensor(layer.Get("weight"));
+      if (const Napi::Value bias = layer.Get("bias"); bias.IsObject()) added.bias = read_tensor(bias);
+    }
+    if (const Napi::Value folder = int8.Get("cacheFolder"); folder.IsString()) spec.int8_cache = read_path(folder);
+  }
+  if (const Napi::Value head_value = object.Get("head"); head_value.IsObject()) {
+    const auto head_object = head_value.As<Napi::Object>();
+    HeadSpec& head = spec.head.emplace();
+    head.decoder = read_tensor(head_object.Get("decoder"));
+    if (const Napi::Value bias = head_object.Get("bias"); bias.IsObject()) head.bias = read_tensor(bias);
+    head.pooling = read_pooling(head_object);
+    head.activation = read_activation(head_object);
+  }
+  return spec;
+}
+
+GroupSpec read_group_backend(const Napi::Object& object) {
+  GroupSpec spec;
   spec.bytes = read_size(object.Get("bytes"), "bytes");
-  spec.form.packed = object.Get("form").ToString().Utf8Value() == "packed";
-  spec.form.multiple = kLengthMultiple;
-  if (const Napi::Value length = object.Get("maxLength"); length.IsNumber()) spec.form.max_length = read_size(length, "maxLength");
+  spec.layout.packed = object.Get("layout").ToString().Utf8Value() == "packed";
+  spec.layout.multiple = kLengthMultiple;
+  if (const Napi::Value length = object.Get("maxLength"); length.IsNumber()) spec.layout.max_length = read_size(length, "maxLength");
   if (const Napi::Value id = object.Get("positionsAfter"); id.IsNumber()) {
-    spec.form.positions_after = static_cast<std::int64_t>(read_size(id, "positionsAfter"));
+    spec.layout.positions_after = static_cast<std::int64_t>(read_size(id, "positionsAfter"));
   }
   if (object.Get("activation").IsString()) spec.activation = read_activation(object);
+  if (const Napi::Value cuda = object.Get("cuda"); cuda.IsObject()) spec.cuda = read_cuda(cuda.As<Napi::Object>());
   return spec;
+}
+
+std::variant<SequenceSpec, GroupSpec> read_backend(const Napi::Object& object) {
+  const std::string kind = object.Get("kind").ToString();
+  if (kind == "sequences") return read_sequence_backend(object);
+  if (kind == "groups") return read_group_backend(object);
+  fail_contract(object.Env(), "unknown backend " + kind);
 }
 
 ModelSpec read_spec(const Napi::Object& object) {
@@ -76,33 +109,13 @@ ModelSpec read_spec(const Napi::Object& object) {
     const auto weight = weights.Get(i).As<Napi::Object>();
     spec.weights.push_back({weight.Get("name").ToString(), read_tensor(weight.Get("tensor")), read_dtype(weight.Get("dtype"))});
   }
-  if (const Napi::Value int8_value = object.Get("int8"); int8_value.IsObject()) {
-    const auto int8 = int8_value.As<Napi::Object>();
-    const auto layers = int8.Get("layers").As<Napi::Array>();
-    for (std::uint32_t i = 0; i < layers.Length(); ++i) {
-      const auto layer = layers.Get(i).As<Napi::Object>();
-      Int8LayerSpec& added = spec.int8_layers.emplace_back();
-      added.weight = read_tensor(layer.Get("weight"));
-      if (const Napi::Value bias = layer.Get("bias"); bias.IsObject()) added.bias = read_tensor(bias);
-    }
-    if (const Napi::Value folder = int8.Get("cacheFolder"); folder.IsString()) spec.int8_cache = read_path(folder);
-  }
   const auto inputs = object.Get("inputs").As<Napi::Array>();
   for (std::uint32_t i = 0; i < inputs.Length(); ++i) {
     const auto input = input_named(inputs.Get(i).ToString().Utf8Value());
     if (!input) fail_contract(object.Env(), "unknown input " + inputs.Get(i).ToString().Utf8Value());
     spec.inputs.push_back(*input);
   }
-  if (const Napi::Value head_value = object.Get("head"); head_value.IsObject()) {
-    const auto head_object = head_value.As<Napi::Object>();
-    HeadSpec& head = spec.head.emplace();
-    head.decoder = read_tensor(head_object.Get("decoder"));
-    if (const Napi::Value bias = head_object.Get("bias"); bias.IsObject()) head.bias = read_tensor(bias);
-    head.pooling = read_pooling(head_object);
-    head.activation = read_activation(head_object);
-  }
-  if (const Napi::Value batches = object.Get("batches"); batches.IsObject()) spec.batches = read_batches(batches.As<Napi::Object>());
-  if (const Napi::Value cuda = object.Get("cuda"); cuda.IsObject()) spec.cuda = read_cuda(cuda.As<Napi::Object>());
+  spec.backend = read_backend(object.Get("backend").As<Napi::Object>());
   return spec;
 }
 
@@ -127,12 +140,6 @@ Sequences read_sequences(const Napi::Object& object) {
   return sequences;
 }
 
-RunControls make_controls(Napi::Env env, const Model& model, const Sequences& sequences) {
-  auto controls = RunControls::create(*Runtime::loaded(), model, sequences);
-  if (!controls) fail(env, controls.error());
-  return std::move(controls).value();
-}
-
 /// @tparam Spec ModelSpec or ExportSpec
 template <typename Spec>
 class LoadWork final : public PromiseWork {
@@ -155,17 +162,28 @@ class LoadWork final : public PromiseWork {
   std::shared_ptr<const Model> model_;
 };
 
-class EncodeWork final : public PromiseWork {
- public:
-  explicit EncodeWork(std::unique_ptr<EncodeBatch> batch) : PromiseWork(batch->tasks()), batch_(std::move(batch)) {}
+/// @tparam Inference EncodeJob or PredictJob
+template <typename Inference>
+class InferenceWork : public PromiseWork {
+ protected:
+  explicit InferenceWork(std::unique_ptr<Inference> job) : PromiseWork(job->tasks()), job_(std::move(job)) {}
+  [[nodiscard]] const Inference& job() const { return *job_; }
 
  private:
-  Status run(std::size_t task) override { return batch_->run(task); }
-  void interrupt() override { batch_->interrupt(); }
-  void release() override { batch_->release_model(); }
+  Status run(std::size_t task) override { return job_->run(task); }
+  void interrupt() override { job_->interrupt(); }
+  void release() override { job_->release_model(); }
 
+  std::unique_ptr<Inference> job_;
+};
+
+class EncodeWork final : public InferenceWork<EncodeJob> {
+ public:
+  explicit EncodeWork(std::unique_ptr<EncodeJob> job) : InferenceWork(std::move(job)) {}
+
+ private:
   Napi::Value result(Napi::Env env) override {
-    const std::span<const SpladeRow> rows = batch_->rows();
+    const std::span<const SpladeRow> rows = job().rows();
     std::size_t total = 0;
     for (const SpladeRow& row : rows) total += row.indices.size();
     if (total > std::numeric_limits<std::uint32_t>::max()) {
@@ -174,7 +192,7 @@ class EncodeWork final : public PromiseWork {
     auto indptr = new_array<Napi::Uint32Array>(env, rows.size() + 1);
     auto indices = new_array<Napi::Uint32Array>(env, total);
     auto values = new_array<Napi::Float32Array>(env, total);
-    auto positions = new_array<Napi::Uint32Array>(env, batch_->positions() ? total : 0);
+    auto positions = new_array<Napi::Uint32Array>(env, job().positions() ? total : 0);
     std::uint32_t end = 0;
     indptr[0] = 0;
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -189,24 +207,17 @@ class EncodeWork final : public PromiseWork {
     csr.Set("indptr", indptr);
     csr.Set("indices", indices);
     csr.Set("values", values);
-    if (batch_->positions()) csr.Set("positions", positions);
+    if (job().positions()) csr.Set("positions", positions);
     return csr;
   }
-
-  std::unique_ptr<EncodeBatch> batch_;
 };
 
-class PredictWork final : public PromiseWork {
+class PredictWork final : public InferenceWork<PredictJob> {
  public:
-  explicit PredictWork(std::unique_ptr<PredictBatch> batch) : PromiseWork(batch->tasks()), batch_(std::move(batch)) {}
+  explicit PredictWork(std::unique_ptr<PredictJob> job) : InferenceWork(std::move(job)) {}
 
  private:
-  Status run(std::size_t task) override { return batch_->run(task); }
-  void interrupt() override { batch_->interrupt(); }
-  void release() override { batch_->release_model(); }
-  Napi::Value result(Napi::Env env) override { return to_js(env, batch_->logits()); }
-
-  std::unique_ptr<PredictBatch> batch_;
+  Napi::Value result(Napi::Env env) override { return to_js(env, job().logits()); }
 };
 
 }  // namespace
@@ -254,21 +265,19 @@ Napi::Value ModelWrap::encode(const Napi::CallbackInfo& info) {
   const auto options = info[1].As<Napi::Object>();
   if (!model(env)->knows_positions() && options.Get("positions").ToBoolean()) fail_contract(env, "positions without a SPLADE head");
   const Napi::Value keep = options.Get("maxActiveDims");
-  Sequences sequences = read_sequences(info[0].As<Napi::Object>());
-  RunControls controls = make_controls(env, *model(env), sequences);
-  auto batch =
-      std::make_unique<EncodeBatch>(model(env), std::move(sequences), std::move(controls),
-                                    keep.IsUndefined() ? 0 : read_size(keep, "maxActiveDims"), options.Get("positions").ToBoolean());
-  return start(env, std::make_shared<EncodeWork>(std::move(batch)), options);
+  auto job = EncodeJob::create(
+      model(env), read_sequences(info[0].As<Napi::Object>()),
+      {.keep = keep.IsUndefined() ? 0 : read_size(keep, "maxActiveDims"), .positions = options.Get("positions").ToBoolean()});
+  if (!job) fail(env, job.error());
+  return start(env, std::make_shared<EncodeWork>(std::move(job).value()), options);
 }
 
 Napi::Value ModelWrap::predict(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (model(env)->knows_positions()) fail_contract(env, "predict on a sparse encoder");
-  Sequences sequences = read_sequences(info[0].As<Napi::Object>());
-  RunControls controls = make_controls(env, *model(env), sequences);
-  auto batch = std::make_unique<PredictBatch>(model(env), std::move(sequences), std::move(controls), read_size(info[1], "labels"));
-  return start(env, std::make_shared<PredictWork>(std::move(batch)), info[2]);
+  auto job = PredictJob::create(model(env), read_sequences(info[0].As<Napi::Object>()), read_size(info[1], "labels"));
+  if (!job) fail(env, job.error());
+  return start(env, std::make_shared<PredictWork>(std::move(job).value()), info[2]);
 }
 
 Napi::Value ModelWrap::dispose(const Napi::CallbackInfo& info) {

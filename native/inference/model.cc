@@ -1,7 +1,8 @@
 #include "inference/model.h"
 
-#include <algorithm>
+#include <utility>
 
+#include "inference/sequence_backend.h"
 #include "kernels/finite.h"
 
 namespace sparse_rerank {
@@ -27,44 +28,10 @@ Result<SpladeHead> load_head(const HeadSpec& spec, Weights& weights) {
                             spec.activation);
 }
 
-/// One run on the card: libraries are loaded when a kernel first wants them, and what is missing is to be known before there is work.
-Status try_out(const Runtime& runtime, const Model& model) {
-  // More than one row of a group, so that no operator is left out.
-  const std::size_t limit = model.batches()->form.max_length;
-  const auto length = static_cast<std::uint32_t>(limit == 0 ? kRowGroups + 1 : std::min(kRowGroups + 1, limit));
-  const Sequences sequences{std::vector<std::int32_t>(length, 0), {0, length}, {}, {}};
-  const BatchMember member{0, length, 0};
-  const auto control = RunControl::create(runtime);
-  if (!control) return control.error();
-  BatchInputs inputs;
-  const auto views = inputs.fill(model.batches()->form, model.session().inputs(), sequences, {&member, 1});
-  const auto output = model.session().run(views, control.value());
-  if (output) return std::nullopt;
-  const Error& failure = output.error();
-  // The provider of ONNX Runtime 1.31 and later looks for it only now.
-  if (failure.message.find("cuDNN is unavailable") != std::string::npos) return Error{"ERR_DEVICE_UNAVAILABLE", failure.message};
-  return failure;
-}
-
-/// Errors of loading that are for want of memory say what can be done.
-Error for_want_of_memory(Error failure) {
-  if (!is_out_of_memory(failure.message)) return failure;
-  return {"ERR_TOO_LARGE", "The device has no memory for the model: " + failure.message +
-                               ". Free some (models that are no longer used want dispose()), or take a smaller dtype."};
-}
-
-}  // namespace
-
-Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
-  const Runtime* runtime = Runtime::loaded();
-  if (runtime == nullptr) return Error{"ERR_INTERNAL", "A model was loaded before ONNX Runtime."};
-  auto opened = Weights::open(spec.files);
-  if (!opened) return std::move(opened).error();
-  Weights weights = std::move(opened).value();
-
+Result<std::vector<NamedWeight>> load_initialisers(std::span<const WeightSpec> specs, Weights& weights) {
   std::vector<NamedWeight> initialisers;
-  initialisers.reserve(spec.weights.size());
-  for (const auto& [name, location, type] : spec.weights) {
+  initialisers.reserve(specs.size());
+  for (const auto& [name, location, type] : specs) {
     if (type == WeightType::kF32) {
       auto data = weights.tensor(location);
       if (!data) return std::move(data).error();
@@ -77,52 +44,82 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
       initialisers.push_back({name, std::as_bytes(data.value()), {element, location.shape}});
     }
   }
-  std::unique_ptr<const Int8Body> int8;
+  return initialisers;
+}
+
+/// Errors of loading that mean that the device has no memory say what can be done.
+Error with_memory_remedy(Error failure) {
+  if (!is_out_of_memory(failure.message)) return failure;
+  return {"ERR_TOO_LARGE", "The device has no memory for the model: " + failure.message +
+                               ". Free some (models that are no longer used want dispose()), or take a smaller dtype."};
+}
+
+}  // namespace
+
+Result<Model::Parts> Model::load_parts(const Runtime& runtime, const SequenceSpec& spec, SessionSpec session, Weights weights) {
+  Parts parts;
   if (!spec.int8_layers.empty()) {
     auto quantised = Int8Weights::load(spec.int8_layers, weights, spec.int8_cache);
     if (!quantised) return std::move(quantised).error();
-    int8 = std::make_unique<const Int8Body>(*runtime, std::move(quantised).value());
+    parts.int8 = std::make_unique<const Int8Body>(runtime, std::move(quantised).value());
+    session.int8 = &parts.int8->custom_op;
   }
-  auto session = Session::create(*runtime, {
-                                               .graph = std::as_bytes(std::span(spec.graph)),
-                                               .weight_folder = spec.weight_folder,
-                                               .weights = initialisers,
-                                               .int8 = int8 ? &int8->custom_op : nullptr,
-                                               .inputs = spec.inputs,
-                                               .output_name = spec.head ? "hidden" : "logits",
-                                               .batches = spec.batches.has_value(),
-                                               .cuda = spec.cuda ? &*spec.cuda : nullptr,
-                                           });
-  if (!session && session.error().message.find("cannot use the graph capture feature") != std::string::npos) {
+  if (spec.head) session.output_name = "hidden";
+  auto created = Session::create(runtime, std::move(session));
+  if (!created) return std::move(created).error();
+  parts.backend = std::make_unique<const SequenceBackend>(runtime, std::move(created).value());
+  if (spec.head) {
+    auto head = load_head(*spec.head, weights);
+    if (!head) return std::move(head).error();
+    parts.head.emplace(std::move(head).value());
+  }
+  weights.release_pages();
+  parts.weights = std::move(weights);
+  return parts;
+}
+
+Result<Model::Parts> Model::load_parts(const Runtime& runtime, const GroupSpec& spec, SessionSpec session, Weights weights) {
+  session.copies_weights = true;
+  // What comes after the extended level is layouts of the CPU. It crashed over DeBERTa in fp16 (ONNX Runtime 1.24 to 1.32).
+  session.optimization = ort::ORT_ENABLE_EXTENDED;
+  session.cuda = spec.cuda ? &*spec.cuda : nullptr;
+  auto created = Session::create(runtime, std::move(session));
+  if (!created && created.error().message.find("cannot use the graph capture feature") != std::string::npos) {
     return Error{"ERR_NOT_SUPPORTED",
                  "This architecture cannot run as CUDA graphs, since it asks the CPU in mid-run. Load it without cuda.graphs."};
   }
-  if (!session) return spec.cuda ? for_want_of_memory(std::move(session).error()) : std::move(session).error();
-  // The session has copies, and no head of ours follows.
-  if (spec.batches) weights = Weights();
-
-  std::optional<SpladeHead> head;
-  if (spec.head) {
-    auto loaded = load_head(*spec.head, weights);
-    if (!loaded) return std::move(loaded).error();
-    head.emplace(std::move(loaded).value());
-  }
-  weights.release_pages();
-  auto batches = spec.batches ? std::make_unique<const Batches>(*spec.batches, spec.cuda ? &*spec.cuda : nullptr) : nullptr;
-  std::shared_ptr<const Model> model(
-      new Model(std::move(weights), std::move(int8), std::move(head), std::move(batches), std::move(session).value()));
+  if (!created) return spec.cuda ? with_memory_remedy(std::move(created).error()) : std::move(created).error();
+  // The session has copies.
+  weights = Weights();
+  auto backend = std::make_unique<const GroupBackend>(runtime, std::move(created).value(), spec);
   if (spec.cuda) {
-    if (auto failure = try_out(*runtime, *model)) return for_want_of_memory(std::move(*failure));
+    if (auto failure = backend->try_out()) return with_memory_remedy(std::move(*failure));
   }
-  return model;
+  Parts parts;
+  parts.row_activation = spec.activation;
+  parts.backend = std::move(backend);
+  return parts;
 }
 
-Model::Batches::Batches(const BatchSpec& spec, const CudaSpec* cuda)
-    : budget(spec.bytes),
-      form(spec.form),
-      activation(spec.activation),
-      device(cuda != nullptr ? "gpu:" + std::to_string(cuda->device) : ""),
-      memory(cuda != nullptr ? std::make_unique<DeviceMemoryUser>(DeviceMemory::of(cuda->device)) : nullptr) {}
+Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
+  const Runtime* runtime = Runtime::loaded();
+  if (runtime == nullptr) return Error{"ERR_INTERNAL", "A model was loaded before ONNX Runtime."};
+  auto opened = Weights::open(spec.files);
+  if (!opened) return std::move(opened).error();
+  Weights weights = std::move(opened).value();
+  const auto initialisers = load_initialisers(spec.weights, weights);
+  if (!initialisers) return initialisers.error();
+  SessionSpec session{
+      .graph = std::as_bytes(std::span(spec.graph)),
+      .weight_folder = spec.weight_folder,
+      .weights = initialisers.value(),
+      .inputs = spec.inputs,
+  };
+  auto parts =
+      std::visit([&](const auto& backend) { return load_parts(*runtime, backend, std::move(session), std::move(weights)); }, spec.backend);
+  if (!parts) return std::move(parts).error();
+  return std::shared_ptr<const Model>(new Model(std::move(parts).value()));
+}
 
 Result<std::shared_ptr<const Model>> Model::load(const ExportSpec& spec) {
   const Runtime* runtime = Runtime::loaded();
@@ -132,7 +129,10 @@ Result<std::shared_ptr<const Model>> Model::load(const ExportSpec& spec) {
                                                         : std::vector<std::string>{"logits", "scores"};
   auto session = Session::open(*runtime, spec.file, outputs);
   if (!session) return std::move(session).error();
-  return std::shared_ptr<const Model>(new Model(spec.vectors, std::move(session).value()));
+  Parts parts;
+  parts.exported = spec.vectors;
+  parts.backend = std::make_unique<const SequenceBackend>(*runtime, std::move(session).value());
+  return std::shared_ptr<const Model>(new Model(std::move(parts)));
 }
 
 }  // namespace sparse_rerank

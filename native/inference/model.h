@@ -5,12 +5,12 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
+#include <variant>
 #include <vector>
 
 #include "core/result.h"
-#include "inference/batch_groups.h"
-#include "inference/cuda/device_memory.h"
+#include "inference/backend.h"
+#include "inference/group_backend.h"
 #include "inference/int8_operator.h"
 #include "inference/int8_weights.h"
 #include "inference/session.h"
@@ -27,13 +27,11 @@ struct HeadSpec {
   SpladeActivation activation = SpladeActivation::kRelu;
 };
 
-/// A graph over batches of sequences of different length, whose rows come out of it one for each sequence.
-struct BatchSpec {
-  BatchForm form;
-  /// Memory that a batch may take, by the estimates that come with the sequences.
-  std::size_t bytes = 0;
-  /// The rows are maxima of logits that still want it; absent where they are the result.
-  std::optional<SpladeActivation> activation;
+/// Execution by SequenceBackend.
+struct SequenceSpec {
+  std::optional<HeadSpec> head;            // over the graph's output `hidden`; absent: the output is `logits`
+  std::vector<Int8LayerSpec> int8_layers;  // by the attribute of their nodes
+  std::string int8_cache;                  // folder, or empty for none
 };
 
 struct WeightSpec {
@@ -46,16 +44,14 @@ struct ModelSpec {
   std::string graph;  // serialised ModelProto
   std::string weight_folder;
   std::vector<std::string> files;
-  std::vector<WeightSpec> weights;         // by initialiser name
-  std::vector<Int8LayerSpec> int8_layers;  // by the attribute of their nodes
-  std::string int8_cache;                  // folder, or empty for none
+  std::vector<WeightSpec> weights;  // by initialiser name
   std::vector<SessionInput> inputs;
-  std::optional<HeadSpec> head;
-  std::optional<BatchSpec> batches;
-  std::optional<CudaSpec> cuda;  // absent for the CPU
+  /// Each style of execution has a specification, and a Backend that it chooses.
+  std::variant<SequenceSpec, GroupSpec> backend;
 };
 
-/// Someone else's graph, from a file. Without a pooling it is a classifier with an output [sequences, labels].
+/// An external ONNX model: a file with its graph. SequenceBackend runs it. Without a pooling it is a classifier with an output [sequences,
+/// labels].
 struct ExportSpec {
   std::string file;
   /// Of the output: logits [sequences, tokens, columns], or vectors [sequences, columns] that need no pooling any more.
@@ -75,30 +71,22 @@ class Model {
 
   static Result<std::shared_ptr<const Model>> load(const ExportSpec& spec);
 
-  [[nodiscard]] const Session& session() const { return session_; }
+  /// The runs of a call.
+  [[nodiscard]] Result<std::unique_ptr<Runner>> start(Sequences sequences) const { return parts_.backend->start(std::move(sequences)); }
   /// Null where the graph has the head.
-  [[nodiscard]] const SpladeHead* head() const { return head_ ? &*head_ : nullptr; }
+  [[nodiscard]] const SpladeHead* head() const { return parts_.head ? &*parts_.head : nullptr; }
   /// Null for our own graphs and for a cross-encoder.
-  [[nodiscard]] const ExportSpec::Vectors* exported_vectors() const { return exported_ ? &*exported_ : nullptr; }
-  /// Null where sequences run one by one.
-  struct Batches {
-    /// @param cuda null for the CPU
-    Batches(const BatchSpec& spec, const CudaSpec* cuda);
-    mutable BatchBudget budget;
-    BatchForm form;
-    std::optional<SpladeActivation> activation;
-    /// The card that it runs on, as RunControl names it, and its memory; empty and null for the CPU.
-    std::string device;
-    std::unique_ptr<DeviceMemoryUser> memory;
-  };
-  [[nodiscard]] const Batches* batches() const { return batches_.get(); }
+  [[nodiscard]] const ExportSpec::Vectors* exported_vectors() const { return parts_.exported ? &*parts_.exported : nullptr; }
+  /// Still to be applied to the rows of groups (GroupSpec).
+  [[nodiscard]] std::optional<SpladeActivation> row_activation() const { return parts_.row_activation; }
   /// Whether it pools logits over tokens, so that each weight of a vector has a token.
-  [[nodiscard]] bool knows_positions() const { return head_.has_value() || exported_.has_value(); }
+  [[nodiscard]] bool knows_positions() const { return parts_.head.has_value() || parts_.exported.has_value(); }
   /// For the beginning of every run: refuses weight files that were written over since they were opened. Errors: ERR_INVALID_WEIGHTS.
-  [[nodiscard]] Status check_unchanged() const { return weights_.check_unchanged(); }
+  [[nodiscard]] Status check_unchanged() const { return parts_.weights.check_unchanged(); }
   /// Bytes of anonymous memory that this model is known to hold beside what ONNX Runtime allocates.
   [[nodiscard]] std::size_t owned_bytes() const {
-    return weights_.copied_bytes() + (int8_ ? int8_->weights.owned_bytes() : 0) + (head_ ? head_->packed_bytes() : 0);
+    return parts_.weights.copied_bytes() + (parts_.int8 ? parts_.int8->weights.owned_bytes() : 0) +
+           (parts_.head ? parts_.head->packed_bytes() : 0);
   }
 
  private:
@@ -109,22 +97,23 @@ class Model {
     Int8Operator custom_op;
   };
 
-  Model(Weights weights, std::unique_ptr<const Int8Body> int8, std::optional<SpladeHead> head, std::unique_ptr<const Batches> batches,
-        Session session)
-      : weights_(std::move(weights)),
-        int8_(std::move(int8)),
-        head_(std::move(head)),
-        batches_(std::move(batches)),
-        session_(std::move(session)) {}
-  Model(std::optional<ExportSpec::Vectors> exported, Session session) : exported_(exported), session_(std::move(session)) {}
+  struct Parts {
+    // The backend and the head read the weights, so they go first (members are destroyed in reverse order).
+    Weights weights;
+    std::unique_ptr<const Int8Body> int8;
+    std::optional<SpladeHead> head;
+    std::optional<SpladeActivation> row_activation;
+    std::optional<ExportSpec::Vectors> exported;
+    std::unique_ptr<const Backend> backend;
+  };
 
-  // The session and the head read the weights, so they go first (members are destroyed in reverse order).
-  Weights weights_;
-  std::unique_ptr<const Int8Body> int8_;
-  std::optional<SpladeHead> head_;
-  std::unique_ptr<const Batches> batches_;
-  std::optional<ExportSpec::Vectors> exported_;
-  Session session_;
+  explicit Model(Parts parts) : parts_(std::move(parts)) {}
+
+  /// One for each style of execution. @param session without what depends on it
+  static Result<Parts> load_parts(const Runtime& runtime, const SequenceSpec& spec, SessionSpec session, Weights weights);
+  static Result<Parts> load_parts(const Runtime& runtime, const GroupSpec& spec, SessionSpec session, Weights weights);
+
+  Parts parts_;
 };
 
 }  // namespace sparse_rerank

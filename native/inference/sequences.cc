@@ -8,6 +8,9 @@ Status Sequences::check() const {
   if (offsets.empty() || offsets.front() != 0 || offsets.back() != ids.size() || !std::is_sorted(offsets.begin(), offsets.end())) {
     return Error{"ERR_INVALID_ARGUMENT", "Token offsets must ascend from 0 to the number of ids."};
   }
+  if (std::adjacent_find(offsets.begin(), offsets.end()) != offsets.end()) {
+    return Error{"ERR_INVALID_ARGUMENT", "A sequence has no tokens."};
+  }
   if (!type_ids.empty() && type_ids.size() != ids.size()) return Error{"ERR_INVALID_ARGUMENT", "There must be as many type ids as ids."};
   const auto countable = [](double number) { return number >= 0 && number < 9e15; };
   if (!bytes.empty() && (bytes.size() != size() || !std::all_of(bytes.begin(), bytes.end(), countable))) {

@@ -18,7 +18,8 @@ struct Sequences {
   [[nodiscard]] std::size_t size() const { return offsets.size() - 1; }
   [[nodiscard]] std::size_t length(std::size_t i) const { return offsets[i + 1] - offsets[i]; }
 
-  /// The offsets ascend from 0 to the number of ids, there are as many type ids as ids, and as many numbers of bytes as sequences.
+  /// The offsets ascend from 0 to the number of ids, no sequence is empty, there are as many type ids as ids, and as many numbers of bytes
+  /// as sequences.
   [[nodiscard]] Status check() const;
   /// Whether one needs so much memory that keeping it for later runs would be waste.
   [[nodiscard]] bool has_large() const;

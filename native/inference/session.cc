@@ -144,8 +144,7 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
   session.inputs_ = std::move(spec.inputs);
   session.output_name_ = std::move(spec.output_name);
 
-  // What comes after the extended level is layouts of the CPU. It crashed over DeBERTa in fp16 (ONNX Runtime 1.24 to 1.32).
-  auto options = make_options(runtime, spec.batches ? ort::ORT_ENABLE_EXTENDED : ort::ORT_ENABLE_ALL);
+  auto options = make_options(runtime, spec.optimization);
   if (!options) return std::move(options).error();
   ort::OrtSessionOptions* const raw_options = options.value().get();
   const std::array steps = {
@@ -177,7 +176,7 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
     }
   }
 
-  auto initialisers = add_weights(runtime, raw_options, spec.weights, spec.batches);
+  auto initialisers = add_weights(runtime, raw_options, spec.weights, spec.copies_weights);
   if (!initialisers) return std::move(initialisers).error();
   ort::OrtSession* raw_session = nullptr;
   if (auto failure =
@@ -186,7 +185,7 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
     return *failure;
   }
   session.session_ = own(raw_session, functions.ReleaseSession);
-  if (!spec.batches) session.initialisers_ = std::move(initialisers).value();
+  if (!spec.copies_weights) session.initialisers_ = std::move(initialisers).value();
   if (spec.cuda != nullptr) {
     if (auto failure = session.pin_memory(*spec.cuda)) return *failure;
     if (spec.cuda->graphs) {

@@ -8,9 +8,9 @@
 
 #include "core/aligned_buffer.h"
 #include "core/result.h"
-#include "inference/batch_inputs.h"
 #include "inference/cuda/captured_runs.h"
 #include "inference/cuda/cuda_provider.h"
+#include "inference/group_inputs.h"
 #include "inference/int8_operator.h"
 #include "inference/ort_pointer.h"
 #include "inference/runtime.h"
@@ -75,10 +75,10 @@ struct SessionSpec {
   /// The operator of the graph's linear layers in 8 bits, or null; must outlive the session.
   const Int8Operator* int8 = nullptr;
   std::vector<SessionInput> inputs;
-  std::string output_name;
-  /// The graph takes batches of sequences of different length, as cards want them: the session copies the weights. Else it uses them where
-  /// they lie, which only the CPU can, and they must outlive it.
-  bool batches = false;
+  std::string output_name = "logits";
+  /// The session copies the weights, as it must for any device but the CPU. Else it uses them where they lie, and they must outlive it.
+  bool copies_weights = false;
+  ort::GraphOptimizationLevel optimization = ort::ORT_ENABLE_ALL;
   /// Null for the CPU.
   const CudaSpec* cuda = nullptr;
 };

@@ -8,6 +8,12 @@ std::size_t TensorType::count() const {
   return product;
 }
 
+std::string to_text(std::span<const std::int64_t> shape) {
+  std::string list;
+  for (const std::int64_t dimension : shape) list += (list.empty() ? "" : ", ") + std::to_string(dimension);
+  return "[" + list + "]";
+}
+
 TensorType type_of(const InputView& view) {
   return {view.is_int32 ? ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32 : ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,
           {view.shape.begin(), view.shape.begin() + static_cast<std::ptrdiff_t>(view.rank)}};

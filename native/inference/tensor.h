@@ -3,10 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/result.h"
-#include "inference/batch_inputs.h"
+#include "inference/group_inputs.h"
 #include "inference/ort_pointer.h"
 #include "inference/runtime.h"
 
@@ -22,6 +23,9 @@ struct TensorType {
   /// The number of elements.
   [[nodiscard]] std::size_t count() const;
 };
+
+/// "[2, 30522]"
+std::string to_text(std::span<const std::int64_t> shape);
 
 /// Of an input of a graph.
 TensorType type_of(const InputView& view);

@@ -130,7 +130,7 @@ async function freeAfter(isEnough) {
 /** Batches that are planned for a hundred times the memory that the provider may take give the same vectors, since they are halved. */
 async function recover(passages, expected) {
   const options = { gpu_mem_limit: String(LEFT), arena_extend_strategy: "kSameAsRequested", use_tf32: "0" };
-  const plan = { batches: { floats: "fp32", packed: true, cuda: { device: 0, options }, memory: 40e9 } };
+  const plan = { backend: "groups", floats: "fp32", packed: true, cuda: { device: 0, options }, memory: 40e9 };
   const routes = await openRoutes(await readCheckpoint(path.join(root, "models", "splade-tiny"), "sparse"), {}, { device: "cuda:0", plan });
   const rows = rowsOf(await routes.document.encode(passages, undefined, routes.document.columns));
   routes.document.dispose();

@@ -13,7 +13,7 @@ describe("memory of a simulated GPU", () => {
   const run = useCard();
   const load = `SparseEncoder.load(${JSON.stringify(spladeTiny)}, { device: "cuda", cuda: { arenaGrowth: "as-requested" } })`;
 
-  it("costs halved batches when others take it after a model was loaded, and later batches stay small", async () => {
+  it("costs halved groups when others take it after a model was loaded, and later groups stay small", async () => {
     const { result, trace } = await run(
       `main(async () => {
         const encoder = await ${load};
@@ -32,7 +32,7 @@ describe("memory of a simulated GPU", () => {
     const [first, second] = [trace.after("first"), trace.after("second")];
     assert.ok(first.all("refused").length > 0);
     assert.ok(trace.peak <= 100 * MEGABYTE);
-    assert.ok(Math.max(...second.sent) <= Math.max(...first.sent) / 2, "the second call tries batches as large as the first");
+    assert.ok(Math.max(...second.sent) <= Math.max(...first.sent) / 2, "the second call tries groups as large as the first");
     assert.deepEqual(trace.faults, []);
     assert.equal(trace.used, 0);
   });
@@ -81,7 +81,7 @@ describe("memory of a simulated GPU", () => {
   });
 
   for (const options of [{}, { cuda: { packed: false } }, { dtype: "fp32" }, { dtype: "bf16" }]) {
-    it(`is for a batch what is estimated, ${JSON.stringify(options)}`, async () => {
+    it(`is for a group what is estimated, ${JSON.stringify(options)}`, async () => {
       const { result, trace } = await run(
         `const { bytesOf } = require("./dist/model/start.js");
         const { planRoute } = require("./dist/model/sparse-route.js");
@@ -89,8 +89,7 @@ describe("memory of a simulated GPU", () => {
         main(async () => {
           const { cuda, dtype = "fp16" } = ${JSON.stringify(options)};
           const { routes } = await readCheckpoint(${JSON.stringify(spladeTiny)}, "sparse");
-          const batches = { floats: dtype, packed: true, memory: 1e9 };
-          const bytes = bytesOf({ ...planRoute(routes.document, batches).plan, batches });
+          const bytes = bytesOf(planRoute(routes.document, { backend: "groups", floats: dtype, packed: true, memory: 1e9 }).plan);
           const load = { device: "cuda", dtype, maxSeqLength: 128, cuda: { ...cuda, arenaGrowth: "as-requested" } };
           const encoder = await SparseEncoder.load(${JSON.stringify(spladeTiny)}, load);
           mark("loaded");
@@ -102,7 +101,7 @@ describe("memory of a simulated GPU", () => {
       );
       const taken = trace.after("loaded").peak - trace.before("loaded").used;
       const share = taken / (result as number);
-      assert.ok(share > 0.5 && share < 1, `the batch took ${share.toFixed(2)} of the estimate`);
+      assert.ok(share > 0.5 && share < 1, `the group took ${share.toFixed(2)} of the estimate`);
     });
   }
 

@@ -6,7 +6,7 @@
 
 namespace sparse_rerank {
 
-/// What the models of a process that share a card tell each other about its memory. ONNX Runtime keeps what a batch has freed for the next
+/// What the models of a process that share a GPU tell each other about its memory. ONNX Runtime keeps what a group has freed for the next
 /// one, each session for itself; where one of them finds no memory, all of them are to give back what lies idle, when they next run.
 /// Thread-safe.
 class DeviceMemory {

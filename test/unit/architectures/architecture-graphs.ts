@@ -99,6 +99,7 @@ export async function startGraph({ model: graph, weights, inputs }: Graph): Prom
       return { name, dtype: "F32", tensor: { file: files.indexOf(file), offset, dtype, shape } };
     }),
     inputs,
+    backend: { kind: "sequences" },
   });
 }
 

@@ -135,10 +135,14 @@ describe("paths that lead to no file", () => {
     await assert.rejects(async () => index.save(cut), code);
     await assert.rejects(async () => native().openIndex(cut, { dimension: 8 }), code);
     await assert.rejects(async () => native().openModel({ file: cut }), code);
-    const spec = { graph: new Uint8Array(0), weightFolder: folder, files: [], weights: [], inputs: ["input_ids"] };
+    const backend = { kind: "sequences" } as const;
+    const spec = { graph: new Uint8Array(0), weightFolder: folder, files: [], weights: [], inputs: ["input_ids"], backend };
     await assert.rejects(async () => native().createModel({ ...spec, files: [cut] }), code);
     await assert.rejects(async () => native().createModel({ ...spec, weightFolder: cut }), code);
-    await assert.rejects(async () => native().createModel({ ...spec, int8: { layers: [], cacheFolder: cut } }), code);
+    await assert.rejects(
+      async () => native().createModel({ ...spec, backend: { ...backend, int8: { layers: [], cacheFolder: cut } } }),
+      code,
+    );
     assert.throws(() => native().loadRuntime([cut]), code);
     await index.dispose();
     assert.equal(fs.readFileSync(victim, "utf8"), "precious");

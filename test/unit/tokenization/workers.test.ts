@@ -211,15 +211,15 @@ describe("tokenization in several worker threads", () => {
 });
 
 describe("the number of tokenization workers", () => {
-  const batches = { floats: "fp16", packed: true, memory: 1e9 } as const;
+  const groups = { backend: "groups", floats: "fp16", packed: true, memory: 1e9 } as const;
   const cuda = { device: 0, options: {} };
 
   it("is one for the CPU", () => {
-    for (const plan of [{}, { batches }]) assert.equal(tokenizerWorkers(plan, 64), 1);
+    for (const plan of [{ backend: "sequences" } as const, groups]) assert.equal(tokenizerWorkers(plan, 64), 1);
   });
 
   it("is for a card one less than the process has threads, from 1 to 8", () => {
-    const counts = [1, 2, 3, 8, 9, 64].map((threads) => tokenizerWorkers({ batches: { ...batches, cuda } }, threads));
+    const counts = [1, 2, 3, 8, 9, 64].map((threads) => tokenizerWorkers({ ...groups, cuda }, threads));
     assert.deepEqual(counts, [1, 1, 2, 7, 8, 8]);
   });
 });

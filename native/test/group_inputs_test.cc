@@ -1,4 +1,4 @@
-#include "inference/batch_inputs.h"
+#include "inference/group_inputs.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@ namespace {
 
 /// Three sequences; the members name them by length.
 const Sequences kSequences{{5, 6, 7, 8, 9, 1, 11}, {0, 2, 5, 7}, {0, 1, 0, 0, 1, 0, 1}, {}};
-const std::vector<BatchMember> kGroup = {{1, 3, 0}, {0, 2, 0}, {2, 2, 0}};
+const std::vector<GroupMember> kGroup = {{1, 3, 0}, {0, 2, 0}, {2, 2, 0}};
 
 template <typename T>
 std::vector<T> values_of(const InputView& view) {
@@ -23,11 +23,11 @@ std::vector<std::int64_t> shape_of(const InputView& view) {
   return {view.shape.begin(), view.shape.begin() + static_cast<std::ptrdiff_t>(view.rank)};
 }
 
-class BatchInputsOf : public testing::Test {
+class GroupInputsOf : public testing::Test {
  protected:
   template <typename T>
-  void expect(const BatchForm& form, SessionInput input, const std::vector<std::int64_t>& shape, const std::vector<T>& values) {
-    const auto views = inputs_.fill(form, std::array{input}, kSequences, kGroup);
+  void expect(const GroupLayout& layout, SessionInput input, const std::vector<std::int64_t>& shape, const std::vector<T>& values) {
+    const auto views = inputs_.fill(layout, std::array{input}, kSequences, kGroup);
     ASSERT_EQ(views.size(), 1U);
     EXPECT_EQ(views[0].input, input);
     EXPECT_EQ(views[0].is_int32, sizeof(T) == 4);
@@ -35,15 +35,15 @@ class BatchInputsOf : public testing::Test {
     EXPECT_EQ(values_of<T>(views[0]), values);
   }
 
-  BatchInputs inputs_;
-  BatchForm padded_{.multiple = 4};
-  BatchForm packed_{.packed = true, .multiple = 4};
+  GroupInputs inputs_;
+  GroupLayout padded_{.multiple = 4};
+  GroupLayout packed_{.packed = true, .multiple = 4};
 };
 
 using Wide = std::vector<std::int64_t>;
 using Narrow = std::vector<std::int32_t>;
 
-TEST_F(BatchInputsOf, PaddedBatchesFillSequencesUp) {
+TEST_F(GroupInputsOf, PaddedGroupsFillSequencesUp) {
   expect<std::int64_t>(padded_, SessionInput::kIds, {3, 4}, Wide{7, 8, 9, 0, 5, 6, 0, 0, 1, 11, 0, 0});
   expect<std::int64_t>(padded_, SessionInput::kTokenTypes, {3, 4}, Wide{0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0});
   expect<std::int64_t>(padded_, SessionInput::kMask, {3, 4}, Wide{1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 0, 0});
@@ -52,7 +52,7 @@ TEST_F(BatchInputsOf, PaddedBatchesFillSequencesUp) {
   expect<std::int32_t>(padded_, SessionInput::kFirstKeyPadding, {11}, Narrow{3, 2, 2, 0, 1, 2, 3, 0, 4, 8, 12});
 }
 
-TEST_F(BatchInputsOf, PackedBatchesHaveNoPadding) {
+TEST_F(GroupInputsOf, PackedGroupsHaveNoPadding) {
   expect<std::int64_t>(packed_, SessionInput::kIds, {1, 7}, Wide{7, 8, 9, 5, 6, 1, 11});
   expect<std::int64_t>(packed_, SessionInput::kTokenTypes, {1, 7}, Wide{0, 0, 1, 0, 1, 0, 1});
   expect<std::int64_t>(packed_, SessionInput::kPositions, {1, 7}, Wide{0, 1, 2, 0, 1, 0, 1});
@@ -60,19 +60,19 @@ TEST_F(BatchInputsOf, PackedBatchesHaveNoPadding) {
   expect<std::int32_t>(packed_, SessionInput::kTokenOffset, {3, 4}, Narrow{0, 1, 2, 4, 5, 8, 9, 3, 6, 7, 10, 11});
 }
 
-TEST_F(BatchInputsOf, GroupsOfRowsRepeatTheFirstTokenOfShorterSequences) {
+TEST_F(GroupInputsOf, GroupsOfRowsRepeatTheFirstTokenOfShorterSequences) {
   expect<std::int32_t>(padded_, SessionInput::kGroupedRows, {8, 3, 1},
                        Narrow{0, 4, 8, 1, 5, 9, 2, 4, 8, 0, 4, 8, 0, 4, 8, 0, 4, 8, 0, 4, 8, 0, 4, 8});
   expect<std::int32_t>(packed_, SessionInput::kGroupedRows, {8, 3, 1},
                        Narrow{0, 3, 5, 1, 4, 6, 2, 3, 5, 0, 3, 5, 0, 3, 5, 0, 3, 5, 0, 3, 5, 0, 3, 5});
 }
 
-TEST_F(BatchInputsOf, PositionsMayCountAfterThePaddingTokenWhichATextCanContain) {
+TEST_F(GroupInputsOf, PositionsMayCountAfterThePaddingTokenWhichATextCanContain) {
   padded_.positions_after = 1;
   expect<std::int64_t>(padded_, SessionInput::kPositions, {3, 4}, Wide{2, 3, 4, 0, 2, 3, 0, 0, 1, 2, 0, 0});
 }
 
-TEST_F(BatchInputsOf, PaddedLengthsStayWithinTheGraphsLimit) {
+TEST_F(GroupInputsOf, PaddedLengthsStayWithinTheGraphsLimit) {
   padded_.max_length = 3;
   expect<std::int64_t>(padded_, SessionInput::kIds, {3, 3}, Wide{7, 8, 9, 5, 6, 0, 1, 11, 0});
   padded_.multiple = 1;
@@ -80,9 +80,9 @@ TEST_F(BatchInputsOf, PaddedLengthsStayWithinTheGraphsLimit) {
   expect<std::int64_t>(padded_, SessionInput::kIds, {3, 3}, Wide{7, 8, 9, 5, 6, 0, 1, 11, 0});
 }
 
-TEST_F(BatchInputsOf, LaterBatchesFindNothingOfEarlierOnes) {
+TEST_F(GroupInputsOf, LaterGroupsFindNothingOfEarlierOnes) {
   const Sequences longer{{1, 2, 3, 4, 5, 6, 7, 8, 9}, {0, 9}, {}, {}};
-  const std::vector<BatchMember> group = {{0, 9, 0}};
+  const std::vector<GroupMember> group = {{0, 9, 0}};
   const std::array wanted = {SessionInput::kIds, SessionInput::kGroupedRows};
   const auto views = inputs_.fill(packed_, wanted, longer, group);
   EXPECT_EQ(shape_of(views[0]), (Wide{1, 9}));

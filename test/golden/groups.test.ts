@@ -5,10 +5,11 @@
 
 import assert from "node:assert/strict";
 
+import type { ExecutionPlan, GroupPlan } from "../../dist/architectures/execution-plan";
 import { readCheckpoint } from "../../dist/checkpoint";
 import { crossEncoderGraph } from "../../dist/model/cross-graph";
 import { maxSeqLengthOf } from "../../dist/model/plan";
-import type { BatchPlan, TransformerPlan } from "../../dist/model/plan";
+import type { TransformerPlan } from "../../dist/model/plan";
 import { planRoute } from "../../dist/model/sparse-route";
 import { startTransformer } from "../../dist/model/start";
 
@@ -16,8 +17,8 @@ import { close, folderOf, goldens } from "./golden";
 import type { CrossGolden, SparseGolden, Tolerance } from "./golden";
 import { withPackedAttention } from "./packed-attention";
 
-/** Enough for all texts of a golden file in one batch, and too little for two of them. */
-const MEMORIES = { "one batch": 4e9, "a batch for each text": 0 };
+/** Enough for all texts of a golden file in one group, and too little for two of them. */
+const MEMORIES = { "one group": 4e9, "a group for each text": 0 };
 
 /** Seen on the fixtures, whose weights are random and amplify: up to 0.026 for weights and 0.024 for logits. */
 const HALF: Tolerance = { abs: 0.03, rel: 0.03 };
@@ -25,21 +26,20 @@ const HALF: Tolerance = { abs: 0.03, rel: 0.03 };
 const sparse = goldens().filter((golden): golden is SparseGolden => golden.kind === "sparse");
 const cross = goldens().filter((golden): golden is CrossGolden => golden.kind === "cross");
 
-type Batches = Omit<BatchPlan, "cuda">;
-
-/** A plan over batches, where they are packed with the attention that the CPU lacks. */
-function overBatches(plan: TransformerPlan, batches: Batches): TransformerPlan {
-  assert.ok(!("file" in plan.graph));
-  const isPacked = plan.graph.layout?.form === "packed";
-  assert.ok(batches.packed || !isPacked);
-  return { ...plan, batches, ...(isPacked ? { graph: withPackedAttention(plan.graph) } : {}) };
+/** On the CPU, packed groups get the attention that it lacks. */
+function completed(plan: TransformerPlan): TransformerPlan {
+  const { graph, execution } = plan;
+  assert.ok(!("file" in graph));
+  if (graph.layout.form !== "packed") return plan;
+  assert.ok(execution.backend === "groups" && execution.packed);
+  return { ...plan, graph: withPackedAttention(graph) };
 }
 
-async function encode(golden: SparseGolden, batches?: Batches): Promise<Map<string, number>[]> {
+async function encode(golden: SparseGolden, execution: ExecutionPlan): Promise<Map<string, number>[]> {
   const { routes } = await readCheckpoint(folderOf(golden.name), "sparse");
   assert.ok(routes.document.kind === "transformer");
-  const { plan, columns, defaultDims } = planRoute(routes.document, batches);
-  const whole = batches === undefined ? plan : overBatches(plan, batches);
+  const { plan, columns, defaultDims } = planRoute(routes.document, execution);
+  const whole = completed(plan);
   const { tokenizer, model, admit } = await startTransformer(whole, maxSeqLengthOf(whole, {}));
   try {
     const { indptr, indices, values } = await model.encode(admit(await tokenizer.encode(golden.texts), String), {
@@ -54,10 +54,9 @@ async function encode(golden: SparseGolden, batches?: Batches): Promise<Map<stri
   }
 }
 
-async function predict(golden: CrossGolden, batches?: Batches): Promise<Float32Array> {
+async function predict(golden: CrossGolden, execution: ExecutionPlan): Promise<Float32Array> {
   const checkpoint = await readCheckpoint(folderOf(golden.name), "cross");
-  const plan = { part: checkpoint.transformer, graph: crossEncoderGraph(checkpoint, batches) };
-  const whole = batches === undefined ? plan : overBatches(plan, batches);
+  const whole = completed({ part: checkpoint.transformer, graph: crossEncoderGraph(checkpoint, execution), execution });
   const { tokenizer, model, admit } = await startTransformer(whole, maxSeqLengthOf(whole, {}));
   try {
     return await model.predict(admit(await tokenizer.encodePairs(golden.pairs), String), golden.num_labels, {});
@@ -85,49 +84,53 @@ function assertScores(actual: Float32Array, expected: Float32Array, tolerance: T
   });
 }
 
-/** Of each form and memory in fp32 and fp16. */
+function grouped(plan: Omit<GroupPlan, "backend">): GroupPlan {
+  return { backend: "groups", ...plan };
+}
+
+/** In each layout and memory, in fp32 and fp16. */
 function compare<T>(
   golden: SparseGolden | CrossGolden,
-  run: (batches?: Batches) => Promise<T>,
+  run: (execution: ExecutionPlan) => Promise<T>,
   same: (actual: T, expected: T, tolerance: Tolerance) => void,
 ): void {
-  describe(`batches of ${golden.name}`, () => {
+  describe(`groups of ${golden.name}`, () => {
     let expected: T;
     before(async () => {
-      expected = await run();
+      expected = await run({ backend: "sequences" });
     });
 
     for (const packed of [false, true]) {
       const form = packed ? "packed if it can be" : "padded";
       for (const [name, memory] of Object.entries(MEMORIES)) {
         it(`gives the same ${form} in ${name}`, async () => {
-          same(await run({ floats: "fp32", packed, memory }), expected, golden.tolerance);
+          same(await run(grouped({ floats: "fp32", packed, memory })), expected, golden.tolerance);
         });
       }
 
       // Of a CSR model's nearly equal features other ones are kept.
       if (golden.name.startsWith("csr")) continue;
       it(`gives nearly the same ${form} in fp16`, async () => {
-        same(await run({ floats: "fp16", packed, memory: MEMORIES["one batch"] }), expected, HALF);
+        same(await run(grouped({ floats: "fp16", packed, memory: MEMORIES["one group"] })), expected, HALF);
       });
     }
   });
 }
 
-for (const golden of sparse) compare(golden, (batches) => encode(golden, batches), assertWeights);
-for (const golden of cross) compare(golden, (batches) => predict(golden, batches), assertScores);
+for (const golden of sparse) compare(golden, (execution) => encode(golden, execution), assertWeights);
+for (const golden of cross) compare(golden, (execution) => predict(golden, execution), assertScores);
 
-describe("packed batches", () => {
+describe("packed groups", () => {
   it("are those of every family whose attention needs no more than where sequences begin", async () => {
     const packed = new Set<unknown>();
     const padded = new Set<unknown>();
     for (const golden of cross) {
       const checkpoint = await readCheckpoint(folderOf(golden.name), "cross");
       if (checkpoint.head !== undefined) continue;
-      const graph = crossEncoderGraph(checkpoint, { floats: "fp16", packed: true });
+      const graph = crossEncoderGraph(checkpoint, grouped({ floats: "fp16", packed: true, memory: 0 }));
       assert.ok(!("file" in graph));
       const { model_type: type, position_embedding_type: positions } = checkpoint.transformer.config.json as Record<string, unknown>;
-      (graph.layout?.form === "packed" ? packed : padded).add(positions === "alibi" ? "bert with ALiBi" : type);
+      (graph.layout.form === "packed" ? packed : padded).add(positions === "alibi" ? "bert with ALiBi" : type);
     }
     assert.deepEqual([...packed].sort(), ["bert", "camembert", "distilbert", "electra", "new", "roberta", "xlm-roberta"]);
     assert.deepEqual([...padded].sort(), ["bert with ALiBi", "deberta-v2", "modernbert", "mpnet"]);

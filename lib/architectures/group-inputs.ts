@@ -1,7 +1,7 @@
 /**
- * Batches of sequences of different length, as cards want them. Padded ones fill shorter sequences up, which attention must not see and heads
- * must not count; packed ones have the tokens of all sequences one after the other. What depends on the lengths alone comes from native code
- * as inputs of the graph (native/inference/batch_inputs.h): computed in the graph it would make a card wait for the host and back.
+ * Inputs of graphs that take groups of sequences of different length. Padded groups fill shorter sequences up: attention must not see the padding,
+ * and heads must not count it. Packed groups have the tokens of all sequences one after the other. What depends on the lengths alone comes from
+ * native code as inputs of the graph (native/inference/group_inputs.h): computed in the graph it would make a GPU wait for the host and back.
  */
 
 import { INT32 } from "./graph";
@@ -21,13 +21,13 @@ function mask(graph: GraphBuilder): Value {
  * Undefined without padding.
  */
 export function keyPadding(graph: GraphBuilder, queries: "all" | "first"): Value | undefined {
-  if (graph.layout === undefined) return undefined;
+  if (!graph.takesGroups) return undefined;
   return graph.input(queries === "all" ? "key_padding" : "first_key_padding", ["3 * batch + 2"], INT32);
 }
 
 /** 1 for tokens and 0 for padding, [batch, length, 1] in the type that the graph computes in; undefined without padding. */
 export function tokenMask(graph: GraphBuilder): Value | undefined {
-  if (graph.layout === undefined) return undefined;
+  if (!graph.takesGroups) return undefined;
   return graph.once(`tokens_${String(graph.floatType)}`, () =>
     graph.node("Unsqueeze", [graph.node("Cast", [mask(graph)], { to: graph.floatType }), graph.integers([2])]),
   );
@@ -35,7 +35,7 @@ export function tokenMask(graph: GraphBuilder): Value | undefined {
 
 /** Positions of padding: bool [batch, length]; undefined without padding. */
 export function isPadding(graph: GraphBuilder): Value | undefined {
-  if (graph.layout === undefined) return undefined;
+  if (!graph.takesGroups) return undefined;
   return graph.once("is_padding", () => graph.node("Equal", [mask(graph), graph.integers(0)]));
 }
 
@@ -47,20 +47,20 @@ export function tokenCounts(graph: GraphBuilder): Value | undefined {
 
 /** Where each token stands in its sequence, int64 in the shape of input_ids; undefined for sequences of equal length. */
 export function positionIds(graph: GraphBuilder): Value | undefined {
-  return graph.layout === undefined ? undefined : graph.input("position_ids", ["batch", "sequence"]);
+  return !graph.takesGroups ? undefined : graph.input("position_ids", ["batch", "sequence"]);
 }
 
-/** What PackedMultiHeadAttention knows of the sequences of a packed batch. */
+/** What PackedMultiHeadAttention knows of the sequences of a packed group. */
 export interface PackedSequences {
-  /** Where each token would stand if the batch were padded, then where the padding would: int32 [batch, longest]. */
+  /** Where each token would stand if the group were padded, then where the padding would: int32 [batch, longest]. */
   readonly tokenOffset: Value;
   /** Where each sequence begins, and the number of tokens: int32 [batch + 1]. */
   readonly bounds: Value;
 }
 
-/** Undefined for other batches. */
+/** Undefined for other layouts. */
 export function packedSequences(graph: GraphBuilder): PackedSequences | undefined {
-  if (graph.layout?.form !== "packed") return undefined;
+  if (graph.layout.form !== "packed") return undefined;
   return {
     tokenOffset: graph.input("token_offset", ["batch", "longest"], INT32),
     bounds: graph.input("cumulative_sequence_length", ["batch + 1"], INT32),

@@ -1,20 +1,31 @@
-#include "inference/batch_groups.h"
+#include "inference/sequence_groups.h"
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace sparse_rerank {
 
-void BatchBudget::shrink(std::size_t failed) {
+void GroupBudget::shrink(std::size_t failed) {
   std::size_t current = bytes();
   while (failed / 2 < current && !bytes_.compare_exchange_weak(current, failed / 2, std::memory_order_relaxed)) {
   }
 }
 
-std::vector<BatchGroup> group_members(std::span<const BatchMember> members, std::size_t budget) {
-  std::vector<BatchGroup> groups;
+std::vector<GroupMember> longest_first(const Sequences& sequences) {
+  std::vector<GroupMember> members;
+  members.reserve(sequences.size());
+  for (std::uint32_t i = 0; i < sequences.size(); ++i) {
+    members.push_back({i, sequences.length(i), sequences.bytes.empty() ? 0 : static_cast<std::size_t>(sequences.bytes[i])});
+  }
+  std::stable_sort(members.begin(), members.end(), [](const GroupMember& a, const GroupMember& b) { return a.length > b.length; });
+  return members;
+}
+
+std::vector<SequenceGroup> make_groups(std::span<const GroupMember> members, std::size_t budget) {
+  std::vector<SequenceGroup> groups;
   while (!members.empty()) {
-    const BatchMember& longest = members.front();
+    const GroupMember& longest = members.front();
     const std::size_t by_memory = longest.bytes == 0 ? members.size() : budget / longest.bytes;
     const std::size_t by_tokens = kMaxTokens / std::max<std::size_t>(longest.length, 1);
     const std::size_t count = std::clamp<std::size_t>(std::min(by_memory, by_tokens), 1, members.size());
@@ -29,7 +40,7 @@ bool is_out_of_memory(const std::string& message) {
   return std::any_of(kSigns.begin(), kSigns.end(), [&](const char* sign) { return message.find(sign) != std::string::npos; });
 }
 
-Status run_group(BatchGroup group, BatchBudget& budget, const std::function<Status(BatchGroup)>& run) {
+Status run_group(SequenceGroup group, GroupBudget& budget, const std::function<Status(SequenceGroup)>& run) {
   auto failure = run(group);
   if (!failure || !is_out_of_memory(failure->message)) return failure;
   if (group.size() == 1) {
@@ -40,6 +51,19 @@ Status run_group(BatchGroup group, BatchBudget& budget, const std::function<Stat
   const std::size_t half = group.size() / 2;
   if (auto first = run_group(group.first(half), budget, run)) return first;
   return run_group(group.subspan(half), budget, run);
+}
+
+GroupQueue::GroupQueue(std::vector<GroupMember> members, GroupBudget& budget)
+    : members_(std::move(members)), budget_(budget), groups_(make_groups(members_, budget.bytes())) {}
+
+Status GroupQueue::drain(const std::function<Status(SequenceGroup)>& run) {
+  for (std::size_t i = next_++; i < groups_.size(); i = next_++) {
+    // A group planned before the budget shrank is cut again.
+    for (const SequenceGroup group : make_groups(groups_[i], budget_.bytes())) {
+      if (auto failure = run_group(group, budget_, run)) return failure;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace sparse_rerank

@@ -8,12 +8,12 @@
 #include <string_view>
 #include <vector>
 
-#include "inference/batch_groups.h"
+#include "inference/sequence_groups.h"
 #include "inference/sequences.h"
 
 namespace sparse_rerank {
 
-/// What a graph can take of a batch. B sequences, of which the longest has L tokens; padded, all have S; packed, there are T tokens in all.
+/// What a graph can take of a group. B sequences, of which the longest has L tokens; padded, all have S; packed, there are T tokens in all.
 enum class SessionInput : std::size_t {
   /// int64 [B, S], packed [1, T], like the token types and the positions of the tokens in their sequences.
   kIds,
@@ -25,7 +25,7 @@ enum class SessionInput : std::size_t {
   kKeyPadding,
   /// The same where the first tokens alone are queries.
   kFirstKeyPadding,
-  /// int32 [B, S]: where each token would stand if the batch were padded, then where the padding would.
+  /// int32 [B, S]: where each token would stand if the group were padded, then where the padding would.
   kTokenOffset,
   /// int32 [B + 1]: where each packed sequence begins, and T.
   kBounds,
@@ -43,8 +43,9 @@ inline constexpr std::size_t kRowGroups = 8;
 
 std::optional<SessionInput> input_named(std::string_view name);
 
-/// How a graph wants its batches.
-struct BatchForm {
+/// How a graph takes its groups: padded to the longest sequence, or packed, with the tokens of all sequences one after the other. By
+/// default as for a lone sequence, which needs neither.
+struct GroupLayout {
   bool packed = false;
   /// Padded lengths are multiples of this, as far as max_length allows.
   std::size_t multiple = 1;
@@ -64,13 +65,13 @@ struct InputView {
 };
 
 /// The inputs of one run after the other: memory that grows to the largest. Not thread-safe.
-class BatchInputs {
+class GroupInputs {
  public:
-  /// @param wanted what the graph takes
+  /// @param wanted inputs of the graph
   /// @param group positions in `sequences`, the longest first, none of them empty
   /// @return views that stay valid until the next call
-  std::span<const InputView> fill(const BatchForm& form, std::span<const SessionInput> wanted, const Sequences& sequences,
-                                  BatchGroup group);
+  std::span<const InputView> fill(const GroupLayout& layout, std::span<const SessionInput> wanted, const Sequences& sequences,
+                                  SequenceGroup group);
 
  private:
   std::array<std::vector<std::int64_t>, kInputNames.size()> wide_;

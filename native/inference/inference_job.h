@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/result.h"
+#include "inference/backend.h"
+#include "inference/model.h"
+#include "inference/sequences.h"
+
+namespace sparse_rerank {
+
+/// The work of one call on a model: the runs of its backend, and what becomes of their outputs.
+class InferenceJob : protected OutputSink {
+ public:
+  InferenceJob(const InferenceJob&) = delete;
+  InferenceJob& operator=(const InferenceJob&) = delete;
+
+  [[nodiscard]] std::size_t tasks() const { return runner_->tasks(); }
+  /// Pool thread. Tasks write to places of their own. Errors: ERR_INVALID_WEIGHTS for weight files that were written over, and those of the
+  /// runs.
+  Status run(std::size_t task);
+  /// Any thread: running tasks end soon, with an error.
+  void interrupt() const { runner_->interrupt(); }
+  /// Once no task runs or will run; the results stay.
+  void release_model() { model_.reset(); }
+
+ protected:
+  InferenceJob(std::shared_ptr<const Model> model, std::unique_ptr<Runner> runner) : model_(std::move(model)), runner_(std::move(runner)) {}
+  ~InferenceJob() override = default;
+  [[nodiscard]] const Model& model() const { return *model_; }
+
+ private:
+  std::shared_ptr<const Model> model_;
+  std::unique_ptr<Runner> runner_;
+};
+
+struct EncodeOptions {
+  /// Weights of each vector, the largest; 0 for all.
+  std::size_t keep = 0;
+  /// Whether each weight comes with the position of its token; for models with Model::knows_positions.
+  bool positions = false;
+};
+
+/// SPLADE vectors.
+class EncodeJob final : public InferenceJob {
+ public:
+  static Result<std::unique_ptr<EncodeJob>> create(std::shared_ptr<const Model> model, Sequences sequences, EncodeOptions options);
+
+  /// In input order; complete once every task ended.
+  [[nodiscard]] std::span<const SpladeRow> rows() const { return rows_; }
+  [[nodiscard]] bool positions() const { return options_.positions; }
+
+ private:
+  EncodeJob(std::shared_ptr<const Model> model, std::unique_ptr<Runner> runner, std::size_t sequences, EncodeOptions options)
+      : InferenceJob(std::move(model), std::move(runner)), options_(options), rows_(sequences) {}
+
+  Status take_sequence(OutputTensor& output, std::uint32_t sequence, std::size_t length) override;
+  Status take_rows(OutputTensor& output, SequenceGroup group) override;
+
+  EncodeOptions options_;
+  std::vector<SpladeRow> rows_;
+};
+
+/// Cross-encoder logits.
+class PredictJob final : public InferenceJob {
+ public:
+  static Result<std::unique_ptr<PredictJob>> create(std::shared_ptr<const Model> model, Sequences sequences, std::size_t labels);
+
+  /// [sequences, labels] row-major; complete once every task ended.
+  [[nodiscard]] std::span<const float> logits() const { return logits_; }
+
+ private:
+  PredictJob(std::shared_ptr<const Model> model, std::unique_ptr<Runner> runner, std::size_t sequences, std::size_t labels)
+      : InferenceJob(std::move(model), std::move(runner)), labels_(labels), logits_(sequences * labels) {}
+
+  Status take_sequence(OutputTensor& output, std::uint32_t sequence, std::size_t length) override;
+  Status take_rows(OutputTensor& output, SequenceGroup group) override;
+  Status take_row(std::span<const float> row, std::uint32_t sequence);
+
+  std::size_t labels_;
+  std::vector<float> logits_;
+};
+
+}  // namespace sparse_rerank
