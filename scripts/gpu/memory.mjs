@@ -12,9 +12,9 @@ const ROUNDS = 5;
 const MEGABYTE = 1e6;
 /** Of memory that is not given back: what CUDA keeps for a process besides its models may differ by this much. */
 const SLACK = 64 * MEGABYTE;
-/** Between two runs of the same model, whose batches may be cut in other places. */
+/** Between two runs of the same model, whose groups may be cut in other places. */
 const LIMIT = 1e-3;
-/** What the recovery leaves: less than the batches of `texts` want, more than one text does. */
+/** What the recovery leaves: less than the groups of `texts` want, more than one text does. */
 const LEFT = 400 * MEGABYTE;
 
 await runPart("memory", async (settings, report) => {
@@ -127,7 +127,7 @@ async function freeAfter(isEnough) {
   return bytes;
 }
 
-/** Batches that are planned for a hundred times the memory that the provider may take give the same vectors, since they are halved. */
+/** Groups that are planned for a hundred times the memory that the provider may take give the same vectors, since they are halved. */
 async function recover(passages, expected) {
   const options = { gpu_mem_limit: String(LEFT), arena_extend_strategy: "kSameAsRequested", use_tf32: "0" };
   const plan = { backend: "groups", floats: "fp32", packed: true, cuda: { device: 0, options }, memory: 40e9 };
@@ -137,7 +137,7 @@ async function recover(passages, expected) {
   return requireWithin(largestDifference(rows, expected), LIMIT);
 }
 
-/** The model planned its batches for a card that was empty. */
+/** The model planned its groups for a card that was empty. */
 async function recoverFromFullCard(settings, { load, run }, expected) {
   return use(await load(), async (encoder) => {
     // Kernels and handles are there before the card is full.

@@ -19,7 +19,7 @@ interface Seen {
  */
 const SHAPE_BYTES = 8;
 
-/** What a graph can be made for; without packed batches where its family has none. */
+/** What a graph can be made for; without packed groups where its family has none. */
 const FORMS = {
   "fp16, packed": { dtype: "fp16" },
   "fp16, padded": { dtype: "fp16", cuda: { packed: false } },

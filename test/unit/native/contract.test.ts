@@ -99,6 +99,7 @@ describe("the native contract", () => {
     await assert.rejects(native().createModel({ ...spec, weights }), code("ERR_INVALID_WEIGHTS"));
     await assert.rejects(native().createModel({ ...spec, graph: new Uint8Array([1, 2, 3]) }), code("ERR_RUNTIME_FAILED"));
     await assert.rejects(native().createModel({ ...spec, files: ["/nonexistent"] }), code("ERR_FILE_NOT_FOUND"));
+    assert.throws(() => native().createModel({ ...spec, backend: { kind: "unknown" } as never }), code("ERR_INTERNAL"));
     const array = [0, 1] as unknown as Int32Array;
     assert.throws(() => model.encode({ ...sequences, ids: array }, {}), code("ERR_INTERNAL"));
   });
