@@ -11,8 +11,6 @@ namespace sparse_rerank::binding {
 template <typename Self>
 class GuardedWrap : public Napi::ObjectWrap<Self> {
  protected:
-  explicit GuardedWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Self>(info) {}
-
   /// For DefineClass: `callback`, a method of Self, under the name that JavaScript calls it by.
   template <auto callback>
   static Napi::ClassPropertyDescriptor<Self> method(const char* name) {
@@ -21,6 +19,10 @@ class GuardedWrap : public Napi::ObjectWrap<Self> {
   }
 
  private:
+  // No other class can be a GuardedWrap<Self>.
+  friend Self;
+  explicit GuardedWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Self>(info) {}
+
   template <auto callback>
   Napi::Value entry(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] { return (static_cast<Self*>(this)->*callback)(info); });
