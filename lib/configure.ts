@@ -3,19 +3,19 @@ import { native } from "./native/load";
 import { chooseRuntime } from "./native/runtime-library";
 
 export interface ConfigureOptions {
-  /** Threads of the process-wide pool; default: the cores this process may use (affinity and cgroup quota). */
+  /** Number of threads in the process-wide pool. Default: the cores that this process may use (CPU affinity and cgroup quota). */
   readonly threads?: number;
   /**
-   * Bytes that running sequences may take together, beside the weights; default: four fifths of the memory of the machine or container. A text
-   * that alone needs more is refused with ERR_TOO_LARGE.
+   * Bytes of working memory that all running sequences may use together, in addition to the weights. Default: four fifths of the memory of the
+   * machine or container. A single text that needs more fails with ERR_TOO_LARGE.
    */
   readonly memoryLimit?: number;
-  /** Path of an ONNX Runtime library to use instead of the packaged one (also ORT_DYLIB_PATH). */
+  /** Path of an ONNX Runtime library to use instead of the packaged one. ORT_DYLIB_PATH sets it too. */
   readonly runtimePath?: string;
 }
 
 /**
- * Process-wide settings. They must come before the first load: a later call with other values throws ERR_ALREADY_CONFIGURED.
+ * Sets process-wide options. Call it before anything is loaded: a later call with different values throws ERR_ALREADY_CONFIGURED.
  */
 export function configure(options: ConfigureOptions): void {
   requireRecord(options, "options", ["threads", "memoryLimit", "runtimePath"]);

@@ -22,29 +22,32 @@ import { sequencesOf } from "./tokenization/pipeline/token-batch";
 export type Pair = readonly [query: string, document: string];
 
 export interface PredictOptions extends WorkOptions {
-  /** Default: the checkpoint's. A name is that of a class of torch.nn in lower case; a function gets the logits of one pair and returns as many scores. */
+  /**
+   * Maps the logits of one pair to the same number of scores: a function, or the name of a torch.nn class in lower case. Default: the checkpoint's
+   * activation.
+   */
   readonly activation?: Activation;
-  /** Softmax over the labels after the activation, as the reference's apply_softmax; no effect with one label. */
+  /** Apply softmax over the labels after the activation, like apply_softmax of sentence-transformers. No effect with one label. */
   readonly applySoftmax?: boolean;
 }
 
 export interface RankOptions extends PredictOptions {
-  /** Keep the best k. */
+  /** Return only the k highest-scoring documents. */
   readonly topK?: number;
-  /** Put each document into its result. */
+  /** Include each document in its result. */
   readonly returnDocuments?: boolean;
 }
 
 export interface RankedDocument<D = string> {
-  /** Position in the input. */
+  /** Position of the document in the input. */
   readonly index: number;
   readonly score: number;
   readonly document?: D;
 }
 
-/** [pairs, numLabels] row-major. */
+/** Scores, [pairs, numLabels] in row-major order. */
 export interface Predictions extends DenseMatrix {
-  /** Positions of pairs that were longer than the model's maximum and were cut. */
+  /** Positions of the pairs that exceeded maxSeqLength and were truncated. */
   readonly truncated: Uint32Array;
 }
 
@@ -53,18 +56,18 @@ const RANK_OPTIONS = [...PREDICT_OPTIONS, "topK", "returnDocuments", "text"];
 const DEFAULT_BATCH_SIZE = 64;
 
 /**
- * A cross-encoder: scores pairs of texts by reading both at once (Nogueira and Cho, 2019, arXiv 1901.04085). Conventions and numbers are those
- * of sentence-transformers' CrossEncoder.
+ * A cross-encoder: scores pairs of texts by encoding both texts together (Nogueira and Cho, 2019, arXiv 1901.04085). Conventions and scores match
+ * CrossEncoder of sentence-transformers.
  */
 export class CrossEncoder extends ManagedResource {
   readonly #checkpoint: CrossCheckpoint;
   readonly #transformer: RunningTransformer;
 
-  /** Tokens of both texts together, special tokens included; longer pairs are cut, the longer text first. */
+  /** Maximum number of tokens of both texts together, special tokens included. Longer pairs are truncated, the longer text first. */
   readonly maxSeqLength: number;
   readonly numLabels: number;
   readonly labels: readonly string[];
-  /** What runs the transformer. */
+  /** The device that runs the transformer. */
   readonly device: Device;
 
   private constructor(factory: symbol, checkpoint: CrossCheckpoint, transformer: RunningTransformer, device: Device) {
@@ -78,7 +81,7 @@ export class CrossEncoder extends ManagedResource {
     this.labels = checkpoint.labels;
   }
 
-  /** Loads a checkpoint folder in hub layout, or a model of the Hugging Face hub. Errors: as SparseEncoder.load. */
+  /** Loads a checkpoint from a folder in hub layout or from the Hugging Face Hub. Errors: those of SparseEncoder.load. */
   static async load(nameOrPath: string, options: LoadOptions = {}): Promise<CrossEncoder> {
     checkLoadOptions(options);
     const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross", options.modelFile);
@@ -92,7 +95,7 @@ export class CrossEncoder extends ManagedResource {
   }
 
   /**
-   * Scores of pairs, [pairs, numLabels]: with one label `data` holds one score for each pair.
+   * Scores pairs, [pairs, numLabels]. With one label, `data` holds one score per pair.
    *
    * Errors: ERR_INVALID_ARGUMENT before any work starts, ERR_ABORTED, ERR_DISPOSED, ERR_RUNTIME_FAILED.
    */
@@ -105,9 +108,11 @@ export class CrossEncoder extends ManagedResource {
   }
 
   /**
-   * Documents by falling score for a query; equal scores keep their input order. For models with one label.
+   * Ranks documents for a query by descending score; equal scores keep their input order. Requires a model with one label.
    *
-   * @param documents texts, or anything with `options.text` to get the text of one
+   * Errors: those of predict().
+   *
+   * @param documents texts, or any values if `options.text` returns the text of a value
    */
   rank(query: string, documents: readonly string[], options?: RankOptions): Promise<RankedDocument[]>;
   rank<D>(query: string, documents: readonly D[], options: RankOptions & { text: (document: D) => string }): Promise<RankedDocument<D>[]>;
@@ -149,7 +154,7 @@ export class CrossEncoder extends ManagedResource {
     });
   }
 
-  /** The token ids of each text by itself, [texts][tokens]: cut at the maximum, special tokens included, prompts not. */
+  /** Token ids of each text on its own, [texts][tokens]: truncated to maxSeqLength, with special tokens, without prompts. */
   tokenize(texts: readonly string[]): Promise<Uint32Array[]> {
     return this.run(async () => {
       requireTexts(texts, "texts");

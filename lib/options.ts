@@ -1,4 +1,4 @@
-/** Options that several public calls share. */
+/** Options shared by several public calls. */
 
 import { invalid, notSupported, requireControls, requirePath, requirePositiveInteger, requireRecord, requireString } from "./core/validate";
 import { SparseRerankError } from "./errors";
@@ -6,71 +6,75 @@ import { SparseRerankError } from "./errors";
 export interface Progress {
   readonly stage: "download" | "load" | "encode" | "predict" | "index" | "search";
   readonly done: number;
-  /** Absent when it is not known (streams). */
+  /** Absent if the total is unknown (streams). */
   readonly total?: number;
 }
 
-/** What runs a model. */
+/** The device that runs a model. */
 export type Device = "cpu" | `cuda:${number}`;
 
 export interface CudaOptions {
-  /** Bytes of the card's memory that the model may take, its weights included; default: what is free. */
+  /** Bytes of GPU memory that the model may use, including its weights. Default: all free memory. */
   readonly memoryLimit?: number;
-  /** How that memory grows: to the next power of two (default, fewer allocations), or by what is asked for (no more than needed). */
+  /** How the memory arena grows: to the next power of two (default; fewer allocations), or by exactly the requested size (less memory). */
   readonly arenaGrowth?: "power-of-two" | "as-requested";
   /**
-   * Texts that are encoded, and pairs that are scored, one by one run as CUDA graphs: kernels are launched together, which shortens what short texts
-   * wait for. Batches are then padded. Not for ModernBERT and DeBERTa. Default false.
+   * Run texts and pairs that are processed one at a time as CUDA graphs. One launch replaces many, which lowers the latency of short texts. Batches
+   * are then padded. Not available for ModernBERT and DeBERTa. Default false.
    */
   readonly graphs?: boolean;
   /**
-   * Batches without padding, where the architecture and the dtype allow it (docs/gpu.md): the same results for less work. Default true; false pads
-   * all batches.
+   * Run batches without padding where the architecture and the dtype allow it (docs/gpu.md): the same results with less work. Default true; false
+   * pads all batches.
    */
   readonly packed?: boolean;
-  /** Products of fp32 in TF32, which has 10 bits of fraction, where the card can; default false. */
+  /** Compute fp32 matrix products in TF32 (10 bits of fraction) if the GPU supports it. Default false. */
   readonly tf32?: boolean;
 }
 
 export interface LoadOptions {
   /** Branch, tag or commit of the hub repository. */
   readonly revision?: string;
-  /** Hub cache; default as huggingface_hub: HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub. Same layout, so both share downloads. */
+  /**
+   * Folder of the hub cache. Default as in huggingface_hub: HF_HUB_CACHE, HF_HOME/hub, or ~/.cache/huggingface/hub. The layout is the same, so both
+   * share downloads.
+   */
   readonly cacheDir?: string;
   readonly token?: string;
-  /** Never touch the network (also HF_HUB_OFFLINE=1). */
+  /** Never use the network. HF_HUB_OFFLINE=1 has the same effect. */
   readonly localFilesOnly?: boolean;
   /**
-   * "cuda" is the first card. "auto": the first card if CUDA can be used (docs/gpu.md), else the CPU, with a warning that says why.
-   * Default "cpu".
+   * "cuda" selects the first GPU. "auto" selects the first GPU if CUDA is usable (docs/gpu.md), and otherwise the CPU, with a warning that states the
+   * reason. Default "cpu".
    */
   readonly device?: Device | "cuda" | "auto";
-  /** For models that run on a card. */
+  /** Options for models that run on a GPU. */
   readonly cuda?: CudaOptions;
   /**
-   * "int8": the linear layers of the transformer multiply 8-bit integers, with a scale for each output and each token; several times as fast on
-   * CPUs with VNNI or Arm's dot products, and close to fp32 (docs/int8.md). "fp16" and "bf16" are for CUDA. Default, and "auto": "fp32" on the CPU, "fp16" on
-   * CUDA.
+   * "int8": the linear layers of the transformer multiply 8-bit integers, with one scale per output and one per token. It is several times as fast on
+   * CPUs with VNNI or Arm dot-product instructions, and results are close to fp32 (docs/int8.md). "fp16" and "bf16" require CUDA. "auto" (the default)
+   * is "fp32" on the CPU and "fp16" on CUDA.
    */
   readonly dtype?: "fp32" | "int8" | "fp16" | "bf16" | "auto";
-  /** Tokens, special tokens included; at most what the model's positions allow. */
+  /** Maximum number of tokens, special tokens included; capped by the model's position embeddings. */
   readonly maxSeqLength?: number;
   /**
-   * Use this ONNX file of the repository, such as "onnx/model.onnx" or a quantised one, instead of its weights: an export of a masked language
-   * model (output `logits`), of a sparse encoder (output [texts, vocabulary]) or of a sequence classifier. Files with its external data stay beside it.
+   * Use this ONNX file of the repository instead of its weights, such as "onnx/model.onnx" or a quantized model. It must be an export of a masked
+   * language model (output `logits`), of a sparse encoder (output [texts, vocabulary]) or of a sequence classifier. External data files must be in the
+   * same folder.
    */
   readonly modelFile?: string;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
 
-/** Controls of a call that computes over many texts. */
+/** Options of calls that process many texts. */
 export interface WorkOptions {
-  /** Texts that are tokenised and handed over together; results do not depend on it. Default 128. */
+  /** Number of texts that are tokenized and run together; it does not affect results. Default 128, for pairs 64, on CUDA 1024. */
   readonly batchSize?: number;
-  /** Put before each text. */
+  /** Text to prepend to each input text. */
   readonly prompt?: string;
-  /** The name of one of the checkpoint's prompts. */
+  /** Name of one of the checkpoint's prompts. */
   readonly promptName?: string;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
@@ -107,11 +111,11 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkDevice(options);
   checkDtype(options);
   if (options.dtype === "int8" && options.modelFile !== undefined) {
-    throw notSupported('dtype: "int8" together with modelFile, whose layers are what the file says,');
+    throw notSupported('dtype: "int8" together with modelFile, which defines its own layers,');
   }
 }
 
-/** A path inside the repository, as the hub writes it. */
+/** A relative path inside the repository, with forward slashes. */
 function requireModelFile(modelFile: unknown): void {
   requirePath(modelFile, "modelFile");
   const parts = modelFile.split("/");
@@ -141,7 +145,7 @@ function checkDevice({ device = "cpu", cuda, dtype, modelFile }: LoadOptions): v
 
 const CUDA = /^cuda(?::(\d{1,3}))?$/;
 
-/** Of a device that checkLoadOptions has let pass. */
+/** @param device validated by checkLoadOptions */
 export function cudaIndex(device: string): number {
   return Number(CUDA.exec(device)?.[1] ?? 0);
 }
@@ -155,7 +159,7 @@ function checkDtype({ dtype, device = "cpu" }: LoadOptions): void {
   throw new SparseRerankError("ERR_INVALID_ARGUMENT", 'dtype must be "fp32", "int8", "fp16", "bf16" or "auto".');
 }
 
-/** @param known the names of all options that the call has */
+/** @param known the names of all options that the call accepts */
 export function checkWorkOptions(options: WorkOptions, known: readonly string[]): void {
   requireRecord(options, "options", known);
   requireControls(options);
@@ -166,8 +170,11 @@ export function checkWorkOptions(options: WorkOptions, known: readonly string[])
 }
 
 /**
- * The text to put before inputs: an explicit prompt, else the named one, else the fallback's.
- * @param isPooled false where the model's pooling leaves the tokens of a prompt out, which is not implemented: then there may be none
+ * The text to prepend to inputs: an explicit prompt, the prompt of `promptName`, or the one of `fallbackName`.
+ *
+ * Errors: ERR_INVALID_ARGUMENT (unknown name), ERR_NOT_SUPPORTED (a prompt although `isPooled` is false).
+ *
+ * @param isPooled false if the model's pooling excludes the tokens of a prompt, which is not implemented
  */
 export function resolvePrompt(
   options: WorkOptions,
@@ -177,7 +184,7 @@ export function resolvePrompt(
 ): string {
   const prompt = chosenPrompt(options, prompts, fallbackName);
   if (prompt === "" || isPooled) return prompt;
-  throw notSupported('A prompt for a model whose pooling leaves prompts out ("include_prompt": false)');
+  throw notSupported('A prompt for a model whose pooling excludes prompts ("include_prompt": false)');
 }
 
 function chosenPrompt(options: WorkOptions, prompts: Readonly<Record<string, string>>, fallbackName: string | undefined): string {

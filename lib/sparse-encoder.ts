@@ -33,12 +33,12 @@ export interface TokenWeight {
   readonly weight: number;
 }
 
-/** A sparse vector with the words that its weights come from. */
+/** A sparse vector, with the word of the text that produced each weight. */
 export interface TracedText {
   readonly vector: SparseVector;
-  /** For each weight the word, as UTF-16 units [start, end) of the text; undefined where no word of it is known to have given it. */
+  /** For each weight, the word that produced it, as UTF-16 offsets [start, end) into the text; undefined if no single word is known. */
   readonly sources: readonly ({ readonly start: number; readonly end: number } | undefined)[];
-  /** Ids of the tokens that stand in the text; the model added all others. */
+  /** Ids of the tokens that occur in the text. The model added all others. */
   readonly literal: ReadonlySet<number>;
 }
 
@@ -46,29 +46,28 @@ const ENCODE_OPTIONS = [...WORK_OPTIONS, "maxActiveDims"];
 const DEFAULT_BATCH_SIZE = 128;
 
 /**
- * Turns texts into sparse vectors, as sentence-transformers' SparseEncoder does, with its conventions and numbers. Columns are the vocabulary for
- * SPLADE (Formal et al., SIGIR 2021, arXiv 2107.05720; v2, arXiv 2109.10086), for inference-free models, whose queries are looked up in a table
- * (Geng et al., 2024, arXiv 2411.04403), and for BGE-M3's lexical weights (arXiv 2402.03216); they are learned features for CSR (arXiv
- * 2503.01776).
+ * Encodes texts as sparse vectors. Conventions and values match SparseEncoder of sentence-transformers. Columns are vocabulary entries for SPLADE
+ * (Formal et al., SIGIR 2021, arXiv 2107.05720; v2, arXiv 2109.10086), for inference-free models, which look query weights up in a table (Geng et
+ * al., 2024, arXiv 2411.04403), and for BGE-M3's lexical weights (arXiv 2402.03216). For CSR they are learned features (arXiv 2503.01776).
  */
 export class SparseEncoder extends ManagedResource {
   readonly #checkpoint: SparseCheckpoint;
   readonly #routes: Routes;
 
   /**
-   * Tokens, special tokens included; longer texts are cut and listed in the result's `truncated`. Where queries and documents have different
-   * limits it is the larger one.
+   * Maximum number of tokens, special tokens included. Longer texts are truncated and listed in `truncated` of the result. If queries and documents
+   * have different limits, this is the larger one.
    */
   readonly maxSeqLength: number;
   /** Number of columns of every result. */
   readonly embeddingDimension: number;
   readonly prompts: Readonly<Record<string, string>>;
   readonly similarityFunction: "dot" | "cosine" | "euclidean" | "manhattan";
-  /** What runs the transformer. */
+  /** The device that runs the transformer. */
   readonly device: Device;
-  /** How it computes. */
+  /** Element type of the computation. */
   readonly dtype: Execution["dtype"];
-  /** Goes with each vector: an index refuses those of two models. */
+  /** Identity of the model. Every vector carries it, so that an index can reject vectors of another model. */
   readonly model: ModelIdentity;
 
   private constructor(factory: symbol, checkpoint: SparseCheckpoint, routes: Routes, execution: Execution, model: ModelIdentity) {
@@ -87,21 +86,21 @@ export class SparseEncoder extends ManagedResource {
   }
 
   /**
-   * Loads a checkpoint folder in hub layout, an embedded model ("splade-tiny"), or a model of the Hugging Face hub ("naver/splade-v3"), which is
-   * downloaded into the cache that huggingface_hub uses.
+   * Loads a checkpoint from a folder in hub layout, an embedded model ("splade-tiny"), or a model from the Hugging Face Hub ("naver/splade-v3"), which
+   * is downloaded into the cache that huggingface_hub uses.
    *
    * Errors: ERR_MODEL_NOT_FOUND, ERR_HUB_AUTH, ERR_HUB_NETWORK, ERR_HUB_RESPONSE, ERR_HUB_CACHE, ERR_FILE_NOT_FOUND, ERR_INVALID_CONFIG, ERR_INVALID_WEIGHTS, ERR_INVALID_TOKENIZER, ERR_UNSUPPORTED_MODEL,
    * ERR_MISSING_TENSOR, ERR_TENSOR_MISMATCH, ERR_WRONG_MODEL_KIND, ERR_RUNTIME_NOT_FOUND, ERR_RUNTIME_INCOMPATIBLE, ERR_DEVICE_UNAVAILABLE,
    * ERR_ABORTED.
    *
-   * Of an inference-free model the query side is loaded. The document side is checked, and loaded by the first call that needs it, which then
-   * may reject with ERR_INVALID_TOKENIZER, ERR_INVALID_WEIGHTS or one of the two errors of the runtime.
+   * For an inference-free model, only the query side is loaded. The document side is validated here and loaded by the first call that needs it; that
+   * call may reject with ERR_INVALID_TOKENIZER, ERR_INVALID_WEIGHTS, ERR_RUNTIME_NOT_FOUND or ERR_RUNTIME_INCOMPATIBLE.
    */
   static async load(nameOrPath: string, options: LoadOptions = {}): Promise<SparseEncoder> {
     checkLoadOptions(options);
     const folder = await resolveModel(nameOrPath, options);
     const checkpoint = await readCheckpoint(folder, "sparse", options.modelFile);
-    // A folder is found again from another working directory.
+    // An absolute path stays valid when the working directory changes.
     const name = path.resolve(nameOrPath) === folder ? folder : nameOrPath;
     const model = { name, fingerprint: await fingerprintOf(checkpoint) };
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
@@ -111,7 +110,10 @@ export class SparseEncoder extends ManagedResource {
     return new SparseEncoder(FACTORY, checkpoint, routes, execution, model);
   }
 
-  /** With the checkpoint's default prompt, and of different sides the one that it names as default (most name documents). */
+  /**
+   * Encodes texts with the checkpoint's default prompt. If queries and documents are encoded differently, uses the side that the checkpoint declares
+   * as the default (usually documents).
+   */
   encode(text: string, options?: EncodeOptions): Promise<SparseVector>;
   encode(texts: readonly string[], options?: EncodeOptions): Promise<SparseMatrix>;
   encode(texts: string | readonly string[], options?: EncodeOptions): Promise<SparseVector | SparseMatrix>;
@@ -120,8 +122,8 @@ export class SparseEncoder extends ManagedResource {
   }
 
   /**
-   * Sparse vectors of queries: one SparseVector for a string, a SparseMatrix [texts, embeddingDimension] for an array. Weights are positive
-   * (those of a table may be negative), indices ascending. The prompt named "query" is put before each text unless the options name another.
+   * Encodes queries: a string as one SparseVector, an array as a SparseMatrix [texts, embeddingDimension]. Indices are ascending and weights are
+   * positive, except that weights from a table may be negative. The prompt named "query" is prepended to each text unless the options specify another.
    *
    * Errors: ERR_INVALID_ARGUMENT before any work starts, ERR_ABORTED, ERR_DISPOSED, ERR_RUNTIME_FAILED.
    */
@@ -132,7 +134,7 @@ export class SparseEncoder extends ManagedResource {
     return this.run(() => this.#encode(this.#routes.query, texts, options, "query"));
   }
 
-  /** As encodeQuery, with the document side of the model and the prompt named "document". */
+  /** Encodes documents: like encodeQuery, with the document side of the model and the prompt named "document". */
   encodeDocument(text: string, options?: EncodeOptions): Promise<SparseVector>;
   encodeDocument(texts: readonly string[], options?: EncodeOptions): Promise<SparseMatrix>;
   encodeDocument(texts: string | readonly string[], options?: EncodeOptions): Promise<SparseVector | SparseMatrix>;
@@ -141,8 +143,8 @@ export class SparseEncoder extends ManagedResource {
   }
 
   /**
-   * For corpora larger than memory: yields matrices of up to `batchSize` rows in input order, and pulls texts only as results are taken.
-   * close() waits until a stream that has begun ends (see ManagedResource).
+   * Encodes corpora that do not fit in memory: yields matrices of up to `batchSize` rows in input order, and reads texts only as results are consumed.
+   * close() waits for a started stream to end (see ManagedResource).
    */
   encodeDocumentStream(
     texts: Iterable<string> | AsyncIterable<string>,
@@ -152,9 +154,10 @@ export class SparseEncoder extends ManagedResource {
   }
 
   /**
-   * The token ids that the model reads of each text, [texts][tokens]: cut at the maximum, special tokens included where there are any, prompts not.
+   * Token ids of each text as the model reads them, [texts][tokens]: truncated to the maximum length, with special tokens (if the model uses any),
+   * without prompts.
    *
-   * @param options.task the side of the model whose tokenizer reads them; default: the one that encode() uses
+   * @param options.task the side of the model whose tokenizer is used; default: the side that encode() uses
    */
   tokenize(texts: readonly string[], options: { readonly task?: "query" | "document" } = {}): Promise<Uint32Array[]> {
     return this.run(async () => {
@@ -167,10 +170,10 @@ export class SparseEncoder extends ManagedResource {
   }
 
   /**
-   * The sparse vector of a text, with the words that its weights come from: for max pooling the token that won the maximum, for tables and
-   * BGE-M3 the token itself.
+   * Encodes a text and reports which word produced each weight: for max pooling the word of the token with the maximum, for weight tables and BGE-M3
+   * the word of the token itself.
    *
-   * @param options.task which side of the model reads it; default "document"
+   * @param options.task the side of the model that encodes the text; default "document"
    */
   trace(text: string, options: { readonly task?: "query" | "document" } = {}): Promise<TracedText> {
     return this.run(async () => {
@@ -196,17 +199,17 @@ export class SparseEncoder extends ManagedResource {
     });
   }
 
-  /** Similarities of all pairs, [a.rows, b.rows] row-major, by the checkpoint's similarity function (dot unless it says otherwise). */
+  /** Similarities of all pairs of rows, [a.rows, b.rows] in row-major order, by the checkpoint's similarity function (default: dot product). */
   similarity(a: SparseMatrix | SparseVector, b: SparseMatrix | SparseVector): Promise<DenseMatrix> {
     return this.run(() => similarity(a, b, this.similarityFunction));
   }
 
-  /** Similarity of row i of a with row i of b. */
+  /** Similarities of row i of `a` and row i of `b`, [rows]. */
   similarityPairwise(a: SparseMatrix, b: SparseMatrix): Promise<Float32Array> {
     return this.run(() => similarityPairwise(a, b, this.similarityFunction));
   }
 
-  /** The tokens of a vector by falling weight, the `topK` first ones or all. */
+  /** The tokens of a vector by descending weight: all of them, or the first `topK`. */
   decode(embedding: SparseVector, topK?: number): TokenWeight[];
   decode(embeddings: SparseMatrix, topK?: number): TokenWeight[][];
   decode(embeddings: SparseVector | SparseMatrix, topK?: number): TokenWeight[] | TokenWeight[][] {
@@ -216,12 +219,12 @@ export class SparseEncoder extends ManagedResource {
     return Array.from(asMatrix(embeddings, "embeddings"), (row) => this.#decodeRow(row, topK));
   }
 
-  /** Dimensions active in both, weight = product: why a document matched. */
+  /** The dimensions active in both vectors, with the product of both weights: explains why a document matched. */
   intersection(query: SparseVector, document: SparseVector): SparseVector {
     return intersection(query, document);
   }
 
-  /** Mean number of active dimensions of a row, and the share of dimensions that are zero. */
+  /** Mean number of active dimensions per row, and the share of dimensions that are zero. */
   sparsity(embeddings: SparseMatrix | SparseVector): Sparsity {
     return sparsity(embeddings);
   }
@@ -270,7 +273,7 @@ export class SparseEncoder extends ManagedResource {
       options.onProgress?.({ stage: "encode", done, total: texts.length });
     };
     if (texts.length > 0 && texts.length <= (options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE))) {
-      // One chunk needs no pipeline, which would cost more than a query that is looked up in a table.
+      // A single chunk skips the pipeline, which would cost more than looking a query up in a weight table.
       add(await this.#encodeChunk(encoder, texts, options, prompt, options.signal));
     } else {
       for await (const block of this.#blocks(encoder, texts, options, prompt)) add(block);
@@ -309,7 +312,7 @@ export class SparseEncoder extends ManagedResource {
     if (row.size !== this.embeddingDimension) {
       throw new SparseRerankError(
         "ERR_DIMENSION_MISMATCH",
-        `The vector has ${String(row.size)} dimensions; this model's have ${String(this.embeddingDimension)}.`,
+        `The vector has ${String(row.size)} dimensions; vectors of this model have ${String(this.embeddingDimension)}.`,
       );
     }
     return strongest(row, topK).map(({ index, weight }) => ({
@@ -320,7 +323,7 @@ export class SparseEncoder extends ManagedResource {
   }
 }
 
-/** A string is iterable too, but its characters are no texts. */
+/** Rejects a string, which is iterable too: its characters are not texts. */
 function requireIterable(texts: unknown): void {
   if (typeof texts === "object" && texts !== null && (Symbol.iterator in texts || Symbol.asyncIterator in texts)) return;
   throw invalid("texts", texts, "an iterable or async iterable of strings");

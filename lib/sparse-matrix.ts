@@ -4,28 +4,28 @@ import { describe, invalid, requirePositiveInteger, requireRecord } from "./core
 import { SparseRerankError } from "./errors";
 import { markModel, modelOf } from "./sparse-index/model-identity";
 
-/** One sparse row: indices strictly ascending, values > 0 for SPLADE. `size` is the dimension. */
+/** A sparse row: indices are strictly ascending, and values are positive for SPLADE. `size` is the dimension. */
 export interface SparseVector {
   readonly indices: Uint32Array;
   readonly values: Float32Array;
   readonly size: number;
 }
 
-/** The plain parts of a matrix. A SparseMatrix that went through structuredClone or postMessage arrives as these. */
+/** The plain fields of a matrix. A SparseMatrix passed through structuredClone or postMessage arrives in this form. */
 export interface SparseParts {
   readonly rows: number;
   readonly cols: number;
-  /** Where rows begin, [rows + 1]: row i is [indptr[i], indptr[i + 1]) of indices and values. */
+  /** Row offsets, [rows + 1]: row i is the range [indptr[i], indptr[i + 1]) of indices and values. */
   readonly indptr: Uint32Array;
   /** Strictly ascending in each row, below cols. */
   readonly indices: Uint32Array;
-  /** One finite number for each index. */
+  /** One finite number per index. */
   readonly values: Float32Array;
-  /** See SparseMatrix.truncated; default: none. */
+  /** See SparseMatrix.truncated. Default: empty. */
   readonly truncated?: Uint32Array;
 }
 
-/** What toJSON() gives: the parts with plain arrays. */
+/** The result of toJSON(): the fields as plain arrays. */
 export interface SparseJson {
   readonly rows: number;
   readonly cols: number;
@@ -35,23 +35,23 @@ export interface SparseJson {
   readonly truncated: readonly number[];
 }
 
-/** A row as fromRows() takes it. */
+/** A row that fromRows() accepts. */
 export interface SparseRowLike {
   readonly indices: ArrayLike<number>;
   readonly values: ArrayLike<number>;
 }
 
-/** indptr counts in 32 bits. */
+/** indptr holds 32-bit offsets. */
 const MAX_WEIGHTS = 2 ** 32 - 1;
 const MAX_COLS = 2 ** 32;
-/** Numbers in a dense result: 1 GiB. */
+/** Maximum number of elements in a dense result: 1 GiB of float32. */
 export const MAX_DENSE_ELEMENTS = 2 ** 28;
 
 /**
- * Compressed sparse rows, shape [rows, cols]; at most 2³²−1 weights (stream instead).
+ * A matrix in compressed sparse row (CSR) format, shape [rows, cols], with at most 2³²−1 weights (for more, use encodeDocumentStream).
  *
- * The fields are plain and own, so structuredClone(matrix) and postMessage(matrix) give SparseParts, and `new SparseMatrix(parts)` makes a
- * matrix of them again; the buffers are transferable. JSON.stringify(matrix) and fromJSON() go through plain arrays.
+ * Its fields are plain own properties: structuredClone(matrix) and postMessage(matrix) produce SparseParts, from which `new SparseMatrix(parts)`
+ * creates a matrix again. The buffers are transferable. JSON.stringify(matrix) and fromJSON() convert through plain arrays.
  */
 export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
   readonly rows: number;
@@ -59,22 +59,23 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
   readonly indptr: Uint32Array;
   readonly indices: Uint32Array;
   readonly values: Float32Array;
-  /** Indices of input texts that were longer than the model's maximum and were cut; strictly ascending row numbers. */
+  /** Row numbers of the input texts that exceeded the model's maximum length and were truncated; strictly ascending. */
   readonly truncated: Uint32Array;
-  /** Says that the constructor made the object: Object.create(SparseMatrix.prototype) does not have it. */
+  /** Brands objects that the constructor validated: Object.create(SparseMatrix.prototype) does not have it. */
   readonly #isChecked = true;
 
   /**
-   * Checks the parts and takes the arrays without copying them: they must not change afterwards. Arrays of shared or resizable memory, which
-   * may change at any time, are copied. The fields are frozen.
+   * Validates the parts and keeps their arrays without copying: do not change them afterwards. Arrays in shared or resizable memory, which may change
+   * at any time, are copied. The fields are frozen.
    *
-   * @param options.truncated goes before `parts.truncated`
    * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH (an index not below cols), ERR_TOO_LARGE.
+   *
+   * @param options.truncated overrides `parts.truncated`
    */
   constructor(parts: SparseParts, options: { readonly truncated?: Uint32Array } = {}) {
     if (!isObject(parts)) throw invalid("parts", parts, "an object with rows, cols, indptr, indices and values");
     requireRecord(options, "options", ["truncated"]);
-    // Each property is read once: a getter could answer differently the next time.
+    // Reads each property once: a getter could return another value the next time.
     const { rows, cols } = parts;
     const indptr = ownMemory(parts.indptr);
     const indices = ownMemory(parts.indices);
@@ -90,20 +91,20 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
     Object.freeze(this);
   }
 
-  /** Whether the constructor made this object and its arrays are still there: a transferred one has length 0. */
+  /** Whether the constructor created this object and its arrays are intact: a transferred array has length 0. */
   static isIntact(value: unknown): value is SparseMatrix {
     if (typeof value !== "object" || value === null || !(#isChecked in value)) return false;
     const { rows, indptr, indices, values } = value;
     return indptr.length === rows + 1 && indices.length === values.length && indptr[rows] === indices.length;
   }
 
-  /** Row i as views of this matrix's arrays: no copies. */
+  /** Row i, as views of the matrix's arrays (not copies). Errors: ERR_INVALID_ARGUMENT. */
   row(i: number): SparseVector {
     if (!Number.isInteger(i) || i < 0 || i >= this.rows) throw invalid("row", i, `an integer from 0 to ${this.rows - 1}`);
     return this.#view(i);
   }
 
-  /** Rows [start, end) as a copy; bounds as Array.prototype.slice takes them. `truncated` counts from the first row of the slice. */
+  /** A copy of rows [start, end), with the bounds of Array.prototype.slice. `truncated` is relative to the first row of the slice. */
   slice(start: number, end: number = this.rows): SparseMatrix {
     const first = clampBound(start, this.rows, "start");
     const last = Math.max(first, clampBound(end, this.rows, "end"));
@@ -120,7 +121,7 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
     return markModel(sliced, modelOf(this));
   }
 
-  /** [rows, cols] row-major. Errors: ERR_TOO_LARGE above 2²⁸ elements (1 GiB). */
+  /** The dense matrix, [rows, cols] in row-major order. Errors: ERR_TOO_LARGE (more than 2²⁸ elements, 1 GiB). */
   toDense(): Float32Array {
     requireDenseSize(this.rows, this.cols);
     const dense = new Float32Array(this.rows * this.cols);
@@ -131,7 +132,7 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
     return dense;
   }
 
-  /** Values are float32 numbers: JSON keeps them exactly, except the sign of zero. */
+  /** JSON preserves the float32 values exactly, except for the sign of zero. */
   toJSON(): SparseJson {
     return {
       rows: this.rows,
@@ -143,9 +144,9 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
     };
   }
 
-  /** Errors: as the constructor, and ERR_INVALID_ARGUMENT for anything that is not an array of numbers of its kind. */
+  /** Creates a matrix from the result of toJSON(). Errors: those of the constructor, and ERR_INVALID_ARGUMENT (an array of other values). */
   static fromJSON(json: SparseJson): SparseMatrix {
-    if (!isObject(json)) throw invalid("json", json, "an object, as toJSON() gives");
+    if (!isObject(json)) throw invalid("json", json, "an object returned by toJSON()");
     return new SparseMatrix({
       rows: json.rows,
       cols: json.cols,
@@ -156,7 +157,7 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
     });
   }
 
-  /** A copy of the rows. Their indices must ascend strictly; values are rounded to float32. Errors: as the constructor. */
+  /** Creates a matrix from copies of rows. Indices must be strictly ascending; values are rounded to float32. Errors: those of the constructor. */
   static fromRows(rows: Iterable<SparseRowLike>, cols: number): SparseMatrix {
     if (typeof (rows as Partial<Iterable<SparseRowLike>> | undefined)?.[Symbol.iterator] !== "function") {
       throw invalid("rows", rows, "an iterable of { indices, values }");
@@ -181,9 +182,9 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
   }
 
   /**
-   * The rows of all matrices, in order. `truncated` is shifted along. At least one matrix, since nothing else tells the dimension.
+   * Concatenates the rows of at least one matrix, in order, and adjusts `truncated`.
    *
-   * Errors: ERR_DIMENSION_MISMATCH, ERR_TOO_LARGE above 2³²−1 weights.
+   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_TOO_LARGE (more than 2³²−1 weights).
    */
   static concat(parts: readonly SparseMatrix[]): SparseMatrix {
     const matrices = Array.isArray(parts) ? parts.map((part: SparseMatrix, i) => asMatrix(part, `parts[${i}]`)) : [];
@@ -195,7 +196,7 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
       if (part.cols !== first.cols) {
         throw new SparseRerankError(
           "ERR_DIMENSION_MISMATCH",
-          `parts[${i}] has ${part.cols} columns, parts[0] has ${first.cols}; only matrices of one model belong together.`,
+          `parts[${i}] has ${part.cols} columns, parts[0] has ${first.cols}; only matrices of the same model can be concatenated.`,
         );
       }
       rows += part.rows;
@@ -234,22 +235,22 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
   }
 }
 
-/** Errors: ERR_TOO_LARGE for a dense result of more than 2²⁸ elements. */
+/** Errors: ERR_TOO_LARGE (a dense result of more than 2²⁸ elements). */
 export function requireDenseSize(rows: number, cols: number): void {
   if (rows * cols > MAX_DENSE_ELEMENTS) {
     throw new SparseRerankError(
       "ERR_TOO_LARGE",
-      `A dense result of ${rows} x ${cols} numbers is above the limit of ${MAX_DENSE_ELEMENTS} (1 GiB); take fewer rows at once.`,
+      `A dense result of ${rows} x ${cols} numbers is above the limit of ${MAX_DENSE_ELEMENTS} (1 GiB); use fewer rows at a time.`,
     );
   }
 }
 
-/** A vector: what has rows of its own is a matrix. */
+/** Whether a value is a vector: only matrices have `indptr`. */
 export function isVector(value: SparseMatrix | SparseParts | SparseVector): value is SparseVector {
   return isObject(value) && !("indptr" in value) && "indices" in value;
 }
 
-/** Vectors become a matrix of one row, plain parts become a matrix; both are checked. Errors: as the constructor. */
+/** Converts a vector to a matrix of one row, and plain parts to a matrix; both are validated. Errors: those of the constructor. */
 export function asMatrix(value: SparseMatrix | SparseParts | SparseVector, name: string): SparseMatrix {
   if (SparseMatrix.isIntact(value)) return value;
   if (isVector(value)) {
@@ -267,14 +268,14 @@ export function asMatrix(value: SparseMatrix | SparseParts | SparseVector, name:
   return new SparseMatrix(value);
 }
 
-/** A copy of an array whose memory others may change or shrink meanwhile; what is no typed array is left to the checks. */
+/** Copies an array in shared or resizable memory. Values that are not typed arrays are returned unchanged and rejected by checkParts. */
 function ownMemory<T extends Uint32Array | Float32Array>(array: T): T {
   if (!types.isTypedArray(array)) return array;
   const buffer: ArrayBufferLike & { readonly resizable?: boolean } = array.buffer;
   return types.isSharedArrayBuffer(buffer) || buffer.resizable === true ? (array.slice() as T) : array;
 }
 
-/** An element that is known to exist. */
+/** Reads an element that is known to exist. */
 function at(numbers: ArrayLike<number>, i: number): number {
   return numbers[i] ?? 0;
 }
@@ -312,7 +313,7 @@ function checkRowLike(row: unknown, name: string): asserts row is SparseRowLike 
   }
 }
 
-/** A copy; refuses numbers that would change on the way. */
+/** Copies the numbers and rejects any that uint32 cannot represent. */
 function uint32From(numbers: ArrayLike<number>, name: string): Uint32Array {
   if (typeof (numbers as Partial<ArrayLike<number>> | undefined)?.length !== "number") throw invalid(name, numbers, "an array of integers");
   if (types.isUint32Array(numbers)) return numbers.slice();
@@ -349,7 +350,9 @@ function checkParts({ rows, cols, indptr, indices, values }: SparseParts, trunca
   for (let i = 0; i < rows; i++) {
     const end = at(indptr, i + 1);
     if (end < at(indptr, i) || end > indices.length) {
-      throw broken(`row ${i} would be [${at(indptr, i)}, ${end}) of ${indices.length} weights; indptr must not descend or go beyond`);
+      throw broken(
+        `row ${i} would be [${at(indptr, i)}, ${end}) of ${indices.length} weights; indptr must not decrease or exceed the number of weights`,
+      );
     }
     checkRow(indices, values, at(indptr, i), end, i, cols);
   }
@@ -358,12 +361,12 @@ function checkParts({ rows, cols, indptr, indices, values }: SparseParts, trunca
   }
   truncated.forEach((row, i) => {
     if (row >= rows || (i > 0 && row <= at(truncated, i - 1))) {
-      throw broken(`truncated[${i}] is ${row}; row numbers must ascend strictly below ${rows}`);
+      throw broken(`truncated[${i}] is ${row}; row numbers must be strictly ascending and below ${rows}`);
     }
   });
 }
 
-/** Reads the arrays in place: a helper shared with plain arrays would cost more than twice as much. */
+/** Indexes the arrays directly: going through at(), which also serves plain arrays, takes more than twice as long. */
 function checkRow(indices: Uint32Array, values: Float32Array, begin: number, end: number, row: number, cols: number): void {
   let previous = -1;
   for (let k = begin; k < end; k++) {
@@ -376,7 +379,7 @@ function checkRow(indices: Uint32Array, values: Float32Array, begin: number, end
 
 function badWeight(row: number, position: number, index: number, previous: number, cols: number, value: number): SparseRerankError {
   const place = `row ${row}, position ${position}`;
-  if (index <= previous) return broken(`${place}: index ${index} follows ${previous}; the indices of a row must ascend strictly`);
+  if (index <= previous) return broken(`${place}: index ${index} follows ${previous}; the indices of a row must be strictly ascending`);
   if (index >= cols) {
     return new SparseRerankError("ERR_DIMENSION_MISMATCH", `Sparse data: ${place}: index ${index} is not below cols = ${cols}.`);
   }

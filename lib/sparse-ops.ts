@@ -5,7 +5,7 @@ import { native } from "./native/load";
 import { asMatrix, requireDenseSize } from "./sparse-matrix";
 import type { SparseMatrix, SparseVector } from "./sparse-matrix";
 
-/** Row-major [rows, cols]. */
+/** A dense matrix, [rows, cols] in row-major order. */
 export interface DenseMatrix {
   readonly rows: number;
   readonly cols: number;
@@ -13,13 +13,13 @@ export interface DenseMatrix {
 }
 
 export interface Sparsity {
-  /** Mean number of weights that are not zero, over the rows. */
+  /** Mean number of nonzero weights per row. */
   readonly activeDims: number;
   /** Mean share of dimensions that are zero. */
   readonly sparsityRatio: number;
 }
 
-/** Largest dimension that the index and the similarity functions take; published vocabularies end at 262,144. */
+/** Largest dimension that the index and the similarity functions support. The largest published vocabulary has 262,144 entries. */
 export const MAX_DIMENSION = 2 ** 22;
 
 /** The largest finite float32. */
@@ -32,7 +32,7 @@ export function requireDimension(dimension: number): void {
 }
 
 /**
- * Similarities of all pairs of rows, [a.rows, b.rows], on the thread pool. Dot products equal the index's scores bit for bit.
+ * Similarities of all pairs of rows, [a.rows, b.rows], computed on the thread pool. Dot products equal the scores of SparseIndex bit for bit.
  *
  * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_TOO_LARGE (more than 2²⁸ pairs).
  */
@@ -53,7 +53,7 @@ export async function similarity(
   return { rows: left.rows, cols: right.rows, data };
 }
 
-/** Similarity of row i of a with row i of b, [rows]. Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH. */
+/** Similarities of row i of `a` and row i of `b`, [rows]. Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH. */
 export async function similarityPairwise(
   a: SparseMatrix | SparseVector,
   b: SparseMatrix | SparseVector,
@@ -66,7 +66,7 @@ export async function similarityPairwise(
   if (left.rows !== right.rows) {
     throw new SparseRerankError(
       "ERR_INVALID_ARGUMENT",
-      `a has ${left.rows} rows and b has ${right.rows}; pairs need as many on both sides.`,
+      `a has ${left.rows} rows and b has ${right.rows}; both must have the same number of rows.`,
     );
   }
   if (left.rows === 0) return new Float32Array(0);
@@ -74,7 +74,8 @@ export async function similarityPairwise(
 }
 
 /**
- * Dimensions that are active in both vectors, weight = product: why a document matched. As in the reference, only positive products count.
+ * The dimensions active in both vectors, with the product of both weights: explains why a document matched. As in sentence-transformers, only positive
+ * products count.
  */
 export function intersection(query: SparseVector, document: SparseVector): SparseVector {
   const left = asMatrix(query, "query").row(0);
@@ -85,7 +86,7 @@ export function intersection(query: SparseVector, document: SparseVector): Spars
   const indices: number[] = [];
   const values: number[] = [];
   right.indices.forEach((index, i) => {
-    // A vector has no infinite weights.
+    // Clamped, since vectors may not hold infinite weights.
     const product = Math.min(Math.fround((weights.get(index) ?? 0) * (right.values[i] ?? 0)), MAX_FLOAT32);
     if (product <= 0) return;
     indices.push(index);
@@ -94,7 +95,7 @@ export function intersection(query: SparseVector, document: SparseVector): Spars
   return { indices: Uint32Array.from(indices), values: Float32Array.from(values), size: left.size };
 }
 
-/** As the reference's sparsity(): no rows count as wholly sparse. */
+/** Like sparsity() of sentence-transformers. A matrix without rows has a sparsity ratio of 1. */
 export function sparsity(embeddings: SparseMatrix | SparseVector): Sparsity {
   const matrix = asMatrix(embeddings, "embeddings");
   if (matrix.rows === 0) return { activeDims: 0, sparsityRatio: 1 };
@@ -104,7 +105,7 @@ export function sparsity(embeddings: SparseMatrix | SparseVector): Sparsity {
   return { activeDims, sparsityRatio: 1 - activeDims / matrix.cols };
 }
 
-/** The weights of a row from the largest down, the first `count` or all; equal ones by ascending index. */
+/** The weights of a row in descending order: all of them, or the first `count`. Equal weights are in ascending order of index. */
 export function strongest(row: SparseVector, count = row.values.length): { readonly index: number; readonly weight: number }[] {
   return Array.from(row.indices, (index, i) => ({ index, weight: row.values[i] ?? 0 }))
     .sort((a, b) => b.weight - a.weight)
@@ -115,7 +116,7 @@ function requireSameDimension(a: number, b: number): void {
   if (a !== b) {
     throw new SparseRerankError(
       "ERR_DIMENSION_MISMATCH",
-      `The two sides have ${a} and ${b} dimensions; only vectors of one model can be compared.`,
+      `The two sides have ${a} and ${b} dimensions; only vectors of the same model can be compared.`,
     );
   }
 }

@@ -1,9 +1,9 @@
-/** Adapter for the Vercel AI SDK: a cross-encoder as reranking model for its rerank(). */
+/** Adapter for the Vercel AI SDK: exposes a cross-encoder as a reranking model for rerank(). */
 
 import { requireMethod, requireRecord, requireString } from "../core/validate";
 import type { CrossEncoder } from "../cross-encoder";
 
-/** RerankingModelV3 and V4 of @ai-sdk/provider as far as a model without HTTP needs them; their shapes are the same. */
+/** The part of RerankingModelV3 and RerankingModelV4 of @ai-sdk/provider that a model without HTTP needs. Both have the same shape. */
 export interface LocalRerankingModel<V extends "v3" | "v4"> {
   readonly specificationVersion: V;
   readonly provider: string;
@@ -20,16 +20,17 @@ export interface RerankCall {
 }
 
 export interface RerankingModelOptions<V extends "v3" | "v4"> {
-  /** How the SDK calls the model; default "cross-encoder". */
+  /** The model id that the SDK reports. Default "cross-encoder". */
   readonly modelId?: string;
-  /** That of the SDK: "v3" (default) is that of ai 6, and ai 7 takes both. */
+  /** Version of the provider specification. "v3" (the default) is for ai 6; ai 7 accepts both. */
   readonly specificationVersion?: V;
 }
 
 /**
- * A model for `rerank({ model, … })` of the package ai. Documents that are objects are read as JSON. The encoder has one label; its owner closes it.
+ * Creates a model for `rerank({ model, … })` of the package ai. Documents that are objects are serialized as JSON. The encoder must have one label;
+ * the caller closes it.
  *
- * Errors: ERR_INVALID_ARGUMENT; the calls reject as CrossEncoder.rank() does.
+ * Errors: ERR_INVALID_ARGUMENT. Calls of the model reject with the errors of CrossEncoder.rank().
  */
 export function rerankingModel<V extends "v3" | "v4" = "v3">(
   encoder: CrossEncoder,

@@ -1,4 +1,4 @@
-/** Adapters for LangChain.js: a cross-encoder as document compressor, and any retriever of this package as LangChain's. */
+/** Adapters for LangChain.js: a cross-encoder as a document compressor, and any Retriever of this package as a LangChain retriever. */
 
 import type * as Documents from "@langchain/core/documents";
 import type * as Retrievers from "@langchain/core/retrievers";
@@ -10,7 +10,7 @@ import type { CrossEncoder } from "../cross-encoder";
 import type { Retriever } from "../retrieval/retriever";
 import { requireRetriever, textOfPayload } from "../retrieval/retriever";
 
-/* eslint-disable @typescript-eslint/no-require-imports -- the classes below extend what it gives, and a missing package needs an error that says so */
+/* eslint-disable @typescript-eslint/no-require-imports -- the base classes are needed synchronously, and a missing package must be reported as such */
 const { Document } = requirePackage("@langchain/core", () => require("@langchain/core/documents") as typeof Documents);
 const { BaseRetriever } = requirePackage("@langchain/core", () => require("@langchain/core/retrievers") as typeof Retrievers);
 const { BaseDocumentCompressor } = requirePackage(
@@ -20,13 +20,13 @@ const { BaseDocumentCompressor } = requirePackage(
 /* eslint-enable @typescript-eslint/no-require-imports */
 
 export interface CrossEncoderCompressorOptions {
-  /** A model with one label; its owner closes it. */
+  /** A model with one label. The caller closes it. */
   readonly encoder: CrossEncoder;
-  /** Keep the best n; default: all. */
+  /** Return only the n highest-scoring documents. Default: all. */
   readonly topN?: number;
 }
 
-/** Orders documents by a cross-encoder's score, which goes into metadata.relevanceScore. */
+/** Sorts documents by descending cross-encoder score and stores the score in metadata.relevanceScore. */
 export class CrossEncoderCompressor extends BaseDocumentCompressor {
   readonly #options: CrossEncoderCompressorOptions;
 
@@ -53,13 +53,13 @@ export class CrossEncoderCompressor extends BaseDocumentCompressor {
 }
 
 export interface SparseRerankRetrieverOptions extends Retrievers.BaseRetrieverInput {
-  /** What finds documents: sparseRetriever(), a BM25Index, a RetrieveAndRerank. Its hits need a text. */
+  /** Retrieves the documents: sparseRetriever(), a BM25Index or a RetrieveAndRerank. Its hits need a text. */
   readonly retriever: Retriever;
-  /** Default 4, LangChain's. */
+  /** Number of documents to return. Default 4, as in LangChain. */
   readonly k?: number;
 }
 
-/** LangChain's retriever over one of this package. A payload that is an object becomes the document's metadata; the score is added to it. */
+/** A LangChain retriever backed by a Retriever of this package. A payload that is an object becomes the document's metadata, with the score added. */
 export class SparseRerankRetriever extends BaseRetriever {
   readonly lc_namespace = ["sparse_rerank", "retrievers"];
   readonly #retriever: Retriever;

@@ -1,4 +1,4 @@
-/** What turns a cross-encoder's logits into scores: each takes the logits of one pair and returns as many scores. */
+/** Activation functions of cross-encoders. Each maps the logits of one pair to the same number of scores. */
 
 import { types } from "node:util";
 
@@ -20,7 +20,7 @@ const leaky =
 
 type OfRow = "identity" | "softmax" | "softmin" | "logsoftmax";
 
-/** Of one logit, with PyTorch's defaults for what a class can be given. */
+/** Functions of a single logit, with the default parameters of the torch.nn classes. */
 const ELEMENTWISE: Readonly<Record<Exclude<CrossEncoderActivation, OfRow>, (x: number) => number>> = {
   celu: elu,
   elu,
@@ -59,10 +59,13 @@ export function requireActivation(activation: unknown): void {
   }
 }
 
-/** Scores [rows, labels] of logits [rows, labels]. The softmax over labels comes after the activation and needs several, as in the reference. */
+/**
+ * Maps logits [rows, labels] to scores [rows, labels]. As in sentence-transformers, the softmax over labels follows the activation and applies only
+ * to models with several labels.
+ */
 export function activate(logits: Float32Array, labels: number, activation: Activation, applySoftmax: boolean): Float32Array {
   const apply = typeof activation === "function" ? checked(activation) : BY_NAME.get(activation);
-  if (apply === undefined) throw new SparseRerankError("ERR_INTERNAL", "An unchecked activation.");
+  if (apply === undefined) throw new SparseRerankError("ERR_INTERNAL", "The activation was not validated.");
   const scores = new Float32Array(logits.length);
   for (let start = 0; start < logits.length; start += labels) {
     const row = apply(logits.slice(start, start + labels));
@@ -81,7 +84,7 @@ function logSoftmax(logits: Float32Array): Float32Array {
   return logits.map((logit) => logit - largest - Math.log(sum));
 }
 
-/** Shifted by the largest logit, so that exp cannot overflow. */
+/** exp(logit - largest logit), which cannot overflow. */
 function shiftedPowers(logits: Float32Array): { readonly largest: number; readonly powers: readonly number[]; readonly sum: number } {
   const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
   const powers = Array.from(logits, (logit) => Math.exp(logit - largest));
@@ -91,9 +94,9 @@ function shiftedPowers(logits: Float32Array): { readonly largest: number; readon
 /** The error function. */
 function erf(x: number): number {
   const size = Math.abs(x);
-  // From there on 1 in fp32.
+  // erf(x) rounds to 1 in float32 beyond this.
   if (size > 5) return Math.sign(x);
-  // Terms of one sign, so that nothing cancels: 2/√π · e^(−x²) · Σ 2^n x^(2n+1) / (2n+1)!!
+  // All terms have the same sign, so there is no cancellation: 2/√π · e^(−x²) · Σ 2^n x^(2n+1) / (2n+1)!!
   let [term, sum] = [x, x];
   for (let n = 1; Math.abs(term) > Number.EPSILON * Math.abs(sum); n++) {
     term *= (2 * x * x) / (2 * n + 1);
@@ -109,7 +112,7 @@ function checked(activation: RowFunction): RowFunction {
       if (!scores.some((score) => Number.isNaN(score))) return scores;
       throw new SparseRerankError(
         "ERR_INVALID_ARGUMENT",
-        "The activation function returned NaN, which has no place in an order of scores.",
+        "The activation function returned NaN, which cannot be ordered; return a number for every logit.",
       );
     }
     throw new SparseRerankError(

@@ -1,4 +1,4 @@
-/** The graph of a cross-encoder. A file of its own, so that the package's types need none of the graph's. */
+/** Builds the graph of a cross-encoder. Separate from cross-encoder.ts, so that the public types do not depend on the types of graphs. */
 
 import { architectureFor } from "../architectures";
 import { embeddingGraph } from "../architectures/embedding";

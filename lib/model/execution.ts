@@ -1,4 +1,4 @@
-/** Where a model runs, by the options `device`, `dtype` and `cuda`. */
+/** Chooses where a model runs from the options `device`, `dtype` and `cuda`. */
 
 import path from "node:path";
 
@@ -17,8 +17,10 @@ export interface Execution {
 }
 
 /**
- * "auto" takes CUDA where it can be used; else the CPU, and says why in a warning of the process, once.
- * Errors: ERR_DEVICE_UNAVAILABLE where the options name a device; those of loading ONNX Runtime, which is left alone for the CPU.
+ * "auto" selects CUDA if it is usable, and otherwise the CPU, with one process warning that states the reason. ONNX Runtime is loaded only for CUDA.
+ *
+ * Errors: ERR_DEVICE_UNAVAILABLE (the options name a device that cannot be used), ERR_NOT_SUPPORTED (bf16 on an older GPU), and those of loading
+ * ONNX Runtime.
  */
 export async function chooseExecution(options: LoadOptions): Promise<Execution> {
   const { device = "cpu" } = options;
@@ -33,7 +35,7 @@ export async function chooseExecution(options: LoadOptions): Promise<Execution> 
   }
 }
 
-/** What a card cannot do is no reason to warn of a missing one. */
+/** Options that CUDA does not support: "auto" then selects the CPU without a warning. */
 function runsOnCpuOnly({ dtype, modelFile }: LoadOptions): boolean {
   return dtype === "int8" || modelFile !== undefined;
 }
@@ -45,7 +47,7 @@ function onCpu(options: LoadOptions): Execution {
   return { device: "cpu", dtype: "int8", plan: { backend: "sequences", int8: { cacheFolder } } };
 }
 
-/** What the driver and CUDA's libraries take of a card beside the model. */
+/** Share of the free GPU memory for the model; the rest is left to the driver and the CUDA libraries. */
 const SHARE_OF_FREE = 0.9;
 
 async function onCuda(
@@ -56,7 +58,7 @@ async function onCuda(
   if (dtype === "bf16" && Number(computeCapability) < 8) {
     throw new SparseRerankError(
       "ERR_NOT_SUPPORTED",
-      `dtype "bf16" needs a card of compute capability 8.0 or later; cuda:${String(cuda.device)} has ${computeCapability}.`,
+      `dtype "bf16" needs a GPU with compute capability 8.0 or later; cuda:${String(cuda.device)} has ${computeCapability}.`,
     );
   }
   const memory = Math.min(SHARE_OF_FREE * freeBytes, memoryLimit);
@@ -73,19 +75,19 @@ function floatsOf(dtype: LoadOptions["dtype"]): GroupPlan["floats"] {
 }
 
 /**
- * ONNX Runtime's AttentionBackend: flash 1, memory-efficient 2, unfused 16. By itself it takes the unfused kernels for short sequences in fp32, which
- * wait for the host in each packed layer.
+ * Flags of ONNX Runtime's AttentionBackend: flash 1, memory-efficient 2, unfused 16. By default ONNX Runtime selects the unfused kernels for short
+ * sequences in fp32, which synchronize with the CPU in each packed layer.
  */
 const ATTENTION_KERNELS = 1 | 2 | 16;
 
-/** The names and values of ONNX Runtime's CUDA provider. */
+/** Translates the options to the keys and values of ONNX Runtime's CUDA provider. */
 function providerOptions({ memoryLimit, arenaGrowth, tf32 }: CudaOptions): NativeCuda["options"] {
   return {
-    // The default of ONNX Runtime, which would tell the products of fp32 from those of other devices in the fourth digit.
+    // ONNX Runtime enables TF32 by default: fp32 results would differ from those of other devices in the fourth digit.
     use_tf32: tf32 === true ? "1" : "0",
-    // The default tries every algorithm anew for every length of the input.
+    // The default, EXHAUSTIVE, benchmarks every algorithm for every new input length.
     cudnn_conv_algo_search: "HEURISTIC",
-    // Sums in fp32 whatever the type.
+    // Accumulates in fp32 for every element type.
     enable_skip_layer_norm_strict_mode: "1",
     sdpa_kernel: String(ATTENTION_KERNELS),
     arena_extend_strategy: arenaGrowth === "as-requested" ? "kSameAsRequested" : "kNextPowerOfTwo",
@@ -104,10 +106,10 @@ function warnOnce(reason: SparseRerankError): void {
   });
 }
 
-/** A card wants many texts at once, of which those of similar length run together. */
+/** Large, so that the GPU can run sequences of similar length together. */
 const CUDA_BATCH_SIZE = 1024;
 
-/** Texts that are handed over together unless a call says how many. */
+/** Default of the option `batchSize`. */
 export function defaultBatchSize(device: Device, onCpu: number): number {
   return device === "cpu" ? onCpu : CUDA_BATCH_SIZE;
 }

@@ -1,4 +1,4 @@
-/** How texts become sparse vectors on one side of a model: a transformer with a head, or a table of token weights. */
+/** The encoders for queries and documents of a sparse model: each is a transformer with a head, or a table of token weights. */
 
 import { architectureFor } from "../architectures";
 import { embeddingGraph } from "../architectures/embedding";
@@ -26,22 +26,22 @@ import { StaticEmbedding } from "./static-embedding-encoder";
 import type { Trace } from "./trace";
 
 export interface RouteEncoder {
-  /** Number of columns of its vectors. */
+  /** Number of columns of the vectors. */
   readonly columns: number;
-  /** Tokens of a text. */
+  /** Maximum number of tokens in a text. */
   readonly maxSeqLength: number;
   /** See poolsPrompt of checkpoint/embedding-modules.ts. */
   readonly poolsPrompt: boolean;
   /**
-   * @param maxActiveDims keep this many weights of each text; undefined for what the model says
-   * @param columns of the result, at least the encoder's own
+   * @param maxActiveDims number of weights to keep per text; undefined for the model's default
+   * @param columns number of columns of the result, at least the encoder's own
    */
   encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix>;
-  /** The vector of one text, and where its weights come from. */
+  /** Encodes one text and reports which token produced each weight. */
   trace(text: string, columns: number): Promise<Trace>;
-  /** The ids that encode() reads of each text. */
+  /** The token ids that encode() uses for each text. */
   tokenize(texts: readonly string[]): Promise<Uint32Array[]>;
-  /** The token of a column; undefined where there is none. */
+  /** The token of a column; undefined if it has none. */
   token(id: number): string | undefined;
   dispose(): void;
 }
@@ -53,8 +53,8 @@ export interface Routes {
 }
 
 /**
- * Everything is ready afterwards, except a transformer beside a static query side: that one is checked (configuration, tensors) and starts when
- * it is first used, so that a process that only encodes queries needs neither its memory nor ONNX Runtime.
+ * Loads the encoders of a model. If the query side is static, the transformer of the document side is only validated (configuration and tensors) and
+ * starts on first use, so that a process that encodes only queries needs neither its memory nor ONNX Runtime.
  */
 export async function openRoutes({ routes }: SparseCheckpoint, options: LoadOptions, execution: Execution): Promise<Routes> {
   const encoders = new Map<SparseRoute, RouteEncoder>();
@@ -79,7 +79,7 @@ class TransformerEncoder implements RouteEncoder {
   readonly columns: number;
   readonly maxSeqLength: number;
   readonly poolsPrompt: boolean;
-  /** What a call keeps that does not say; undefined for everything. */
+  /** Default of maxActiveDims; undefined keeps all weights. */
   readonly #defaultDims: number | undefined;
   readonly #plan: TransformerPlan;
   #starting: Promise<RunningTransformer> | undefined;
@@ -95,7 +95,7 @@ class TransformerEncoder implements RouteEncoder {
     this.poolsPrompt = route.head.kind !== "autoencoder" || poolsPrompt(route.head.modules);
   }
 
-  /** Once for all callers; a failure lets the next one try again. An abort leaves it to the others. */
+  /** Starts the transformer once for all callers. After a failure the next call retries. An abort rejects this call only; loading continues. */
   async start(signal: AbortSignal | undefined): Promise<RunningTransformer> {
     throwIfAborted(signal);
     this.#starting ??= this.#start().catch((error: unknown) => {
@@ -156,7 +156,7 @@ class TransformerEncoder implements RouteEncoder {
 
 type Tokenizer = RunningTransformer["tokenizer"];
 
-/** A route, checked but not loaded. */
+/** A route that is validated but not loaded. */
 export interface PlannedRoute {
   readonly plan: TransformerPlan;
   readonly columns: number;
@@ -192,7 +192,7 @@ export function planRoute({ transformer: part, head }: TransformerRoute, executi
   }
 }
 
-/** Ids of the tokens without weight: written in a text, a special token is one token. */
+/** Ids of the tokens that get no weight. Each must be a single token of the vocabulary; special tokens in a text are. */
 async function idsOf({ ignoredTokens, part }: LexicalHead, tokenizer: Tokenizer): Promise<readonly number[]> {
   const { ids, offsets } = await tokenizer.encode(ignoredTokens, { addSpecialTokens: false });
   return ignoredTokens.map((token, i) => {

@@ -9,16 +9,16 @@ import { TextTokenizer } from "../tokenization/tokenizer";
 import type { Trace } from "./trace";
 
 /**
- * Vectors without a transformer: each token of a text, once, with its weight from a table (SparseStaticEmbedding; OpenSearch's inference-free
- * models, Geng et al., 2024, arXiv 2411.04403). Nothing of ONNX Runtime or the addon is needed.
+ * Encodes texts without a transformer: each distinct token gets its weight from a table (SparseStaticEmbedding; OpenSearch's inference-free models,
+ * Geng et al., 2024, arXiv 2411.04403). Needs neither ONNX Runtime nor the addon.
  */
 export class StaticEmbedding {
   readonly #tokenizer: TextTokenizer;
-  /** One for each token of the vocabulary. */
+  /** One weight per token of the vocabulary. */
   readonly #weights: Float32Array;
-  /** Tokens of a text. */
+  /** Maximum number of tokens in a text. */
   readonly maxSeqLength: number;
-  /** There is no pooling that could leave one out. */
+  /** Always true: there is no pooling that could exclude the prompt. */
   readonly poolsPrompt = true;
 
   private constructor(tokenizer: TextTokenizer, weights: Float32Array, maxSeqLength: number | undefined) {
@@ -27,7 +27,7 @@ export class StaticEmbedding {
     this.maxSeqLength = maxSeqLength ?? Number.MAX_SAFE_INTEGER;
   }
 
-  /** Errors: those of TextTokenizer.load and of readStaticWeights, ERR_INVALID_TOKENIZER when the table is smaller than the vocabulary. */
+  /** Errors: those of TextTokenizer.load and readStaticWeights, and ERR_INVALID_TOKENIZER (the table is smaller than the vocabulary). */
   static async load(route: StaticRoute, options: LoadOptions): Promise<StaticEmbedding> {
     const maxSeqLength = options.maxSeqLength ?? route.maxSeqLength;
     const tokenizer = await TextTokenizer.load({ folder: route.folder, maxLength: maxSeqLength, lowerCase: false });
@@ -47,8 +47,8 @@ export class StaticEmbedding {
   }
 
   /**
-   * @param maxActiveDims keep this many weights of each text, those of the largest magnitude
-   * @param columns of the result, at least those of the table
+   * @param maxActiveDims number of weights to keep per text, those with the largest magnitude
+   * @param columns number of columns of the result, at least the size of the table
    */
   async encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix> {
     const batch = await this.#tokenizer.encode(texts, { addSpecialTokens: false, ...(signal === undefined ? {} : { signal }) });

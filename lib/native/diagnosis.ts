@@ -1,4 +1,4 @@
-/** What this machine has to run models with. */
+/** Reports what this machine can run models with: kernels, ONNX Runtime and CUDA. */
 
 import { SparseRerankError } from "../errors";
 import type { NativeCudaDevice } from "./contract";
@@ -8,12 +8,12 @@ import { loadRuntime } from "./runtime-library";
 
 export interface Diagnosis {
   readonly node: string;
-  /** "linux-x64". */
+  /** Operating system and processor, for example "linux-x64". */
   readonly platform: string;
   /** The instruction set of the kernels in use. */
   readonly kernels: string;
   readonly threads: number;
-  /** Bytes that running sequences may take together. */
+  /** Bytes of working memory that all running sequences may use together. */
   readonly memoryLimit: number;
   readonly runtime: RuntimeDiagnosis | Problem;
   readonly cuda: CudaDiagnosis | Problem;
@@ -22,24 +22,24 @@ export interface Diagnosis {
 export interface RuntimeDiagnosis {
   readonly path: string;
   readonly version: string;
-  /** Execution providers that it was built with. */
+  /** Execution providers that the library was built with. */
   readonly providers: readonly string[];
 }
 
 export interface CudaDiagnosis {
-  /** The newest version of CUDA that the driver runs. */
+  /** The newest CUDA version that the driver supports. */
   readonly driverVersion: string;
   readonly devices: readonly NativeCudaDevice[];
-  /** What keeps models from the first card; undefined when nothing does. */
+  /** Why models cannot run on the first GPU; undefined if they can. */
   readonly problem?: string;
 }
 
-/** What is missing, and how to get it. */
+/** Describes what is missing and how to install it. */
 export interface Problem {
   readonly problem: string;
 }
 
-/** Looks at everything: it loads ONNX Runtime, the driver and the CUDA provider, whose absence is part of the answer. */
+/** Loads ONNX Runtime, the CUDA driver and the CUDA provider; one that cannot be loaded is reported as a Problem, not thrown. */
 export async function diagnose(): Promise<Diagnosis> {
   const addon = native();
   const runtime = runtimeDiagnosis();
@@ -65,7 +65,7 @@ function runtimeDiagnosis(): RuntimeDiagnosis | Problem {
 async function cudaDiagnosis(hasRuntime: boolean): Promise<CudaDiagnosis | Problem> {
   try {
     const found = await cudaDevices();
-    if (!hasRuntime) return { ...found, problem: "There is no ONNX Runtime." };
+    if (!hasRuntime) return { ...found, problem: "ONNX Runtime is not available." };
     try {
       await checkCuda({ device: 0, options: {} });
       return found;

@@ -1,4 +1,4 @@
-/** The language of filters, of SparseIndex and of all search engines. */
+/** The filter language that SparseIndex and all search engine adapters share. */
 
 import { invalid } from "../core/validate";
 import { SparseRerankError } from "../errors";
@@ -6,11 +6,11 @@ import { SparseRerankError } from "../errors";
 export type FilterValue = string | number | boolean;
 
 /**
- * Which documents a search may return, by the fields of their metadata, or of their payloads in a search engine. A dot in `field` goes into
- * an object: "author.name". A field that holds an array of values matches when one of them does (what arrays of objects do is each engine's
- * own; SparseIndex passes over them). A document without the field matches nothing but `not`.
+ * Restricts a search to matching documents, by the fields of their metadata (in a search engine, of their payload). A dot in `field` addresses a
+ * nested object: "author.name". A field that holds an array matches if any of its elements matches. Arrays of objects are ignored by SparseIndex;
+ * in a search engine their behavior is the engine's. A document without the field matches only `not`.
  *
- * The last form is short for an `and` of its fields: { lang: "en", year: { gte: 2020 } }. Fields named "field", "and", "or" and "not" need
+ * The last form is shorthand for an `and` of its fields: { lang: "en", year: { gte: 2020 } }. Fields named "field", "and", "or" or "not" require
  * the long form.
  */
 export type Filter =
@@ -20,13 +20,13 @@ export type Filter =
   | { readonly not: Filter }
   | Readonly<Record<string, FilterValue | FieldCondition>>;
 
-/** At least one; all of them must hold. */
+/** One or more conditions, all of which must hold. */
 export interface FieldCondition extends NumberRange {
   readonly equals?: FilterValue;
   readonly in?: readonly FilterValue[];
 }
 
-/** At least one bound. */
+/** One or more bounds. */
 export interface NumberRange {
   readonly gt?: number;
   readonly gte?: number;
@@ -34,7 +34,7 @@ export interface NumberRange {
   readonly lte?: number;
 }
 
-/** A filter after checkFilter: every kind has its name, and a number of cases that adapters map. */
+/** A filter validated by checkFilter, as a discriminated union that engine adapters translate. */
 export type CheckedFilter =
   | { readonly kind: "in"; readonly field: readonly string[]; readonly values: readonly FilterValue[] }
   | { readonly kind: "range"; readonly field: readonly string[]; readonly range: NumberRange }
@@ -42,12 +42,12 @@ export type CheckedFilter =
   | { readonly kind: "not"; readonly filter: CheckedFilter };
 
 const BOUNDS = ["gt", "gte", "lt", "lte"] as const;
-/** Deeper ones are a mistake, or an attack on the stack. */
+/** Limits recursion: a deeper filter is a mistake, or an attempt to overflow the stack. */
 const MAX_DEPTH = 32;
 
-/** Errors: ERR_INVALID_ARGUMENT. */
+/** Validates and normalizes a filter. Errors: ERR_INVALID_ARGUMENT. */
 export function checkFilter(filter: unknown, name = "filter", depth = 0): CheckedFilter {
-  if (depth > MAX_DEPTH) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is nested more than ${MAX_DEPTH} deep.`);
+  if (depth > MAX_DEPTH) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is nested more than ${MAX_DEPTH} levels deep.`);
   if (typeof filter !== "object" || filter === null || Array.isArray(filter)) throw invalid(name, filter, "a filter object");
   const parts = new Map<string, unknown>(Object.entries(filter));
   const field = parts.get("field");

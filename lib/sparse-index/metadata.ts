@@ -1,7 +1,7 @@
 /**
- * Metadata and filters as native code takes them. Each field of a document with each of its values is an attribute: the field's path with
- * dots in UTF-8, the byte 0xff, which UTF-8 does not have, a letter for the type, and the value in bytes that sort as the values do. So a
- * filter is made of ranges of attributes, and native code needs to know no types (docs/sparse-index-format.md).
+ * Encodes metadata and filters for native code. Each pair of a field and a value is an attribute: the dotted field path in UTF-8, the byte 0xff
+ * (which never occurs in UTF-8), a letter for the type, and the value in bytes that sort like the values. A filter therefore becomes a set of
+ * attribute ranges, and native code needs no knowledge of types (docs/sparse-index-format.md).
  */
 
 import { createHash } from "node:crypto";
@@ -16,8 +16,8 @@ import { isFilterValue } from "./filter";
 import type { CheckedFilter, FilterValue, NumberRange } from "./filter";
 
 /**
- * Fields of a document that searches can be filtered by. Null and undefined are as no field, objects and arrays in arrays are passed over. What
- * JSON does not keep is refused: a Map, an instance of a class, NaN. A Date counts as the string that its toJSON() makes.
+ * Fields of a document that searches can filter by. A field that is null or undefined counts as absent. Objects and arrays nested in an array are
+ * ignored. Values that JSON cannot represent are rejected: a Map, an instance of a class, NaN. A Date is stored as its toJSON() string.
  */
 export interface Metadata {
   readonly [field: string]: MetadataValue;
@@ -25,31 +25,31 @@ export interface Metadata {
 
 export type MetadataValue = FilterValue | null | undefined | Metadata | readonly MetadataValue[];
 
-/** The numbers of native/index/filter.h. */
+/** Opcodes; must match native/index/filter.h. */
 const IDS = 0;
 const RANGES = 1;
 const AND = 2;
 const OR = 3;
 const NOT = 4;
 
-/** Deeper metadata is a mistake, or a cycle. */
+/** Limits recursion: deeper metadata is a mistake or a cycle. */
 const MAX_DEPTH = 32;
-/** Longer strings are kept as their hash: filters compare strings for equality only. */
+/** Longer strings are stored as a hash, since filters compare strings only for equality. */
 const MAX_STRING_BYTES = 256;
 const MAX_FIELD_BYTES = 1024;
-/** Documents whose metadata is read before other events get their turn: about a millisecond. */
+/** Documents processed before yielding to the event loop: about a millisecond of work. */
 const DOCUMENTS_PER_TURN = 500;
 
 const SEPARATOR = 0xff;
 const NUMBER = "n".charCodeAt(0);
 const NO_BYTES = Buffer.alloc(0);
-/** The bytes that follow a name in the least name above it. */
+/** Suffix that turns a name into its immediate successor in byte order. */
 const ABOVE = Buffer.of(0);
 
 /**
- * The attributes of some documents. Lets other events through while it works.
+ * Collects the attributes of documents. Yields to the event loop in between.
  *
- * Errors: ERR_INVALID_ARGUMENT, which names the field.
+ * Errors: ERR_INVALID_ARGUMENT (the message names the field).
  */
 export async function attributesOf(metadata: readonly (Metadata | undefined)[]): Promise<NativeAttributes> {
   const lists = new Map<string, { readonly name: Buffer; readonly documents: number[] }>();
@@ -74,7 +74,7 @@ export async function attributesOf(metadata: readonly (Metadata | undefined)[]):
   return { names: packBytes(Array.from(lists.values(), ({ name }) => name)), offsets, documents: all };
 }
 
-/** The filter in postfix order. */
+/** Compiles a filter to postfix order. */
 export function compileFilter(filter: CheckedFilter): NativeFilter {
   const steps: number[] = [];
   const bounds: Buffer[] = [];
@@ -105,12 +105,12 @@ export function compileFilter(filter: CheckedFilter): NativeFilter {
   return { steps: Uint32Array.from(steps), strings: packBytes(bounds) };
 }
 
-/** A filter that only these documents pass. */
+/** Compiles a filter that matches only the documents with these ids. */
 export function compileIds(ids: readonly string[]): NativeFilter {
   return { steps: Uint32Array.of(IDS, ids.length), strings: packStrings(ids) };
 }
 
-/** The names of all numbers in the range: from the first on, below the second. */
+/** The half-open range of attribute names [first, end) of all numbers within the bounds. */
 function boundsOf(field: string, { gt, gte, lt, lte }: NumberRange): [Buffer, Buffer] {
   const firsts = [numberPrefix(field, NUMBER)];
   if (gte !== undefined) firsts.push(attributeName(field, gte));
@@ -138,17 +138,17 @@ function valueBytes(value: FilterValue): [type: string, bytes: Buffer] {
     return bytes.length <= MAX_STRING_BYTES ? ["s", bytes] : ["h", createHash("sha256").update(bytes).digest()];
   }
   const bytes = Buffer.alloc(8);
-  // 0 and -0 are equal.
+  // 0 and -0 must have the same name.
   bytes.writeDoubleBE(value === 0 ? 0 : value);
-  // In the order of numbers: positive ones above negative ones, and negative ones the other way round.
+  // Makes the byte order equal the numeric order: flips the sign bit of positive numbers and all bits of negative ones.
   const negative = ((bytes[0] ?? 0) & 0x80) !== 0;
   return ["n", bytes.map((byte, i) => (negative ? ~byte : i === 0 ? byte | 0x80 : byte)) as Buffer];
 }
 
-/** Each field with each of its values. @param fields what JSON keeps */
+/** Yields each pair of a field and a value. @param fields a value that JSON can represent */
 function* valuesOf(fields: unknown, name: string, path = "", depth = 0): Generator<[field: string, value: FilterValue]> {
   if (fields === undefined || fields === null) return;
-  if (depth > MAX_DEPTH) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is nested more than ${MAX_DEPTH} deep.`);
+  if (depth > MAX_DEPTH) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is nested more than ${MAX_DEPTH} levels deep.`);
   if (typeof fields !== "object" || Array.isArray(fields)) throw invalid(name, fields, "an object or undefined");
   for (const [key, given] of Object.entries(fields)) {
     const field = path + key;

@@ -32,93 +32,97 @@ export type { IndexEncoder, KnownModel, ModelIdentity };
 export interface SearchHit<P = unknown> {
   readonly id: string;
   readonly score: number;
-  /** With `withPayload`, for documents that have one. */
+  /** Present with `withPayload`, for documents that have a payload. */
   readonly payload?: P;
 }
 
 export interface IndexSearchOptions {
-  /** Hits for each query at most; default 10. */
+  /** Maximum number of hits per query. Default 10. */
   readonly topK?: number;
   /**
-   * Default "exact". With a recall, above 0 and at most 1, a search is faster and aims to find this part of the exact search's hits, with
-   * their exact scores. stats().recall tells what such searches reached when they were measured.
+   * Default "exact". With a recall target, above 0 and at most 1, a search is faster and aims to find this share of the hits of an exact search, with
+   * their exact scores. stats().recall reports the measured recall.
    */
   readonly mode?: "exact" | { readonly recall: number };
-  /** The only documents to find, by their metadata or by their ids, where unknown ids do no harm. */
+  /** Restricts the search to matching documents, by metadata or by ids. Unknown ids are ignored. */
   readonly filter?: Filter | { readonly ids: Iterable<string> };
-  /** Hits carry the payloads that add() was given. */
+  /** Return the payload of each hit. */
   readonly withPayload?: boolean;
   readonly signal?: AbortSignal;
 }
 
 export interface DocumentExtras {
-  /** One for each document, or undefined: what searches can be filtered by. Fields have names of at most 1,024 bytes with those they are in. */
+  /**
+   * One entry per document, or undefined: the fields that searches can filter by. The dotted path of a field is at most 1,024 bytes long.
+   */
   readonly metadata?: readonly (Metadata | undefined)[];
   /**
-   * One for each document: anything that JSON keeps as it is, or undefined. What JSON would change in silence is refused: a Map (which becomes {}),
-   * an instance of a class, NaN, a function. A Date is kept as the string that its toJSON() makes. Stored compressed, given back with hits.
+   * One entry per document: any JSON value, or undefined. Values that JSON would change silently are rejected: a Map (which becomes {}), an instance
+   * of a class, NaN, a function. A Date is stored as its toJSON() string. Payloads are stored compressed and returned with hits.
    */
   readonly payloads?: readonly unknown[];
 }
 
 export interface IndexStats {
-  /** Added and not removed. */
+  /** Number of documents, without removed ones. */
   readonly documents: number;
-  /** Weights stored, those of removed documents included until their segment is merged. Zero weights are not stored. */
+  /** Number of stored weights. Those of removed documents count until their segment is merged. Zero weights are not stored. */
   readonly postings: number;
-  /** Bytes of all segments: native memory, or mapped files. */
+  /** Size of all segments in bytes, in native memory or in mapped files. */
   readonly bytes: number;
-  /** The part of `bytes` that every search may read. The rest is read for candidates and hits only: a mapped file leaves it on disk. */
+  /** The part of `bytes` that any search may read. The rest is read only for candidates and hits, so in a mapped file it stays on disk. */
   readonly hotBytes: number;
-  /** Parts that the index consists of: each add() makes one, merging makes few of many. */
+  /** Number of segments. Each add() creates one; merging reduces their number. */
   readonly segments: number;
   /**
-   * For some recall targets, the part of the exact search's 10 best hits that searches for this target found, measured when the segments were
-   * built: parts of their documents were the queries. 1 where a search for this target is exact.
+   * Measured recall for some targets: the share of the 10 best hits of an exact search that a search with this target found. It is measured when a
+   * segment is built, with parts of its documents as queries. 1 if searches with this target are exact.
    */
   readonly recall: readonly { readonly target: number; readonly reached: number }[];
 }
 
 export interface IndexOpenOptions {
-  /** Creates the folder's index if there is none, in a new or empty folder; otherwise it must be the index's dimension. */
+  /** Creates an index if the folder is new or empty. For an existing index it must equal the index's dimension. */
   readonly dimension?: number;
-  /** In the place of `dimension`: the model of the index, or of the one that is created. */
+  /** Instead of `dimension`: the model of the index, existing or new. */
   readonly encoder?: IndexEncoder;
-  /** Read what is there now, also while a writer has the folder open; changes are refused with ERR_READ_ONLY. */
+  /** Open the current state for reading, even while a writer has the folder open. Changes fail with ERR_READ_ONLY. */
   readonly readOnly?: boolean;
 }
 
 const DEFAULT_TOP_K = 10;
-/** Native code counts hits in 32 bits, and there are no more documents than that. */
+/** Native code counts hits in 32 bits. An index cannot hold more documents than that. */
 const MAX_TOP_K = 2 ** 32 - 1;
-/** With more segments, a change waits for the merge that is due. */
+/** Above this number of segments, a change waits for the pending merge. */
 const MAX_SEGMENTS_BEHIND = 16;
 const SEARCH_OPTIONS = ["topK", "mode", "filter", "withPayload", "signal"];
 
 /**
- * A sparse inverted index in native memory, in a file or in a folder. Scores are dot products: for the terms of a query in ascending order,
- * float32 products are added in float32, so a score depends on the query and the document alone; where that overflows, the sum in float64 is
- * rounded to float32, which may be Infinity. A hit is a document whose score is not
- * zero: one that shares no term with the query is never a hit. Weights may be negative, but searches that meet them look at every document.
+ * A sparse inverted index in native memory, in a file or in a folder.
  *
- * Searches run side by side on the thread pool and wait for nothing. Changes run one after the other, in the order of the calls; each
- * becomes visible at once and wholly, and a search() sees, with all its queries, the changes that had settled when it was called. A change
- * that fails leaves the index as it was. Segments are merged in the background, in steps that leave room for searches.
+ * Scores are dot products. For the terms of a query in ascending order, float32 products are added in float32, so a score depends only on the query
+ * and the document. On overflow the sum is computed in float64 and rounded to float32, which may be Infinity. A hit is a document with a nonzero
+ * score, so a document that shares no term with the query is never a hit. Weights may be negative, but a search that encounters negative weights
+ * scans every document.
  *
- * An index knows the model of the first vectors that are added to it, where these are of a SparseEncoder, or the `encoder` that it is made with. A
- * folder keeps it. Vectors of another model are then refused with ERR_MODEL_MISMATCH.
+ * Searches run concurrently on the thread pool and never block. Changes run one at a time, in call order, and each is atomic. All queries of a search()
+ * see the changes that had settled when it was called. A change that fails leaves the index unchanged. Segments are merged in the background, in
+ * steps that leave time for searches.
  *
- * docs/sparse-index.md describes searches and what survives a crash, docs/sparse-index-format.md the files.
+ * An index records its model: that of `encoder`, or of the first vectors added if a SparseEncoder created them. A folder stores it. Vectors of another
+ * model then fail with ERR_MODEL_MISMATCH.
+ *
+ * docs/sparse-index.md describes searches and crash safety, docs/sparse-index-format.md the files.
  */
 export class SparseIndex extends ManagedResource {
   readonly dimension: number;
   readonly #native: NativeIndex;
-  /** Settles, never rejects, when the last change has ended. */
+  /** Settles when the last change has ended. Never rejects. */
   #changes: Promise<unknown> = Promise.resolve();
-  /** Settles, never rejects, when no merge is going on. */
+  /** Settles when the running merge has ended; undefined if there is none. Never rejects. */
   #merging: Promise<void> | undefined;
   #model: KnownModel | undefined;
-  /** Where the model is kept; undefined for an index in memory or in a file. */
+  /** The folder that stores the model; undefined for an index in memory or in a file. */
   readonly #folder: string | undefined;
 
   private constructor(factory: symbol, index: NativeIndex, model?: KnownModel, folder?: string) {
@@ -131,10 +135,12 @@ export class SparseIndex extends ManagedResource {
   }
 
   /**
-   * An empty index in memory.
+   * Creates an empty index in memory.
    *
-   * @param options.dimension the model's embeddingDimension, at most 2²² (else ERR_TOO_LARGE)
-   * @param options.encoder in its place: the model
+   * Errors: ERR_INVALID_ARGUMENT, ERR_TOO_LARGE (a dimension above 2²²).
+   *
+   * @param options.dimension the model's embeddingDimension, at most 2²²
+   * @param options.encoder instead of `dimension`: the model
    */
   static create(options: { readonly dimension: number } | { readonly encoder: IndexEncoder }): SparseIndex {
     requireRecord(options, "options", ["dimension", "encoder"]);
@@ -144,10 +150,11 @@ export class SparseIndex extends ManagedResource {
   }
 
   /**
-   * Opens what save() wrote, or a folder whose index is durable: once a change has settled there, it survives a crash. Files are mapped,
-   * not read: opening takes milliseconds, and processes share the memory. Changes to an opened file stay in memory until it is saved again.
+   * Opens a file written by save(), or a folder. In a folder the index is durable: a change that has settled survives a crash. Files are
+   * memory-mapped, so opening takes milliseconds and processes share the memory. Changes to an index opened from a file stay in memory until it is
+   * saved again.
    *
-   * Errors: ERR_INVALID_ARGUMENT (also a folder without an index that holds other files), ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE,
+   * Errors: ERR_INVALID_ARGUMENT (including a folder that holds other files but no index), ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE,
    * ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_INDEX_VERSION, ERR_INDEX_LOCKED, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_TOO_LARGE.
    */
   static async open(path: string, options: IndexOpenOptions = {}): Promise<SparseIndex> {
@@ -171,23 +178,24 @@ export class SparseIndex extends ManagedResource {
     }
   }
 
-  /** The model of the documents; undefined where it is not known. */
+  /** The model of the documents; undefined if unknown. */
   get model(): KnownModel | undefined {
     return this.#model;
   }
 
-  /** Documents in the index. */
+  /** Number of documents in the index. */
   get size(): number {
     return this.stats().documents;
   }
 
   /**
-   * Adds a document for each row of `vectors`, all or none. Re-adding an id replaces its document, which then counts as the newest. In a
-   * folder, the documents are on disk when the promise settles.
+   * Adds one document per row of `vectors`, all or none. Adding an existing id replaces its document, which then counts as the newest. In a folder, the
+   * documents are on disk when the promise settles.
    *
-   * @param ids [vectors.rows] distinct non-empty strings of at most 64 KiB in UTF-8
    * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_TOO_LARGE, ERR_READ_ONLY, ERR_FILE_UNWRITABLE,
    * ERR_INDEX_CORRUPT, ERR_DISPOSED.
+   *
+   * @param ids [vectors.rows] distinct non-empty strings of at most 64 KiB in UTF-8
    */
   add(ids: readonly string[], vectors: SparseMatrix, extras: DocumentExtras = {}): Promise<void> {
     return this.run(async () => {
@@ -201,7 +209,7 @@ export class SparseIndex extends ManagedResource {
       }
       const { payloads, metadata } = checkExtras(extras, copies.length);
       if (copies.length === 0) return;
-      // The call may wait for others while its caller uses the arrays again.
+      // Copied, since the call may wait for earlier changes while the caller reuses the arrays.
       const rows = { indptr: matrix.indptr.slice(), indices: matrix.indices.slice(), values: matrix.values.slice() };
       await this.#change(async () => {
         const stored = payloads === undefined ? undefined : packBytes(await encodePayloads(payloads));
@@ -213,8 +221,7 @@ export class SparseIndex extends ManagedResource {
   }
 
   /**
-   * Removes documents and settles with how many there were; unknown ids are passed over. Their memory stays in use until their segment is
-   * merged.
+   * Removes documents and resolves to the number removed. Unknown ids are ignored. The memory stays in use until the segment is merged.
    *
    * Errors: ERR_INVALID_ARGUMENT, ERR_READ_ONLY, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_DISPOSED.
    */
@@ -226,7 +233,7 @@ export class SparseIndex extends ManagedResource {
     });
   }
 
-  /** Which of the ids are in the index. Errors: ERR_INVALID_ARGUMENT, ERR_INDEX_CORRUPT, ERR_DISPOSED. */
+  /** Reports for each id whether it is in the index. Errors: ERR_INVALID_ARGUMENT, ERR_INDEX_CORRUPT, ERR_DISPOSED. */
   has(ids: readonly string[]): Promise<boolean[]> {
     return this.run(async () => {
       if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
@@ -236,7 +243,7 @@ export class SparseIndex extends ManagedResource {
   }
 
   /**
-   * The best documents for each query row, best first; equal scores in insertion order.
+   * Finds the highest-scoring documents for each query, in descending order of score; equal scores keep insertion order.
    *
    * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_INDEX_CORRUPT, ERR_TOO_LARGE (payloads of more than 1 GiB),
    * ERR_ABORTED, ERR_DISPOSED.
@@ -258,10 +265,10 @@ export class SparseIndex extends ManagedResource {
   }
 
   /**
-   * Merges all segments into one and frees what removed and replaced documents take. Searches and changes go on meanwhile; what is added
-   * meanwhile stays in segments of its own.
+   * Merges all segments into one and frees the space of removed and replaced documents. Searches and changes continue meanwhile; documents added
+   * during the merge stay in separate segments.
    *
-   * Errors: ERR_READ_ONLY, ERR_FILE_UNWRITABLE (a folder needs room for a second copy), ERR_INDEX_CORRUPT, ERR_DISPOSED.
+   * Errors: ERR_READ_ONLY, ERR_FILE_UNWRITABLE (a folder needs disk space for a second copy), ERR_INDEX_CORRUPT, ERR_DISPOSED.
    */
   compact(): Promise<void> {
     return this.run(async () => {
@@ -271,7 +278,7 @@ export class SparseIndex extends ManagedResource {
   }
 
   /**
-   * Writes all documents to one file that open() maps. Atomic: a crash leaves the old file or the new one.
+   * Writes all documents to one file, which open() maps. The write is atomic: a crash leaves either the old file or the new one.
    *
    * Errors: ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_DISPOSED.
    */
@@ -282,7 +289,7 @@ export class SparseIndex extends ManagedResource {
     });
   }
 
-  /** Settles when a folder is free for another writer. */
+  /** Settles when another writer can open the folder. */
   protected override release(): Promise<void> {
     return this.#native.dispose();
   }
@@ -300,7 +307,7 @@ export class SparseIndex extends ManagedResource {
     return matrix;
   }
 
-  /** Before the first document is there: it must not be without its model. */
+  /** Stores the model before the first document is written, so that documents never exist without their model. */
   async #keepModel(vectors: SparseMatrix): Promise<void> {
     const model = modelOf(vectors);
     if (this.#model !== undefined && model !== undefined) requireSameModel(this.#model, model, "vectors");
@@ -311,19 +318,19 @@ export class SparseIndex extends ManagedResource {
     await writeModelFile(this.#folder, { name, fingerprint });
   }
 
-  /** Runs a change after those before it. */
+  /** Runs a change after all earlier ones. */
   async #change<T>(change: () => Promise<T>): Promise<T> {
     const result = this.#changes.then(() => withCancel(undefined, change));
     this.#changes = result.catch(() => undefined);
     const value = await result;
-    // A failure, such as a full disk, leaves the segments as they are: the next change tries again, and compact() tells of it.
+    // A failed merge (such as a full disk) leaves the segments unchanged: the next change retries, and compact() reports the error.
     if (this.#merging === undefined) this.#merge(false).catch(() => undefined);
-    // Changes that come faster than merging, or one in each short process, would leave more and more segments.
+    // Without this wait, changes that outpace merging, or many short processes with one change each, would accumulate segments.
     if (!this.isReleased && this.#native.stats().segments > MAX_SEGMENTS_BEHIND) await this.#merging;
     return value;
   }
 
-  /** One merge at a time. */
+  /** Callers ensure that no other merge is running. */
   async #merge(everything: boolean): Promise<void> {
     const merging = this.#mergeInSteps(everything);
     this.#merging = merging.then(
@@ -360,7 +367,7 @@ export class SparseIndex extends ManagedResource {
   }
 }
 
-/** The dimension that is asked for, and the model. */
+/** The requested dimension, and the model of `encoder`. */
 function checkDimension({ encoder, dimension }: IndexOpenOptions): {
   readonly dimension: number | undefined;
   readonly model?: ModelIdentity;
@@ -385,7 +392,7 @@ function hitsOf({ indptr, ids, scores }: NativeHits, payloads: readonly unknown[
   return list;
 }
 
-/** Copies of the arrays. */
+/** Validates the extras and copies their arrays. */
 function checkExtras(extras: DocumentExtras, documents: number): DocumentExtras {
   requireRecord(extras, "extras", ["metadata", "payloads"]);
   const copies: { -readonly [K in keyof DocumentExtras]: DocumentExtras[K] } = {};
@@ -405,7 +412,7 @@ function checkExtra<T>(extra: readonly T[], name: string, documents: number): re
   return [...(extra as readonly T[])];
 }
 
-/** The filter, if any. */
+/** Validates the options and compiles their filter. */
 function checkSearchOptions(options: IndexSearchOptions): NativeFilter | undefined {
   requireRecord(options, "options", SEARCH_OPTIONS);
   requireControls(options);

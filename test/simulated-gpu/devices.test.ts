@@ -80,7 +80,7 @@ describe("devices with a simulated GPU", () => {
     assert.deepEqual(result, [
       "ran",
       "ran",
-      'ERR_NOT_SUPPORTED: dtype "bf16" needs a card of compute capability 8.0 or later; cuda:0 has 7.5.',
+      'ERR_NOT_SUPPORTED: dtype "bf16" needs a GPU with compute capability 8.0 or later; cuda:0 has 7.5.',
     ]);
     assert.deepEqual(trace.faults, []);
     assert.ok(!trace.kernels.some((name) => name.includes("flash_fwd_kernel")));
