@@ -17,7 +17,7 @@ interface IndexCommandOptions extends ModelOptions, InputOptions {
   readonly update?: true;
 }
 
-/** Passages that are encoded and made durable together: what ^C may cost. */
+/** Passages encoded and written durably at a time: the most work that Ctrl-C can lose. */
 const BLOCK = 512;
 
 interface Totals {
@@ -27,14 +27,14 @@ interface Totals {
 }
 
 export function indexCommand(): Command {
-  const created = command("index", "Make a durable index of a collection, or go on with one", [
+  const created = command("index", "Build a durable index of a collection, or resume building one", [
     "sparse-rerank index my-index docs/",
-    "sparse-rerank index my-index corpus.jsonl           # ^C at any time; the same command goes on",
+    "sparse-rerank index my-index corpus.jsonl           # Ctrl-C at any time; the same command resumes",
     'sparse-rerank search my-index "how are threads used"',
   ])
-    .argument("<index>", "the index's folder: new, empty, or made by this command")
-    .argument("<collection>", "a folder of texts, or a .jsonl, .tsv, .md, .txt, .rst or .adoc file")
-    .option("--update", "also encode passages whose id the index has; default: they are passed over");
+    .argument("<index>", "folder of the index: new, empty, or created by this command")
+    .argument("<collection>", "folder of texts, or a .jsonl, .tsv, .md, .txt, .rst or .adoc file")
+    .option("--update", "encode passages again whose ids are already in the index (default: skip them)");
   return addModelOptions(addInputOptions(created), sparseModelOption()).action(run);
 }
 
@@ -51,7 +51,7 @@ async function run(folder: string, collection: string, options: IndexCommandOpti
     },
   });
   const blocks = blocksOf(passages, BLOCK);
-  // Before a model is loaded and the folder is made: a collection that cannot be read leaves nothing behind.
+  // Read before loading the model and creating the folder, so that an unreadable collection leaves nothing behind.
   const first = await nextOf(blocks);
   if (first === undefined) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${collection} is empty: it has no text to index.`);
   await using encoder = await loadSparseEncoder(options);
@@ -77,7 +77,7 @@ async function run(folder: string, collection: string, options: IndexCommandOpti
     await writeJson({ added: totals.added, known: totals.known, documents, segments, bytes: size });
     return;
   }
-  const known = totals.known === 0 ? "" : ` (${grouped(totals.known)} were there)`;
+  const known = totals.known === 0 ? "" : ` (${grouped(totals.known)} already indexed)`;
   writeNote(
     `Added ${counted(totals.added, "passage")}${known} in ${duration(progress.seconds)}; ` +
       `${folder} has ${counted(documents, "passage")}, ${megabytes(size)}.`,

@@ -7,7 +7,7 @@ import type { CommonOptions } from "./options";
 import { counted, megabytes, paint, printable, writeJson, writeLine } from "./terminal";
 
 export function doctorCommand(): Command {
-  return command("doctor", "Show what this machine runs models with, and what is missing for CUDA", [
+  return command("doctor", "Show the hardware and libraries that run models, and what CUDA is missing", [
     "sparse-rerank doctor",
     "sparse-rerank doctor --json",
   ]).action(run);
@@ -29,7 +29,7 @@ function* lines({ node, platform, kernels, threads, memoryLimit, runtime, cuda }
     yield ["ONNX Runtime", paint("red", printable(runtime.problem))];
   }
   if ("devices" in cuda) {
-    yield ["CUDA driver", `runs CUDA up to ${cuda.driverVersion}`];
+    yield ["CUDA driver", `supports CUDA up to ${cuda.driverVersion}`];
     for (const [i, { name, freeBytes, totalBytes, computeCapability }] of cuda.devices.entries()) {
       yield [
         `cuda:${i}`,
@@ -37,5 +37,7 @@ function* lines({ node, platform, kernels, threads, memoryLimit, runtime, cuda }
       ];
     }
   }
-  yield cuda.problem === undefined ? ["CUDA", paint("green", "models can run on it")] : ["CUDA", paint("yellow", printable(cuda.problem))];
+  yield cuda.problem === undefined
+    ? ["CUDA", paint("green", "models can run on the GPU")]
+    : ["CUDA", paint("yellow", printable(cuda.problem))];
 }

@@ -27,28 +27,29 @@ interface EncodeCommandOptions extends ModelOptions, FileOptions, EnqueueCommand
   readonly maxActiveDims?: number;
 }
 
-/** Texts read at a time: enough that the threads are idle for a small part only while results are written. */
+/** Texts read at a time: enough to keep the idle time of the threads short while results are written. */
 const BLOCK = 1024;
 
 export function encodeCommand(): Command {
-  const created = command("encode", "Turn texts into sparse vectors, one JSON object a line", [
+  const created = command("encode", "Encode texts as sparse vectors, one JSON object per line", [
     'sparse-rerank encode "what causes heart attacks?" --tokens',
     "sparse-rerank encode --file corpus.jsonl > vectors.jsonl",
     "sparse-rerank encode --query --max-active-dims 32 < queries.txt",
     "sparse-rerank encode --file corpus.jsonl --queue redis://localhost",
   ])
-    .argument("[texts...]", "texts; default: --file, or standard input (JSONL, or a text a line)")
-    .option("-f, --file <path>", "a .jsonl, .tsv or .txt file (a text a line), or a folder of texts");
+    .argument("[texts...]", "texts (default: --file, or standard input: JSONL, or one text per line)")
+    .option("-f, --file <path>", "a .jsonl, .tsv or .txt file (one text per line), or a folder of texts");
   return addModelOptions(addInputOptions(created), sparseModelOption())
     .option("-q, --query", "encode as queries instead of documents")
     .option("-t, --tokens", "print {token: weight} instead of indices and values")
-    .option("--max-active-dims <k>", "keep the k largest weights of each text", positiveInteger)
-    .option("--queue <url>", "leave the work to `sparse-rerank worker`s: queue the texts at redis://host:6379")
+    .option("--max-active-dims <k>", "keep only the k largest weights of each text", positiveInteger)
+    .option("--queue <url>", "queue the texts at redis://host:6379 for `sparse-rerank worker` processes")
     .option("--job <name>", "name of the job in the queue", "encode")
-    .option("--shard-size <n>", "texts that a worker takes at a time", positiveInteger, 1000)
+    .option("--shard-size <n>", "number of texts in a shard, the unit of work of a worker", positiveInteger, 1000)
     .action((texts: string[], options: EncodeCommandOptions) => {
       if (options.queue === undefined) refuseOptions(created, ["job", "shardSize"], "needs --queue");
-      else refuseOptions(created, [...MODEL_OPTIONS, "query", "tokens", "maxActiveDims"], "goes without --queue: the workers encode");
+      else
+        refuseOptions(created, [...MODEL_OPTIONS, "query", "tokens", "maxActiveDims"], "cannot be used with --queue: the workers encode");
       const input = new TextInput(created, texts, options);
       return options.queue === undefined ? run(input, options) : enqueue(input, { ...options, queue: options.queue });
     });

@@ -12,7 +12,7 @@ export interface EnqueueCommandOptions extends CommonOptions {
   readonly shardSize: number;
 }
 
-/** Queues the texts of an input, waiting where the workers are behind. */
+/** Queues the texts of an input, and waits while the workers are behind. */
 export async function enqueue(
   input: TextInput,
   { queue: url, job, shardSize, json }: EnqueueCommandOptions & { readonly queue: string },
@@ -30,7 +30,7 @@ export async function enqueue(
     if (json === true) await writeJson({ job, ...enqueued });
     else
       await writeLine(
-        `${counted(enqueued.documents, "text")} in ${counted(enqueued.shards, "shard")}, for: sparse-rerank worker --job ${job} …`,
+        `queued ${counted(enqueued.documents, "text")} in ${counted(enqueued.shards, "shard")}; encode with: sparse-rerank worker --job ${job} …`,
       );
   } finally {
     await queue.close();

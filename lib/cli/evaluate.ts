@@ -22,17 +22,17 @@ const MEASURES = ["ndcg", "mrr", "map", "recall", "precision"] as const;
 const TITLES = { ndcg: "nDCG", mrr: "MRR", map: "MAP", recall: "Recall", precision: "Precision" };
 
 export function evaluateCommand(): Command {
-  const created = command("evaluate", "Measure a sparse encoder on a collection in BEIR's layout", [
+  const created = command("evaluate", "Evaluate a sparse encoder on a collection in BEIR layout", [
     "sparse-rerank evaluate datasets/scifact",
     "sparse-rerank evaluate datasets/scifact --bm25 --reranker cross-encoder/ms-marco-MiniLM-L6-v2 --json",
-  ]).argument("<folder>", "a folder with corpus.jsonl, queries.jsonl and qrels/<split>.tsv");
+  ]).argument("<folder>", "folder with corpus.jsonl, queries.jsonl and qrels/<split>.tsv");
   return addModelOptions(created, sparseModelOption())
-    .option("--split <name>", "the file in qrels/ to use", "test")
+    .option("--split <name>", "name of the split: uses qrels/<name>.tsv", "test")
     .addOption(new Option("--at <k...>", "cutoffs of the measures").argParser(addCutoff).default(DEFAULT_CUTOFFS))
-    .option("--max-active-dims <k>", "keep the k largest weights of each document", positiveInteger)
-    .option("--ignore-identical-ids", "leave out the document whose id is the query's, as BEIR does for ArguAna and Quora")
-    .option("--bm25", "fuse with BM25 (reciprocal rank fusion)")
-    .option("--reranker <name>", "rerank the first 100 with this cross-encoder (folder or hub name)")
+    .option("--max-active-dims <k>", "keep only the k largest weights of each document", positiveInteger)
+    .option("--ignore-identical-ids", "exclude the document with the same id as the query, as BEIR does for ArguAna and Quora")
+    .option("--bm25", "fuse the results with BM25 (reciprocal rank fusion)")
+    .option("--reranker <name>", "rerank the 100 best hits with this cross-encoder (folder or hub name)")
     .action((folder: string, options: EvaluateCommandOptions) => run(folder, options));
 }
 
@@ -69,8 +69,9 @@ async function run(folder: string, options: EvaluateCommandOptions): Promise<voi
 }
 
 function identicalMessage(count: number): string {
-  const queries = count === 1 ? "1 query is itself the document" : `${grouped(count)} queries are themselves the documents`;
-  return `${queries} with the same id: --ignore-identical-ids leaves such documents out of the results, as BEIR does for ArguAna and Quora.`;
+  const queries =
+    count === 1 ? "1 query has the same id and text as a document" : `${grouped(count)} queries have the same id and text as documents`;
+  return `${queries}: --ignore-identical-ids excludes such documents from the results, as BEIR does for ArguAna and Quora.`;
 }
 
 async function writeResult(
@@ -87,7 +88,7 @@ async function writeTable({ measures, queries, documents, activeDims, flops }: E
     await writeLine(`${TITLES[name].padEnd(9)}${figures.join("")}`);
   }
   await writeLine(
-    `\n${counted(queries, "judged query", "judged queries")}, ${counted(documents, "document")}; weights: ${activeDims.queries.toFixed(1)} a query, ` +
-      `${activeDims.documents.toFixed(1)} a document; FLOPS ${flops.toFixed(2)}`,
+    `\n${counted(queries, "judged query", "judged queries")}, ${counted(documents, "document")}; weights: ${activeDims.queries.toFixed(1)} per query, ` +
+      `${activeDims.documents.toFixed(1)} per document; FLOPS ${flops.toFixed(2)}`,
   );
 }

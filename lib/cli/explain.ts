@@ -17,7 +17,7 @@ interface Explained {
   readonly token: string;
   readonly id: number;
   readonly weight: number;
-  /** It stands in the text, or in the query; otherwise the model added it. */
+  /** Whether the token occurs in the text (for a match, in the query); otherwise the model added it. */
   readonly literal: boolean;
 }
 
@@ -29,18 +29,18 @@ const MAX_BAR_WIDTH = 48;
 export function explainCommand(): Command {
   const created = command("explain", "Show the token weights of a text, or how a query and a document match", [
     'sparse-rerank explain "what causes heart attacks?"',
-    'sparse-rerank explain "cancel a request" "An AbortSignal stops a fetch that is under way."',
+    'sparse-rerank explain "cancel a request" "An AbortSignal stops a running fetch."',
   ])
-    .argument("<text>", "a text; with a document after it, a query")
-    .argument("[document]", "show what it shares with the query");
+    .argument("<text>", "a text; followed by a document, a query")
+    .argument("[document]", "a document to match with the query");
   return addModelOptions(created, sparseModelOption())
-    .option("-q, --query", "encode a lone text as a query instead of a document")
-    .option("-k, --top-k <n>", "show the n heaviest tokens", positiveInteger, 25)
-    .option("--html", "with a document: print a page of HTML that marks the words behind each weight")
+    .option("-q, --query", "encode a single text as a query instead of a document")
+    .option("-k, --top-k <n>", "show the n tokens with the largest weights", positiveInteger, 25)
+    .option("--html", "with a document: print an HTML page that highlights the words behind each weight")
     .action(async (text: string, document: string | undefined, options: ExplainCommandOptions) => {
-      if (document === undefined) refuseOptions(created, ["html"], "needs a query and a document");
-      else refuseOptions(created, ["query"], "is for a lone text; with a document, the first one is the query");
-      if (options.html === true) refuseOptions(created, ["json", "topK"], "does not go with --html");
+      if (document === undefined) refuseOptions(created, ["html"], "requires a query and a document");
+      else refuseOptions(created, ["query"], "is for a single text; with a document, the first text is the query");
+      if (options.html === true) refuseOptions(created, ["json", "topK"], "cannot be used with --html");
       await using encoder = await loadSparseEncoder(options);
       await (document === undefined ? explainText(encoder, text, options) : explainMatch(encoder, text, document, options));
     });
@@ -97,7 +97,7 @@ async function explainMatch(encoder: SparseEncoder, query: string, document: str
   await writeLine(paint("dim", truncate(printable(`in the query only: ${names}`), columns())));
 }
 
-/** The text, with the words that the score goes back to in colour: the strongest ones in yellow, others in cyan. */
+/** The text with the words that contribute to the score in color: the strongest in yellow, the others in cyan. */
 function marked(text: string, spans: readonly WeightedSpan[]): string {
   const most = spans.reduce((highest, { contribution }) => Math.max(highest, contribution), -Infinity);
   let result = "";
@@ -110,7 +110,7 @@ function marked(text: string, spans: readonly WeightedSpan[]): string {
   return result + inline(text.slice(end));
 }
 
-/** printable(), with the spaces at both ends. */
+/** printable(), but keeps a space at either end. */
 function inline(part: string): string {
   const text = printable(part);
   if (text === "") return part === "" ? "" : " ";
@@ -121,12 +121,12 @@ async function writeTitle(text: string, kind: string): Promise<void> {
   await writeLine(`${paint("dim", kind.padEnd(9))}${paint("bold", truncate(text, columns() - 9))}`);
 }
 
-/** Without colours the marks alone tell the kinds apart. */
+/** Different symbols, so that the kinds can be told apart without color. */
 function legend(literal: boolean): string {
   return literal ? paint("green", "●") : paint("blue", "+");
 }
 
-/** A line for each token: mark, token, numbers, and a bar whose length is the weight. */
+/** One line per token: symbol, token, numbers, and a bar whose length is the weight. */
 async function writeBars<T extends Explained>(tokens: readonly T[], numbers: (token: T) => string): Promise<void> {
   const names = tokens.map(({ token }) => truncate(printable(token), MAX_TOKEN_WIDTH));
   const nameWidth = Math.max(0, ...names.map(displayWidth));
@@ -141,10 +141,10 @@ async function writeBars<T extends Explained>(tokens: readonly T[], numbers: (to
 }
 
 async function writeRest(tokens: readonly Explained[], shown: readonly Explained[]): Promise<void> {
-  if (tokens.length > shown.length) await writeLine(paint("dim", `    … ${tokens.length - shown.length} lighter ones (--top-k)`));
+  if (tokens.length > shown.length) await writeLine(paint("dim", `    … ${tokens.length - shown.length} with smaller weights (--top-k)`));
 }
 
-/** What the model read and found of no weight. */
+/** Tokens of the text to which the model gives no weight. */
 function tokensWithoutWeight(encoder: SparseEncoder, literal: ReadonlySet<number>, { indices, size }: SparseVector): string[] {
   const ids = Uint32Array.from(literal).filter((id) => !indices.includes(id));
   const vector = { indices: ids.sort(), values: new Float32Array(ids.length).fill(1), size };

@@ -1,13 +1,13 @@
 import { fileError, writeError } from "../corpus/input-files";
 import { SparseRerankError } from "../index";
 
-/** System calls that read. */
+/** System calls whose failure is a read error; all others are write errors. */
 const READS = ["open", "read", "scandir", "stat", "lstat", "access", "realpath"];
 
 /**
- * An error as people get it: errors of the file system with their code and what to do, and a bug of this package as such.
+ * Converts an error to one that can be shown: file system errors get a code and a remedy, and anything unknown is reported as a bug of this package.
  *
- * @param what names the file where the error does not
+ * @param what name of the file, used if the error has none
  */
 export function asKnownError(error: unknown, what?: string): SparseRerankError {
   if (error instanceof SparseRerankError) return error;
@@ -17,7 +17,7 @@ export function asKnownError(error: unknown, what?: string): SparseRerankError {
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return new SparseRerankError(
     "ERR_INTERNAL",
-    `${message}. This is a bug of sparse-rerank: please report the command, and what it prints with SPARSE_RERANK_DEBUG=1.`,
+    `${message}. This is a bug in sparse-rerank: please report the command and its output with SPARSE_RERANK_DEBUG=1.`,
     { cause: error },
   );
 }

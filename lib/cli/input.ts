@@ -1,4 +1,4 @@
-/** Where texts come from: arguments, a file, or standard input. */
+/** Reads the texts of a command: from arguments, a file or standard input. */
 
 import type { Command } from "commander";
 
@@ -14,7 +14,7 @@ export interface FileOptions extends InputOptions {
   readonly file?: string;
 }
 
-/** The texts that a command works on, as they are read. */
+/** The texts that a command processes, as a stream. */
 export class TextInput implements AsyncIterable<Passage> {
   readonly #texts: Iterable<Passage> | AsyncIterable<Passage>;
   #count = 0;
@@ -22,19 +22,19 @@ export class TextInput implements AsyncIterable<Passage> {
   #fileBytes = 0;
 
   /**
-   * The arguments, else --file, else standard input.
+   * Uses the arguments if there are any, then --file, then standard input.
    *
-   * @param command ends with its usage when that is nothing, or too much
+   * @param command exits with a usage error if there is no input, or more than one
    */
   constructor(command: Command, texts: readonly string[], options: FileOptions) {
-    if (options.file !== undefined && texts.length > 0) command.error("error: give texts as arguments or with --file, not both");
+    if (options.file !== undefined && texts.length > 0) command.error("error: pass texts as arguments or with --file, not both");
     if (texts.length > 0) {
-      refuseOptions(command, INPUT_OPTIONS, "is for files and standard input; texts are arguments here");
+      refuseOptions(command, INPUT_OPTIONS, "applies only to files and standard input, not to texts passed as arguments");
       this.#texts = texts.map((text, i) => ({ id: String(i + 1), headings: [], text }));
       return;
     }
     const source = options.file ?? "-";
-    if (source === "-" && process.stdin.isTTY) command.error("error: no text: give it as an argument, with --file, or on standard input");
+    if (source === "-" && process.stdin.isTTY) command.error("error: no text: pass it as an argument, with --file, or on standard input");
     this.#texts = readPassages(source, {
       ...options,
       plainText: "lines",
@@ -45,7 +45,7 @@ export class TextInput implements AsyncIterable<Passage> {
     });
   }
 
-  /** How many texts the whole file may have, from the part that was read; undefined when nothing tells. */
+  /** Estimated number of texts in the file, extrapolated from the part that was read; undefined if it cannot be estimated. */
   get estimatedCount(): number | undefined {
     return this.#bytes === 0 || this.#fileBytes === 0 ? undefined : (this.#count * this.#fileBytes) / this.#bytes;
   }
@@ -58,7 +58,7 @@ export class TextInput implements AsyncIterable<Passage> {
   }
 }
 
-/** readCollection(), which at its end notes on stderr what was passed over and what could not be read. */
+/** readCollection(), followed by notes on stderr about skipped files and invalid text. */
 export async function* readPassages(source: string, options: CollectionOptions): AsyncGenerator<Passage> {
   const skipped = new Map<SkipReason, { count: number; readonly first: string }>();
   const invalid = { count: 0, first: "" };
@@ -77,12 +77,12 @@ export async function* readPassages(source: string, options: CollectionOptions):
       if (reason !== "excluded") writeNote(`skipped ${counted(count, "file")} (${reason}), the first: ${first}`);
     }
     if (invalid.count > 0) {
-      writeNote(`${counted(invalid.count, "line")} not in UTF-8: what cannot be read became U+FFFD, first in ${invalid.first}`);
+      writeNote(`${counted(invalid.count, "line")} not in UTF-8: invalid bytes were replaced by U+FFFD, first in ${invalid.first}`);
     }
   }
 }
 
-/** Arrays of `size` texts, the last one shorter. */
+/** Yields arrays of `size` texts; the last one may be shorter. */
 export async function* blocksOf<T>(texts: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
   let block: T[] = [];
   for await (const text of texts) {

@@ -19,10 +19,10 @@ export function jobsCommand(): Command {
   ]);
   return created
     .addArgument(new Argument("[action]", "what to do").choices(["list", "clear"]).default("list"))
-    .argument("[job]", "the job to clear: what is queued, done and set aside is forgotten; what workers wrote stays")
+    .argument("[job]", "the job to clear: discards its queued, finished and set-aside texts; keeps what workers have written")
     .requiredOption("--queue <url>", "the broker: redis://host:6379")
     .action((action: string, job: string | undefined, options: JobsCommandOptions) => {
-      if (action === "list" && job !== undefined) created.error("error: list takes no job");
+      if (action === "list" && job !== undefined) created.error("error: list accepts no job");
       if (action === "list") return list(options);
       if (job === undefined) return created.error("error: name the job to clear");
       return clear(job, options);
@@ -40,7 +40,7 @@ async function list({ queue: url, json }: JobsCommandOptions): Promise<void> {
 
 async function clear(job: string, { queue: url, json }: JobsCommandOptions): Promise<void> {
   if (!(await EncodeQueue.list(url)).includes(job)) {
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `There is no job ${job}; sparse-rerank jobs lists those that there are.`);
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `There is no job ${job}; run "sparse-rerank jobs" to list all jobs.`);
   }
   await withJob(url, job, (queue) => queue.clear());
   await (json === true ? writeJson({ cleared: job }) : writeLine(`cleared ${printable(job)}`));
@@ -55,7 +55,7 @@ async function withJob<T>(url: string, name: string, use: (queue: EncodeQueue) =
   }
 }
 
-/** How far a job is. */
+/** The progress of a job in one line. */
 export function summary({ shards, done, documents, failed, setAside, waiting, active }: QueueStatus): string {
   const of = shards === undefined ? "" : ` of ${shards}`;
   const open = waiting + active === 0 ? "" : `; ${waiting} shards waiting, ${active} being encoded`;

@@ -1,6 +1,6 @@
 import type { SparseEncoder } from "../index";
 
-/** The ids of the tokens that stand in a text; special tokens, which stand in every text, are none of them. */
+/** Ids of the tokens that occur in a text, without special tokens, which occur in every text. */
 export async function literalTokens(encoder: SparseEncoder, text: string, task: "query" | "document"): Promise<ReadonlySet<number>> {
   const [special = [], ids = []] = await encoder.tokenize(["", text], { task });
   const isSpecial = new Set(special);

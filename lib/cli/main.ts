@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command sparse-rerank. docs/cli.md has the exit codes. */
+/** The sparse-rerank command. docs/cli.md lists the exit codes. */
 
 import fs from "node:fs";
 import path from "node:path";
@@ -29,7 +29,7 @@ const EXIT_INTERRUPTED = 130;
 void main();
 
 async function main(): Promise<void> {
-  // A reader that has seen enough (| head) closes the pipe: that is no failure.
+  // A closed pipe (| head) is not a failure.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : report(error, "standard output")));
   process.stderr.on("error", () => undefined);
   process.on("uncaughtException", (error) => process.exit(report(error)));
@@ -41,7 +41,7 @@ async function main(): Promise<void> {
     await createProgram().parseAsync();
   } catch (error) {
     process.exitCode = report(error);
-    // A command that failed reads no more; an open standard input would keep the process alive.
+    // An open standard input would keep the process alive.
     process.stdin.destroy();
   }
 }
@@ -57,11 +57,11 @@ function createProgram(): Command {
         writeNote(text.trimEnd().replace(/^error: /, "error [ERR_USAGE] "));
       },
     })
-    .showHelpAfterError("(--help tells how it is used)")
+    .showHelpAfterError("(see --help for usage)")
     .addHelpText(
       "after",
-      "\nExit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted.\n" +
-        "SPARSE_RERANK_DEBUG=1 adds the stack to errors; NO_COLOR=1 and FORCE_COLOR=1 turn colours off and on.",
+      "\nExit codes: 0 success, 1 failure, 2 usage error, 130 interrupted.\n" +
+        "SPARSE_RERANK_DEBUG=1 adds the stack to errors; NO_COLOR=1 and FORCE_COLOR=1 turn colors off and on.",
     )
     .exitOverride();
   for (const command of [
@@ -88,12 +88,12 @@ function packageVersion(): string {
 }
 
 /**
- * Writes to stderr what went wrong, and returns the exit code.
+ * Writes the error to stderr and returns the exit code.
  *
- * @param what the file that a system error is about, where the error does not name it
+ * @param what name of the file, used if a system error has none
  */
 function report(error: unknown, what?: string): number {
-  // commander has printed the help, the version or what is wrong with the arguments.
+  // commander has already printed the help, the version or the usage error.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   const { code, message } = asKnownError(error, what);
   writeNote(`error [${code}] ${message}`);

@@ -30,23 +30,23 @@ interface MineCommandOptions extends ModelOptions {
 const FORMATS: readonly NegativeFormat[] = ["triplet", "n-tuple", "labeled-pair", "labeled-list"];
 
 export function mineCommand(): Command {
-  const created = command("mine", "Find hard negatives for pairs of query and answer, as JSONL on standard output", [
+  const created = command("mine", "Mine hard negatives for pairs of query and answer, as JSONL on standard output", [
     "sparse-rerank mine pairs.jsonl --corpus corpus.jsonl > triplets.jsonl",
     "sparse-rerank mine pairs.jsonl --corpus corpus.jsonl --relative-margin 0.05 --reranker ./reranker --output-format n-tuple",
   ]).argument("<pairs>", 'a JSONL file of {"anchor": …, "positive": …}');
   return addModelOptions(created, sparseModelOption())
-    .option("--corpus <path>", "texts that may be negatives: a .jsonl, .tsv or .txt file, or a folder (default: the positives)")
-    .option("--reranker <name>", "a cross-encoder that scores what the margins and --max-score compare")
-    .option("-n, --negatives <n>", "negatives for each query", positiveInteger, 3)
-    .option("--range-min <n>", "skip the n best", positiveInteger)
-    .option("--range-max <n>", "look at the n best", positiveInteger)
-    .option("--relative-margin <share>", "this share of the positive's score below it at least", finiteNumber)
-    .option("--absolute-margin <score>", "so far below the positive's score at least", finiteNumber)
-    .option("--max-score <score>", "a score of at most this", finiteNumber)
-    .option("--min-score <score>", "a score of at least this", finiteNumber)
-    .option("--random", "choose at random within the range, not the best")
-    .option("--scores", "with scores")
-    .addOption(new Option("--output-format <format>", "shape of a line").choices(FORMATS).default("triplet"))
+    .option("--corpus <path>", "candidate negatives: a .jsonl, .tsv or .txt file, or a folder (default: the positives)")
+    .option("--reranker <name>", "cross-encoder that rescores the candidates for the margins and --max-score")
+    .option("-n, --negatives <n>", "number of negatives per query", positiveInteger, 3)
+    .option("--range-min <n>", "skip the n best candidates", positiveInteger)
+    .option("--range-max <n>", "consider only the n best candidates", positiveInteger)
+    .option("--relative-margin <share>", "minimum margin below the positive's score, as a share of that score", finiteNumber)
+    .option("--absolute-margin <score>", "minimum margin below the positive's score", finiteNumber)
+    .option("--max-score <score>", "maximum score of a negative", finiteNumber)
+    .option("--min-score <score>", "minimum score of a negative", finiteNumber)
+    .option("--random", "sample negatives at random from the range instead of taking the best")
+    .option("--scores", "include scores in the output")
+    .addOption(new Option("--output-format <format>", "format of an output line").choices(FORMATS).default("triplet"))
     .action((pairs: string, options: MineCommandOptions) => run(pairs, options));
 }
 
@@ -75,7 +75,7 @@ async function run(file: string, options: MineCommandOptions): Promise<void> {
   for (const row of rows) await writeJson(row);
   const { queries, negatives, queriesWithTooFew } = statistics;
   writeNote(
-    `${counted(negatives, "negative")} for ${grouped(queries)} queries; ${grouped(queriesWithTooFew)} of them have fewer than asked for.`,
+    `${counted(negatives, "negative")} for ${grouped(queries)} queries; ${grouped(queriesWithTooFew)} of them have fewer than requested.`,
   );
 }
 

@@ -9,21 +9,21 @@ import { paint, writeJson, writeLine } from "./terminal";
 
 type ModelsOptions = CommonOptions & Needs & { readonly recommend?: true };
 
-/** One line for each model: these metrics are shown where a model has them. */
+/** Metrics shown in the line of a model. */
 const SHOWN_METRICS = ["BEIR-13 nDCG@10", "MIRACL nDCG@10", "TREC-DL 2019 nDCG@10"];
 
 export function modelsCommand(): Command {
-  const created = command("models", "List what can be loaded, or recommend what to load", [
+  const created = command("models", "List supported models, or recommend a pair of models", [
     "sparse-rerank models",
     "sparse-rerank models --recommend --latency low --licence commercial",
     "sparse-rerank models --json",
   ]);
   created
-    .option("--recommend", "name a sparse encoder and a reranker for the needs below")
-    .addOption(new Option("--device <name>", "what runs the models").choices(["cpu", "cuda"]))
-    .addOption(new Option("--latency <wish>", "what a query may take").choices(["low", "balanced", "quality"]))
-    .option("--multilingual", "for other languages than English")
-    .addOption(new Option("--licence <kind>", "which licences will do").choices(["any", "commercial"]))
+    .option("--recommend", "recommend a sparse encoder and a reranker for the requirements below")
+    .addOption(new Option("--device <name>", "device that runs the models").choices(["cpu", "cuda"]))
+    .addOption(new Option("--latency <wish>", "priority: query latency or quality").choices(["low", "balanced", "quality"]))
+    .option("--multilingual", "support languages other than English")
+    .addOption(new Option("--licence <kind>", "acceptable licenses").choices(["any", "commercial"]))
     .action((options: ModelsOptions) => {
       if (options.recommend !== true) refuseOptions(created, ["device", "latency", "multilingual", "licence"], "needs --recommend");
       return run(options);
@@ -58,15 +58,15 @@ async function list(options: CommonOptions): Promise<void> {
     await writeJson({ embedded, models: models.list(), modelTypes });
     return;
   }
-  await writeLine(paint("bold", "In the package"));
+  await writeLine(paint("bold", "Included in the package"));
   for (const { name, summary } of embedded) await writeLine(`  ${paint("green", name)}  ${summary}`);
-  await listHub("Sparse encoders on the Hugging Face hub, queries through the model", { querySide: "model" });
-  await listHub("Sparse encoders on the Hugging Face hub, queries through a table of weights", { querySide: "static" });
-  await listHub("Rerankers on the Hugging Face hub", { task: "reranking" });
+  await listHub("Sparse encoders on the Hugging Face Hub: queries run through the model", { querySide: "model" });
+  await listHub("Sparse encoders on the Hugging Face Hub: query weights come from a table (inference-free)", { querySide: "static" });
+  await listHub("Rerankers on the Hugging Face Hub", { task: "reranking" });
   const others = models.list({ kind: "cross-encoder" }).filter(({ task }) => task !== "reranking");
-  await writeLine(paint("bold", "\nCross-encoders on the Hugging Face hub for other tasks"));
+  await writeLine(paint("bold", "\nCross-encoders on the Hugging Face Hub for other tasks"));
   for (const row of others) await writeLine(`${describe(row)}, ${row.task}`);
-  await writeLine(paint("bold", "\nFolders in hub layout, as SPLADE encoder or cross-encoder"));
+  await writeLine(paint("bold", "\nFolders in hub layout: SPLADE encoders and cross-encoders"));
   await writeLine(`  model_type in config.json: ${modelTypes.join(", ")}`);
 }
 
@@ -79,7 +79,7 @@ function describe(row: CatalogueModel): string {
   const facts = [
     `${Math.round(row.parameters / 1e6)} M`,
     `${Math.ceil(row.memoryBytes / 1e6)} MB`,
-    `${row.licence ?? "no stated licence"}${row.gated ? " (gated)" : ""}`,
+    `${row.licence ?? "no stated license"}${row.gated ? " (gated)" : ""}`,
     ...(row.multilingual ? [row.languages] : []),
     ...row.scores.filter(({ metric }) => SHOWN_METRICS.includes(metric)).map(({ metric, value }) => `${metric} ${value}`),
   ];

@@ -1,4 +1,4 @@
-/** Options that commands share, and how they become a loaded model. */
+/** Options shared by the commands, and loading of the models that they name. */
 
 import { Command, InvalidArgumentError, Option } from "commander";
 
@@ -27,9 +27,9 @@ export interface InputOptions {
 
 export const DEFAULT_MODEL = "splade-tiny";
 const DTYPES = ["fp32", "int8", "fp16", "bf16", "auto"];
-/** What addModelOptions() adds, as properties. */
+/** Property names of the options that addModelOptions() adds. */
 export const MODEL_OPTIONS = ["model", "threads", "device", "dtype"];
-/** What addInputOptions() adds, as properties. */
+/** Property names of the options that addInputOptions() adds. */
 export const INPUT_OPTIONS = ["format", "textField"];
 
 export function positiveInteger(value: string): number {
@@ -38,7 +38,7 @@ export function positiveInteger(value: string): number {
   return number;
 }
 
-/** A number that is finite. */
+/** Parses a finite number. */
 export function finiteNumber(value: string): number {
   const number = Number(value);
   if (value.trim() === "" || !Number.isFinite(number)) throw new InvalidArgumentError("It must be a number.");
@@ -46,10 +46,10 @@ export function finiteNumber(value: string): number {
 }
 
 /**
- * Ends the command where an option was given that would do nothing.
+ * Exits with a usage error if one of these options is given, since it would have no effect.
  *
- * @param names of options as properties: "shardSize"
- * @param why what follows the option's name: "needs --queue"
+ * @param names property names of options, such as "shardSize"
+ * @param why completes the message after the option's name, such as "needs --queue"
  */
 export function refuseOptions(command: Command, names: readonly string[], why: string): void {
   const given = command.options.find((option) => names.includes(option.attributeName()) && isGiven(command, option.attributeName()));
@@ -60,13 +60,13 @@ export function isGiven(command: Command, name: string): boolean {
   return command.getOptionValueSource(name) === "cli";
 }
 
-/** A command with what every command has: --json, and examples in its help. */
+/** Creates a command with the option --json and examples in its help. */
 export function command(name: string, summary: string, examples: readonly string[]): Command {
   const lines = examples.map((example) => `  $ ${example}`);
   return new Command(name)
     .summary(summary)
     .description(`${summary}.`)
-    .option("--json", "print JSON for machines, one object a line")
+    .option("--json", "print JSON, one object per line")
     .addHelpText("after", `\nExamples:\n${lines.join("\n")}`);
 }
 
@@ -75,13 +75,15 @@ function device(value: string): Device | "cuda" | "auto" {
   throw new InvalidArgumentError("It must be cpu, cuda, cuda:N or auto.");
 }
 
-/** --model, and --threads, --device and --dtype, which have no use without one. */
+/** Adds --model, and the options that apply to a model: --threads, --device and --dtype. */
 export function addModelOptions(command: Command, model: Option): Command {
   return command
     .addOption(model)
-    .addOption(new Option("--threads <n>", "threads to compute with (default: the cores this process may use)").argParser(positiveInteger))
-    .addOption(new Option("--device <name>", "what runs the model: cpu, cuda, cuda:N or auto (default: cpu)").argParser(device))
-    .addOption(new Option("--dtype <type>", "how it computes (default: fp32 on the CPU, fp16 on CUDA)").choices(DTYPES));
+    .addOption(
+      new Option("--threads <n>", "number of compute threads (default: the cores that this process may use)").argParser(positiveInteger),
+    )
+    .addOption(new Option("--device <name>", "device that runs the model: cpu, cuda, cuda:N or auto (default: cpu)").argParser(device))
+    .addOption(new Option("--dtype <type>", "data type of the computation (default: fp32 on the CPU, fp16 on CUDA)").choices(DTYPES));
 }
 
 export function sparseModelOption(): Option {
@@ -90,8 +92,8 @@ export function sparseModelOption(): Option {
 
 export function addInputOptions(command: Command): Command {
   return command
-    .addOption(new Option("--format <format>", "how to read the input (default: by its name)").choices(COLLECTION_FORMATS))
-    .option("--text-field <name>", 'field of a JSONL record that holds its text (default: "text")');
+    .addOption(new Option("--format <format>", "format of the input (default: by file name)").choices(COLLECTION_FORMATS))
+    .option("--text-field <name>", 'JSONL field that holds the text of a record (default: "text")');
 }
 
 export function loadSparseEncoder(options: ModelOptions): Promise<SparseEncoder> {
@@ -102,7 +104,7 @@ export function loadCrossEncoder(options: ModelOptions): Promise<CrossEncoder> {
   return load(CrossEncoder, options);
 }
 
-/** The model of --reranker, where it was given, with the options of the other one. */
+/** Loads the model of --reranker, if given, with the same options as the main model. */
 export async function loadReranker(options: ModelOptions & { readonly reranker?: string }): Promise<CrossEncoder | undefined> {
   return options.reranker === undefined ? undefined : loadCrossEncoder({ ...options, model: options.reranker });
 }

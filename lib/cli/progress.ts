@@ -1,18 +1,18 @@
-/** What commands write to stderr: progress and notes. */
+/** Progress and notes that commands write to stderr. */
 
 import { duration, printableLines } from "./terminal";
 
 const REDRAW_MS = 100;
-/** Between the lines that a log gets instead of a line that redraws itself. */
+/** Interval between progress lines if stderr is not a terminal. */
 const LOG_MS = 10_000;
 
-/** Whether a progress line is on the terminal. */
+/** Whether the terminal shows a progress line. */
 let shown = false;
-/** Writes the latest progress into a log. */
+/** Timer that writes the latest progress if stderr is not a terminal. */
 let logging: NodeJS.Timeout | undefined;
 let latest = "";
 
-/** Ends the progress shown so far: before anything else is written to the terminal, and when the work is done. */
+/** Removes the progress line and stops the log timer. Call it before writing anything else to the terminal, and when the work is done. */
 export function clearProgress(): void {
   if (shown) process.stderr.write("\r\x1b[2K");
   shown = false;
@@ -20,13 +20,13 @@ export function clearProgress(): void {
   logging = undefined;
 }
 
-/** Writes a note, made safe for a terminal, in the place of the progress line. */
+/** Replaces the progress line by a note, sanitized for terminals. */
 export function writeNote(text: string): void {
   clearProgress();
   process.stderr.write(`${printableLines(text)}\n`);
 }
 
-/** Progress on stderr: a line that redraws itself on a terminal, else a line every 10 seconds in which something was done. */
+/** Progress on stderr: on a terminal one line that is redrawn, otherwise a new line every 10 seconds if there is progress. */
 export class ProgressLine {
   readonly #what: string;
   readonly #amount: (count: number) => string;
@@ -34,8 +34,8 @@ export class ProgressLine {
   #drawn = -Infinity;
 
   /**
-   * @param what "encoding"
-   * @param amount how a count is written: "12 texts"
+   * @param what label, such as "encoding"
+   * @param amount formats a count, such as "12 texts"
    */
   constructor(what: string, amount: (count: number) => string) {
     this.#what = what;
@@ -46,7 +46,7 @@ export class ProgressLine {
     return (performance.now() - this.#started) / 1000;
   }
 
-  /** @param total may be an estimate, or unknown */
+  /** @param total may be an estimate; omit it if unknown */
   update(done: number, total?: number): void {
     if (!process.stderr.isTTY) {
       this.#log(done, total);

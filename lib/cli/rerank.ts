@@ -17,16 +17,16 @@ interface RerankCommandOptions extends ModelOptions, FileOptions {
 const BAR_WIDTH = 8;
 
 export function rerankCommand(): Command {
-  const created = command("rerank", "Order documents by a cross-encoder's score for a query", [
+  const created = command("rerank", "Rank documents for a query by cross-encoder score", [
     'sparse-rerank rerank --model ./ms-marco-MiniLM-L6-v2 "how many people live in Berlin" "Berlin has 3.7 million." "Paris is old."',
     'sparse-rerank rerank --model ./bge-reranker-base "my query" --file candidates.jsonl --top-k 10 --json',
   ])
     .argument("<query>", "the query")
-    .argument("[documents...]", "documents; default: --file, or standard input (JSONL, or one a line)")
-    .option("-f, --file <path>", "a .jsonl, .tsv or .txt file (a document a line), or a folder of texts");
+    .argument("[documents...]", "documents (default: --file, or standard input: JSONL, or one document per line)")
+    .option("-f, --file <path>", "a .jsonl, .tsv or .txt file (one document per line), or a folder of texts");
   const model = new Option("-m, --model <name>", "folder or hub name of a cross-encoder with one label").makeOptionMandatory();
   return addModelOptions(addInputOptions(created), model)
-    .option("-k, --top-k <n>", "print the n best (default: all)", positiveInteger)
+    .option("-k, --top-k <n>", "print only the n best documents (default: all)", positiveInteger)
     .action((query: string, documents: string[], options: RerankCommandOptions) =>
       run(query, new TextInput(created, documents, options), options),
     );
@@ -53,7 +53,7 @@ async function run(query: string, input: TextInput, options: RerankCommandOption
   for (const [i, { document, score }] of ranked.entries()) {
     if (document === undefined) continue;
     if (options.json === true) {
-      // JSON.stringify leaves out a title that is undefined.
+      // JSON.stringify omits an undefined title.
       await writeJson({ rank: i + 1, id: document.id, score, title: passageTitle(document), text: document.text });
       continue;
     }

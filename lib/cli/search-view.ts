@@ -1,4 +1,4 @@
-/** Answers for people. */
+/** Formats search results for terminals. */
 
 import type { Answer, Contribution, Hit } from "./searcher";
 import { plain, snippet } from "./snippet";
@@ -8,18 +8,18 @@ import { bar, columns, displayWidth, padEnd, paint, printable, truncate, writeLi
 const INDENT = " ".repeat(5);
 const BAR_WIDTH = 8;
 const SNIPPET_LINES = 2;
-/** Tokens named for a hit; the others are counted. */
+/** Maximum number of tokens listed for a hit; the rest are counted. */
 const SHOWN_TOKENS = 8;
 
 export async function writeLegend(): Promise<void> {
-  const kinds = `${paint("green", "token")} stands in the query, ${paint("blue", "+token")} was added by the model`;
-  await writeLine(`\nmatched by: ${kinds}; with its part of the score`);
+  const kinds = `${paint("green", "token")} occurs in the query, ${paint("blue", "+token")} was added by the model`;
+  await writeLine(`\nmatched by: ${kinds}; each with its contribution to the score`);
 }
 
 export async function writeAnswer({ query, milliseconds, hits }: Answer): Promise<void> {
   const times = `encoded in ${milliseconds.encode.toFixed(1)} ms, searched in ${milliseconds.search.toFixed(1)} ms`;
   await writeLine(`\n${paint("bold", printable(query))}  ${paint("dim", times)}`);
-  if (hits.length === 0) await writeLine(`${INDENT}no passage has a token of this query`);
+  if (hits.length === 0) await writeLine(`${INDENT}no passage shares a token with this query`);
   const best = hits[0]?.score ?? 0;
   for (const hit of hits) await writeHit(hit, best);
 }
@@ -42,7 +42,7 @@ async function writeHit({ rank, score, id, title, text, tokens }: Hit, best: num
   await writeLine(INDENT + matchedBy(tokens, width - INDENT.length));
 }
 
-/** As many tokens as fit on a line. */
+/** Lists as many tokens as fit on a line. */
 function matchedBy(tokens: readonly Contribution[], width: number): string {
   let line = paint("dim", "matched by");
   let room = width - "matched by … 1000 more".length;

@@ -34,27 +34,27 @@ interface SearchCommandOptions extends ModelOptions, InputOptions {
 
 export function searchCommand(): Command {
   const collections =
-    "a folder that sparse-rerank index made, or what is indexed in memory: a folder of .md, .txt, .rst and .adoc files, such a file, or a " +
-    ".jsonl (_id, title, text) or .tsv (id, text) file";
-  const created = command("search", "Query an index, or a collection that is indexed in memory first", [
+    "folder of an index that sparse-rerank index created, or a collection to index in memory: a folder of .md, .txt, .rst and .adoc files, such a " +
+    "file, or a .jsonl (_id, title, text) or .tsv (id, text) file";
+  const created = command("search", "Search an index, or a collection that is indexed in memory first", [
     'sparse-rerank search my-index "how are threads used"',
     'sparse-rerank search docs/ "how are threads used"',
     'sparse-rerank search corpus.jsonl "first query" "second query" --json',
-    "sparse-rerank search docs/                   # asks for queries on a terminal",
-    "sparse-rerank search docs/ < queries.txt     # answers one query a line",
+    "sparse-rerank search docs/                   # prompts for queries on a terminal",
+    "sparse-rerank search docs/ < queries.txt     # one query per line",
   ])
     .argument("<collection>", collections)
-    .argument("[queries...]", "queries; default: a prompt on a terminal, else the lines of standard input");
+    .argument("[queries...]", "queries (default: a prompt on a terminal, otherwise the lines of standard input)");
   return addModelOptions(addInputOptions(created), sparseModelOption())
-    .option("--exclude <pattern>", "leave out files of a folder whose path matches this regular expression (case does not matter)", pattern)
-    .option("--limit <n>", "index the first n passages only", positiveInteger)
-    .option("-k, --top-k <n>", "hits for each query", positiveInteger, 5)
-    .option("--prompt", "on a terminal, ask for more queries after those given")
+    .option("--exclude <pattern>", "skip files whose path matches this regular expression (case-insensitive)", pattern)
+    .option("--limit <n>", "index only the first n passages", positiveInteger)
+    .option("-k, --top-k <n>", "number of hits per query", positiveInteger, 5)
+    .option("--prompt", "prompt for more queries after those given (terminal only)")
     .action((collection: string, queries: string[], options: SearchCommandOptions) => {
       if (collection === "-" && queries.length === 0) {
-        created.error('error: with the collection "-" (standard input), give queries as arguments');
+        created.error('error: with the collection "-" (standard input), pass queries as arguments');
       }
-      if (!process.stdin.isTTY) refuseOptions(created, ["prompt"], "needs a terminal to ask on");
+      if (!process.stdin.isTTY) refuseOptions(created, ["prompt"], "requires a terminal");
       return run(created, collection, queries, options);
     });
 }
@@ -69,7 +69,7 @@ function pattern(value: string): RegExp {
 
 async function run(command: Command, collection: string, queries: readonly string[], options: SearchCommandOptions): Promise<void> {
   if (isStoredIndex(collection)) {
-    refuseOptions(command, [...INPUT_OPTIONS, "exclude", "limit"], `is for collections that are read; ${collection} is an index`);
+    refuseOptions(command, [...INPUT_OPTIONS, "exclude", "limit"], `applies only to collections; ${collection} is an index`);
     await using index = await SparseIndex.open(collection, { readOnly: true });
     await using encoder = await loadSparseEncoder({ ...options, model: modelToLoad(command, collection, index, options) });
     await answerAll(command, Searcher.over(encoder, index), queries, options);
@@ -100,7 +100,7 @@ async function answerAll(command: Command, searcher: Searcher, queries: readonly
     for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
       if (line.trim() !== "") await answer(line);
     }
-    if (answered === 0) command.error("error: no query: give queries as arguments or on standard input");
+    if (answered === 0) command.error("error: no query: pass queries as arguments or on standard input");
   }
 }
 
@@ -115,21 +115,24 @@ async function buildSearcher(encoder: SparseEncoder, passages: readonly Passage[
   return searcher;
 }
 
-/** The model of an index's passages, which queries need as well. */
+/** The model that encoded the passages of an index; queries need the same one. */
 function modelToLoad(command: Command, folder: string, { model }: SparseIndex, options: SearchCommandOptions): string {
   if (model === undefined) {
     if (isGiven(command, "model")) return options.model;
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${folder} does not say which model made it; name it with --model.`);
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      `${folder} does not record which model it was built with; specify it with --model.`,
+    );
   }
   if (!isGiven(command, "model") || options.model === model.name) return model.name;
-  const made = `${folder} was made with the model ${model.name}`;
+  const made = `${folder} was built with the model ${model.name}`;
   if (model.fingerprint === undefined) throw new SparseRerankError("ERR_MODEL_MISMATCH", `${made}; queries need the same one.`);
-  // The same model may have another name by now: the index compares the weights.
+  // The same model may have a different name or path now, so the index compares fingerprints of the weights.
   writeNote(`${made}; ${options.model} must be the same`);
   return options.model;
 }
 
-/** All at once: they are kept anyway to be shown, and so it is known how many there are to encode. */
+/** Reads all passages before encoding: they are kept for display anyway, and progress needs their number. */
 async function collect(collection: string, options: SearchCommandOptions): Promise<Passage[]> {
   const progress = new ProgressLine("reading", (count) => counted(count, "passage"));
   const passages: Passage[] = [];
@@ -152,10 +155,10 @@ function describe({ size, stats, truncated, maxSeqLength, files }: Searcher, sec
   if (truncated > 0) writeNote(cutMessage(truncated, "passage", maxSeqLength));
 }
 
-/** Until an empty line or the end of input. The prompt goes to stderr, so that stdout has answers only. */
+/** Prompts for queries until an empty line or the end of input. The prompt goes to stderr, so that stdout contains only results. */
 async function prompt(answer: (query: string) => Promise<void>): Promise<void> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr, prompt: "\nquery (empty to end)> " });
-  // readline keeps ^C for itself.
+  // readline intercepts Ctrl-C.
   terminal.on("SIGINT", () => {
     terminal.close();
     process.emit("SIGINT");

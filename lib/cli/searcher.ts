@@ -6,20 +6,20 @@ import { literalTokens } from "./literal";
 import { passageOf } from "./stored-index";
 
 export interface Hit {
-  /** From 1. */
+  /** Starts at 1. */
   readonly rank: number;
   readonly score: number;
   readonly id: string;
   readonly title?: string;
   readonly text: string;
-  /** Tokens that add to the score, by falling contribution. */
+  /** Tokens that contribute to the score, by descending contribution. */
   readonly tokens: readonly Contribution[];
 }
 
 export interface Contribution {
   readonly token: string;
   readonly contribution: number;
-  /** The token stands in the query; otherwise the model added it. */
+  /** Whether the token occurs in the query; otherwise the model added it. */
   readonly literal: boolean;
 }
 
@@ -32,12 +32,11 @@ export interface Answer {
 /** Passages encoded at a time. */
 const BLOCK = 1024;
 
-/**
- * A collection in memory with its index, or the folder of an index. In memory, passages are known to the index by their position. */
+/** Searches a collection in memory, whose index uses the position of a passage as its id, or an index that stores its passages. */
 export class Searcher implements AsyncDisposable {
   readonly #encoder: SparseEncoder;
   readonly #index: SparseIndex;
-  /** Absent where the index stores them. */
+  /** Undefined if the index stores the passages. */
   readonly #passages: readonly Passage[] | undefined;
   #truncated = 0;
 
@@ -47,7 +46,7 @@ export class Searcher implements AsyncDisposable {
     this.#passages = passages;
   }
 
-  /** @param index stores passages; it is closed with the searcher */
+  /** @param index an index that stores passages; disposing the searcher closes it */
   static over(encoder: SparseEncoder, index: SparseIndex): Searcher {
     return new Searcher(encoder, index);
   }
@@ -70,7 +69,7 @@ export class Searcher implements AsyncDisposable {
     return this.#index.size;
   }
 
-  /** How many files the passages in memory are from; 0 when they are records of one. */
+  /** Number of files that the passages in memory come from; 0 if they are records of a single file. */
   get files(): number {
     return new Set(this.#passages?.flatMap(({ path }) => path ?? [])).size;
   }
@@ -94,7 +93,7 @@ export class Searcher implements AsyncDisposable {
     const found = await this.#index.search(vector, { topK, withPayload: this.#passages === undefined });
     const searched = performance.now();
     const passages = found.map((hit) => this.#passage(hit));
-    // Encoded again: to keep the vectors of all passages would take as much memory as the index.
+    // Encodes the hits again, since keeping the vectors of all passages would use as much memory as the index.
     const vectors = await this.#encoder.encodeDocument(passages.map(passageText));
     const literal = await literalTokens(this.#encoder, query, "query");
     const hits = passages.map((passage, i): Hit => {
@@ -130,7 +129,7 @@ export class Searcher implements AsyncDisposable {
   }
 }
 
-/** To a microsecond: the clock is not more exact. */
+/** Rounds to a microsecond, the resolution of the clock. */
 function rounded(milliseconds: number): number {
   return Number(milliseconds.toFixed(3));
 }

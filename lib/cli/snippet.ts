@@ -3,7 +3,7 @@ import { displayWidth, printable } from "./terminal";
 
 export interface SnippetWord {
   readonly text: string;
-  /** It has one of the terms in it. */
+  /** Whether the word contains one of the terms. */
   readonly matched: boolean;
 }
 
@@ -13,13 +13,13 @@ interface Word {
 }
 
 const ELLIPSIS: SnippetWord = { text: "…", matched: false };
-/** Of a longer text only the beginning is looked through. */
+/** Only the beginning of a longer text is searched. */
 const MAX_CHARACTERS = 40_000;
 
 /**
- * The part of a text, at most `width` columns wide, where the terms weigh most; each term counts once.
+ * The part of a text, at most `width` columns wide, with the largest total weight of terms; each term counts once.
  *
- * @param terms weights by term, as plain() writes it
+ * @param terms weights by term, normalized by plain()
  */
 export function snippet(text: string, terms: ReadonlyMap<string, number>, width: number): SnippetWord[] {
   const words = printable(text.slice(0, MAX_CHARACTERS))
@@ -31,7 +31,7 @@ export function snippet(text: string, terms: ReadonlyMap<string, number>, width:
         .filter((term) => terms.has(term)),
     }));
   let most = 0;
-  // The windows that have the most are neighbours, unless the text repeats itself; the middle one shows what stands around the terms.
+  // The best snippets usually have adjacent starts; the middle one shows context on both sides of the terms.
   let first = 0;
   let last = 0;
   for (let start = 0; start < words.length; start++) {
@@ -50,12 +50,12 @@ export function snippet(text: string, terms: ReadonlyMap<string, number>, width:
   return [...(start > 0 ? [ELLIPSIS] : []), ...shown, ...(end < words.length ? [ELLIPSIS] : [])];
 }
 
-/** A word as uncased vocabularies write it. */
+/** Normalizes a word like an uncased vocabulary: lower case, without accents. */
 export function plain(word: string): string {
   return normalize(word, "NFKD").replace(/\p{M}/gu, "").toLowerCase();
 }
 
-/** The end of the window that begins at `start`: at least one word, then as many as fit with an ellipsis on both sides. */
+/** The end of the snippet that begins at `start`: at least one word, and as many as fit with an ellipsis on both sides. */
 function endOf(words: readonly Word[], start: number, width: number): number {
   let room = width - 4;
   let end = start;

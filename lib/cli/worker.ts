@@ -19,17 +19,18 @@ interface WorkerCommandOptions extends ModelOptions {
 const PROGRESS_MS = 1000;
 
 export function workerCommand(): Command {
-  const created = command("worker", "Encode what `sparse-rerank encode --queue` has queued; start as many as you like", [
+  const created = command("worker", "Encode texts queued by `sparse-rerank encode --queue`; any number of workers can run", [
     "sparse-rerank worker --queue redis://broker --out vectors/ --exit-when-done",
     "sparse-rerank worker --queue redis://broker --to opensearch+http://search:9200/docs --model ./splade-v3",
   ])
     .requiredOption("--queue <url>", "the broker: redis://host:6379")
     .option("--job <name>", "name of the job in the queue", "encode")
-    .option("--out <folder>", "write a .jsonl file for each shard into this folder")
-    .option("--to <address>", `write into a search engine: ${ENGINE_ADDRESSES.join(", ")}`)
-    .option("--exit-when-done", "end when the whole corpus is done");
+    .option("--out <folder>", "write one .jsonl file per shard to this folder")
+    .option("--to <address>", `write to a search engine: ${ENGINE_ADDRESSES.join(", ")}`)
+    .option("--exit-when-done", "exit when the whole corpus is done");
   return addModelOptions(created, sparseModelOption()).action((options: WorkerCommandOptions) => {
-    if ((options.out === undefined) === (options.to === undefined)) created.error("error: say where results go: either --out or --to");
+    if ((options.out === undefined) === (options.to === undefined))
+      created.error("error: specify where to write results: either --out or --to");
     return run(options);
   });
 }
@@ -41,7 +42,7 @@ async function run(options: WorkerCommandOptions): Promise<void> {
   await engine?.ensureIndex();
   const queue = await EncodeQueue.open(url, { name: job });
   const stop = new AbortController();
-  // A supervisor's way to ask; the shard under way is finished.
+  // Supervisors send SIGTERM to stop a process. The worker finishes its current shard first.
   process.once("SIGTERM", () => {
     stop.abort();
   });
@@ -51,7 +52,7 @@ async function run(options: WorkerCommandOptions): Promise<void> {
       ({ documents }) => {
         progress.update(documents);
       },
-      // The work itself tells what is wrong with the broker.
+      // queue.work() reports errors of the broker.
       () => undefined,
     );
   }, PROGRESS_MS);
@@ -67,11 +68,11 @@ async function run(options: WorkerCommandOptions): Promise<void> {
       signal: stop.signal,
       exitWhenDone: options.exitWhenDone === true,
       onFailure: ({ shard, reason }) => {
-        writeNote(`${shard} failed and is tried again later, up to an hour: ${reason}`);
+        writeNote(`${shard} failed and will be retried within an hour: ${reason}`);
       },
     });
     if (before.shards !== undefined && before.done === before.shards) {
-      writeNote(`the job ${job} was done before: nothing was encoded. To encode it again: sparse-rerank jobs clear ${job}`);
+      writeNote(`the job ${job} was already done: nothing was encoded. To encode it again, run: sparse-rerank jobs clear ${job}`);
     }
     clearInterval(timer);
     clearProgress();
@@ -83,7 +84,7 @@ async function run(options: WorkerCommandOptions): Promise<void> {
   }
 }
 
-/** What is wrong makes the exit code 1: documents that were set aside, and shards that failed. */
+/** Reports the result. The exit code is 1 if documents were set aside or shards failed. */
 async function report(queue: EncodeQueue, { json }: WorkerCommandOptions): Promise<void> {
   const status = await queue.status();
   const setAside = await queue.setAside();

@@ -184,7 +184,7 @@ describe("sparse-rerank", function () {
     it("says when nothing matches", async () => {
       const { code, stdout } = await run(["search", corpus, "zebra", "--limit", "1"]);
       assert.equal(code, 0);
-      assert.match(stdout, /\nzebra .*\n +no passage has a token of this query\n$/);
+      assert.match(stdout, /\nzebra .*\n +no passage shares a token with this query\n$/);
     });
   });
 
@@ -210,7 +210,7 @@ describe("sparse-rerank", function () {
     assert.match(stdout, /^document what causes heart attacks\?\n\d+ weights: ● 3 in the text, \+ \d+ added by the model\n/);
     assert.match(stdout, /\n {2}● heart +\d\.\d\d █{48}\n/);
     assert.match(stdout, /\n {2}\+ cause +\d\.\d\d █+/);
-    assert.match(stdout, /… \d+ lighter ones/);
+    assert.match(stdout, /… \d+ with smaller weights/);
     assert.match(stdout, /\nwithout weight: .*what/);
     const [json] = await jsonLines<{ as: string; tokens: { token: string; literal: boolean }[] }>([
       "explain",

@@ -37,22 +37,22 @@ describe("sparse-rerank, called wrongly or refused", function () {
       [["encode", "x", "--job", "a"], 2, /--job needs --queue/],
       [["encode", "x", "--shard-size", "5"], 2, /--shard-size needs --queue/],
       ...["--model=x", "--threads=1", "--device=cpu", "--dtype=int8", "--query", "--tokens", "--max-active-dims=3"].map(
-        (option) => [["encode", "x", option, ...queue], 2, new RegExp(`${option.replace(/=.*/, "")} goes without --queue`)] as const,
+        (option) => [["encode", "x", option, ...queue], 2, new RegExp(`${option.replace(/=.*/, "")} cannot be used with --queue`)] as const,
       ),
-      [["encode", "x", "--format", "lines"], 2, /--format is for files/],
-      [["rerank", "--model", "x", "q", "d", "--text-field", "body"], 2, /--text-field is for files/],
-      [["explain", "x", "--html"], 2, /--html needs a query and a document/],
-      [["explain", "x", "y", "--query"], 2, /--query is for a lone text/],
-      [["explain", "x", "y", "--html", "--json"], 2, /--json does not go with --html/],
-      [["explain", "x", "y", "--html", "--top-k", "3"], 2, /--top-k does not go with --html/],
+      [["encode", "x", "--format", "lines"], 2, /--format applies only to files/],
+      [["rerank", "--model", "x", "q", "d", "--text-field", "body"], 2, /--text-field applies only to files/],
+      [["explain", "x", "--html"], 2, /--html requires a query and a document/],
+      [["explain", "x", "y", "--query"], 2, /--query is for a single text/],
+      [["explain", "x", "y", "--html", "--json"], 2, /--json cannot be used with --html/],
+      [["explain", "x", "y", "--html", "--top-k", "3"], 2, /--top-k cannot be used with --html/],
       [["models", "--latency", "low"], 2, /--latency needs --recommend/],
       [["models", "--multilingual"], 2, /--multilingual needs --recommend/],
-      [["search", "ok.jsonl", "q", "--prompt"], 2, /--prompt needs a terminal/],
+      [["search", "ok.jsonl", "q", "--prompt"], 2, /--prompt requires a terminal/],
       [["search", "ok.jsonl", "q", "--exclude", "x"], 1, /ERR_INVALID_ARGUMENT.*exclude has no effect/],
       [["search", "ok.tsv", "q", "--text-field", "body"], 1, /ERR_INVALID_ARGUMENT.*textField has no effect/],
       [["search", ".", "q", "--format", "jsonl"], 1, /ERR_INVALID_ARGUMENT.*format has no effect/],
       [["worker", ...queue, "--out", "a", "--to", "b"], 2, /either --out or --to/],
-      [["jobs", "list", "x", ...queue], 2, /list takes no job/],
+      [["jobs", "list", "x", ...queue], 2, /list accepts no job/],
       [["jobs", "clear", ...queue], 2, /name the job/],
       [["mine", "ok.jsonl", "--max-score", "high"], 2, /must be a number/],
     ] as const) {
@@ -124,7 +124,7 @@ describe("sparse-rerank, called wrongly or refused", function () {
     for (const bug of [new TypeError("x is undefined"), "a string", undefined, null]) {
       const known = asKnownError(bug);
       assert.equal(known.code, "ERR_INTERNAL");
-      assert.match(known.message, /bug of sparse-rerank: please report/);
+      assert.match(known.message, /bug in sparse-rerank: please report/);
     }
   });
 

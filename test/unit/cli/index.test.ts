@@ -125,7 +125,7 @@ describe("sparse-rerank index", function () {
     fs.writeFileSync(path.join(texts, "latin.txt"), Buffer.from("first line\ncaf\xe9 au lait\nd\xe9j\xe0 vu\n", "latin1"));
     const made = run("index", home, texts);
     assert.equal(made.status, 0, made.stderr);
-    assert.match(made.stderr, /^2 lines not in UTF-8: what cannot be read became U\+FFFD, first in latin\.txt, line 2\n/m);
+    assert.match(made.stderr, /^2 lines not in UTF-8: invalid bytes were replaced by U\+FFFD, first in latin\.txt, line 2\n/m);
     assert.match(search("first line")[0]?.text ?? "", /caf\ufffd au lait/);
   });
 
@@ -156,23 +156,23 @@ describe("sparse-rerank index", function () {
     const added = run("index", home, corpus([{ _id: "x", text: "more" }]), "--model", copy);
     assert.deepEqual([added.status, added.stderr.includes("ERR_MODEL_MISMATCH")], [1, true], added.stderr);
     fs.rmSync(path.join(home, "model.json"));
-    assert.match(run("search", home, "sharks").stderr, /ERR_INVALID_ARGUMENT.*does not say which model/);
+    assert.match(run("search", home, "sharks").stderr, /ERR_INVALID_ARGUMENT.*does not record which model/);
     assert.equal(run("search", home, "sharks", "--model", "splade-tiny").status, 0);
   });
 
   it("refuses another model, and options of collections", () => {
     index(corpus([{ _id: "a", text: "one" }]));
     const other = run("search", home, "one", "--model", "other");
-    assert.deepEqual([other.status, other.stderr.includes("made with the model splade-tiny")], [1, true], other.stderr);
+    assert.deepEqual([other.status, other.stderr.includes("built with the model splade-tiny")], [1, true], other.stderr);
     const limited = run("search", home, "one", "--limit", "3");
     assert.deepEqual(
-      [limited.status, limited.stderr.includes(`--limit is for collections that are read; ${home} is an index`)],
+      [limited.status, limited.stderr.includes(`--limit applies only to collections; ${home} is an index`)],
       [2, true],
       limited.stderr,
     );
     fs.writeFileSync(path.join(home, "model.json"), '{"model":"other"}');
     const made = run("index", home, path.join(folder, "corpus.jsonl"));
-    assert.deepEqual([made.status, made.stderr.includes("made with the model other, not splade-tiny")], [1, true], made.stderr);
+    assert.deepEqual([made.status, made.stderr.includes("built with the model other, not splade-tiny")], [1, true], made.stderr);
     fs.writeFileSync(path.join(home, "model.json"), "{");
     assert.match(run("search", home, "one").stderr, /ERR_INDEX_CORRUPT.*model.json/);
   });

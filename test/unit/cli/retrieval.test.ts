@@ -79,7 +79,7 @@ describe("sparse-rerank's commands for retrieval", () => {
       "qrels/test.tsv": "query-id\tcorpus-id\tscore\n1\ta\t1\n",
     });
     const hinted = run(["evaluate", folder, "--at", "1"]);
-    assert.match(hinted.stderr, /1 query is itself the document with the same id: --ignore-identical-ids/);
+    assert.match(hinted.stderr, /1 query has the same id and text as a document: --ignore-identical-ids/);
     assert.match(hinted.stdout, /\nRecall +0\.00\n/);
     const left = run(["evaluate", folder, "--at", "1", "--ignore-identical-ids"]);
     assert.doesNotMatch(left.stderr, /identical/);
