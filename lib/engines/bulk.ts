@@ -1,4 +1,4 @@
-/** Sends many documents: batches by count and size, several at a time, with retries, until each is written or known to have failed. */
+/** Bulk writing: splits documents into batches by count and size, sends several at a time and retries, until each document is written or has failed. */
 
 import { setTimeout as wait } from "node:timers/promises";
 
@@ -9,17 +9,17 @@ import type { ErrorCode } from "../errors";
 import { EngineError, isRetryable, messageOf } from "./errors";
 import type { DocumentWarning, FailedDocument, UpsertOptions, UpsertReport } from "./types";
 
-/** A document as an adapter sends it. */
+/** A document in the form that an adapter sends. */
 export interface Prepared<T> {
   readonly id: string;
   readonly body: T;
-  /** In a request, about. */
+  /** Approximate size in a request. */
   readonly bytes: number;
 }
 
-/** Why a document of a batch was not written, although the request as such was answered. */
+/** Why a document of a batch was not written although the request succeeded. */
 export interface Rejection {
-  /** Its place in the batch. */
+  /** Position in the batch. */
   readonly at: number;
   readonly code: ErrorCode;
   readonly reason: string;
@@ -28,9 +28,9 @@ export interface Rejection {
 export interface BulkTask<T> {
   readonly engine: string;
   readonly count: number;
-  /** Document i, or why the engine cannot take it. */
+  /** Document i, or why the engine cannot store it. */
   readonly prepare: (i: number) => Prepared<T> | FailedDocument;
-  /** One request; throws EngineError when none of the batch is known to be written. */
+  /** Sends one request. Throws EngineError if no document of the batch is known to be written. */
   readonly send: (batch: readonly Prepared<T>[], signal: AbortSignal | undefined) => Promise<readonly Rejection[]>;
   readonly warnings: DocumentWarning[];
 }
@@ -43,7 +43,7 @@ const FIRST_WAIT_MS = 200;
 const MAX_WAIT_MS = 30_000;
 const UPSERT_OPTIONS = ["batchSize", "batchBytes", "concurrency", "maxRetries", "refresh", "onProgress", "signal"];
 
-/** @param more names of options that the call has beside them */
+/** @param more names of further options of the call */
 export function checkUpsertOptions(options: UpsertOptions, more: readonly string[] = []): void {
   requireRecord(options, "options", [...UPSERT_OPTIONS, ...more]);
   requireControls(options);
@@ -52,11 +52,11 @@ export function checkUpsertOptions(options: UpsertOptions, more: readonly string
   }
   const { maxRetries, refresh } = options;
   if (maxRetries !== undefined && (!Number.isInteger(maxRetries) || maxRetries < 0))
-    throw invalid("maxRetries", maxRetries, "an integer from 0");
+    throw invalid("maxRetries", maxRetries, "a non-negative integer");
   if (refresh !== undefined && typeof refresh !== "boolean") throw invalid("refresh", refresh, "a boolean");
 }
 
-/** Runs a task. Errors: what stops all documents, as an EngineError with the report; ERR_ABORTED likewise. */
+/** Runs a task. Errors: EngineError with the report, for errors that stop all documents, including ERR_ABORTED. */
 export function runBulk<T>(task: BulkTask<T>, options: UpsertOptions): Promise<UpsertReport> {
   return new BulkRun(task, options).run();
 }
@@ -87,7 +87,7 @@ class BulkRun<T> {
     for (let batch = this.#take(); batch.length > 0; batch = this.#take()) await this.#write(batch);
   }
 
-  /** The next batch: nothing is prepared before there is room for it. */
+  /** The next batch. Documents are prepared only when they are about to be sent. */
   #take(): Prepared<T>[] {
     const { batchSize = DEFAULT_BATCH_SIZE, batchBytes = DEFAULT_BATCH_BYTES, signal } = this.#options;
     if (signal?.aborted === true) this.#fatal ??= abortError(signal);
@@ -127,7 +127,7 @@ class BulkRun<T> {
     }
   }
 
-  /** Counts what was written, and returns what to send again. */
+  /** Records written and failed documents, and returns those to send again. */
   #settle(batch: readonly Prepared<T>[], rejections: readonly Rejection[], mayRetry: boolean): readonly Prepared<T>[] {
     const again: Prepared<T>[] = [];
     for (const { at, code, reason } of rejections) {
@@ -144,7 +144,7 @@ class BulkRun<T> {
   async #giveUp(batch: readonly Prepared<T>[], problem: SparseRerankError): Promise<void> {
     const isAboutContent = problem.code === "ERR_ENGINE_REFUSED" || problem.code === "ERR_ENGINE_LIMIT";
     if (isAboutContent && batch.length > 1) {
-      // Some engines refuse a whole request for one document: halves find which.
+      // Some engines reject a whole request because of one document: bisection finds it.
       const middle = batch.length >> 1;
       await this.#write(batch.slice(0, middle));
       await this.#write(batch.slice(middle));
@@ -158,21 +158,21 @@ class BulkRun<T> {
     return { succeeded: this.#succeeded, failed: this.#failed, warnings: this.#task.warnings, retries: this.#retries };
   }
 
-  /** Every document is in the report: those that were never sent have the reason why. */
+  /** Adds the report, which lists every document; documents that were never sent have `problem` as their reason. */
   #withReport(problem: Error): EngineError {
     const code = problem instanceof SparseRerankError ? problem.code : "ERR_INTERNAL";
     for (; this.#next < this.#task.count; this.#next++) {
       const document = this.#task.prepare(this.#next);
       this.#failed.push("body" in document ? { id: document.id, code, reason: `not sent: ${problem.message}` } : document);
     }
-    const counts = `${this.#succeeded} of ${this.#task.count} documents were written; the error's report names the others.`;
+    const counts = `${this.#succeeded} of ${this.#task.count} documents were written; the error's report lists the others.`;
     const message = problem.message.replace(`${this.#task.engine}: `, "");
     const cause = code === "ERR_ABORTED" ? problem.cause : problem;
     return new EngineError(this.#task.engine, code, `${message} ${counts}`, { cause, report: this.#report() });
   }
 }
 
-/** A random part of a bound that doubles, so that clients that failed together do not come back together. */
+/** Exponential backoff with full jitter, so that clients that failed together do not retry together. */
 async function pause(attempt: number, retryAfterMs: number | undefined, signal: AbortSignal | undefined): Promise<void> {
   const bound = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt);
   const milliseconds = Math.min(MAX_WAIT_MS, retryAfterMs ?? 0) + Math.random() * bound;
@@ -184,7 +184,7 @@ async function pause(attempt: number, retryAfterMs: number | undefined, signal: 
   }
 }
 
-/** What an adapter did not foresee is not tried again. */
+/** An unexpected error becomes ERR_INTERNAL, which is not retried. */
 function asEngineError(engine: string, error: unknown): SparseRerankError & { readonly retryAfterMs?: number } {
   return error instanceof SparseRerankError ? error : new EngineError(engine, "ERR_INTERNAL", messageOf(error), { cause: error });
 }

@@ -1,4 +1,4 @@
-/** Checks of what goes into engines, and vectors in the form that they take. */
+/** Validation of documents and queries for engines, and pruning of vectors. */
 
 import { invalid, requireControls, requirePositiveInteger, requireRecord } from "../core/validate";
 import { SparseRerankError } from "../errors";
@@ -9,7 +9,7 @@ import type { SparseMatrix, SparseVector } from "../sparse-matrix";
 import type { Payload } from "./json-object";
 import type { EngineSearchOptions } from "./types";
 
-/** The documents of one upsert(), checked. */
+/** The validated documents of one upsert(). */
 export interface Documents {
   readonly ids: readonly string[];
   readonly vectors: SparseMatrix;
@@ -26,7 +26,8 @@ export function checkDocuments(
   const checked = checkIds(ids);
   const seen = new Set<string>();
   for (const [i, id] of checked.entries()) {
-    if (seen.has(id)) throw new SparseRerankError("ERR_DUPLICATE_ID", `ids[${i}] is ${quoteId(id)}, as an id before it in the same call.`);
+    if (seen.has(id))
+      throw new SparseRerankError("ERR_DUPLICATE_ID", `ids[${i}] is ${quoteId(id)}, the same as an earlier id in this call.`);
     seen.add(id);
   }
   const matrix = checkVectors(vectors, "vectors", dimension);
@@ -44,25 +45,25 @@ export function checkIds(ids: readonly string[]): readonly string[] {
   return ids.map((id: unknown, i) => {
     if (typeof id !== "string" || id === "") throw invalid(`ids[${i}]`, id, "a non-empty string");
     if (/\p{Surrogate}/u.test(id)) {
-      throw new SparseRerankError("ERR_INVALID_ARGUMENT", `ids[${i}] has half of a surrogate pair; it must be valid Unicode.`);
+      throw new SparseRerankError("ERR_INVALID_ARGUMENT", `ids[${i}] has a lone surrogate; it must be valid Unicode.`);
     }
     return id;
   });
 }
 
-/** A vector of the right dimension, as a matrix of one row. */
+/** Converts vectors to a matrix and checks their dimension. Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH. */
 export function checkVectors(vectors: SparseMatrix | SparseVector, name: string, dimension: number | undefined): SparseMatrix {
   const matrix = asMatrix(vectors, name);
   if (dimension !== undefined && matrix.cols !== dimension) {
     throw new SparseRerankError(
       "ERR_DIMENSION_MISMATCH",
-      `${name} has ${matrix.cols} dimensions; the engine was made for ${dimension}. Use the model that the index was filled with.`,
+      `${name} has ${matrix.cols} dimensions; the engine was created for ${dimension}. Use the model that encoded the documents of the index.`,
     );
   }
   return matrix;
 }
 
-/** What is inside of each is checked when it is written. */
+/** Checks only that payloads are objects. Their fields are checked when they are serialized. */
 function checkPayloads(payloads: readonly (Payload | undefined)[] | undefined, count: number): readonly (Payload | undefined)[] {
   if (payloads === undefined) return [];
   if (!Array.isArray(payloads) || payloads.length !== count)
@@ -98,36 +99,36 @@ export function checkSearch(query: SparseVector, options: EngineSearchOptions, d
   };
 }
 
-/** What an engine allows of a document. */
+/** Limits of an engine on documents. */
 export interface DocumentLimits {
-  /** Bytes of an id in UTF-8. */
+  /** Maximum length of an id in UTF-8 bytes. */
   readonly idBytes: number;
   /** Whether weights may be negative. */
   readonly negative: boolean;
-  /** Whether a vector may have no weights. */
+  /** Whether a vector may be empty. */
   readonly empty: boolean;
 }
 
-/** Why an engine cannot take a document, and what to do; undefined when it can. */
+/** Why an engine cannot store a document, with a remedy; undefined if it can. */
 export function limitProblem(id: string, { indices, values }: SparseVector, limits: DocumentLimits): string | undefined {
-  // Every UTF-16 unit takes at most 3 bytes in UTF-8, so that most ids need no counting.
+  // A UTF-16 code unit needs at most 3 bytes in UTF-8, so most ids need no exact count.
   if (id.length * 3 > limits.idBytes && Buffer.byteLength(id) > limits.idBytes) {
-    return `the id has ${Buffer.byteLength(id)} bytes in UTF-8, and at most ${limits.idBytes} are allowed; use a shorter one, such as a hash.`;
+    return `the id has ${Buffer.byteLength(id)} bytes in UTF-8, but the engine allows at most ${limits.idBytes}; use a shorter one, such as a hash.`;
   }
-  if (id.includes("\0")) return "the id has a NUL character, which the engine does not take; remove it.";
+  if (id.includes("\0")) return "the id contains a NUL character, which the engine does not allow; remove it.";
   if (!limits.negative) {
     const negative = values.findIndex((value) => value < 0);
     if (negative >= 0) {
-      return `the weight of dimension ${indices[negative] ?? 0} is ${values[negative] ?? 0}, and weights must not be negative; use SPLADE vectors.`;
+      return `the weight of dimension ${indices[negative] ?? 0} is ${values[negative] ?? 0}, but the engine does not allow negative weights; use SPLADE vectors.`;
     }
   }
   if (!limits.empty && values.every((value) => value === 0)) {
-    return "the vector has no weights, and the engine takes none without; leave out documents without text.";
+    return "the vector has no weights, which the engine does not allow; omit documents without text.";
   }
   return undefined;
 }
 
-/** The k largest weights of a vector, ties by the lower dimension; the vector itself when it has no more. */
+/** Keeps the k weights of a vector with the largest magnitude (lower dimensions win ties). Returns the vector itself if it has no more than k. */
 export function prune(vector: SparseVector, k: number): SparseVector {
   if (vector.values.length <= k) return vector;
   const kept = Uint32Array.from(vector.values.keys())

@@ -5,19 +5,19 @@ import { EngineError } from "./errors";
 import { LuceneEngine } from "./lucene";
 import type { LuceneClient, LuceneOptions } from "./lucene";
 
-/** How Elasticsearch stores and scores vectors; sparse_vector needs version 8.15 and a licence that has it, as the free basic one does. */
+/** How Elasticsearch stores and scores vectors. sparse_vector requires version 8.15 or later and a license that includes it; the free basic license does. */
 export type ElasticsearchMode = "sparse_vector" | "rank_features";
 
 export interface ElasticsearchOptions extends LuceneOptions {
-  /** Default "auto": sparse_vector where the server knows its query, else rank_features. */
+  /** Default "auto": sparse_vector if the server supports its query, otherwise rank_features. */
   readonly mode?: ElasticsearchMode | "auto";
 }
 
 const MODES: readonly string[] = ["auto", "sparse_vector", "rank_features"];
 
 /**
- * An index of Elasticsearch 8 or 9, over @elastic/elasticsearch of the server's major version (a client of version 9 is refused by version 8).
- * Weights of documents keep 9 significant bits in either mode: scores differ from exact dot products by up to 0.4 %.
+ * An index of Elasticsearch 8 or 9. Requires @elastic/elasticsearch with the major version of the server (version 8 rejects a client of version 9).
+ * In both modes document weights keep 9 significant bits, so scores differ from exact dot products by up to 0.4 %.
  */
 export class ElasticsearchEngine extends LuceneEngine {
   readonly name = "Elasticsearch";
@@ -30,7 +30,7 @@ export class ElasticsearchEngine extends LuceneEngine {
     if (!MODES.includes(this.#wanted)) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `mode must be one of ${MODES.join(", ")}.`);
   }
 
-  /** The mode in use: what "auto" stands for is found out from the server once. */
+  /** The mode in use. "auto" is resolved once, by querying the server. */
   mode(): Promise<ElasticsearchMode> {
     return this.run(() => this.#currentMode());
   }
@@ -46,7 +46,7 @@ export class ElasticsearchEngine extends LuceneEngine {
 
   protected async vectorQuery(search: CheckedSearch, filter: Record<string, unknown> | undefined): Promise<Record<string, unknown>> {
     if ((await this.#currentMode()) === "rank_features") return this.rankFeaturesQuery(search, filter);
-    // Versions from 9.1 prune the tokens of queries unless told not to.
+    // Since version 9.1 query tokens are pruned by default.
     const query = { sparse_vector: { field: this.field, query_vector: this.tokens(search.query), prune: false } };
     return LuceneEngine.filtered(query, filter);
   }
@@ -67,7 +67,7 @@ export class ElasticsearchEngine extends LuceneEngine {
     if (this.#wanted !== "auto") return this.#wanted;
     const type = await this.fieldMapping();
     if (type === "sparse_vector" || type === "rank_features") return type;
-    // The index need not exist for a query to be parsed; what the server does not know or is not licensed for fails here.
+    // The server parses a query even if the index does not exist; an unsupported or unlicensed query fails here.
     const query = { sparse_vector: { field: this.field, query_vector: { "0": 1 } } };
     try {
       await this.call({ method: "POST", path: this.path("_search"), querystring: { ignore_unavailable: "true" }, body: { query } });

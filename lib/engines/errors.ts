@@ -3,13 +3,13 @@ import { SparseRerankError } from "../errors";
 import type { ErrorCode } from "../errors";
 import type { UpsertReport } from "./types";
 
-/** What went wrong with a search engine. */
+/** An error of a search engine. */
 export class EngineError extends SparseRerankError {
-  /** "OpenSearch" */
+  /** Name of the engine, such as "OpenSearch". */
   readonly engine: string;
-  /** Of an upsert(): what was written before the error, and what was not. */
+  /** For upsert(): which documents were written before the error, and which were not. */
   readonly report?: UpsertReport;
-  /** How long the server asks to wait. */
+  /** Wait that the server requested before a retry. */
   readonly retryAfterMs?: number;
 
   constructor(engine: string, code: ErrorCode, message: string, options: EngineErrorOptions = {}) {
@@ -19,7 +19,7 @@ export class EngineError extends SparseRerankError {
     if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
   }
 
-  /** The same error with the report of a longer work. */
+  /** A copy of the error with the report of a larger operation. */
   withReport(report: UpsertReport): EngineError {
     return new EngineError(this.engine, this.code, this.message.slice(`${this.engine}: `.length), { cause: this.cause, report });
   }
@@ -36,7 +36,7 @@ export function isRetryable(code: ErrorCode): boolean {
   return code === "ERR_ENGINE_UNAVAILABLE" || code === "ERR_ENGINE_RESPONSE";
 }
 
-/** What an HTTP status says about a request; undefined is a connection that failed. */
+/** Maps an HTTP status to an error code. @param status undefined if the connection failed */
 export function codeOfStatus(status: number | undefined): ErrorCode {
   if (status === undefined || status === 408 || status === 429 || status >= 500) return "ERR_ENGINE_UNAVAILABLE";
   if (status === 401 || status === 403) return "ERR_ENGINE_AUTH";
@@ -46,24 +46,24 @@ export function codeOfStatus(status: number | undefined): ErrorCode {
 }
 
 const REMEDIES: Readonly<Partial<Record<ErrorCode, string>>> = {
-  ERR_ENGINE_UNAVAILABLE: "Check that the server runs, is reachable and not overloaded, then call again: writes may be repeated.",
-  ERR_ENGINE_AUTH: "Check the credentials that the client was given, and the rights of that user.",
+  ERR_ENGINE_UNAVAILABLE: "Check that the server is running, reachable and not overloaded, then call again: writes can be repeated safely.",
+  ERR_ENGINE_AUTH: "Check the credentials passed to the client, and the permissions of that user.",
   ERR_ENGINE_INDEX_NOT_FOUND: "Call ensureIndex() first, or check the name.",
-  ERR_ENGINE_RESPONSE: "Check what answers at that address: a proxy, or a version of the server that this package does not know.",
+  ERR_ENGINE_RESPONSE: "Check which server answers at that address: it may be a proxy or an unsupported version.",
 };
 
-/** An error of a request. @param problem what the server or the connection said */
+/** Creates the error of a request, with the remedy of its code. @param problem reason given by the server or the connection */
 export function requestError(engine: string, code: ErrorCode, problem: string, options: EngineErrorOptions = {}): EngineError {
   const remedy = REMEDIES[code];
   return new EngineError(engine, code, `${withStop(problem)}${remedy === undefined ? "" : ` ${remedy}`}`, options);
 }
 
-/** @param remedy how to say the same with what the engine has */
+/** @param remedy how to express the filter in a way that the engine supports */
 export function unsupportedFilter(engine: string, problem: string, remedy: string): EngineError {
   return new EngineError(engine, "ERR_FILTER_UNSUPPORTED", `the filter cannot be expressed: ${withStop(problem)} ${remedy}`);
 }
 
-/** What a client says in words; messages of servers may be whole stack traces. */
+/** The message of a client's error, shortened: servers may return whole stack traces. */
 export function messageOf(error: unknown): string {
   const text = errorMessage(error);
   const cause = isError(error) && isError(error.cause) && error.cause.message !== "" ? ` (${error.cause.message})` : "";
@@ -76,7 +76,7 @@ export function shorten(text: string): string {
   return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text;
 }
 
-/** A connection refused on all addresses of a host is an AggregateError without a message. */
+/** For errors without a message, such as the AggregateError of a connection refused on all addresses of a host. */
 function nameOf(error: unknown): string {
   const code = (error as { readonly code?: unknown } | null)?.code;
   if (typeof code === "string") return code;

@@ -1,4 +1,4 @@
-/** Files that Python packages load: vectors that Node encoded, searched elsewhere. */
+/** Exports vectors to files that Python packages load. */
 
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -13,17 +13,17 @@ import { checkDocuments } from "./documents";
 import { nonZeros } from "./json-lines";
 
 export interface ExportOptions {
-  /** [vectors.cols] the token of each dimension, as the Python side's tokenizer has them. */
+  /** The token of each dimension, [vectors.cols], as in the tokenizer used in Python. */
   readonly vocabulary: readonly string[];
-  /** [vectors.rows] texts to keep beside the vectors. */
+  /** Texts to store with the vectors, [vectors.rows]. */
   readonly texts?: readonly string[];
 }
 
 /**
- * Writes a folder that `SPLADE.load(folder, model)` of splade-index (0.2) opens: weights by dimension (CSC) in csc.index.npz, vocab.index.json,
- * params.index.json, and corpus.jsonl when there are texts.
+ * Writes a folder that `SPLADE.load(folder, model)` of splade-index (0.2) opens: csc.index.npz (weights in compressed sparse column format),
+ * vocab.index.json, params.index.json and, with texts, corpus.jsonl.
  *
- * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_TOO_LARGE above 2³¹−1 weights, ERR_FILE_UNWRITABLE.
+ * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_TOO_LARGE (more than 2³¹−1 weights), ERR_FILE_UNWRITABLE.
  */
 export async function exportSpladeIndex(
   folder: string,
@@ -55,15 +55,15 @@ export async function exportSpladeIndex(
 }
 
 /**
- * Writes a file that `SeismicIndex.build(file)` of pyseismic-lsr (0.5) reads: a line of { id, content, vector: { token: weight } } for each document.
- * Its name must end with .jsonl.
+ * Writes a file that `SeismicIndex.build(file)` of pyseismic-lsr (0.5) reads: one line { id, content, vector: { token: weight } } per document. The
+ * file name must end with .jsonl.
  *
  * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_FILE_UNWRITABLE.
  */
 export async function exportSeismic(file: string, ids: readonly string[], vectors: SparseMatrix, options: ExportOptions): Promise<void> {
   requirePath(file, "file");
   if (!file.endsWith(".jsonl"))
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `Seismic knows its input by the name: ${file} must end with .jsonl.`);
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `Seismic detects the input format by file name: ${file} must end with .jsonl.`);
   check(ids, vectors, options);
   await write(file, seismicLines(ids, vectors, options));
 }
@@ -75,7 +75,7 @@ function* seismicLines(ids: readonly string[], vectors: SparseMatrix, { vocabula
   }
 }
 
-/** Errors: ERR_FILE_UNWRITABLE; an old file of that name then stays whole. */
+/** Writes atomically: on an error an existing file stays intact. Errors: ERR_FILE_UNWRITABLE. */
 async function write(file: string, content: string | Buffer | Iterable<string>): Promise<void> {
   try {
     await replaceFile(file, (temporary) => writeFile(temporary, content));
@@ -98,7 +98,7 @@ function check(ids: readonly string[], vectors: SparseMatrix, options: ExportOpt
   }
 }
 
-/** Compressed sparse columns: documents and weights by dimension. */
+/** Converts the matrix to compressed sparse column format: documents and weights by dimension. */
 function transposed(vectors: SparseMatrix): { data: Float32Array; indices: Int32Array; indptr: Int32Array } {
   const indptr = new Int32Array(vectors.cols + 1);
   for (const dimension of vectors.indices) indptr[dimension + 1] = (indptr[dimension + 1] ?? 0) + 1;
@@ -118,17 +118,17 @@ function transposed(vectors: SparseMatrix): { data: Float32Array; indices: Int32
   return { data, indices, indptr };
 }
 
-/** An array of one dimension in NumPy's format, version 1.0. */
+/** A one-dimensional array in NumPy's .npy format, version 1.0. */
 function npy(type: string, length: number, data: Buffer): Buffer {
   const text = `{'descr': '${type}', 'fortran_order': False, 'shape': (${length},), }`;
-  // The data begins at a multiple of 64.
+  // The format requires the data to be 64-byte aligned.
   const padded = `${text.padEnd(Math.ceil((text.length + 11) / 64) * 64 - 11)}\n`;
   const start = Buffer.from("\x93NUMPY\x01\x00\0\0", "latin1");
   start.writeUInt16LE(padded.length, 8);
   return Buffer.concat([start, Buffer.from(padded, "latin1"), data]);
 }
 
-/** Strings of one length in UTF-32, the shorter ones filled up with zeros. */
+/** A NumPy array of fixed-length UTF-32 strings, zero-padded. */
 function npyOfStrings(strings: readonly string[]): Buffer {
   const points = strings.map((text) => Array.from(text, (character) => character.codePointAt(0) ?? 0));
   const width = points.reduce((longest, { length }) => Math.max(longest, length), 1);
@@ -139,7 +139,7 @@ function npyOfStrings(strings: readonly string[]): Buffer {
   return npy(`<U${width}`, strings.length, data);
 }
 
-/** A ZIP archive of stored entries, as NumPy reads them. */
+/** A ZIP archive with uncompressed entries, which NumPy reads as .npz. */
 function zip(entries: readonly (readonly [name: string, data: Buffer])[]): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];

@@ -1,4 +1,4 @@
-/** sparse-rerank/engines: one interface over search engines. Their clients are optional peer dependencies, loaded at the first call. */
+/** sparse-rerank/engines: one interface for several search engines. Their clients are optional peer dependencies, loaded on first use. */
 
 export { ElasticsearchEngine } from "./elasticsearch";
 export type { ElasticsearchMode, ElasticsearchOptions } from "./elasticsearch";

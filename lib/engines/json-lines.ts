@@ -1,12 +1,12 @@
 import type { SparseVector } from "../sparse-matrix";
 
-/** One line of JSON Lines: { id, indices, values }, with what `more` adds. Without a line break. */
+/** One line of JSON Lines, without the line break: { id, indices, values } and the fields of `more`. */
 export function vectorLine(id: string, vector: SparseVector, more: Readonly<Record<string, unknown>> = {}): string {
   const entries = [...nonZeros(vector)];
   return JSON.stringify({ id, indices: entries.map(([dimension]) => dimension), values: entries.map(([, weight]) => weight), ...more });
 }
 
-/** The dimensions and weights that are not zero: a zero adds nothing to a score, and some engines refuse it. */
+/** The nonzero weights: a zero does not change scores, and some engines reject it. */
 export function* nonZeros({ indices, values }: SparseVector): Generator<[dimension: number, weight: number]> {
   for (let i = 0; i < indices.length; i++) {
     const weight = values[i] ?? 0;
@@ -14,7 +14,7 @@ export function* nonZeros({ indices, values }: SparseVector): Generator<[dimensi
   }
 }
 
-/** The number of fewest digits that is the same float32, so that JSON is half as long as with float64's digits. */
+/** The number with the fewest digits that rounds to the same float32. It makes JSON half as long as with all digits of a float64. */
 export function shortest(value: number): number {
   for (let digits = 6; digits < 9; digits++) {
     const candidate = Number(value.toPrecision(digits));

@@ -10,12 +10,12 @@ import { checkDocuments, checkIds, checkSearch } from "./documents";
 import type { Payload } from "./json-object";
 import type { EngineHit, EngineSearchOptions, EngineStats, SearchEngine, UpsertOptions, UpsertReport } from "./types";
 
-/** A SparseIndex of this process, exact. What documents have as their payload is also their metadata there. */
+/** A SearchEngine backed by an in-process SparseIndex, with exact search. The payload of a document is also its metadata. */
 export class LocalEngine extends ManagedResource implements SearchEngine {
   readonly name = "SparseIndex";
   readonly #index: SparseIndex;
 
-  /** @param options.index its documents that were added elsewhere have the metadata and payloads that they were given there */
+  /** @param options.index documents added to it directly keep their own metadata and payloads */
   constructor(options: { readonly index: SparseIndex }) {
     super();
     requireRecord(options, "options", ["index"]);
@@ -23,7 +23,7 @@ export class LocalEngine extends ManagedResource implements SearchEngine {
     this.#index = options.index;
   }
 
-  /** Nothing to do: the index exists. */
+  /** Does nothing: the index exists. */
   ensureIndex(): Promise<void> {
     return this.run(() => Promise.resolve());
   }
@@ -38,7 +38,7 @@ export class LocalEngine extends ManagedResource implements SearchEngine {
       checkUpsertOptions(options);
       const documents = checkDocuments(ids, vectors, payloads, this.#index.dimension);
       throwIfAborted(options.signal);
-      // Metadata that JSON cannot hold is refused.
+      // The index rejects metadata that JSON cannot represent.
       const extras =
         payloads === undefined ? {} : { metadata: documents.payloads as readonly (Metadata | undefined)[], payloads: documents.payloads };
       await this.#index.add(documents.ids, documents.vectors, extras);
@@ -61,7 +61,7 @@ export class LocalEngine extends ManagedResource implements SearchEngine {
         signal: running.signal(signal),
         ...(options.filter === undefined ? {} : { filter: options.filter }),
       });
-      // Payloads are objects where this engine stored them.
+      // Payloads that this engine stored are objects.
       return hits as EngineHit[];
     });
   }
@@ -70,8 +70,8 @@ export class LocalEngine extends ManagedResource implements SearchEngine {
     return this.run(async () => Promise.resolve({ documents: this.#index.size, bytes: this.#index.stats().bytes }));
   }
 
-  /** The index stays open: it is the caller's. */
+  /** The index stays open: the caller owns it. */
   protected override release(): void {
-    // Nothing else is held.
+    // There are no other resources.
   }
 }

@@ -1,4 +1,4 @@
-/** What OpenSearch and Elasticsearch share: the requests of Lucene-based servers over either official client. */
+/** Base class of the OpenSearch and Elasticsearch adapters: requests to Lucene-based servers through either official client. */
 
 import { isErrorNamed } from "../core/error-code";
 import { invalid, requireAddress } from "../core/validate";
@@ -13,7 +13,7 @@ import { RemoteEngine, requireName, requireOneOf } from "./remote-engine";
 import type { NewDocument } from "./remote-engine";
 import type { EngineHit, EngineStats, RemoteEngineOptions } from "./types";
 
-/** The part of the official clients that is used. */
+/** The part of the official clients that the adapters use. */
 export interface LuceneClient {
   readonly transport: {
     request(params: LuceneRequest, options?: Record<string, unknown>): Promise<unknown>;
@@ -30,25 +30,25 @@ export interface LuceneRequest {
 }
 
 export interface LuceneOptions extends RemoteEngineOptions {
-  /** Address of the server, with user and password where it needs them. */
+  /** Address of the server, with user and password if required. */
   readonly node?: string;
-  /** A client that the caller has configured, instead of `node`; the caller closes it. */
+  /** A configured client, instead of `node`. The caller closes it. */
   readonly client?: LuceneClient;
   readonly index: string;
-  /** The field that holds the vector; default "vector". */
+  /** Name of the vector field. Default "vector". */
   readonly field?: string;
-  /** Settings of an index that ensureIndex() creates: { number_of_shards: 3 }. */
+  /** Settings of an index that ensureIndex() creates, such as { number_of_shards: 3 }. */
   readonly settings?: Record<string, unknown>;
   /**
-   * How a dimension is called in the vector field; default: its number. Needed only for an index that another producer filled with tokens.
-   * A name must have no dot.
+   * Name of a dimension in the vector field. Default: its number. Needed only for an index that another program filled with tokens. A name must not
+   * contain a dot.
    */
   readonly token?: (dimension: number) => string;
 }
 
 export const LUCENE_OPTIONS = ["node", "client", "index", "field", "settings", "token", "mode"];
 
-/** Longer strings are not indexed, since Lucene refuses terms above 32,766 bytes. */
+/** Longer strings are not indexed, since Lucene rejects terms above 32,766 bytes. */
 const MAX_KEYWORD = 8191;
 const MAX_TERMS = 65_536;
 /** The default of indices.query.bool.max_clause_count. */
@@ -57,7 +57,7 @@ const MAX_CLAUSES = 1024;
 const MAX_WINDOW = 10_000;
 const INDEX_NAME = /^(?![-_+.])[^A-Z\\/*?"<>| ,#:]{1,255}$/;
 
-/** Payload fields keep one type each: strings are exact terms, all numbers are doubles (1 before 1.5 would make a field of integers). */
+/** Fixes the type of payload fields: strings are keywords, and all numbers are doubles (otherwise a first value of 1 would create an integer field). */
 const PAYLOAD_TEMPLATES = [
   { strings: { path_match: "payload.*", match_mapping_type: "string", mapping: { type: "keyword", ignore_above: MAX_KEYWORD } } },
   { numbers: { path_match: "payload.*", match_mapping_type: "long", mapping: { type: "double" } } },
@@ -80,12 +80,12 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
     super(options, LUCENE_OPTIONS);
     requireOneOf(options.client, "client", options.node, "node");
     if (options.node !== undefined) requireAddress(options.node, "node", ["http:", "https:"]);
-    this.index = requireName(options.index, "index", INDEX_NAME, "an index name: lower case, without spaces and special characters");
+    this.index = requireName(options.index, "index", INDEX_NAME, "an index name in lower case, without spaces or special characters");
     this.field = requireName(
       options.field ?? "vector",
       "field",
       /^(?!payload$)[^.\s"]+$/,
-      'a field name without dots and spaces, and not "payload"',
+      'a field name without dots or spaces, other than "payload"',
     );
     if (options.token !== undefined && typeof options.token !== "function") throw invalid("token", options.token, "a function");
     this.#settings = options.settings ?? {};
@@ -94,11 +94,11 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
     this.#givenClient = options.client;
   }
 
-  /** Makes a client of this package's optional peer dependency. */
+  /** Creates a client from the optional peer dependency. */
   protected abstract connect(node: string): Promise<LuceneClient>;
-  /** The mapping of the vector field, and settings that it needs. */
+  /** The mapping of the vector field, and the index settings that it requires. */
   protected abstract vectorMapping(): Promise<{ readonly mapping: Json; readonly settings: Json }>;
-  /** The query for a vector. @param filter in the engine's terms */
+  /** The query for a vector. @param filter in the engine's query language */
   protected abstract vectorQuery(search: CheckedSearch, filter: Json | undefined): Promise<Json>;
   protected abstract searchParameters(): Promise<Record<string, string>>;
 
@@ -117,7 +117,7 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
     try {
       await this.call({ method: "PUT", path: this.path(), body });
     } catch (error) {
-      // Another process may have created it in between.
+      // Another process may have created it in the meantime.
       const existing = await this.fieldMapping().catch(() => undefined);
       if (existing === undefined) throw error;
       this.#requireSameType(existing, mapping);
@@ -187,14 +187,14 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
     return hits.map((hit: unknown) => this.#hit(hit));
   }
 
-  /** The vector as the field holds it. */
+  /** The vector in the form of the vector field. */
   protected tokens(vector: SparseVector): Record<string, number> {
     const tokens: Record<string, number> = {};
     for (const [dimension, weight] of nonZeros(vector)) {
       const token = this.#token(dimension);
       if (token === "" || token.includes(".")) {
         throw this.limitError(
-          `dimension ${dimension} is called ${JSON.stringify(token)}, and feature names must have no dot; let \`token\` give another.`,
+          `dimension ${dimension} has the name ${JSON.stringify(token)}, but feature names must not be empty or contain a dot; return another from \`token\`.`,
         );
       }
       tokens[token] = weight;
@@ -202,12 +202,12 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
     return tokens;
   }
 
-  /** A query over rank_features: the dot product as a sum of linear functions. */
+  /** A query over rank_features that computes the dot product as a sum of linear functions. */
   protected rankFeaturesQuery({ query }: CheckedSearch, filter: Json | undefined): Json {
     const weights = Object.entries(this.tokens(query));
     if (weights.length > MAX_CLAUSES) {
       throw this.limitError(
-        `the query has ${weights.length} weights, and a boolean query at most ${MAX_CLAUSES} clauses; encode it with maxActiveDims: ${MAX_CLAUSES}.`,
+        `the query has ${weights.length} weights, but a boolean query has at most ${MAX_CLAUSES} clauses; encode it with maxActiveDims: ${MAX_CLAUSES}.`,
       );
     }
     const should = weights.map(([token, boost]) => ({ rank_feature: { field: `${this.field}.${token}`, linear: {}, boost } }));
@@ -240,11 +240,11 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
       throw unsupportedFilter(this.name, `strings of more than ${MAX_KEYWORD} characters are not indexed`, "Compare a hash of it instead.");
     }
     if (values.length > MAX_TERMS) {
-      throw unsupportedFilter(this.name, `it compares with ${values.length} values, and ${MAX_TERMS} are allowed`, "Search in parts.");
+      throw unsupportedFilter(this.name, `it has ${values.length} values, but at most ${MAX_TERMS} are allowed`, "Split the search.");
     }
   }
 
-  /** The type of the vector field; undefined when there is no such index. */
+  /** The type of the vector field, "none" if the index has no such field; undefined if the index does not exist. */
   protected async fieldMapping(): Promise<string | undefined> {
     let answer;
     try {
@@ -253,13 +253,13 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
       if (error instanceof EngineError && error.code === "ERR_ENGINE_INDEX_NOT_FOUND") return undefined;
       throw error;
     }
-    // An alias answers with the name of its index.
+    // For an alias, the response is keyed by the name of its index.
     const [mapping] = Object.values(answer);
     const type = objectAt(mapping, "mappings", "properties", this.field)?.["type"];
     return typeof type === "string" ? type : "none";
   }
 
-  /** @returns the body of the answer, an object */
+  /** @returns the response body, an object */
   protected async call(params: LuceneRequest, signal?: AbortSignal): Promise<Json> {
     const answer = await this.request(signal, async (requestSignal) => {
       this.#client ??= this.#givenClient === undefined ? this.connect(this.#node ?? "") : Promise.resolve(this.#givenClient);
@@ -267,7 +267,7 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
         this.#client = undefined;
         throw error;
       });
-      // OpenSearch's client knows no signal: its own limit frees the connection soon after ours.
+      // OpenSearch's client does not support signals: its own timeout frees the connection shortly after ours.
       const requestTimeout = this.timeoutMs + 1000;
       return client.transport.request(params, { meta: true, maxRetries: 0, requestTimeout, signal: requestSignal });
     });
@@ -307,7 +307,7 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
     });
   }
 
-  /** A bulk request would create a missing index, with guessed field types. */
+  /** Without this check, a bulk request would create a missing index with dynamic field types. */
   async #requireIndex(): Promise<void> {
     if (this.#indexExists) return;
     if ((await this.fieldMapping()) === undefined) {
@@ -316,7 +316,7 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
     this.#indexExists = true;
   }
 
-  /** A shard that failed or was slow has its hits missing. */
+  /** Rejects partial results: hits of a shard that failed or timed out would be missing. */
   #requireWhole(answer: Json): void {
     const failed = objectAt(answer, "_shards")?.["failed"];
     if (answer["timed_out"] !== true && failed === 0) return;
@@ -326,7 +326,7 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
     throw requestError(
       this.name,
       "ERR_ENGINE_UNAVAILABLE",
-      `only a part of the index was searched: ${why}${reason === undefined ? "" : ` (${reason})`}`,
+      `only part of the index was searched: ${why}${reason === undefined ? "" : ` (${reason})`}`,
     );
   }
 
@@ -342,7 +342,7 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
     throw new EngineError(
       this.name,
       "ERR_ENGINE_REFUSED",
-      `the field "${this.field}" of the index "${this.index}" has the type ${found}, not ${String(type)}; name another index, or give the mode that it was made with.`,
+      `the field "${this.field}" of the index "${this.index}" has the type ${found}, not ${String(type)}; use another index, or set the mode that it was created with.`,
     );
   }
 }
@@ -351,7 +351,7 @@ function payloadField(path: readonly string[]): string {
   return ["payload", ...path].join(".");
 }
 
-/** The innermost reason that a server gives, with its type. */
+/** The reasons in a server's error, from the outermost to the innermost, with their types. */
 function reasonOf(error: unknown): string | undefined {
   if (typeof error === "string") return shorten(error);
   const parts: string[] = [];

@@ -12,7 +12,7 @@ import { RemoteEngine, requireName, requireOneOf } from "./remote-engine";
 import type { NewDocument } from "./remote-engine";
 import type { EngineHit, EngineStats, RemoteEngineOptions } from "./types";
 
-/** The part of MilvusClient that is used. Every answer has a status. */
+/** The part of MilvusClient that the adapter uses. Every response has a status. */
 export interface MilvusClientLike {
   hasCollection(request: { collection_name: string }): Promise<unknown>;
   createCollection(request: object): Promise<unknown>;
@@ -27,16 +27,16 @@ export interface MilvusClientLike {
 }
 
 export interface MilvusOptions extends RemoteEngineOptions {
-  /** "localhost:19530" */
+  /** Address of the server, such as "localhost:19530". */
   readonly address?: string;
   /** "user:password", or an API key. */
   readonly token?: string;
-  /** A MilvusClient that the caller has configured, instead of `address`; the caller closes it. */
+  /** A configured MilvusClient, instead of `address`. The caller closes it. */
   readonly client?: MilvusClientLike;
   readonly collection: string;
-  /** Of a new collection; default "SPARSE_INVERTED_INDEX". From Milvus 2.5.4 on, `algorithm` chooses and SPARSE_WAND is its old name. */
+  /** Index type of a new collection. Default "SPARSE_INVERTED_INDEX". Since Milvus 2.5.4, `algorithm` replaces SPARSE_WAND. */
   readonly indexType?: "SPARSE_INVERTED_INDEX" | "SPARSE_WAND";
-  /** Query algorithm of a SPARSE_INVERTED_INDEX, from Milvus 2.5.4 on; default: the server's. */
+  /** Query algorithm of a SPARSE_INVERTED_INDEX, since Milvus 2.5.4. Default: the server's. */
   readonly algorithm?: "DAAT_MAXSCORE" | "DAAT_WAND" | "TAAT_NAIVE";
 }
 
@@ -47,15 +47,15 @@ interface Entity {
 }
 
 const MAX_ID_BYTES = 512;
-/** Milvus' own bound on limit (and offset + limit). */
+/** Milvus' maximum for limit (and offset + limit). */
 const MAX_TOP_K = 16_384;
 const NAME = /^[A-Za-z_]\w{0,254}$/;
-/** UNAVAILABLE, DEADLINE_EXCEEDED and RESOURCE_EXHAUSTED of gRPC; UNAUTHENTICATED and PERMISSION_DENIED. */
+/** gRPC status codes: UNAVAILABLE, DEADLINE_EXCEEDED and RESOURCE_EXHAUSTED; UNAUTHENTICATED and PERMISSION_DENIED. */
 const GRPC_BUSY = [14, 4, 8];
 const GRPC_AUTH = [16, 7];
 
 /**
- * A collection of Milvus (2.4 or later) with the fields id (VarChar), vector (SparseFloatVector) and payload (JSON), over
+ * A collection of Milvus (2.4 or later) with the fields id (VarChar), vector (SparseFloatVector) and payload (JSON). Requires
  * @zilliz/milvus2-sdk-node. Weights must not be negative.
  */
 export class MilvusEngine extends RemoteEngine<Entity> {
@@ -77,7 +77,7 @@ export class MilvusEngine extends RemoteEngine<Entity> {
     if (!["DAAT_MAXSCORE", "DAAT_WAND", "TAAT_NAIVE", undefined].includes(options.algorithm)) {
       throw invalid("algorithm", options.algorithm, '"DAAT_MAXSCORE", "DAAT_WAND" or "TAAT_NAIVE"');
     }
-    const name = requireName(options.collection, "collection", NAME, "letters, digits and _, at most 255, no digit first");
+    const name = requireName(options.collection, "collection", NAME, "at most 255 letters, digits and _, not starting with a digit");
     this.#collection = { collection_name: name };
     this.#options = options;
   }
@@ -114,14 +114,14 @@ export class MilvusEngine extends RemoteEngine<Entity> {
     const data = batch.map(({ body }) => body);
     const { err_index: rejected, upsert_cnt: count } = await this.#call((client) => client.upsert({ ...this.#collection, data }), signal);
     if (Array.isArray(rejected) && rejected.length > 0) {
-      const reason = `${this.name}: the entity was refused`;
+      const reason = `${this.name}: the entity was rejected`;
       return rejected.map((at) => ({ at: Number(at), code: "ERR_ENGINE_REFUSED" as const, reason }));
     }
     if (Number(count) !== batch.length) throw this.badAnswer(`it reports ${String(count)} of ${batch.length} entities`);
     return [];
   }
 
-  /** Searches ask for strong consistency. */
+  /** Nothing to do: searches use strong consistency. */
   protected refresh(): Promise<void> {
     return Promise.resolve();
   }
@@ -162,13 +162,13 @@ export class MilvusEngine extends RemoteEngine<Entity> {
   }
 
   protected translate(error: unknown): EngineError {
-    // The client throws some answers as they are.
+    // The client throws some responses unchanged.
     const status = objectAt(error, "status");
     if (status !== undefined) return this.#statusError(status);
     if (isErrorNamed(error, "TypeError")) return this.badAnswer(messageOf(error));
     const grpc = objectAt(error)?.["code"];
     if (typeof grpc !== "number") {
-      // The client checks values itself, and says so with a plain Error.
+      // The client validates values itself and throws a plain Error.
       const lost = /connect|timeout|deadline|unavailable|closed/i.test(messageOf(error));
       return requestError(this.name, lost ? "ERR_ENGINE_UNAVAILABLE" : "ERR_ENGINE_REFUSED", messageOf(error), { cause: error });
     }
@@ -200,11 +200,11 @@ export class MilvusEngine extends RemoteEngine<Entity> {
     throw new EngineError(
       this.name,
       "ERR_ENGINE_REFUSED",
-      `the collection "${this.#collection.collection_name}" has the fields ${found}, not id VarChar, vector SparseFloatVector, payload JSON; name another collection.`,
+      `the collection "${this.#collection.collection_name}" has the fields ${found}, not id VarChar, vector SparseFloatVector, payload JSON; use another collection.`,
     );
   }
 
-  /** An answer whose status is a success. */
+  /** Calls the client and returns the response if its status is a success. */
   #call(run: (client: MilvusClientLike) => Promise<unknown>, signal?: AbortSignal): Promise<Payload> {
     return this.request(signal, async () => {
       this.#client ??= this.#connect().catch((error: unknown) => {
@@ -212,7 +212,7 @@ export class MilvusEngine extends RemoteEngine<Entity> {
         throw error;
       });
       const answer = objectAt(await run(await this.#client)) ?? {};
-      // Answers of one kind are nothing but a status.
+      // Some responses consist only of a status.
       const status = objectAt(answer, "status") ?? answer;
       if (status["error_code"] === "Success" || status["error_code"] === undefined) return answer;
       throw this.#statusError(status);
@@ -233,13 +233,13 @@ export class MilvusEngine extends RemoteEngine<Entity> {
     const { MilvusClient } = await loadPackage("@zilliz/milvus2-sdk-node", () => import("@zilliz/milvus2-sdk-node"));
     const { address = "", token } = this.#options;
     const client = new MilvusClient({ address, maxRetries: 0, ...(token === undefined ? {} : { token }) });
-    // It connects at once, and a failure that nobody awaits would end the process; the calls that follow report it.
+    // The constructor connects. An unhandled rejection would end the process; later calls report the failure.
     client.connectPromise.catch(() => undefined);
     return client;
   }
 }
 
-/** A boolean expression of Milvus over the JSON field. */
+/** Translates a filter to a boolean expression of Milvus over the JSON field. */
 function condition(filter: CheckedFilter): string {
   switch (filter.kind) {
     case "and":
@@ -261,7 +261,7 @@ function condition(filter: CheckedFilter): string {
   }
 }
 
-/** A comparison with a field that is not there is neither true nor false, and so is its negation; this makes it false. */
+/** Makes a comparison with a missing field false. On its own it is neither true nor false, and nor is its negation. */
 function ifExists(key: string, test: string): string {
   return `exists ${key} and (${test})`;
 }

@@ -7,7 +7,7 @@ import { PgvectorEngine } from "./pgvector";
 import { QdrantEngine } from "./qdrant";
 import type { SearchEngine } from "./types";
 
-/** The addresses that openEngine() takes. */
+/** Address formats that openEngine() accepts. */
 export const ENGINE_ADDRESSES: readonly string[] = [
   "opensearch+https://host:9200/index",
   "elasticsearch+https://host:9200/index",
@@ -17,10 +17,10 @@ export const ENGINE_ADDRESSES: readonly string[] = [
 ];
 
 /**
- * An engine by one address, for programs whose users choose it: see ENGINE_ADDRESSES. Users and passwords may stand in it, an API key of Qdrant
- * as the password. What is no letter, digit or -._~ is written as a percent escape there.
+ * Creates an engine from an address, for programs whose users choose the engine; see ENGINE_ADDRESSES. The address may contain user and password; an
+ * API key of Qdrant is the password. Percent-encode all characters except letters, digits and -._~ in these parts.
  *
- * Errors: ERR_INVALID_ARGUMENT, without the address, which may hold a password.
+ * Errors: ERR_INVALID_ARGUMENT. The message omits the address, which may contain a password.
  */
 export function openEngine(address: string, options: { readonly dimension: number }): SearchEngine {
   requireString(address, "address");
@@ -51,6 +51,6 @@ export function openEngine(address: string, options: { readonly dimension: numbe
   }
   throw new SparseRerankError(
     "ERR_INVALID_ARGUMENT",
-    `The address of an engine must look like one of these: ${ENGINE_ADDRESSES.join(", ")}.`,
+    `The address of an engine must have one of these forms: ${ENGINE_ADDRESSES.join(", ")}.`,
   );
 }

@@ -6,16 +6,16 @@ import { LuceneEngine } from "./lucene";
 import type { LuceneClient, LuceneOptions } from "./lucene";
 
 /**
- * How OpenSearch stores and scores vectors. All but the first need its neural-search plugin.
- * - rank_features: one rank_feature clause for each weight of the query
+ * How OpenSearch stores and scores vectors. All modes but the first require the neural-search plugin.
+ * - rank_features: one rank_feature clause per weight of the query
  * - neural_sparse: the neural_sparse query with raw tokens
- * - neural_sparse_two_phase: the same with the two-phase search pipeline, which scores with the heaviest tokens first
- * - ann: a sparse_vector field with approximate search (SEISMIC), from OpenSearch 3.3
+ * - neural_sparse_two_phase: neural_sparse with the two-phase search pipeline, which first scores with the tokens of the largest weights
+ * - ann: a sparse_vector field with approximate search (SEISMIC), since OpenSearch 3.3
  */
 export type OpenSearchMode = "rank_features" | "neural_sparse" | "neural_sparse_two_phase" | "ann";
 
 export interface OpenSearchOptions extends LuceneOptions {
-  /** Default "auto": neural_sparse where the plugin is installed, else rank_features; ann for an index that was made for it. */
+  /** Default "auto": ann for an index created with it, otherwise neural_sparse if the plugin is installed, otherwise rank_features. */
   readonly mode?: OpenSearchMode | "auto";
 }
 
@@ -23,8 +23,8 @@ const MODES: readonly string[] = ["auto", "rank_features", "neural_sparse", "neu
 const PLUGIN = "opensearch-neural-search";
 
 /**
- * An index of OpenSearch (2.12 or later), over @opensearch-project/opensearch. Weights of documents keep 9 significant bits, as rank_features
- * fields and the plugin store them: scores differ from exact dot products by up to 0.4 %.
+ * An index of OpenSearch (2.12 or later). Requires @opensearch-project/opensearch. Both rank_features fields and the plugin store document weights with
+ * 9 significant bits, so scores differ from exact dot products by up to 0.4 %.
  */
 export class OpenSearchEngine extends LuceneEngine {
   readonly name = "OpenSearch";
@@ -37,7 +37,7 @@ export class OpenSearchEngine extends LuceneEngine {
     if (!MODES.includes(this.#wanted)) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `mode must be one of ${MODES.join(", ")}.`);
   }
 
-  /** The mode in use: what "auto" stands for is found out from the server once. */
+  /** The mode in use. "auto" is resolved once, by querying the server. */
   mode(): Promise<OpenSearchMode> {
     return this.run(() => this.#currentMode());
   }
@@ -64,7 +64,7 @@ export class OpenSearchEngine extends LuceneEngine {
     if (mode === "rank_features") return this.rankFeaturesQuery(search, filter);
     const query_tokens = this.tokens(search.query);
     if (mode !== "ann") return LuceneEngine.filtered({ neural_sparse: { [this.field]: { query_tokens } } }, filter);
-    // The filter goes inside, where it is applied before the approximate search.
+    // Inside method_parameters the filter is applied before the approximate search.
     const method_parameters = { k: search.topK, ...(filter === undefined ? {} : { filter }) };
     return { neural_sparse: { [this.field]: { query_tokens, method_parameters } } };
   }
@@ -93,7 +93,7 @@ export class OpenSearchEngine extends LuceneEngine {
       throw new EngineError(
         this.name,
         "ERR_NOT_SUPPORTED",
-        `the mode ${this.#wanted} needs the plugin ${PLUGIN}, which the server does not have; install it there, or use the mode rank_features.`,
+        `the mode ${this.#wanted} requires the plugin ${PLUGIN}, which is not installed on the server; install it, or use the mode rank_features.`,
       );
     }
     if (!hasPlugin) return "rank_features";

@@ -13,7 +13,7 @@ import { RemoteEngine, requireName, requireOneOf } from "./remote-engine";
 import type { NewDocument } from "./remote-engine";
 import type { EngineHit, EngineStats, RemoteEngineOptions } from "./types";
 
-/** The part of pg's Pool that is used. */
+/** The part of pg's Pool that the adapter uses. */
 export interface PgPool {
   connect(): Promise<PgConnection>;
   end(): Promise<void>;
@@ -21,7 +21,7 @@ export interface PgPool {
 
 export interface PgConnection {
   query(text: string, values?: unknown[]): Promise<PgResult>;
-  /** @param destroy closes the connection instead of giving it back */
+  /** @param destroy closes the connection instead of returning it to the pool */
   release(destroy?: boolean): void;
 }
 
@@ -33,14 +33,14 @@ export interface PgResult {
 export interface PgvectorOptions extends RemoteEngineOptions {
   /** postgres://user:password@host/database */
   readonly connectionString?: string;
-  /** A Pool that the caller has configured, instead of `connectionString`; the caller ends it. */
+  /** A configured Pool, instead of `connectionString`. The caller ends it. */
   readonly pool?: PgPool;
-  /** "documents" or "search.documents" */
+  /** Name of the table, such as "documents" or "search.documents". */
   readonly table: string;
   readonly dimension: number;
   /**
-   * The index that ensureIndex() creates: "hnsw" is fast and approximate, and takes at most 1,000 weights a document; "none" (the default) scans the
-   * table, is exact, and takes 16,000. Longer vectors are pruned to their largest weights, with a warning in the report.
+   * The index that ensureIndex() creates. "hnsw" is fast and approximate, and supports at most 1,000 weights per document. "none" (the default) scans
+   * the table, is exact, and supports 16,000. Longer vectors are pruned to their largest weights, with a warning in the report.
    */
   readonly index?: "none" | "hnsw";
 }
@@ -51,15 +51,15 @@ interface Row {
   readonly payload: string | null;
 }
 
-/** Of the type sparsevec, and of an HNSW index over it. */
+/** Maximum number of weights in a sparsevec, and in an HNSW index over sparsevec. */
 const MAX_WEIGHTS = 16_000;
 const MAX_INDEXED_WEIGHTS = 1000;
 const MAX_EF_SEARCH = 1000;
 const MIN_EF_SEARCH = 40;
-/** A primary key's entry must fit a third of a page. */
+/** An entry of a primary key must fit in a third of a page. */
 const MAX_ID_BYTES = 2600;
 
-/** A table of PostgreSQL with pgvector (0.7 or later) and its type sparsevec, over pg. */
+/** A table of PostgreSQL with pgvector (0.7 or later) and its type sparsevec. Requires the package pg. */
 export class PgvectorEngine extends RemoteEngine<Row> {
   readonly name = "pgvector";
   readonly #options: PgvectorOptions;
@@ -95,7 +95,7 @@ export class PgvectorEngine extends RemoteEngine<Row> {
     const { index, dimension } = this.#options;
     const table = this.#table;
     await this.#run(undefined, async (connection) => {
-      // The check first: creating an extension needs rights that not every user has.
+      // Checked first, since creating an extension requires privileges that not every user has.
       const { rowCount } = await connection.query("SELECT 1 FROM pg_extension WHERE extname = 'vector'");
       if (rowCount === 0) await connection.query("CREATE EXTENSION IF NOT EXISTS vector");
       await connection.query(
@@ -106,7 +106,7 @@ export class PgvectorEngine extends RemoteEngine<Row> {
       );
       const found = rows[0]?.["type"];
       if (typeof found !== "string" || !found.endsWith(`sparsevec(${dimension})`)) {
-        const problem = `the column "vector" of the table ${table} is ${typeof found === "string" ? found : "missing"}, not sparsevec(${dimension}); name another table.`;
+        const problem = `the column "vector" of the table ${table} is ${typeof found === "string" ? found : "missing"}, not sparsevec(${dimension}); use another table.`;
         throw new EngineError(this.name, "ERR_ENGINE_REFUSED", problem);
       }
       if (index === "hnsw") {
@@ -133,7 +133,7 @@ export class PgvectorEngine extends RemoteEngine<Row> {
     const kept = prune(vector, this.#maxWeights);
     if (kept !== vector) {
       const limit = `${this.#options.index === "hnsw" ? "an HNSW index" : "sparsevec"} holds at most ${this.#maxWeights} weights`;
-      warn(`${limit}: kept the largest of ${vector.values.length}; encode with maxActiveDims to choose how many`);
+      warn(`${limit}: kept the largest of ${vector.values.length}; set maxActiveDims when encoding to choose the number`);
     }
     const body = { id, vector: literal(kept), payload: payload === undefined ? null : payloadJson };
     return { body, bytes: id.length + body.vector.length + payloadJson.length };
@@ -149,7 +149,7 @@ export class PgvectorEngine extends RemoteEngine<Row> {
     return [];
   }
 
-  /** What is committed is found. */
+  /** Nothing to do: searches see everything that is committed. */
   protected refresh(): Promise<void> {
     return Promise.resolve();
   }
@@ -191,7 +191,7 @@ export class PgvectorEngine extends RemoteEngine<Row> {
         throw error;
       });
       const connection = await (await this.#pool).connect();
-      // A query that nobody waits for any more must not hold up the next user of the connection.
+      // An abandoned query must not block the next user of the connection.
       let released = false;
       const release = (destroy: boolean): void => {
         if (!released) connection.release(destroy);
@@ -207,7 +207,7 @@ export class PgvectorEngine extends RemoteEngine<Row> {
         release(false);
         return result;
       } catch (error) {
-        // A connection in an unknown state, or inside a failed transaction, is not given to others.
+        // A connection in an unknown state, or inside a failed transaction, must not be reused.
         release(true);
         throw error;
       }
@@ -218,13 +218,13 @@ export class PgvectorEngine extends RemoteEngine<Row> {
     if (this.#options.pool !== undefined) return this.#options.pool;
     const { Pool } = await loadPackage("pg", () => import("pg"));
     const pool = new Pool({ connectionString: this.#options.connectionString });
-    // Idle connections that the server closes are replaced at the next call.
+    // The pool replaces idle connections that the server closed.
     pool.on("error", () => undefined);
     return pool;
   }
 }
 
-/** Wide enough for topK, and on through the graph while a filter leaves too few. */
+/** Searches with ef_search of at least topK, and continues through the graph (iterative scan) while the filter leaves too few hits. */
 async function searchIndex(connection: PgConnection, topK: number, sql: string, values: unknown[]): Promise<PgResult> {
   await connection.query("BEGIN READ ONLY");
   await connection.query(`SET LOCAL hnsw.ef_search = ${Math.min(MAX_EF_SEARCH, Math.max(MIN_EF_SEARCH, topK))}`);
@@ -234,7 +234,7 @@ async function searchIndex(connection: PgConnection, topK: number, sql: string, 
   return result;
 }
 
-/** A condition in SQL, by JSON path, whose lax mode looks into arrays. @param values takes the parameters */
+/** Translates a filter to an SQL condition with JSON paths, whose lax mode unwraps arrays. @param values the query parameters, which it extends */
 function condition(filter: CheckedFilter, values: unknown[]): string {
   const test = (path: readonly string[], predicate: string, variables: Payload): string => {
     const steps = path.map((part) => `.${JSON.stringify(part)}`).join("");
@@ -260,7 +260,7 @@ function condition(filter: CheckedFilter, values: unknown[]): string {
   }
 }
 
-/** {1:0.5,7:2}/30522: dimensions count from 1. */
+/** A sparsevec literal, such as {1:0.5,7:2}/30522; dimensions start at 1. */
 function literal(vector: SparseVector): string {
   const entries = Array.from(nonZeros(vector), ([dimension, weight]) => `${dimension + 1}:${weight}`);
   return `{${entries.join(",")}}/${vector.size}`;
@@ -270,12 +270,12 @@ function quote(name: string): string {
   return `"${name}"`;
 }
 
-/** @param state SQLSTATE, or what Node calls a failed connection */
+/** @param state SQLSTATE, or Node's error code of a failed connection */
 function codeOfState(state: string): EngineError["code"] {
   if (!/^[0-9A-Z]{5}$/.test(state)) return "ERR_ENGINE_UNAVAILABLE";
   if (state === "42P01" || state === "3F000") return "ERR_ENGINE_INDEX_NOT_FOUND";
   if (state === "42501" || state.startsWith("28")) return "ERR_ENGINE_AUTH";
-  // Connection exceptions, resources, an operator's shutdown, and conflicts of transactions.
+  // Connection exceptions, insufficient resources, operator intervention, and transaction conflicts.
   if (/^(08|53|57P|40001|40P01|55P03)/.test(state)) return "ERR_ENGINE_UNAVAILABLE";
   return "ERR_ENGINE_REFUSED";
 }

@@ -14,7 +14,7 @@ import { RemoteEngine, requireName, requireOneOf } from "./remote-engine";
 import type { NewDocument } from "./remote-engine";
 import type { EngineHit, EngineStats, RemoteEngineOptions } from "./types";
 
-/** The part of QdrantClient that is used. */
+/** The part of QdrantClient that the adapter uses. */
 export interface QdrantClientLike {
   collectionExists(name: string): Promise<{ exists: boolean }>;
   createCollection(name: string, options: object): Promise<unknown>;
@@ -36,14 +36,14 @@ export interface QdrantOptions extends RemoteEngineOptions {
   /** Address of the server. */
   readonly url?: string;
   readonly apiKey?: string;
-  /** A QdrantClient that the caller has configured, instead of `url`. */
+  /** A configured QdrantClient, instead of `url`. */
   readonly client?: QdrantClientLike;
   readonly collection: string;
-  /** Name of the sparse vector in the collection; default "text". */
+  /** Name of the sparse vector in the collection. Default "text". */
   readonly vector?: string;
-  /** Let Qdrant multiply query weights with inverse document frequencies, for models that leave them out; default none. Changes scores. */
+  /** "idf" makes Qdrant multiply query weights by inverse document frequencies, for models without them; it changes scores. Default "none". */
   readonly modifier?: "idf" | "none";
-  /** Keep the inverted index and the payloads of a new collection on disk; default false. */
+  /** Keep the inverted index and the payloads of a new collection on disk. Default false. */
   readonly onDisk?: boolean;
 }
 
@@ -51,8 +51,8 @@ const COLLECTION_NAME = /^[^<>:"/\\|?*\p{Cc}]{1,255}$/u;
 const PLAIN_KEY = /^[\w-]+$/;
 
 /**
- * A collection of Qdrant (1.10 or later) with a named sparse vector, over @qdrant/js-client-rest. Points have a UUID made from the document's id, which is
- * in the point's payload beside the document's own: Qdrant allows numbers and UUIDs only.
+ * A collection of Qdrant (1.10 or later) with a named sparse vector. Requires @qdrant/js-client-rest. Qdrant allows only numbers and UUIDs as point ids,
+ * so the id of a point is a UUID derived from the document's id, which is stored in the payload of the point.
  */
 export class QdrantEngine extends RemoteEngine<QdrantPoint> {
   readonly name = "Qdrant";
@@ -72,7 +72,12 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
       throw invalid("modifier", options.modifier, '"idf" or "none"');
     }
     if (options.onDisk !== undefined && typeof options.onDisk !== "boolean") throw invalid("onDisk", options.onDisk, "a boolean");
-    this.#collection = requireName(options.collection, "collection", COLLECTION_NAME, "a collection name of at most 255 usual characters");
+    this.#collection = requireName(
+      options.collection,
+      "collection",
+      COLLECTION_NAME,
+      'a collection name of at most 255 characters, without < > : " / \\ | ? * and control characters',
+    );
     this.#vector = options.vector ?? "text";
     this.#options = options;
   }
@@ -86,7 +91,7 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
         await this.#call((client) => client.createCollection(this.#collection, { sparse_vectors, on_disk_payload: on_disk }));
         return;
       } catch (error) {
-        // Another process may have created it in between.
+        // Another process may have created it in the meantime.
         const now = await this.#call((client) => client.collectionExists(this.#collection)).catch(() => ({ exists: false }));
         if (!now.exists) throw error;
       }
@@ -99,7 +104,7 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
     return { documents: count };
   }
 
-  /** The client holds nothing open. */
+  /** Nothing to do: the client holds no connections open. */
   protected closeClient(): Promise<void> {
     return Promise.resolve();
   }
@@ -122,7 +127,7 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
     return [];
   }
 
-  /** Writes wait until they are applied. */
+  /** Nothing to do: writes wait until they are applied. */
   protected refresh(): Promise<void> {
     return Promise.resolve();
   }
@@ -163,7 +168,7 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
     const said = objectAt(error, "data", "status")?.["error"];
     const problem = typeof said === "string" ? shorten(said) : messageOf(error);
     const retryAfter = Number(objectAt(error)?.["retry_after"]);
-    // The client has a class of its own for 429, without a status.
+    // The client reports 429 with a separate error class, which has no status.
     const code = codeOfStatus(Number.isFinite(retryAfter) ? 429 : typeof status === "number" ? status : undefined);
     return requestError(this.name, code, problem, { cause: error, ...(retryAfter > 0 ? { retryAfterMs: retryAfter * 1000 } : {}) });
   }
@@ -184,7 +189,7 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
         const others = filter.values.filter((value) => typeof value !== "string");
         const should = [
           ...(strings.length === 0 ? [] : [{ key, match: { any: strings } }]),
-          // `match` knows integers only.
+          // `match` supports only integers.
           ...others.map((value) => (typeof value === "number" ? { key, range: { gte: value, lte: value } } : { key, match: { value } })),
         ];
         return { should };
@@ -196,7 +201,7 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
     const parts = path.map((part) => {
       if (PLAIN_KEY.test(part)) return part;
       if (!/["\\]/.test(part)) return `"${part}"`;
-      throw unsupportedFilter(this.name, `the field ${JSON.stringify(part)} has a quote or a backslash`, "Rename it in the payloads.");
+      throw unsupportedFilter(this.name, `the field ${JSON.stringify(part)} contains a quote or a backslash`, "Rename it in the payloads.");
     });
     return ["payload", ...parts].join(".");
   }
@@ -210,7 +215,7 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
     if (found === undefined) problem = `has no sparse vector "${this.#vector}"`;
     else if (wanted !== undefined && modifier !== wanted) problem = `has the modifier ${modifier}, not ${wanted}`;
     if (problem === undefined) return;
-    throw new EngineError(this.name, "ERR_ENGINE_REFUSED", `the collection "${this.#collection}" ${problem}; name another collection.`);
+    throw new EngineError(this.name, "ERR_ENGINE_REFUSED", `the collection "${this.#collection}" ${problem}; use another collection.`);
   }
 
   #call<T>(run: (client: QdrantClientLike) => Promise<T>, signal?: AbortSignal): Promise<T> {
@@ -236,7 +241,7 @@ function sparseOf(vector: Parameters<typeof nonZeros>[0]): { indices: number[]; 
   return { indices: entries.map(([dimension]) => dimension), values: entries.map(([, weight]) => weight) };
 }
 
-/** A UUID of version 8 (RFC 9562, custom), so that equal ids are the same point. */
+/** A UUID of version 8 (RFC 9562, custom) derived from the id, so that equal ids map to the same point. */
 function pointId(id: string): string {
   const hash = createHash("sha256").update(id).digest().subarray(0, 16);
   hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x80;

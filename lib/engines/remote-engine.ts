@@ -21,24 +21,24 @@ import type {
   UpsertReport,
 } from "./types";
 
-/** What an engine stores of one document. */
+/** One document to store. */
 export interface NewDocument {
   readonly id: string;
   readonly vector: SparseVector;
   readonly payload: Payload | undefined;
-  /** The payload as JSON: "{}" where there is none. */
+  /** The payload as JSON; "{}" if there is none. */
   readonly payloadJson: string;
 }
 
-/** Ids in one request to delete. */
+/** Maximum number of ids in a delete request. */
 const DELETE_BATCH = 1000;
 
-/** What all engines over a network share: checks, bulk writing, time limits. `Body` is a document as the engine's requests hold it. */
+/** Base class of all engines over a network: validation, bulk writing and timeouts. `Body` is the form of a document in the engine's requests. */
 export abstract class RemoteEngine<Body> extends ManagedResource implements SearchEngine {
   abstract readonly name: string;
   protected readonly dimension: number | undefined;
   protected readonly timeoutMs: number;
-  /** The most hits that the engine gives to one query. */
+  /** Maximum number of hits that the engine returns for a query. */
   protected readonly maxHits: number = Infinity;
 
   /** @param known the names of all options of the engine */
@@ -48,22 +48,22 @@ export abstract class RemoteEngine<Body> extends ManagedResource implements Sear
     if (options.dimension !== undefined) requirePositiveInteger(options.dimension, "dimension");
     if (options.timeoutMs !== undefined) requirePositiveInteger(options.timeoutMs, "timeoutMs");
     this.dimension = options.dimension;
-    // Some clients get a second more, as a limit of their own.
+    // Some clients get their own timeout, one second longer.
     this.timeoutMs = Math.min(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, MAX_TIMER_MS - 1000);
   }
 
   protected abstract createIndex(): Promise<void>;
   protected abstract readStats(): Promise<EngineStats>;
-  /** Closes the client if this engine made it. */
+  /** Closes the client if this engine created it. */
   protected abstract closeClient(): Promise<void>;
   protected abstract limits(): DocumentLimits | Promise<DocumentLimits>;
-  /** @param warn says that the document was changed to fit */
+  /** @param warn reports that the document was changed to fit a limit */
   protected abstract body(document: NewDocument, warn: (warning: string) => void): { readonly body: Body; readonly bytes: number };
   protected abstract write(batch: readonly Prepared<Body>[], signal: AbortSignal | undefined): Promise<readonly Rejection[]>;
-  /** Until searches find what was written. */
+  /** Waits until searches see all written documents. */
   protected abstract refresh(signal: AbortSignal | undefined): Promise<void>;
   protected abstract find(search: CheckedSearch): Promise<EngineHit[]>;
-  /** How many of these existed. */
+  /** Deletes documents and returns how many of them existed. */
   protected abstract remove(ids: readonly string[]): Promise<number>;
 
   ensureIndex(): Promise<void> {
@@ -99,11 +99,11 @@ export abstract class RemoteEngine<Body> extends ManagedResource implements Sear
   search(query: SparseVector, options: EngineSearchOptions): Promise<EngineHit[]> {
     return this.run(async () => {
       const { topK, ...search } = checkSearch(query, options, this.dimension);
-      // Nothing shares a dimension with an empty query, and several engines refuse one.
+      // An empty query has no hits, and several engines reject it.
       if (search.query.values.every((value) => value === 0)) return [];
       const hits = await this.find({ ...search, topK: Math.min(topK, this.maxHits) });
       if (topK > this.maxHits && hits.length >= this.maxHits) {
-        throw this.limitError(`topK is ${topK}, and the server returns at most ${this.maxHits} hits; ask for so many.`);
+        throw this.limitError(`topK is ${topK}, but the server returns at most ${this.maxHits} hits; lower topK.`);
       }
       return search.withPayload ? hits : hits.map(({ id, score }) => ({ id, score }));
     });
@@ -117,7 +117,7 @@ export abstract class RemoteEngine<Body> extends ManagedResource implements Sear
     }
   }
 
-  /** One request: its time limit, and the client's errors as EngineErrors. */
+  /** Runs one request with the timeout, and converts errors of the client to EngineErrors. */
   protected request<T>(signal: AbortSignal | undefined, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return this.runPart(async (running) => {
       try {
@@ -128,19 +128,19 @@ export abstract class RemoteEngine<Body> extends ManagedResource implements Sear
     });
   }
 
-  /** A client's error in our words. */
+  /** Converts an error of the client. */
   protected abstract translate(error: unknown): EngineError;
 
   protected limitError(problem: string): EngineError {
     return new EngineError(this.name, "ERR_ENGINE_LIMIT", problem);
   }
 
-  /** Of an answer without the shape that the engine documents. */
+  /** The error for a response without the documented shape. */
   protected badAnswer(what: string): EngineError {
     return new EngineError(
       this.name,
       "ERR_ENGINE_RESPONSE",
-      `the answer makes no sense: ${what}. Check what answers at that address: a proxy, or a version of the server that this package does not know.`,
+      `the response is invalid: ${what}. Check which server answers at that address: it may be a proxy or an unsupported version.`,
     );
   }
 
@@ -190,7 +190,7 @@ export abstract class RemoteEngine<Body> extends ManagedResource implements Sear
   }
 }
 
-/** A name that goes into paths and statements of an engine. */
+/** Validates a name that is used in paths or statements of an engine. */
 export function requireName(value: unknown, name: string, pattern: RegExp, expected: string): string {
   requireString(value, name);
   if (!pattern.test(value))
@@ -198,7 +198,7 @@ export function requireName(value: unknown, name: string, pattern: RegExp, expec
   return value;
 }
 
-/** A client of the caller's, or where to connect: one of both. */
+/** Requires exactly one of two options: the caller's client, or an address to connect to. */
 export function requireOneOf(first: unknown, firstName: string, second: unknown, secondName: string): void {
   if ((first === undefined) === (second === undefined)) {
     throw invalid(`${firstName} or ${secondName}`, undefined, `given: exactly one of ${firstName} and ${secondName}`);

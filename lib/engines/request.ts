@@ -1,7 +1,7 @@
 import { abortError, throwIfAborted } from "../core/abort";
 import { requestError } from "./errors";
 
-/** Controls of one request. */
+/** Options of one request. */
 export interface RequestControls {
   readonly engine: string;
   readonly timeoutMs: number;
@@ -11,10 +11,11 @@ export interface RequestControls {
 export const DEFAULT_TIMEOUT_MS = 30_000;
 
 /**
- * Settles as `run` does, or rejects when time is up or the signal fires, whether or not the client can stop.
+ * Settles with the result of `run`, or rejects on timeout or abort, even if the client does not support cancellation.
  *
- * @param run gets a signal for clients that can
- * Errors: ERR_ENGINE_UNAVAILABLE (time is up), ERR_ABORTED.
+ * Errors: ERR_ENGINE_UNAVAILABLE (timeout), ERR_ABORTED.
+ *
+ * @param run gets a signal for clients that support cancellation
  */
 export async function withinTime<T>(controls: RequestControls, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const { engine, timeoutMs, signal } = controls;
@@ -28,7 +29,7 @@ export async function withinTime<T>(controls: RequestControls, run: (signal: Abo
     };
   });
   const timer = setTimeout(() => {
-    stop(requestError(engine, "ERR_ENGINE_UNAVAILABLE", `no answer within ${timeoutMs} ms`));
+    stop(requestError(engine, "ERR_ENGINE_UNAVAILABLE", `no response within ${timeoutMs} ms`));
   }, timeoutMs);
   const onAbort = (): void => {
     if (signal !== undefined) stop(abortError(signal));

@@ -1,4 +1,4 @@
-/** The interface that every search engine has here, so that moving from one to another changes the line that constructs it. */
+/** The interface of all search engines: switching to another one changes only the line that constructs it. */
 
 import type { ErrorCode } from "../errors";
 import type { Progress } from "../options";
@@ -7,30 +7,31 @@ import type { SparseMatrix, SparseVector } from "../sparse-matrix";
 import type { Payload } from "./json-object";
 
 /**
- * After `close()` and `dispose()` every call rejects with ERR_DISPOSED. `close()` waits for the calls that run; `dispose()` aborts them.
+ * An index of vectors in a search engine. `close()` waits for running calls; `dispose()` aborts them. Afterwards every call rejects with ERR_DISPOSED.
  */
 export interface SearchEngine extends Disposable, AsyncDisposable {
-  /** How messages call the engine: "OpenSearch". */
+  /** Name of the engine in messages, such as "OpenSearch". */
   readonly name: string;
 
   /**
-   * Creates the index (collection, table) unless it exists. One that exists with another layout is refused, never changed.
+   * Creates the index (collection, table) if it does not exist. Rejects if it exists with a different layout; an existing index is never changed.
    *
-   * Errors, here and in all calls below, are EngineErrors: ERR_ENGINE_UNAVAILABLE, ERR_ENGINE_AUTH, ERR_ENGINE_REFUSED, ERR_ENGINE_RESPONSE,
+   * Errors of this and all other methods are EngineErrors: ERR_ENGINE_UNAVAILABLE, ERR_ENGINE_AUTH, ERR_ENGINE_REFUSED, ERR_ENGINE_RESPONSE,
    * ERR_CLIENT_NOT_FOUND.
    */
   ensureIndex(): Promise<void>;
 
   /**
-   * Writes a document for each row of `vectors`; an id that exists is replaced, so that a call may be repeated after any failure.
+   * Writes one document per row of `vectors`. An existing id is replaced, so a call can be repeated safely after any failure.
    *
-   * A document that the engine cannot take is in the report's `failed`; all others are written. Only what stops all documents rejects
-   * (a server that stays down, refused credentials, no such index, an abort): the error's `report` tells what was written before.
+   * Documents that the engine cannot store are listed in `failed` of the report; all others are written. The call rejects only for errors that affect
+   * all documents (the server stays down, rejected credentials, a missing index, an abort); the error's `report` lists what was written before.
+   *
+   * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_DIMENSION_MISMATCH (before anything is written); those of ensureIndex();
+   * ERR_ENGINE_INDEX_NOT_FOUND, ERR_ABORTED.
    *
    * @param ids [vectors.rows] distinct non-empty strings
-   * @param payloads [vectors.rows] one for each document, or undefined
-   * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_DIMENSION_MISMATCH before anything is written; those of ensureIndex();
-   * ERR_ENGINE_INDEX_NOT_FOUND, ERR_ABORTED.
+   * @param payloads [vectors.rows] one per document, or undefined
    */
   upsert(
     ids: readonly string[],
@@ -39,22 +40,22 @@ export interface SearchEngine extends Disposable, AsyncDisposable {
     options?: UpsertOptions,
   ): Promise<UpsertReport>;
 
-  /** Settles with how many of the documents existed; unknown ids are passed over. */
+  /** Deletes documents and resolves to the number that existed. Unknown ids are ignored. */
   delete(ids: readonly string[]): Promise<number>;
 
   /**
-   * The documents with the highest dot products, best first. A document that shares no dimension with the query is no hit.
+   * Finds the documents with the largest dot products, in descending order. A document that shares no dimension with the query is not a hit.
    *
-   * Errors: those of upsert(), ERR_ENGINE_LIMIT (a query above a limit of the engine), ERR_FILTER_UNSUPPORTED.
+   * Errors: those of upsert(), ERR_ENGINE_LIMIT (the query exceeds a limit of the engine), ERR_FILTER_UNSUPPORTED.
    */
   search(query: SparseVector, options: EngineSearchOptions): Promise<EngineHit[]>;
 
   stats(): Promise<EngineStats>;
 
-  /** Waits for the calls that run, then closes the client, unless the caller gave it. */
+  /** Waits for running calls, then closes the client unless the caller passed it. */
   close(): Promise<void>;
 
-  /** Rejects the calls that run with ERR_DISPOSED, of an upsert() with its report, and closes the client, unless the caller gave it. */
+  /** Rejects running calls with ERR_DISPOSED (for upsert() with its report) and closes the client unless the caller passed it. */
   dispose(): void;
 }
 
@@ -65,50 +66,50 @@ export interface EngineHit {
 }
 
 export interface EngineSearchOptions {
-  /** Hits at most. */
+  /** Maximum number of hits. */
   readonly topK: number;
   readonly filter?: Filter;
-  /** Hits carry the payloads of their documents; default true. */
+  /** Return the payload of each hit. Default true. */
   readonly withPayload?: boolean;
   readonly signal?: AbortSignal;
 }
 
 export interface EngineStats {
   readonly documents: number;
-  /** Size in the engine, where it tells. */
+  /** Size in the engine, if it reports one. */
   readonly bytes?: number;
 }
 
 export interface UpsertOptions {
-  /** Documents in one request at most; default 500. */
+  /** Maximum number of documents in a request. Default 500. */
   readonly batchSize?: number;
-  /** Bytes in one request, about; default 5 MiB. */
+  /** Approximate maximum size of a request. Default 5 MiB. */
   readonly batchBytes?: number;
-  /** Requests at a time; default 4. */
+  /** Number of concurrent requests. Default 4. */
   readonly concurrency?: number;
-  /** Attempts after the first for what a busy or unreachable server did not take, after growing random waits; default 6. */
+  /** Number of retries, with exponential backoff, if the server is busy or unreachable. Default 6. */
   readonly maxRetries?: number;
-  /** Wait until searches find the documents; default true. */
+  /** Wait until searches find the documents. Default true. */
   readonly refresh?: boolean;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
 
 export interface UpsertReport {
-  /** Documents written. */
+  /** Number of documents written. */
   readonly succeeded: number;
-  /** Documents that are not known to be written. */
+  /** Documents that were not written, or may not have been. */
   readonly failed: readonly FailedDocument[];
-  /** Documents that were changed to fit the engine: pruned vectors. */
+  /** Documents that were changed to fit limits of the engine (pruned vectors). */
   readonly warnings: readonly DocumentWarning[];
-  /** Requests that were sent again. */
+  /** Number of requests that were retried. */
   readonly retries: number;
 }
 
 export interface FailedDocument {
   readonly id: string;
   readonly code: ErrorCode;
-  /** What the engine said, or what is wrong with the document and what to do. */
+  /** The reason given by the engine, or the problem with the document and its remedy. */
   readonly reason: string;
 }
 
@@ -117,10 +118,10 @@ export interface DocumentWarning {
   readonly warning: string;
 }
 
-/** Options that all engines over a network have. */
+/** Options of all engines over a network. */
 export interface RemoteEngineOptions {
-  /** The model's embeddingDimension: vectors of another dimension are refused. */
+  /** The model's embeddingDimension. Vectors of another dimension are rejected. */
   readonly dimension?: number;
-  /** Milliseconds until a request counts as lost; default 30,000. */
+  /** Timeout of a request in milliseconds. Default 30,000. */
   readonly timeoutMs?: number;
 }

@@ -10,7 +10,7 @@ import { EngineError } from "./errors";
 import type { Payload } from "./json-object";
 import type { SearchEngine, UpsertOptions, UpsertReport } from "./types";
 
-/** Documents that belong together only because they came together. */
+/** A part of a stream of documents, of any size. */
 export interface DocumentBatch {
   readonly ids: readonly string[];
   readonly vectors: SparseMatrix;
@@ -19,8 +19,8 @@ export interface DocumentBatch {
 
 export interface UpsertStreamOptions extends UpsertOptions {
   /**
-   * A file that keeps how far the stream came, and which documents failed. A call with the same file and the same stream goes on behind the last
-   * batch that was written; the file of a stream that ended makes the call write nothing.
+   * A file that records the progress of the stream and the documents that failed. A call with the same file and the same stream resumes after the last
+   * written batch; if the stream had ended, it writes nothing.
    */
   readonly checkpoint?: string;
 }
@@ -30,16 +30,16 @@ interface Checkpoint {
   readonly report: UpsertReport;
 }
 
-/** It lists every document that failed. */
+/** Large, since a checkpoint lists every document that failed. */
 const MAX_CHECKPOINT_BYTES = 2 ** 28;
 
 const NOTHING: Checkpoint = { documents: 0, report: { succeeded: 0, failed: [], warnings: [], retries: 0 } };
 
 /**
- * Writes a stream of documents that may be larger than memory. The next batch is asked for when the one before is written, so a slow engine slows
- * the stream down.
+ * Writes a stream of documents that may not fit in memory. The next batch is read when the previous one is written, so a slow engine applies
+ * backpressure to the stream.
  *
- * Errors: as upsert(); the error's report covers the whole stream up to it.
+ * Errors: those of upsert(), with a report that covers the stream up to the error; ERR_FILE_UNREADABLE (checkpoint).
  */
 export async function upsertStream(
   engine: SearchEngine,
@@ -83,7 +83,7 @@ export async function upsertStream(
   return report;
 }
 
-/** A batch without its first documents. */
+/** A batch without its first `count` documents. */
 function skipped(batch: DocumentBatch, count: number): DocumentBatch {
   if (count <= 0) return batch;
   const { ids, vectors, payloads } = batch;
@@ -118,10 +118,10 @@ async function readCheckpoint(file: string): Promise<Checkpoint> {
       return { documents, report };
     }
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new SparseRerankError(
     "ERR_INVALID_ARGUMENT",
-    `${file} is no checkpoint of upsertStream(); name another file, or remove it to start over.`,
+    `${file} is not a checkpoint of upsertStream(); use another file, or delete it to start over.`,
   );
 }

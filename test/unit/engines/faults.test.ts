@@ -155,7 +155,7 @@ describe("engines and faults of their servers", () => {
     const one = await opensearch(() => "hang", 100);
     const error = await errorOf(one.upsert(ids(1), matrix(1), undefined, { maxRetries: 0 }));
     assert.equal(error.code, "ERR_ENGINE_UNAVAILABLE");
-    assert.match(error.message, /no answer within 100 ms/);
+    assert.match(error.message, /no response within 100 ms/);
     assert.equal((await errorOf(one.search(matrix(1).row(0), { topK: 1 }))).code, "ERR_ENGINE_UNAVAILABLE");
   });
 
@@ -170,7 +170,7 @@ describe("engines and faults of their servers", () => {
     ]) {
       const error = await errorOf(one.ensureIndex());
       assert.equal(error.code, "ERR_ENGINE_UNAVAILABLE");
-      assert.match(error.message, new RegExp(`^${one.name}: .*Check that the server runs`, "s"));
+      assert.match(error.message, new RegExp(`^${one.name}: .*Check that the server is running`, "s"));
       await one.close();
     }
   });
