@@ -32,30 +32,30 @@ import type { QueuedDocument, Shard } from "./shards";
 import type { ShardWriter } from "./writers";
 
 export interface EncodeQueueOptions {
-  /** Names the job: its corpus, its model and what is done are kept under this name; default "encode". */
+  /** Name of the job: its corpus, model and progress are stored under this name. Default "encode". */
   readonly name?: string;
-  /** Milliseconds after which a shard whose worker is silent goes to another one; default 30,000. */
+  /** Milliseconds after which the shard of an unresponsive worker is given to another one. Default 30,000. */
   readonly lockMs?: number;
 }
 
 export interface EnqueueOptions {
-  /** Documents in a shard; default 1000. */
+  /** Number of documents in a shard. Default 1000. */
   readonly shardSize?: number;
-  /** Shards in the broker that no worker has begun, at most: its memory holds their texts. Default 64. */
+  /** Maximum number of waiting shards in the broker, which holds their texts in memory. Default 64. */
   readonly maxWaiting?: number;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
 
 export interface WorkOptions {
-  /** A SparseEncoder, or what encodes as it does. All workers of a job need the same model, dtype and maximum length, where `encoder` has them. */
+  /** A SparseEncoder, or an object that implements its encodeDocument(). All workers of a job must use the same model, dtype and maximum length. */
   readonly encoder: QueueEncoder;
   readonly write: ShardWriter;
-  /** Settle when every shard of the corpus is done or has failed; default false: wait for more until `signal` fires. */
+  /** Return when every shard of the corpus is done or has failed. Default false: wait for more until `signal` fires. */
   readonly exitWhenDone?: boolean;
-  /** Called when an attempt at a shard failed that will be made again, or was the last. */
+  /** Called when an attempt to process a shard fails, whether or not it will be retried. */
   readonly onFailure?: (failure: ShardFailure) => void;
-  /** Finishes the shard under way, then settles. */
+  /** Finishes the current shard, then returns. */
   readonly signal?: AbortSignal;
 }
 
@@ -72,42 +72,42 @@ export interface ShardFailure {
 }
 
 export interface QueueStatus {
-  /** Shards of the corpus; undefined while enqueue() still reads it. */
+  /** Number of shards of the corpus; undefined while enqueue() is still reading it. */
   readonly shards: number | undefined;
   readonly done: number;
   readonly waiting: number;
   readonly active: number;
-  /** Shards that failed at every attempt: enqueue() again tries them again. */
+  /** Shards that failed at every attempt. Another enqueue() retries them. */
   readonly failed: number;
-  /** Documents of the shards that are done. */
+  /** Number of documents in finished shards. */
   readonly documents: number;
-  /** Documents that were set aside. */
+  /** Number of documents that were set aside. */
   readonly setAside: number;
 }
 
 const DEFAULT_SHARD_SIZE = 1000;
 const DEFAULT_MAX_WAITING = 64;
 const DEFAULT_LOCK_MS = 30_000;
-/** With waits that double from a second to 5 minutes, about an hour of a server that is down. */
+/** With waits that double from a second to 5 minutes, this covers about an hour of downtime. */
 const ATTEMPTS = 20;
 const FIRST_WAIT_MS = 1000;
 const MAX_WAIT_MS = 300_000;
-/** A worker that dies takes a document with it at most every second time. */
+/** A shard may stall often: every document that kills workers costs up to two deaths. */
 const MAX_DEATHS = 1000;
 const POLL_MS = 500;
 const JOB = "encode";
 
 /**
- * Encodes a corpus with many workers, which may run anywhere that reaches the broker: enqueue() cuts the corpus into shards, work() encodes
- * and writes them. A shard is written at least once, and writing it twice changes nothing. Shards of a worker that died go to others.
+ * Encodes a corpus with any number of workers on any machines that can reach the broker. enqueue() splits the corpus into shards; work() encodes and
+ * writes them. A shard is written at least once, and writing it again has no effect. Shards of a worker that died go to other workers.
  *
- * A job has one corpus at a time and one model. Shards are known by their documents: of another corpus in the job's place those are encoded that
- * the job has not encoded yet, and those that left the corpus are forgotten.
+ * A job has one corpus at a time and one model. Shards are identified by their documents: if a job gets another corpus, only shards that it has not
+ * encoded yet are encoded, and shards that are no longer in the corpus are dropped.
  *
- * The broker is Redis (6.2 or later) or Valkey, with `appendonly yes` if its restarts are to lose nothing, and `maxmemory-policy noeviction`.
+ * The broker is Redis (6.2 or later) or Valkey, with `maxmemory-policy noeviction`, and with `appendonly yes` to survive restarts without loss.
  *
- * close() waits until work() and enqueue() end, which their signals bring about. dispose() rejects them with ERR_DISPOSED; a shard under way is
- * left to other workers.
+ * close() waits for work() and enqueue() to end; abort their signals to end them. dispose() rejects them with ERR_DISPOSED; the current shard is left
+ * to other workers.
  */
 export class EncodeQueue extends ManagedResource {
   readonly name: string;
@@ -126,13 +126,16 @@ export class EncodeQueue extends ManagedResource {
     this.#bullmq = bullmq;
     this.#lockMs = lockMs;
     this.#queue = new bullmq.Queue(name, { connection: redis });
-    // What a call cannot do it reports itself; a broker that comes back ends the errors in between.
+    // Calls report their own failures; the client reconnects after connection errors in between.
     this.#queue.on("error", () => undefined);
   }
 
   /**
-   * @param url redis://user:password@host:6379, or rediss:// over TLS
-   * Errors: ERR_CLIENT_NOT_FOUND, ERR_QUEUE_UNAVAILABLE.
+   * Connects to a job in a broker.
+   *
+   * Errors: ERR_INVALID_ARGUMENT, ERR_CLIENT_NOT_FOUND, ERR_QUEUE_UNAVAILABLE.
+   *
+   * @param url redis://user:password@host:6379, or rediss:// for TLS
    */
   static async open(url: string, options: EncodeQueueOptions = {}): Promise<EncodeQueue> {
     requireRecord(options, "options", ["name", "lockMs"]);
@@ -145,7 +148,7 @@ export class EncodeQueue extends ManagedResource {
   }
 
   /**
-   * The names of the jobs in a broker, sorted: all that were queued and not cleared.
+   * The sorted names of all jobs in a broker that were queued and not cleared.
    *
    * Errors: ERR_CLIENT_NOT_FOUND, ERR_QUEUE_UNAVAILABLE.
    */
@@ -159,11 +162,11 @@ export class EncodeQueue extends ManagedResource {
   }
 
   /**
-   * Makes a corpus that of the job: cuts it into shards and queues those that are not done or queued. After a crash, call it again with the same
-   * corpus. With another corpus, shards that it does not have are forgotten. Waits while workers are behind. Shards that failed are tried again.
+   * Sets the corpus of the job: splits it into shards and queues those that are neither done nor queued. Waits while workers are behind. Failed shards
+   * are retried. After a crash, call it again with the same corpus. With another corpus, shards that it does not contain are dropped.
    *
-   * Errors: ERR_INVALID_ARGUMENT (also another shardSize than before), ERR_DUPLICATE_ID, ERR_ABORTED. The corpus of the job is then incomplete:
-   * call it again.
+   * Errors: ERR_INVALID_ARGUMENT (including a different shardSize than before), ERR_DUPLICATE_ID, ERR_ABORTED. After an error the corpus of the job is
+   * incomplete: call enqueue() again.
    */
   enqueue(
     documents: AsyncIterable<QueuedDocument> | Iterable<QueuedDocument>,
@@ -177,12 +180,12 @@ export class EncodeQueue extends ManagedResource {
   }
 
   /**
-   * Encodes and writes shards, one at a time: the encoder uses all its threads for one. Settles when it is told to stop.
+   * Encodes and writes shards, one at a time, since the encoder uses all its threads for one shard. Resolves when `signal` or `exitWhenDone` stops it.
    *
-   * A document that fails alone is set aside; a shard whose writer fails is tried again later. A document during which a worker process dies
-   * twice is set aside as well.
+   * A document that cannot be encoded is set aside, and so is one during which a worker process dies twice. A shard whose writer fails is retried
+   * later.
    *
-   * Errors: ERR_INVALID_ARGUMENT (also where `write` has shards of another job), ERR_MODEL_MISMATCH (the job is encoded by another model),
+   * Errors: ERR_INVALID_ARGUMENT (including output that contains shards of another job), ERR_MODEL_MISMATCH (the job uses another model),
    * ERR_FILE_UNWRITABLE, ERR_ABORTED.
    */
   work(options: WorkOptions): Promise<void> {
@@ -223,12 +226,12 @@ export class EncodeQueue extends ManagedResource {
     return this.run(() => this.#status());
   }
 
-  /** The documents that were set aside, in no order. */
+  /** The documents that were set aside, in no particular order. */
   setAside(): Promise<SetAside[]> {
     return this.run(() => this.#record.setAside());
   }
 
-  /** Why shards failed at every attempt. */
+  /** The shards that failed at every attempt, with their reasons. */
   failures(): Promise<ShardFailure[]> {
     return this.run(async () => {
       const jobs = await this.#queue.getFailed();
@@ -236,7 +239,7 @@ export class EncodeQueue extends ManagedResource {
     });
   }
 
-  /** Forgets the job: its corpus and its model, what is queued, done and set aside. What workers wrote stays. */
+  /** Deletes the job from the broker: its corpus, model, queued shards, progress and set-aside documents. Written output stays. */
   clear(): Promise<void> {
     return this.run(async () => {
       await this.#queue.obliterate({ force: true });
@@ -294,7 +297,7 @@ export class EncodeQueue extends ManagedResource {
   async #process(job: BullMq.Job<Shard>, encoder: QueueEncoder, write: ShardWriter): Promise<void> {
     const documents = this.#documentsOf(job);
     const shard = shardName(documents);
-    // Its worker died after the last write and before it could say so.
+    // Its worker died after writing the shard, before the broker was told.
     if (await this.#record.isDone(shard)) return;
     const failed = await new ShardRun(encoder, write).run(shard, documents, {
       deaths: job.stalledCounter,
@@ -306,7 +309,7 @@ export class EncodeQueue extends ManagedResource {
     if (!isCurrent) await write.remove?.([shard]);
   }
 
-  /** A shard that makes no sense fails at once. */
+  /** Validates the documents of a shard; an invalid shard fails without retries. */
   #documentsOf(job: BullMq.Job<Shard>): readonly QueuedDocument[] {
     try {
       return checkShard(job.id, job.data);
@@ -316,8 +319,8 @@ export class EncodeQueue extends ManagedResource {
   }
 
   /**
-   * Removes what was written of shards that left the corpus, and refuses a place that has shards of another job: not while enqueue() reads the
-   * corpus, which may have them.
+   * Removes the output of shards that are no longer in the corpus, and rejects output that contains shards of another job. The latter is not checked
+   * while enqueue() reads the corpus, which may still contain them.
    */
   async #removeFormer(write: ShardWriter): Promise<void> {
     const written = (await write.written?.()) ?? [];
@@ -327,13 +330,13 @@ export class EncodeQueue extends ManagedResource {
     if (other !== undefined && shards !== undefined) {
       throw new SparseRerankError(
         "ERR_INVALID_ARGUMENT",
-        `There are ${unknown.length} shards that the job "${this.name}" does not have where its results go, such as ${other}; use another folder, or remove them.`,
+        `The output contains ${unknown.length} shards that do not belong to the job "${this.name}", such as ${other}; use another folder, or delete them.`,
       );
     }
     if (former.length > 0) await write.remove?.(former);
   }
 
-  /** The first worker's model is the job's. */
+  /** The model of the first worker becomes the model of the job. */
   async #requireModel({ model, dtype, maxSeqLength }: QueueEncoder): Promise<void> {
     if (model === undefined) return;
     const identity = JSON.stringify({ ...model, dtype, maxSeqLength });
@@ -344,8 +347,8 @@ export class EncodeQueue extends ManagedResource {
     const describe = (by: string, of: Identity): string => `${by} (${of.dtype ?? ""}, at most ${of.maxSeqLength ?? ""} tokens)`;
     throw new SparseRerankError(
       "ERR_MODEL_MISMATCH",
-      `The job "${this.name}" is encoded by ${describe(keptName, { name: keptName, ...made })}, and this worker has ${describe(name, { name, ...own })}; ` +
-        "use that model, another job, or clear the job.",
+      `The job "${this.name}" uses ${describe(keptName, { name: keptName, ...made })}, but this worker has ${describe(name, { name, ...own })}; ` +
+        "use the model of the job, use another job, or clear the job.",
     );
   }
 
@@ -353,7 +356,7 @@ export class EncodeQueue extends ManagedResource {
     while (!signal.aborted) {
       if (exitWhenDone) {
         const { shards, done, failed, waiting, active } = await this.#status();
-        // A worker that died with a shard that was done left it active: whoever is still there clears it away.
+        // A worker that died after finishing a shard leaves it active: the remaining workers complete it.
         if (shards !== undefined && done + failed >= shards && waiting + active === 0) return;
       }
       await wait(POLL_MS, undefined, { signal }).catch(() => undefined);
@@ -367,7 +370,7 @@ export class EncodeQueue extends ManagedResource {
     }
   }
 
-  /** Other shards of the same documents would encode them all again. */
+  /** With another shard size, every shard would be different and all documents would be encoded again. */
   async #keepShardSize(shardSize: number): Promise<void> {
     const before = Number(await this.#record.keep("shardSize", String(shardSize)));
     if (before === shardSize) return;
@@ -378,7 +381,7 @@ export class EncodeQueue extends ManagedResource {
   }
 }
 
-/** What a job's vectors depend on, beside its texts. */
+/** The properties that determine the vectors of a job's texts. */
 interface Identity {
   readonly name: string;
   readonly fingerprint?: string;
@@ -386,13 +389,13 @@ interface Identity {
   readonly maxSeqLength?: number;
 }
 
-/** Others can write to the broker. */
+/** Tolerates any content, since other programs can write to the broker. */
 function readIdentity(json: string): Identity {
   let fields: Partial<Record<keyof Identity, unknown>> = {};
   try {
     fields = Object(JSON.parse(json)) as typeof fields;
   } catch {
-    // What cannot be read is no model's.
+    // Treated as an unknown model.
   }
   const { name, fingerprint, dtype, maxSeqLength } = fields;
   return {
@@ -417,7 +420,7 @@ async function connect(url: string): Promise<Redis> {
     const reason = messageOf(cause).replace(/\.$/, "");
     throw new SparseRerankError(
       "ERR_QUEUE_UNAVAILABLE",
-      `The broker at ${host}:${port} cannot be reached: ${reason}. Check that Redis or Valkey runs there.`,
+      `The broker at ${host}:${port} cannot be reached: ${reason}. Check that Redis or Valkey is running there.`,
       { cause },
     );
   }

@@ -5,10 +5,10 @@ import type { Redis } from "ioredis";
 import { SparseRerankError } from "../errors";
 import type { QueuedDocument } from "./shards";
 
-/** Adds a shard to the corpus that is being queued, unless another enqueue() has taken over. */
+/** Lua: adds a shard to the corpus that is being queued, unless another enqueue() has taken over. */
 const ADD = "if redis.call('hget', KEYS[1], 'owner') ~= ARGV[1] then return 0 end redis.call('sadd', KEYS[2], ARGV[2]) return 1";
 
-/** Counts a shard of the corpus once, however often it was encoded. 0 when it has left the corpus. */
+/** Lua: counts a shard of the corpus once, however often it was encoded. Returns 0 if it is no longer in the corpus. */
 const MARK_DONE = `
 if redis.call('sismember', KEYS[3], ARGV[1]) == 0 and redis.call('sismember', KEYS[4], ARGV[1]) == 0 then return 0 end
 if redis.call('hsetnx', KEYS[1], ARGV[1], ARGV[2]) == 1 then redis.call('hincrby', KEYS[2], 'documents', ARGV[2]) end
@@ -22,7 +22,7 @@ if documents then
 end
 redis.call('sadd', KEYS[3], ARGV[1])`;
 
-/** A document that cannot be encoded or written, and why. */
+/** A document that cannot be encoded or written, with the reason. */
 export interface SetAside {
   readonly id: string;
   readonly shard: string;
@@ -32,13 +32,13 @@ export interface SetAside {
 
 const PREFIX = "sparse-rerank:";
 const KINDS = ["corpus", "shards", "next", "former", "done", "aside", "trying"] as const;
-/** Shards that one command asks about. */
+/** Maximum number of shards in one command. */
 const CHUNK = 10_000;
 
 /**
- * What the broker keeps of a job beside the queue itself: `corpus` has its numbers and its model, `shards` the names of the corpus's shards, `next`
- * those of the corpus that enqueue() reads, `former` those that left, `done` the documents of finished shards, `aside` documents that were set
- * aside, `trying` documents that may kill workers.
+ * The state of a job in the broker, in addition to the queue itself. Keys: `corpus` holds counts and the model; `shards` the names of the corpus's
+ * shards; `next` those of the corpus that enqueue() is reading; `former` those that are no longer in the corpus; `done` the number of documents of each
+ * finished shard; `aside` the documents that were set aside; `trying` documents that may kill workers.
  */
 export class JobRecord {
   readonly #redis: Redis;
@@ -61,7 +61,7 @@ export class JobRecord {
     return [...names].filter(isJobName).sort();
   }
 
-  /** Begins a corpus in the place of the one before, whose shards stay known until end(). Returns the name of this enqueue() for add() and end(). */
+  /** Begins a new corpus. The shards of the previous one stay known until end(). Returns a token of this enqueue() for add() and end(). */
   async begin(): Promise<string> {
     const owner = randomUUID();
     await this.#redis
@@ -78,14 +78,14 @@ export class JobRecord {
     if ((await this.#redis.eval(ADD, 2, this.#key("corpus"), this.#key("next"), owner, shard)) === 1) return;
     throw new SparseRerankError(
       "ERR_INVALID_ARGUMENT",
-      `Another enqueue() of the job "${this.#name}" has begun; this one ends. Queue one corpus at a time.`,
+      `Another enqueue() of the job "${this.#name}" has started, which ends this one. Queue one corpus at a time.`,
     );
   }
 
   /**
-   * Ends the corpus: shards that it does not have are forgotten.
+   * Completes the corpus and drops shards that it does not contain.
    *
-   * @param leave called with the name of each shard that left the corpus
+   * @param leave called with the name of each dropped shard
    */
   async end(owner: string, shards: number, leave: (shard: string) => Promise<unknown>): Promise<void> {
     const left = await this.#redis.sdiff(this.#key("shards"), this.#key("next"));
@@ -104,7 +104,7 @@ export class JobRecord {
       .exec();
   }
 
-  /** Keeps a property of the job: returns what was kept before, or `value`. */
+  /** Stores a property of the job unless it is already set. Returns the stored value. */
   async keep(property: "shardSize" | "model", value: string): Promise<string> {
     await this.#redis.hsetnx(this.#key("corpus"), property, value);
     return (await this.#redis.hget(this.#key("corpus"), property)) ?? value;
@@ -129,7 +129,7 @@ export class JobRecord {
     return (await this.#redis.hexists(this.#key("done"), shard)) === 1;
   }
 
-  /** False when the shard is not of the corpus any more. */
+  /** Marks a shard as done. Returns false if it is no longer in the corpus. */
   async markDone(shard: string, documents: readonly QueuedDocument[]): Promise<boolean> {
     const keys = (["done", "corpus", "shards", "next"] as const).map((kind) => this.#key(kind));
     const isCurrent = (await this.#redis.eval(MARK_DONE, keys.length, ...keys, shard, documents.length)) === 1;
@@ -137,7 +137,7 @@ export class JobRecord {
     return isCurrent;
   }
 
-  /** Of some shards, those that are of the corpus, those that were, and those of which the job knows nothing. */
+  /** Classifies shards that are not in the corpus: those that were in it before, and those unknown to the job. */
   async sort(shards: readonly string[]): Promise<{ readonly former: string[]; readonly unknown: string[] }> {
     const former: string[] = [];
     const unknown: string[] = [];
@@ -186,19 +186,19 @@ export class JobRecord {
   }
 }
 
-/** Others can write to the broker. */
+/** Tolerates any content, since other programs can write to the broker. */
 function readSetAside(id: string, entry: string): SetAside {
   let fields: Partial<Record<keyof SetAside, unknown>> = {};
   try {
     fields = Object(JSON.parse(entry)) as typeof fields;
   } catch {
-    // An entry that cannot be read has no fields.
+    // Treated as an entry without fields.
   }
   const text = (value: unknown): string => (typeof value === "string" ? value : "unknown");
   return { id, shard: text(fields.shard), code: text(fields.code), reason: text(fields.reason) };
 }
 
-/** Names of jobs are parts of keys in the broker. */
+/** Restricts job names, which become part of keys in the broker. */
 export function isJobName(name: string): boolean {
   return /^[\w.-]+$/.test(name);
 }

@@ -9,21 +9,21 @@ interface Encoder {
   encodeDocument(texts: readonly string[]): Promise<SparseMatrix>;
 }
 
-/** What is remembered outside the process about documents during which it may die. */
+/** State outside the process about documents that may kill it. */
 export interface Deaths {
-  /** How often a worker died with this shard. */
+  /** How often a worker died while processing this shard. */
   readonly deaths: number;
-  /** The row that was tried when it died last, and those that are known to kill: "3,7". */
+  /** Rows that are known to kill workers, and the row in progress at the last death: "3,7". */
   readonly suspects: () => Promise<string | null>;
   readonly suspect: (rows: string) => Promise<unknown>;
 }
 
-/** One death may be the machine's; a shard that was there at two is tried a document at a time. */
+/** A single death may have another cause. After two, the documents of a shard are encoded one at a time. */
 const CAREFUL_AFTER = 2;
-/** Errors about one document. All others are the worker's or the writer's, and the shard is tried again. */
+/** Errors caused by a document. All others come from the worker or the writer, and the shard is retried. */
 const ABOUT_A_DOCUMENT: readonly ErrorCode[] = ["ERR_INVALID_ARGUMENT", "ERR_TOO_LARGE", "ERR_RUNTIME_FAILED"];
 
-/** Encodes and writes one shard, and finds the documents that cannot be. */
+/** Encodes and writes one shard, and finds the documents that cannot be encoded or written. */
 export class ShardRun {
   readonly #encoder: Encoder;
   readonly #write: ShardWriter;
@@ -34,7 +34,7 @@ export class ShardRun {
     this.#write = write;
   }
 
-  /** Settles with the documents to set aside. */
+  /** Resolves to the documents to set aside. */
   async run(name: string, documents: readonly QueuedDocument[], deaths: Deaths): Promise<readonly FailedDocument[]> {
     const encoded = deaths.deaths < CAREFUL_AFTER ? await this.#encode(documents) : await this.#encodeCarefully(documents, deaths);
     const [first] = encoded;
@@ -48,7 +48,7 @@ export class ShardRun {
     return [...this.#failed, ...rejected];
   }
 
-  /** Halves find the document that fails. */
+  /** Finds a failing document by bisection. */
   async #encode(documents: readonly QueuedDocument[]): Promise<{ part: readonly QueuedDocument[]; vectors: SparseMatrix }[]> {
     try {
       return [{ part: documents, vectors: await this.#encoder.encodeDocument(documents.map(({ text }) => text)) }];
@@ -64,7 +64,7 @@ export class ShardRun {
     }
   }
 
-  /** Notes each document before it is encoded, so that the next worker knows at which one this one died. */
+  /** Records each document before encoding it, so that the next worker knows which one killed this worker. */
   async #encodeCarefully(
     documents: readonly QueuedDocument[],
     { suspects, suspect }: Deaths,

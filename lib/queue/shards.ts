@@ -6,26 +6,26 @@ import { invalid } from "../core/validate";
 import { SparseRerankError } from "../errors";
 
 export interface QueuedDocument {
-  /** Distinct within the corpus. */
+  /** Unique within the corpus. */
   readonly id: string;
   readonly text: string;
-  /** Stored with the vector by engines. */
+  /** Stored with the vector in a search engine. */
   readonly payload?: Readonly<Record<string, unknown>>;
 }
 
-/** A part of the corpus, as it travels through the broker. */
+/** A part of the corpus, as stored in the broker. */
 export interface Shard {
   readonly documents: readonly QueuedDocument[];
 }
 
-/** Names a shard by its documents: the same documents have the same name, in whatever corpus and wherever in it. */
+/** Derives the name of a shard from its documents: the same documents have the same name in any corpus and at any position. */
 export function shardName(documents: readonly QueuedDocument[]): string {
   const content = JSON.stringify(documents.map(({ id, text, payload }) => [id, text, payload]));
   return `shard-${createHash("sha256").update(content).digest("hex").slice(0, 32)}`;
 }
 
 /**
- * Arrays of `size` documents, the last one shorter.
+ * Splits documents into shards of `size`; the last one may be smaller.
  *
  * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID.
  */
@@ -39,7 +39,7 @@ export async function* shardsOf(documents: AsyncIterable<QueuedDocument> | Itera
     if (!ids.add(document.id)) {
       throw new SparseRerankError(
         "ERR_DUPLICATE_ID",
-        `${name}.id is ${JSON.stringify(document.id.slice(0, 200))}, as the id of a document before it.`,
+        `${name}.id is ${JSON.stringify(document.id.slice(0, 200))}, the same as the id of an earlier document.`,
       );
     }
     count++;
@@ -51,9 +51,9 @@ export async function* shardsOf(documents: AsyncIterable<QueuedDocument> | Itera
 }
 
 /**
- * The documents of a job, which may hold anything: others can write to the broker.
+ * Validates the documents of a shard from the broker, to which other programs can write.
  *
- * Errors: ERR_INVALID_ARGUMENT, also where the documents do not have the job's name.
+ * Errors: ERR_INVALID_ARGUMENT, including documents that do not match the name of the shard.
  */
 export function checkShard(name: string | undefined, data: unknown): readonly QueuedDocument[] {
   const { documents } = (typeof data === "object" && data !== null ? data : {}) as { readonly documents?: unknown };
@@ -63,10 +63,7 @@ export function checkShard(name: string | undefined, data: unknown): readonly Qu
   });
   const checked = documents as readonly QueuedDocument[];
   if (shardName(checked) === name) return checked;
-  throw new SparseRerankError(
-    "ERR_INVALID_ARGUMENT",
-    "The documents of a shard are not those that its name is for; queue the corpus again.",
-  );
+  throw new SparseRerankError("ERR_INVALID_ARGUMENT", "The documents of a shard do not match its name; queue the corpus again.");
 }
 
 function checkDocument(document: unknown, name: string): asserts document is QueuedDocument {

@@ -1,4 +1,4 @@
-/** Where encoded shards go. Writing a shard again leaves the same result: a shard may be encoded more than once. */
+/** Writers of encoded shards. Writing must be idempotent, since a shard may be encoded more than once. */
 
 import { constants, existsSync } from "node:fs";
 import { access, mkdir, readdir, rm, writeFile } from "node:fs/promises";
@@ -14,23 +14,23 @@ import { SparseRerankError } from "../errors";
 import type { SparseMatrix } from "../sparse-matrix";
 
 export interface EncodedShard {
-  /** "shard-" and 32 hexadecimal digits, which depend on the documents alone. */
+  /** "shard-" and 32 hexadecimal digits, which depend only on the documents. */
   readonly name: string;
   readonly ids: readonly string[];
   readonly vectors: SparseMatrix;
   readonly payloads: readonly (Record<string, unknown> | undefined)[];
 }
 
-/** Writes a shard and settles with the documents that could not be written; rejects when the shard is to be tried again. */
+/** Writes a shard and resolves to the documents that could not be written. Rejects if the shard should be retried. */
 export interface ShardWriter {
   (shard: EncodedShard): Promise<readonly FailedDocument[]>;
-  /** The names of the shards that are where results go, where that is known. Called before work begins: rejects where nothing can be written. */
+  /** Names of the shards already in the output, if known. Called before work begins; rejects if the output is not writable. */
   readonly written?: () => Promise<readonly string[]>;
-  /** Removes shards that the corpus has no more. */
+  /** Removes shards that are no longer in the corpus. */
   readonly remove?: (names: readonly string[]) => Promise<void>;
 }
 
-/** Upserts into an engine; its index must exist. Documents that left the corpus stay in the engine. */
+/** Writes to a search engine, whose index must exist. Documents that are no longer in the corpus stay in the engine. */
 export function engineWriter(engine: SearchEngine): ShardWriter {
   return async ({ ids, vectors, payloads }) => {
     const { failed } = await engine.upsert(ids, vectors, payloads, { refresh: false });
@@ -39,9 +39,9 @@ export function engineWriter(engine: SearchEngine): ShardWriter {
 }
 
 /**
- * A file for each shard, FOLDER/shard-<hex>.jsonl, with a vector a line. A file is there whole or not at all. What a worker leaves that is killed
- * while it writes, FOLDER/shard-<hex>.jsonl.<hex>.tmp, goes when another one writes that shard. Files of shards that left the corpus are removed
- * when a worker begins or ends.
+ * Writes one file per shard, FOLDER/shard-<hex>.jsonl, with one vector per line. Files appear atomically. A worker that is killed while writing leaves
+ * FOLDER/shard-<hex>.jsonl.<hex>.tmp, which is removed when another worker writes that shard. Files of shards that are no longer in the corpus are
+ * removed when a worker starts or ends.
  */
 export function fileWriter(folder: string): ShardWriter {
   requirePath(folder, "folder");
@@ -52,7 +52,7 @@ export function fileWriter(folder: string): ShardWriter {
     try {
       await replaceFile(file, (temporary) => writeFile(temporary, text, { flush: true }));
     } catch (error) {
-      // Another worker wrote the same shard meanwhile, and took this one's part for one left behind.
+      // Another worker wrote the same shard in the meantime and removed this worker's temporary file as a leftover.
       if (codeOf(error) !== "ENOENT" || !existsSync(file)) throw error;
     }
     const left = (await readdir(folder)).filter((other) => other.startsWith(`${name}.jsonl.`) && other.endsWith(".tmp"));
