@@ -1,12 +1,12 @@
 /**
- * One repository in the cache, in the layout of huggingface_hub, so that both share downloads:
+ * The cache of one repository, in the layout of huggingface_hub, so that both share downloads:
  *
  *     models--org--name/refs/<revision>                 the commit of a branch or tag
- *     models--org--name/blobs/<etag>                    contents, by their hash
- *     models--org--name/snapshots/<commit>/<path>       links to blobs; the files themselves where links are not possible
- *     models--org--name/trees/<commit>.json             the files of a commit
+ *     models--org--name/blobs/<etag>                    file contents, by hash
+ *     models--org--name/snapshots/<commit>/<path>       links to blobs, or the files themselves if links are not possible
+ *     models--org--name/trees/<commit>.json             the list of files of a commit
  *
- * Every file appears by a rename, so readers and other processes see the old contents or the new ones, never a part.
+ * Every file is renamed into place, so readers and other processes see either the old contents or the new ones.
  */
 
 import { copyFile, mkdir, readdir, rename, stat, symlink, writeFile } from "node:fs/promises";
@@ -21,7 +21,7 @@ import { isCommit, isSafePath } from "./names";
 import { remoteFile } from "./repository";
 import type { Listing, RemoteFile } from "./repository";
 
-/** Of trees/<commit>.json. */
+/** Format version of trees/<commit>.json. */
 const TREE_VERSION = 1;
 
 export class RepositoryCache {
@@ -41,18 +41,18 @@ export class RepositoryCache {
     return path.join(this.#folder, "blobs", file.etag);
   }
 
-  /** Where a file is to be read. */
+  /** The path of a file in the snapshot. Errors: ERR_HUB_RESPONSE (a name that would lead out of the cache). */
   pointer(commit: string, file: string): string {
     if (!isSafePath(file)) {
       throw new SparseRerankError(
         "ERR_HUB_RESPONSE",
-        `The repository names a file ${JSON.stringify(file.slice(0, 200))}, which could be stored outside of the cache: it was not downloaded.`,
+        `The repository names a file ${JSON.stringify(file.slice(0, 200))}, which could be written outside the cache: it was not downloaded.`,
       );
     }
     return path.join(this.snapshot(commit), ...file.split("/"));
   }
 
-  /** The commit that a revision had when it was last downloaded. */
+  /** The commit of a revision when it was last downloaded. */
   async commitOf(revision: string): Promise<string | undefined> {
     if (isCommit(revision)) return revision;
     const commit = (await readSmallFile(this.#ref(revision)).catch(() => undefined))?.trim() ?? "";
@@ -64,13 +64,13 @@ export class RepositoryCache {
     await replaceFile(this.#ref(revision), (temporary) => writeFile(temporary, commit, { flush: true }));
   }
 
-  /** undefined unless the listing of the commit was stored, whole and in a version that this code knows. */
+  /** The stored listing of a commit; undefined if it is missing, damaged or of an unknown format version. */
   async listing(commit: string): Promise<Listing | undefined> {
     try {
       const text = await readSmallFile(this.#tree(commit));
       return text === undefined ? undefined : parseTree(JSON.parse(text));
     } catch {
-      // A listing can be had again: what cannot be read counts as absent.
+      // The listing can be downloaded again, so an unreadable one counts as missing.
       return undefined;
     }
   }
@@ -91,7 +91,7 @@ export class RepositoryCache {
     await replaceFile(this.#tree(commit), (temporary) => writeFile(temporary, text, { flush: true }));
   }
 
-  /** The files of a snapshot that another program filled without storing the listing. */
+  /** The files of a snapshot, for snapshots that another program created without a listing. */
   async filesOf(commit: string): Promise<ReadonlySet<string>> {
     const folder = this.snapshot(commit);
     const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
@@ -99,7 +99,7 @@ export class RepositoryCache {
     return new Set(files.map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).replaceAll(path.sep, "/")));
   }
 
-  /** Whether the snapshot has the file, whole. A link to a blob that was deleted is no file. */
+  /** Whether the snapshot contains the complete file. A dangling link does not count. */
   async has(commit: string, file: RemoteFile): Promise<boolean> {
     return (await sizeOf(this.pointer(commit, file.path))) === file.size;
   }
@@ -109,8 +109,8 @@ export class RepositoryCache {
   }
 
   /**
-   * Puts a complete blob into the snapshot: as a link, else by moving it there, or by copying it if other snapshots may use it.
-   * @param fresh whether this download made the blob
+   * Adds a complete blob to the snapshot: as a link, otherwise by moving it, or by copying it if other snapshots may use it.
+   * @param fresh whether this download created the blob
    */
   async place(commit: string, file: RemoteFile, fresh: boolean): Promise<void> {
     const [blob, pointer] = [this.blob(file), this.pointer(commit, file.path)];
@@ -121,7 +121,7 @@ export class RepositoryCache {
         await replaceFile(pointer, (temporary) => symlink(target, temporary, "file"));
         return;
       } catch (error) {
-        // Windows without the privilege, and file systems without links.
+        // Windows without the privilege to create links, and file systems without links.
         if (!["EPERM", "ENOSYS", "ENOTSUP", "EINVAL", "UNKNOWN"].includes(codeOf(error))) throw error;
       }
     }
@@ -129,7 +129,7 @@ export class RepositoryCache {
       if (fresh) await rename(blob, pointer);
       else await replaceFile(pointer, (temporary) => copyFile(blob, temporary));
     } catch (error) {
-      // The process that made the blob has just moved it here.
+      // The process that downloaded the blob has just moved it here.
       if (codeOf(error) !== "ENOENT" || !(await this.has(commit, file))) throw error;
     }
   }
@@ -143,7 +143,7 @@ export class RepositoryCache {
   }
 }
 
-/** Runs work that writes to the cache; a failure of the file system becomes an error that names the cache. */
+/** Runs work that writes to the cache and converts file system errors to ERR_HUB_CACHE. */
 export async function writingTo<T>(cacheDir: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -152,7 +152,7 @@ export async function writingTo<T>(cacheDir: string, work: () => Promise<T>): Pr
     if (forbidden !== undefined) throw forbidden;
     if (!isSystemError(error)) throw error;
     const code = codeOf(error);
-    const hint = code === "ENOSPC" || code === "EDQUOT" ? "Free space on that disk" : "Give this user permission to write there";
+    const hint = code === "ENOSPC" || code === "EDQUOT" ? "Free space on that disk" : "Give this user write permission";
     throw new SparseRerankError(
       "ERR_HUB_CACHE",
       `The hub cache ${cacheDir} cannot be written (${code}). ${hint}, or choose another folder with the option cacheDir or HF_HUB_CACHE.`,

@@ -1,4 +1,4 @@
-/** One file of a commit into the cache. */
+/** Downloads one file of a commit into the cache. */
 
 import { SparseRerankError } from "../errors";
 import type { RepositoryCache } from "./cache";
@@ -15,12 +15,12 @@ export interface Download {
   readonly cache: RepositoryCache;
 }
 
-/** Failures before this many new bytes count as failures in a row: a server that sends one byte at a time must not be tried forever. */
+/** Progress that resets the failure count. Without a minimum, a server that sends one byte per attempt would be retried forever. */
 const ADVANCE_BYTES = 1 << 20;
 
 /**
- * Afterwards the snapshot has the file, and its contents have the hash that the hub states.
- * @param onBytes how many of the file's bytes are there; may fall when a download starts again
+ * Downloads a file into the snapshot and verifies that its contents have the hash that the hub states.
+ * @param onBytes called with the number of bytes present; it may decrease when a download restarts
  */
 export async function downloadFile(download: Download, file: RemoteFile, onBytes: (bytes: number) => void): Promise<void> {
   const { cache, commit, connection } = download;
@@ -42,24 +42,25 @@ export async function downloadFile(download: Download, file: RemoteFile, onBytes
   onBytes(file.size);
 }
 
-/** Twice at most: what an earlier download left may be the broken part. */
+/** Downloads the rest of the file, and restarts once if the hash is wrong: the part left by an earlier download may be damaged. */
 async function fill(download: Download, partial: PartialBlob, file: RemoteFile, onBytes: (bytes: number) => void): Promise<void> {
   for (let again = true; ; again = false) {
     await receive(download, partial, file, onBytes);
     if (partial.isIntact()) return;
-    const found = partial.size === file.size ? "their hash is another than the hub states" : `expected ${file.size} bytes, found more`;
+    const found =
+      partial.size === file.size ? "their hash differs from the one that the hub states" : `expected ${file.size} bytes, found more`;
     await partial.restart();
     if (!again) {
       throw new SparseRerankError(
         "ERR_HUB_RESPONSE",
         `${download.source.repository}: the contents received for ${file.path} are not the file (${found}). ` +
-          "Something between changes them; check proxies and HF_ENDPOINT. Nothing was kept.",
+          "A proxy may modify responses; check proxies and HF_ENDPOINT. The file was discarded.",
       );
     }
   }
 }
 
-/** Returns with all bytes, or with one chunk too many. */
+/** Receives until all bytes are present, or more than the file has. */
 async function receive(download: Download, partial: PartialBlob, file: RemoteFile, onBytes: (bytes: number) => void): Promise<void> {
   const { connection, source, commit } = download;
   await withRetries(connection, async (advanced) => {
@@ -69,7 +70,7 @@ async function receive(download: Download, partial: PartialBlob, file: RemoteFil
     if (start > 0 && !continuesAt(answer.status, answer.headers.get("content-range"), start)) await partial.restart();
     if (answer.status === 416) {
       answer.discard();
-      throw new HubNetworkError(`${answer.source} does not have ${file.size} bytes, as its listing says. Try again.`);
+      throw new HubNetworkError(`${answer.source} does not have the ${file.size} bytes that its listing states. Try again.`);
     }
     const goal = partial.size + ADVANCE_BYTES;
     for await (const chunk of answer.chunks()) {
@@ -80,13 +81,13 @@ async function receive(download: Download, partial: PartialBlob, file: RemoteFil
     }
     if (partial.size < file.size) {
       throw new HubNetworkError(
-        `${answer.source} ended after ${partial.size} of ${file.size} bytes. Load again: the download goes on from there.`,
+        `${answer.source} ended after ${partial.size} of ${file.size} bytes. Load the model again: the download resumes there.`,
       );
     }
   });
 }
 
-/** A server may ignore the range and send everything. */
+/** Whether the response starts at `start`: a server may ignore the range and send the whole file. */
 function continuesAt(status: number, contentRange: string | null, start: number): boolean {
   return status === 206 && Number(/^bytes (\d+)-/.exec(contentRange ?? "")?.[1]) === start;
 }

@@ -1,6 +1,6 @@
 /**
- * HTTP for the hub: redirects followed by hand (the token stays with the hub), time limits for silence instead of for the whole transfer, and
- * failures sorted into what is worth another attempt and what is not.
+ * HTTP client for the hub. It follows redirects itself (the token is sent only to the hub), applies timeouts to silence instead of the whole transfer,
+ * and classifies failures as retryable or final.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,19 +12,19 @@ import { proxyHint } from "./proxy";
 import type { Fetch } from "./proxy";
 
 export interface RetryPolicy {
-  /** How often a request may fail in a row. */
+  /** Number of consecutive failures after which a request is given up. */
   readonly attempts: number;
-  /** The first pause; doubled from failure to failure. */
+  /** Delay after the first failure; it doubles with each further one. */
   readonly baseDelayMs: number;
   readonly maxDelayMs: number;
-  /** Longest silence of the server, before an answer as well as within it. */
+  /** Maximum time without data from the server, before and during a response. */
   readonly silenceMs: number;
 }
 
 export const DEFAULT_POLICY: RetryPolicy = { attempts: 5, baseDelayMs: 500, maxDelayMs: 60_000, silenceMs: 30_000 };
 
 export interface Connection {
-  /** Of the hub, without a slash at the end. */
+  /** Address of the hub, without a trailing slash. */
   readonly endpoint: string;
   readonly token: string | undefined;
   readonly policy: RetryPolicy;
@@ -32,9 +32,9 @@ export interface Connection {
   readonly fetch: Fetch;
 }
 
-/** A failure that another attempt may cure: no connection, a timeout, a broken transfer, an overloaded server. */
+/** A failure that is worth a retry: no connection, a timeout, a broken transfer, an overloaded server. */
 export class HubNetworkError extends SparseRerankError {
-  /** What the server asked for by Retry-After. */
+  /** Delay that the server requested with Retry-After. */
   readonly retryAfterMs: number | undefined;
 
   constructor(message: string, options: { readonly cause?: unknown; readonly retryAfterMs?: number | undefined } = {}) {
@@ -43,17 +43,17 @@ export class HubNetworkError extends SparseRerankError {
   }
 }
 
-/** An answer whose status is not a redirect. */
+/** A response that is not a redirect. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  /** Where it came from, without the query, which may hold a signature. */
+  /** The address without the query, which may contain a signature. */
   readonly source: string;
-  /** Whether the hub itself answered, not a host that it sent us to. */
+  /** Whether the hub itself responded, and not a host that it redirected to. */
   readonly fromHub: boolean;
-  /** The body. Ends with an error when the server falls silent or the connection breaks. */
+  /** The body. Throws if the server stops sending or the connection breaks. */
   chunks(): AsyncGenerator<Uint8Array>;
-  /** Ends the connection; needed unless `chunks` was read to its end. */
+  /** Closes the connection. Required unless `chunks` is read to its end. */
   discard(): void;
 }
 
@@ -61,7 +61,7 @@ const MAX_REDIRECTS = 10;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 const USER_AGENT = `sparse-rerank node/${process.versions.node}`;
 
-/** One attempt at a GET. Statuses are the caller's business, except that a busy or broken server is a HubNetworkError. */
+/** Sends a GET request once. The caller handles the status, except that transient failures throw HubNetworkError. */
 export async function get(connection: Connection, address: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
   const hub = new URL(connection.endpoint).origin;
   let url = new URL(address);
@@ -82,8 +82,8 @@ export async function get(connection: Connection, address: string, headers: Read
 }
 
 /**
- * Calls `attempt` until it succeeds or fails for good.
- * @param attempt gets a function that it calls when it moved forward: failures before that no longer count.
+ * Calls `attempt` until it succeeds or its failure is final.
+ * @param attempt gets a function to call on progress, which resets the failure count
  */
 export async function withRetries<T>(connection: Connection, attempt: (advanced: () => void) => Promise<T>): Promise<T> {
   const { attempts, baseDelayMs, maxDelayMs } = connection.policy;
@@ -98,7 +98,7 @@ export async function withRetries<T>(connection: Connection, attempt: (advanced:
       if (!(error instanceof HubNetworkError) || ++failures >= attempts) throw error;
       const { retryAfterMs } = error;
       if (retryAfterMs !== undefined && retryAfterMs > maxDelayMs) throw error;
-      // Jitter keeps clients that failed together from coming back together.
+      // Jitter, so that clients that failed together do not retry together.
       const backOff = Math.min(maxDelayMs, baseDelayMs * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
       await pause(Math.max(retryAfterMs ?? 0, backOff), connection.signal);
     }
@@ -114,7 +114,7 @@ export async function pause(milliseconds: number, signal: AbortSignal | undefine
   }
 }
 
-const CHECK_ENDPOINT = "Check HF_ENDPOINT, and whether a proxy stands between.";
+const CHECK_ENDPOINT = "Check HF_ENDPOINT and proxies.";
 
 async function send(connection: Connection, url: URL, fromHub: boolean, headers: Readonly<Record<string, string>>): Promise<Answer> {
   const { signal: userSignal, policy } = connection;
@@ -124,12 +124,12 @@ async function send(connection: Connection, url: URL, fromHub: boolean, headers:
   const failure = (error: unknown): Error => {
     silence.stop();
     if (userSignal?.aborted === true) return abortError(userSignal);
-    const what = silence.signal.aborted ? `was silent for ${policy.silenceMs / 1000} s` : `failed (${reasonOf(error)})`;
+    const what = silence.signal.aborted ? `received no data for ${policy.silenceMs / 1000} s` : `failed (${reasonOf(error)})`;
     return new HubNetworkError(`The connection to ${source} ${what}. Check the network; ${proxyHint()}.`, { cause: error });
   };
   let response: Response;
   try {
-    // identity: sizes and ranges must count the bytes of the file.
+    // identity: without compression, sizes and ranges count bytes of the file.
     response = await connection.fetch(url.href, {
       redirect: "manual",
       signal,
@@ -146,7 +146,7 @@ async function send(connection: Connection, url: URL, fromHub: boolean, headers:
     fromHub,
     discard: () => {
       silence.stop();
-      // The body is not wanted, and an error of a stream that nobody reads is nobody's.
+      // The body is not needed, so errors while canceling it are ignored.
       response.body?.cancel().catch(() => undefined);
     },
     async *chunks() {
@@ -158,7 +158,7 @@ async function send(connection: Connection, url: URL, fromHub: boolean, headers:
           const read = await reader.read().catch((error: unknown) => {
             throw failure(error);
           });
-          // The consumer's own time is not the server's silence.
+          // Time spent in the consumer does not count as silence.
           silence.stop();
           if (read.done) return;
           yield read.value;
@@ -171,7 +171,7 @@ async function send(connection: Connection, url: URL, fromHub: boolean, headers:
   };
 }
 
-/** A signal that fires when nothing was heard for a while. */
+/** A signal that fires after a period without data. */
 class Silence {
   readonly #controller = new AbortController();
   readonly #milliseconds: number;
@@ -211,7 +211,7 @@ function redirectTarget(answer: Answer, from: URL): URL {
   return target;
 }
 
-/** A 403 from elsewhere means that a signed address has expired: the hub gives a fresh one. */
+/** A 403 from another host means that a signed address has expired; the hub issues a new one. */
 function isTransient({ status, fromHub }: Answer): boolean {
   return status === 408 || status === 429 || status >= 500 || (status === 403 && !fromHub);
 }
@@ -219,19 +219,19 @@ function isTransient({ status, fromHub }: Answer): boolean {
 function busy(answer: Answer): HubNetworkError {
   answer.discard();
   const retryAfterMs = parseRetryAfter(answer.headers.get("retry-after"));
-  const wait = retryAfterMs === undefined ? "" : ` and asks to wait ${Math.ceil(retryAfterMs / 1000)} s`;
+  const wait = retryAfterMs === undefined ? "" : ` and requests a wait of ${Math.ceil(retryAfterMs / 1000)} s`;
   const hint = answer.status === 429 ? "Try again later; a token (HF_TOKEN) has higher limits." : "Try again later.";
   return new HubNetworkError(`${answer.source} answered with status ${answer.status}${wait}. ${hint}`, { retryAfterMs });
 }
 
-/** Seconds, or a date. */
+/** Retry-After is a number of seconds or a date. */
 function parseRetryAfter(value: string | null): number | undefined {
   if (value === null) return undefined;
   const milliseconds = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return Number.isFinite(milliseconds) ? Math.max(0, milliseconds) : undefined;
 }
 
-/** fetch() hides the reason in the cause. */
+/** The reason of a failure of fetch() is in its cause. */
 function reasonOf(error: unknown): string {
   const cause = isError(error) && isError(error.cause) ? error.cause : error;
   const code = codeOf(cause);

@@ -1,8 +1,8 @@
-/** Names that come from users and from the hub and end up in addresses and paths. */
+/** Validation of names from users and the hub that become part of URLs and paths. */
 
 import { SparseRerankError } from "../errors";
 
-/** "organisation/model", as the hub allows them. */
+/** Whether a name has the form "organization/model" that the hub allows. */
 export function isRepositoryName(name: string): boolean {
   return /^[A-Za-z0-9_][\w.-]{0,95}\/[A-Za-z0-9_][\w.-]{0,95}$/.test(name) && !/--|\.\.|[.-](\/|$)|\.git$/.test(name);
 }
@@ -11,7 +11,7 @@ export function isCommit(revision: string): boolean {
   return /^[0-9a-f]{40}$/.test(revision);
 }
 
-/** A branch, tag or commit: also the path of a file under refs/, so git's own rules for names are the least that it must keep. */
+/** Requires the name of a branch, tag or commit. It becomes a path under refs/, so it must be a safe path. */
 export function requireRevision(revision: string): void {
   if (revision.length > 250 || !isSafePath(revision)) {
     throw new SparseRerankError(
@@ -22,8 +22,8 @@ export function requireRevision(revision: string): void {
 }
 
 /**
- * Whether a file of a repository can be stored below a folder and nowhere else, on this system and on Windows: relative, "/" between its
- * parts, no part that climbs, that a drive or device could be meant by, or that Windows would change (dots and spaces at its end).
+ * Whether a file of a repository is certain to be stored inside a folder, on this system and on Windows: the path must be relative, with "/" as
+ * separator, and no part may be "..", name a drive or device, or be changed by Windows (trailing dots and spaces).
  */
 export function isSafePath(name: string): boolean {
   return (
@@ -32,5 +32,5 @@ export function isSafePath(name: string): boolean {
   );
 }
 
-/** Names of devices on Windows, whatever follows the dot. */
+/** Device names on Windows, with any extension. */
 const RESERVED = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;

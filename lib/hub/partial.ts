@@ -1,7 +1,7 @@
 /**
- * A blob in the making: <etag>.<owner>.incomplete beside the finished blobs. Each has one owner at a time; who comes while the owner is at work
- * waits, who comes after it died goes on where it stopped. Should two ever write one file (an owner that was only asleep), both write the same
- * bytes to the same places, and the hash over what was received decides.
+ * A partially downloaded blob: <etag>.<owner>.incomplete next to the finished blobs. It has one owner at a time. Other downloads of the blob wait while
+ * the owner is active, and resume the download if it died. Should two owners ever write one file (the first was only suspended), both write the same
+ * bytes at the same offsets, and the hash of the received bytes is verified.
  */
 
 import { createHash, randomBytes } from "node:crypto";
@@ -15,12 +15,12 @@ import { codeOf } from "../core/error-code";
 import { pause } from "./http";
 import type { RemoteFile } from "./repository";
 
-/** An owner on another machine, or one that hangs, is given up when its file did not grow for so long. More than any pause of a download. */
+/** A hanging owner, or one on another machine, counts as dead if its file has not grown for this long. Longer than any retry delay. */
 const ABANDONED_MS = 150_000;
 const POLL_MS = 200;
 
 const HOST = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
-/** Every thread has its own instance of this module. */
+/** Identifies the instance of this module; every thread has its own. */
 const INSTANCE = randomBytes(4).toString("hex");
 /** The files that this instance is writing. */
 const active = new Set<string>();
@@ -41,10 +41,10 @@ export class PartialBlob {
   }
 
   /**
-   * Becomes the one writer of the blob.
-   * @param isComplete asked before each look: another writer may have finished
-   * @param onWait the bytes that the writer which is waited for has
-   * @returns undefined when the blob is complete
+   * Waits to become the only writer of the blob.
+   * @param isComplete checked before each attempt, since another writer may have finished
+   * @param onWait called with the number of bytes that the current writer has
+   * @returns undefined if the blob is complete
    */
   static async claim(
     blob: string,
@@ -63,7 +63,7 @@ export class PartialBlob {
         const mine = await takeOver(blob, others);
         if (mine !== undefined) {
           const partial = await PartialBlob.#open(mine, file);
-          // Of two that came at the same moment at least one sees the other here, and steps back. One that left no trace has finished.
+          // If two claim the blob at the same time, at least one sees the other here and backs off. One that left no file has finished.
           const alone = (await partialsOf(blob)).every((other) => other.path === mine || other.abandoned);
           if (alone && !(await isComplete())) return partial;
           await partial.release();
@@ -90,7 +90,7 @@ export class PartialBlob {
     }
   }
 
-  /** Bytes that are there. */
+  /** Number of bytes present. */
   get size(): number {
     return this.#size;
   }
@@ -104,7 +104,7 @@ export class PartialBlob {
     this.#size += bytes.length;
   }
 
-  /** Forgets what is there. */
+  /** Discards all bytes. */
   async restart(): Promise<void> {
     await this.#handle.truncate(0);
     this.#hash = startHash(this.#file);
@@ -115,7 +115,7 @@ export class PartialBlob {
     return this.#size === this.#file.size && this.#hash.copy().digest("hex") === this.#file.etag;
   }
 
-  /** Makes it the blob. It is on the disk before it has the name. */
+  /** Turns the file into the finished blob. It is synced to disk before it is renamed. */
   async finish(blob: string): Promise<void> {
     await this.#handle.sync();
     await this.#handle.close();
@@ -123,14 +123,14 @@ export class PartialBlob {
     active.delete(this.#path);
   }
 
-  /** Leaves it for the next download, unless it is empty. After finish() nothing is left to do. */
+  /** Keeps the file for the next download unless it is empty. Has no effect after finish(). */
   async release(): Promise<void> {
     if (!active.delete(this.#path)) return;
     await this.#handle.close();
     if (this.#size === 0) await rm(this.#path, { force: true });
   }
 
-  /** Hashes what an earlier download left. */
+  /** Hashes the bytes of an earlier download. */
   async #readBack(): Promise<void> {
     const buffer = new Uint8Array(1 << 20);
     for (;;) {
@@ -153,12 +153,12 @@ async function partialsOf(blob: string): Promise<Other[]> {
   const [folder, prefix] = [path.dirname(blob), `${path.basename(blob)}.`];
   const others: Other[] = [];
   for (const name of await readdir(folder)) {
-    // huggingface_hub's own are left alone: their names say nothing about their owner.
+    // Files of huggingface_hub are left alone: their names do not identify an owner.
     const owner = name.startsWith(prefix) ? /^([0-9a-f]{8})-(\d+)-([0-9a-f]{8})-\d+\.incomplete$/.exec(name.slice(prefix.length)) : null;
     if (owner === null) continue;
     const file = path.join(folder, name);
     const info = await stat(file).catch(() => undefined);
-    // undefined: its owner has just finished. What is no file is none of ours.
+    // undefined: its owner has just finished. Entries other than files are not ours.
     if (info?.isFile() !== true) continue;
     const [, host = "", pid = "", instance = ""] = owner;
     others.push({ path: file, size: info.size, abandoned: isAbandoned(file, host, Number(pid), instance, info.mtimeMs) });
@@ -181,7 +181,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Renames the largest of the abandoned files to a name of ours, and removes the others. undefined when another process was faster. */
+/** Takes over the largest abandoned file by renaming it, and removes the others. Returns undefined if another process was faster. */
 async function takeOver(blob: string, abandoned: readonly Other[]): Promise<string | undefined> {
   const mine = `${blob}.${HOST}-${process.pid}-${INSTANCE}-${count++}.incomplete`;
   const [largest, ...rest] = abandoned.toSorted((a, b) => b.size - a.size);
@@ -190,7 +190,7 @@ async function takeOver(blob: string, abandoned: readonly Other[]): Promise<stri
     await rename(largest.path, mine);
   } catch (error) {
     if (codeOf(error) === "ENOENT") return undefined;
-    // It belongs to another user, or (on Windows) somebody has it open: it stays, and the download starts from nothing.
+    // It belongs to another user, or (on Windows) it is open: it stays, and the download starts over.
     if (["EACCES", "EBUSY", "EPERM"].includes(codeOf(error))) return mine;
     throw error;
   }
@@ -198,7 +198,7 @@ async function takeOver(blob: string, abandoned: readonly Other[]): Promise<stri
   return mine;
 }
 
-/** Opens what takeOver() renamed, or makes the file. */
+/** Opens the file that takeOver() renamed, or creates it. */
 async function openForUpdate(name: string): Promise<FileHandle> {
   try {
     return await open(name, "r+");

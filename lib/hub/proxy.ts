@@ -1,6 +1,6 @@
 /**
- * Proxies, by the variables HTTP_PROXY, HTTPS_PROXY and NO_PROXY in either case. Node reads them itself since 22.21 and 24.0, where it is told to
- * (NODE_USE_ENV_PROXY=1 or --use-env-proxy); otherwise the optional package undici does.
+ * Proxy support through the variables HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in upper or lower case. Node supports them itself since 22.21 and 24.0 if
+ * NODE_USE_ENV_PROXY=1 or --use-env-proxy is set; otherwise the optional package undici is used.
  */
 
 import { SparseRerankError } from "../errors";
@@ -11,10 +11,10 @@ export type Fetch = typeof fetch;
 const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"];
 
 /**
- * What requests are made with. Without undici it is Node's own fetch also where a proxy is named: the hub may be reachable without, and a failure
- * says what to do (proxyHint).
+ * The fetch() for requests to the hub. Without undici this is Node's fetch even if a proxy is configured: the hub may be reachable directly, and the
+ * message of a failure explains the proxy settings (proxyHint).
  *
- * Errors: ERR_INVALID_ARGUMENT for a variable that is no address; the message does not hold it, since it may have a password.
+ * Errors: ERR_INVALID_ARGUMENT (a variable is not an address). The message omits the value, which may contain a password.
  */
 export async function proxiedFetch(environment: Environment): Promise<Fetch> {
   const named = PROXY_VARIABLES.filter((name) => (environment[name] ?? "") !== "");
@@ -34,11 +34,11 @@ export async function proxiedFetch(environment: Environment): Promise<Fetch> {
     httpsProxy: option("https_proxy"),
     noProxy: option("no_proxy"),
   });
-  // Its types are those of another version than Node's, its behaviour is that of the standard.
+  // undici's types differ from those of Node's bundled version; its behavior follows the standard.
   return ((url: string, init: object) => undici.fetch(url, { ...init, dispatcher })) as unknown as Fetch;
 }
 
-/** What makes this version of Node use a proxy; for a message about a failed connection. */
+/** How to make this version of Node use a proxy, for messages about failed connections. */
 export function proxyHint(version: string = process.versions.node): string {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   // undici 8 needs Node 22.

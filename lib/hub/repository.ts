@@ -1,4 +1,4 @@
-/** The hub's two questions that a download needs: which commit does a revision mean, and which files does that commit have. */
+/** Requests to the hub: resolves revisions to commits, lists the files of a commit, and gets the contents of a file. */
 
 import { MAX_JSON_BYTES } from "../core/regular-file";
 import { SparseRerankError } from "../errors";
@@ -7,26 +7,26 @@ import type { Answer, Connection } from "./http";
 import { isCommit } from "./names";
 
 export interface RemoteFile {
-  /** Within the repository, "/" between its parts. A name from outside: see isSafePath. */
+  /** Path within the repository, with "/" as separator. Untrusted: see isSafePath. */
   readonly path: string;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
-  /** The hub's ETag of the contents: 64 hexadecimal digits are their SHA-256 (LFS), 40 the SHA-1 of the git blob. */
+  /** The hub's ETag: the SHA-256 of the contents (64 hexadecimal digits, LFS), or the SHA-1 of the git blob (40 digits). */
   readonly etag: string;
-  /** Git's name of the entry: for an LFS file that of its pointer. */
+  /** Git object id of the entry; for an LFS file, that of its pointer. */
   readonly blobId: string;
   readonly xetHash: string | undefined;
 }
 
 export type Listing = ReadonlyMap<string, RemoteFile>;
 
-/** What messages name. */
+/** The repository and revision that messages name. */
 export interface Source {
   readonly repository: string;
   readonly revision: string;
 }
 
-/** A page of a listing has a thousand entries, some 300 KB. */
+/** A page of a listing has 1,000 entries, about 300 KB. */
 const MAX_PAGES = 100;
 
 export async function resolveCommit(connection: Connection, source: Source): Promise<string> {
@@ -47,7 +47,7 @@ export async function listFiles(connection: Connection, source: Source, commit: 
     for (const entry of value as unknown[]) {
       if (isRecord(entry) && entry["type"] === "directory") continue;
       const file = isRecord(entry) ? toFile(entry) : undefined;
-      if (file === undefined) throw malformed(url, "an entry that is no file with path, size and hash");
+      if (file === undefined) throw malformed(url, "an entry that is not a file with path, size and hash");
       files.set(file.path, file);
     }
     url = nextPage(connection, headers.get("link"));
@@ -55,7 +55,7 @@ export async function listFiles(connection: Connection, source: Source, commit: 
   return files;
 }
 
-/** Checks a file's description, whether it comes from the hub or from a cache. */
+/** Validates the description of a file from the hub or from the cache; undefined if it is invalid. */
 export function remoteFile(path: unknown, size: unknown, blobId: unknown, sha256: unknown, xetHash: unknown): RemoteFile | undefined {
   if (typeof path !== "string" || typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) return undefined;
   if (typeof blobId !== "string" || !/^[0-9a-f]{40}$/.test(blobId)) return undefined;
@@ -63,7 +63,7 @@ export function remoteFile(path: unknown, size: unknown, blobId: unknown, sha256
   return { path, size, etag: sha256 ?? blobId, blobId, xetHash: typeof xetHash === "string" ? xetHash : undefined };
 }
 
-/** A GET of one file's contents, from byte `offset` if the server can. One attempt. */
+/** Requests the contents of a file once, from byte `offset` if the server supports ranges. */
 export async function getFile(connection: Connection, source: Source, commit: string, file: RemoteFile, offset: number): Promise<Answer> {
   const name = file.path.split("/").map(encodeURIComponent).join("/");
   const url = `${connection.endpoint}/${source.repository}/resolve/${commit}/${name}`;
@@ -77,11 +77,11 @@ function toFile(entry: Readonly<Record<string, unknown>>): RemoteFile | undefine
   return remoteFile(entry["path"], lfs === undefined ? entry["size"] : lfs["size"], entry["oid"], lfs?.["oid"], entry["xetHash"]);
 }
 
-/** Only an address of the hub itself may go on with a listing. */
+/** The address of the next page of a listing, which must be on the hub itself. */
 function nextPage(connection: Connection, link: string | null): string | undefined {
   const next = /<([^<>]+)>\s*;\s*rel="next"/.exec(link ?? "")?.[1];
   if (next === undefined) return undefined;
-  if (!next.startsWith(`${connection.endpoint}/`)) throw malformed(connection.endpoint, "a next page that is elsewhere");
+  if (!next.startsWith(`${connection.endpoint}/`)) throw malformed(connection.endpoint, "a next page on another host");
   return next;
 }
 
@@ -108,7 +108,7 @@ async function getJson(
   });
 }
 
-/** What to do about a status that is an answer, not a fault. The hub says 401 where a repository does not exist or is private. */
+/** The error for a final status. For a repository that does not exist or is private the hub responds with 401. */
 function refusal(connection: Connection, answer: Answer, { repository, revision }: Source): SparseRerankError {
   answer.discard();
   const { status, headers } = answer;
@@ -117,7 +117,7 @@ function refusal(connection: Connection, answer: Answer, { repository, revision 
   if (reason === "GatedRepo") {
     const step =
       connection.token === undefined
-        ? "and give an access token (the option token, HF_TOKEN, or `hf auth login`)"
+        ? "and set an access token (the option token, HF_TOKEN, or `hf auth login`)"
         : "with the account of the token";
     return new SparseRerankError("ERR_HUB_AUTH", `${repository} is gated: accept its conditions at ${page} ${step}.`);
   }
@@ -131,18 +131,18 @@ function refusal(connection: Connection, answer: Answer, { repository, revision 
     return new SparseRerankError("ERR_FILE_NOT_FOUND", `${answer.source} does not exist although the repository lists it. Try again.`);
   }
   if (status === 404 || (status === 401 && reason === "RepoNotFound")) {
-    const token = connection.token === undefined ? "no token was given" : "the token may not read it";
+    const token = connection.token === undefined ? "no token is set" : "the token cannot read it";
     return new SparseRerankError(
       "ERR_MODEL_NOT_FOUND",
-      `${connection.endpoint} has no model ${repository}, or it is private and ${token}. Check the name; for a private model give a token (HF_TOKEN).`,
+      `${connection.endpoint} has no model ${repository}, or it is private and ${token}. Check the name; for a private model set a token (HF_TOKEN).`,
     );
   }
   if (status === 401 || status === 403) {
     const token =
       connection.token === undefined
-        ? "Give an access token (the option token, HF_TOKEN, or `hf auth login`)."
-        : "The token is invalid or may not read it.";
-    return new SparseRerankError("ERR_HUB_AUTH", `${answer.source} refuses access (status ${status}). ${token} The model's page: ${page}`);
+        ? "Set an access token (the option token, HF_TOKEN, or `hf auth login`)."
+        : "The token is invalid or cannot read it.";
+    return new SparseRerankError("ERR_HUB_AUTH", `${answer.source} denies access (status ${status}). ${token} The model's page: ${page}`);
   }
   return new SparseRerankError(
     "ERR_HUB_RESPONSE",
@@ -154,7 +154,7 @@ function malformed(url: string, found: string, cause?: unknown): SparseRerankErr
   const options = cause === undefined ? {} : { cause };
   return new SparseRerankError(
     "ERR_HUB_RESPONSE",
-    `${url} gave ${found}: it does not answer like the Hugging Face hub. Check HF_ENDPOINT.`,
+    `${url} returned ${found}: it does not respond like the Hugging Face Hub. Check HF_ENDPOINT.`,
     options,
   );
 }

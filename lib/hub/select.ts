@@ -1,31 +1,31 @@
 /**
- * Which files of a repository a load needs: configuration, tokenizer and one set of weights of the model's folder and of the module folders
- * that modules.json, a Router or an Asym name. Other formats (ONNX, OpenVINO, TensorFlow, Flax, Core ML, GGUF), checkpoints of the training and
- * code are left where they are.
+ * Selects the files of a repository that a load needs: configuration, tokenizer and one set of weights, for the model's folder and for the module
+ * folders that modules.json, a Router or an Asym name. Other formats (ONNX, OpenVINO, TensorFlow, Flax, Core ML, GGUF), training checkpoints and code
+ * are not downloaded.
  */
 
 import { posix } from "node:path";
 
 import { SparseRerankError } from "../errors";
 
-/** The parsed JSON of a file of the repository. */
+/** Reads and parses a JSON file of the repository. */
 export type ReadJson = (path: string) => Promise<unknown>;
 
 const CONFIGURATION =
   /^(config|config_sentence_transformers|modules|router_config|adapter_config|tokenizer_config|special_tokens_map|added_tokens|sentence_[\w-]+_config)\.json$/;
-/** Used only where there is no tokenizer.json. */
+/** Used only if there is no tokenizer.json. */
 const VOCABULARY = /^(vocab\.txt|vocab\.json|merges\.txt|[\w.-]+\.model)$/;
-/** The first that a folder has is taken; an index stands for the shards that it lists. */
+/** In order of preference; an index stands for the shards that it lists. */
 const WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"] as const;
-/** SparseStaticEmbedding's token weights where they are not a tensor. */
+/** Token weights of SparseStaticEmbedding that are not stored as a tensor. */
 const STATIC_TABLE = "idf.json";
-/** BGE-M3's lexical head. */
+/** The lexical head of BGE-M3. */
 const LEXICAL_HEAD = "sparse_linear.pt";
 const OTHER_WEIGHTS = /\.(h5|msgpack|ot|onnx|gguf|ggml|mlmodel|ckpt|bin|pt|pth|safetensors)$/;
 
 /**
  * @param paths all files of the repository
- * @param modelFile the option of that name: this ONNX file takes the place of the weights of the folder it belongs to
+ * @param modelFile the option modelFile: an ONNX file that replaces the weights of its folder
  */
 export async function selectFiles(paths: ReadonlySet<string>, read: ReadJson, modelFile: string | undefined): Promise<readonly string[]> {
   const folders = await moduleFolders(paths, read);
@@ -46,13 +46,13 @@ export async function selectFiles(paths: ReadonlySet<string>, read: ReadJson, mo
   return [...selected];
 }
 
-/** "" is the repository's own folder. */
+/** The folders of the model's modules; "" is the root of the repository. */
 async function moduleFolders(paths: ReadonlySet<string>, read: ReadJson): Promise<ReadonlySet<string>> {
   const folders = new Set([""]);
   if (paths.has("modules.json")) {
     for (const entry of asArray(await read("modules.json"))) addFolder(folders, paths, "", field(entry, "path"));
   }
-  // A Set visits what is added on the way: a Router may stand in a folder that another one named.
+  // Iteration over a Set includes elements added meanwhile: a Router may name a folder with another Router.
   for (const folder of folders) {
     const router = ["router_config.json", "config.json"].map((name) => posix.join(folder, name)).find((path) => paths.has(path));
     if (router === undefined) continue;
@@ -62,7 +62,7 @@ async function moduleFolders(paths: ReadonlySet<string>, read: ReadJson): Promis
   return folders;
 }
 
-/** What the repository does not have is not downloaded; the reader of the checkpoint says what is missing. */
+/** Adds a folder if the repository has it. Missing folders are reported when the checkpoint is read. */
 function addFolder(folders: Set<string>, paths: ReadonlySet<string>, parent: string, name: unknown): void {
   if (typeof name !== "string" || name === "") return;
   const folder = posix.join(parent, name).replace(/\/$/, "");
@@ -91,7 +91,7 @@ async function tableFiles(names: readonly string[], folder: string, read: ReadJs
   return names.filter((name) => name === table && name.endsWith(".json"));
 }
 
-/** @returns their paths in the repository: shards may lie in folders of their own */
+/** @returns paths in the repository; shards may be in subfolders */
 async function weightFiles(
   paths: ReadonlySet<string>,
   names: readonly string[],
@@ -119,7 +119,7 @@ function selectExport(paths: ReadonlySet<string>, folders: ReadonlySet<string>, 
     );
   }
   selected.add(modelFile);
-  // Weights above 2 GB lie beside an ONNX file, under a name that begins with its own.
+  // Weights above 2 GB are external data files whose names begin with that of the ONNX file.
   for (const path of paths) if (path.startsWith(`${modelFile}_data`) || path.startsWith(`${modelFile}.data`)) selected.add(path);
   let folder = modelFile;
   do folder = folder.includes("/") ? folder.slice(0, folder.lastIndexOf("/")) : "";
@@ -133,7 +133,7 @@ function noWeights(paths: ReadonlySet<string>): SparseRerankError {
   return new SparseRerankError(
     "ERR_UNSUPPORTED_MODEL",
     `The repository has no model.safetensors and no pytorch_model.bin where its model belongs. ${found}. ` +
-      "An ONNX file can be used by the option modelFile; other formats must be converted with transformers first.",
+      "Load an ONNX file with the option modelFile; convert other formats with transformers first.",
   );
 }
 

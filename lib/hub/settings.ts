@@ -1,4 +1,4 @@
-/** Where the hub and its cache are, by the variables that huggingface_hub reads. */
+/** The hub's address and cache folder, from the environment variables that huggingface_hub reads. */
 
 import { homedir } from "node:os";
 import path from "node:path";
@@ -9,16 +9,16 @@ import { SparseRerankError } from "../errors";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface HubSettings {
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   readonly endpoint: string;
   readonly cacheDir: string;
   readonly token: string | undefined;
   readonly offline: boolean;
-  /** Snapshots hold the files themselves instead of links to blobs. */
+  /** Snapshots contain the files themselves instead of links to blobs. */
   readonly noSymlinks: boolean;
 }
 
-/** What a call of load() may say about the hub; it wins over the environment. */
+/** Options of load() that override the environment. */
 export interface HubOverrides {
   readonly cacheDir?: string;
   readonly token?: string;
@@ -40,8 +40,8 @@ export async function readHubSettings(overrides: HubOverrides, environment: Envi
 }
 
 /**
- * Where quantised weights are kept: SPARSE_RERANK_CACHE, or the folder sparse-rerank beside the hub cache. undefined when the variable is "off",
- * or when there is no home folder.
+ * The cache folder for quantized weights: SPARSE_RERANK_CACHE, or the folder sparse-rerank next to the hub cache. undefined if the variable is "off",
+ * or if there is no home folder.
  */
 export function derivedFolder(overrides: HubOverrides, environment: Environment): string | undefined {
   const folder = stated(environment, "SPARSE_RERANK_CACHE");
@@ -67,7 +67,7 @@ function cacheFolder(overrides: HubOverrides, environment: Environment): string 
   return home === undefined ? undefined : path.resolve(home, "hub");
 }
 
-/** undefined for a user whom the system does not know, as containers with a free choice of user id have. */
+/** undefined for a user that the system does not know, as in containers with an arbitrary user id. */
 function userHome(): string | undefined {
   try {
     return homedir();
@@ -79,7 +79,7 @@ function userHome(): string | undefined {
 function noHome(): never {
   throw new SparseRerankError(
     "ERR_HUB_CACHE",
-    "This user has no home folder for the hub cache. Set HF_HOME to a folder that can be written, or give one with the option cacheDir.",
+    "This user has no home folder for the hub cache. Set HF_HOME to a writable folder, or pass one with the option cacheDir.",
   );
 }
 
@@ -94,7 +94,7 @@ function readEndpoint(environment: Environment): string {
   return endpoint;
 }
 
-/** The option, HF_TOKEN, or what `hf auth login` stored. */
+/** The token: from the option, HF_TOKEN, or the file that `hf auth login` stored. */
 async function readToken(option: string | undefined, environment: Environment): Promise<string | undefined> {
   if (option !== undefined) return checkToken(option, "The option token");
   if (isTrue(stated(environment, "HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return undefined;
@@ -103,24 +103,24 @@ async function readToken(option: string | undefined, environment: Environment): 
   const home = homeFolder(environment);
   const file = stated(environment, "HF_TOKEN_PATH") ?? (home === undefined ? undefined : path.join(home, "token"));
   if (file === undefined) return undefined;
-  // A file that is absent or unreadable means "not logged in", as in huggingface_hub: public models need no token.
+  // As in huggingface_hub, a missing or unreadable file means "not logged in": public models need no token.
   const stored = (await readSmallFile(expand(file, environment)).catch(() => undefined))?.trim() ?? "";
   return stored === "" ? undefined : checkToken(stored, file);
 }
 
-/** The message must not hold the token. */
+/** Validates a token. The message must not contain it. */
 function checkToken(value: string, source: string): string {
   const token = value.trim();
   if (!/^[\x21-\x7e]+$/.test(token)) {
     throw new SparseRerankError(
       "ERR_INVALID_ARGUMENT",
-      `${source} holds no access token: tokens are printable ASCII without spaces (hf_…).`,
+      `${source} is not an access token: tokens are printable ASCII without spaces (hf_…).`,
     );
   }
   return token;
 }
 
-/** As Python's expanduser and expandvars, so that both find the same cache. */
+/** Works like Python's expanduser and expandvars, so that both libraries find the same cache. */
 function expand(value: string, environment: Environment): string {
   const inHome = /^~(?=$|[/\\])/.test(value) ? (userHome() ?? noHome()) + value.slice(1) : value;
   return inHome.replace(

@@ -1,4 +1,4 @@
-/** A repository's name -> the folder of its snapshot in the cache, complete for what a load needs. */
+/** Resolves a repository to the folder of its snapshot in the cache, and downloads the files that a load needs. */
 
 import { eitherSignal, throwIfAborted } from "../core/abort";
 import { codeOf, messageOf } from "../core/error-code";
@@ -19,22 +19,22 @@ import { readHubSettings } from "./settings";
 import type { Environment, HubOverrides, HubSettings } from "./settings";
 
 export interface HubOptions extends HubOverrides {
-  /** Branch, tag or commit; default "main". */
+  /** Branch, tag or commit. Default "main". */
   readonly revision?: string;
-  /** The ONNX file that will be run instead of the weights. */
+  /** The ONNX file to run instead of the weights. */
   readonly modelFile?: string;
   readonly signal?: AbortSignal;
-  /** Bytes of the files that are not in the cache; not called when all are. */
+  /** Bytes of the files that are not in the cache yet. Not called if all of them are. */
   readonly onProgress?: (progress: { readonly stage: "download"; readonly done: number; readonly total: number }) => void;
 }
 
 const DEFAULT_REVISION = "main";
-/** Files at a time: small ones wait for answers, large ones share the line. */
+/** Concurrent downloads: small files are bound by latency, large ones share the bandwidth. */
 const PARALLEL = 4;
 
 /**
- * Downloads what is not in the cache yet. A branch or tag is looked up each time; when the hub cannot be asked (no network, no access any more)
- * the snapshot that is there is used, as huggingface_hub does. A commit that is complete in the cache needs no network.
+ * Downloads the files that are not in the cache yet. A branch or tag is resolved on every call; if that fails (no network, access revoked), the cached
+ * snapshot is used, as in huggingface_hub. A commit that is complete in the cache needs no network.
  */
 export async function snapshotOf(
   repository: string,
@@ -68,7 +68,7 @@ export async function snapshotOf(
   return cache.snapshot(commit);
 }
 
-/** With a snapshot to fall back to, one short attempt is enough. */
+/** If there is a snapshot to fall back to, makes only one short attempt. */
 function inAHurry(policy: RetryPolicy): RetryPolicy {
   return { ...policy, attempts: 1, silenceMs: Math.min(policy.silenceMs, 10_000) };
 }
@@ -94,13 +94,13 @@ async function fetchSnapshot(download: Download, options: HubOptions): Promise<v
     if (file !== undefined && !(await cache.has(commit, file))) absent.push(file);
   }
   await downloadAll(download, absent, options);
-  // Last, so that the revision never names a snapshot with less than the one before.
+  // Last, so that the revision never points to an incomplete snapshot.
   await cache.setCommit(source.revision, commit).catch(ignoreReadOnly);
 }
 
 async function downloadAll(download: Download, files: readonly RemoteFile[], options: HubOptions): Promise<void> {
   const progress = new TotalProgress(files, options.onProgress);
-  // The first failure stops the other files.
+  // The first failure aborts the other downloads.
   const stop = new AbortController();
   const { signal } = download.connection;
   const connection: Connection = {
@@ -137,7 +137,7 @@ class TotalProgress {
     this.#report = report;
   }
 
-  /** Calls the user at most a few hundred times. */
+  /** Throttles the reports to about 200. */
   set(file: RemoteFile, bytes: number): void {
     this.#done += bytes - (this.#bytes.get(file) ?? 0);
     this.#bytes.set(file, bytes);
@@ -148,7 +148,7 @@ class TotalProgress {
   }
 }
 
-/** The commit of the revision, if the cache has every file of it that a load needs. */
+/** The commit of the revision, if the cache has every file that a load needs. */
 async function completeCommit(cache: RepositoryCache, revision: string, modelFile: string | undefined): Promise<string | undefined> {
   const commit = await cache.commitOf(revision);
   if (commit === undefined) return undefined;
@@ -156,7 +156,7 @@ async function completeCommit(cache: RepositoryCache, revision: string, modelFil
   return (await missingFile(cache, commit, listing, modelFile)) === undefined ? commit : undefined;
 }
 
-/** The first file that a load needs and the snapshot does not have, or what else is wrong with it. */
+/** The first file that a load needs and the snapshot lacks, or the message of another problem; undefined if the snapshot is complete. */
 async function missingFile(
   cache: RepositoryCache,
   commit: string,
@@ -189,7 +189,7 @@ async function notCached(cache: RepositoryCache, settings: HubSettings, source: 
   return new SparseRerankError(
     "ERR_MODEL_NOT_FOUND",
     `${source.repository} at revision "${source.revision}" ${what} the cache ${settings.cacheDir}, and ${why} forbids downloads. ` +
-      "Load it once with the network, or copy the cache from a machine that has it.",
+      "Load it once with network access, or copy the cache from a machine that has it.",
   );
 }
 
@@ -212,7 +212,7 @@ function tooLarge(file: string, size: number): SparseRerankError {
   );
 }
 
-/** All files of the snapshot are there: a cache that may only be read serves the load as well, it only asks again next time. */
+/** Ignores that a cache is read-only: all files of the snapshot are present, and the next load only sends the requests again. */
 function ignoreReadOnly(error: unknown): void {
   if (!["EROFS", "EACCES", "EPERM"].includes(codeOf(error))) throw error;
 }
