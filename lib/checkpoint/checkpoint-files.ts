@@ -1,4 +1,4 @@
-/** File access for checkpoints: absent files are values, every other failure is a coded error, and only regular files are ever opened. */
+/** File access for checkpoints. A missing file is not an error (undefined), all other failures have error codes, and only regular files are opened. */
 
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -18,8 +18,8 @@ export interface OpenFile {
 }
 
 /**
- * Runs `use` on the open file and closes it.
- * @returns undefined when there is no such file.
+ * Opens a file, runs `use` and closes the file.
+ * @returns undefined if the file does not exist
  */
 export async function withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T | undefined> {
   let file: RegularFile | undefined;
@@ -34,7 +34,7 @@ export async function withFile<T>(path: string, use: (file: OpenFile) => Promise
   }
 }
 
-/** Never asks for more than the file has, so the allocation is bounded by the file's size. */
+/** Reads `length` bytes. Callers keep the range inside the file, so that its size bounds the allocation. */
 export async function readExactly(file: OpenFile, position: number, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   let done = 0;
@@ -43,7 +43,7 @@ export async function readExactly(file: OpenFile, position: number, length: numb
     if (bytesRead === 0) {
       throw new SparseRerankError(
         "ERR_FILE_UNREADABLE",
-        `${file.path} ended after ${position + done} bytes although it has ${file.size}: it changed while it was read. Load the model again.`,
+        `${file.path} ended after ${position + done} of ${file.size} bytes: it changed while it was being read. Load the model again.`,
       );
     }
     done += bytesRead;
@@ -51,7 +51,7 @@ export async function readExactly(file: OpenFile, position: number, length: numb
   return bytes;
 }
 
-/** @returns undefined when there is nothing at `path`. */
+/** @returns undefined if `path` does not exist */
 export async function status(path: string): Promise<Stats | undefined> {
   try {
     return await stat(path);
@@ -64,16 +64,16 @@ export async function status(path: string): Promise<Stats | undefined> {
 }
 
 /**
- * A path that a file of the checkpoint gives, relative to `folder` and with "/" between its parts. It must stay inside: a checkpoint is data
- * from outside. Symbolic links are followed when the file is opened, because the hub cache consists of them.
- * @param source the file and field that gave the path, for the error.
+ * Resolves a path from a file of the checkpoint, relative to `folder` and with "/" as separator. It must stay inside the folder, since checkpoints are
+ * untrusted. Symbolic links are followed when the file is opened, because the hub cache consists of them.
+ * @param source the file and field that contain the path, for the error message
  */
 export function resolveInside(folder: string, relative: string, source: string): string {
   const climbs = relative.split("/").some((part) => /^\.\.[. ]*$/.test(part));
   if (climbs || relative.startsWith("/") || /[\\:\0]/.test(relative)) {
     throw new SparseRerankError(
       "ERR_INVALID_CONFIG",
-      `${source} is ${JSON.stringify(relative.slice(0, 200))}; expected a relative path inside the model's folder, with "/" between its parts.`,
+      `${source} is ${JSON.stringify(relative.slice(0, 200))}; expected a relative path inside the model's folder, with "/" as separator.`,
     );
   }
   return join(folder, relative);

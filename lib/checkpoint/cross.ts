@@ -1,4 +1,4 @@
-/** CrossEncoder checkpoints: a sequence classifier over pairs of texts, as a pipeline (sentence-transformers 5.4 and later) or plain. */
+/** Reads CrossEncoder checkpoints: sequence classifiers over pairs of texts, as a pipeline (sentence-transformers 5.4 and later) or plain. */
 
 import { join } from "node:path";
 
@@ -15,7 +15,7 @@ import type { CrossCheckpoint, CrossEncoderActivation, EmbeddingModule, ModelCon
 
 /** The feature that predict() returns. */
 const SCORES = "scores";
-/** Bounds what a lying config.json can make this package allocate. */
+/** Bounds the allocations that an invalid config.json can cause. */
 const MAX_LABELS = 65_536;
 
 export async function readCrossCheckpoint(root: string, exported?: string): Promise<CrossCheckpoint> {
@@ -30,13 +30,13 @@ export async function readCrossCheckpoint(root: string, exported?: string): Prom
       return readPipeline(root, modules, pipeline, exported);
     }
   }
-  // The reference also takes a pipeline that another class saved as if it were a plain checkpoint.
+  // Like sentence-transformers, treats a pipeline saved by another class as a plain checkpoint.
   const config = await readModelConfig(root);
   requireSequenceClassifier(config);
   return checkpoint(root, await readTransformer(config, undefined, exported), NO_PIPELINE_CONFIG);
 }
 
-/** A Transformer with a classifier of its own, or (since version 5.4) the body of one under modules of which a Dense gives the scores. */
+/** A Transformer with its own classification head, or (since version 5.4) a bare Transformer followed by modules, where a Dense computes the scores. */
 async function readPipeline(
   root: string,
   modules: readonly ModuleEntry[],
@@ -57,7 +57,7 @@ async function readPipeline(
   return checkpoint(root, part, pipeline, head, readScores(head, file));
 }
 
-/** How many scores the modules give. */
+/** The number of scores that the modules compute. */
 function readScores(head: readonly EmbeddingModule[], file: string): number {
   const dense = head.findLast((module) => module.kind === "dense" && module.output === SCORES);
   if (dense?.kind !== "dense") {
@@ -66,7 +66,10 @@ function readScores(head: readonly EmbeddingModule[], file: string): number {
   const { outputs, activation, part } = dense;
   if (outputs > MAX_LABELS) throw invalidField(part.config, "out_features", `an integer from 1 to ${MAX_LABELS}`);
   if (activation === "GLU") {
-    throw new SparseRerankError("ERR_UNSUPPORTED_MODEL", `${part.config.file}: GLU is not supported for scores, whose number it halves.`);
+    throw new SparseRerankError(
+      "ERR_UNSUPPORTED_MODEL",
+      `${part.config.file}: GLU is not supported for scores, since it halves their number.`,
+    );
   }
   return outputs;
 }
@@ -91,7 +94,7 @@ function checkpoint(
   };
 }
 
-/** Without a named architecture the weights decide, as in the reference: a missing head is noticed when the graph is built. */
+/** If no architecture is named, the weights decide, as in sentence-transformers: a missing head is detected when the graph is built. */
 function requireSequenceClassifier(config: ModelConfig): void {
   const architectures = architecturesOf(config);
   if (architectures.length === 0 || isSequenceClassifier(architectures)) {
@@ -113,7 +116,7 @@ function requireSequenceClassifier(config: ModelConfig): void {
   );
 }
 
-/** jinaai/jina-reranker-v1-tiny-en names the class of its bare model; its auto_map has the classifier that the weights belong to. */
+/** jinaai/jina-reranker-v1-tiny-en names the class of the bare model in `architectures`; its auto_map names the classifier of the weights. */
 function hasRemoteClassifier(config: ModelConfig): boolean {
   const autoMap = optionalObject(config, "auto_map");
   return autoMap !== undefined && field(autoMap, "AutoModelForSequenceClassification") !== undefined;
@@ -124,9 +127,9 @@ function isSequenceClassifier(architectures: readonly string[]): boolean {
 }
 
 /**
- * One label for each score. Where num_labels and id2label disagree, num_labels wins, as in transformers 5, which assumes 2 without either.
- * For a model that was not saved as a sequence classifier sentence-transformers assumes 1.
- * @param scores how many a head of modules gives, where there is one
+ * One label per score. As in transformers 5, num_labels takes precedence over id2label, and the default is 2. For a model that was not saved as a
+ * sequence classifier, sentence-transformers assumes 1.
+ * @param scores number of scores of a head of modules, if there is one
  */
 function readLabels(config: ModelConfig, scores: number | undefined): readonly string[] {
   const id2label = optionalObject(config, "id2label");
@@ -139,7 +142,7 @@ function readLabels(config: ModelConfig, scores: number | undefined): readonly s
 function labelOf(id2label: JsonObject, id: number, size: number): string {
   const label = field(id2label, String(id));
   if (typeof label !== "string" && typeof label !== "number") {
-    throw invalidField(id2label, String(id), `a label, for each id from 0 to ${size - 1}`);
+    throw invalidField(id2label, String(id), `a label for each id from 0 to ${size - 1}`);
   }
   return String(label);
 }
@@ -151,7 +154,7 @@ function readActivation(config: ModelConfig, pipeline: JsonObject, numLabels: nu
   return activation.toLowerCase() as CrossEncoderActivation;
 }
 
-/** As in the reference: the pipeline, then the model's config.json, where the key of version 4 hides the older one even if it is null. */
+/** As in sentence-transformers: first the pipeline, then config.json, where the key of version 4 takes precedence over the older one even if null. */
 function activationSource(config: ModelConfig, pipeline: JsonObject): { readonly object: JsonObject; readonly name: string } {
   if (field(pipeline, "activation_fn") !== undefined) {
     return { object: pipeline, name: "activation_fn" };

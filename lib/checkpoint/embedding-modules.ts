@@ -1,6 +1,6 @@
 /**
- * The modules of a pipeline that follow a transformer: Pooling, Dense, LayerNorm, Normalize and Dropout as they come, and SparseAutoEncoder at the
- * end. Settings have the names of sentence-transformers 2 to 6.
+ * Reads the modules of a pipeline that follow a transformer: Pooling, Dense, LayerNorm, Normalize and Dropout in any order, and SparseAutoEncoder at
+ * the end. Setting names are those of sentence-transformers 2 to 6.
  */
 
 import { join } from "node:path";
@@ -24,11 +24,11 @@ import type { TorchActivation } from "./torch-activation";
 import type { EmbeddingModule, PoolingMode, WeightedPart } from "./types";
 import { readWeights } from "./weights";
 
-/** Bounds what a lying configuration can make this package allocate. */
+/** Bounds the allocations that an invalid configuration can cause. */
 const MAX_SIZE = 1 << 24;
 
 const POOLING_MODES: readonly PoolingMode[] = ["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"];
-/** One flag for each mode before version 5.4, in the order in which several were put side by side. */
+/** Versions before 5.4 have one flag per mode; their outputs are concatenated in this order. */
 const POOLING_FLAGS: ReadonlyMap<string, PoolingMode> = new Map([
   ["pooling_mode_cls_token", "cls"],
   ["pooling_mode_max_tokens", "max"],
@@ -40,23 +40,24 @@ const POOLING_FLAGS: ReadonlyMap<string, PoolingMode> = new Map([
 
 const HIDDEN_STATES = "token_embeddings";
 const EMBEDDING = "sentence_embedding";
-/** SparseAutoEncoder's, where its configuration does not say. */
+/** SparseAutoEncoder's default for k. */
 const DEFAULT_K = 8;
 
-/** Features that a Pooling looks at beside the hidden states: a module that writes one would change what it does. */
+/** Further inputs of a Pooling: a module that wrote one of these features would change the pooling. */
 const RESERVED: ReadonlySet<string> = new Set([
   ...["attention_mask", "cls_token_embeddings", "token_weights_sum", "prompt_length", "cu_seq_lens_q", "seq_idx"],
 ]);
 
-/** What a feature has a vector for. */
+/** Whether a feature has one vector per token or per text. */
 type Per = "token" | "text";
 
 /** The features that a module reads and writes. */
 type Step = Pick<EmbeddingModule, "input" | "output">;
 
 /**
- * @param output the feature that the last module must have given, one vector for each text
- * @param file modules.json, for errors
+ * Reads the modules and checks the features that they pass on.
+ * @param output the required output feature, one vector per text
+ * @param file path of modules.json, for error messages
  */
 export async function readEmbeddingModules(
   entries: readonly ModuleEntry[],
@@ -69,7 +70,7 @@ export async function readEmbeddingModules(
     const path = join(entry.folder, "config.json");
     const config = (await readJsonObject(path)) ?? { file: path, json: {} };
     const step = readStep(entry, config);
-    // The reference's Normalize leaves everything as it is where its input does not exist.
+    // As in sentence-transformers, Normalize does nothing if its input does not exist.
     if (entry.className === "Normalize" && !features.has(step.input)) continue;
     const per = requireFeature(features, step, config);
     if (entry.className === "SparseAutoEncoder" && (i < entries.length - 1 || output !== EMBEDDING)) {
@@ -86,16 +87,16 @@ export async function readEmbeddingModules(
   if (features.get(output) === "text") return modules;
   throw new SparseRerankError(
     "ERR_UNSUPPORTED_MODEL",
-    `${file} lists ${describeModules(entries)} after the transformer; none of them makes ${describe(output)} of each text, by "module_output_name" and after a Pooling.`,
+    `${file} lists ${describeModules(entries)} after the transformer; none of them outputs ${describe(output)} per text (see "module_output_name"; a Pooling is required).`,
   );
 }
 
-/** False where the tokens of a prompt must not count in a pooling. */
+/** False if the pooling excludes the tokens of a prompt. */
 export function poolsPrompt(modules: readonly EmbeddingModule[]): boolean {
   return modules.every((module) => module.kind !== "pooling" || module.includePrompt);
 }
 
-/** What the module of an entry reads and writes. */
+/** The input and output features of a module. */
 function readStep({ className, folder }: ModuleEntry, config: JsonObject): Step {
   switch (className) {
     case "Pooling":
@@ -119,7 +120,7 @@ function requireFeature(features: ReadonlyMap<string, Per>, { input, output }: S
   if (per === undefined || (input === HIDDEN_STATES && per !== "token")) {
     throw new SparseRerankError(
       "ERR_UNSUPPORTED_MODEL",
-      `${config.file}: the module reads ${describe(input)}, but the modules before it give only ${[...features.keys()].slice(0, 16).map(describe).join(", ")}.`,
+      `${config.file}: the module reads ${describe(input)}, but the modules before it output only ${[...features.keys()].slice(0, 16).map(describe).join(", ")}.`,
     );
   }
   if (RESERVED.has(output)) {
@@ -131,7 +132,7 @@ function requireFeature(features: ReadonlyMap<string, Per>, { input, output }: S
   return per;
 }
 
-/** @returns undefined for Dropout, which only matters in training. */
+/** @returns undefined for Dropout, which has no effect in inference */
 async function readModule(entry: ModuleEntry, config: JsonObject, step: Step, per: Per): Promise<EmbeddingModule | undefined> {
   const part = async (): Promise<WeightedPart> => ({ folder: entry.folder, config, tensors: await readWeights(entry.folder) });
   switch (entry.className) {
@@ -182,7 +183,7 @@ function readPooling(config: JsonObject): readonly PoolingMode[] {
 }
 
 function readActivation(config: JsonObject, per: Per): TorchActivation {
-  // The reference fails for null, which may mean none as well as the default.
+  // sentence-transformers fails for null, which could mean either no activation or the default.
   if (config.json["activation_function"] === null) throw invalidField(config, "activation_function", "the path of a class of torch.nn");
   return readTorchActivation(config, "activation_function", per === "text" ? TORCH_ACTIVATIONS : TOKEN_ACTIVATIONS) ?? "Tanh";
 }

@@ -6,14 +6,14 @@ import { readExactly, withFile } from "./checkpoint-files";
 import type { OpenFile } from "./checkpoint-files";
 import type { EmbeddingModule, SparseCheckpoint, SparseRoute, TensorInfo, WeightedPart } from "./types";
 
-/** Bytes of each tensor that are read: training changes all of a tensor, so that a part tells two models apart. */
+/** Bytes sampled per tensor. Training changes all of a tensor, so a sample is enough to distinguish two models. */
 const SAMPLE_BYTES = 256;
-/** Parts of a file without tensors that are read. */
+/** Number of samples of a file without tensors. */
 const SAMPLES = 64;
 
 /**
- * Hexadecimal digits for a sparse encoder: its tensors with their names, types, shapes and some of their bytes, its head and its prompts. The same for
- * the same model in another folder, in other files, or in another of the formats that this package reads. The tokenizer is not part of it.
+ * A hexadecimal fingerprint of a sparse encoder: a hash of its tensors (names, types, shapes and samples of their bytes), its head and its prompts. It
+ * does not depend on the folder, on how tensors are distributed over files, or on the weight format. It does not cover the tokenizer.
  */
 export async function fingerprintOf({ routes, prompts }: SparseCheckpoint): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify([prompts["query"], prompts["document"]]));
@@ -57,7 +57,7 @@ async function addTensors(hash: Hash, tensors: readonly TensorInfo[]): Promise<v
   }
 }
 
-/** From the middle: the first rows of an embedding are often those of tokens that no text has. */
+/** Samples the middle of a tensor: the first rows of an embedding often belong to unused tokens. */
 function sampleOf(file: OpenFile, { offset, byteLength }: TensorInfo): Promise<Uint8Array> {
   const length = Math.min(SAMPLE_BYTES, byteLength);
   return readExactly(file, offset + Math.floor((byteLength - length) / 2), length);

@@ -1,6 +1,6 @@
 /**
- * JSON files of a checkpoint: data from outside, so every read has a size limit and every field is checked where it is used. A failure names
- * the file and the field. In all getters an absent field and null both mean "not stated", as in the files that transformers writes.
+ * Reads JSON files of a checkpoint. They are untrusted: reads have a size limit, and every field is validated where it is used. Errors name the file
+ * and the field. In all getters a missing field and null are the same, as in files written by transformers.
  */
 
 import { parsePythonJson } from "../core/python-json";
@@ -9,15 +9,15 @@ import { SparseRerankError } from "../errors";
 import type { ErrorCode } from "../errors";
 import { readExactly, withFile } from "./checkpoint-files";
 
-/** A JSON object and where it came from. A ModelConfig is one. */
+/** A JSON object with its origin. A ModelConfig is one. */
 export interface JsonObject {
   readonly file: string;
   readonly json: Readonly<Record<string, unknown>>;
-  /** For an object inside the file's object: its name. */
+  /** The path of a nested object within the file. */
   readonly parent?: string;
 }
 
-/** @returns undefined when there is no such file. */
+/** @returns undefined if the file does not exist */
 export async function readJson(path: string): Promise<{ readonly value: unknown } | undefined> {
   return withFile(path, async (file) => {
     if (file.size > MAX_JSON_BYTES) {
@@ -30,21 +30,21 @@ export async function readJson(path: string): Promise<{ readonly value: unknown 
   });
 }
 
-/** @returns undefined when there is no such file. */
+/** @returns undefined if the file does not exist */
 export async function readJsonObject(path: string): Promise<JsonObject | undefined> {
   const parsed = await readJson(path);
   if (parsed === undefined) {
     return undefined;
   }
   if (!isRecord(parsed.value)) {
-    throw new SparseRerankError("ERR_INVALID_CONFIG", `${path} holds ${describe(parsed.value)}; expected a JSON object.`);
+    throw new SparseRerankError("ERR_INVALID_CONFIG", `${path} contains ${describe(parsed.value)}; expected a JSON object.`);
   }
   return { file: path, json: parsed.value };
 }
 
 /**
- * @param where names the text in the error: a file, or a part of one
- * @param parse a byte order mark is left to it, which is no JSON
+ * @param where the file, or the part of one, for the error message
+ * @param parse the parser; it also gets a byte order mark, which is not valid JSON
  */
 export function parseJson(bytes: Uint8Array, where: string, code: ErrorCode, parse: (text: string) => unknown = JSON.parse): unknown {
   try {
@@ -58,7 +58,7 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A short rendering of outside data for an error message. */
+/** Describes an untrusted value briefly for an error message. */
 export function describe(value: unknown): string {
   if (value === undefined) {
     return "missing";
@@ -73,12 +73,12 @@ export function describe(value: unknown): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
-/** The own field of the object, undefined when it is absent or null. */
+/** An own field of the object; undefined if it is missing or null. */
 export function field(object: JsonObject, name: string): unknown {
   return Object.hasOwn(object.json, name) ? (object.json[name] ?? undefined) : undefined;
 }
 
-/** An ERR_INVALID_CONFIG that says which field of which file is wrong. */
+/** Creates an ERR_INVALID_CONFIG that names the file and the field. */
 export function invalidField(object: JsonObject, name: string, expected: string): SparseRerankError {
   return new SparseRerankError(
     "ERR_INVALID_CONFIG",
@@ -133,7 +133,7 @@ export function optionalStrings(object: JsonObject, name: string): readonly stri
   throw invalidField(object, name, "an array of strings");
 }
 
-/** The field's place in the file, for messages. */
+/** The path of a field within its file, for messages. */
 export function pathOf(object: JsonObject, name: string): string {
   return object.parent === undefined ? name : `${object.parent}.${name}`;
 }

@@ -1,4 +1,4 @@
-/** BGE-M3's lexical weights: sparse_linear.pt, a layer of one output over the hidden states, beside the transformer. */
+/** Reads the lexical head of BGE-M3: sparse_linear.pt, a linear layer with one output over the hidden states, next to the transformer. */
 
 import { join } from "node:path";
 
@@ -10,14 +10,14 @@ import type { LexicalHead, TransformerPart } from "./types";
 
 const FILE = "sparse_linear.pt";
 
-/** Tokens that FlagEmbedding drops, and what XLM-RoBERTa's tokenizer calls them where no file does. */
+/** Tokens that FlagEmbedding drops, with the defaults of XLM-RoBERTa's tokenizer. */
 const IGNORED: Readonly<Record<string, string>> = { cls_token: "<s>", eos_token: "</s>", pad_token: "<pad>", unk_token: "<unk>" };
 
 export async function hasLexicalHead(folder: string): Promise<boolean> {
   return (await status(join(folder, FILE))) !== undefined;
 }
 
-/** For a transformer whose folder has one. */
+/** @param part a transformer whose folder has a lexical head (hasLexicalHead) */
 export async function readLexicalHead({ folder, config }: TransformerPart): Promise<LexicalHead> {
   const tensors = (await readPytorch(join(folder, FILE))) ?? new Map();
   const files = [
@@ -31,7 +31,7 @@ export async function readLexicalHead({ folder, config }: TransformerPart): Prom
   return { kind: "lexical", part: { folder, config, tensors }, ignoredTokens };
 }
 
-/** A special token is a string, or an object with its content. */
+/** The text of a special token, which is a string or an object with a `content`. */
 function contentOf(file: JsonObject, name: string): string | undefined {
   const value = field(file, name);
   const content = isRecord(value) ? value["content"] : value;

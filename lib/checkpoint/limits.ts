@@ -1,4 +1,4 @@
-/** How many tokens a model takes, from the files that state it. */
+/** Determines the maximum number of tokens of a model from its files. */
 
 import { join } from "node:path";
 
@@ -6,7 +6,7 @@ import { field, invalidField, optionalInteger, optionalObject, optionalString, r
 import type { JsonObject } from "./json-fields";
 import type { ModelConfig } from "./types";
 
-/** What transformers assumes where config.json does not state max_position_embeddings. */
+/** Defaults of transformers for max_position_embeddings. */
 const DEFAULT_POSITIONS: ReadonlyMap<string, number> = new Map([
   ["bert", 512],
   ["distilbert", 512],
@@ -20,16 +20,16 @@ const DEFAULT_POSITIONS: ReadonlyMap<string, number> = new Map([
   ["gte", 8192],
 ]);
 
-/** Families that number positions from pad_token_id + 1, so that the rows before it are of no use. */
+/** Families that number positions from pad_token_id + 1, so that earlier rows are unused. */
 const OFFSET_POSITIONS: ReadonlySet<string> = new Set(["roberta", "xlm-roberta", "camembert"]);
-/** MPNet does so too, but always takes 1 for the padding. */
+/** MPNet does the same, but always with 1 as padding id. */
 const MPNET_UNUSED = 2;
 
 /**
- * The longest sequence in tokens, special tokens included. What `settings` (sentence_bert_config.json) states wins; else the smaller of the
- * tokenizer's model_max_length and the model's positions, as in sentence-transformers. What the position table of the weights can take
- * (Graph.maxPositions) is a further limit, which holds for the settings as well.
- * @returns undefined when nothing states a limit.
+ * The maximum sequence length in tokens, special tokens included. As in sentence-transformers, `settings` (sentence_bert_config.json) takes precedence;
+ * otherwise it is the smaller of the tokenizer's model_max_length and the model's number of positions. The position table of the weights
+ * (Graph.maxPositions) is a further limit, which also applies to the settings.
+ * @returns undefined if no limit is stated
  */
 export async function readMaxSeqLength(folder: string, config: ModelConfig, settings: JsonObject | undefined): Promise<number | undefined> {
   const stated = settings === undefined ? undefined : statedLength(settings);
@@ -41,8 +41,8 @@ export async function readMaxSeqLength(folder: string, config: ModelConfig, sett
 }
 
 /**
- * model_max_length of tokenizer_config.json (max_len in old ones).
- * @returns undefined when it is not stated, or is one of the huge numbers that transformers writes for "no limit".
+ * model_max_length of tokenizer_config.json (max_len in older files).
+ * @returns undefined if it is not stated, or is one of the huge numbers that transformers writes for "no limit"
  */
 export async function readModelMaxLength(folder: string): Promise<number | undefined> {
   const tokenizer = await readJsonObject(join(folder, "tokenizer_config.json"));
@@ -50,7 +50,7 @@ export async function readModelMaxLength(folder: string): Promise<number | undef
 }
 
 function statedLength(settings: JsonObject): number | undefined {
-  // Arguments for the tokenizer come before max_seq_length; tokenizer_args is their name before version 5.4.
+  // Tokenizer arguments take precedence over max_seq_length; before version 5.4 they are called tokenizer_args.
   for (const name of ["processor_kwargs", "tokenizer_args"]) {
     const section = optionalObject(settings, name);
     const limit = section === undefined ? undefined : tokenLimit(section, "model_max_length");
@@ -70,11 +70,11 @@ function tokenLimit(object: JsonObject, name: string): number | undefined {
   return optionalInteger(object, name, 1);
 }
 
-/** Of the position table that config.json describes; undefined where there is no such limit. */
+/** Number of usable positions in the position table that config.json describes; undefined if there is no limit. */
 export function usablePositions(config: ModelConfig): number | undefined {
   const family = optionalString(config, "model_type") ?? "";
   const positions = optionalInteger(config, "max_position_embeddings", -1) ?? DEFAULT_POSITIONS.get(family);
-  // XLNet's way to say "no limit".
+  // In XLNet -1 means "no limit".
   if (positions === undefined || positions === -1) {
     return undefined;
   }

@@ -1,7 +1,7 @@
 /**
- * modules.json of sentence-transformers: the pipeline of a model, one entry for each module. Class paths moved between versions
- * (sentence_transformers.models.Transformer, sentence_transformers.base.modules.transformer.Transformer, …SpladePooling.SpladePooling), the
- * class name at the end did not, so modules are known by it.
+ * Reads modules.json of sentence-transformers: the pipeline of a model, one entry per module. Class paths have changed between versions
+ * (sentence_transformers.models.Transformer, sentence_transformers.base.modules.transformer.Transformer, …SpladePooling.SpladePooling), but not the
+ * class name at the end, which identifies a module.
  */
 
 import { join } from "node:path";
@@ -10,17 +10,17 @@ import { SparseRerankError } from "../errors";
 import { resolveInside } from "./checkpoint-files";
 import { describe, invalidField, isRecord, optionalString, readJson } from "./json-fields";
 
-/** More than any class has; keeps messages short. */
+/** Longer than any class name; keeps messages short. */
 const MAX_NAME = 100;
 
 export interface ModuleEntry {
-  /** E.g. "SpladePooling". */
+  /** For example "SpladePooling". */
   readonly className: string;
-  /** Absolute path of the module's folder: the root or a folder in it. */
+  /** Absolute path of the module's folder: the root or a subfolder. */
   readonly folder: string;
 }
 
-/** @returns undefined when the checkpoint has no modules.json: it is a plain transformers checkpoint. */
+/** @returns undefined if the checkpoint has no modules.json, so it is a plain transformers checkpoint */
 export async function readModules(root: string): Promise<readonly ModuleEntry[] | undefined> {
   const path = join(root, "modules.json");
   const parsed = await readJson(path);
@@ -29,12 +29,12 @@ export async function readModules(root: string): Promise<readonly ModuleEntry[] 
   }
   const entries = parsed.value;
   if (!Array.isArray(entries) || entries.length === 0) {
-    throw new SparseRerankError("ERR_INVALID_CONFIG", `${path} holds ${describe(entries)}; expected an array of modules.`);
+    throw new SparseRerankError("ERR_INVALID_CONFIG", `${path} contains ${describe(entries)}; expected an array of modules.`);
   }
   return entries.map((entry: unknown, i) => readEntry(root, path, i, entry));
 }
 
-/** E.g. "Transformer + SpladePooling", for messages. */
+/** For messages, for example "Transformer + SpladePooling". */
 export function describeModules(modules: readonly ModuleEntry[]): string {
   const names = modules.slice(0, 16).map((entry) => entry.className);
   return modules.length > names.length ? `${names.join(" + ")} + …` : names.join(" + ");
@@ -51,20 +51,20 @@ function readEntry(root: string, file: string, i: number, json: unknown): Module
   }
   const path = optionalString(entry, "path");
   if (path === undefined) {
-    throw invalidField(entry, "path", 'a folder relative to the model, "" for the model\'s own');
+    throw invalidField(entry, "path", 'a folder relative to the model, or "" for the model\'s own folder');
   }
   return moduleEntry(type, resolveInside(root, path, `${file}: "[${i}].path"`), `${file}: module ${i}`);
 }
 
 /**
  * @param type the path of the module's class
- * @param where names the entry in errors
+ * @param where the entry, for error messages
  */
 export function moduleEntry(type: string, folder: string, where: string): ModuleEntry {
   if (!type.startsWith("sentence_transformers.")) {
     throw new SparseRerankError(
       "ERR_UNSUPPORTED_MODEL",
-      `${where} is ${describe(type)}, which is Python code of the repository; only modules of sentence_transformers are supported.`,
+      `${where} is ${describe(type)}, which is custom Python code; only modules of sentence_transformers are supported.`,
     );
   }
   return { className: type.slice(type.lastIndexOf(".") + 1).slice(0, MAX_NAME), folder };

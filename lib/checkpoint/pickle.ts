@@ -1,19 +1,18 @@
 /**
- * A restricted reader of Python's pickle format, protocol 2, in which torch.save describes tensors. A pickle is a program for a stack machine
- * that can name any function and call it. This machine knows the opcodes that torch.save writes and no others, calls nothing but what its host
- * offers by name, and makes plain values: dictionaries become Maps, tuples and lists arrays. Work and memory are bounded by the pickle's length
- * and by MAX_OPERATIONS.
+ * A restricted reader of Python's pickle format, protocol 2, which torch.save uses to describe tensors. A pickle is a program for a stack machine that
+ * can call any function by name. This machine supports only the opcodes that torch.save writes, calls only functions that its host provides, and
+ * creates plain values: dictionaries become Maps; tuples and lists become arrays. The pickle's length and MAX_OPERATIONS bound work and memory.
  */
 
 import { types } from "node:util";
 
 import { SparseRerankError } from "../errors";
 
-/** What a pickle may refer to. Both throw for everything that they do not know. */
+/** Resolves the references of a pickle. Both methods throw for anything unknown. */
 export interface PickleHost {
   /** A value, or a PickleFunction, for a global name such as collections.OrderedDict. */
   global(module: string, name: string): unknown;
-  /** The object that a persistent id stands for. */
+  /** The object for a persistent id. */
   persistent(id: unknown): unknown;
 }
 
@@ -21,16 +20,16 @@ export class PickleFunction {
   constructor(readonly call: (args: readonly unknown[]) => unknown) {}
 }
 
-/** Some 35 are needed for each tensor. As many empty dictionaries take 130 MB. */
+/** A tensor needs about 35. This many empty dictionaries need 130 MB. */
 const MAX_OPERATIONS = 500_000;
 const MAX_NAME = 256;
 const NEWLINE = 0x0a;
 
 /**
  * Runs the pickle that begins at `start`.
- * @param where names the pickle in errors
- * @returns its value, and the position after it
- * @throws ERR_INVALID_WEIGHTS when it is malformed, ERR_UNSUPPORTED_MODEL for an opcode that is not known, and what the host throws
+ * @param where the pickle, for error messages
+ * @returns the value of the pickle, and the position after it
+ * @throws ERR_INVALID_WEIGHTS (malformed), ERR_UNSUPPORTED_MODEL (an unsupported opcode), and the errors of the host
  */
 export function unpickle(
   bytes: Uint8Array,
@@ -68,7 +67,7 @@ class Machine {
         throw new SparseRerankError(
           "ERR_UNSUPPORTED_MODEL",
           `${this.#where} has the pickle opcode 0x${opcode.toString(16)} at byte ${this.position - 1}, which torch.save does not write for weights. ` +
-            "Nothing of it was executed. Use a revision with safetensors, or convert the weights where you trust them.",
+            "The file was not executed. Use a revision with safetensors, or convert the weights on a machine where you trust them.",
         );
       }
       operation(this);
@@ -81,7 +80,7 @@ class Machine {
     if (version !== 2) {
       throw new SparseRerankError(
         "ERR_UNSUPPORTED_MODEL",
-        `${this.#where} has pickle protocol ${version}; torch.save writes 2 unless told otherwise.`,
+        `${this.#where} has pickle protocol ${version}; only protocol 2, the default of torch.save, is supported.`,
       );
     }
     return this;
@@ -128,7 +127,7 @@ class Machine {
   }
 
   get(index: number): this {
-    if (!this.#memo.has(index)) throw this.#malformed(`refers to value ${index}, which it never stored`);
+    if (!this.#memo.has(index)) throw this.#malformed(`refers to value ${index}, which was never stored`);
     return this.push(this.#memo.get(index));
   }
 
@@ -144,14 +143,14 @@ class Machine {
   reduce(): this {
     const args = this.#pop();
     const target = this.#pop();
-    if (!(target instanceof PickleFunction) || !Array.isArray(args)) throw this.#malformed("calls what is not a function");
+    if (!(target instanceof PickleFunction) || !Array.isArray(args)) throw this.#malformed("calls a value that is not a function");
     return this.push(target.call(args));
   }
 
-  /** The state of an OrderedDict is the version of each module: of no use here. */
+  /** The state of an OrderedDict holds module versions, which are not needed. */
   build(): this {
     this.#pop();
-    if (!types.isMap(this.#top())) throw this.#malformed("sets the state of what is not a dictionary");
+    if (!types.isMap(this.#top())) throw this.#malformed("sets the state of a value that is not a dictionary");
     return this;
   }
 
@@ -165,32 +164,32 @@ class Machine {
   }
 
   last(count: number): unknown[] {
-    if (this.#stack.length < count) throw this.#malformed("takes a value from an empty stack");
+    if (this.#stack.length < count) throw this.#malformed("reads a value from an empty stack");
     return this.#stack.splice(this.#stack.length - count);
   }
 
   append(items: readonly unknown[]): this {
     const list = this.#top();
-    if (!Array.isArray(list)) throw this.#malformed("appends to what is not a list");
+    if (!Array.isArray(list)) throw this.#malformed("appends to a value that is not a list");
     for (const item of items) list.push(item);
     return this;
   }
 
-  /** @param items keys and values in turn */
+  /** @param items alternating keys and values */
   setItems(items: readonly unknown[]): this {
     const dictionary = this.#top();
-    if (!types.isMap(dictionary) || items.length % 2 !== 0) throw this.#malformed("sets items of what is not a dictionary");
+    if (!types.isMap(dictionary) || items.length % 2 !== 0) throw this.#malformed("sets items of a value that is not a dictionary");
     for (let i = 0; i < items.length; i += 2) dictionary.set(items[i], items[i + 1]);
     return this;
   }
 
   #pop(): unknown {
-    if (this.#stack.length === 0) throw this.#malformed("takes a value from an empty stack");
+    if (this.#stack.length === 0) throw this.#malformed("reads a value from an empty stack");
     return this.#stack.pop();
   }
 
   #top(): unknown {
-    if (this.#stack.length === 0) throw this.#malformed("takes a value from an empty stack");
+    if (this.#stack.length === 0) throw this.#malformed("reads a value from an empty stack");
     return this.#stack.at(-1);
   }
 
@@ -204,20 +203,23 @@ class Machine {
 
   #line(): string {
     const end = this.#bytes.subarray(this.position, this.position + MAX_NAME).indexOf(NEWLINE);
-    if (end < 0) throw this.#malformed("has a name without end");
+    if (end < 0) throw this.#malformed("has an unterminated name");
     const line = this.text(end);
     this.position += 1;
     return line;
   }
 
   #malformed(problem: string): SparseRerankError {
-    return new SparseRerankError("ERR_INVALID_WEIGHTS", `${this.#where} is no valid pickle: before byte ${this.position} it ${problem}.`);
+    return new SparseRerankError(
+      "ERR_INVALID_WEIGHTS",
+      `${this.#where} is not a valid pickle: before byte ${this.position} it ${problem}.`,
+    );
   }
 }
 
 const STOP = 0x2e;
 
-/** By opcode; the names are those of Python's pickletools. */
+/** Operations by opcode, with the names of Python's pickletools. */
 const OPERATIONS: ReadonlyMap<number, (machine: Machine) => Machine> = new Map([
   [0x80, (m) => m.protocol()], // PROTO
   [0x28, (m) => m.mark()], // MARK

@@ -1,4 +1,4 @@
-/** config_sentence_transformers.json: what sentence-transformers stores of a whole pipeline. */
+/** Reads config_sentence_transformers.json, which holds the settings of a whole pipeline. */
 
 import { join } from "node:path";
 
@@ -12,19 +12,19 @@ export interface Prompts {
 
 const FILE = "config_sentence_transformers.json";
 
-/** States nothing: for plain checkpoints, where the reference does not read the file, and for pipelines from before the file existed. */
+/** Empty settings: for plain checkpoints, where sentence-transformers does not read the file, and for pipelines that predate it. */
 export const NO_PIPELINE_CONFIG: JsonObject = { file: FILE, json: {} };
 
 export async function readPipelineConfig(root: string): Promise<JsonObject> {
   return (await readJsonObject(join(root, FILE))) ?? NO_PIPELINE_CONFIG;
 }
 
-/** The class that saved the model. Versions before 5 had only one that wrote the file, and did not name it. */
+/** The class that saved the model. Before version 5 only SentenceTransformer wrote the file, without its name. */
 export function modelTypeOf(pipeline: JsonObject): string {
   return optionalString(pipeline, "model_type") ?? "SentenceTransformer";
 }
 
-/** The stored prompts; those of `always` exist in any case, empty where they are not stored. */
+/** The stored prompts. Those named in `always` are present even if not stored, as empty strings. */
 export function readPrompts(pipeline: JsonObject, always: readonly string[]): Prompts {
   const prompts = new Map(always.map((name) => [name, ""]));
   const stored = optionalObject(pipeline, "prompts");
@@ -41,6 +41,6 @@ export function readPrompts(pipeline: JsonObject, always: readonly string[]): Pr
       `one of the prompts: ${[...prompts.keys()].slice(0, 16).map(describe).join(", ") || "there are none"}`,
     );
   }
-  // fromEntries defines own properties, so that a prompt named __proto__ stays a prompt.
+  // fromEntries defines own properties, so a prompt named __proto__ is stored as a prompt.
   return { prompts: Object.freeze(Object.fromEntries(prompts)), defaultPromptName };
 }

@@ -1,7 +1,7 @@
 /**
- * pytorch_model.bin and other files of torch.save, in place: which tensor lies where. Since PyTorch 1.6 they are zip archives (a pickle
- * data.pkl, and one entry data/<key> for the bytes of each storage); the legacy format before it is a row of pickles, then the storages one after
- * the other. Nothing in the file is executed: see pickle.ts. The names that a pickle may refer to are those of GLOBALS.
+ * Locates the tensors in pytorch_model.bin and other files written by torch.save. Since PyTorch 1.6 these are zip archives with a pickle, data.pkl,
+ * and one entry data/<key> for the bytes of each storage. The legacy format is a sequence of pickles followed by the storages. Nothing in the file is
+ * executed (see pickle.ts); TorchHost lists the names that a pickle may refer to.
  */
 
 import { realpath } from "node:fs/promises";
@@ -17,9 +17,9 @@ import type { PickleHost } from "./pickle";
 import type { TensorDtype, TensorInfo, TensorTable } from "./types";
 import { ZipArchive } from "./zip";
 
-/** Ten thousand tensors need 2 MB. */
+/** 10,000 tensors need 2 MB. */
 const MAX_PICKLE_BYTES = 8 * 1024 * 1024;
-/** PyTorch's own limit. */
+/** PyTorch's limit. */
 const MAX_DIMENSIONS = 64;
 const ZIP_MAGIC = "504b0304";
 const PICKLE_START = 0x80;
@@ -66,10 +66,10 @@ const STORAGE_TYPES: Readonly<Record<string, TensorDtype>> = {
 };
 
 /**
- * The tensors of a file that torch.save wrote from a state dict.
- * @returns undefined when there is no such file.
- * @throws ERR_INVALID_WEIGHTS when the file is truncated or contradicts itself, ERR_UNSUPPORTED_MODEL for whatever else torch.save can write,
- * ERR_FILE_UNREADABLE.
+ * Reads the table of tensors of a state dict that torch.save wrote.
+ * @returns undefined if the file does not exist
+ * @throws ERR_INVALID_WEIGHTS (the file is truncated or inconsistent), ERR_UNSUPPORTED_MODEL (torch.save wrote something else),
+ * ERR_FILE_UNREADABLE
  */
 export async function readPytorch(path: string): Promise<TensorTable | undefined> {
   return withFile(path, async (file) => {
@@ -79,7 +79,7 @@ export async function readPytorch(path: string): Promise<TensorTable | undefined
     }
     const isZip = magic.toString("hex", 0, 4) === ZIP_MAGIC;
     const { views, offsets } = isZip ? await readArchive(file) : await readLegacy(file);
-    // The real path, because the hub cache's snapshot folders hold symbolic links.
+    // The real path, because snapshot folders of the hub cache contain symbolic links.
     const target = await realpath(path);
     return new Map(Array.from(views, ([name, view]) => [name, locate(name, view, offsets, target)]));
   });
@@ -87,7 +87,7 @@ export async function readPytorch(path: string): Promise<TensorTable | undefined
 
 interface Contents {
   readonly views: ReadonlyMap<string, TensorView>;
-  /** Where the bytes of each storage begin, by its key. */
+  /** Byte offset of each storage, by key. */
   readonly offsets: ReadonlyMap<string, number>;
 }
 
@@ -97,7 +97,7 @@ async function readArchive(file: OpenFile): Promise<Contents> {
   const [name = ""] = pickles;
   const entry = archive.entries.get(name);
   if (entry === undefined || pickles.length > 1) {
-    throw unsupported(file.path, `is a zip archive with ${pickles.length} entries <name>/data.pkl; expected one, as torch.save writes it`);
+    throw unsupported(file.path, `is a zip archive with ${pickles.length} entries <name>/data.pkl; expected one`);
   }
   const where = `${file.path}: ${name}`;
   if (entry.size > MAX_PICKLE_BYTES) throw invalid(where, `has ${entry.size} bytes; at most ${MAX_PICKLE_BYTES} are accepted.`);
@@ -105,7 +105,7 @@ async function readArchive(file: OpenFile): Promise<Contents> {
   const byteOrder = archive.entries.get(`${folder}byteorder`);
   if (byteOrder !== undefined) {
     const order = await readExactly(file, await archive.offsetOf(byteOrder), Math.min(byteOrder.size, 16));
-    if (Buffer.from(order).toString("latin1") !== "little") throw unsupported(file.path, "was not written by a little-endian system");
+    if (Buffer.from(order).toString("latin1") !== "little") throw unsupported(file.path, "was not written on a little-endian system");
   }
   const pickle = await readExactly(file, await archive.offsetOf(entry), entry.size);
   const host = new TorchHost(where);
@@ -120,7 +120,7 @@ async function readArchive(file: OpenFile): Promise<Contents> {
   return { views, offsets };
 }
 
-/** Pickles of the magic number, the protocol, the writing system, the state dict and the order of the storages; then the storages. */
+/** Reads the legacy format: pickles of the magic number, protocol, system information, state dict and order of the storages; then the storages. */
 async function readLegacy(file: OpenFile): Promise<Contents> {
   const bytes = await readExactly(file, 0, Math.min(file.size, MAX_PICKLE_BYTES));
   const host = new TorchHost(file.path);
@@ -130,14 +130,14 @@ async function readLegacy(file: OpenFile): Promise<Contents> {
     position = end;
     return value;
   };
-  // A file that is no pickle at all gets this message too, and not one about its first byte as an opcode.
+  // The check of the first byte gives a file that is not a pickle this message, not one about an unknown opcode.
   if (bytes[0] !== PICKLE_START || next() !== LEGACY_MAGIC) {
     throw invalid(file.path, "is neither a zip archive nor the legacy format of torch.save. Download it again.");
   }
   if (next() !== LEGACY_PROTOCOL) throw unsupported(file.path, `is not in version ${LEGACY_PROTOCOL} of the legacy format of torch.save`);
   const system = next();
   if (!types.isMap(system) || system.get("little_endian") !== true) {
-    throw unsupported(file.path, "was not written by a little-endian system");
+    throw unsupported(file.path, "was not written on a little-endian system");
   }
   const views = readStateDict(next(), file.path);
   const keys = next();
@@ -145,7 +145,7 @@ async function readLegacy(file: OpenFile): Promise<Contents> {
   return { views, offsets: await placeStorages(keys, host.storages, position, file) };
 }
 
-/** Each storage is its length as 64 bits, then its elements. */
+/** Locates the storages of the legacy format: each is a 64-bit length followed by the elements. */
 async function placeStorages(
   keys: readonly unknown[],
   storages: ReadonlyMap<string, StorageRef>,
@@ -156,7 +156,7 @@ async function placeStorages(
   let position = start;
   for (const key of keys) {
     const storage = typeof key === "string" ? storages.get(key) : undefined;
-    if (storage === undefined || offsets.has(storage.key)) throw invalid(file.path, "lists a storage that no tensor has, or one twice.");
+    if (storage === undefined || offsets.has(storage.key)) throw invalid(file.path, "lists a storage that no tensor uses, or one twice.");
     if (position + 8 > file.size) throw truncated(file.path);
     const length = Number(Buffer.from(await readExactly(file, position, 8)).readBigUInt64LE());
     position += 8;
@@ -166,12 +166,12 @@ async function placeStorages(
     if (position > file.size) throw truncated(file.path);
   }
   const missing = [...storages.keys()].find((key) => !offsets.has(key));
-  if (missing !== undefined) throw invalid(file.path, `does not hold the storage ${describe(missing)}, which its tensors need.`);
+  if (missing !== undefined) throw invalid(file.path, `does not contain the storage ${describe(missing)}, which its tensors need.`);
   return offsets;
 }
 
 function readStateDict(value: unknown, where: string): ReadonlyMap<string, TensorView> {
-  if (!types.isMap(value)) throw unsupported(where, "does not hold a state dict (a dictionary of tensors)");
+  if (!types.isMap(value)) throw unsupported(where, "does not contain a state dict (a dictionary of tensors)");
   for (const [name, tensor] of value) {
     if (typeof name !== "string" || !(tensor instanceof TensorView)) {
       throw unsupported(where, `has the entry ${typeof name === "string" ? describe(name) : "without a name"}, which is not a tensor`);
@@ -187,10 +187,10 @@ function locate(name: string, { storage, offset, shape }: TensorView, offsets: R
   return { name, dtype: storage.dtype, shape, file, offset: base + offset * bytes, byteLength: count * bytes };
 }
 
-/** What the pickles of torch.save may name, and what becomes of it. */
+/** Resolves the names that the pickles of torch.save may refer to. */
 class TorchHost implements PickleHost {
   readonly #where: string;
-  /** All that were mentioned, by key. */
+  /** All storages that the pickle refers to, by key. */
   readonly storages = new Map<string, StorageRef>();
   readonly #globals: ReadonlyMap<string, unknown>;
 
@@ -211,11 +211,11 @@ class TorchHost implements PickleHost {
     if (found !== undefined) return found;
     throw new SparseRerankError(
       "ERR_UNSUPPORTED_MODEL",
-      `${this.#where} refers to ${describe(`${module}.${name}`)}, which plain weights do not need. Nothing of it was executed. ${REMEDY}`,
+      `${this.#where} refers to ${describe(`${module}.${name}`)}, which plain weights do not need. The file was not executed. ${REMEDY}`,
     );
   }
 
-  /** ("storage", type, key, device, length), and in the legacy format a part of the storage or None. */
+  /** @param id ("storage", type, key, device, length), followed in the legacy format by a view of the storage or None */
   persistent(id: unknown): StorageRef {
     const [kind, type, key, , length, part] = Array.isArray(id) ? (id as readonly unknown[]) : [];
     if (kind !== "storage" || !(type instanceof StorageType) || typeof key !== "string" || !isSize(length)) {
@@ -229,11 +229,11 @@ class TorchHost implements PickleHost {
       return storage;
     }
     if (known.dtype !== type.dtype || known.length !== length)
-      throw invalid(this.#where, `gives the storage ${describe(key)} two types or lengths.`);
+      throw invalid(this.#where, `declares the storage ${describe(key)} with two types or lengths.`);
     return known;
   }
 
-  /** (storage, offset, sizes, strides, …), offset and strides in elements. */
+  /** @param args (storage, offset, sizes, strides, …), with offset and strides in elements */
   #tensor([storage, offset, shape, strides]: readonly unknown[]): TensorView {
     if (!(storage instanceof StorageRef) || !isSize(offset) || !isSizes(shape) || !isSizes(strides) || shape.length !== strides.length) {
       throw invalid(this.#where, "has a tensor without storage, offset, sizes and strides.");
@@ -244,19 +244,19 @@ class TorchHost implements PickleHost {
       throw invalid(this.#where, `has a tensor of ${count} elements at ${offset} in a storage of ${storage.length}.`);
     }
     if (!isContiguous(shape, strides, count)) {
-      throw unsupported(this.#where, `has a tensor of shape [${shape.slice(0, 16).join(", ")}] that does not lie row by row`);
+      throw unsupported(this.#where, `has a tensor of shape [${shape.slice(0, 16).join(", ")}] that is not contiguous (row-major)`);
     }
-    // A copy: what the pickle does to its list afterwards is of no concern.
+    // Copied, since the pickle may change its list afterwards.
     return new TensorView(storage, offset, [...shape]);
   }
 
   #dictionary(args: readonly unknown[]): Map<unknown, unknown> {
-    if (args.length > 0) throw unsupported(this.#where, "makes a dictionary as Python 2 did");
+    if (args.length > 0) throw unsupported(this.#where, "creates a dictionary in the way of Python 2");
     return new Map();
   }
 }
 
-/** Row-major without gaps. Strides of sizes 1, and those of empty tensors, mean nothing. */
+/** Whether a tensor is row-major without gaps. Strides of dimensions of size 1 and of empty tensors are irrelevant. */
 function isContiguous(shape: readonly number[], strides: readonly number[], count: number): boolean {
   let expected = 1;
   for (let i = shape.length - 1; i >= 0; i--) {

@@ -1,6 +1,6 @@
 /**
- * Router of sentence-transformers 5 and later, and Asym, its name before: different modules for queries and for documents. router_config.json
- * (Asym: config.json) names the modules and their order on each route; a module's id is its folder, "" for the Router's own.
+ * Reads the Router of sentence-transformers 5 and later (formerly Asym), which has different modules for queries and documents. router_config.json
+ * (Asym: config.json) lists the modules of each route in order. The id of a module is its folder, "" for the Router's own.
  */
 
 import { join } from "node:path";
@@ -23,7 +23,7 @@ import type { ModuleEntry } from "./modules";
 
 const ROUTERS: ReadonlySet<string> = new Set(["Router", "Asym"]);
 
-/** The modules that encodeQuery, encodeDocument and encode without a task run. */
+/** The modules that encodeQuery(), encodeDocument() and encode() run. */
 export interface ModuleRoutes {
   readonly query: readonly ModuleEntry[];
   readonly document: readonly ModuleEntry[];
@@ -32,7 +32,7 @@ export interface ModuleRoutes {
 
 type Task = "query" | "document" | undefined;
 
-/** Puts the modules of a Router in its place. Without a Router all three are `modules`. */
+/** Replaces a Router by the modules of each route. Without a Router all three routes are `modules`. */
 export async function routeModules(modules: readonly ModuleEntry[]): Promise<ModuleRoutes> {
   const routers = new Map<ModuleEntry, Router>();
   for (const entry of modules) if (ROUTERS.has(entry.className)) routers.set(entry, await readRouter(entry));
@@ -93,23 +93,23 @@ function readRoutes(config: JsonObject, folder: string): ReadonlyMap<string, rea
   return routes;
 }
 
-/** For texts without a task: where nothing is stated, the first route, unless that is ruled out. */
+/** The route for texts without a task: the stated default, otherwise the first route, unless the configuration rules that out. */
 function readDefaultRoute(parameters: JsonObject, routes: ReadonlyMap<string, unknown>): string | undefined {
   const stated = optionalString(parameters, "default_route");
   if (stated !== undefined && !routes.has(stated)) throw invalidField(parameters, "default_route", "one of the routes");
   const [first] = routes.keys();
-  // Where the reference has no route for encode(), what it would do with documents is as good as any.
+  // sentence-transformers has no route for encode() here; this package encodes such texts as documents.
   return stated ?? (optionalBoolean(parameters, "allow_empty_key") === false ? "document" : first);
 }
 
-/** route_mappings: from "('query', 'text')", a Python tuple of task and modality of which either may be None, to a route. */
+/** route_mappings maps keys such as "('query', 'text')" to routes: a Python tuple of task and modality, either of which may be None. */
 function readMappings(parameters: JsonObject): ReadonlyMap<string, string> {
   const mappings = new Map<string, string>();
   const stored = optionalObject(parameters, "route_mappings");
   for (const key of Object.keys(stored?.json ?? {})) {
     const match = /^\(\s*(?:None|['"](?<task>[^'"]*)['"])\s*,\s*(?:None|['"](?<modality>[^'"]*)['"])\s*\)$/.exec(key);
     const route = stored === undefined ? undefined : field(stored, key);
-    // Tuples of several modalities do not concern texts; the reference passes over what it cannot read.
+    // Tuples of several modalities do not apply to texts; sentence-transformers ignores keys that it cannot parse.
     if (match !== null && typeof route === "string") mappings.set(mappingKey(match.groups?.["task"], match.groups?.["modality"]), route);
   }
   return mappings;
@@ -119,7 +119,7 @@ function mappingKey(task: string | undefined, modality: string | undefined): str
   return JSON.stringify([task ?? null, modality ?? null]);
 }
 
-/** In the reference's order: mappings for both, for the task, for the modality, for everything; then a route of the task's name. */
+/** As in sentence-transformers: mappings for task and modality, the task, the modality, and everything; then a route named like the task. */
 function resolveRoute(task: Task, mappings: ReadonlyMap<string, string>, routes: ReadonlyMap<string, unknown>): string | undefined {
   const keys = [mappingKey(task, "text"), mappingKey(task, undefined), mappingKey(undefined, "text"), mappingKey(undefined, undefined)];
   const mapped = keys.map((key) => mappings.get(key)).find((route) => route !== undefined);

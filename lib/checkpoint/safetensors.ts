@@ -1,10 +1,10 @@
 /**
- * The safetensors format: 8 bytes little-endian header length, a JSON header (name -> dtype, shape, byte range), then the tensors' bytes.
- * Only the header is read; the weights are memory-mapped later by native code, which relies on the ranges checked here.
+ * Reads the safetensors format: a little-endian 8-byte header length, a JSON header (name -> dtype, shape, byte range), and the bytes of the tensors.
+ * Only the header is read; native code memory-maps the weights later and relies on the ranges validated here.
  *
- * Checked as the format demands: ranges lie in the file, match dtype and shape, do not overlap and leave no hole. Stricter than the format:
- * a header has at most MAX_JSON_BYTES (there 100 MB). Of a name that occurs twice JSON.parse keeps the last entry; unless the tensor is
- * empty, the lost one leaves a hole and is refused by it. Offsets need not be multiples of the element size: the format does not promise it.
+ * As the format requires, ranges must be inside the file, match dtype and shape, not overlap and leave no holes. Stricter than the format, a header
+ * has at most MAX_JSON_BYTES (the format allows 100 MB). If a name occurs twice, JSON.parse keeps the last entry; the other one leaves a hole and is
+ * rejected, unless the tensor is empty. Offsets need not be multiples of the element size: the format does not guarantee it.
  */
 
 import { realpath } from "node:fs/promises";
@@ -21,20 +21,20 @@ const LENGTH_BYTES = 8;
 const OPENING_BRACE = 0x7b;
 const REMEDY = "Download it again.";
 
-/** Element types of the format that occur in quantised checkpoints only. */
+/** Element types of the format that occur only in quantized checkpoints. */
 const OTHER_DTYPES = /^(?:[UI]\d+|[FC]\d+(?:_E\d+M\d\w*)?)$/;
 
 /**
- * The tensors of a safetensors file in the order of their bytes.
- * @returns undefined when there is no such file.
- * @throws ERR_INVALID_WEIGHTS when the file is truncated or its header contradicts it, ERR_UNSUPPORTED_MODEL for an element type that this
- * package does not read, ERR_FILE_UNREADABLE.
+ * Reads the table of tensors of a safetensors file, in order of offset.
+ * @returns undefined if the file does not exist
+ * @throws ERR_INVALID_WEIGHTS (the file is truncated or does not match its header), ERR_UNSUPPORTED_MODEL (an unsupported element type),
+ * ERR_FILE_UNREADABLE
  */
 export async function readSafetensors(path: string): Promise<TensorTable | undefined> {
   return withFile(path, async (file) => {
     const header = await readHeader(file);
     const bodyStart = LENGTH_BYTES + header.length;
-    // The real path, because the hub cache's snapshot folders hold symbolic links.
+    // The real path, because snapshot folders of the hub cache contain symbolic links.
     const target = await realpath(path);
     const tensors: TensorInfo[] = [];
     for (const [name, entry] of Object.entries(parseHeader(header, path))) {
@@ -74,7 +74,7 @@ async function readHeader(file: OpenFile): Promise<Uint8Array> {
 function parseHeader(header: Uint8Array, path: string): Readonly<Record<string, unknown>> {
   const json = header[0] === OPENING_BRACE ? parseJson(header, `${path}: the header`, "ERR_INVALID_WEIGHTS") : undefined;
   if (!isRecord(json)) {
-    throw invalid(path, "has a header that does not begin with {: it is not safetensors, or it was overwritten.");
+    throw invalid(path, "has a header that does not begin with {: it is not a safetensors file, or it was overwritten.");
   }
   return json;
 }
@@ -87,7 +87,7 @@ function checkMetadata(metadata: unknown, path: string): void {
 
 interface Place {
   readonly name: string;
-  /** The file and the tensor, for errors. */
+  /** File and tensor, for error messages. */
   readonly where: string;
   readonly target: string;
   readonly bodyStart: number;
@@ -116,15 +116,15 @@ function locate(entry: unknown, place: Place): TensorInfo {
   if (begin > end || end > place.bodyLength) {
     throw invalid(
       place.where,
-      `has data_offsets ${begin} to ${end}, but the file holds ${place.bodyLength} bytes of tensors: it is truncated or its header is wrong. ${REMEDY}`,
+      `has data_offsets ${begin} to ${end}, but the file has ${place.bodyLength} bytes of tensors: it is truncated or its header is wrong. ${REMEDY}`,
     );
   }
-  // A product too large to be exact is larger than every file, so it cannot pass for a byte length.
+  // A product too large to be exact exceeds the size of any file, so it cannot match a byte length.
   const needed = shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype]);
   if (needed !== end - begin) {
     throw invalid(
       place.where,
-      `is ${dtype} with the shape [${shape.slice(0, 16).join(", ")}] and needs ${needed} bytes, but its data_offsets give it ${end - begin}.`,
+      `is ${dtype} with the shape [${shape.slice(0, 16).join(", ")}] and needs ${needed} bytes, but its data_offsets span ${end - begin}.`,
     );
   }
   return { name: place.name, dtype, shape, file: place.target, offset: place.bodyStart + begin, byteLength: end - begin };

@@ -1,6 +1,6 @@
 /**
- * SparseEncoder checkpoints: a pipeline of modules; a plain masked language model, which gets SPLADE pooling; or, with or without a pipeline, a
- * transformer with BGE-M3's lexical head beside it.
+ * Reads SparseEncoder checkpoints: a pipeline of modules; a plain masked language model, which gets SPLADE pooling; or, with or without a pipeline, a
+ * transformer with BGE-M3's lexical head next to it.
  */
 
 import { join } from "node:path";
@@ -18,12 +18,12 @@ import { readStaticRoute } from "./static-route";
 import { architecturesOf, describeArchitectures, readModelConfig, readTransformer, readTransformerModule } from "./transformer";
 import type { ModelConfig, SparseCheckpoint, SparseRoute, SpladePooling, TransformerPart, TransformerRoute } from "./types";
 
-/** SparseEncoder of sentence-transformers has these prompts whatever is stored. */
+/** SparseEncoder of sentence-transformers always has these prompts. */
 const PROMPT_NAMES = ["query", "document"];
-/** Without modules.json the reference pools as SPLADE v2 does (arXiv 2109.10086). */
+/** Without modules.json, sentence-transformers uses the pooling of SPLADE v2 (arXiv 2109.10086). */
 const DEFAULT_POOLING: SpladePooling = { kind: "splade", pooling: "max", activation: "relu" };
 const TRANSFORMERS: ReadonlySet<string> = new Set(["Transformer", "MLMTransformer"]);
-/** Modules of dense sentence embeddings only. */
+/** Modules of dense embedding models. */
 const DENSE_MODULES: ReadonlySet<string> = new Set([
   ...["Transformer", "Pooling", "Dense", "Normalize", "LayerNorm", "Dropout", "StaticEmbedding"],
 ]);
@@ -48,7 +48,7 @@ export async function readSparseCheckpoint(root: string, exported?: string): Pro
   };
 }
 
-/** The reference reads config_sentence_transformers.json and sentence_bert_config.json of a pipeline only, so neither is read here. */
+/** sentence-transformers reads config_sentence_transformers.json and sentence_bert_config.json only for pipelines, so neither is read here. */
 async function readPlain(root: string, exported: string | undefined): Promise<SparseCheckpoint> {
   const config = await readModelConfig(root);
   const isLexical = await hasLexicalHead(root);
@@ -58,12 +58,12 @@ async function readPlain(root: string, exported: string | undefined): Promise<Sp
   return checkpointOf(root, { kind: "transformer", transformer, head: DEFAULT_POOLING }, NO_PIPELINE_CONFIG);
 }
 
-/** A dense pipeline's similarity function is that of its dense vectors; lexical weights have dot products. */
+/** Ignores the similarity function of the pipeline, which applies to its dense vectors; lexical weights are compared by dot product. */
 async function readLexical(root: string, transformer: TransformerPart, pipeline: JsonObject): Promise<SparseCheckpoint> {
   return checkpointOf(root, { kind: "transformer", transformer, head: await readLexicalHead(transformer) }, pipeline);
 }
 
-/** One route for everything. */
+/** A checkpoint with the same route for queries and documents. */
 function checkpointOf(root: string, route: TransformerRoute, pipeline: JsonObject): SparseCheckpoint {
   return {
     kind: "sparse",
@@ -89,7 +89,7 @@ function requireMaskedLanguageModel(config: ModelConfig): void {
   );
 }
 
-/** Versions before 5 stored no model type; there the modules tell a dense model from a sparse one. */
+/** Rejects dense models and cross-encoders. Versions before 5 stored no model type, so the modules distinguish dense and sparse models. */
 function requireSparse(root: string, modules: readonly ModuleEntry[], modelType: string): void {
   if (modelType === "CrossEncoder") {
     throw new SparseRerankError("ERR_WRONG_MODEL_KIND", `${root} is a CrossEncoder checkpoint. Load it with CrossEncoder.load().`);
@@ -98,7 +98,7 @@ function requireSparse(root: string, modules: readonly ModuleEntry[], modelType:
   if (modelType !== "SparseEncoder" && !mayBeSparse) {
     throw new SparseRerankError(
       "ERR_WRONG_MODEL_KIND",
-      `${root} is a ${describe(modelType)} checkpoint (${describeModules(modules)}), which gives no sparse vectors. SparseEncoder.load() needs a SparseEncoder checkpoint.`,
+      `${root} is a ${describe(modelType)} checkpoint (${describeModules(modules)}), which does not produce sparse vectors. SparseEncoder.load() requires a SparseEncoder checkpoint.`,
     );
   }
 }
@@ -107,7 +107,7 @@ function isDense(modules: readonly ModuleEntry[]): boolean {
   return modules.every((entry) => DENSE_MODULES.has(entry.className));
 }
 
-/** Reads each route once, however often it is asked for. */
+/** Returns a function that reads each route only once. */
 function routeReader(file: string, exported: string | undefined): (modules: readonly ModuleEntry[]) => Promise<SparseRoute> {
   const routes = new Map<string, Promise<SparseRoute>>();
   return (modules) => {
@@ -156,7 +156,7 @@ async function readSpladePooling(folder: string): Promise<SpladePooling> {
   return { kind: "splade", pooling, activation };
 }
 
-/** Like the reference, "dot" for every name that is not one of its four (a converted multi-vector model says "maxsim"). */
+/** As in sentence-transformers, any other name means "dot" (a converted multi-vector model has "maxsim"). */
 function readSimilarity(pipeline: JsonObject): SparseCheckpoint["similarityFunction"] {
   const name = optionalString(pipeline, "similarity_fn_name");
   return name === "cosine" || name === "euclidean" || name === "manhattan" ? name : "dot";

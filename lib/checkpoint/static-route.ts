@@ -1,4 +1,4 @@
-/** SparseStaticEmbedding, the query side of inference-free models: a table of token weights and a tokenizer in one folder. */
+/** Reads SparseStaticEmbedding, the query side of inference-free models: a table of token weights and a tokenizer in one folder. */
 
 import { join } from "node:path";
 
@@ -9,10 +9,10 @@ import { readModelMaxLength } from "./limits";
 import type { StaticRoute, TensorInfo } from "./types";
 import { readWeights } from "./weights";
 
-/** Where OpenSearch's repositories keep the table in readable form. */
+/** The table in JSON, as in the repositories of OpenSearch. */
 const JSON_TABLE = "idf.json";
 
-/** @throws ERR_MISSING_TENSOR, ERR_TENSOR_MISMATCH, ERR_INVALID_CONFIG, and what readWeights throws */
+/** @throws ERR_MISSING_TENSOR, ERR_TENSOR_MISMATCH, ERR_INVALID_CONFIG, and the errors of readWeights */
 export async function readStaticRoute(folder: string): Promise<StaticRoute> {
   const config = await readJsonObject(join(folder, "config.json"));
   const path = config === undefined ? undefined : optionalString(config, "path");
@@ -41,7 +41,7 @@ function requireVector(tensor: TensorInfo | undefined, folder: string): TensorIn
   if (tensor.shape.length !== 1 || tensor.byteLength === 0 || !["F32", "F16", "BF16", "F64"].includes(tensor.dtype)) {
     throw new SparseRerankError(
       "ERR_TENSOR_MISMATCH",
-      `${tensor.file}: tensor weight is ${tensor.dtype} [${tensor.shape.slice(0, 16).join(", ")}]; expected floating-point weights, one for each token.`,
+      `${tensor.file}: tensor weight is ${tensor.dtype} [${tensor.shape.slice(0, 16).join(", ")}]; expected a vector of floating-point weights, one per token.`,
     );
   }
   return tensor;

@@ -1,21 +1,21 @@
-/** The numbers of a SparseStaticEmbedding's table. */
+/** Reads the weights in the table of a SparseStaticEmbedding. */
 
 import { SparseRerankError } from "../errors";
 import { readExactly, withFile } from "./checkpoint-files";
 import { describe, field, invalidField, readJsonObject } from "./json-fields";
 import type { StaticRoute, TensorDtype, TensorInfo } from "./types";
 
-/** A tokenizer's ids and tokens. */
+/** The vocabulary of a tokenizer. */
 export interface Tokens {
   /** Highest id + 1. */
   readonly vocabularySize: number;
-  /** The same without added tokens. */
+  /** Highest id without added tokens + 1. */
   readonly ordinarySize: number;
   token(id: number): string | undefined;
 }
 
 /**
- * A weight for each id: those of the tensor, or for a JSON table one for each id of `tokens`.
+ * The weight of each id: the elements of the tensor, or for a JSON table one weight per id of `tokens`.
  * @throws ERR_INVALID_WEIGHTS (a weight that is not finite), ERR_INVALID_CONFIG, ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE
  */
 export async function readStaticWeights({ weights }: StaticRoute, tokens: Tokens): Promise<Float32Array> {
@@ -37,7 +37,7 @@ async function readTensor(tensor: TensorInfo): Promise<Float32Array> {
   return Float32Array.from({ length: tensor.shape[0] ?? 0 }, (_, i) => read(view, i));
 }
 
-/** The i-th element as a number. */
+/** Read the i-th element as a number. */
 const READERS: Partial<Record<TensorDtype, (view: DataView, i: number) => number>> = {
   F64: (view, i) => view.getFloat64(i * 8, true),
   F32: (view, i) => view.getFloat32(i * 4, true),
@@ -55,8 +55,8 @@ function widenHalf(bits: number): number {
 }
 
 /**
- * From tokens to weights. Tokens that the vocabulary lacks are of no use; those that the table lacks weigh 0, but added tokens behind the last with a
- * weight have none.
+ * Reads a JSON object from tokens to weights. Tokens that are not in the vocabulary are ignored; those that are not in the table get the weight 0. The
+ * result ends before trailing added tokens without a weight.
  */
 async function readJsonTable(file: string, tokens: Tokens): Promise<Float32Array> {
   const table = await readJsonObject(file);
@@ -74,5 +74,8 @@ async function readJsonTable(file: string, tokens: Tokens): Promise<Float32Array
 }
 
 function missing(file: string): SparseRerankError {
-  return new SparseRerankError("ERR_FILE_NOT_FOUND", `${file} is missing; the query side of the model needs it. Download the model again.`);
+  return new SparseRerankError(
+    "ERR_FILE_NOT_FOUND",
+    `${file} is missing, but the query side of the model needs it. Download the model again.`,
+  );
 }

@@ -1,10 +1,10 @@
-/** Activations that checkpoints name by the path of a class of torch.nn, and that the reference makes without arguments. */
+/** Activations that checkpoints name by the path of a torch.nn class, and that sentence-transformers constructs without arguments. */
 
 import { SparseRerankError } from "../errors";
 import { describe, optionalString } from "./json-fields";
 import type { JsonObject } from "./json-fields";
 
-/** All of torch.nn that need no argument, except Softmax2d, which is for images. */
+/** All activations of torch.nn that need no arguments, except Softmax2d, which is for images. */
 export const TORCH_ACTIVATIONS = [
   ...(["CELU", "ELU", "GELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LeakyReLU"] as const),
   ...(["LogSigmoid", "LogSoftmax", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid"] as const),
@@ -13,23 +13,23 @@ export const TORCH_ACTIVATIONS = [
 
 export type TorchActivation = (typeof TORCH_ACTIVATIONS)[number];
 
-/** Not for logits: GLU would return fewer, and RReLU draws lots, as the reference's predict() leaves it in training mode. */
+/** Excluded for logits: GLU returns half as many, and RReLU is random, since predict() of sentence-transformers leaves it in training mode. */
 export type LogitActivation = Exclude<TorchActivation, "GLU" | "RReLU">;
 
 export const LOGIT_ACTIVATIONS = TORCH_ACTIVATIONS.filter((name): name is LogitActivation => name !== "GLU" && name !== "RReLU");
 
-/** Without a dimension these take the first of three, the texts of a batch: not for token embeddings. */
+/** Excluded for token embeddings: without a dimension argument these normalize over the first of three dimensions, the texts of a batch. */
 const OVER_A_DIMENSION: ReadonlySet<TorchActivation> = new Set(["Softmax", "Softmin", "LogSoftmax"]);
 
 export const TOKEN_ACTIVATIONS = TORCH_ACTIVATIONS.filter((name) => !OVER_A_DIMENSION.has(name));
 
-/** torch.nn.Tanh, torch.nn.modules.Tanh, and torch.nn.modules.activation.Tanh, which is how the reference writes it. */
+/** Matches torch.nn.Tanh, torch.nn.modules.Tanh, and torch.nn.modules.activation.Tanh, the form that sentence-transformers writes. */
 const PATH = /^torch\.nn\.(?:modules\.(?:activation\.|linear\.)?)?(\w+)$/;
 
 /**
- * @param supported those that the place takes
- * @returns undefined where the field does not exist
- * @throws ERR_UNSUPPORTED_MODEL for any other class
+ * @param supported the activations that are allowed here
+ * @returns undefined if the field does not exist
+ * @throws ERR_UNSUPPORTED_MODEL (any other class)
  */
 export function readTorchActivation<A extends TorchActivation>(config: JsonObject, name: string, supported: readonly A[]): A | undefined {
   const path = optionalString(config, name);
@@ -39,6 +39,6 @@ export function readTorchActivation<A extends TorchActivation>(config: JsonObjec
   if (activation !== undefined) return activation;
   throw new SparseRerankError(
     "ERR_UNSUPPORTED_MODEL",
-    `${config.file}: the activation ${describe(path)} ("${name}") is not supported here; supported are torch.nn's ${supported.join(", ")}.`,
+    `${config.file}: the activation ${describe(path)} ("${name}") is not supported here; supported classes of torch.nn: ${supported.join(", ")}.`,
   );
 }

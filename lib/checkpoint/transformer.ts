@@ -1,4 +1,4 @@
-/** One transformers model of a checkpoint: config.json, weights and limits of one folder. */
+/** Reads one transformers model of a checkpoint: the config.json, weights and limits of a folder. */
 
 import { dirname, join, sep } from "node:path";
 
@@ -21,12 +21,12 @@ import type { ModuleEntry } from "./modules";
 import type { ModelConfig, TransformerPart } from "./types";
 import { readWeights } from "./weights";
 
-/** Which model class sentence-transformers puts over the body: what the module outputs. */
+/** The task of a Transformer module, which selects the model class in sentence-transformers and thus its output. */
 export type TransformerTask = "fill-mask" | "sequence-classification" | "feature-extraction";
 
-/** The settings of a Transformer module. */
+/** Settings of a Transformer module. */
 const SETTINGS_FILE = "sentence_bert_config.json";
-/** Versions before 2.0 named the file after the family. */
+/** Before version 2.0 the file was named after the model family. */
 const SETTINGS_FILES = [
   SETTINGS_FILE,
   "sentence_roberta_config.json",
@@ -37,13 +37,13 @@ const SETTINGS_FILES = [
   "sentence_xlnet_config.json",
 ];
 
-/** Settings that change the tokens or the scores and are not implemented: better refused than ignored. */
+/** Settings that change tokens or scores and are not implemented, so they are rejected instead of ignored. */
 const UNSUPPORTED_SETTINGS = ["query_length", "document_length", "query_expansion", "processing_kwargs", "tokenizer_name_or_path"];
 
-/** Arguments for transformers that change where files come from or how fast they are read, not what the model computes. */
+/** Arguments for transformers that affect where files come from or how fast they are read, but not results. */
 const HARMLESS_ARGUMENTS = ["trust_remote_code", "revision", "token", "cache_dir", "local_files_only", "use_fast"];
 
-/** Sections of arguments, with their names before version 5.4, and what of them is read elsewhere or changes nothing for texts of one length. */
+/** Sections of arguments (also under their names before version 5.4), with the arguments that are read elsewhere or do not affect results. */
 const ARGUMENTS: readonly (readonly [section: string, allowed: readonly string[]])[] = [
   ["config_kwargs", HARMLESS_ARGUMENTS],
   ["config_args", HARMLESS_ARGUMENTS],
@@ -55,7 +55,7 @@ export async function readModelConfig(folder: string): Promise<ModelConfig> {
   if ((await status(join(folder, "adapter_config.json"))) !== undefined) {
     throw new SparseRerankError(
       "ERR_UNSUPPORTED_MODEL",
-      `${folder} has an adapter_config.json: it is a PEFT adapter for another model. Merge the two with merge_and_unload() of peft and save the result.`,
+      `${folder} has an adapter_config.json: it is a PEFT adapter for another model. Merge it into that model with merge_and_unload() of peft and save the result.`,
     );
   }
   const config = await readJsonObject(join(folder, "config.json"));
@@ -65,21 +65,21 @@ export async function readModelConfig(folder: string): Promise<ModelConfig> {
   return config;
 }
 
-/** config.json's `architectures`: the model classes that the weights were saved from, e.g. "BertForMaskedLM". */
+/** `architectures` of config.json: the model classes that saved the weights, for example "BertForMaskedLM". */
 export function architecturesOf(config: ModelConfig): readonly string[] {
   return optionalStrings(config, "architectures") ?? [];
 }
 
-/** The same for a message. */
+/** Describes `architectures` for a message. */
 export function describeArchitectures(config: ModelConfig): string {
   const architectures = architecturesOf(config);
   return architectures.length === 0 ? "names no architecture" : `describes ${architectures.slice(0, 4).map(describe).join(", ")}`;
 }
 
 /**
- * The model in the folder of `config`.
- * @param settings the sentence_bert_config.json of a module; a plain checkpoint has none
- * @param exported the absolute path of an ONNX file, which replaces the weights if it lies in this folder or below
+ * Reads the model in the folder of `config`.
+ * @param settings sentence_bert_config.json of a module; a plain checkpoint has none
+ * @param exported absolute path of an ONNX file, which replaces the weights if it is inside this folder
  */
 export async function readTransformer(config: ModelConfig, settings?: JsonObject, exported?: string): Promise<TransformerPart> {
   const folder = dirname(config.file);
@@ -94,7 +94,7 @@ export async function readTransformer(config: ModelConfig, settings?: JsonObject
   };
 }
 
-/** A Transformer (or MLMTransformer) module that must do `task`. */
+/** Reads a Transformer (or MLMTransformer) module, which must have the given task. */
 export async function readTransformerModule(entry: ModuleEntry, task: TransformerTask, exported?: string): Promise<TransformerPart> {
   const settings = await readSettings(entry.folder);
   const stated = settings === undefined ? undefined : optionalString(settings, "transformer_task");
@@ -109,14 +109,14 @@ export async function readTransformerModule(entry: ModuleEntry, task: Transforme
   return readTransformer(await readModelConfig(entry.folder), settings, exported);
 }
 
-/** What a Transformer takes from its model, and the feature that it becomes, where the settings (since version 5.4) do not say otherwise. */
+/** The output of the model that a Transformer uses and the feature that it writes, unless the settings (since version 5.4) specify others. */
 const OUTPUTS: Readonly<Record<TransformerTask, { readonly field: string; readonly feature: string }>> = {
   "feature-extraction": { field: "last_hidden_state", feature: "token_embeddings" },
   "fill-mask": { field: "logits", feature: "token_embeddings" },
   "sequence-classification": { field: "logits", feature: "scores" },
 };
 
-/** Another output, such as pooler_output or the hidden states of an earlier layer, would be other numbers. */
+/** Rejects other outputs, such as pooler_output or the hidden states of an earlier layer, which would change results. */
 function requireUsualOutput(settings: JsonObject, task: TransformerTask): void {
   const { field: output, feature } = OUTPUTS[task];
   const modalities = optionalObject(settings, "modality_config");
@@ -133,7 +133,7 @@ function requireUsualOutput(settings: JsonObject, task: TransformerTask): void {
   ];
   for (const [object, name, supported] of stated) {
     const value = field(object, name);
-    // The reference also takes a path, of which the usual one has one step.
+    // sentence-transformers also accepts a path, an array of which the usual one has a single element.
     const only = Array.isArray(value) && value.length === 1 ? (value[0] as unknown) : value;
     if (only !== undefined && only !== supported) throw unusual(object, name, `"${supported}"`);
   }

@@ -1,26 +1,26 @@
-/** What the rest of the package knows of a checkpoint on disk: typed descriptions, no bytes of weights. */
+/** Typed descriptions of checkpoints, without the bytes of the weights. */
 
 import type { LogitActivation, TorchActivation } from "./torch-activation";
 
-/** safetensors element types that occur in checkpoints. */
+/** Element types of safetensors that occur in checkpoints. */
 export type TensorDtype = "F64" | "F32" | "F16" | "BF16" | "I64" | "I32" | "I16" | "I8" | "U8" | "BOOL";
 
 export interface TensorInfo {
   readonly name: string;
   readonly dtype: TensorDtype;
-  /** Row-major. */
+  /** Shape of the tensor, which is row-major. */
   readonly shape: readonly number[];
-  /** Absolute path of the file that holds the tensor. */
+  /** Absolute path of the file that contains the tensor. */
   readonly file: string;
-  /** Bytes from the beginning of that file. */
+  /** Offset in bytes from the beginning of the file. */
   readonly offset: number;
   readonly byteLength: number;
 }
 
-/** Tensors of one transformer by their name in the file. */
+/** Tensors of one module by their name in the file. */
 export type TensorTable = ReadonlyMap<string, TensorInfo>;
 
-/** A parsed config.json: fields are checked where they are read (architectures/config.ts, checkpoint/json-fields.ts). */
+/** A parsed config.json. Fields are validated where they are read (architectures/config.ts, checkpoint/json.ts). */
 export interface ModelConfig {
   /** Absolute path, for error messages. */
   readonly file: string;
@@ -35,13 +35,13 @@ export interface WeightedPart {
   readonly tensors: TensorTable;
 }
 
-/** One transformers model inside a checkpoint (the root, or a module folder). */
+/** One transformers model of a checkpoint (in the root or in a module folder). */
 export interface TransformerPart extends WeightedPart {
-  /** Absolute path of the ONNX file that takes the place of the weights; `tensors` is empty then. */
+  /** Absolute path of the ONNX file that replaces the weights; `tensors` is then empty. */
   readonly exported: string | undefined;
-  /** Tokens, special tokens included; undefined when the checkpoint does not say. */
+  /** Maximum number of tokens, special tokens included; undefined if the checkpoint states none. */
   readonly maxSeqLength: number | undefined;
-  /** sentence_bert_config.json: do_lower_case. */
+  /** do_lower_case of sentence_bert_config.json. */
   readonly lowerCase: boolean;
 }
 
@@ -55,8 +55,8 @@ export interface SpladePooling {
 export type PoolingMode = "cls" | "max" | "mean" | "mean_sqrt_len_tokens" | "weightedmean" | "lasttoken";
 
 /**
- * One step of those that follow a transformer. Each reads one feature of a text and writes one, which may be the same: token_embeddings are the
- * hidden states, [tokens, size] in every step; the others are one vector for each text. Tensors have the names of the reference's modules.
+ * A module after a transformer. Each reads one feature of a text and writes one, possibly the same. The feature token_embeddings holds the hidden
+ * states, [tokens, size]; all others are one vector per text. Tensors have the names of the modules of sentence-transformers.
  */
 export type EmbeddingModule = PoolingModule | DenseModule | LayerNormModule | NormalizeModule | AutoencoderModule;
 
@@ -67,9 +67,9 @@ interface Step {
 
 export interface PoolingModule extends Step {
   readonly kind: "pooling";
-  /** Side by side. */
+  /** Their outputs are concatenated. */
   readonly modes: readonly PoolingMode[];
-  /** False: tokens of a prompt do not count. */
+  /** Whether the tokens of a prompt are pooled. */
   readonly includePrompt: boolean;
 }
 
@@ -77,11 +77,11 @@ export interface DenseModule extends Step {
   readonly kind: "dense";
   readonly part: WeightedPart;
   readonly inputs: number;
-  /** Before the activation, of which GLU halves them. */
+  /** Number of outputs before the activation; GLU halves it. */
   readonly outputs: number;
   readonly bias: boolean;
   readonly activation: TorchActivation;
-  /** The input, projected where the sizes differ, is added to the output. */
+  /** Whether the input (projected if the sizes differ) is added to the output. */
   readonly residual: boolean;
 }
 
@@ -90,7 +90,7 @@ export interface LayerNormModule extends Step {
   readonly part: WeightedPart;
 }
 
-/** To length 1. */
+/** L2 normalization. */
 export interface NormalizeModule extends Step {
   readonly kind: "normalize";
 }
@@ -101,13 +101,13 @@ export interface AutoencoderModule extends Step {
   readonly part: WeightedPart;
   readonly inputs: number;
   readonly outputs: number;
-  /** Weights that a vector keeps unless the caller says otherwise. */
+  /** Default number of weights to keep per vector. */
   readonly k: number;
-  /** Each input is brought to mean 0 and deviation 1 before. */
+  /** Whether each input is standardized to mean 0 and standard deviation 1. */
   readonly normalize: boolean;
 }
 
-/** Pooled hidden states through a sparse autoencoder, the last of the modules. */
+/** Pooled hidden states encoded by a sparse autoencoder, the last of the modules. */
 export interface AutoencoderHead {
   readonly kind: "autoencoder";
   readonly modules: readonly EmbeddingModule[];
@@ -115,11 +115,11 @@ export interface AutoencoderHead {
   readonly k: number;
 }
 
-/** BGE-M3 (Chen et al., 2024, arXiv 2402.03216): relu(w · hidden + b) for each token, the largest where a token is repeated. */
+/** BGE-M3 (Chen et al., 2024, arXiv 2402.03216): the weight of a token is the maximum of relu(w · hidden + b) over its occurrences. */
 export interface LexicalHead {
   readonly kind: "lexical";
   readonly part: WeightedPart;
-  /** Tokens without weight: those of the tokenizer's cls_token, eos_token, pad_token and unk_token. */
+  /** Tokens that get no weight: the tokenizer's cls_token, eos_token, pad_token and unk_token. */
   readonly ignoredTokens: readonly string[];
 }
 
@@ -129,43 +129,43 @@ export interface TransformerRoute {
   readonly head: SpladePooling | AutoencoderHead | LexicalHead;
 }
 
-/** A table of token weights (SparseStaticEmbedding): a text's vector has those of its tokens. */
+/** A table of token weights (SparseStaticEmbedding): the vector of a text holds the weights of its tokens. */
 export interface StaticRoute {
   readonly kind: "static";
-  /** Absolute path of the folder that has the tokenizer. */
+  /** Absolute path of the folder with the tokenizer. */
   readonly folder: string;
-  /** Where the weights are: a tensor [vocabulary], or the absolute path of a JSON object from tokens to weights. */
+  /** The weights: a tensor [vocabulary], or the absolute path of a JSON object from tokens to weights. */
   readonly weights: { readonly tensor: TensorInfo } | { readonly json: string };
-  /** Tokens; undefined when the tokenizer has no limit. */
+  /** Maximum number of tokens; undefined if the tokenizer has no limit. */
   readonly maxSeqLength: number | undefined;
 }
 
-/** How texts of one kind become vectors. */
+/** How queries or documents are encoded. */
 export type SparseRoute = TransformerRoute | StaticRoute;
 
 export interface SparseCheckpoint {
   readonly kind: "sparse";
   readonly root: string;
-  /** What encodeQuery, encodeDocument and encode run: one object where they run the same. */
+  /** The routes of encodeQuery(), encodeDocument() and encode(); identical routes are the same object. */
   readonly routes: { readonly query: SparseRoute; readonly document: SparseRoute; readonly plain: SparseRoute };
-  /** Always has "query" and "document" (empty when not stored). */
+  /** Always contains "query" and "document" (empty if not stored). */
   readonly prompts: Readonly<Record<string, string>>;
-  /** Applies to plain encode() only. */
+  /** Applies only to encode(). */
   readonly defaultPromptName: string | undefined;
   readonly similarityFunction: "dot" | "cosine" | "euclidean" | "manhattan";
 }
 
-/** Classes of torch.nn in lower case: "identity", "sigmoid", "softmax", "tanh", … */
+/** Names of torch.nn classes in lower case: "identity", "sigmoid", "softmax", "tanh", … */
 export type CrossEncoderActivation = Lowercase<LogitActivation>;
 
 export interface CrossCheckpoint {
   readonly kind: "cross";
   readonly root: string;
   readonly transformer: TransformerPart;
-  /** Modules over the hidden states, the last of which gives the scores; undefined when the transformer has a classifier. */
+  /** Modules over the hidden states that compute the scores; undefined if the transformer has a classification head. */
   readonly head: readonly EmbeddingModule[] | undefined;
   readonly numLabels: number;
-  /** In order of label id: id2label, or LABEL_0, LABEL_1, … */
+  /** Labels by id: from id2label, or LABEL_0, LABEL_1, … */
   readonly labels: readonly string[];
   readonly activation: CrossEncoderActivation;
   readonly prompts: Readonly<Record<string, string>>;

@@ -1,4 +1,4 @@
-/** Finds the weights of one module in its folder, by the names and in the order that transformers uses. */
+/** Finds the weights of a module in its folder, with the file names and precedence of transformers. */
 
 import { join } from "node:path";
 
@@ -12,9 +12,9 @@ import type { TensorInfo, TensorTable } from "./types";
 
 interface Format {
   readonly file: string;
-  /** Lists the shards of weights that are in several files. */
+  /** Index file of sharded weights. */
   readonly index: string;
-  /** @returns undefined when there is no such file. */
+  /** @returns undefined if the file does not exist */
   readonly read: (path: string) => Promise<TensorTable | undefined>;
 }
 
@@ -25,8 +25,8 @@ const FORMATS: readonly Format[] = [
 const OTHER_FORMATS = ["tf_model.h5", "flax_model.msgpack", "rust_model.ot", "model.onnx", "onnx/model.onnx"];
 
 /**
- * The first that the folder has: model.safetensors, the shards of its index, pytorch_model.bin, the shards of its index.
- * @throws ERR_FILE_NOT_FOUND, ERR_UNSUPPORTED_MODEL (other formats), and what readSafetensors and readPytorch throw.
+ * Reads the first that exists: model.safetensors, the shards of its index, pytorch_model.bin, the shards of its index.
+ * @throws ERR_FILE_NOT_FOUND, ERR_UNSUPPORTED_MODEL (other formats), and the errors of readSafetensors and readPytorch
  */
 export async function readWeights(folder: string): Promise<TensorTable> {
   for (const { file, index, read } of FORMATS) {
@@ -38,7 +38,7 @@ export async function readWeights(folder: string): Promise<TensorTable> {
   throw await noWeights(folder);
 }
 
-/** Like transformers, takes every tensor of the shards; weight_map decides where a name occurs more than once. */
+/** Like transformers, reads all tensors of the shards; if a name occurs more than once, weight_map decides. */
 async function readShards(folder: string, index: JsonObject, read: Format["read"]): Promise<TensorTable> {
   const weightMap = readWeightMap(index);
   const tensors = new Map<string, TensorInfo>();
@@ -87,7 +87,7 @@ async function noWeights(folder: string): Promise<SparseRerankError> {
     if ((await status(join(folder, name))) !== undefined) {
       return new SparseRerankError(
         "ERR_UNSUPPORTED_MODEL",
-        `${folder} has its weights in ${name} only; expected one of ${expected}. Convert them to safetensors with transformers.`,
+        `${folder} has its weights only in ${name}; expected one of ${expected}. Convert them to safetensors with transformers.`,
       );
     }
   }

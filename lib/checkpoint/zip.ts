@@ -1,8 +1,8 @@
 /**
- * The zip archives that torch.save writes (PKWARE's APPNOTE.TXT, zip64 included): every entry is stored as it is, so that a tensor is a range of
- * the file that native code can map. Only the directory at the archive's end and the headers of the entries in use are read.
+ * Reads the zip archives that torch.save writes (PKWARE's APPNOTE.TXT, including zip64). All entries are stored uncompressed, so a tensor is a range of
+ * the file that native code can map. Only the central directory and the headers of the entries in use are read.
  *
- * Stricter than the format: no comment after the directory, no compression, no encryption, no name twice, no more than MAX_DIRECTORY_BYTES.
+ * Stricter than the format: no archive comment, no compression, no encryption, no duplicate names, and a directory of at most MAX_DIRECTORY_BYTES.
  */
 
 import { SparseRerankError } from "../errors";
@@ -10,7 +10,7 @@ import { readExactly } from "./checkpoint-files";
 import type { OpenFile } from "./checkpoint-files";
 import { describe } from "./json-fields";
 
-/** About a hundred bytes for each tensor: 80,000 of them. */
+/** Enough for 80,000 tensors at about 100 bytes each. */
 const MAX_DIRECTORY_BYTES = 8 * 1024 * 1024;
 
 const END = { signature: 0x06054b50, bytes: 22 };
@@ -19,7 +19,7 @@ const END64 = { signature: 0x06064b50, bytes: 56 };
 const ENTRY = { signature: 0x02014b50, bytes: 46 };
 const LOCAL = { signature: 0x04034b50, bytes: 30 };
 
-/** Stands for "see the zip64 record". */
+/** Means that the value is in the zip64 record. */
 const IN_ZIP64 = 0xffffffff;
 const COUNT_IN_ZIP64 = 0xffff;
 const ZIP64_FIELD = 1;
@@ -28,12 +28,12 @@ const STORED = 0;
 
 export interface ZipEntry {
   readonly name: string;
-  /** Bytes of the contents. */
+  /** Size of the contents in bytes. */
   readonly size: number;
   readonly compressedSize: number;
   readonly method: number;
   readonly flags: number;
-  /** Where the entry's own header begins. */
+  /** Offset of the entry's local header. */
   readonly headerOffset: number;
 }
 
@@ -62,7 +62,7 @@ export class ZipArchive {
   }
 
   /**
-   * Where the contents of an entry begin, in bytes from the file's beginning; all of them lie before the directory.
+   * The offset of an entry's contents from the beginning of the file. All contents are before the directory.
    * Errors: ERR_INVALID_WEIGHTS, ERR_UNSUPPORTED_MODEL (compressed or encrypted).
    */
   async offsetOf(entry: ZipEntry): Promise<number> {
@@ -70,15 +70,15 @@ export class ZipArchive {
     if (entry.method !== STORED || (entry.flags & ENCRYPTED) !== 0 || entry.compressedSize !== entry.size) {
       throw new SparseRerankError(
         "ERR_UNSUPPORTED_MODEL",
-        `${where} is compressed or encrypted; torch.save does neither. Save the weights again with torch.save or as safetensors.`,
+        `${where} is compressed or encrypted, which is not supported. Save the weights again with torch.save or as safetensors.`,
       );
     }
-    if (entry.headerOffset + LOCAL.bytes > this.#directoryOffset) throw invalid(where, "begins behind the entries of the archive");
+    if (entry.headerOffset + LOCAL.bytes > this.#directoryOffset) throw invalid(where, "begins after the entries of the archive");
     const header = Buffer.from(await readExactly(this.#file, entry.headerOffset, LOCAL.bytes));
-    if (header.readUInt32LE(0) !== LOCAL.signature) throw invalid(where, "has no header where the directory says");
+    if (header.readUInt32LE(0) !== LOCAL.signature) throw invalid(where, "has no header at the offset in the directory");
     const begin = entry.headerOffset + LOCAL.bytes + header.readUInt16LE(26) + header.readUInt16LE(28);
     if (begin + entry.size > this.#directoryOffset)
-      throw invalid(where, `has ${entry.size} bytes by the directory, which reach beyond the entries`);
+      throw invalid(where, `has ${entry.size} bytes according to the directory, which extend past the entries`);
     return begin;
   }
 }
@@ -87,16 +87,16 @@ async function findDirectory(file: OpenFile): Promise<Directory> {
   const endOffset = file.size - END.bytes;
   const end = endOffset < 0 ? undefined : Buffer.from(await readExactly(file, endOffset, END.bytes));
   if (end?.readUInt32LE(0) !== END.signature || end.readUInt16LE(20) !== 0) {
-    throw invalid(file.path, "begins as a zip archive, but does not end with the directory of one: it is truncated or bytes were appended");
+    throw invalid(file.path, "begins like a zip archive but does not end with a zip directory: it is truncated or bytes were appended");
   }
   const small = { count: end.readUInt16LE(10), offset: end.readUInt32LE(16), size: end.readUInt32LE(12) };
   const isZip64 = small.count === COUNT_IN_ZIP64 || small.offset === IN_ZIP64 || small.size === IN_ZIP64;
   const { limit, ...directory } = isZip64 ? await findDirectory64(file, endOffset) : { ...small, limit: endOffset };
-  // Numbers above 2^53 are no longer exact, but above every file's size.
+  // Numbers above 2^53 are not exact, but exceed the size of any file.
   if (directory.offset + directory.size > limit || directory.count * ENTRY.bytes > directory.size) {
     throw invalid(
       file.path,
-      `has a zip directory of ${directory.count} entries in ${directory.size} bytes at ${directory.offset}, which cannot be`,
+      `has a zip directory of ${directory.count} entries in ${directory.size} bytes at ${directory.offset}, which is impossible`,
     );
   }
   if (directory.size > MAX_DIRECTORY_BYTES) {
@@ -110,7 +110,7 @@ async function findDirectory64(file: OpenFile, endOffset: number): Promise<Direc
   const locator = locatorOffset < 0 ? undefined : Buffer.from(await readExactly(file, locatorOffset, LOCATOR.bytes));
   const limit = locator?.readUInt32LE(0) === LOCATOR.signature ? readSize(locator, 8) : Infinity;
   const end = limit + END64.bytes > locatorOffset ? undefined : Buffer.from(await readExactly(file, limit, END64.bytes));
-  if (end?.readUInt32LE(0) !== END64.signature) throw invalid(file.path, "lacks the zip64 directory that its end refers to");
+  if (end?.readUInt32LE(0) !== END64.signature) throw invalid(file.path, "lacks the zip64 directory that its end record refers to");
   return { count: readSize(end, 32), size: readSize(end, 40), offset: readSize(end, 48), limit };
 }
 
@@ -133,7 +133,7 @@ function readEntries(bytes: Buffer, count: number, file: OpenFile): ReadonlyMap<
   return entries;
 }
 
-/** Those of three numbers that do not fit 32 bits stand in a zip64 field, in this order. */
+/** Reads three sizes. Those that do not fit in 32 bits are in the zip64 extra field, in this order. */
 function readSizes(bytes: Buffer, at: number, extra: Buffer): Pick<ZipEntry, "size" | "compressedSize" | "headerOffset"> | undefined {
   const small = {
     size: bytes.readUInt32LE(at + 24),

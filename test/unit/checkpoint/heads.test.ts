@@ -130,7 +130,7 @@ describe("checkpoint: pooled heads", () => {
       "sparse",
       { ...CSR, "modules.json": pipeline([`${MODELS}.Transformer`, ""], [`${SPARSE_MODELS}.SparseAutoEncoder`, "2"]) },
       "ERR_UNSUPPORTED_MODEL",
-      /2.config\.json: the module reads "sentence_embedding", but the modules before it give only "token_embeddings"/,
+      /2.config\.json: the module reads "sentence_embedding", but the modules before it output only "token_embeddings"/,
     ],
     [
       "an unknown module",
@@ -152,21 +152,21 @@ describe("checkpoint: pooled heads", () => {
       "cross",
       dense({ module_output_name: null }),
       "ERR_UNSUPPORTED_MODEL",
-      /lists Pooling \+ Dense after the transformer; none of them makes "scores"/,
+      /lists Pooling \+ Dense after the transformer; none of them outputs "scores"/,
     ],
     [
       "a Dense over tokens",
       "cross",
       dense({ module_input_name: "token_embeddings" }),
       "ERR_UNSUPPORTED_MODEL",
-      /none of them makes "scores" of each text/,
+      /none of them outputs "scores" per text/,
     ],
     [
       "a Dense that reads what nothing gives",
       "cross",
       dense({ module_input_name: "pooled" }),
       "ERR_UNSUPPORTED_MODEL",
-      /reads "pooled", but the modules before it give only "token_embeddings", "sentence_embedding"/,
+      /reads "pooled", but the modules before it output only "token_embeddings", "sentence_embedding"/,
     ],
     ["a Dense that changes a mask", "cross", dense({ module_output_name: "attention_mask" }), "ERR_UNSUPPORTED_MODEL", /"attention_mask"/],
     [
@@ -285,7 +285,7 @@ describe("checkpoint: lexical weights", () => {
   });
 
   it("leaves a dense model without them refused", () =>
-    fails(readSparse(without(LEXICAL, "sparse_linear.pt")), "ERR_WRONG_MODEL_KIND", /gives no sparse vectors/));
+    fails(readSparse(without(LEXICAL, "sparse_linear.pt")), "ERR_WRONG_MODEL_KIND", /does not produce sparse vectors/));
 });
 
 describe("checkpoint: hostile routes and heads", function () {
