@@ -1,4 +1,4 @@
-/** The encoder of Devlin et al., 2019 (arXiv 1810.04805), whose layers BERT, RoBERTa and ELECTRA share tensor by tensor. */
+/** The encoder of Devlin et al., 2019 (arXiv 1810.04805). BERT, RoBERTa and ELECTRA share its layers, including tensor names. */
 
 import type { TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
@@ -11,9 +11,9 @@ import type { Graph } from "./types";
 import { workingBytes } from "./working-set";
 
 export interface BertConfig extends EncoderConfig {
-  /** Rows of the position table. */
+  /** Number of rows in the position table. */
   readonly positions: number;
-  /** Tokens that have a position: fewer than rows in RoBERTa. */
+  /** Maximum sequence length: in RoBERTa smaller than the number of rows. */
   readonly maxPositions: number;
   readonly tokenTypes: number;
 }
@@ -44,8 +44,8 @@ export function bertEmbeddings(scope: Scope, config: BertConfig, shape: Sequence
 }
 
 /**
- * All layers, [tokens, hidden]. With queries "first" the last layer computes only the first token of each sequence, [batch, hidden]: a
- * classification head reads no other.
+ * All layers, [tokens, hidden]. With queries "first", the last layer computes only the first token of each sequence, [batch, hidden], the
+ * only one that a classification head reads.
  */
 export function bertLayers(scope: Scope, config: BertConfig, shape: SequenceShape, embeddings: Value, queries: Queries): Value {
   let x = embeddings;
@@ -59,7 +59,7 @@ function bertLayer(scope: Scope, config: BertConfig, shape: SequenceShape, x: Va
   return feedForward(scope, config, middle, at);
 }
 
-/** The first half of a layer: LayerNorm(x + attention(x)), of the rows that `queries` names. */
+/** The first half of a layer: LayerNorm(x + attention(x)), for the rows that `queries` selects. */
 export function bertAttention(
   scope: Scope,
   config: EncoderConfig,

@@ -1,4 +1,4 @@
-/** The heads of BERT's model classes, which other families have under the same names. */
+/** The heads of BERT's model classes, which other families share, including tensor names. */
 
 import type { TensorInfo } from "../checkpoint/types";
 import { decoderOf } from "./encoder-config";
@@ -7,7 +7,7 @@ import type { Value } from "./graph";
 import { activated, layerNorm, linear, tanh } from "./layers";
 import type { Scope } from "./layers";
 
-/** A decoder and what it multiplies, [tokens, embedding]. */
+/** A decoder and its input, [tokens, embedding]. */
 export interface MaskedHead {
   readonly output: Value;
   readonly decoder: TensorInfo;
@@ -16,7 +16,7 @@ export interface MaskedHead {
 
 /**
  * LayerNorm(act(W · hidden)) before the decoder.
- * @param body makes the hidden states, [tokens, hidden]; called once, when the decoder is known (see decoderOf)
+ * @param body builds the hidden states, [tokens, hidden]; called once, after decoderOf
  */
 export function bertMaskedHead(scope: Scope, config: EncoderConfig, body: () => Value): MaskedHead {
   const { hidden, embedding, epsilon } = config;
@@ -24,8 +24,8 @@ export function bertMaskedHead(scope: Scope, config: EncoderConfig, body: () => 
   const decoder = decoderOf(scope, config, `${at}.decoder.weight`);
   const dense = activated(scope, body(), [`${at}.transform.dense`, hidden, embedding], config.activation, config.file);
   const output = layerNorm(scope, dense, `${at}.transform.LayerNorm`, { size: embedding, epsilon });
-  // Of two the reference adds the decoder's own. An untied decoder without one gets the head's, as in transformers 4, which saved it so;
-  // transformers 5 would put zeros there.
+  // If both biases exist, transformers uses the decoder's. An untied decoder without one gets the head's bias, as in transformers 4, which
+  // saved such files; transformers 5 would use zeros.
   return { output, decoder, decoderBias: scope.tensors.require([`${at}.decoder.bias`, `${at}.bias`], [config.vocabulary]) };
 }
 

@@ -1,4 +1,4 @@
-/** BERT (Devlin et al., 2019, arXiv 1810.04805): naver SPLADE, MS MARCO MiniLM and TinyBERT cross-encoders. */
+/** BERT (Devlin et al., 2019, arXiv 1810.04805). Checkpoints: SPLADE of naver, MS MARCO MiniLM and TinyBERT cross-encoders. */
 
 import { bertEmbeddings, bertGraph, bertLayers, readBertConfig } from "./bert-encoder";
 import type { BertConfig } from "./bert-encoder";

@@ -1,4 +1,4 @@
-/** Typed reading of a transformer's config.json: every error names the file, the field, what is there and what was expected. */
+/** Typed access to a transformer's config.json. Every error names the file, the field, its value and what was expected. */
 
 import {
   describe,
@@ -13,7 +13,7 @@ import {
 import type { JsonObject } from "../checkpoint/json-fields";
 import { SparseRerankError } from "../errors";
 
-/** A field that is absent or null has the fallback, which is the default of transformers; without one it is an error. */
+/** A field that is missing or null has the fallback, which is the default of transformers. Without a fallback it is an error. */
 export class ConfigReader {
   constructor(private readonly config: JsonObject) {}
 
@@ -49,13 +49,13 @@ export class ConfigReader {
     return optionalStrings(this.config, name);
   }
 
-  /** An array of strings, or one string with "|" between them as older files write it. */
+  /** An array of strings, or, in older files, a single string with "|" as separator. */
   names(name: string): readonly string[] {
     const value = field(this.config, name);
     return typeof value === "string" ? value.split("|").map((item) => item.trim().toLowerCase()) : (this.strings(name) ?? []);
   }
 
-  /** An object inside the object. */
+  /** A nested object. */
   section(name: string): ConfigReader | undefined {
     const section = optionalObject(this.config, name);
     return section === undefined ? undefined : new ConfigReader(section);
@@ -72,12 +72,12 @@ export class ConfigReader {
     throw invalidField(this.config, name, `a divisor of the hidden size ${String(hidden)}`);
   }
 
-  /** Throws ERR_UNSUPPORTED_MODEL if there is such a field. */
+  /** Throws ERR_UNSUPPORTED_MODEL if the field is present. */
   requireAbsent(name: string): void {
     if (this.has(name)) throw this.unsupported(name, "this is not supported");
   }
 
-  /** Throws ERR_UNSUPPORTED_MODEL unless the field is absent or has the value that is implemented. */
+  /** Throws ERR_UNSUPPORTED_MODEL unless the field is missing or has the supported value. */
   requireOnly(name: string, supported: string | boolean | number): void {
     const value = field(this.config, name);
     if (value !== undefined && value !== supported) throw this.unsupported(name, `only ${describe(supported)} is supported`);

@@ -1,6 +1,6 @@
 /**
- * What DeBERTa (He et al., 2021, arXiv 2006.03654) shares with its second and third version (arXiv 2111.09543): BERT's layers with disentangled
- * attention, usually without positions in the input.
+ * The encoder shared by DeBERTa (He et al., 2021, arXiv 2006.03654) and its versions 2 and 3 (arXiv 2111.09543): BERT's layers with
+ * disentangled attention, usually without position embeddings in the input.
  */
 
 import type { TransformerPart } from "../checkpoint/types";
@@ -19,13 +19,13 @@ import type { Architecture, Graph } from "./types";
 import { workingBytes } from "./working-set";
 
 export interface DebertaConfig extends EncoderConfig {
-  /** Rows of the position table of the input; undefined without one. */
+  /** Number of rows in the position table of the input; undefined without one. */
   readonly positions: number | undefined;
   /** 0 in all published models. */
   readonly tokenTypes: number;
-  /** Of all products in the scores: 1 / √(size of a head · number of terms). */
+  /** Scale of all products in the scores: 1 / √(head size · number of terms). */
   readonly scale: number;
-  /** False for the head of DeBERTa's authors, true for BERT's, which transformers puts over their models by default. */
+  /** True for BERT's head, which transformers uses by default; false for the head of DeBERTa's authors. */
   readonly bertHead: boolean;
   readonly poolerActivation: string;
   readonly relative: RelativeConfig | undefined;
@@ -35,24 +35,24 @@ export interface RelativeConfig {
   readonly contentToPosition: boolean;
   readonly positionToContent: boolean;
   readonly distances: DistanceRows;
-  /** The embeddings of the distances go through a layer norm. */
+  /** Whether a layer norm is applied to the distance embeddings. */
   readonly norm: boolean;
 }
 
-/** One checkpoint of one version: what the versions differ in. `at` is the name of a layer's attention. */
+/** The differences between the versions. `at` is the name of a layer's attention. */
 export interface DebertaVersion {
   readonly config: DebertaConfig;
-  /** Query, key and value: [tokens, hidden] each, the query [batch, hidden] for first tokens. */
+  /** Query, key and value, [tokens, hidden] each; with queries "first" the query is [batch, hidden]. */
   project(scope: Scope, shape: SequenceShape, x: Value, at: string, queries: Queries): readonly [query: Value, key: Value, value: Value];
-  /** Keys of the distances for the term of content to position, [rows, hidden]. */
+  /** Keys of the distance embeddings, for the content-to-position term: [rows, hidden]. */
   positionKeys(scope: Scope, distances: Value, at: string): Value;
-  /** Queries of the distances for the term of position to content, [rows, hidden]. */
+  /** Queries of the distance embeddings, for the position-to-content term: [rows, hidden]. */
   positionQueries(scope: Scope, distances: Value, at: string): Value;
-  /** Takes the embeddings and the first layer's output, and makes what the second layer reads. */
+  /** Computes the second layer's input from the embeddings and the first layer's output; undefined if it is that output. */
   readonly afterFirstLayer: ((scope: Scope, shape: SequenceShape, embeddings: Value, output: Value) => Value) | undefined;
 }
 
-/** The fields of config.json that all versions read alike; distances for the relative attention, if config.json asks for it. */
+/** Reads the fields of config.json that all versions share. @param distances called if config.json enables relative attention */
 export function readDebertaConfig(part: TransformerPart, distances: () => DistanceRows, norm: boolean): DebertaConfig {
   const config = new ConfigReader(part.config);
   const encoder = readEncoderConfig(part, 1e-7);
@@ -68,7 +68,7 @@ export function readDebertaConfig(part: TransformerPart, distances: () => Distan
     embedding: config.positiveInteger("embedding_size", hidden),
     positions: config.boolean("position_biased_input", true) ? config.positiveInteger("max_position_embeddings", 512) : undefined,
     tokenTypes: config.nonNegativeInteger("type_vocab_size", 0),
-    // The terms count without relative attention as well.
+    // The number of terms counts even without relative attention.
     scale: 1 / Math.sqrt((hidden / heads) * (1 + known)),
     bertHead: config.boolean("legacy", true),
     poolerActivation: config.string("pooler_hidden_act", "gelu"),
@@ -78,7 +78,7 @@ export function readDebertaConfig(part: TransformerPart, distances: () => Distan
   };
 }
 
-/** How far the table of distances goes to each side, where it is not in buckets. */
+/** The largest distance in the table, to either side, if it has no buckets. */
 export function maxRelativePositions(config: ConfigReader): number {
   const stated = config.integer("max_relative_positions", -1);
   return stated < 1 ? config.positiveInteger("max_position_embeddings", 512) : stated;
@@ -118,7 +118,7 @@ export function debertaFamily(modelTypes: readonly string[], read: (part: Transf
   };
 }
 
-/** The decoder is always the word embeddings. */
+/** The head of DeBERTa's authors. Its decoder is always tied to the word embeddings. */
 function authorsMaskedHead(scope: Scope, config: DebertaConfig, body: () => Value): MaskedHead {
   const { tensors } = scope;
   const at = "lm_predictions.lm_head";
@@ -130,7 +130,7 @@ function authorsMaskedHead(scope: Scope, config: DebertaConfig, body: () => Valu
   };
 }
 
-/** The terms of relative positions, and the values that the layers of one graph share for them. */
+/** The terms of relative positions, and the values that the layers of a graph share for them. */
 type Relative = RelativeConfig & RelativePositions;
 
 interface Context {
@@ -147,14 +147,14 @@ function body(scope: Scope, version: DebertaVersion, queries: Queries): Value {
   const embedded = embeddings(scope, config, shape, inputIds);
   const context: Context = { scope, version, shape, relative: relativeOf(scope, config, shape) };
   const queriesOf = (index: number): Queries => (index === config.layers - 1 ? queries : "all");
-  // What follows the first layer reads all of its tokens.
+  // afterFirstLayer reads all tokens of the first layer.
   const first = layer(context, embedded, 0, afterFirstLayer === undefined ? queriesOf(0) : "all");
   let x = afterFirstLayer === undefined ? first : afterFirstLayer(scope, shape, embedded, first);
   for (let i = 1; i < config.layers; i++) x = layer(context, x, i, queriesOf(i));
   return afterFirstLayer !== undefined && queriesOf(0) === "first" ? shape.firstTokens(x, config.hidden) : x;
 }
 
-/** LayerNorm(word [+ position] [+ token type]), projected where the embeddings are narrower than the layers. */
+/** LayerNorm(word [+ position] [+ token type]), projected if the embeddings are narrower than the layers. */
 function embeddings(scope: Scope, config: DebertaConfig, shape: SequenceShape, inputIds: Value): Value {
   const { graph, tensors } = scope;
   const { hidden, embedding, positions, tokenTypes } = config;
@@ -224,8 +224,8 @@ function distancesByHead(graph: GraphBuilder, x: Value, { hidden, heads }: Heads
 }
 
 /**
- * Beside the arrays of BERT: for every pair the rows, the two terms and the scores; for every token its product with the rows; the rows
- * themselves with their projections and copies.
+ * Memory in addition to BERT's: per pair of tokens the row numbers, the two terms and the scores; per token its products with the rows; and
+ * the rows with their projections and copies.
  */
 function debertaGraph({ graph }: Scope, config: DebertaConfig, value: Value, output: "hidden" | "logits"): Graph {
   const { hidden, heads, positions, relative } = config;

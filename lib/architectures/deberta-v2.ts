@@ -1,6 +1,6 @@
 /**
- * DeBERTa v2 and v3 (He et al., 2021, arXiv 2111.09543), which are one architecture: distances in buckets, whose vectors may come from the
- * matrices of the content, and a convolution beside the first layer if config.json asks for one. nli-deberta-v3, mxbai-rerank-v1.
+ * DeBERTa v2 and v3 (He et al., 2021, arXiv 2111.09543), which are one architecture: distances in buckets, which may share the projections
+ * of the content, and optionally a convolution parallel to the first layer. Checkpoints: nli-deberta-v3, mxbai-rerank-v1.
  */
 
 import type { TransformerPart } from "../checkpoint/types";
@@ -61,7 +61,7 @@ function readConvolution(part: TransformerPart, reader: ConfigReader, config: De
     const bias = graph.weight(tensors.require([`${at}.conv.bias`], [hidden]));
     const mask = tokenMask(graph);
     const tokens = shape.unflatten(embeddings, hidden);
-    // Beyond a sequence's end the convolution is to read zeros.
+    // The convolution must read zeros past the end of a sequence.
     const channels = graph.node("Transpose", [mask === undefined ? tokens : graph.node("Mul", [tokens, mask])], { perm: [0, 2, 1] });
     const margin = (width - 1) / 2;
     const convolved = graph.node("Conv", [channels, weight, bias], { kernel_shape: [width], pads: [margin, margin], group: groups });

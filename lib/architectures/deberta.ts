@@ -1,4 +1,4 @@
-/** DeBERTa (He et al., 2021, arXiv 2006.03654) in its first version: nli-deberta-base. */
+/** DeBERTa, version 1 (He et al., 2021, arXiv 2006.03654). Checkpoint: nli-deberta-base. */
 
 import { ConfigReader } from "./config";
 import { debertaFamily, maxRelativePositions, readDebertaConfig } from "./deberta-encoder";
@@ -14,7 +14,7 @@ export const deberta = debertaFamily(["deberta"], (part): DebertaVersion => {
   const { hidden, heads } = config;
   return {
     config,
-    /** One matrix for all three, head by head, which has biases for query and value only. */
+    /** One matrix for query, key and value, interleaved by head, with biases only for query and value. */
     project(scope, shape, x, at, queries) {
       const { graph, tensors } = scope;
       const packed = linear(scope, x, `${at}.in_proj`, hidden, 3 * hidden, { bias: false });

@@ -1,4 +1,4 @@
-/** DistilBERT (Sanh et al., 2019, arXiv 1910.01108): OpenSearch neural sparse v2 and v3, naver splade_v2_distil. */
+/** DistilBERT (Sanh et al., 2019, arXiv 1910.01108). Checkpoints: OpenSearch neural sparse v2 and v3, naver/splade_v2_distil. */
 
 import type { TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
@@ -10,7 +10,7 @@ import type { Queries, Scope } from "./layers";
 import type { Architecture, Graph } from "./types";
 import { workingBytes } from "./working-set";
 
-/** Not in its config.json. */
+/** A constant in transformers; config.json does not contain it. */
 const EPSILON = 1e-12;
 
 export const distilbert: Architecture = {
@@ -83,7 +83,7 @@ function body(scope: Scope, config: DistilBertConfig, queries: Queries): Value {
   return x;
 }
 
-/** LayerNorm(word + position): there are no token types. */
+/** LayerNorm(word + position). There are no token types. */
 function embeddings(scope: Scope, config: DistilBertConfig, shape: SequenceShape, inputIds: Value): Value {
   const { graph, tensors } = scope;
   const { hidden } = config;

@@ -1,4 +1,4 @@
-/** ELECTRA (Clark et al., 2020, arXiv 2003.10555): embeddings may be narrower than the layers. */
+/** ELECTRA (Clark et al., 2020, arXiv 2003.10555): BERT, with embeddings that may be narrower than the layers. */
 
 import type { TransformerPart } from "../checkpoint/types";
 import { bertEmbeddings, bertGraph, bertLayers, readBertConfig } from "./bert-encoder";

@@ -1,4 +1,4 @@
-/** Heads that make one vector of a text's hidden states by modules of sentence-transformers. */
+/** Heads that compute one vector per text from its hidden states, with modules of sentence-transformers. */
 
 import { SparseRerankError } from "../errors";
 import type {
@@ -19,21 +19,21 @@ import { Tensors } from "./tensors";
 import { torchActivation } from "./torch-activations";
 import type { Architecture, Graph } from "./types";
 
-/** torch.nn.LayerNorm's default, which the module does not store. */
+/** Default of torch.nn.LayerNorm, which the module does not store. */
 const EPSILON = 1e-5;
-/** The least that torch.nn.functional.normalize divides by. */
+/** Lower bound of the divisor in torch.nn.functional.normalize. */
 const LEAST_LENGTH = 1e-12;
 
-/** A feature on its way through the modules: [tokens, size] or [batch, size]. */
+/** A feature that modules read and write: [tokens, size] or [batch, size]. */
 interface Feature {
   readonly value: Value;
   readonly size: number;
 }
 
 /**
- * The graph of a body and the modules over it: `columns` values for each text.
- * @param output the feature that they are
+ * The graph of a transformer and the modules after it, with `columns` values per text.
  * Errors: ERR_MISSING_TENSOR, ERR_TENSOR_MISMATCH, ERR_INVALID_CONFIG.
+ * @param output the feature to return
  */
 export function embeddingGraph(
   architecture: Architecture,
@@ -43,14 +43,14 @@ export function embeddingGraph(
   layout?: GraphLayout,
 ): { readonly graph: Graph; readonly columns: number } {
   const modes = modules.flatMap((module) => (module.kind === "pooling" ? module.modes : []));
-  // What comes before a pooling reads each token by itself, so the first is enough for it too.
+  // Modules before a pooling process each token on its own, so they too need only the first token.
   const queries = modes.every((mode) => mode === "cls") ? "first" : "all";
   const body = architecture.body(part, queries, layout);
   const { graph } = body;
   const features = new Map<string, Feature>([["token_embeddings", { value: graph.widen(body.hidden), size: body.size }]]);
   const feature = (name: string): Feature => {
     const found = features.get(name);
-    if (found === undefined) throw new SparseRerankError("ERR_INTERNAL", `No module gives ${name}.`);
+    if (found === undefined) throw new SparseRerankError("ERR_INTERNAL", `No module outputs ${name}.`);
     return found;
   };
   for (const module of modules) {
@@ -62,13 +62,13 @@ export function embeddingGraph(
   return { graph: body.finish(value), columns: size };
 }
 
-/** The vectors of the modes, side by side. @param isFirst the rows are the first tokens already */
+/** Concatenates the vectors of the modes. @param isFirst whether the rows are already the first tokens */
 function pooled(graph: GraphBuilder, { value, size }: Feature, modes: readonly PoolingMode[], isFirst: boolean): Feature {
   const [first = "", ...others] = isFirst ? modes.map(() => value) : pool(graph, value, size, modes);
   return { value: others.length === 0 ? first : graph.node("Concat", [first, ...others], { axis: 1 }), size: modes.length * size };
 }
 
-/** Each mode's vector, [batch, size]. */
+/** The vector of each mode, [batch, size]. */
 function pool(graph: GraphBuilder, hidden: Value, size: number, modes: readonly PoolingMode[]): Value[] {
   const shape = new SequenceShape(graph, "input_ids");
   const tokens = shape.unflatten(hidden, size);
@@ -85,7 +85,7 @@ function pool(graph: GraphBuilder, hidden: Value, size: number, modes: readonly 
     max: () => graph.node("ReduceMax", [withoutPadding(graph, tokens)], { axes: [1], keepdims: 0 }),
     mean: () => graph.node("Div", [sum(masked(tokens)), count]),
     mean_sqrt_len_tokens: () => graph.node("Div", [sum(masked(tokens)), graph.node("Sqrt", [count])]),
-    // Token t weighs t + 1.
+    // Token t has the weight t + 1.
     weightedmean: () => {
       const ranks = graph.node("Cast", [graph.node("Add", [shape.positions(), graph.integers(1)])], { to: FLOAT });
       const weights = masked(graph.node("Unsqueeze", [ranks, graph.integers([1])]));
@@ -96,14 +96,14 @@ function pool(graph: GraphBuilder, hidden: Value, size: number, modes: readonly 
   return modes.map((mode) => pooled[mode]());
 }
 
-/** 1 for the last token of each sequence, else 0: [batch, length, 1]. */
+/** 1 for the last token of each sequence, 0 for all others: [batch, length, 1]. */
 function lastToken(graph: GraphBuilder, shape: SequenceShape, count: Value): Value {
   const positions = graph.node("Cast", [shape.positions()], { to: FLOAT });
   const last = graph.node("Sub", [count, graph.floats("one", [1], [])]);
   return graph.node("Unsqueeze", [graph.node("Cast", [graph.node("Equal", [positions, last])], { to: FLOAT }), graph.integers([2])]);
 }
 
-/** −∞ in the place of padding. */
+/** Replaces padding by −∞. */
 function withoutPadding(graph: GraphBuilder, tokens: Value): Value {
   const padding = isPadding(graph);
   if (padding === undefined) return tokens;
@@ -126,7 +126,7 @@ function apply(graph: GraphBuilder, module: Exclude<EmbeddingModule, PoolingModu
   }
 }
 
-/** ONNX's LpNormalization makes NaN of zeros. */
+/** L2 normalization. Not ONNX's LpNormalization, which returns NaN for a zero vector. */
 function normalized(graph: GraphBuilder, x: Value): Value {
   const length = graph.node("ReduceL2", [x], { axes: [-1], keepdims: 1 });
   return graph.node("Div", [x, graph.node("Max", [length, graph.floats("least_length", [LEAST_LENGTH], [])])]);
@@ -143,24 +143,24 @@ function dense(scope: Scope, module: DenseModule, x: Value): Feature {
   return { value: graph.node("Add", [value, skipped]), size };
 }
 
-/** GLU halves, which leaves nothing that a residual could be added to. */
+/** The number of outputs. GLU halves it, so the sizes of a residual would not match. */
 function sizeOf({ part, outputs, activation, residual }: DenseModule): number {
   if (activation !== "GLU") return outputs;
   if (outputs % 2 === 0 && !residual) return outputs / 2;
   throw new SparseRerankError("ERR_INVALID_CONFIG", `${part.config.file}: GLU needs an even "out_features", and no residual.`);
 }
 
-/** relu(W · (x − b) + c): which of the values are kept is decided where vectors become sparse. */
+/** relu(W · (x − b) + c). The k largest values are selected later, when the vectors become sparse. */
 function encode({ graph, tensors }: Scope, { inputs, outputs, normalize }: AutoencoderModule, x: Value): Value {
   const prepared = normalize ? standardise(graph, x, inputs) : x;
   const centred = graph.node("Sub", [prepared, graph.weight(tensors.require(["pre_bias"], [inputs]))]);
-  // The decoder is the same matrix; of the two names a file has at least one.
+  // The decoder is tied to this matrix; a file has at least one of the two names.
   const weight = graph.weight(tensors.require(["encoder.weight", "decoder.linear.weight"], [outputs, inputs]));
   const bias = graph.weight(tensors.require(["latent_bias"], [outputs]));
   return graph.node("Relu", [graph.node("Gemm", [centred, weight, bias], { transB: 1 })]);
 }
 
-/** (x − mean) / (deviation + ε), the deviation with n − 1 in the denominator as torch.std has it. */
+/** (x − mean) / (standard deviation + ε), with n − 1 in the denominator of the deviation, as in torch.std. */
 function standardise(graph: GraphBuilder, x: Value, size: number): Value {
   const last = graph.integers([-1]);
   const total = (values: Value): Value => graph.node("ReduceSum", [values, last], { keepdims: 1 });
@@ -178,6 +178,6 @@ function requireInputs({ part, inputs }: DenseModule | AutoencoderModule, size: 
   if (inputs === size) return;
   throw new SparseRerankError(
     "ERR_INVALID_CONFIG",
-    `${part.config.file}: the module takes ${String(inputs)} values, but gets ${String(size)} from the one before it.`,
+    `${part.config.file}: the module expects ${String(inputs)} values but gets ${String(size)} from the previous one.`,
   );
 }

@@ -1,4 +1,4 @@
-/** What the encoders of all families have in common, under the names of BERT's config.json. */
+/** Configuration and building blocks that the encoders of all families share. Field names follow BERT's config.json. */
 
 import type { TensorInfo, TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
@@ -7,7 +7,7 @@ import type { GraphLayout, Value } from "./graph";
 import type { Norm, Scope, SequenceShape } from "./layers";
 import { Tensors } from "./tensors";
 
-/** Without prefix. Only ModernBERT has another name for them. */
+/** The name without prefix, which all families but ModernBERT use. */
 const WORD_EMBEDDINGS = "embeddings.word_embeddings.weight";
 
 export interface EncoderConfig {
@@ -15,14 +15,14 @@ export interface EncoderConfig {
   readonly file: string;
   readonly vocabulary: number;
   readonly hidden: number;
-  /** Width of the embeddings, which are projected where it is not `hidden`. */
+  /** Width of the embeddings, which are projected if it differs from `hidden`. */
   readonly embedding: number;
   readonly layers: number;
   readonly heads: number;
   readonly intermediate: number;
   readonly activation: string;
   readonly epsilon: number;
-  /** The decoder of the masked language model is the word embeddings. */
+  /** Whether the decoder of the masked language model is tied to the word embeddings. */
   readonly tied: boolean;
 }
 
@@ -43,19 +43,19 @@ export function readEncoderConfig({ config: { file, json } }: TransformerPart, d
   };
 }
 
-/** The norms of the layers. */
+/** The layer norm of all layers. */
 export function normOf({ hidden, epsilon }: { readonly hidden: number; readonly epsilon: number }): Norm {
   return { size: hidden, epsilon };
 }
 
-/** @param base, words see Tensors; the word embeddings are its probe */
+/** @param base see Tensors @param words name of the word embeddings, used as the probe of Tensors */
 export function openScope(part: TransformerPart, layout: GraphLayout | undefined, base: string, words = WORD_EMBEDDINGS): Scope {
   return { graph: new GraphBuilder(layout), tensors: new Tensors(part, base, words) };
 }
 
 /**
- * The decoder matrix, [vocabulary, embedding]. Comes before the embeddings are looked up: of a tied pair the file may have either tensor. A
- * file with two different ones is not tied, whatever config.json says.
+ * The decoder matrix, [vocabulary, embedding]. Call it before looking up the embeddings: of a tied pair, the file may contain either
+ * tensor. If it contains both, they are not tied, whatever config.json states.
  */
 export function decoderOf(
   { tensors }: Scope,
@@ -71,15 +71,15 @@ export function decoderOf(
 }
 
 /**
- * Ids for a table of token types. One type leaves nothing to choose, so the graph then has no such input; with more an id beyond the table makes
- * the run fail.
+ * Ids for the table of token types. With a single type the graph has no such input. With more, an id outside the table makes the run fail.
  */
 export function tokenTypeIds(graph: GraphBuilder, config: { readonly tokenTypes: number }): Value {
   return config.tokenTypes > 1 ? graph.input("token_type_ids") : graph.integers(0);
 }
 
 /**
- * RoBERTa's positions count from padding + 1; padding tokens, which a text can contain literally, are not counted and stay at `padding`.
+ * RoBERTa's position ids, which start at padding + 1. Padding tokens, which a text can contain literally, are not counted and have the id
+ * `padding`.
  * @returns int64 in the shape of the ids
  */
 export function positionsAfterPadding(graph: GraphBuilder, shape: SequenceShape, inputIds: Value, padding: number): Value {

@@ -1,4 +1,4 @@
-/** A repository's own ONNX file in the place of a graph of ours: any family, as its limits are all that must be known of it. */
+/** An external ONNX model of a repository instead of a graph built here. It may be of any family, since only its limits must be known. */
 
 import { usablePositions } from "../checkpoint/limits";
 import type { SpladePooling, TransformerPart } from "../checkpoint/types";
@@ -6,12 +6,12 @@ import { ConfigReader } from "./config";
 import type { ExportedGraph } from "./types";
 import { workingBytes } from "./working-set";
 
-/** Attention without a fused operator holds the scores, their softmax and the mask of each pair of tokens. */
+/** Attention without a fused operator stores the scores, their softmax and the mask for each pair of tokens. */
 const PAIR_ARRAYS = 3;
 
 /**
  * @param file absolute path of the ONNX file
- * @param pooling of the logits of a masked language model; undefined for a classifier
+ * @param pooling how to pool the logits of a masked language model; undefined for a classifier
  */
 export function exportedGraph(
   { config: { file: configFile, json } }: TransformerPart,
@@ -20,11 +20,11 @@ export function exportedGraph(
 ): ExportedGraph {
   const config = new ConfigReader({ file: configFile, json });
   const vocabularySize = config.positiveInteger("vocab_size");
-  // The other names are DistilBERT's.
+  // DistilBERT uses the first names.
   const hidden = config.positiveInteger(config.has("dim") ? "dim" : "hidden_size");
   const heads = config.positiveInteger(config.has("n_heads") ? "n_heads" : "num_attention_heads");
   const intermediate = config.positiveInteger(config.has("hidden_dim") ? "hidden_dim" : "intermediate_size");
-  // The logits, and their copy where they are computed in another type.
+  // The logits, and a copy if they are computed in another type.
   const perToken = pooling === undefined ? 0 : 2 * vocabularySize;
   return {
     file,

@@ -11,30 +11,30 @@ import {
 } from "./onnx-messages";
 import type { AttributeProto, NodeProto, TensorProto, ValueInfoProto } from "./onnx-messages";
 
-/** The newest operators in use are LayerNormalization's (17); ONNX Runtime knows them since 1.12. See useOpset for newer ones. */
+/** LayerNormalization requires 17, which ONNX Runtime supports since 1.12. See useOpset for newer operators. */
 const OPSET = 17;
 const IR_VERSION = 8;
 
 /** The name of a value in the graph. */
 export type Value = string;
 
-/** Whole numbers become INT attributes and lists of them INTS, text STRING; write a float attribute as { float: 1 }. */
+/** A number becomes an INT attribute, an array INTS and a string STRING; write a FLOAT attribute as { float: 1 }. */
 type Attribute = number | readonly number[] | string | { readonly float: number };
 
 export type Attributes = Readonly<Record<string, Attribute>>;
 
-/** Element types, as the attribute `to` of Cast. Ids are int64. */
+/** Element types, for the attribute `to` of Cast. Ids are int64. */
 export const INT64: number = DataType.INT64;
 export const INT32: number = DataType.INT32;
 export const FLOAT: number = DataType.FLOAT;
 export const FLOAT16: number = DataType.FLOAT16;
 
-/** The type that a graph computes in. */
+/** The float type of a graph. */
 export type Floats = "fp32" | "fp16" | "bf16";
 
-/** What one run of a graph takes. */
+/** The sequences that one run of a graph takes, and its float type. */
 export interface GraphLayout {
-  /** One sequence; or a group of sequences of different length (group-inputs.ts), padded to the longest, or packed one after the other. */
+  /** A single sequence, or a group of sequences of different length (group-inputs.ts): padded to the longest, or packed one after the other. */
   readonly form: "single" | "padded" | "packed";
   readonly floats: Floats;
 }
@@ -51,38 +51,41 @@ const FLOAT_TYPES: Readonly<Record<Floats, number>> = {
 /** Operators of ONNX Runtime's own domain. */
 export const MICROSOFT = "com.microsoft";
 
-/** A serialised ModelProto, and the weights that it names. */
+/** A serialized ModelProto, and the weights that it refers to. */
 export interface EncodedGraph {
   readonly model: Uint8Array;
   readonly weights: ReadonlyMap<string, TensorInfo>;
-  /** The type that the graph has each weight in. */
+  /** The type of each weight in the graph. */
   readonly weightFloats: ReadonlyMap<string, Floats>;
   readonly inputs: readonly string[];
   readonly layout: GraphLayout;
-  /** Of the input position_ids: positions count from this id of the padding token plus 1, and padding tokens stay at it. Absent: they count from 0. */
+  /**
+   * For the input position_ids: the id of the padding token, after which positions start; padding tokens have this id. Absent: they start
+   * at 0.
+   */
   readonly positionsAfter?: number;
 }
 
-/** What a finished graph can become beside what it is. */
+/** Variants of a finished graph. */
 export interface Variants {
-  /** With the linear layers of the transformer in 8 bits. */
+  /** The graph with the linear layers of the transformer in 8 bits. */
   readonly int8: () => Int8Graph;
-  /** With more nodes: `build` takes the value that was the output, and returns another, which is called `output`. Once. */
+  /** The graph with more nodes: `build` gets the previous output and returns a new one, named `output`. Can be called once. */
   readonly continued: (build: (graph: GraphBuilder, value: Value) => Value, output: string) => EncodedGraph;
 }
 
-/** The same with layers in 8 bits, whose weights are only in `layers`. */
+/** A graph with layers in 8 bits, whose weights are only in `layers`. */
 export interface Int8Graph extends EncodedGraph {
   readonly layers: readonly Int8Layer[];
 }
 
 /**
- * Writes an ONNX graph node by node. Values are named after their operator and number; weights keep the checkpoint's names, numbered where several
- * tensors have the same.
+ * Builds an ONNX graph node by node. Values are named by operator and number. Weights keep the names of the checkpoint, with a number if
+ * several tensors have the same name.
  */
 export class GraphBuilder {
   private readonly weights = new Map<string, TensorInfo>();
-  /** The names of weights by all that tells two of them apart. */
+  /** Names of weights, by all properties that distinguish two weights. */
   private readonly weightNames = new Map<string, Value>();
   private readonly weightFloats = new Map<string, Floats>();
   private readonly made = new Map<string, Value>();
@@ -98,34 +101,34 @@ export class GraphBuilder {
     this.precision = layout.floats;
   }
 
-  /** Whether sequences of a run may differ in length. */
+  /** Whether the sequences of a run may differ in length. */
   get takesGroups(): boolean {
     return this.layout.form !== "single";
   }
 
-  /** The type that weights have and nodes compute in, as the attribute `to` of Cast. */
+  /** The current float type of weights and nodes, for the attribute `to` of Cast. */
   get floatType(): number {
     return FLOAT_TYPES[this.precision];
   }
 
-  /** A value of fp32 in the type that the graph computes in. */
+  /** Casts an fp32 value to the graph's float type. */
   narrow(value: Value): Value {
     return this.precision === "fp32" ? value : this.node("Cast", [value], { to: this.floatType });
   }
 
-  /** The value in fp32, in which the graph computes from here on: for small heads that gain nothing from less. */
+  /** Casts the value to fp32, which also becomes the graph's float type: for small heads, which gain nothing from lower precision. */
   widen(value: Value): Value {
     return this.convert(value, "fp32");
   }
 
-  /** The value in another type, in which the graph computes from here on. */
+  /** Casts the value to another type, which also becomes the graph's float type. */
   convert(value: Value, floats: Floats): Value {
     if (this.precision === floats) return value;
     this.precision = floats;
     return this.node("Cast", [value], { to: this.floatType });
   }
 
-  /** The value that `make` returned the first time. */
+  /** Calls `make` the first time, and returns the same value for all further calls with this key. */
   once(key: string, make: () => Value): Value {
     const known = this.made.get(key);
     if (known !== undefined) return known;
@@ -134,12 +137,15 @@ export class GraphBuilder {
     return value;
   }
 
-  /** For an operator that came with a later version. Whoever asks answers for the other nodes: some operators changed their inputs. */
+  /**
+   * Raises the opset for a newer operator. The caller must check that the other nodes stay valid, since some operators changed their
+   * inputs.
+   */
   useOpset(version: number): void {
     this.opset = version;
   }
 
-  /** An input, of int64 unless another type is given; one may be asked for again. */
+  /** Declares an input. Declaring it again has no effect. */
   input(name: string, dimensions: readonly string[] = ["batch", "sequence"], type: number = INT64): Value {
     this.inputs.set(name, valueInfo(name, type, dimensions));
     return name;
@@ -150,7 +156,7 @@ export class GraphBuilder {
     this.positionsAfter = padding;
   }
 
-  /** @param floats the type that it is needed in, where that is not the graph's */
+  /** Declares a weight. @param floats its type in the graph, if it differs from the graph's float type */
   weight(tensor: TensorInfo, floats: Floats = this.precision): Value {
     const { file, offset, dtype, shape } = tensor;
     const key = JSON.stringify([tensor.name, file, offset, dtype, shape, floats]);
@@ -164,7 +170,7 @@ export class GraphBuilder {
     return name;
   }
 
-  /** An int64 constant: a vector, or a scalar for a number. Equal ones are shared. */
+  /** An int64 constant: a vector for an array, a scalar for a number. Equal constants are shared. */
   integers(values: number | readonly number[]): Value {
     const list = typeof values === "number" ? [values] : [...values];
     const name = typeof values === "number" ? `int_${String(values)}` : `ints_${list.join("_")}`;
@@ -172,13 +178,13 @@ export class GraphBuilder {
     return name;
   }
 
-  /** A constant of a given name; one may be asked for again. */
+  /** A named fp32 constant. Declaring it again has no effect. */
   floats(name: string, values: readonly number[], shape: readonly number[]): Value {
     this.constants.set(name, { name, dataType: DataType.FLOAT, dims: [...shape], floatData: [...values] });
     return name;
   }
 
-  /** A vector of a given name, for tables that are too long for a name like that of `integers`. */
+  /** A named int64 vector, for tables that are too long to be named by their values as in `integers`. */
   table(name: string, values: readonly number[]): Value {
     this.constants.set(name, { name, dataType: DataType.INT64, dims: [values.length], int64Data: [...values] });
     return name;
@@ -186,7 +192,7 @@ export class GraphBuilder {
 
   /**
    * Adds a node and returns its output.
-   * @param others names of further outputs, in their places; empty for those that are left out
+   * @param others names of further outputs, by position; empty strings for omitted ones
    */
   node(operator: string, inputs: readonly Value[], attributes: Attributes = {}, domain = "", others: readonly Value[] = []): Value {
     const name = this.nameOf(operator);
@@ -195,13 +201,13 @@ export class GraphBuilder {
     return name;
   }
 
-  /** A new name for a value. */
+  /** A unique name for a value. */
   nameOf(what: string): Value {
     this.count += 1;
     return `${what}_${String(this.count)}`;
   }
 
-  /** The model with `value` as its only output under the name `output`. */
+  /** Encodes the model, with `value` as its only output, named `output`. */
   finish(value: Value, output: string): EncodedGraph & Variants {
     const nodes = this.endedBy(value, output);
     return {
@@ -217,7 +223,7 @@ export class GraphBuilder {
     };
   }
 
-  /** The nodes, and one more that gives the output its name. Nobody outside reads bf16. */
+  /** Appends a node that names the output. bf16 is cast to fp32, since native code does not read bf16. */
   private endedBy(value: Value, name: string): NodeProto[] {
     const end = { name, input: [value], output: [name] };
     const to = [attributeOf("to", FLOAT)];
@@ -226,7 +232,8 @@ export class GraphBuilder {
 
   private encode(node: NodeProto[], weights: ReadonlyMap<string, TensorInfo>, output: string): EncodedGraph {
     const [first] = weights.values();
-    // ONNX Runtime checks that external data lies in a file that exists, but gets the memory of every weight from us: one real file will do.
+    // ONNX Runtime checks that files of external data exist, but native code supplies the memory of every weight: any existing file will
+    // do.
     const location = first === undefined ? "" : path.basename(first.file);
     const external = Array.from(weights, ([name, tensor]) => ({
       name,

@@ -1,6 +1,7 @@
 /**
- * The architecture that Alibaba's GTE models call "new" (Zhang et al., 2024, arXiv 2407.19669; code of the repository Alibaba-NLP/new-impl) and
- * transformers 5 calls "gte": BERT with rotary positions and gated linear units. OpenSearch doc-v3-gte, gte-multilingual-reranker-base.
+ * The architecture that Alibaba's GTE models call "new" (Zhang et al., 2024, arXiv 2407.19669; code in the repository Alibaba-NLP/new-impl)
+ * and transformers 5 calls "gte": BERT with rotary position embeddings and gated linear units. Checkpoints: OpenSearch doc-v3-gte,
+ * gte-multilingual-reranker-base.
  */
 
 import type { TransformerPart } from "../checkpoint/types";
@@ -56,13 +57,13 @@ export const gte: Architecture = {
   },
 };
 
-/** The repositories' class and transformers' own put different words before the same names. */
+/** The repositories' model class and that of transformers use different prefixes for the same tensor names. */
 function baseOf({ tensors }: TransformerPart): string {
   return tensors.has("gte.embeddings.word_embeddings.weight") ? "gte" : "new";
 }
 
 interface GteConfig extends EncoderConfig {
-  /** 0 in models that were trained without. */
+  /** 0 in models that were trained without token types. */
   readonly tokenTypes: number;
   readonly rotation: RotationConfig;
 }
@@ -70,7 +71,7 @@ interface GteConfig extends EncoderConfig {
 interface RotationConfig {
   readonly headSize: number;
   readonly base: number;
-  /** What all frequencies are divided by; 1 without scaling. */
+  /** Divisor of all frequencies; 1 without scaling. */
   readonly slower: number;
 }
 
@@ -86,9 +87,9 @@ function readConfig(part: TransformerPart): GteConfig {
 }
 
 /**
- * rope_scaling "ntk" (kexue.fm/archives/9706) has a larger base and turns slower still, whatever the length: the published code makes its
- * tables for factor · max_position_embeddings positions at once. A factor up to 1 asks for no more positions, and so for no scaling.
- * transformers' own class has "linear" in its place, which only turns slower.
+ * rope_scaling "ntk" (kexue.fm/archives/9706) enlarges the base and also divides the frequencies, for every length: the published code
+ * computes its tables for factor · max_position_embeddings positions at once. A factor up to 1 means no scaling. The class in transformers
+ * has "linear" instead, which only divides the frequencies.
  */
 function readRotation(config: ConfigReader, headSize: number): RotationConfig {
   const native = config.string("model_type", "new") === "gte";

@@ -14,29 +14,26 @@ import { mpnet } from "./mpnet";
 import { roberta } from "./roberta";
 import type { Architecture } from "./types";
 
-/** Of families that share a model_type the first is the one that needs no auto_map. */
+/** If families share a model_type, the first one is used without auto_map. */
 const ARCHITECTURES: readonly Architecture[] = [
   ...[bert, distilbert, roberta, electra, deberta, debertaV2, modernbert],
   ...[mpnet, gte, jinaBert, jinaRoberta],
 ];
 
-/** Values of config.json's model_type that can be loaded. */
+/** Supported values of model_type in config.json. */
 export const MODEL_TYPES: readonly string[] = [...new Set(ARCHITECTURES.flatMap(({ modelTypes }) => modelTypes))];
 
-/** The family of a transformer, by config.json's model_type and auto_map. Errors: ERR_UNSUPPORTED_MODEL. */
+/** The family of a transformer, by model_type and auto_map of config.json. Errors: ERR_UNSUPPORTED_MODEL. */
 export function architectureFor(config: ModelConfig): Architecture {
   const reader = new ConfigReader(config);
   const modelType = field(config, "model_type");
-  // Repositories with code of their own borrow the name of a family for another architecture (JinaBERT calls itself bert).
+  // Repositories with custom code use the model_type of one family for another architecture (JinaBERT has "bert").
   if (reader.has("auto_map")) {
     const configClass = remoteConfigClass(config);
     const remote = ARCHITECTURES.find((architecture) => architecture.configClass !== undefined && architecture.configClass === configClass);
     if (remote !== undefined) return remote;
     const code = configClass === undefined ? "" : ` (${configClass})`;
-    throw reader.unsupported(
-      "auto_map",
-      `this repository runs code of its own${code}, so it is not the ${String(modelType)} that is supported`,
-    );
+    throw reader.unsupported("auto_map", `this repository uses custom code${code}, so it is not the supported ${String(modelType)}`);
   }
   if (modelType === "bert" && field(config, "position_embedding_type") === "alibi") return jinaBert;
   const found = ARCHITECTURES.find(({ modelTypes }) => modelTypes.some((name) => name === modelType));
@@ -44,7 +41,7 @@ export function architectureFor(config: ModelConfig): Architecture {
   return found;
 }
 
-/** auto_map's AutoConfig is "owner/repository--module.Class" or, inside that repository itself, "module.Class". */
+/** The class in AutoConfig of auto_map, which is "owner/repository--module.Class" or, in that repository itself, "module.Class". */
 function remoteConfigClass(config: ModelConfig): string | undefined {
   const autoMap = optionalObject(config, "auto_map");
   const name = autoMap === undefined ? undefined : field(autoMap, "AutoConfig");

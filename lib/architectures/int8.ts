@@ -1,13 +1,16 @@
-/** The variant of a graph whose transformer layers multiply 8-bit integers. docs/int8.md says what that costs and what stays fp32. */
+/**
+ * The int8 variant of a graph, whose transformer layers multiply 8-bit integers. docs/int8.md describes its accuracy and what stays in
+ * fp32.
+ */
 
 import type { TensorInfo } from "../checkpoint/types";
 import { AttributeProtoAttributeType as AttributeType } from "./onnx-messages";
 import type { NodeProto } from "./onnx-messages";
 
-/** The domain of the operators of our own native code (native/inference/int8_operator.h). */
+/** The domain of the operators that native code implements (native/inference/int8_operator.h). */
 export const OWN_DOMAIN = "sparse_rerank";
 
-/** A linear layer that native code quantises: x · Wᵀ + b. */
+/** A linear layer that native code quantizes: x · Wᵀ + b. */
 export interface Int8Layer {
   /** [outputs, inputs]. */
   readonly weight: TensorInfo;
@@ -15,12 +18,12 @@ export interface Int8Layer {
   readonly bias?: TensorInfo;
 }
 
-/** Layers of the transformer have a number in their names in every family; embeddings, their projections and heads do not. */
+/** In every family the names of transformer layers contain a number; those of embeddings, their projections and heads do not. */
 const IN_LAYER = /(^|\.)layers?\.\d+\./;
 
 /**
- * Replaces the linear layers of the transformer's layers by nodes that name a place in `layers`. Their weights leave the graph unless another
- * node reads them.
+ * Replaces the linear layers inside the transformer's layers by nodes that refer to an index in `layers`. Their weights are removed from
+ * the graph unless another node reads them.
  */
 export function quantiseLayers(
   nodes: readonly NodeProto[],

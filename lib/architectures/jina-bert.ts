@@ -1,6 +1,6 @@
 /**
- * JinaBERT (Günther et al., 2023, arXiv 2310.19923; code of jinaai/jina-bert-implementation): BERT without position embeddings, with ALiBi and
- * gated linear units. jina-reranker-v1-tiny-en and -turbo-en. On the hub its model_type is "bert".
+ * JinaBERT (Günther et al., 2023, arXiv 2310.19923; code in jinaai/jina-bert-implementation): BERT with ALiBi instead of position
+ * embeddings, and gated linear units. Checkpoints: jina-reranker-v1-tiny-en and -turbo-en. Their model_type is "bert".
  */
 
 import type { TransformerPart } from "../checkpoint/types";
@@ -43,7 +43,7 @@ export const jinaBert: Architecture = {
   },
 };
 
-/** Activations of feed_forward_type. */
+/** Activations by feed_forward_type. */
 const GATES: ReadonlyMap<string, string> = new Map([
   ["geglu", "gelu"],
   ["reglu", "relu"],
@@ -57,7 +57,7 @@ interface JinaBertConfig extends EncoderConfig {
 function readConfig(part: TransformerPart): JinaBertConfig {
   const config = new ConfigReader(part.config);
   if (config.string("position_embedding_type", "absolute") !== "alibi") {
-    throw config.unsupported("position_embedding_type", 'only "alibi" is supported in a JinaBERT');
+    throw config.unsupported("position_embedding_type", 'only "alibi" is supported for JinaBERT');
   }
   const feedForward = config.string("feed_forward_type", "original");
   const gate = GATES.get(feedForward);
@@ -95,7 +95,7 @@ function alibi(graph: GraphBuilder, shape: SequenceShape, heads: number): Value 
   return graph.narrow(graph.node("Mul", [graph.floats("alibi", steepness, [1, heads, 1, 1]), distances]));
 }
 
-/** Powers of 2^(-8 / n); where the heads are no power of two, the rest are every other one of the next power of two's. */
+/** Powers of 2^(-8 / n). If the number of heads is not a power of two, the rest are every other slope for the next power of two. */
 function slopes(heads: number): number[] {
   const whole = 2 ** Math.floor(Math.log2(heads));
   const geometric = (count: number): number[] => Array.from({ length: count }, (_, i) => 2 ** ((-8 * (i + 1)) / count));
@@ -113,7 +113,7 @@ function layer(scope: Scope, config: JinaBertConfig, shape: SequenceShape, x: Va
   return linearAndNorm(scope, product, output, middle, `${at}.mlp.layernorm`, normOf(config));
 }
 
-/** The bias and the scores are [heads, length, length] each. */
+/** The bias and the scores need [heads, length, length] each. */
 function jinaBertGraph({ graph }: Scope, config: JinaBertConfig, value: Value, output: "hidden" | "logits"): Graph {
   const { heads } = config;
   return {

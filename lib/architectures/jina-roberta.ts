@@ -1,6 +1,7 @@
 /**
- * XLM-RoBERTa as jinaai/xlm-roberta-flash-implementation keeps it: jina-reranker-v2-base-multilingual. The computation is RoBERTa's; only the
- * tensors have other names (that repository's script convert_roberta_weights_to_flash.py says which), and query, key and value are one matrix.
+ * XLM-RoBERTa in the format of jinaai/xlm-roberta-flash-implementation. Checkpoint: jina-reranker-v2-base-multilingual. The computation is
+ * RoBERTa's; only tensor names differ (see convert_roberta_weights_to_flash.py in that repository), and query, key and value are one
+ * matrix.
  */
 
 import type { TensorInfo, TransformerPart } from "../checkpoint/types";
@@ -17,7 +18,7 @@ export const jinaRoberta: Architecture = {
   body: (part, queries, layout) => roberta.body(renamed(part), queries, layout),
 };
 
-/** Of the modules of a layer. */
+/** RoBERTa's names for the modules of a layer. */
 const NAMES: ReadonlyMap<string, string> = new Map([
   ["mixer.out_proj", "attention.output.dense"],
   ["norm1", "attention.output.LayerNorm"],
@@ -28,7 +29,7 @@ const NAMES: ReadonlyMap<string, string> = new Map([
 
 const PROJECTIONS = ["query", "key", "value"];
 
-/** The checkpoint with RoBERTa's names for its tensors; they stay where they are in the file. */
+/** Renames the tensors of a checkpoint to RoBERTa's names. The tensors themselves are not moved. */
 function renamed(part: TransformerPart): TransformerPart {
   return { ...part, tensors: new Map([...part.tensors].flatMap(([name, tensor]) => renamedTensor(name, tensor))) };
 }

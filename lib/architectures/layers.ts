@@ -1,4 +1,4 @@
-/** Building blocks that the families share, over matrices [tokens, hidden]. Names of layers are those of the checkpoint, without ".weight". */
+/** Building blocks shared by the families, over matrices [tokens, hidden]. Layer names are those of the checkpoint, without ".weight". */
 
 import { describe } from "../checkpoint/json-fields";
 import { SparseRerankError } from "../errors";
@@ -8,20 +8,20 @@ import type { Attributes, GraphBuilder, Value } from "./graph";
 import { partOf } from "./tensors";
 import type { Tensors } from "./tensors";
 
-/** What every block needs: where nodes go, and where weights come from. */
+/** The graph to add nodes to, and the source of weights. */
 export interface Scope {
   readonly graph: GraphBuilder;
   readonly tensors: Tensors;
 }
 
 export interface LinearOptions {
-  /** Absent means true. */
+  /** Default true. */
   readonly bias?: boolean;
-  /** The layer is one of several that the checkpoint keeps in one matrix, one below the other. */
+  /** Set if the checkpoint stacks the rows of several layers in one matrix: which of them this layer is. */
   readonly part?: { readonly index: number; readonly of: number };
 }
 
-/** x · Wᵀ + b. PyTorch keeps W as [outputs, inputs], which Gemm takes as it is. */
+/** x · Wᵀ + b. PyTorch stores W as [outputs, inputs], which Gemm accepts unchanged. */
 export function linear(scope: Scope, x: Value, name: string, inputs: number, outputs: number, options: LinearOptions = {}): Value {
   const { weight, bias } = parametersOf(scope, name, inputs, outputs, options);
   return scope.graph.node("Gemm", bias === undefined ? [x, weight] : [x, weight, bias], { transB: 1 });
@@ -42,8 +42,8 @@ interface Parameters {
 }
 
 /**
- * x · Wᵀ for an operator that adds the bias, over groups: CUDA's Gemm would write the bias into all of its output, in a kernel of its own, and
- * read it again.
+ * x · Wᵀ, for a following operator that adds the bias. Used for groups: CUDA's Gemm would write the bias to its whole output, in a
+ * separate kernel, and read it again.
  */
 function product(scope: Scope, x: Value, name: string, inputs: number, outputs: number, options: LinearOptions): Biased {
   if (!scope.graph.takesGroups) return { value: linear(scope, x, name, inputs, outputs, options), bias: undefined };
@@ -51,13 +51,13 @@ function product(scope: Scope, x: Value, name: string, inputs: number, outputs: 
   return { value: scope.graph.node("Gemm", [x, weight], { transB: 1 }), bias };
 }
 
-/** A value to which a bias is still to be added, if there is one. */
+/** A value, and the bias (if any) that has not been added to it yet. */
 interface Biased {
   readonly value: Value;
   readonly bias: Value | undefined;
 }
 
-/** act(x · Wᵀ + b). @param configFile for the error of an unknown activation */
+/** act(x · Wᵀ + b). @param configFile for the error message about an unknown activation */
 export function activated(
   scope: Scope,
   x: Value,
@@ -72,10 +72,10 @@ export function activated(
 
 export interface GatedOptions {
   readonly activation: string;
-  /** Which of the two matrices, the upper or the lower half of the checkpoint's, goes through the activation. */
+  /** Which half of the checkpoint's matrix the activation is applied to. */
   readonly activated: "upper" | "lower";
   readonly bias: boolean;
-  /** For the error of an unknown activation. */
+  /** For the error message about an unknown activation. */
   readonly configFile: string;
 }
 
@@ -88,20 +88,20 @@ export function gated(scope: Scope, x: Value, name: string, inputs: number, outp
   return scope.graph.node("Mul", [activation(scope.graph, options.activation, gate, configFile), up]);
 }
 
-/** The rows of an embedding table [rows, width] that the ids name. */
+/** The rows of an embedding table [rows, width] with the given ids. */
 export function lookUp({ graph, tensors }: Scope, name: string, rows: number, width: number, ids: Value): Value {
   return graph.node("Gather", [graph.weight(tensors.require([`${name}.weight`], [rows, width])), ids]);
 }
 
-/** A layer norm of the checkpoint: over vectors of `size`. */
+/** A layer norm over vectors of `size`. */
 export interface Norm {
   readonly size: number;
   readonly epsilon: number;
-  /** False: it scales only, and the checkpoint has no bias. Absent means true. */
+  /** Whether the checkpoint has a bias. Default true. */
   readonly bias?: boolean;
 }
 
-/** Checkpoints converted from TensorFlow call the parameters gamma and beta. */
+/** In checkpoints converted from TensorFlow, the parameters are called gamma and beta. */
 function normParameters({ graph, tensors }: Scope, name: string, { size, bias = true }: Norm): Value[] {
   const scale = graph.weight(tensors.require([`${name}.weight`, `${name}.gamma`], [size]));
   return bias ? [scale, graph.weight(tensors.require([`${name}.bias`, `${name}.beta`], [size]))] : [scale];
@@ -119,7 +119,7 @@ export interface Layer extends LinearOptions {
   readonly outputs: number;
 }
 
-/** residual + x · Wᵀ + b, and LayerNorm of the sum: what a layer with its norms in front goes on with. */
+/** residual + x · Wᵀ + b, and LayerNorm of that sum: the two values that a pre-norm layer continues with. */
 export function linearThenNorm(
   scope: Scope,
   x: Value,
@@ -151,8 +151,8 @@ export function linearAndNorm(
 }
 
 /**
- * LayerNorm(x + residual [+ bias]). ONNX Runtime has one operator for all, SkipLayerNormalization, which is one kernel on CUDA, but sums value by value
- * on the CPU: measured, 0.41 ms for 128 rows of 768 against 0.05 ms of two operators, a tenth of the time of a MiniLM.
+ * LayerNorm(x + residual [+ bias]). ONNX Runtime's SkipLayerNormalization does all of it in one kernel on CUDA, but is not vectorized on
+ * the CPU: measured for 128 rows of 768, it takes 0.41 ms, and two operators 0.05 ms; the difference is a tenth of the time of a MiniLM.
  */
 export function addAndNorm(scope: Scope, x: Value, residual: Value, name: string, norm: Norm, bias?: Value): Value {
   if (!scope.graph.takesGroups) return layerNorm(scope, scope.graph.node("Add", [x, residual]), name, norm);
@@ -171,10 +171,10 @@ function skipLayerNorm(
   return scope.graph.node("SkipLayerNormalization", inputs, { epsilon: { float: norm.epsilon } }, MICROSOFT, outputs);
 }
 
-/** The names of x · Φ(x), with erf. */
+/** Names of the exact GELU, x · Φ(x) with erf. */
 const EXACT_GELU: ReadonlySet<string> = new Set(["gelu", "gelu_python"]);
 
-/** Activations by the names that config.json uses (transformers' ACT2FN). */
+/** Activations by their names in config.json (ACT2FN of transformers). */
 const ACTIVATIONS: ReadonlyMap<string, (graph: GraphBuilder, x: Value) => Value> = new Map([
   ...Array.from(EXACT_GELU, (name) => [name, gelu] as const),
   ["gelu_new", tanhGelu],
@@ -198,12 +198,12 @@ export function relu(graph: GraphBuilder, x: Value): Value {
   return graph.node("Relu", [x]);
 }
 
-/** x · Φ(x), with erf. */
+/** The exact GELU, x · Φ(x) with erf. */
 export function gelu(graph: GraphBuilder, x: Value): Value {
   return graph.node("Gelu", [x], {}, MICROSOFT);
 }
 
-/** The tanh approximation of gelu. */
+/** The tanh approximation of GELU. */
 function tanhGelu(graph: GraphBuilder, x: Value): Value {
   return graph.node("FastGelu", [x], {}, MICROSOFT);
 }
@@ -213,7 +213,7 @@ function silu(graph: GraphBuilder, x: Value): Value {
   return graph.node("QuickGelu", [x], { alpha: { float: 1 } }, MICROSOFT);
 }
 
-/** @param configFile for the error of an unknown name */
+/** Applies the activation `name`. @param configFile for the error message about an unknown name */
 export function activation(graph: GraphBuilder, name: string, x: Value, configFile: string): Value {
   const apply = ACTIVATIONS.get(name);
   if (apply !== undefined) return apply(graph, x);
@@ -224,8 +224,8 @@ export function activation(graph: GraphBuilder, name: string, x: Value, configFi
 }
 
 /**
- * The sequences of a run: how [tokens, hidden] and what operators want by sequence become one another. Tokens are [batch · length] of a padded
- * group, padding included; a packed one is to operators a single sequence, [1, tokens, hidden].
+ * The shape of a group: converts between [tokens, hidden] and the shapes that operators need per sequence. The tokens of a padded group are
+ * [batch · length], padding included; operators see a packed group as a single sequence, [1, tokens, hidden].
  */
 export class SequenceShape {
   readonly #graph: GraphBuilder;
@@ -236,27 +236,27 @@ export class SequenceShape {
     this.#inputIds = inputIds;
   }
 
-  /** int64 [1]. */
+  /** Number of sequences, int64 [1]. */
   batch(): Value {
     return this.#graph.node("Gather", [this.#batchAndLength(), this.#graph.integers([0])]);
   }
 
-  /** Of the longest sequence, int64 scalar. */
+  /** Length of the longest sequence, int64 scalar. */
   length(): Value {
     return this.#graph.node("Gather", [this.#batchAndLength(), this.#graph.integers(1)]);
   }
 
-  /** 0, 1, 2, … up to the length: int64 [length]. */
+  /** 0, 1, …, length − 1: int64 [length]. */
   positions(): Value {
     return this.#graph.node("Range", [this.#graph.integers(0), this.length(), this.#graph.integers(1)]);
   }
 
-  /** The position of each token in its sequence: int64, in the shape of the ids or broadcast to it. */
+  /** Position of each token in its sequence: int64, in the shape of the ids or broadcastable to it. */
   positionIds(): Value {
     return positionIds(this.#graph) ?? this.positions();
   }
 
-  /** The positions along what operators take for a sequence, int64 [length], of a packed group [tokens]. */
+  /** Positions along the sequence axis that operators see: int64 [length], for a packed group [tokens]. */
   rowPositions(): Value {
     if (this.#graph.layout.form !== "packed") return this.positions();
     return this.#graph.node("Reshape", [this.positionIds(), this.#graph.integers([-1])]);
@@ -274,7 +274,7 @@ export class SequenceShape {
     return this.#graph.node("Reshape", [x, shape]);
   }
 
-  /** As unflatten, for rows that are one for each sequence: [batch, hidden] becomes [batch, 1, hidden]. */
+  /** Like unflatten, for one row per sequence: [batch, hidden] becomes [batch, 1, hidden]. */
   unflattenFirst(x: Value): Value {
     return this.#graph.node("Unsqueeze", [x, this.#graph.integers([1])]);
   }
@@ -288,12 +288,12 @@ export class SequenceShape {
     return this.#graph.node("Gather", [x, begins]);
   }
 
-  /** The rows that an attention layer with such queries goes on with. */
+  /** The rows that remain after an attention layer with these queries. */
   rows(x: Value, hidden: number, queries: Queries): Value {
     return queries === "all" ? x : this.firstTokens(x, hidden);
   }
 
-  /** The rows that it asks for: packed attention knows no fewer queries than keys. */
+  /** The rows to use as queries: packed attention requires as many queries as keys. */
   queried(x: Value, rows: Value): Value {
     return this.#graph.layout.form === "packed" ? x : rows;
   }
@@ -304,7 +304,7 @@ export class SequenceShape {
   }
 }
 
-/** What the queries of an attention layer are: all tokens, or the first of each sequence. */
+/** The queries of an attention layer: all tokens, or the first token of each sequence. */
 export type Queries = "all" | "first";
 
 export interface Heads {
@@ -315,14 +315,14 @@ export interface Heads {
 export interface ScoreOptions {
   /** Added to the scaled scores: [batch or 1, heads or 1, queries, keys]. */
   readonly bias?: Value | undefined;
-  /** Of the products of query and key; absent means 1 / √(size of a head). */
+  /** Scale of the products of query and key. Default 1 / √(head size). */
   readonly scale?: number;
 }
 
 /**
- * Multi-head attention; keys that are padding are not seen.
+ * Multi-head attention with padding masked.
  *
- * @param query [batch, queries, hidden], or of a packed group all tokens whatever the queries
+ * @param query [batch, queries, hidden]; for a packed group always all tokens
  * @param key, value [batch, keys, hidden]
  * @returns [batch · queries, hidden]
  */
@@ -340,7 +340,7 @@ export function multiHeadAttention(
   }
   const padding = keyPadding(graph, queries);
   const { bias } = options;
-  // The empty name stands for a bias of the projections.
+  // The empty name is the omitted bias of the projections.
   const optional = bias === undefined ? (padding === undefined ? [] : ["", padding]) : ["", padding ?? "", bias];
   const inputs = [query, key, value, ...optional];
   return shape.flatten(graph.node("MultiHeadAttention", inputs, scoreAttributes(config, options), MICROSOFT), config.hidden);
@@ -355,8 +355,8 @@ function packedAttention(
   options: ScoreOptions,
   queries: Queries,
 ): Value {
-  // The operator would take one, but leave flash attention for it; families with a bias do not pack.
-  if (options.bias !== undefined) throw new SparseRerankError("ERR_INTERNAL", "Packed attention with a bias.");
+  // The operator supports a bias, but not with flash attention, so families with a bias do not pack.
+  if (options.bias !== undefined) throw new SparseRerankError("ERR_INTERNAL", "Packed attention does not support a bias.");
   const packed = packedSequences(graph);
   const sequences = ["", packed?.tokenOffset ?? "", packed?.bounds ?? ""];
   const context = graph.node("PackedMultiHeadAttention", [...inputs, ...sequences], scoreAttributes(config, options), MICROSOFT);
@@ -368,9 +368,9 @@ function scoreAttributes({ heads }: Heads, { scale }: ScoreOptions): Attributes 
 }
 
 /**
- * The same over matrices.
+ * Multi-head attention over matrices.
  *
- * @param query [tokens, hidden], or [batch, hidden] when the queries are first tokens (of a packed group all tokens)
+ * @param query [tokens, hidden], or [batch, hidden] with queries "first" (for a packed group always all tokens)
  * @param key, value [tokens, hidden]
  * @returns [tokens, hidden], or [batch, hidden]
  */

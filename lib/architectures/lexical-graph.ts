@@ -6,7 +6,7 @@ import { tokenMask } from "./group-inputs";
 import { Tensors } from "./tensors";
 import type { Architecture, Graph } from "./types";
 
-/** ScatterElements takes the larger of two since 18. No body has an operator whose inputs changed with it. */
+/** ScatterElements has the reduction "max" since 18. No architecture uses an operator whose inputs changed in this version. */
 const OPSET = 18;
 const FLOAT_BYTES = 4;
 
@@ -39,7 +39,7 @@ export function lexicalGraph(
   return { ...finished, bytesPerSequence: (length) => finished.bytesPerSequence(length) + 3 * FLOAT_BYTES * vocabularySize };
 }
 
-/** 0 where a token has the id, else 1: [batch, sequence]. */
+/** 0 for tokens with the id, 1 for all others: [batch, sequence]. */
 function isOther(graph: GraphBuilder, id: number): Value {
   return graph.node("Cast", [graph.node("Not", [graph.node("Equal", ["input_ids", graph.integers(id)])])], { to: FLOAT });
 }

@@ -1,7 +1,7 @@
 /**
- * Attention within a window: a token sees those at most `reach` away. Long sequences are cut into blocks, and each block attends to the keys
- * around it as one sequence of a batch: time and memory grow with length · window, where a mask over all pairs would grow with length².
- * A sequence no longer than the keys of one block stays whole, so that short ones pay for no margin.
+ * Sliding-window attention: a token attends to tokens at most `reach` away. Long sequences are split into blocks, and each block attends to
+ * the keys around it like a sequence of a batch. Time and memory grow with length · reach; with a mask over all pairs they would grow with
+ * length². A sequence no longer than the keys of one block is not split, so short sequences have no overhead for margins.
  */
 
 import { MICROSOFT } from "./graph";
@@ -9,27 +9,27 @@ import type { GraphBuilder, Value } from "./graph";
 import type { Heads, SequenceShape } from "./layers";
 import { isPadding } from "./group-inputs";
 
-/** With narrower windows a block still makes a matrix product that is worth its overhead. */
+/** Keeps matrix products large enough to be worth their overhead if `reach` is small. */
 const SMALLEST_BLOCK = 32;
 
 const blockOf = (reach: number): number => Math.max(2 * reach, SMALLEST_BLOCK);
 const keysOf = (reach: number): number => blockOf(reach) + 2 * reach;
 
-/** The blocks of one run, shared by its layers. */
+/** The blocks of a run, shared by its layers. */
 export interface Windows {
-  /** Tokens of a block, int64 [1]. */
+  /** Number of tokens in a block, int64 [1]. */
   readonly block: Value;
-  /** Keys of a block, int64 [1]. */
+  /** Number of keys of a block, int64 [1]. */
   readonly keys: Value;
-  /** Positions of the queries, int64 [blocks, block]. The last block repeats the last token where the sequence has ended. */
+  /** Positions of the queries, int64 [blocks, block]. The last block is filled up with the last token. */
   readonly queryAt: Value;
-  /** Positions of the keys, int64 [blocks, keys]. Margins beyond the ends repeat the first or last token; the bias hides them. */
+  /** Positions of the keys, int64 [blocks, keys]. Margins beyond the ends repeat the first or last token; the bias masks them. */
   readonly keyAt: Value;
   /** 0 or -∞: [batch · blocks, 1, block, keys]. */
   readonly bias: Value;
 }
 
-/** @param reach how far a token sees to either side */
+/** @param reach the largest distance that a token attends to, to either side */
 export function windows(graph: GraphBuilder, shape: SequenceShape, reach: number): Windows {
   const int = (value: number): Value => graph.integers(value);
   const upTo = (count: Value): Value => graph.node("Range", [int(0), count, int(1)]);
@@ -61,7 +61,7 @@ export function windows(graph: GraphBuilder, shape: SequenceShape, reach: number
 }
 
 /**
- * Padding gets a finite bias: a query that is padding itself may have no other key in reach, and −∞ for all would make NaN of it.
+ * Masks padding with a finite bias: a query that is padding itself may have no other key in reach, and −∞ for all keys would result in NaN.
  *
  * @param bias [batch, blocks, block, keys]
  */
@@ -73,12 +73,12 @@ function hidePadding(graph: GraphBuilder, bias: Value, keyAt: Value): Value {
   return graph.node("Add", [bias, lowered]);
 }
 
-/** What MultiHeadAttention adds to the scores of padding: within fp16, and nothing beside other scores once it is exponentiated. */
+/** The value that MultiHeadAttention adds to the scores of padding: representable in fp16, and negligible after exponentiation. */
 const PADDING_BIAS = -10_000;
 
 /**
- * Written out, since com.microsoft MultiHeadAttention of ONNX Runtime 1.20 reads beyond a bias that is one for all heads but not for all
- * sequences (measured: equally fast).
+ * Built from basic operators, since MultiHeadAttention (com.microsoft) of ONNX Runtime 1.20 reads out of bounds if a bias is shared by all
+ * heads but not by all sequences. Measured, it is equally fast.
  *
  * @param query, key, value [batch, length, hidden]
  * @returns the shape of `query`
@@ -106,7 +106,7 @@ export function localAttention(
   return graph.node("Slice", [rows, graph.integers([0]), length, graph.integers([1])]);
 }
 
-/** Floats that this takes for each token beside what any attention does: scores and their softmax, bias, its int64 offsets, repeated keys. */
+/** Floats per token in addition to those of any attention: scores and their softmax, the bias, its int64 offsets, and repeated keys. */
 export function localAttentionFloats(reach: number, { hidden, heads }: Heads): number {
   const keys = keysOf(reach);
   return keys * (2 * heads + 5) + hidden * (keys / blockOf(reach));

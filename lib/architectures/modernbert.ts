@@ -1,6 +1,6 @@
 /**
- * ModernBERT (Warner et al., 2024, arXiv 2412.13663): norms in front, rotary positions, gated linear units, and layers that attend within a
- * window between layers that attend to everything. gte-reranker-modernbert-base.
+ * ModernBERT (Warner et al., 2024, arXiv 2412.13663): pre-norm layers, rotary position embeddings, gated linear units, and layers with
+ * sliding-window attention between layers with full attention. Checkpoint: gte-reranker-modernbert-base.
  */
 
 import type { TransformerPart } from "../checkpoint/types";
@@ -66,10 +66,10 @@ interface ModernBertConfig {
   readonly tied: boolean;
   readonly layers: number;
   readonly layerTypeOf: (index: number) => LayerType;
-  /** How far a token sees in a layer of sliding attention, to either side. */
+  /** The largest distance that a token attends to in a layer with sliding attention, to either side. */
   readonly reach: number;
   readonly headSize: number;
-  /** Of the rotary positions. */
+  /** Bases of the rotary position embeddings. */
   readonly bases: Readonly<Record<LayerType, number>>;
   readonly attentionBias: boolean;
   readonly mlpBias: boolean;
@@ -110,7 +110,7 @@ function readConfig(part: TransformerPart): ModernBertConfig {
   };
 }
 
-/** transformers 5 lists the layers; version 4 says how many lie from one layer of full attention to the next. */
+/** transformers 5 lists the type of each layer; version 4 states the interval between layers of full attention. */
 function readLayerTypes(config: ConfigReader, layers: number): (index: number) => LayerType {
   const listed = config.strings("layer_types");
   if (listed === undefined) {
@@ -123,7 +123,7 @@ function readLayerTypes(config: ConfigReader, layers: number): (index: number) =
   return (index) => (listed[index] === "full_attention" ? "full_attention" : "sliding_attention");
 }
 
-/** transformers 5 keeps the bases under rope_parameters; version 4 beside the other fields. */
+/** transformers 5 stores the bases in rope_parameters, version 4 in top-level fields. */
 function readBases(config: ConfigReader): Readonly<Record<LayerType, number>> {
   config.requireAbsent("rope_scaling");
   const parameters = config.section("rope_parameters");
@@ -138,7 +138,7 @@ function readBases(config: ConfigReader): Readonly<Record<LayerType, number>> {
   };
 }
 
-/** What the layers of one type share. */
+/** Values shared by the layers of one type. */
 interface LayerContext {
   readonly shape: SequenceShape;
   readonly turns: Rotation;
@@ -146,13 +146,13 @@ interface LayerContext {
   readonly windows: Windows | undefined;
 }
 
-/** The sum of the layers so far, and the norm of it that the next one reads. */
+/** The residual stream, and its norm, the input of the next layer. */
 interface Stream {
   readonly sum: Value;
   readonly normed: Value;
 }
 
-/** @returns hidden: [tokens, hidden], or [batch, hidden] with queries "first", which the last layer must be able to do */
+/** @returns hidden: [tokens, hidden], or [batch, hidden] with queries "first", which requires full attention in the last layer */
 function body(scope: Scope, config: ModernBertConfig, queries: Queries): { readonly shape: SequenceShape; readonly hidden: Value } {
   const { graph, tensors } = scope;
   const inputIds = graph.input("input_ids");
@@ -209,21 +209,21 @@ function layer(
   return linearThenNorm(scope, product, output, middle.sum, `${tensors.prefix}${nextNorm}`, norm);
 }
 
-/** One vector for each sequence, [batch, hidden]. */
+/** One vector per sequence, [batch, hidden]. */
 function pooled(scope: Scope, config: ModernBertConfig): Value {
   if (config.pooling === "cls") return firstTokens(scope, config);
   const { shape, hidden } = body(scope, config, "all");
   return mean(scope.graph, shape.unflatten(hidden, config.hidden));
 }
 
-/** Of each sequence, [batch, hidden]: the last layer computes no others where it attends to everything. */
+/** The first token of each sequence, [batch, hidden]. With full attention, the last layer computes only these. */
 function firstTokens(scope: Scope, config: ModernBertConfig): Value {
   if (config.layerTypeOf(config.layers - 1) === "full_attention") return body(scope, config, "first").hidden;
   const { shape, hidden } = body(scope, config, "all");
   return shape.firstTokens(hidden, config.hidden);
 }
 
-/** Over the tokens of each sequence, [batch, hidden]. */
+/** The mean over the tokens of each sequence, [batch, hidden]. */
 function mean(graph: GraphBuilder, tokens: Value): Value {
   const mask = tokenMask(graph);
   if (mask === undefined) return graph.node("ReduceMean", [tokens], { axes: [1], keepdims: 0 });
@@ -231,7 +231,7 @@ function mean(graph: GraphBuilder, tokens: Value): Value {
   return graph.node("Div", [sum, tokenCounts(graph) ?? ""]);
 }
 
-/** LayerNorm(act(W · x)): of all tokens before the decoder, of the pooled vector before the classifier. */
+/** LayerNorm(act(W · x)), of all tokens before the decoder, or of the pooled vector before the classifier. */
 function predictionHead(scope: Scope, config: ModernBertConfig, x: Value): Value {
   const dense = linear(scope, x, "head.dense", config.hidden, config.hidden, { bias: config.headBias });
   return layerNorm(scope, activation(scope.graph, config.headActivation, dense, config.file), "head.norm", config.norm);
@@ -244,7 +244,7 @@ function modernBertGraph({ graph }: Scope, config: ModernBertConfig, value: Valu
     ...graph.finish(value, output),
     vocabularySize: config.vocabulary,
     maxPositions: undefined,
-    // The widest point is in the attention or in what follows it.
+    // The widest point is either in the attention or in the feed-forward layer.
     bytesPerSequence: (length) =>
       Math.max(workingBytes({ ...config, wide: 0, perToken }, length), workingBytes({ ...config, wide: 3 }, length)),
   };

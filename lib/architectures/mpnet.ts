@@ -1,6 +1,6 @@
 /**
- * MPNet (Song et al., 2020, arXiv 2004.09297): BERT's layers with a bias for each distance between tokens, which all layers share, and RoBERTa's
- * positions; no token types. Cross-encoders and SPLADE models over microsoft/mpnet-base and all-mpnet-base-v2.
+ * MPNet (Song et al., 2020, arXiv 2004.09297): BERT's layers with a bias per distance between tokens, shared by all layers, and RoBERTa's
+ * positions, without token types. Checkpoints: cross-encoders and SPLADE models based on microsoft/mpnet-base and all-mpnet-base-v2.
  */
 
 import { invalidField } from "../checkpoint/json-fields";
@@ -49,17 +49,17 @@ export const mpnet: Architecture = {
   },
 };
 
-/** Id of the padding token, whatever config.json says: the reference's code has it as a constant. */
+/** Id of the padding token. A constant in transformers, regardless of config.json. */
 const PADDING = 1;
-/** The rows of the table of biases that are used, half of them for each direction: a constant as well. */
+/** Number of used rows in the table of biases, half of them for each direction. Also a constant. */
 const BUCKETS = 32;
-/** Distances from which on all have the last row. */
+/** Distances from here on share the last row. */
 const FARTHEST = 128;
 
 interface MPNetConfig extends EncoderConfig {
-  /** Rows of the position table. */
+  /** Number of rows in the position table. */
   readonly positions: number;
-  /** Rows of the table of biases. */
+  /** Number of rows in the table of biases. */
   readonly buckets: number;
 }
 
@@ -95,7 +95,7 @@ function embeddings(scope: Scope, config: MPNetConfig, shape: SequenceShape, inp
   return layerNorm(scope, shape.flatten(graph.node("Add", [words, positions]), hidden), `${at}.LayerNorm`, normOf(config));
 }
 
-/** For every pair of a query and a key, [1, heads, length, length]. */
+/** The bias of every pair of a query and a key, [1, heads, length, length]. */
 function distanceBias(scope: Scope, { buckets, heads }: MPNetConfig, shape: SequenceShape): Value {
   const { graph, tensors } = scope;
   const positions = shape.positions();
@@ -107,8 +107,8 @@ function distanceBias(scope: Scope, { buckets, heads }: MPNetConfig, shape: Sequ
 }
 
 /**
- * T5's buckets (Raffel et al., 2020, arXiv 1910.10683): one for each short distance, then ranges that grow as the logarithm does. In fp32 steps as
- * the reference, since the edges of the ranges depend on the last bit.
+ * T5's buckets (Raffel et al., 2020, arXiv 1910.10683): one bucket per short distance, then logarithmically growing ranges. Computed in
+ * fp32 like transformers, since the bounds of the ranges depend on the last bit.
  *
  * @param distance position of the query − position of the key
  */
@@ -134,7 +134,7 @@ function layer(scope: Scope, config: MPNetConfig, shape: SequenceShape, x: Value
   return feedForward(scope, config, middle, at);
 }
 
-/** For every pair the bias by head, twice since it is transposed, its row, and the scores. */
+/** Per pair of tokens: the bias by head (twice, since it is transposed), its row number, and the scores. */
 function mpnetGraph({ graph }: Scope, config: MPNetConfig, value: Value, output: "hidden" | "logits"): Graph {
   const { heads, positions } = config;
   return {

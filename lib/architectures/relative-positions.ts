@@ -1,7 +1,7 @@
 /**
- * Disentangled attention (He et al., 2021, arXiv 2006.03654): beside content against content, the score of a query at i and a key at j has
- * terms of content against an embedding of the distance i - j. Every distance has a row in a table of the checkpoint; distances beyond the
- * table share its ends, and where it is made of buckets, far distances share rows with their neighbours.
+ * Disentangled attention (He et al., 2021, arXiv 2006.03654): in addition to the content-to-content term, the score of a query at i and a
+ * key at j has terms between content and an embedding of the distance i - j. Every distance has a row in a table of the checkpoint.
+ * Distances beyond the table use its first or last row, and in a table with buckets, neighboring large distances share a row.
  */
 
 import { INT32, MICROSOFT } from "./graph";
@@ -10,33 +10,33 @@ import { layerNorm } from "./layers";
 import type { Heads, Norm, Scope, SequenceShape } from "./layers";
 
 export interface DistanceRows {
-  /** Rows of the table: 2 · span. */
+  /** Number of rows in the table: 2 · span. */
   readonly count: number;
-  /** Undefined where distance d has row d + span. */
+  /** Undefined if distance d has row d + span. */
   readonly buckets: Buckets | undefined;
-  /** Longest sequence whose distances all have a row; undefined when every one has. */
+  /** Length of the longest sequence whose distances all have a row; undefined if there is no limit. */
   readonly maxPositions: number | undefined;
 }
 
 export interface Buckets {
-  /** Distances beyond this one, to either side, have its row. */
+  /** Larger distances, to either side, use the row of this one. */
   readonly reach: number;
   rowOf(distance: number): number;
 }
 
-/** One row for each distance from -span to span - 1. */
+/** One row per distance from -span to span - 1. */
 export function linearRows(span: number): DistanceRows {
   return { count: 2 * span, buckets: undefined, maxPositions: undefined };
 }
 
-/** Bounds how long config.json can make this look for the end: no attention over all pairs goes further. */
+/** Bounds the search for `reach`, whatever config.json states. Attention over all pairs does not extend further. */
 const LARGEST_DISTANCE = 65_536;
 
 /**
- * Rows of DeBERTa v2's buckets: half of them for one distance each, the other half for ranges that grow up to `farthest` as the logarithm does.
- * In fp32 steps as the reference, since the edges of the ranges depend on the last bit.
+ * Rows of DeBERTa v2's buckets: half of them for one distance each, the other half for logarithmically growing ranges up to `farthest`.
+ * Computed in fp32 like transformers, since the bounds of the ranges depend on the last bit.
  *
- * @param buckets to each side, at least 2
+ * @param buckets number of buckets to either side, at least 2
  */
 export function bucketRows(buckets: number, farthest: number): DistanceRows {
   const half = Math.floor(buckets / 2);
@@ -46,7 +46,7 @@ export function bucketRows(buckets: number, farthest: number): DistanceRows {
     const share = Math.fround(Math.fround(Math.log(Math.fround(distance / half))) / range);
     return Math.ceil(Math.fround(share * (half - 1))) + half;
   };
-  // Where `farthest` lies within the first half, the formula has no meaning beyond it.
+  // If `farthest` is within the first half, the formula is not defined beyond it.
   const end = farthest - 1 > half ? LARGEST_DISTANCE : half;
   let reach = half;
   while (reach < end && bucketOf(reach) < buckets) reach += 1;
@@ -60,18 +60,19 @@ export function bucketRows(buckets: number, farthest: number): DistanceRows {
 export interface RelativePositions {
   /** Embeddings of the distances that occur in the sequence, [rows, hidden]. */
   readonly embeddings: Value;
-  /** Their row for every pair of a query and a key: int32 [batch, heads, queries, keys], equal for all batches and heads. */
+  /** Row of `embeddings` for every pair of a query and a key: int32 [batch, heads, queries, keys], the same for all sequences and heads. */
   readonly rows: Value;
-  /** The same for the first query only. */
+  /** `rows` for the first query only. */
   readonly firstRows: Value;
 }
 
 /**
- * Computed once for a run and shared by the layers. Only the rows that occur are kept: each layer projects them anew, since a graph cannot
- * hold products of weights (constant folding is off, see docs/architecture.md), and for short texts that would be most of its work.
+ * Computed once per run and shared by the layers. Only the rows that occur are kept: each layer projects them again, since a graph does not
+ * store products of weights (constant folding is disabled, see docs/architecture.md), and for short texts projecting all rows would
+ * dominate.
  *
  * @param at name of the table
- * @param norm of the embeddings, as [name, norm]
+ * @param norm layer norm of the embeddings, as [name, norm]
  */
 export function relativePositions(
   scope: Scope,
@@ -84,7 +85,7 @@ export function relativePositions(
   const { graph, tensors } = scope;
   const positions = shape.positions();
   const distances = graph.node("Sub", [graph.node("Unsqueeze", [positions, graph.integers([1])]), positions]);
-  // Before the buckets are listed: the file bounds how many there are.
+  // Checked before the buckets are listed, since the size of the table in the file bounds their number.
   const table = graph.weight(tensors.require([`${at}.weight`], [count, hidden]));
   const all = buckets === undefined ? clipped(graph, distances, count / 2, count / 2 - 1) : bucketed(graph, distances, buckets);
   const lowest = graph.node("ReduceMin", [all], { keepdims: 0 });
@@ -100,7 +101,7 @@ export function relativePositions(
   };
 }
 
-/** Distances from -lowest to highest, those beyond at the ends; moved to begin at 0. */
+/** Clips distances to [-lowest, highest] and shifts them to start at 0. */
 export function clipped(graph: GraphBuilder, distances: Value, lowest: number, highest: number): Value {
   const within = graph.node("Clip", [distances, graph.integers(-lowest), graph.integers(highest)]);
   return graph.node("Add", [within, graph.integers(lowest)]);
@@ -113,7 +114,7 @@ function bucketed(graph: GraphBuilder, distances: Value, buckets: Buckets): Valu
 }
 
 /**
- * query(i) · positionKey(i - j): the product with all rows, of which every pair then picks its own.
+ * query(i) · positionKey(i - j): computes the products with all rows, and then selects the row of every pair.
  *
  * @param query [batch, heads, queries, size]
  * @param positionKeys [heads, rows, size]
@@ -134,7 +135,7 @@ export function positionToContent(graph: GraphBuilder, positionQueries: Value, k
   return graph.node("GatherElements", [product(graph, positionQueries, key, scale), rows], { axis: 2 });
 }
 
-/** scale · a · bᵀ, of the last two dimensions. */
+/** scale · a · bᵀ over the last two dimensions. */
 function product(graph: GraphBuilder, a: Value, b: Value, scale: number): Value {
   return graph.node("FusedMatMul", [a, b], { transB: 1, alpha: { float: scale } }, MICROSOFT);
 }

@@ -1,4 +1,7 @@
-/** RoBERTa (Liu et al., 2019, arXiv 1907.11692), XLM-RoBERTa (arXiv 1911.02116) and CamemBERT: granite sparse, bge rerankers, stsb and nli. */
+/**
+ * RoBERTa (Liu et al., 2019, arXiv 1907.11692), XLM-RoBERTa (arXiv 1911.02116) and CamemBERT. Checkpoints: granite sparse, bge rerankers,
+ * stsb, nli.
+ */
 
 import { invalidField } from "../checkpoint/json-fields";
 import type { TransformerPart } from "../checkpoint/types";
@@ -46,7 +49,7 @@ export const roberta: Architecture = {
 };
 
 interface RobertaConfig extends BertConfig {
-  /** Id of the padding token, and the row of the position table that stands before the first position. */
+  /** Id of the padding token, and the row of the position table before the first position. */
   readonly padding: number;
 }
 

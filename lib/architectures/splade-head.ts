@@ -1,6 +1,7 @@
 /**
- * The SPLADE head as part of a graph over groups of different lengths (on the CPU it is native/kernels/splade_head): the vocabulary goes through in
- * slices, so that no more logits than [tokens, slice] exist at once, and only [batch, vocabulary] leaves the graph.
+ * The SPLADE head as part of a graph, for sequences of different length that run together (the CPU uses native/kernels/splade_head
+ * instead). It processes the vocabulary in slices, so that at most [tokens, slice] logits exist at once, and outputs only [batch,
+ * vocabulary].
  */
 
 import type { SpladePooling } from "../checkpoint/types";
@@ -11,21 +12,22 @@ import { SequenceShape } from "./layers";
 import { rowsOf } from "./tensors";
 import type { MaskedLanguageModel } from "./types";
 
-/** Rows of the vocabulary in a slice: a matrix product that fills a card, and 256 MB of fp16 logits for 16,384 tokens. */
+/** Vocabulary entries in a slice: enough for matrix products that fill a GPU, at 256 MB of fp16 logits for 16,384 tokens. */
 const SLICE = 8192;
 
 /**
  * @param hidden [tokens, hidden]
- * @returns [batch, vocabulary]: for max pooling the largest logit over a sequence, whose activation is left to the reader, as it then goes over
- *   what is positive only; for sum pooling, which padded groups have, the weights
+ * @returns [batch, vocabulary]: for max pooling the largest logit over a sequence (native code then applies the activation, to positive
+ *   logits only); for sum pooling, which requires a padded group, the weights
  */
 export function spladeHead(graph: GraphBuilder, hidden: Value, model: MaskedLanguageModel, { pooling, activation }: SpladePooling): Value {
   return pooling === "max" ? largestLogits(graph, hidden, model) : summedWeights(graph, hidden, model, activation);
 }
 
 /**
- * The tokens of a sequence are spread over groups, whose products with the decoder are as many matrices of one shape: Max takes the largest of all
- * of them in one pass, and leaves an eighth for ReduceMax, a slow operator on CUDA. The bias comes after the maximum, as it is the same for all tokens.
+ * The tokens of a sequence are distributed over ROW_GROUPS groups, whose products with the decoder have the same shape. Max computes the
+ * elementwise maximum of all groups in one pass and leaves an eighth of the work to ReduceMax, which is slow on CUDA. The bias is added
+ * after the maximum, since it is the same for all tokens.
  */
 function largestLogits(graph: GraphBuilder, hidden: Value, { decoder, decoderBias, vocabularySize }: MaskedLanguageModel): Value {
   const rows = groupedRows(graph);
@@ -46,7 +48,7 @@ function largestLogits(graph: GraphBuilder, hidden: Value, { decoder, decoderBia
   return graph.node("Concat", slices, { axis: 1 });
 }
 
-/** CUDA has no ReduceMax of bf16, and fp16 keeps logits as they are. */
+/** CUDA does not support ReduceMax in bf16. fp16 represents the logits exactly. */
 function half(graph: GraphBuilder, value: Value): Value {
   return graph.layout.floats === "bf16" ? graph.node("Cast", [value], { to: FLOAT16 }) : value;
 }
@@ -81,8 +83,8 @@ function slicesOf(vocabulary: number): { readonly from: number; readonly count: 
 }
 
 /**
- * Floats for each token at the widest point of the head: its input by groups, and logits of a slice, those of the one before among them (on the
- * simulated GPU 8,192 tokens took 0.6 to 0.95 of this), for sum pooling with their activations.
+ * Floats per token at the widest point of the head: its input by groups, and the logits of a slice and the previous one, for sum pooling
+ * with their activations. On the simulated GPU, 8,192 tokens took 0.6 to 0.95 of this.
  */
 export function headFloats({ decoder }: MaskedLanguageModel, { pooling }: SpladePooling): number {
   const [, width = 0] = decoder.shape;

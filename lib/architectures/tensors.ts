@@ -1,20 +1,20 @@
 import type { TensorInfo, WeightedPart } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
 
-/** Element types that native code widens to fp32 or uses as they are. */
+/** Element types that native code uses directly or widens to fp32. */
 const FLOATS = new Set(["F32", "F16", "BF16"]);
 
-/** The tensors of one checkpoint, by the names that the architecture expects. Others are ignored. */
+/** The tensors of a checkpoint, by the names that the architecture expects. All others are ignored. */
 export class Tensors {
-  /** What the checkpoint puts before the names of its base model: "bert." or nothing. */
+  /** Prefix of the base model's tensor names in the checkpoint, such as "bert.", or empty. */
   readonly prefix: string;
 
   private readonly tensors: Map<string, TensorInfo>;
 
   /**
-   * @param base the base model's attribute in the library's model classes ("bert"); checkpoints of a bare base model lack it, and modules
-   *   that are not transformers have none
-   * @param probe a tensor that every checkpoint of the family has, without prefix
+   * @param base attribute of the base model in the model classes of transformers ("bert"); checkpoints of a bare base model and modules
+   *   that are not transformers have no such prefix
+   * @param probe name without prefix of a tensor that every checkpoint of the family has
    */
   constructor(
     private readonly part: WeightedPart,
@@ -26,7 +26,9 @@ export class Tensors {
     this.prefix = isBare ? "" : `${base}.`;
   }
 
-  /** As from_pretrained ties: where only one of the two is in the file it stands for both; where both are they stay as they are. */
+  /**
+   * Ties two tensors like from_pretrained: if the file contains only one of them, it is used for both; if it contains both, they are kept.
+   */
   tie(one: string, other: string): void {
     const tensor = this.tensors.get(one) ?? this.tensors.get(other);
     if (tensor === undefined) return;
@@ -35,11 +37,11 @@ export class Tensors {
     }
   }
 
-  /** The tensor of the first name that exists; its shape must be the given one. */
+  /** The tensor with the first name that exists. Errors: ERR_MISSING_TENSOR, ERR_TENSOR_MISMATCH (another shape or element type). */
   require(names: readonly string[], shape: readonly number[]): TensorInfo {
     const tensor = this.find(names);
     if (tensor.shape.length !== shape.length || tensor.shape.some((size, i) => size !== shape[i])) {
-      throw this.mismatch(tensor, `has shape ${format(tensor.shape)}; ${this.part.config.file} makes it ${format(shape)}`);
+      throw this.mismatch(tensor, `has shape ${format(tensor.shape)}; ${this.part.config.file} requires ${format(shape)}`);
     }
     if (!FLOATS.has(tensor.dtype)) throw this.mismatch(tensor, `has element type ${tensor.dtype}; expected F32, F16 or BF16`);
     return tensor;
@@ -53,7 +55,7 @@ export class Tensors {
     throw new SparseRerankError(
       "ERR_MISSING_TENSOR",
       `The weights in ${this.part.folder} have no tensor ${names.join(" or ")}, which the architecture in ${this.part.config.file} needs. ` +
-        "Is this the right kind of checkpoint for this class?",
+        "Check that the checkpoint is of the right kind for this class.",
     );
   }
 
@@ -62,13 +64,13 @@ export class Tensors {
   }
 }
 
-/** The `index`-th of `parts` matrices (or vectors) that one tensor holds one below the other: the same bytes of the file, not a copy. */
+/** The `index`-th of `parts` matrices (or vectors) that are stacked in one tensor: a view of the same bytes in the file. */
 export function partOf(tensor: TensorInfo, index: number, parts: number): TensorInfo {
   const rows = (tensor.shape[0] ?? 0) / parts;
   return { ...rowsOf(tensor, index * rows, rows), name: `${tensor.name}[${String(index)}/${String(parts)}]` };
 }
 
-/** Rows [from, from + count) of a matrix or vector: the same bytes of the file, not a copy. */
+/** Rows [from, from + count) of a matrix or vector: a view of the same bytes in the file. */
 export function rowsOf(tensor: TensorInfo, from: number, count: number): TensorInfo {
   const [rows = 0, ...rest] = tensor.shape;
   const rowBytes = tensor.byteLength / rows;

@@ -1,14 +1,14 @@
 /**
- * Activations of torch.nn as parts of a graph, with PyTorch's results for NaN and infinities, where ONNX Runtime's own operators have others (its
- * Relu and Sigmoid make numbers of NaN), and without their loss of small numbers (its Elu and Softplus add 1 to them). All of it is made of
- * operators that CUDA has as well.
+ * Activations of torch.nn as parts of a graph. They match PyTorch for NaN and infinities, unlike ONNX Runtime's operators (Relu and Sigmoid
+ * turn NaN into numbers), and do not lose precision for small values (Elu and Softplus add 1 to them). They use only operators that CUDA
+ * also supports.
  */
 
 import type { TorchActivation } from "../checkpoint/torch-activation";
 import type { GraphBuilder, Value } from "./graph";
 import { gelu } from "./layers";
 
-/** What is not a function of the value alone. */
+/** The parameter of an activation that has one. */
 export interface LearnedSlope {
   /** PReLU's weight, fp32 [1]. */
   readonly slope: () => Value;
@@ -16,7 +16,7 @@ export interface LearnedSlope {
 
 type Apply = (f: Functions, x: Value, learned: LearnedSlope) => Value;
 
-/** @param x [rows, size] in fp32; functions of a row take the last dimension, and GLU returns half of it */
+/** @param x [rows, size] in fp32; functions of a row apply to the last dimension, which GLU halves */
 export function torchActivation(graph: GraphBuilder, name: TorchActivation, x: Value, learned: LearnedSlope): Value {
   return APPLY[name](new Functions(graph), x, learned);
 }
@@ -25,13 +25,13 @@ const CELU: Apply = (f, x) => f.where(f.less(x, f.number(0)), f.expm1(x), x);
 const sloped = (f: Functions, x: Value, slope: Value): Value => f.where(f.less(x, f.number(0)), f.mul(x, slope), x);
 const softmax: Apply = (f, x) => f.node("Softmax", [x], { axis: -1 });
 
-/** The published constants of Klambauer et al., 2017 (arXiv 1706.02515). */
+/** The constants of Klambauer et al., 2017 (arXiv 1706.02515). */
 const SELU = { alpha: 1.6732632423543772, scale: 1.0507009873554805 };
-/** The mean of RReLU's bounds, its slope outside of training. */
+/** RReLU's slope in inference: the mean of its bounds. */
 const RRELU_SLOPE = (1 / 8 + 1 / 3) / 2;
-/** Where PyTorch goes on with the identity. */
+/** PyTorch uses the identity above this value. */
 const SOFTPLUS_THRESHOLD = 20;
-/** Of Hardshrink and Softshrink. */
+/** Threshold of Hardshrink and Softshrink. */
 const SHRINK = 0.5;
 
 const APPLY: Readonly<Record<TorchActivation, Apply>> = {
@@ -76,7 +76,7 @@ const APPLY: Readonly<Record<TorchActivation, Apply>> = {
   Tanhshrink: (f, x) => f.sub(x, f.tanh(x)),
 };
 
-/** Functions of fp32 arrays as nodes. */
+/** Adds functions of fp32 arrays to a graph as nodes. */
 class Functions {
   constructor(readonly graph: GraphBuilder) {}
 
@@ -124,14 +124,14 @@ class Functions {
     return this.node("Where", [condition, then, otherwise]);
   }
 
-  /** Comparisons with NaN are false: it stays what it is. */
+  /** Keeps NaN, since comparisons with it are false. */
   clip(x: Value, lowest: number, highest: number): Value {
     const [low, high] = [this.number(lowest), this.number(highest)];
     const above = this.where(this.less(x, low), low, x);
     return this.where(this.less(high, above), high, above);
   }
 
-  /** ONNX Runtime's operator takes NaN for a bound of its range. */
+  /** Keeps NaN, for which ONNX Runtime's operator returns a bound of its range. */
   tanh(x: Value): Value {
     return this.where(this.node("Equal", [x, x]), this.node("Tanh", [x]), x);
   }
@@ -141,7 +141,7 @@ class Functions {
     return this.mul(this.tanh(this.div(x, this.number(2))), this.add(this.exp(x), this.number(1)));
   }
 
-  /** log(1 + x) without cancellation (Kahan): what 1 + x lost, the quotient gives back. For finite x ≥ 0. */
+  /** log(1 + x) without cancellation (Kahan): the quotient corrects the rounding of 1 + x. For finite x ≥ 0. */
   log1p(x: Value): Value {
     const one = this.number(1);
     const sum = this.add(x, one);
@@ -149,7 +149,7 @@ class Functions {
     return this.where(this.node("Equal", [sum, one]), x, corrected);
   }
 
-  /** ONNX Runtime's operator ends at ±18. */
+  /** Not ONNX Runtime's operator, which saturates at ±18. */
   sigmoid(x: Value): Value {
     return this.div(this.number(1), this.add(this.exp(this.negative(x)), this.number(1)));
   }
@@ -158,7 +158,7 @@ class Functions {
     return this.where(this.less(this.number(SOFTPLUS_THRESHOLD), x), x, this.log1p(this.exp(x)));
   }
 
-  /** Of the last dimension, which must be even. */
+  /** Splits the last dimension, whose size must be even, into halves. */
   halves(x: Value): readonly [Value, Value] {
     const second = this.graph.nameOf("half");
     return [this.graph.node("Split", [x], { axis: -1 }, "", [second]), second];

@@ -2,67 +2,70 @@ import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/t
 import type { EncodedGraph, GraphBuilder, GraphLayout, Value, Variants } from "./graph";
 import type { Queries } from "./layers";
 
-/** What sequences a graph takes. */
+/** Limits of a graph on its input sequences. */
 export interface GraphLimits {
-  /** Rows of the embedding matrix: every token id is below. */
+  /** Number of rows in the embedding matrix; token ids must be smaller. */
   readonly vocabularySize: number;
-  /** Longest sequence that the position embeddings allow; undefined when there is no such limit. */
+  /** Maximum sequence length of the position embeddings; undefined if there is no limit. */
   readonly maxPositions: number | undefined;
   /**
-   * Estimate, from above, of the memory in bytes that a run needs for one sequence of `length` tokens: what lies beside the weights at the
-   * widest point of the graph. It grows with length² where attention has a bias for each pair of tokens (ALiBi, DeBERTa).
+   * Upper estimate of the memory, in bytes, that a run needs for one sequence of `length` tokens in addition to the weights, at the widest
+   * point of the graph. It grows with length² if attention has a bias per pair of tokens (ALiBi, DeBERTa).
    */
   readonly bytesPerSequence: (length: number) => number;
 }
 
 /**
- * An ONNX graph whose weights are external: `weights` says which tensor each initialiser name stands for. Inputs: input_ids and, where there is a
- * choice of token types, token_type_ids, both int64 [batch, sequence], of a packed group [1, tokens]; with a layout of groups also those of
- * group-inputs.ts that it uses.
+ * An ONNX graph with external weights: `weights` maps initializer names to tensors. Inputs: input_ids and, with several token types,
+ * token_type_ids, both int64 [batch, sequence], or [1, tokens] for a packed group. With a GraphLayout also the inputs of group-inputs.ts that it
+ * uses.
  */
 export interface Graph extends GraphLimits, EncodedGraph, Variants {}
 
 /** An external ONNX model. */
 export interface ExportedGraph extends GraphLimits {
   readonly file: string;
-  /** How the logits of its masked language model are pooled; undefined for a classifier. */
+  /** How to pool the logits of a masked language model; undefined for a classifier. */
   readonly pooling: SpladePooling | undefined;
 }
 
-/** Output `hidden`, float [batch · sequence, hidden]: what the decoder multiplies. */
+/** A graph with the output `hidden`, float [batch · sequence, hidden], the input of the decoder. */
 export interface MaskedLanguageModel extends Graph {
-  /** [vocabulary, hidden]. */
+  /** Shape [vocabulary, hidden]. */
   readonly decoder: TensorInfo;
-  /** [vocabulary]; undefined when the model has none. */
+  /** Shape [vocabulary]; undefined if the model has none. */
   readonly decoderBias: TensorInfo | undefined;
 }
 
-/** Output `logits`, float [batch, labels]. */
+/** A graph with the output `logits`, float [batch, labels]. */
 export interface SequenceClassifier extends Graph {
   readonly labels: number;
 }
 
-/** A transformer without a head of its own, for heads that a checkpoint keeps in other modules. */
+/** A transformer without a head, for heads that are separate modules of a checkpoint. */
 export interface Body {
   readonly graph: GraphBuilder;
   /** [tokens, size], or the first token of each sequence, [batch, size]. */
   readonly hidden: Value;
   readonly size: number;
   readonly vocabularySize: number;
-  /** Ends the graph with `value`, float [batch, columns], as its output `logits`. */
+  /** Finishes the graph with `value`, float [batch, columns], as its output `logits`. */
   finish(value: Value): Graph;
 }
 
-/** One model family: how its config.json and tensor names become a graph, which is of SINGLE_SEQUENCE unless a layout is given. */
+/** A model family: builds graphs from its config.json and tensors. */
 export interface Architecture {
-  /** Values of config.json's model_type. */
+  /** Values of model_type in config.json. */
   readonly modelTypes: readonly string[];
   /**
-   * For a family whose hub repositories bring code of their own: the configuration class that config.json's auto_map names, which tells the
-   * family apart from others of the same model_type.
+   * For a family whose repositories have custom code: the configuration class in auto_map of config.json, which distinguishes the family
+   * from others with the same model_type.
    */
   readonly configClass?: string;
-  /** Attention needs no more than where sequences begin, and nothing else looks beyond a token: groups can be packed (GraphLayout). */
+  /**
+   * Whether groups can be packed (GraphLayout): attention needs only the offsets of sequences, and all other operations process tokens
+   * independently.
+   */
   readonly packs?: true;
   maskedLanguageModel(part: TransformerPart, layout?: GraphLayout): MaskedLanguageModel;
   sequenceClassifier(part: TransformerPart, labels: number, layout?: GraphLayout): SequenceClassifier;

@@ -35,7 +35,7 @@ describe("architectures: heads of other modules", () => {
 
   it("refuses a module whose input is not the output before it", async () => {
     const part = partOf(["pre_bias", 71], ["encoder.weight", 10, 71], ["latent_bias", 10]);
-    refuses(await graph({ ...AUTOENCODER, part, inputs: 71 }), "ERR_INVALID_CONFIG", "takes 71 values, but gets 72");
+    refuses(await graph({ ...AUTOENCODER, part, inputs: 71 }), "ERR_INVALID_CONFIG", "expects 71 values but gets 72");
   });
 
   it("refuses weights of another shape, and names the module's", async () => {
