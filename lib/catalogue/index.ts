@@ -1,4 +1,4 @@
-/** The public side of the catalogue: which checkpoints there are, and which to choose. It is data; nothing here touches the network. */
+/** Public API of the catalogue: lists checkpoints and recommends a choice. It is static data; nothing here uses the network. */
 
 import { invalid, requireRecord, requireString } from "../core/validate";
 import { SparseRerankError } from "../errors";
@@ -8,26 +8,26 @@ import type { CatalogueModel, Metric } from "./types";
 export type { CatalogueModel, Metric, Score, Task } from "./types";
 
 export interface Needs {
-  /** What runs the models. Default "cpu". */
+  /** Device that runs the models. Default "cpu". */
   readonly device?: "cpu" | "cuda";
-  /** What a query may take: "low" wants queries without a model and the cheapest reranking, "quality" the best results. Default "balanced". */
+  /** "low": queries without a model and the cheapest reranking; "quality": the best results. Default "balanced". */
   readonly latency?: "low" | "balanced" | "quality";
-  /** For other languages than English. Default false. */
+  /** Whether languages other than English are needed. Default false. */
   readonly multilingual?: boolean;
-  /** "commercial": only licences that permit commercial use. Default "any". */
+  /** "commercial": only licenses that permit commercial use. Default "any". */
   readonly licence?: "any" | "commercial";
 }
 
 export interface Recommendation {
-  /** For the first stage: SparseEncoder.load(encoder.name). */
+  /** The first stage: SparseEncoder.load(encoder.name). */
   readonly encoder: CatalogueModel;
-  /** For the second: CrossEncoder.load(reranker.name). */
+  /** The second stage: CrossEncoder.load(reranker.name). */
   readonly reranker: CatalogueModel;
-  /** Why these, one sentence each. */
+  /** The reason for each choice, one sentence each: encoder, reranker. */
   readonly reasons: readonly string[];
 }
 
-/** Millions of values in the layers, which is what a token costs; embeddings cost nothing. */
+/** Maximum number of parameters in the layers, in millions. It determines the cost of a token; embeddings are free. */
 const LAYER_BUDGET = {
   cpu: { low: { encoder: 50, reranker: 5 }, balanced: { encoder: 50, reranker: 15 }, quality: { encoder: 120, reranker: 90 } },
   cuda: {
@@ -38,8 +38,8 @@ const LAYER_BUDGET = {
 } as const;
 
 /**
- * Rerankers for search, best first. No figure compares them all: the ms-marco models stand in the order of TREC-DL 2019, above them larger and
- * newer ones by size. Models that only their makers have compared with these are left out.
+ * Rerankers for search, best first. No published figure compares all of them: the ms-marco models are ordered by TREC-DL 2019, preceded by
+ * larger and newer ones ordered by size. Models that only their authors have compared with these are not included.
  */
 const RERANKERS = [
   "mixedbread-ai/mxbai-rerank-large-v1",
@@ -53,7 +53,10 @@ const RERANKERS = [
   "Alibaba-NLP/gte-multilingual-reranker-base",
 ];
 
-/** All models, or those for which every given property is equal: list({ kind: "sparse-encoder", querySide: "static" }). */
+/**
+ * All models, or those that match all given properties: list({ kind: "sparse-encoder", querySide: "static" }). Errors:
+ * ERR_INVALID_ARGUMENT.
+ */
 function list(
   filter: Partial<Pick<CatalogueModel, "kind" | "task" | "querySide" | "architecture" | "multilingual">> = {},
 ): readonly CatalogueModel[] {
@@ -62,15 +65,17 @@ function list(
   return ROWS.filter((row) => wanted.every(([name, value]) => value === undefined || row[name] === value));
 }
 
-/** The model of that hub name; undefined if the catalogue does not have it, which does not mean that it cannot be loaded. */
+/**
+ * The model with this hub name; undefined if it is not in the catalogue, although it may still be loadable. Errors: ERR_INVALID_ARGUMENT.
+ */
 function get(name: string): CatalogueModel | undefined {
   requireString(name, "name");
   return ROWS.find((row) => row.name === name);
 }
 
 /**
- * A sparse encoder and a reranker for a need: the best ones by published figures whose cost fits the device and the latency. Where none fits,
- * the cheapest of those with the language and the licence.
+ * Recommends a sparse encoder and a reranker: the best ones by published figures whose cost fits the device and the latency. If none fits,
+ * the cheapest ones for the language and the license. Errors: ERR_INVALID_ARGUMENT.
  */
 function recommend(needs: Needs = {}): Recommendation {
   requireRecord(needs, "needs", ["device", "latency", "multilingual", "licence"]);
@@ -92,7 +97,7 @@ function recommend(needs: Needs = {}): Recommendation {
   return { encoder, reranker, reasons: [reasonFor(encoder, metric), reasonFor(reranker, "TREC-DL 2019 nDCG@10")] };
 }
 
-/** Creative Commons' NC licences exclude it, and so does a page that states no licence. */
+/** False for Creative Commons NC licenses and for models without a stated license. */
 function permitsCommercialUse(row: CatalogueModel): boolean {
   return row.licence !== undefined && !row.licence.includes("-nc");
 }
@@ -105,7 +110,7 @@ const layerMillions = (row: CatalogueModel): number => (row.parameters - row.voc
 
 function firstWithin(rows: readonly CatalogueModel[], millions: number): CatalogueModel {
   const found = rows.find((row) => layerMillions(row) <= millions) ?? rows.toSorted((a, b) => layerMillions(a) - layerMillions(b))[0];
-  if (found === undefined) throw new SparseRerankError("ERR_INTERNAL", "The catalogue has no model for a need that it offers.");
+  if (found === undefined) throw new SparseRerankError("ERR_INTERNAL", "The catalogue has no model for these needs.");
   return found;
 }
 
@@ -113,7 +118,7 @@ function reasonFor(row: CatalogueModel, metric: Metric): string {
   const value = scoreOf(row, metric);
   const figure = value === undefined ? "" : `, ${metric} ${value}`;
   const queries = row.querySide === "static" ? ", no model for queries" : "";
-  return `${row.name} (${row.licence ?? "no stated licence"}, ${Math.round(row.parameters / 1e6)} M parameters${figure}${queries}): ${row.advice}`;
+  return `${row.name} (${row.licence ?? "no stated license"}, ${Math.round(row.parameters / 1e6)} M parameters${figure}${queries}): ${row.advice}`;
 }
 
 function choice<T extends string>(value: T | undefined, name: string, values: readonly T[], fallback: T): T {
@@ -122,5 +127,5 @@ function choice<T extends string>(value: T | undefined, name: string, values: re
   return value;
 }
 
-/** The checkpoints that this package promises to load as published, and which to choose for what. */
+/** The checkpoints that this package supports as published: list, look up, and recommend. */
 export const models = { list, get, recommend } as const;

@@ -1,7 +1,8 @@
 /**
- * The checkpoints that this package promises to load as published. Figures are those of the page that `source` names; what no public source
- * states is absent. The shapes are those of the published config.json files (test/golden/published-configs.ts), from which `parameters` follows.
- * The tables of sbert.net are docs/sparse_encoder/pretrained_models.md and docs/cross_encoder/pretrained_models.md of sentence-transformers 6.0.
+ * The checkpoints that this package supports as published. Figures are quoted from the page in `source`; values without a public source are
+ * absent. Shapes are those of the published config.json files (test/golden/published-configs.ts), and `parameters` follows from them. The
+ * tables of sbert.net are docs/sparse_encoder/pretrained_models.md and docs/cross_encoder/pretrained_models.md of sentence-transformers
+ * 6.0.
  */
 
 import type { CatalogueModel, Metric, Score, Task } from "./types";
@@ -13,7 +14,7 @@ type Shape = Pick<CatalogueModel, "architecture" | "layers" | "hiddenSize" | "pa
 
 const SBERT_SPARSE = "https://sbert.net/docs/sparse_encoder/pretrained_models.html";
 const SBERT_CROSS = "https://sbert.net/docs/cross_encoder/pretrained_models.html";
-/** Its card compares several rerankers in one setting: the first 100 hits of BM25, 17 datasets. */
+/** This model card compares several rerankers in one setting: the first 100 hits of BM25, 17 datasets. */
 const JINA_TURBO = "https://huggingface.co/jinaai/jina-reranker-v1-turbo-en";
 const OPENSEARCH = "opensearch-project/opensearch-neural-sparse-encoding";
 
@@ -30,7 +31,7 @@ const shape = (architecture: string, layers: number, hiddenSize: number, vocabul
 
 const DISTILBERT = shape("distilbert", 6, 768, 30522, 67);
 const BERT_BASE = shape("bert", 12, 768, 30522, 109.5);
-/** Published as 133M: the weight file has the decoder beside the embeddings. */
+/** Published as 133M: the weight file contains the decoder in addition to the embeddings. */
 const BERT_BASE_UNTIED = shape("bert", 12, 768, 30522, 133);
 const ELECTRA_BASE = shape("electra", 12, 768, 30522, 109.5);
 const DISTILROBERTA = shape("roberta", 6, 768, 50265, 82.1);
@@ -53,7 +54,7 @@ const rerankScores = (ndcg: number, mrr: number, speed: number): Score[] => [
 
 function model(row: Row): CatalogueModel {
   const { hiddenSize, parameters, vocabulary } = row;
-  // The decoder is stored once more, in the order that the CPU wants.
+  // Native code stores a second copy of the decoder, in the layout of its CPU kernels.
   const decoder = row.kind === "sparse-encoder" ? vocabulary * hiddenSize : 0;
   return {
     gated: false,
@@ -95,21 +96,21 @@ export const ROWS: readonly CatalogueModel[] = [
     DISTILBERT,
     APACHE,
     sparseScores(undefined, 52.8),
-    "The best SPLADE model of its size with a free licence; queries need the model.",
+    "The best SPLADE model of its size with a permissive license; queries need the model.",
   ),
   splade(
     `${OPENSEARCH}-v1`,
     BERT_BASE_UNTIED,
     APACHE,
     sparseScores(undefined, 52.4),
-    "Succeeded by v2-distill, which is half as large and better.",
+    "Superseded by v2-distill, which is half as large and better.",
   ),
   splade(
     "naver/splade-v3",
     BERT_BASE,
     NON_COMMERCIAL,
     sparseScores(40.2, 51.7),
-    "The best on MS MARCO, where a non-commercial licence is no obstacle.",
+    "The best on MS MARCO, if a non-commercial license is acceptable.",
     {
       gated: true,
     },
@@ -136,7 +137,7 @@ export const ROWS: readonly CatalogueModel[] = [
     BERT_BASE,
     NON_COMMERCIAL,
     sparseScores(40.0, 49.1),
-    "SPLADE-v3 without expansion of queries: short queries, fast search; non-commercial.",
+    "SPLADE-v3 without query expansion: short queries and fast search; non-commercial.",
     { gated: true },
   ),
   splade(
@@ -144,7 +145,7 @@ export const ROWS: readonly CatalogueModel[] = [
     shape("roberta", 6, 384, 50265, 30.3),
     APACHE,
     sparseScores(undefined, 50.8),
-    "Small, and trained on data that permit commercial use.",
+    "Small, and trained on data that permits commercial use.",
   ),
   splade(
     "rasyosef/splade-mini",
@@ -157,52 +158,52 @@ export const ROWS: readonly CatalogueModel[] = [
     "For small machines and short texts.",
   ),
   model({
-    // Its page states no licence.
+    // The model's page states no license.
     name: "rasyosef/splade-tiny",
     kind: "sparse-encoder",
     task: "retrieval",
     querySide: "model",
     ...shape("bert", 2, 128, 30522, 4.4),
     scores: sparseScores(30.9, 40.6),
-    advice: "To try things out: its weights are in this package, as splade-tiny.",
+    advice: "For trying things out: this package includes its weights as splade-tiny.",
   }),
-  splade("prithivida/Splade_PP_en_v1", BERT_BASE, APACHE, sparseScores(37.2, 48.7), "SPLADE++ trained anew under a free licence."),
-  splade("prithivida/Splade_PP_en_v2", BERT_BASE, APACHE, sparseScores(37.8, 49.4), "SPLADE++ trained anew under a free licence."),
+  splade("prithivida/Splade_PP_en_v1", BERT_BASE, APACHE, sparseScores(37.2, 48.7), "SPLADE++ retrained under a permissive license."),
+  splade("prithivida/Splade_PP_en_v2", BERT_BASE, APACHE, sparseScores(37.8, 49.4), "SPLADE++ retrained under a permissive license."),
 
   inferenceFree(
     `${OPENSEARCH}-doc-v3-gte`,
     shape("gte", 12, 768, 30522, 137.4),
     APACHE,
     sparseScores(undefined, 54.6),
-    "The best first stage here, and queries cost nothing.",
+    "The best first stage in this list, with queries at no model cost.",
   ),
   inferenceFree(
     `${OPENSEARCH}-doc-v3-distill`,
     DISTILBERT,
     APACHE,
     sparseScores(undefined, 51.7),
-    "Queries cost nothing, and a CPU can index with it.",
+    "Queries at no model cost, and indexing is feasible on a CPU.",
   ),
   inferenceFree(
     `${OPENSEARCH}-doc-v2-distill`,
     DISTILBERT,
     APACHE,
     sparseScores(undefined, 50.4),
-    "Succeeded by doc-v3-distill, at the same cost.",
+    "Superseded by doc-v3-distill, at the same cost.",
   ),
   inferenceFree(
     `${OPENSEARCH}-doc-v2-mini`,
     shape("bert", 6, 384, 30522, 22.7),
     APACHE,
     sparseScores(undefined, 49.7),
-    "The cheapest indexing with queries that cost nothing.",
+    "The cheapest indexing among models with queries at no model cost.",
   ),
   inferenceFree(
     `${OPENSEARCH}-doc-v1`,
     BERT_BASE_UNTIED,
     APACHE,
     sparseScores(undefined, 49.0),
-    "Succeeded by the v2 and v3 models, which are smaller or better.",
+    "Superseded by the v2 and v3 models, which are smaller or better.",
   ),
   inferenceFree(
     "naver/splade-v3-doc",
@@ -217,16 +218,16 @@ export const ROWS: readonly CatalogueModel[] = [
     shape("bert", 12, 768, 105879, 167.5),
     APACHE,
     [score(`https://huggingface.co/${OPENSEARCH}-multilingual-v1`, "MIRACL nDCG@10", 62.9, "without Thai")],
-    "The first stage for other languages than English.",
+    "The first stage for languages other than English.",
     { languages: "15 languages", multilingual: true },
   ),
 
   ...(
     [
-      ["TinyBERT-L2-v2", shape("bert", 2, 128, 30522, 4.39), [69.84, 32.56, 9000], "Where every millisecond counts."],
+      ["TinyBERT-L2-v2", shape("bert", 2, 128, 30522, 4.39), [69.84, 32.56, 9000], "For the lowest latency."],
       ["MiniLM-L2-v2", shape("bert", 2, 384, 30522, 15.6), [71.01, 34.85, 4100], "Low latency on a CPU."],
       ["MiniLM-L4-v2", shape("bert", 4, 384, 30522, 19.2), [73.04, 37.7, 2500], "Between L2 and L6."],
-      ["MiniLM-L6-v2", shape("bert", 6, 384, 30522, 22.7), [74.3, 39.01, 1800], "The usual choice on a CPU."],
+      ["MiniLM-L6-v2", shape("bert", 6, 384, 30522, 22.7), [74.3, 39.01, 1800], "The default choice on a CPU."],
       ["MiniLM-L12-v2", shape("bert", 12, 384, 30522, 33.4), [74.31, 39.02, 960], "No better than L6, at twice the cost."],
       ["electra-base", ELECTRA_BASE, [71.99, 36.41, 340], "To reproduce older results; MiniLM-L6-v2 is better and faster."],
     ] as const
@@ -246,7 +247,7 @@ export const ROWS: readonly CatalogueModel[] = [
     shape("xlm-roberta", 12, 768, 250002, 278),
     "mit",
     [],
-    "A small one for these two languages.",
+    "A small model for these two languages.",
     {
       languages: "Chinese, English",
       multilingual: true,
@@ -270,7 +271,7 @@ export const ROWS: readonly CatalogueModel[] = [
     shape("xlm-roberta", 24, 1024, 250002, 567.8),
     APACHE,
     [],
-    "Texts of up to 8,192 tokens; wants a GPU.",
+    "Texts of up to 8,192 tokens; needs a GPU for reasonable speed.",
     { languages: "Many languages", multilingual: true },
   ),
   cross(
@@ -304,7 +305,7 @@ export const ROWS: readonly CatalogueModel[] = [
     shape("jina-bert", 6, 384, 61056, 37.8),
     APACHE,
     [score(JINA_TURBO, "BEIR-17 nDCG@10", 49.6)],
-    "Long English texts on a CPU, up to 8,192 tokens; a little better than tiny.",
+    "Long English texts on a CPU, up to 8,192 tokens; slightly better than tiny.",
   ),
   cross(
     "jinaai/jina-reranker-v2-base-multilingual",
@@ -321,7 +322,7 @@ export const ROWS: readonly CatalogueModel[] = [
     DEBERTA_V3_XSMALL,
     APACHE,
     [score(JINA_TURBO, "BEIR-17 nDCG@10", 48.8)],
-    "English, a little better than MiniLM-L6-v2 and slower.",
+    "English; slightly better than MiniLM-L6-v2, and slower.",
   ),
   cross(
     "mixedbread-ai/mxbai-rerank-base-v1",
@@ -345,7 +346,7 @@ export const ROWS: readonly CatalogueModel[] = [
       size,
       APACHE,
       [score(SBERT_CROSS, "QNLI dev accuracy", accuracy)],
-      "Whether a paragraph holds the answer to a question.",
+      "Detects whether a paragraph contains the answer to a question.",
     ),
   ),
   ...(
@@ -361,7 +362,7 @@ export const ROWS: readonly CatalogueModel[] = [
       size,
       APACHE,
       [score(SBERT_CROSS, "STS benchmark test", value)],
-      "How alike two sentences are in meaning, 0 to 1.",
+      "Scores the semantic similarity of two sentences from 0 to 1.",
     ),
   ),
   ...(
@@ -376,7 +377,7 @@ export const ROWS: readonly CatalogueModel[] = [
       size,
       APACHE,
       [score(SBERT_CROSS, "Quora dev average precision", value)],
-      "Whether two questions ask the same; questions that are only alike score low.",
+      "Detects whether two questions ask the same; merely related questions score low.",
     ),
   ),
   ...(
@@ -396,10 +397,10 @@ export const ROWS: readonly CatalogueModel[] = [
       size,
       APACHE,
       accuracy === undefined ? [] : [score(SBERT_CROSS, "MNLI mismatched accuracy", accuracy)],
-      "Whether one sentence contradicts another, follows from it, or neither.",
+      "Classifies whether a sentence contradicts another, follows from it, or neither.",
     ),
   ),
 ];
 
-/** What a keyword search reaches, for comparison. */
+/** Figures of BM25, for comparison. */
 export const BM25_SCORES: readonly Score[] = sparseScores(18.4, 45.6);
