@@ -6,8 +6,8 @@ export interface ConfigureOptions {
   /** Number of threads in the process-wide pool. Default: the cores that this process may use (CPU affinity and cgroup quota). */
   readonly threads?: number;
   /**
-   * Bytes of working memory that all running sequences may use together, in addition to the weights. Default: four fifths of the memory of the
-   * machine or container. A single text that needs more fails with ERR_TOO_LARGE.
+   * Bytes of working memory that all running sequences may use together, in addition to the weights. Default: four fifths of the memory of
+   * the machine or container. A single text that needs more fails with ERR_TOO_LARGE.
    */
   readonly memoryLimit?: number;
   /** Path of an ONNX Runtime library to use instead of the packaged one. ORT_DYLIB_PATH sets it too. */

@@ -23,8 +23,8 @@ export type Pair = readonly [query: string, document: string];
 
 export interface PredictOptions extends WorkOptions {
   /**
-   * Maps the logits of one pair to the same number of scores: a function, or the name of a torch.nn class in lower case. Default: the checkpoint's
-   * activation.
+   * Maps the logits of one pair to the same number of scores: a function, or the name of a torch.nn class in lower case. Default: the
+   * checkpoint's activation.
    */
   readonly activation?: Activation;
   /** Apply softmax over the labels after the activation, like apply_softmax of sentence-transformers. No effect with one label. */
@@ -56,8 +56,8 @@ const RANK_OPTIONS = [...PREDICT_OPTIONS, "topK", "returnDocuments", "text"];
 const DEFAULT_BATCH_SIZE = 64;
 
 /**
- * A cross-encoder: scores pairs of texts by encoding both texts together (Nogueira and Cho, 2019, arXiv 1901.04085). Conventions and scores match
- * CrossEncoder of sentence-transformers.
+ * A cross-encoder: scores pairs of texts by encoding both texts together (Nogueira and Cho, 2019, arXiv 1901.04085). Conventions and scores
+ * match CrossEncoder of sentence-transformers.
  */
 export class CrossEncoder extends ManagedResource {
   readonly #checkpoint: CrossCheckpoint;

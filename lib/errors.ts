@@ -395,8 +395,8 @@ export class SparseRerankError extends Error {
   }
 
   /**
-   * `error instanceof SparseRerankError` is true for errors of every copy of the package in the process: Jest loads one copy per test file, and all
-   * copies share one addon. Subclasses use the default check.
+   * `error instanceof SparseRerankError` is true for errors of every copy of the package in the process: Jest loads one copy per test file,
+   * and all copies share one addon. Subclasses use the default check.
    */
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (this !== SparseRerankError) return Function.prototype[Symbol.hasInstance].call(this, value);

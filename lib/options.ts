@@ -19,13 +19,13 @@ export interface CudaOptions {
   /** How the memory arena grows: to the next power of two (default; fewer allocations), or by exactly the requested size (less memory). */
   readonly arenaGrowth?: "power-of-two" | "as-requested";
   /**
-   * Run texts and pairs that are processed one at a time as CUDA graphs. One launch replaces many, which lowers the latency of short texts. Batches
-   * are then padded. Not available for ModernBERT and DeBERTa. Default false.
+   * Run texts and pairs that are processed one at a time as CUDA graphs. One launch replaces many, which lowers the latency of short texts.
+   * Batches are then padded. Not available for ModernBERT and DeBERTa. Default false.
    */
   readonly graphs?: boolean;
   /**
-   * Run batches without padding where the architecture and the dtype allow it (docs/gpu.md): the same results with less work. Default true; false
-   * pads all batches.
+   * Run batches without padding where the architecture and the dtype allow it (docs/gpu.md): the same results with less work. Default true;
+   * false pads all batches.
    */
   readonly packed?: boolean;
   /** Compute fp32 matrix products in TF32 (10 bits of fraction) if the GPU supports it. Default false. */
@@ -36,32 +36,32 @@ export interface LoadOptions {
   /** Branch, tag or commit of the hub repository. */
   readonly revision?: string;
   /**
-   * Folder of the hub cache. Default as in huggingface_hub: HF_HUB_CACHE, HF_HOME/hub, or ~/.cache/huggingface/hub. The layout is the same, so both
-   * share downloads.
+   * Folder of the hub cache. Default as in huggingface_hub: HF_HUB_CACHE, HF_HOME/hub, or ~/.cache/huggingface/hub. The layout is the same,
+   * so both share downloads.
    */
   readonly cacheDir?: string;
   readonly token?: string;
   /** Never use the network. HF_HUB_OFFLINE=1 has the same effect. */
   readonly localFilesOnly?: boolean;
   /**
-   * "cuda" selects the first GPU. "auto" selects the first GPU if CUDA is usable (docs/gpu.md), and otherwise the CPU, with a warning that states the
-   * reason. Default "cpu".
+   * "cuda" selects the first GPU. "auto" selects the first GPU if CUDA is usable (docs/gpu.md), and otherwise the CPU, with a warning that
+   * states the reason. Default "cpu".
    */
   readonly device?: Device | "cuda" | "auto";
   /** Options for models that run on a GPU. */
   readonly cuda?: CudaOptions;
   /**
-   * "int8": the linear layers of the transformer multiply 8-bit integers, with one scale per output and one per token. It is several times as fast on
-   * CPUs with VNNI or Arm dot-product instructions, and results are close to fp32 (docs/int8.md). "fp16" and "bf16" require CUDA. "auto" (the default)
-   * is "fp32" on the CPU and "fp16" on CUDA.
+   * "int8": the linear layers of the transformer multiply 8-bit integers, with one scale per output and one per token. It is several times
+   * as fast on CPUs with VNNI or Arm dot-product instructions, and results are close to fp32 (docs/int8.md). "fp16" and "bf16" require
+   * CUDA. "auto" (the default) is "fp32" on the CPU and "fp16" on CUDA.
    */
   readonly dtype?: "fp32" | "int8" | "fp16" | "bf16" | "auto";
   /** Maximum number of tokens, special tokens included; capped by the model's position embeddings. */
   readonly maxSeqLength?: number;
   /**
-   * Use this ONNX file of the repository instead of its weights, such as "onnx/model.onnx" or a quantized model. It must be an export of a masked
-   * language model (output `logits`), of a sparse encoder (output [texts, vocabulary]) or of a sequence classifier. External data files must be in the
-   * same folder.
+   * Use this ONNX file of the repository instead of its weights, such as "onnx/model.onnx" or a quantized model. It must be an export of a
+   * masked language model (output `logits`), of a sparse encoder (output [texts, vocabulary]) or of a sequence classifier. External data
+   * files must be in the same folder.
    */
   readonly modelFile?: string;
   readonly onProgress?: (progress: Progress) => void;

@@ -46,17 +46,18 @@ const ENCODE_OPTIONS = [...WORK_OPTIONS, "maxActiveDims"];
 const DEFAULT_BATCH_SIZE = 128;
 
 /**
- * Encodes texts as sparse vectors. Conventions and values match SparseEncoder of sentence-transformers. Columns are vocabulary entries for SPLADE
- * (Formal et al., SIGIR 2021, arXiv 2107.05720; v2, arXiv 2109.10086), for inference-free models, which look query weights up in a table (Geng et
- * al., 2024, arXiv 2411.04403), and for BGE-M3's lexical weights (arXiv 2402.03216). For CSR they are learned features (arXiv 2503.01776).
+ * Encodes texts as sparse vectors. Conventions and values match SparseEncoder of sentence-transformers. Columns are vocabulary entries for
+ * SPLADE (Formal et al., SIGIR 2021, arXiv 2107.05720; v2, arXiv 2109.10086), for inference-free models, which look query weights up in a
+ * table (Geng et al., 2024, arXiv 2411.04403), and for BGE-M3's lexical weights (arXiv 2402.03216). For CSR they are learned features
+ * (arXiv 2503.01776).
  */
 export class SparseEncoder extends ManagedResource {
   readonly #checkpoint: SparseCheckpoint;
   readonly #routes: Routes;
 
   /**
-   * Maximum number of tokens, special tokens included. Longer texts are truncated and listed in `truncated` of the result. If queries and documents
-   * have different limits, this is the larger one.
+   * Maximum number of tokens, special tokens included. Longer texts are truncated and listed in `truncated` of the result. If queries and
+   * documents have different limits, this is the larger one.
    */
   readonly maxSeqLength: number;
   /** Number of columns of every result. */
@@ -86,15 +87,15 @@ export class SparseEncoder extends ManagedResource {
   }
 
   /**
-   * Loads a checkpoint from a folder in hub layout, an embedded model ("splade-tiny"), or a model from the Hugging Face Hub ("naver/splade-v3"), which
-   * is downloaded into the cache that huggingface_hub uses.
+   * Loads a checkpoint from a folder in hub layout, an embedded model ("splade-tiny"), or a model from the Hugging Face Hub
+   * ("naver/splade-v3"), which is downloaded into the cache that huggingface_hub uses.
    *
-   * Errors: ERR_MODEL_NOT_FOUND, ERR_HUB_AUTH, ERR_HUB_NETWORK, ERR_HUB_RESPONSE, ERR_HUB_CACHE, ERR_FILE_NOT_FOUND, ERR_INVALID_CONFIG, ERR_INVALID_WEIGHTS, ERR_INVALID_TOKENIZER, ERR_UNSUPPORTED_MODEL,
-   * ERR_MISSING_TENSOR, ERR_TENSOR_MISMATCH, ERR_WRONG_MODEL_KIND, ERR_RUNTIME_NOT_FOUND, ERR_RUNTIME_INCOMPATIBLE, ERR_DEVICE_UNAVAILABLE,
-   * ERR_ABORTED.
+   * Errors: ERR_MODEL_NOT_FOUND, ERR_HUB_AUTH, ERR_HUB_NETWORK, ERR_HUB_RESPONSE, ERR_HUB_CACHE, ERR_FILE_NOT_FOUND, ERR_INVALID_CONFIG,
+   * ERR_INVALID_WEIGHTS, ERR_INVALID_TOKENIZER, ERR_UNSUPPORTED_MODEL, ERR_MISSING_TENSOR, ERR_TENSOR_MISMATCH, ERR_WRONG_MODEL_KIND,
+   * ERR_RUNTIME_NOT_FOUND, ERR_RUNTIME_INCOMPATIBLE, ERR_DEVICE_UNAVAILABLE, ERR_ABORTED.
    *
-   * For an inference-free model, only the query side is loaded. The document side is validated here and loaded by the first call that needs it; that
-   * call may reject with ERR_INVALID_TOKENIZER, ERR_INVALID_WEIGHTS, ERR_RUNTIME_NOT_FOUND or ERR_RUNTIME_INCOMPATIBLE.
+   * For an inference-free model, only the query side is loaded. The document side is validated here and loaded by the first call that needs
+   * it; that call may reject with ERR_INVALID_TOKENIZER, ERR_INVALID_WEIGHTS, ERR_RUNTIME_NOT_FOUND or ERR_RUNTIME_INCOMPATIBLE.
    */
   static async load(nameOrPath: string, options: LoadOptions = {}): Promise<SparseEncoder> {
     checkLoadOptions(options);
@@ -111,8 +112,8 @@ export class SparseEncoder extends ManagedResource {
   }
 
   /**
-   * Encodes texts with the checkpoint's default prompt. If queries and documents are encoded differently, uses the side that the checkpoint declares
-   * as the default (usually documents).
+   * Encodes texts with the checkpoint's default prompt. If queries and documents are encoded differently, uses the side that the checkpoint
+   * declares as the default (usually documents).
    */
   encode(text: string, options?: EncodeOptions): Promise<SparseVector>;
   encode(texts: readonly string[], options?: EncodeOptions): Promise<SparseMatrix>;
@@ -122,8 +123,9 @@ export class SparseEncoder extends ManagedResource {
   }
 
   /**
-   * Encodes queries: a string as one SparseVector, an array as a SparseMatrix [texts, embeddingDimension]. Indices are ascending and weights are
-   * positive, except that weights from a table may be negative. The prompt named "query" is prepended to each text unless the options specify another.
+   * Encodes queries: a string as one SparseVector, an array as a SparseMatrix [texts, embeddingDimension]. Indices are ascending and
+   * weights are positive, except that weights from a table may be negative. The prompt named "query" is prepended to each text unless the
+   * options specify another.
    *
    * Errors: ERR_INVALID_ARGUMENT before any work starts, ERR_ABORTED, ERR_DISPOSED, ERR_RUNTIME_FAILED.
    */
@@ -143,8 +145,8 @@ export class SparseEncoder extends ManagedResource {
   }
 
   /**
-   * Encodes corpora that do not fit in memory: yields matrices of up to `batchSize` rows in input order, and reads texts only as results are consumed.
-   * close() waits for a started stream to end (see ManagedResource).
+   * Encodes corpora that do not fit in memory: yields matrices of up to `batchSize` rows in input order, and reads texts only as results
+   * are consumed. close() waits for a started stream to end (see ManagedResource).
    */
   encodeDocumentStream(
     texts: Iterable<string> | AsyncIterable<string>,
@@ -154,8 +156,8 @@ export class SparseEncoder extends ManagedResource {
   }
 
   /**
-   * Token ids of each text as the model reads them, [texts][tokens]: truncated to the maximum length, with special tokens (if the model uses any),
-   * without prompts.
+   * Token ids of each text as the model reads them, [texts][tokens]: truncated to the maximum length, with special tokens (if the model
+   * uses any), without prompts.
    *
    * @param options.task the side of the model whose tokenizer is used; default: the side that encode() uses
    */
@@ -170,8 +172,8 @@ export class SparseEncoder extends ManagedResource {
   }
 
   /**
-   * Encodes a text and reports which word produced each weight: for max pooling the word of the token with the maximum, for weight tables and BGE-M3
-   * the word of the token itself.
+   * Encodes a text and reports which word produced each weight: for max pooling the word of the token with the maximum, for weight tables
+   * and BGE-M3 the word of the token itself.
    *
    * @param options.task the side of the model that encodes the text; default "document"
    */
@@ -199,7 +201,9 @@ export class SparseEncoder extends ManagedResource {
     });
   }
 
-  /** Similarities of all pairs of rows, [a.rows, b.rows] in row-major order, by the checkpoint's similarity function (default: dot product). */
+  /**
+   * Similarities of all pairs of rows, [a.rows, b.rows] in row-major order, by the checkpoint's similarity function (default: dot product).
+   */
   similarity(a: SparseMatrix | SparseVector, b: SparseMatrix | SparseVector): Promise<DenseMatrix> {
     return this.run(() => similarity(a, b, this.similarityFunction));
   }

@@ -50,8 +50,9 @@ export const MAX_DENSE_ELEMENTS = 2 ** 28;
 /**
  * A matrix in compressed sparse row (CSR) format, shape [rows, cols], with at most 2³²−1 weights (for more, use encodeDocumentStream).
  *
- * Its fields are plain own properties: structuredClone(matrix) and postMessage(matrix) produce SparseParts, from which `new SparseMatrix(parts)`
- * creates a matrix again. The buffers are transferable. JSON.stringify(matrix) and fromJSON() convert through plain arrays.
+ * Its fields are plain own properties: structuredClone(matrix) and postMessage(matrix) produce SparseParts, from which `new
+ * SparseMatrix(parts)` creates a matrix again. The buffers are transferable. JSON.stringify(matrix) and fromJSON() convert through plain
+ * arrays.
  */
 export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
   readonly rows: number;
@@ -65,8 +66,8 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
   readonly #isChecked = true;
 
   /**
-   * Validates the parts and keeps their arrays without copying: do not change them afterwards. Arrays in shared or resizable memory, which may change
-   * at any time, are copied. The fields are frozen.
+   * Validates the parts and keeps their arrays without copying: do not change them afterwards. Arrays in shared or resizable memory, which
+   * may change at any time, are copied. The fields are frozen.
    *
    * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH (an index not below cols), ERR_TOO_LARGE.
    *
@@ -144,7 +145,9 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
     };
   }
 
-  /** Creates a matrix from the result of toJSON(). Errors: those of the constructor, and ERR_INVALID_ARGUMENT (an array of other values). */
+  /**
+   * Creates a matrix from the result of toJSON(). Errors: those of the constructor, and ERR_INVALID_ARGUMENT (an array of other values).
+   */
   static fromJSON(json: SparseJson): SparseMatrix {
     if (!isObject(json)) throw invalid("json", json, "an object returned by toJSON()");
     return new SparseMatrix({
@@ -157,7 +160,10 @@ export class SparseMatrix implements SparseParts, Iterable<SparseVector> {
     });
   }
 
-  /** Creates a matrix from copies of rows. Indices must be strictly ascending; values are rounded to float32. Errors: those of the constructor. */
+  /**
+   * Creates a matrix from copies of rows. Indices must be strictly ascending; values are rounded to float32. Errors: those of the
+   * constructor.
+   */
   static fromRows(rows: Iterable<SparseRowLike>, cols: number): SparseMatrix {
     if (typeof (rows as Partial<Iterable<SparseRowLike>> | undefined)?.[Symbol.iterator] !== "function") {
       throw invalid("rows", rows, "an iterable of { indices, values }");

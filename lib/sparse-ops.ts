@@ -32,7 +32,8 @@ export function requireDimension(dimension: number): void {
 }
 
 /**
- * Similarities of all pairs of rows, [a.rows, b.rows], computed on the thread pool. Dot products equal the scores of SparseIndex bit for bit.
+ * Similarities of all pairs of rows, [a.rows, b.rows], computed on the thread pool. Dot products equal the scores of SparseIndex bit for
+ * bit.
  *
  * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_TOO_LARGE (more than 2²⁸ pairs).
  */
@@ -74,8 +75,8 @@ export async function similarityPairwise(
 }
 
 /**
- * The dimensions active in both vectors, with the product of both weights: explains why a document matched. As in sentence-transformers, only positive
- * products count.
+ * The dimensions active in both vectors, with the product of both weights: explains why a document matched. As in sentence-transformers,
+ * only positive products count.
  */
 export function intersection(query: SparseVector, document: SparseVector): SparseVector {
   const left = asMatrix(query, "query").row(0);

@@ -27,8 +27,8 @@ export interface RerankingModelOptions<V extends "v3" | "v4"> {
 }
 
 /**
- * Creates a model for `rerank({ model, … })` of the package ai. Documents that are objects are serialized as JSON. The encoder must have one label;
- * the caller closes it.
+ * Creates a model for `rerank({ model, … })` of the package ai. Documents that are objects are serialized as JSON. The encoder must have
+ * one label; the caller closes it.
  *
  * Errors: ERR_INVALID_ARGUMENT. Calls of the model reject with the errors of CrossEncoder.rank().
  */

@@ -59,7 +59,10 @@ export interface SparseRerankRetrieverOptions extends Retrievers.BaseRetrieverIn
   readonly k?: number;
 }
 
-/** A LangChain retriever backed by a Retriever of this package. A payload that is an object becomes the document's metadata, with the score added. */
+/**
+ * A LangChain retriever backed by a Retriever of this package. A payload that is an object becomes the document's metadata, with the score
+ * added.
+ */
 export class SparseRerankRetriever extends BaseRetriever {
   readonly lc_namespace = ["sparse_rerank", "retrievers"];
   readonly #retriever: Retriever;

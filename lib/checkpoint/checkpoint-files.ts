@@ -1,4 +1,7 @@
-/** File access for checkpoints. A missing file is not an error (undefined), all other failures have error codes, and only regular files are opened. */
+/**
+ * File access for checkpoints. A missing file is not an error (undefined), all other failures have error codes, and only regular files are
+ * opened.
+ */
 
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -64,8 +67,8 @@ export async function status(path: string): Promise<Stats | undefined> {
 }
 
 /**
- * Resolves a path from a file of the checkpoint, relative to `folder` and with "/" as separator. It must stay inside the folder, since checkpoints are
- * untrusted. Symbolic links are followed when the file is opened, because the hub cache consists of them.
+ * Resolves a path from a file of the checkpoint, relative to `folder` and with "/" as separator. It must stay inside the folder, since
+ * checkpoints are untrusted. Symbolic links are followed when the file is opened, because the hub cache consists of them.
  * @param source the file and field that contain the path, for the error message
  */
 export function resolveInside(folder: string, relative: string, source: string): string {

@@ -1,4 +1,6 @@
-/** Reads CrossEncoder checkpoints: sequence classifiers over pairs of texts, as a pipeline (sentence-transformers 5.4 and later) or plain. */
+/**
+ * Reads CrossEncoder checkpoints: sequence classifiers over pairs of texts, as a pipeline (sentence-transformers 5.4 and later) or plain.
+ */
 
 import { join } from "node:path";
 
@@ -36,7 +38,10 @@ export async function readCrossCheckpoint(root: string, exported?: string): Prom
   return checkpoint(root, await readTransformer(config, undefined, exported), NO_PIPELINE_CONFIG);
 }
 
-/** A Transformer with its own classification head, or (since version 5.4) a bare Transformer followed by modules, where a Dense computes the scores. */
+/**
+ * A Transformer with its own classification head, or (since version 5.4) a bare Transformer followed by modules, where a Dense computes the
+ * scores.
+ */
 async function readPipeline(
   root: string,
   modules: readonly ModuleEntry[],
@@ -116,7 +121,9 @@ function requireSequenceClassifier(config: ModelConfig): void {
   );
 }
 
-/** jinaai/jina-reranker-v1-tiny-en names the class of the bare model in `architectures`; its auto_map names the classifier of the weights. */
+/**
+ * jinaai/jina-reranker-v1-tiny-en names the class of the bare model in `architectures`; its auto_map names the classifier of the weights.
+ */
 function hasRemoteClassifier(config: ModelConfig): boolean {
   const autoMap = optionalObject(config, "auto_map");
   return autoMap !== undefined && field(autoMap, "AutoModelForSequenceClassification") !== undefined;
@@ -127,8 +134,8 @@ function isSequenceClassifier(architectures: readonly string[]): boolean {
 }
 
 /**
- * One label per score. As in transformers 5, num_labels takes precedence over id2label, and the default is 2. For a model that was not saved as a
- * sequence classifier, sentence-transformers assumes 1.
+ * One label per score. As in transformers 5, num_labels takes precedence over id2label, and the default is 2. For a model that was not
+ * saved as a sequence classifier, sentence-transformers assumes 1.
  * @param scores number of scores of a head of modules, if there is one
  */
 function readLabels(config: ModelConfig, scores: number | undefined): readonly string[] {
@@ -154,7 +161,10 @@ function readActivation(config: ModelConfig, pipeline: JsonObject, numLabels: nu
   return activation.toLowerCase() as CrossEncoderActivation;
 }
 
-/** As in sentence-transformers: first the pipeline, then config.json, where the key of version 4 takes precedence over the older one even if null. */
+/**
+ * As in sentence-transformers: first the pipeline, then config.json, where the key of version 4 takes precedence over the older one even if
+ * null.
+ */
 function activationSource(config: ModelConfig, pipeline: JsonObject): { readonly object: JsonObject; readonly name: string } {
   if (field(pipeline, "activation_fn") !== undefined) {
     return { object: pipeline, name: "activation_fn" };

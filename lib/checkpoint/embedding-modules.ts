@@ -1,6 +1,6 @@
 /**
- * Reads the modules of a pipeline that follow a transformer: Pooling, Dense, LayerNorm, Normalize and Dropout in any order, and SparseAutoEncoder at
- * the end. Setting names are those of sentence-transformers 2 to 6.
+ * Reads the modules of a pipeline that follow a transformer: Pooling, Dense, LayerNorm, Normalize and Dropout in any order, and
+ * SparseAutoEncoder at the end. Setting names are those of sentence-transformers 2 to 6.
  */
 
 import { join } from "node:path";

@@ -12,8 +12,9 @@ const SAMPLE_BYTES = 256;
 const SAMPLES = 64;
 
 /**
- * A hexadecimal fingerprint of a sparse encoder: a hash of its tensors (names, types, shapes and samples of their bytes), its head and its prompts. It
- * does not depend on the folder, on how tensors are distributed over files, or on the weight format. It does not cover the tokenizer.
+ * A hexadecimal fingerprint of a sparse encoder: a hash of its tensors (names, types, shapes and samples of their bytes), its head and its
+ * prompts. It does not depend on the folder, on how tensors are distributed over files, or on the weight format. It does not cover the
+ * tokenizer.
  */
 export async function fingerprintOf({ routes, prompts }: SparseCheckpoint): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify([prompts["query"], prompts["document"]]));

@@ -9,13 +9,13 @@ import { readSparseCheckpoint } from "./sparse";
 import type { CrossCheckpoint, SparseCheckpoint } from "./types";
 
 /**
- * Reads the description of the checkpoint in `folder`: configuration files and the headers of weight files, but not the weights. Accepted settings and
- * their precedence follow sentence-transformers 6.
+ * Reads the description of the checkpoint in `folder`: configuration files and the headers of weight files, but not the weights. Accepted
+ * settings and their precedence follow sentence-transformers 6.
  *
  * @param modelFile an ONNX file, relative to `folder`, that replaces the weights of the transformer in its folder
  * @throws SparseRerankError: ERR_MODEL_NOT_FOUND (no such folder), ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_CONFIG,
- * ERR_INVALID_WEIGHTS, ERR_MISSING_TENSOR and ERR_TENSOR_MISMATCH (in a table of token weights), ERR_WRONG_MODEL_KIND (a model of the other
- * kind, or a dense one), ERR_UNSUPPORTED_MODEL (a module, activation or weight format that is not implemented).
+ *   ERR_INVALID_WEIGHTS, ERR_MISSING_TENSOR and ERR_TENSOR_MISMATCH (in a table of token weights), ERR_WRONG_MODEL_KIND (a model of the
+ *   other kind, or a dense one), ERR_UNSUPPORTED_MODEL (a module, activation or weight format that is not implemented).
  */
 export async function readCheckpoint(folder: string, kind: "sparse", modelFile?: string): Promise<SparseCheckpoint>;
 export async function readCheckpoint(folder: string, kind: "cross", modelFile?: string): Promise<CrossCheckpoint>;

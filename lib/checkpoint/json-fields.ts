@@ -1,6 +1,6 @@
 /**
- * Reads JSON files of a checkpoint. They are untrusted: reads have a size limit, and every field is validated where it is used. Errors name the file
- * and the field. In all getters a missing field and null are the same, as in files written by transformers.
+ * Reads JSON files of a checkpoint. They are untrusted: reads have a size limit, and every field is validated where it is used. Errors name
+ * the file and the field. In all getters a missing field and null are the same, as in files written by transformers.
  */
 
 import { parsePythonJson } from "../core/python-json";

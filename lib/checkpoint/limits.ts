@@ -26,9 +26,9 @@ const OFFSET_POSITIONS: ReadonlySet<string> = new Set(["roberta", "xlm-roberta",
 const MPNET_UNUSED = 2;
 
 /**
- * The maximum sequence length in tokens, special tokens included. As in sentence-transformers, `settings` (sentence_bert_config.json) takes precedence;
- * otherwise it is the smaller of the tokenizer's model_max_length and the model's number of positions. The position table of the weights
- * (Graph.maxPositions) is a further limit, which also applies to the settings.
+ * The maximum sequence length in tokens, special tokens included. As in sentence-transformers, `settings` (sentence_bert_config.json) takes
+ * precedence; otherwise it is the smaller of the tokenizer's model_max_length and the model's number of positions. The position table of
+ * the weights (Graph.maxPositions) is a further limit, which also applies to the settings.
  * @returns undefined if no limit is stated
  */
 export async function readMaxSeqLength(folder: string, config: ModelConfig, settings: JsonObject | undefined): Promise<number | undefined> {

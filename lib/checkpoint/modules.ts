@@ -1,7 +1,7 @@
 /**
  * Reads modules.json of sentence-transformers: the pipeline of a model, one entry per module. Class paths have changed between versions
- * (sentence_transformers.models.Transformer, sentence_transformers.base.modules.transformer.Transformer, …SpladePooling.SpladePooling), but not the
- * class name at the end, which identifies a module.
+ * (sentence_transformers.models.Transformer, sentence_transformers.base.modules.transformer.Transformer, …SpladePooling.SpladePooling), but
+ * not the class name at the end, which identifies a module.
  */
 
 import { join } from "node:path";

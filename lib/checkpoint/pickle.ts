@@ -1,7 +1,8 @@
 /**
- * A restricted reader of Python's pickle format, protocol 2, which torch.save uses to describe tensors. A pickle is a program for a stack machine that
- * can call any function by name. This machine supports only the opcodes that torch.save writes, calls only functions that its host provides, and
- * creates plain values: dictionaries become Maps; tuples and lists become arrays. The pickle's length and MAX_OPERATIONS bound work and memory.
+ * A restricted reader of Python's pickle format, protocol 2, which torch.save uses to describe tensors. A pickle is a program for a stack
+ * machine that can call any function by name. This machine supports only the opcodes that torch.save writes, calls only functions that its
+ * host provides, and creates plain values: dictionaries become Maps; tuples and lists become arrays. The pickle's length and MAX_OPERATIONS
+ * bound work and memory.
  */
 
 import { types } from "node:util";

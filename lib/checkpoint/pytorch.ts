@@ -1,7 +1,7 @@
 /**
- * Locates the tensors in pytorch_model.bin and other files written by torch.save. Since PyTorch 1.6 these are zip archives with a pickle, data.pkl,
- * and one entry data/<key> for the bytes of each storage. The legacy format is a sequence of pickles followed by the storages. Nothing in the file is
- * executed (see pickle.ts); TorchHost lists the names that a pickle may refer to.
+ * Locates the tensors in pytorch_model.bin and other files written by torch.save. Since PyTorch 1.6 these are zip archives with a pickle,
+ * data.pkl, and one entry data/<key> for the bytes of each storage. The legacy format is a sequence of pickles followed by the storages.
+ * Nothing in the file is executed (see pickle.ts); TorchHost lists the names that a pickle may refer to.
  */
 
 import { realpath } from "node:fs/promises";
@@ -120,7 +120,10 @@ async function readArchive(file: OpenFile): Promise<Contents> {
   return { views, offsets };
 }
 
-/** Reads the legacy format: pickles of the magic number, protocol, system information, state dict and order of the storages; then the storages. */
+/**
+ * Reads the legacy format: pickles of the magic number, protocol, system information, state dict and order of the storages; then the
+ * storages.
+ */
 async function readLegacy(file: OpenFile): Promise<Contents> {
   const bytes = await readExactly(file, 0, Math.min(file.size, MAX_PICKLE_BYTES));
   const host = new TorchHost(file.path);

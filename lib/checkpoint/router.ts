@@ -1,6 +1,7 @@
 /**
- * Reads the Router of sentence-transformers 5 and later (formerly Asym), which has different modules for queries and documents. router_config.json
- * (Asym: config.json) lists the modules of each route in order. The id of a module is its folder, "" for the Router's own.
+ * Reads the Router of sentence-transformers 5 and later (formerly Asym), which has different modules for queries and documents.
+ * router_config.json (Asym: config.json) lists the modules of each route in order. The id of a module is its folder, "" for the Router's
+ * own.
  */
 
 import { join } from "node:path";
@@ -119,7 +120,9 @@ function mappingKey(task: string | undefined, modality: string | undefined): str
   return JSON.stringify([task ?? null, modality ?? null]);
 }
 
-/** As in sentence-transformers: mappings for task and modality, the task, the modality, and everything; then a route named like the task. */
+/**
+ * As in sentence-transformers: mappings for task and modality, the task, the modality, and everything; then a route named like the task.
+ */
 function resolveRoute(task: Task, mappings: ReadonlyMap<string, string>, routes: ReadonlyMap<string, unknown>): string | undefined {
   const keys = [mappingKey(task, "text"), mappingKey(task, undefined), mappingKey(undefined, "text"), mappingKey(undefined, undefined)];
   const mapped = keys.map((key) => mappings.get(key)).find((route) => route !== undefined);

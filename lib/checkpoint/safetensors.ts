@@ -1,10 +1,11 @@
 /**
- * Reads the safetensors format: a little-endian 8-byte header length, a JSON header (name -> dtype, shape, byte range), and the bytes of the tensors.
- * Only the header is read; native code memory-maps the weights later and relies on the ranges validated here.
+ * Reads the safetensors format: a little-endian 8-byte header length, a JSON header (name -> dtype, shape, byte range), and the bytes of
+ * the tensors. Only the header is read; native code memory-maps the weights later and relies on the ranges validated here.
  *
- * As the format requires, ranges must be inside the file, match dtype and shape, not overlap and leave no holes. Stricter than the format, a header
- * has at most MAX_JSON_BYTES (the format allows 100 MB). If a name occurs twice, JSON.parse keeps the last entry; the other one leaves a hole and is
- * rejected, unless the tensor is empty. Offsets need not be multiples of the element size: the format does not guarantee it.
+ * As the format requires, ranges must be inside the file, match dtype and shape, not overlap and leave no holes. Stricter than the format,
+ * a header has at most MAX_JSON_BYTES (the format allows 100 MB). If a name occurs twice, JSON.parse keeps the last entry; the other one
+ * leaves a hole and is rejected, unless the tensor is empty. Offsets need not be multiples of the element size: the format does not
+ * guarantee it.
  */
 
 import { realpath } from "node:fs/promises";

@@ -1,6 +1,6 @@
 /**
- * Reads SparseEncoder checkpoints: a pipeline of modules; a plain masked language model, which gets SPLADE pooling; or, with or without a pipeline, a
- * transformer with BGE-M3's lexical head next to it.
+ * Reads SparseEncoder checkpoints: a pipeline of modules; a plain masked language model, which gets SPLADE pooling; or, with or without a
+ * pipeline, a transformer with BGE-M3's lexical head next to it.
  */
 
 import { join } from "node:path";
@@ -48,7 +48,9 @@ export async function readSparseCheckpoint(root: string, exported?: string): Pro
   };
 }
 
-/** sentence-transformers reads config_sentence_transformers.json and sentence_bert_config.json only for pipelines, so neither is read here. */
+/**
+ * sentence-transformers reads config_sentence_transformers.json and sentence_bert_config.json only for pipelines, so neither is read here.
+ */
 async function readPlain(root: string, exported: string | undefined): Promise<SparseCheckpoint> {
   const config = await readModelConfig(root);
   const isLexical = await hasLexicalHead(root);

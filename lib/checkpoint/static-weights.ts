@@ -55,8 +55,8 @@ function widenHalf(bits: number): number {
 }
 
 /**
- * Reads a JSON object from tokens to weights. Tokens that are not in the vocabulary are ignored; those that are not in the table get the weight 0. The
- * result ends before trailing added tokens without a weight.
+ * Reads a JSON object from tokens to weights. Tokens that are not in the vocabulary are ignored; those that are not in the table get the
+ * weight 0. The result ends before trailing added tokens without a weight.
  */
 async function readJsonTable(file: string, tokens: Tokens): Promise<Float32Array> {
   const table = await readJsonObject(file);

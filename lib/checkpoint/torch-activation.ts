@@ -13,7 +13,9 @@ export const TORCH_ACTIVATIONS = [
 
 export type TorchActivation = (typeof TORCH_ACTIVATIONS)[number];
 
-/** Excluded for logits: GLU returns half as many, and RReLU is random, since predict() of sentence-transformers leaves it in training mode. */
+/**
+ * Excluded for logits: GLU returns half as many, and RReLU is random, since predict() of sentence-transformers leaves it in training mode.
+ */
 export type LogitActivation = Exclude<TorchActivation, "GLU" | "RReLU">;
 
 export const LOGIT_ACTIVATIONS = TORCH_ACTIVATIONS.filter((name): name is LogitActivation => name !== "GLU" && name !== "RReLU");

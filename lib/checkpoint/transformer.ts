@@ -43,7 +43,9 @@ const UNSUPPORTED_SETTINGS = ["query_length", "document_length", "query_expansio
 /** Arguments for transformers that affect where files come from or how fast they are read, but not results. */
 const HARMLESS_ARGUMENTS = ["trust_remote_code", "revision", "token", "cache_dir", "local_files_only", "use_fast"];
 
-/** Sections of arguments (also under their names before version 5.4), with the arguments that are read elsewhere or do not affect results. */
+/**
+ * Sections of arguments (also under their names before version 5.4), with the arguments that are read elsewhere or do not affect results.
+ */
 const ARGUMENTS: readonly (readonly [section: string, allowed: readonly string[]])[] = [
   ["config_kwargs", HARMLESS_ARGUMENTS],
   ["config_args", HARMLESS_ARGUMENTS],
@@ -109,7 +111,9 @@ export async function readTransformerModule(entry: ModuleEntry, task: Transforme
   return readTransformer(await readModelConfig(entry.folder), settings, exported);
 }
 
-/** The output of the model that a Transformer uses and the feature that it writes, unless the settings (since version 5.4) specify others. */
+/**
+ * The output of the model that a Transformer uses and the feature that it writes, unless the settings (since version 5.4) specify others.
+ */
 const OUTPUTS: Readonly<Record<TransformerTask, { readonly field: string; readonly feature: string }>> = {
   "feature-extraction": { field: "last_hidden_state", feature: "token_embeddings" },
   "fill-mask": { field: "logits", feature: "token_embeddings" },

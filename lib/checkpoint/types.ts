@@ -55,8 +55,8 @@ export interface SpladePooling {
 export type PoolingMode = "cls" | "max" | "mean" | "mean_sqrt_len_tokens" | "weightedmean" | "lasttoken";
 
 /**
- * A module after a transformer. Each reads one feature of a text and writes one, possibly the same. The feature token_embeddings holds the hidden
- * states, [tokens, size]; all others are one vector per text. Tensors have the names of the modules of sentence-transformers.
+ * A module after a transformer. Each reads one feature of a text and writes one, possibly the same. The feature token_embeddings holds the
+ * hidden states, [tokens, size]; all others are one vector per text. Tensors have the names of the modules of sentence-transformers.
  */
 export type EmbeddingModule = PoolingModule | DenseModule | LayerNormModule | NormalizeModule | AutoencoderModule;
 

@@ -1,8 +1,9 @@
 /**
- * Reads the zip archives that torch.save writes (PKWARE's APPNOTE.TXT, including zip64). All entries are stored uncompressed, so a tensor is a range of
- * the file that native code can map. Only the central directory and the headers of the entries in use are read.
+ * Reads the zip archives that torch.save writes (PKWARE's APPNOTE.TXT, including zip64). All entries are stored uncompressed, so a tensor
+ * is a range of the file that native code can map. Only the central directory and the headers of the entries in use are read.
  *
- * Stricter than the format: no archive comment, no compression, no encryption, no duplicate names, and a directory of at most MAX_DIRECTORY_BYTES.
+ * Stricter than the format: no archive comment, no compression, no encryption, no duplicate names, and a directory of at most
+ * MAX_DIRECTORY_BYTES.
  */
 
 import { SparseRerankError } from "../errors";

@@ -5,7 +5,8 @@ import { SparseRerankError } from "../index";
 const READS = ["open", "read", "scandir", "stat", "lstat", "access", "realpath"];
 
 /**
- * Converts an error to one that can be shown: file system errors get a code and a remedy, and anything unknown is reported as a bug of this package.
+ * Converts an error to one that can be shown: file system errors get a code and a remedy, and anything unknown is reported as a bug of this
+ * package.
  *
  * @param what name of the file, used if the error has none
  */

@@ -12,7 +12,8 @@ const MAX_COLUMNS = 120;
 const ZERO_WIDTH = /[\p{M}\p{Cf}]/u;
 const WIDE = /[\p{sc=Han}\p{sc=Hangul}\p{sc=Hira}\p{sc=Kana}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60]/u;
 /**
- * C0, DEL and C1 controls move the cursor or begin escape sequences, directional marks reorder adjacent text, and a lone surrogate is not a character.
+ * C0, DEL and C1 controls move the cursor or begin escape sequences, directional marks reorder adjacent text, and a lone surrogate is not a
+ * character.
  */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 /** Controls, line separators and directional marks that JSON.stringify does not escape. */
@@ -51,8 +52,8 @@ export function columns(): number {
 }
 
 /**
- * Sanitizes untrusted text (names, ids, texts, messages) for one line of a terminal: collapses white space to single spaces and removes control
- * characters, directional marks and lone surrogates.
+ * Sanitizes untrusted text (names, ids, texts, messages) for one line of a terminal: collapses white space to single spaces and removes
+ * control characters, directional marks and lone surrogates.
  */
 export function printable(text: string): string {
   return text.replace(/\s+/gu, " ").replace(UNPRINTABLE, "").trim();

@@ -1,4 +1,7 @@
-/** Bulk writing: splits documents into batches by count and size, sends several at a time and retries, until each document is written or has failed. */
+/**
+ * Bulk writing: splits documents into batches by count and size, sends several at a time and retries, until each document is written or has
+ * failed.
+ */
 
 import { setTimeout as wait } from "node:timers/promises";
 

@@ -128,7 +128,10 @@ export function limitProblem(id: string, { indices, values }: SparseVector, limi
   return undefined;
 }
 
-/** Keeps the k weights of a vector with the largest magnitude (lower dimensions win ties). Returns the vector itself if it has no more than k. */
+/**
+ * Keeps the k weights of a vector with the largest magnitude (lower dimensions win ties). Returns the vector itself if it has no more than
+ * k.
+ */
 export function prune(vector: SparseVector, k: number): SparseVector {
   if (vector.values.length <= k) return vector;
   const kept = Uint32Array.from(vector.values.keys())

@@ -5,7 +5,10 @@ import { EngineError } from "./errors";
 import { LuceneEngine } from "./lucene";
 import type { LuceneClient, LuceneOptions } from "./lucene";
 
-/** How Elasticsearch stores and scores vectors. sparse_vector requires version 8.15 or later and a license that includes it; the free basic license does. */
+/**
+ * How Elasticsearch stores and scores vectors. sparse_vector requires version 8.15 or later and a license that includes it; the free basic
+ * license does.
+ */
 export type ElasticsearchMode = "sparse_vector" | "rank_features";
 
 export interface ElasticsearchOptions extends LuceneOptions {
@@ -16,8 +19,8 @@ export interface ElasticsearchOptions extends LuceneOptions {
 const MODES: readonly string[] = ["auto", "sparse_vector", "rank_features"];
 
 /**
- * An index of Elasticsearch 8 or 9. Requires @elastic/elasticsearch with the major version of the server (version 8 rejects a client of version 9).
- * In both modes document weights keep 9 significant bits, so scores differ from exact dot products by up to 0.4 %.
+ * An index of Elasticsearch 8 or 9. Requires @elastic/elasticsearch with the major version of the server (version 8 rejects a client of
+ * version 9). In both modes document weights keep 9 significant bits, so scores differ from exact dot products by up to 0.4 %.
  */
 export class ElasticsearchEngine extends LuceneEngine {
   readonly name = "Elasticsearch";

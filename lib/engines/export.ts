@@ -20,8 +20,8 @@ export interface ExportOptions {
 }
 
 /**
- * Writes a folder that `SPLADE.load(folder, model)` of splade-index (0.2) opens: csc.index.npz (weights in compressed sparse column format),
- * vocab.index.json, params.index.json and, with texts, corpus.jsonl.
+ * Writes a folder that `SPLADE.load(folder, model)` of splade-index (0.2) opens: csc.index.npz (weights in compressed sparse column
+ * format), vocab.index.json, params.index.json and, with texts, corpus.jsonl.
  *
  * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_TOO_LARGE (more than 2³¹−1 weights), ERR_FILE_UNWRITABLE.
  */
@@ -55,8 +55,8 @@ export async function exportSpladeIndex(
 }
 
 /**
- * Writes a file that `SeismicIndex.build(file)` of pyseismic-lsr (0.5) reads: one line { id, content, vector: { token: weight } } per document. The
- * file name must end with .jsonl.
+ * Writes a file that `SeismicIndex.build(file)` of pyseismic-lsr (0.5) reads: one line { id, content, vector: { token: weight } } per
+ * document. The file name must end with .jsonl.
  *
  * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_FILE_UNWRITABLE.
  */

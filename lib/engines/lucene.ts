@@ -40,8 +40,8 @@ export interface LuceneOptions extends RemoteEngineOptions {
   /** Settings of an index that ensureIndex() creates, such as { number_of_shards: 3 }. */
   readonly settings?: Record<string, unknown>;
   /**
-   * Name of a dimension in the vector field. Default: its number. Needed only for an index that another program filled with tokens. A name must not
-   * contain a dot.
+   * Name of a dimension in the vector field. Default: its number. Needed only for an index that another program filled with tokens. A name
+   * must not contain a dot.
    */
   readonly token?: (dimension: number) => string;
 }
@@ -57,7 +57,10 @@ const MAX_CLAUSES = 1024;
 const MAX_WINDOW = 10_000;
 const INDEX_NAME = /^(?![-_+.])[^A-Z\\/*?"<>| ,#:]{1,255}$/;
 
-/** Fixes the type of payload fields: strings are keywords, and all numbers are doubles (otherwise a first value of 1 would create an integer field). */
+/**
+ * Fixes the type of payload fields: strings are keywords, and all numbers are doubles (otherwise a first value of 1 would create an integer
+ * field).
+ */
 const PAYLOAD_TEMPLATES = [
   { strings: { path_match: "payload.*", match_mapping_type: "string", mapping: { type: "keyword", ignore_above: MAX_KEYWORD } } },
   { numbers: { path_match: "payload.*", match_mapping_type: "long", mapping: { type: "double" } } },

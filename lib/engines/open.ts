@@ -17,8 +17,8 @@ export const ENGINE_ADDRESSES: readonly string[] = [
 ];
 
 /**
- * Creates an engine from an address, for programs whose users choose the engine; see ENGINE_ADDRESSES. The address may contain user and password; an
- * API key of Qdrant is the password. Percent-encode all characters except letters, digits and -._~ in these parts.
+ * Creates an engine from an address, for programs whose users choose the engine; see ENGINE_ADDRESSES. The address may contain user and
+ * password; an API key of Qdrant is the password. Percent-encode all characters except letters, digits and -._~ in these parts.
  *
  * Errors: ERR_INVALID_ARGUMENT. The message omits the address, which may contain a password.
  */

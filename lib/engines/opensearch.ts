@@ -23,8 +23,8 @@ const MODES: readonly string[] = ["auto", "rank_features", "neural_sparse", "neu
 const PLUGIN = "opensearch-neural-search";
 
 /**
- * An index of OpenSearch (2.12 or later). Requires @opensearch-project/opensearch. Both rank_features fields and the plugin store document weights with
- * 9 significant bits, so scores differ from exact dot products by up to 0.4 %.
+ * An index of OpenSearch (2.12 or later). Requires @opensearch-project/opensearch. Both rank_features fields and the plugin store document
+ * weights with 9 significant bits, so scores differ from exact dot products by up to 0.4 %.
  */
 export class OpenSearchEngine extends LuceneEngine {
   readonly name = "OpenSearch";

@@ -39,8 +39,9 @@ export interface PgvectorOptions extends RemoteEngineOptions {
   readonly table: string;
   readonly dimension: number;
   /**
-   * The index that ensureIndex() creates. "hnsw" is fast and approximate, and supports at most 1,000 weights per document. "none" (the default) scans
-   * the table, is exact, and supports 16,000. Longer vectors are pruned to their largest weights, with a warning in the report.
+   * The index that ensureIndex() creates. "hnsw" is fast and approximate, and supports at most 1,000 weights per document. "none" (the
+   * default) scans the table, is exact, and supports 16,000. Longer vectors are pruned to their largest weights, with a warning in the
+   * report.
    */
   readonly index?: "none" | "hnsw";
 }
@@ -234,7 +235,10 @@ async function searchIndex(connection: PgConnection, topK: number, sql: string, 
   return result;
 }
 
-/** Translates a filter to an SQL condition with JSON paths, whose lax mode unwraps arrays. @param values the query parameters, which it extends */
+/**
+ * Translates a filter to an SQL condition with JSON paths, whose lax mode unwraps arrays.
+ * @param values the query parameters, which it extends
+ */
 function condition(filter: CheckedFilter, values: unknown[]): string {
   const test = (path: readonly string[], predicate: string, variables: Payload): string => {
     const steps = path.map((part) => `.${JSON.stringify(part)}`).join("");

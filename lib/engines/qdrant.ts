@@ -41,7 +41,9 @@ export interface QdrantOptions extends RemoteEngineOptions {
   readonly collection: string;
   /** Name of the sparse vector in the collection. Default "text". */
   readonly vector?: string;
-  /** "idf" makes Qdrant multiply query weights by inverse document frequencies, for models without them; it changes scores. Default "none". */
+  /**
+   * "idf" makes Qdrant multiply query weights by inverse document frequencies, for models without them; it changes scores. Default "none".
+   */
   readonly modifier?: "idf" | "none";
   /** Keep the inverted index and the payloads of a new collection on disk. Default false. */
   readonly onDisk?: boolean;
@@ -51,8 +53,8 @@ const COLLECTION_NAME = /^[^<>:"/\\|?*\p{Cc}]{1,255}$/u;
 const PLAIN_KEY = /^[\w-]+$/;
 
 /**
- * A collection of Qdrant (1.10 or later) with a named sparse vector. Requires @qdrant/js-client-rest. Qdrant allows only numbers and UUIDs as point ids,
- * so the id of a point is a UUID derived from the document's id, which is stored in the payload of the point.
+ * A collection of Qdrant (1.10 or later) with a named sparse vector. Requires @qdrant/js-client-rest. Qdrant allows only numbers and UUIDs
+ * as point ids, so the id of a point is a UUID derived from the document's id, which is stored in the payload of the point.
  */
 export class QdrantEngine extends RemoteEngine<QdrantPoint> {
   readonly name = "Qdrant";

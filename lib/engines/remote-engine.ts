@@ -33,7 +33,10 @@ export interface NewDocument {
 /** Maximum number of ids in a delete request. */
 const DELETE_BATCH = 1000;
 
-/** Base class of all engines over a network: validation, bulk writing and timeouts. `Body` is the form of a document in the engine's requests. */
+/**
+ * Base class of all engines over a network: validation, bulk writing and timeouts. `Body` is the form of a document in the engine's
+ * requests.
+ */
 export abstract class RemoteEngine<Body> extends ManagedResource implements SearchEngine {
   abstract readonly name: string;
   protected readonly dimension: number | undefined;

@@ -7,25 +7,28 @@ import type { SparseMatrix, SparseVector } from "../sparse-matrix";
 import type { Payload } from "./json-object";
 
 /**
- * An index of vectors in a search engine. `close()` waits for running calls; `dispose()` aborts them. Afterwards every call rejects with ERR_DISPOSED.
+ * An index of vectors in a search engine. `close()` waits for running calls; `dispose()` aborts them. Afterwards every call rejects with
+ * ERR_DISPOSED.
  */
 export interface SearchEngine extends Disposable, AsyncDisposable {
   /** Name of the engine in messages, such as "OpenSearch". */
   readonly name: string;
 
   /**
-   * Creates the index (collection, table) if it does not exist. Rejects if it exists with a different layout; an existing index is never changed.
+   * Creates the index (collection, table) if it does not exist. Rejects if it exists with a different layout; an existing index is never
+   * changed.
    *
-   * Errors of this and all other methods are EngineErrors: ERR_ENGINE_UNAVAILABLE, ERR_ENGINE_AUTH, ERR_ENGINE_REFUSED, ERR_ENGINE_RESPONSE,
-   * ERR_CLIENT_NOT_FOUND.
+   * Errors of this and all other methods are EngineErrors: ERR_ENGINE_UNAVAILABLE, ERR_ENGINE_AUTH, ERR_ENGINE_REFUSED,
+   * ERR_ENGINE_RESPONSE, ERR_CLIENT_NOT_FOUND.
    */
   ensureIndex(): Promise<void>;
 
   /**
    * Writes one document per row of `vectors`. An existing id is replaced, so a call can be repeated safely after any failure.
    *
-   * Documents that the engine cannot store are listed in `failed` of the report; all others are written. The call rejects only for errors that affect
-   * all documents (the server stays down, rejected credentials, a missing index, an abort); the error's `report` lists what was written before.
+   * Documents that the engine cannot store are listed in `failed` of the report; all others are written. The call rejects only for errors
+   * that affect all documents (the server stays down, rejected credentials, a missing index, an abort); the error's `report` lists what was
+   * written before.
    *
    * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_DIMENSION_MISMATCH (before anything is written); those of ensureIndex();
    * ERR_ENGINE_INDEX_NOT_FOUND, ERR_ABORTED.
@@ -44,7 +47,8 @@ export interface SearchEngine extends Disposable, AsyncDisposable {
   delete(ids: readonly string[]): Promise<number>;
 
   /**
-   * Finds the documents with the largest dot products, in descending order. A document that shares no dimension with the query is not a hit.
+   * Finds the documents with the largest dot products, in descending order. A document that shares no dimension with the query is not a
+   * hit.
    *
    * Errors: those of upsert(), ERR_ENGINE_LIMIT (the query exceeds a limit of the engine), ERR_FILTER_UNSUPPORTED.
    */

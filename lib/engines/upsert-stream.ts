@@ -19,8 +19,8 @@ export interface DocumentBatch {
 
 export interface UpsertStreamOptions extends UpsertOptions {
   /**
-   * A file that records the progress of the stream and the documents that failed. A call with the same file and the same stream resumes after the last
-   * written batch; if the stream had ended, it writes nothing.
+   * A file that records the progress of the stream and the documents that failed. A call with the same file and the same stream resumes
+   * after the last written batch; if the stream had ended, it writes nothing.
    */
   readonly checkpoint?: string;
 }
@@ -36,8 +36,8 @@ const MAX_CHECKPOINT_BYTES = 2 ** 28;
 const NOTHING: Checkpoint = { documents: 0, report: { succeeded: 0, failed: [], warnings: [], retries: 0 } };
 
 /**
- * Writes a stream of documents that may not fit in memory. The next batch is read when the previous one is written, so a slow engine applies
- * backpressure to the stream.
+ * Writes a stream of documents that may not fit in memory. The next batch is read when the previous one is written, so a slow engine
+ * applies backpressure to the stream.
  *
  * Errors: those of upsert(), with a report that covers the stream up to the error; ERR_FILE_UNREADABLE (checkpoint).
  */

@@ -1,6 +1,6 @@
 /**
- * HTTP client for the hub. It follows redirects itself (the token is sent only to the hub), applies timeouts to silence instead of the whole transfer,
- * and classifies failures as retryable or final.
+ * HTTP client for the hub. It follows redirects itself (the token is sent only to the hub), applies timeouts to silence instead of the
+ * whole transfer, and classifies failures as retryable or final.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";

@@ -22,8 +22,8 @@ export function requireRevision(revision: string): void {
 }
 
 /**
- * Whether a file of a repository is certain to be stored inside a folder, on this system and on Windows: the path must be relative, with "/" as
- * separator, and no part may be "..", name a drive or device, or be changed by Windows (trailing dots and spaces).
+ * Whether a file of a repository is certain to be stored inside a folder, on this system and on Windows: the path must be relative, with
+ * "/" as separator, and no part may be "..", name a drive or device, or be changed by Windows (trailing dots and spaces).
  */
 export function isSafePath(name: string): boolean {
   return (

@@ -1,7 +1,7 @@
 /**
- * A partially downloaded blob: <etag>.<owner>.incomplete next to the finished blobs. It has one owner at a time. Other downloads of the blob wait while
- * the owner is active, and resume the download if it died. Should two owners ever write one file (the first was only suspended), both write the same
- * bytes at the same offsets, and the hash of the received bytes is verified.
+ * A partially downloaded blob: <etag>.<owner>.incomplete next to the finished blobs. It has one owner at a time. Other downloads of the
+ * blob wait while the owner is active, and resume the download if it died. Should two owners ever write one file (the first was only
+ * suspended), both write the same bytes at the same offsets, and the hash of the received bytes is verified.
  */
 
 import { createHash, randomBytes } from "node:crypto";

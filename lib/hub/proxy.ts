@@ -1,6 +1,6 @@
 /**
- * Proxy support through the variables HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in upper or lower case. Node supports them itself since 22.21 and 24.0 if
- * NODE_USE_ENV_PROXY=1 or --use-env-proxy is set; otherwise the optional package undici is used.
+ * Proxy support through the variables HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in upper or lower case. Node supports them itself since 22.21
+ * and 24.0 if NODE_USE_ENV_PROXY=1 or --use-env-proxy is set; otherwise the optional package undici is used.
  */
 
 import { SparseRerankError } from "../errors";
@@ -11,8 +11,8 @@ export type Fetch = typeof fetch;
 const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"];
 
 /**
- * The fetch() for requests to the hub. Without undici this is Node's fetch even if a proxy is configured: the hub may be reachable directly, and the
- * message of a failure explains the proxy settings (proxyHint).
+ * The fetch() for requests to the hub. Without undici this is Node's fetch even if a proxy is configured: the hub may be reachable
+ * directly, and the message of a failure explains the proxy settings (proxyHint).
  *
  * Errors: ERR_INVALID_ARGUMENT (a variable is not an address). The message omits the value, which may contain a password.
  */

@@ -23,8 +23,8 @@ export const EMBEDDED_MODELS: ReadonlyMap<string, { readonly folder: string; rea
 ]);
 
 /**
- * Resolves the path of a folder, the name of an embedded model, or a hub name ("naver/splade-v3") to the folder of the checkpoint. An existing folder
- * takes precedence. A model of the hub is downloaded into the cache that huggingface_hub uses, unless it is already there.
+ * Resolves the path of a folder, the name of an embedded model, or a hub name ("naver/splade-v3") to the folder of the checkpoint. An
+ * existing folder takes precedence. A model of the hub is downloaded into the cache that huggingface_hub uses, unless it is already there.
  *
  * Errors: ERR_INVALID_ARGUMENT, ERR_MODEL_NOT_FOUND (no such folder, model or revision, or not cached and offline), ERR_HUB_AUTH (gated or
  * private), ERR_HUB_NETWORK, ERR_HUB_RESPONSE, ERR_HUB_CACHE, ERR_FILE_NOT_FOUND (modelFile), ERR_UNSUPPORTED_MODEL (no usable weights),

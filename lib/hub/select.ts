@@ -1,7 +1,7 @@
 /**
- * Selects the files of a repository that a load needs: configuration, tokenizer and one set of weights, for the model's folder and for the module
- * folders that modules.json, a Router or an Asym name. Other formats (ONNX, OpenVINO, TensorFlow, Flax, Core ML, GGUF), training checkpoints and code
- * are not downloaded.
+ * Selects the files of a repository that a load needs: configuration, tokenizer and one set of weights, for the model's folder and for the
+ * module folders that modules.json, a Router or an Asym name. Other formats (ONNX, OpenVINO, TensorFlow, Flax, Core ML, GGUF), training
+ * checkpoints and code are not downloaded.
  */
 
 import { posix } from "node:path";

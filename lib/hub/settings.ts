@@ -40,8 +40,8 @@ export async function readHubSettings(overrides: HubOverrides, environment: Envi
 }
 
 /**
- * The cache folder for quantized weights: SPARSE_RERANK_CACHE, or the folder sparse-rerank next to the hub cache. undefined if the variable is "off",
- * or if there is no home folder.
+ * The cache folder for quantized weights: SPARSE_RERANK_CACHE, or the folder sparse-rerank next to the hub cache. undefined if the variable
+ * is "off", or if there is no home folder.
  */
 export function derivedFolder(overrides: HubOverrides, environment: Environment): string | undefined {
   const folder = stated(environment, "SPARSE_RERANK_CACHE");

@@ -33,8 +33,8 @@ const DEFAULT_REVISION = "main";
 const PARALLEL = 4;
 
 /**
- * Downloads the files that are not in the cache yet. A branch or tag is resolved on every call; if that fails (no network, access revoked), the cached
- * snapshot is used, as in huggingface_hub. A commit that is complete in the cache needs no network.
+ * Downloads the files that are not in the cache yet. A branch or tag is resolved on every call; if that fails (no network, access revoked),
+ * the cached snapshot is used, as in huggingface_hub. A commit that is complete in the cache needs no network.
  */
 export async function snapshotOf(
   repository: string,

@@ -60,8 +60,8 @@ export function requireActivation(activation: unknown): void {
 }
 
 /**
- * Maps logits [rows, labels] to scores [rows, labels]. As in sentence-transformers, the softmax over labels follows the activation and applies only
- * to models with several labels.
+ * Maps logits [rows, labels] to scores [rows, labels]. As in sentence-transformers, the softmax over labels follows the activation and
+ * applies only to models with several labels.
  */
 export function activate(logits: Float32Array, labels: number, activation: Activation, applySoftmax: boolean): Float32Array {
   const apply = typeof activation === "function" ? checked(activation) : BY_NAME.get(activation);

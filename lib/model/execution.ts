@@ -17,10 +17,11 @@ export interface Execution {
 }
 
 /**
- * "auto" selects CUDA if it is usable, and otherwise the CPU, with one process warning that states the reason. ONNX Runtime is loaded only for CUDA.
+ * "auto" selects CUDA if it is usable, and otherwise the CPU, with one process warning that states the reason. ONNX Runtime is loaded only
+ * for CUDA.
  *
- * Errors: ERR_DEVICE_UNAVAILABLE (the options name a device that cannot be used), ERR_NOT_SUPPORTED (bf16 on an older GPU), and those of loading
- * ONNX Runtime.
+ * Errors: ERR_DEVICE_UNAVAILABLE (the options name a device that cannot be used), ERR_NOT_SUPPORTED (bf16 on an older GPU), and those of
+ * loading ONNX Runtime.
  */
 export async function chooseExecution(options: LoadOptions): Promise<Execution> {
   const { device = "cpu" } = options;
@@ -75,8 +76,8 @@ function floatsOf(dtype: LoadOptions["dtype"]): GroupPlan["floats"] {
 }
 
 /**
- * Flags of ONNX Runtime's AttentionBackend: flash 1, memory-efficient 2, unfused 16. By default ONNX Runtime selects the unfused kernels for short
- * sequences in fp32, which synchronize with the CPU in each packed layer.
+ * Flags of ONNX Runtime's AttentionBackend: flash 1, memory-efficient 2, unfused 16. By default ONNX Runtime selects the unfused kernels
+ * for short sequences in fp32, which synchronize with the CPU in each packed layer.
  */
 const ATTENTION_KERNELS = 1 | 2 | 16;
 

@@ -53,8 +53,8 @@ export interface Routes {
 }
 
 /**
- * Loads the encoders of a model. If the query side is static, the transformer of the document side is only validated (configuration and tensors) and
- * starts on first use, so that a process that encodes only queries needs neither its memory nor ONNX Runtime.
+ * Loads the encoders of a model. If the query side is static, the transformer of the document side is only validated (configuration and
+ * tensors) and starts on first use, so that a process that encodes only queries needs neither its memory nor ONNX Runtime.
  */
 export async function openRoutes({ routes }: SparseCheckpoint, options: LoadOptions, execution: Execution): Promise<Routes> {
   const encoders = new Map<SparseRoute, RouteEncoder>();
@@ -95,7 +95,9 @@ class TransformerEncoder implements RouteEncoder {
     this.poolsPrompt = route.head.kind !== "autoencoder" || poolsPrompt(route.head.modules);
   }
 
-  /** Starts the transformer once for all callers. After a failure the next call retries. An abort rejects this call only; loading continues. */
+  /**
+   * Starts the transformer once for all callers. After a failure the next call retries. An abort rejects this call only; loading continues.
+   */
   async start(signal: AbortSignal | undefined): Promise<RunningTransformer> {
     throwIfAborted(signal);
     this.#starting ??= this.#start().catch((error: unknown) => {

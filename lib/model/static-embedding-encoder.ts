@@ -9,8 +9,8 @@ import { TextTokenizer } from "../tokenization/tokenizer";
 import type { Trace } from "./trace";
 
 /**
- * Encodes texts without a transformer: each distinct token gets its weight from a table (SparseStaticEmbedding; OpenSearch's inference-free models,
- * Geng et al., 2024, arXiv 2411.04403). Needs neither ONNX Runtime nor the addon.
+ * Encodes texts without a transformer: each distinct token gets its weight from a table (SparseStaticEmbedding; OpenSearch's inference-free
+ * models, Geng et al., 2024, arXiv 2411.04403). Needs neither ONNX Runtime nor the addon.
  */
 export class StaticEmbedding {
   readonly #tokenizer: TextTokenizer;

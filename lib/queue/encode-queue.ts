@@ -48,7 +48,10 @@ export interface EnqueueOptions {
 }
 
 export interface WorkOptions {
-  /** A SparseEncoder, or an object that implements its encodeDocument(). All workers of a job must use the same model, dtype and maximum length. */
+  /**
+   * A SparseEncoder, or an object that implements its encodeDocument(). All workers of a job must use the same model, dtype and maximum
+   * length.
+   */
   readonly encoder: QueueEncoder;
   readonly write: ShardWriter;
   /** Return when every shard of the corpus is done or has failed. Default false: wait for more until `signal` fires. */
@@ -98,16 +101,18 @@ const POLL_MS = 500;
 const JOB = "encode";
 
 /**
- * Encodes a corpus with any number of workers on any machines that can reach the broker. enqueue() splits the corpus into shards; work() encodes and
- * writes them. A shard is written at least once, and writing it again has no effect. Shards of a worker that died go to other workers.
+ * Encodes a corpus with any number of workers on any machines that can reach the broker. enqueue() splits the corpus into shards; work()
+ * encodes and writes them. A shard is written at least once, and writing it again has no effect. Shards of a worker that died go to other
+ * workers.
  *
- * A job has one corpus at a time and one model. Shards are identified by their documents: if a job gets another corpus, only shards that it has not
- * encoded yet are encoded, and shards that are no longer in the corpus are dropped.
+ * A job has one corpus at a time and one model. Shards are identified by their documents: if a job gets another corpus, only shards that it
+ * has not encoded yet are encoded, and shards that are no longer in the corpus are dropped.
  *
- * The broker is Redis (6.2 or later) or Valkey, with `maxmemory-policy noeviction`, and with `appendonly yes` to survive restarts without loss.
+ * The broker is Redis (6.2 or later) or Valkey, with `maxmemory-policy noeviction`, and with `appendonly yes` to survive restarts without
+ * loss.
  *
- * close() waits for work() and enqueue() to end; abort their signals to end them. dispose() rejects them with ERR_DISPOSED; the current shard is left
- * to other workers.
+ * close() waits for work() and enqueue() to end; abort their signals to end them. dispose() rejects them with ERR_DISPOSED; the current
+ * shard is left to other workers.
  */
 export class EncodeQueue extends ManagedResource {
   readonly name: string;
@@ -162,11 +167,12 @@ export class EncodeQueue extends ManagedResource {
   }
 
   /**
-   * Sets the corpus of the job: splits it into shards and queues those that are neither done nor queued. Waits while workers are behind. Failed shards
-   * are retried. After a crash, call it again with the same corpus. With another corpus, shards that it does not contain are dropped.
+   * Sets the corpus of the job: splits it into shards and queues those that are neither done nor queued. Waits while workers are behind.
+   * Failed shards are retried. After a crash, call it again with the same corpus. With another corpus, shards that it does not contain are
+   * dropped.
    *
-   * Errors: ERR_INVALID_ARGUMENT (including a different shardSize than before), ERR_DUPLICATE_ID, ERR_ABORTED. After an error the corpus of the job is
-   * incomplete: call enqueue() again.
+   * Errors: ERR_INVALID_ARGUMENT (including a different shardSize than before), ERR_DUPLICATE_ID, ERR_ABORTED. After an error the corpus of
+   * the job is incomplete: call enqueue() again.
    */
   enqueue(
     documents: AsyncIterable<QueuedDocument> | Iterable<QueuedDocument>,
@@ -180,10 +186,11 @@ export class EncodeQueue extends ManagedResource {
   }
 
   /**
-   * Encodes and writes shards, one at a time, since the encoder uses all its threads for one shard. Resolves when `signal` or `exitWhenDone` stops it.
+   * Encodes and writes shards, one at a time, since the encoder uses all its threads for one shard. Resolves when `signal` or
+   * `exitWhenDone` stops it.
    *
-   * A document that cannot be encoded is set aside, and so is one during which a worker process dies twice. A shard whose writer fails is retried
-   * later.
+   * A document that cannot be encoded is set aside, and so is one during which a worker process dies twice. A shard whose writer fails is
+   * retried later.
    *
    * Errors: ERR_INVALID_ARGUMENT (including output that contains shards of another job), ERR_MODEL_MISMATCH (the job uses another model),
    * ERR_FILE_UNWRITABLE, ERR_ABORTED.
@@ -319,8 +326,8 @@ export class EncodeQueue extends ManagedResource {
   }
 
   /**
-   * Removes the output of shards that are no longer in the corpus, and rejects output that contains shards of another job. The latter is not checked
-   * while enqueue() reads the corpus, which may still contain them.
+   * Removes the output of shards that are no longer in the corpus, and rejects output that contains shards of another job. The latter is
+   * not checked while enqueue() reads the corpus, which may still contain them.
    */
   async #removeFormer(write: ShardWriter): Promise<void> {
     const written = (await write.written?.()) ?? [];

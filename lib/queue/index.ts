@@ -1,4 +1,6 @@
-/** sparse-rerank/queue: encodes a corpus with many workers, using BullMQ on Redis or Valkey. Its packages are optional peer dependencies. */
+/**
+ * sparse-rerank/queue: encodes a corpus with many workers, using BullMQ on Redis or Valkey. Its packages are optional peer dependencies.
+ */
 
 export { EncodeQueue } from "./encode-queue";
 export type { EncodeQueueOptions, EnqueueOptions, QueueEncoder, QueueStatus, ShardFailure, WorkOptions } from "./encode-queue";

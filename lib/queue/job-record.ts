@@ -36,9 +36,9 @@ const KINDS = ["corpus", "shards", "next", "former", "done", "aside", "trying"] 
 const CHUNK = 10_000;
 
 /**
- * The state of a job in the broker, in addition to the queue itself. Keys: `corpus` holds counts and the model; `shards` the names of the corpus's
- * shards; `next` those of the corpus that enqueue() is reading; `former` those that are no longer in the corpus; `done` the number of documents of each
- * finished shard; `aside` the documents that were set aside; `trying` documents that may kill workers.
+ * The state of a job in the broker, in addition to the queue itself. Keys: `corpus` holds counts and the model; `shards` the names of the
+ * corpus's shards; `next` those of the corpus that enqueue() is reading; `former` those that are no longer in the corpus; `done` the number
+ * of documents of each finished shard; `aside` the documents that were set aside; `trying` documents that may kill workers.
  */
 export class JobRecord {
   readonly #redis: Redis;

@@ -39,9 +39,9 @@ export function engineWriter(engine: SearchEngine): ShardWriter {
 }
 
 /**
- * Writes one file per shard, FOLDER/shard-<hex>.jsonl, with one vector per line. Files appear atomically. A worker that is killed while writing leaves
- * FOLDER/shard-<hex>.jsonl.<hex>.tmp, which is removed when another worker writes that shard. Files of shards that are no longer in the corpus are
- * removed when a worker starts or ends.
+ * Writes one file per shard, FOLDER/shard-<hex>.jsonl, with one vector per line. Files appear atomically. A worker that is killed while
+ * writing leaves FOLDER/shard-<hex>.jsonl.<hex>.tmp, which is removed when another worker writes that shard. Files of shards that are no
+ * longer in the corpus are removed when a worker starts or ends.
  */
 export function fileWriter(folder: string): ShardWriter {
   requirePath(folder, "folder");

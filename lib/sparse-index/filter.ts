@@ -6,12 +6,12 @@ import { SparseRerankError } from "../errors";
 export type FilterValue = string | number | boolean;
 
 /**
- * Restricts a search to matching documents, by the fields of their metadata (in a search engine, of their payload). A dot in `field` addresses a
- * nested object: "author.name". A field that holds an array matches if any of its elements matches. Arrays of objects are ignored by SparseIndex;
- * in a search engine their behavior is the engine's. A document without the field matches only `not`.
+ * Restricts a search to matching documents, by the fields of their metadata (in a search engine, of their payload). A dot in `field`
+ * addresses a nested object: "author.name". A field that holds an array matches if any of its elements matches. Arrays of objects are
+ * ignored by SparseIndex; in a search engine their behavior is the engine's. A document without the field matches only `not`.
  *
- * The last form is shorthand for an `and` of its fields: { lang: "en", year: { gte: 2020 } }. Fields named "field", "and", "or" or "not" require
- * the long form.
+ * The last form is shorthand for an `and` of its fields: { lang: "en", year: { gte: 2020 } }. Fields named "field", "and", "or" or "not"
+ * require the long form.
  */
 export type Filter =
   | ({ readonly field: string } & FieldCondition)

@@ -1,7 +1,7 @@
 /**
- * Encodes metadata and filters for native code. Each pair of a field and a value is an attribute: the dotted field path in UTF-8, the byte 0xff
- * (which never occurs in UTF-8), a letter for the type, and the value in bytes that sort like the values. A filter therefore becomes a set of
- * attribute ranges, and native code needs no knowledge of types (docs/sparse-index-format.md).
+ * Encodes metadata and filters for native code. Each pair of a field and a value is an attribute: the dotted field path in UTF-8, the byte
+ * 0xff (which never occurs in UTF-8), a letter for the type, and the value in bytes that sort like the values. A filter therefore becomes a
+ * set of attribute ranges, and native code needs no knowledge of types (docs/index.md).
  */
 
 import { createHash } from "node:crypto";
@@ -16,8 +16,9 @@ import { isFilterValue } from "./filter";
 import type { CheckedFilter, FilterValue, NumberRange } from "./filter";
 
 /**
- * Fields of a document that searches can filter by. A field that is null or undefined counts as absent. Objects and arrays nested in an array are
- * ignored. Values that JSON cannot represent are rejected: a Map, an instance of a class, NaN. A Date is stored as its toJSON() string.
+ * Fields of a document that searches can filter by. A field that is null or undefined counts as absent. Objects and arrays nested in an
+ * array are ignored. Values that JSON cannot represent are rejected: a Map, an instance of a class, NaN. A Date is stored as its toJSON()
+ * string.
  */
 export interface Metadata {
   readonly [field: string]: MetadataValue;

@@ -40,8 +40,8 @@ export interface IndexSearchOptions {
   /** Maximum number of hits per query. Default 10. */
   readonly topK?: number;
   /**
-   * Default "exact". With a recall target, above 0 and at most 1, a search is faster and aims to find this share of the hits of an exact search, with
-   * their exact scores. stats().recall reports the measured recall.
+   * Default "exact". With a recall target, above 0 and at most 1, a search is faster and aims to find this share of the hits of an exact
+   * search, with their exact scores. stats().recall reports the measured recall.
    */
   readonly mode?: "exact" | { readonly recall: number };
   /** Restricts the search to matching documents, by metadata or by ids. Unknown ids are ignored. */
@@ -57,8 +57,8 @@ export interface DocumentExtras {
    */
   readonly metadata?: readonly (Metadata | undefined)[];
   /**
-   * One entry per document: any JSON value, or undefined. Values that JSON would change silently are rejected: a Map (which becomes {}), an instance
-   * of a class, NaN, a function. A Date is stored as its toJSON() string. Payloads are stored compressed and returned with hits.
+   * One entry per document: any JSON value, or undefined. Values that JSON would change silently are rejected: a Map (which becomes {}), an
+   * instance of a class, NaN, a function. A Date is stored as its toJSON() string. Payloads are stored compressed and returned with hits.
    */
   readonly payloads?: readonly unknown[];
 }
@@ -75,8 +75,8 @@ export interface IndexStats {
   /** Number of segments. Each add() creates one; merging reduces their number. */
   readonly segments: number;
   /**
-   * Measured recall for some targets: the share of the 10 best hits of an exact search that a search with this target found. It is measured when a
-   * segment is built, with parts of its documents as queries. 1 if searches with this target are exact.
+   * Measured recall for some targets: the share of the 10 best hits of an exact search that a search with this target found. It is measured
+   * when a segment is built, with parts of its documents as queries. 1 if searches with this target are exact.
    */
   readonly recall: readonly { readonly target: number; readonly reached: number }[];
 }
@@ -100,17 +100,17 @@ const SEARCH_OPTIONS = ["topK", "mode", "filter", "withPayload", "signal"];
 /**
  * A sparse inverted index in native memory, in a file or in a folder.
  *
- * Scores are dot products. For the terms of a query in ascending order, float32 products are added in float32, so a score depends only on the query
- * and the document. On overflow the sum is computed in float64 and rounded to float32, which may be Infinity. A hit is a document with a nonzero
- * score, so a document that shares no term with the query is never a hit. Weights may be negative, but a search that encounters negative weights
- * scans every document.
+ * Scores are dot products. For the terms of a query in ascending order, float32 products are added in float32, so a score depends only on
+ * the query and the document. On overflow the sum is computed in float64 and rounded to float32, which may be Infinity. A hit is a document
+ * with a nonzero score, so a document that shares no term with the query is never a hit. Weights may be negative, but a search that
+ * encounters negative weights scans every document.
  *
- * Searches run concurrently on the thread pool and never block. Changes run one at a time, in call order, and each is atomic. All queries of a search()
- * see the changes that had settled when it was called. A change that fails leaves the index unchanged. Segments are merged in the background, in
- * steps that leave time for searches.
+ * Searches run concurrently on the thread pool and never block. Changes run one at a time, in call order, and each is atomic. All queries
+ * of a search() see the changes that had settled when it was called. A change that fails leaves the index unchanged. Segments are merged in
+ * the background, in steps that leave time for searches.
  *
- * An index records its model: that of `encoder`, or of the first vectors added if a SparseEncoder created them. A folder stores it. Vectors of another
- * model then fail with ERR_MODEL_MISMATCH.
+ * An index records its model: that of `encoder`, or of the first vectors added if a SparseEncoder created them. A folder stores it. Vectors
+ * of another model then fail with ERR_MODEL_MISMATCH.
  *
  * docs/sparse-index.md describes searches and crash safety, docs/sparse-index-format.md the files.
  */
@@ -151,8 +151,8 @@ export class SparseIndex extends ManagedResource {
 
   /**
    * Opens a file written by save(), or a folder. In a folder the index is durable: a change that has settled survives a crash. Files are
-   * memory-mapped, so opening takes milliseconds and processes share the memory. Changes to an index opened from a file stay in memory until it is
-   * saved again.
+   * memory-mapped, so opening takes milliseconds and processes share the memory. Changes to an index opened from a file stay in memory
+   * until it is saved again.
    *
    * Errors: ERR_INVALID_ARGUMENT (including a folder that holds other files but no index), ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE,
    * ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_INDEX_VERSION, ERR_INDEX_LOCKED, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_TOO_LARGE.
@@ -189,11 +189,11 @@ export class SparseIndex extends ManagedResource {
   }
 
   /**
-   * Adds one document per row of `vectors`, all or none. Adding an existing id replaces its document, which then counts as the newest. In a folder, the
-   * documents are on disk when the promise settles.
+   * Adds one document per row of `vectors`, all or none. Adding an existing id replaces its document, which then counts as the newest. In a
+   * folder, the documents are on disk when the promise settles.
    *
-   * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_TOO_LARGE, ERR_READ_ONLY, ERR_FILE_UNWRITABLE,
-   * ERR_INDEX_CORRUPT, ERR_DISPOSED.
+   * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_TOO_LARGE, ERR_READ_ONLY,
+   * ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_DISPOSED.
    *
    * @param ids [vectors.rows] distinct non-empty strings of at most 64 KiB in UTF-8
    */
@@ -245,8 +245,8 @@ export class SparseIndex extends ManagedResource {
   /**
    * Finds the highest-scoring documents for each query, in descending order of score; equal scores keep insertion order.
    *
-   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_INDEX_CORRUPT, ERR_TOO_LARGE (payloads of more than 1 GiB),
-   * ERR_ABORTED, ERR_DISPOSED.
+   * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_INDEX_CORRUPT, ERR_TOO_LARGE (payloads of more than 1
+   * GiB), ERR_ABORTED, ERR_DISPOSED.
    */
   search(queries: SparseMatrix, options?: IndexSearchOptions): Promise<SearchHit[][]>;
   search(query: SparseVector, options?: IndexSearchOptions): Promise<SearchHit[]>;
@@ -265,8 +265,8 @@ export class SparseIndex extends ManagedResource {
   }
 
   /**
-   * Merges all segments into one and frees the space of removed and replaced documents. Searches and changes continue meanwhile; documents added
-   * during the merge stay in separate segments.
+   * Merges all segments into one and frees the space of removed and replaced documents. Searches and changes continue meanwhile; documents
+   * added during the merge stay in separate segments.
    *
    * Errors: ERR_READ_ONLY, ERR_FILE_UNWRITABLE (a folder needs disk space for a second copy), ERR_INDEX_CORRUPT, ERR_DISPOSED.
    */
