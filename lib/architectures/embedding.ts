@@ -152,22 +152,22 @@ function sizeOf({ part, outputs, activation, residual }: DenseModule): number {
 
 /** relu(W · (x − b) + c). The k largest values are selected later, when the vectors become sparse. */
 function encode({ graph, tensors }: Scope, { inputs, outputs, normalize }: AutoencoderModule, x: Value): Value {
-  const prepared = normalize ? standardise(graph, x, inputs) : x;
-  const centred = graph.node("Sub", [prepared, graph.weight(tensors.require(["pre_bias"], [inputs]))]);
+  const prepared = normalize ? standardize(graph, x, inputs) : x;
+  const centered = graph.node("Sub", [prepared, graph.weight(tensors.require(["pre_bias"], [inputs]))]);
   // The decoder is tied to this matrix; a file has at least one of the two names.
   const weight = graph.weight(tensors.require(["encoder.weight", "decoder.linear.weight"], [outputs, inputs]));
   const bias = graph.weight(tensors.require(["latent_bias"], [outputs]));
-  return graph.node("Relu", [graph.node("Gemm", [centred, weight, bias], { transB: 1 })]);
+  return graph.node("Relu", [graph.node("Gemm", [centered, weight, bias], { transB: 1 })]);
 }
 
 /** (x − mean) / (standard deviation + ε), with n − 1 in the denominator of the deviation, as in torch.std. */
-function standardise(graph: GraphBuilder, x: Value, size: number): Value {
+function standardize(graph: GraphBuilder, x: Value, size: number): Value {
   const last = graph.integers([-1]);
   const total = (values: Value): Value => graph.node("ReduceSum", [values, last], { keepdims: 1 });
   const scalar = (value: number): Value => graph.floats(`float_${String(value)}`, [value], []);
-  const centred = graph.node("Sub", [x, graph.node("Div", [total(x), scalar(size)])]);
-  const variance = graph.node("Div", [total(graph.node("Mul", [centred, centred])), scalar(size - 1)]);
-  return graph.node("Div", [centred, graph.node("Add", [graph.node("Sqrt", [variance]), scalar(EPSILON)])]);
+  const centered = graph.node("Sub", [x, graph.node("Div", [total(x), scalar(size)])]);
+  const variance = graph.node("Div", [total(graph.node("Mul", [centered, centered])), scalar(size - 1)]);
+  return graph.node("Div", [centered, graph.node("Add", [graph.node("Sqrt", [variance]), scalar(EPSILON)])]);
 }
 
 function scopeOf(graph: GraphBuilder, part: WeightedPart): Scope {

@@ -1,7 +1,7 @@
 import path from "node:path";
 
 import type { TensorInfo } from "../checkpoint/types";
-import { OWN_DOMAIN, quantiseLayers } from "./int8";
+import { OWN_DOMAIN, quantizeLayers } from "./int8";
 import type { Int8Layer } from "./int8";
 import {
   AttributeProtoAttributeType as AttributeType,
@@ -213,8 +213,8 @@ export class GraphBuilder {
     return {
       ...this.encode(nodes, this.weights, output),
       int8: () => {
-        const quantised = quantiseLayers(nodes, this.weights);
-        return { ...this.encode(quantised.nodes, quantised.weights, output), layers: quantised.layers };
+        const quantized = quantizeLayers(nodes, this.weights);
+        return { ...this.encode(quantized.nodes, quantized.weights, output), layers: quantized.layers };
       },
       continued: (build, name) => {
         const end = build(this, value);

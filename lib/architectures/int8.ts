@@ -25,7 +25,7 @@ const IN_LAYER = /(^|\.)layers?\.\d+\./;
  * Replaces the linear layers inside the transformer's layers by nodes that refer to an index in `layers`. Their weights are removed from
  * the graph unless another node reads them.
  */
-export function quantiseLayers(
+export function quantizeLayers(
   nodes: readonly NodeProto[],
   weights: ReadonlyMap<string, TensorInfo>,
 ): { nodes: NodeProto[]; weights: ReadonlyMap<string, TensorInfo>; layers: readonly Int8Layer[] } {

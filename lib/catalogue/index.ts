@@ -61,8 +61,8 @@ function list(
   filter: Partial<Pick<CatalogueModel, "kind" | "task" | "querySide" | "architecture" | "multilingual">> = {},
 ): readonly CatalogueModel[] {
   requireRecord(filter, "filter", ["kind", "task", "querySide", "architecture", "multilingual"]);
-  const wanted = Object.entries(filter) as [keyof CatalogueModel, unknown][];
-  return ROWS.filter((row) => wanted.every(([name, value]) => value === undefined || row[name] === value));
+  const requested = Object.entries(filter) as [keyof CatalogueModel, unknown][];
+  return ROWS.filter((row) => requested.every(([name, value]) => value === undefined || row[name] === value));
 }
 
 /**

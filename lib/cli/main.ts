@@ -19,7 +19,7 @@ import { modelsCommand } from "./models";
 import { clearProgress, writeNote } from "./progress";
 import { rerankCommand } from "./rerank";
 import { searchCommand } from "./search";
-import { hasColour } from "./terminal";
+import { hasColor } from "./terminal";
 import { workerCommand } from "./worker";
 
 const EXIT_FAILURE = 1;
@@ -51,8 +51,8 @@ function createProgram(): Command {
     .description("Learned sparse retrieval and reranking: encode, search, rerank and explain texts with SPLADE models and cross-encoders.")
     .version(packageVersion())
     .configureOutput({
-      getOutHasColors: () => hasColour(process.stdout),
-      getErrHasColors: () => hasColour(process.stderr),
+      getOutHasColors: () => hasColor(process.stdout),
+      getErrHasColors: () => hasColor(process.stderr),
       outputError: (text) => {
         writeNote(text.trimEnd().replace(/^error: /, "error [ERR_USAGE] "));
       },

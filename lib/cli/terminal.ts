@@ -20,7 +20,7 @@ const UNPRINTABLE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/
 const UNSAFE_IN_JSON = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** Whether to write colors to a stream: as FORCE_COLOR or NO_COLOR demand (if not empty), otherwise if it is a terminal. */
-export function hasColour(stream: { readonly isTTY?: boolean }): boolean {
+export function hasColor(stream: { readonly isTTY?: boolean }): boolean {
   const force = process.env["FORCE_COLOR"] ?? "";
   if (force !== "") return force !== "0";
   if ((process.env["NO_COLOR"] ?? "") !== "") return false;
@@ -29,7 +29,7 @@ export function hasColour(stream: { readonly isTTY?: boolean }): boolean {
 
 /** Styles text for stdout if colors are enabled. */
 export function paint(style: Style, text: string): string {
-  return hasColour(process.stdout) ? styleText(style, text, { validateStream: false }) : text;
+  return hasColor(process.stdout) ? styleText(style, text, { validateStream: false }) : text;
 }
 
 /** Writes a line to stdout and waits for a slow reader. Pass untrusted text through printable() first; write objects with writeJson(). */

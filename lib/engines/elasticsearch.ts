@@ -24,13 +24,14 @@ const MODES: readonly string[] = ["auto", "sparse_vector", "rank_features"];
  */
 export class ElasticsearchEngine extends LuceneEngine {
   readonly name = "Elasticsearch";
-  readonly #wanted: ElasticsearchMode | "auto";
+  readonly #requestedMode: ElasticsearchMode | "auto";
   #mode: Promise<ElasticsearchMode> | undefined;
 
   constructor(options: ElasticsearchOptions) {
     super(options);
-    this.#wanted = options.mode ?? "auto";
-    if (!MODES.includes(this.#wanted)) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `mode must be one of ${MODES.join(", ")}.`);
+    this.#requestedMode = options.mode ?? "auto";
+    if (!MODES.includes(this.#requestedMode))
+      throw new SparseRerankError("ERR_INVALID_ARGUMENT", `mode must be one of ${MODES.join(", ")}.`);
   }
 
   /** The mode in use. "auto" is resolved once, by querying the server. */
@@ -67,7 +68,7 @@ export class ElasticsearchEngine extends LuceneEngine {
   }
 
   async #findMode(): Promise<ElasticsearchMode> {
-    if (this.#wanted !== "auto") return this.#wanted;
+    if (this.#requestedMode !== "auto") return this.#requestedMode;
     const type = await this.fieldMapping();
     if (type === "sparse_vector" || type === "rank_features") return type;
     // The server parses a query even if the index does not exist; an unsupported or unlicensed query fails here.

@@ -28,13 +28,14 @@ const PLUGIN = "opensearch-neural-search";
  */
 export class OpenSearchEngine extends LuceneEngine {
   readonly name = "OpenSearch";
-  readonly #wanted: OpenSearchMode | "auto";
+  readonly #requestedMode: OpenSearchMode | "auto";
   #mode: Promise<OpenSearchMode> | undefined;
 
   constructor(options: OpenSearchOptions) {
     super(options);
-    this.#wanted = options.mode ?? "auto";
-    if (!MODES.includes(this.#wanted)) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `mode must be one of ${MODES.join(", ")}.`);
+    this.#requestedMode = options.mode ?? "auto";
+    if (!MODES.includes(this.#requestedMode))
+      throw new SparseRerankError("ERR_INVALID_ARGUMENT", `mode must be one of ${MODES.join(", ")}.`);
   }
 
   /** The mode in use. "auto" is resolved once, by querying the server. */
@@ -86,14 +87,14 @@ export class OpenSearchEngine extends LuceneEngine {
   }
 
   async #findMode(): Promise<OpenSearchMode> {
-    if (this.#wanted === "rank_features") return this.#wanted;
+    if (this.#requestedMode === "rank_features") return this.#requestedMode;
     const hasPlugin = await this.#hasPlugin();
-    if (this.#wanted !== "auto") {
-      if (hasPlugin) return this.#wanted;
+    if (this.#requestedMode !== "auto") {
+      if (hasPlugin) return this.#requestedMode;
       throw new EngineError(
         this.name,
         "ERR_NOT_SUPPORTED",
-        `the mode ${this.#wanted} requires the plugin ${PLUGIN}, which is not installed on the server; install it, or use the mode rank_features.`,
+        `the mode ${this.#requestedMode} requires the plugin ${PLUGIN}, which is not installed on the server; install it, or use the mode rank_features.`,
       );
     }
     if (!hasPlugin) return "rank_features";

@@ -211,11 +211,11 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
   async #requireSameLayout(): Promise<void> {
     const info = await this.#call((client) => client.getCollection(this.#collection));
     const found = objectAt(info, "config", "params", "sparse_vectors", this.#vector);
-    const wanted = this.#options.modifier;
+    const requested = this.#options.modifier;
     const modifier = typeof found?.["modifier"] === "string" ? found["modifier"] : "none";
     let problem;
     if (found === undefined) problem = `has no sparse vector "${this.#vector}"`;
-    else if (wanted !== undefined && modifier !== wanted) problem = `has the modifier ${modifier}, not ${wanted}`;
+    else if (requested !== undefined && modifier !== requested) problem = `has the modifier ${modifier}, not ${requested}`;
     if (problem === undefined) return;
     throw new EngineError(this.name, "ERR_ENGINE_REFUSED", `the collection "${this.#collection}" ${problem}; use another collection.`);
   }

@@ -116,7 +116,7 @@ export abstract class RemoteEngine<Body> extends ManagedResource implements Sear
     try {
       await this.closeClient();
     } catch (error) {
-      throw this.#inOurWords(error);
+      throw this.#toEngineError(error);
     }
   }
 
@@ -126,7 +126,7 @@ export abstract class RemoteEngine<Body> extends ManagedResource implements Sear
       try {
         return await withinTime({ engine: this.name, timeoutMs: this.timeoutMs, signal: running.signal(signal) }, send);
       } catch (error) {
-        throw this.#inOurWords(error);
+        throw this.#toEngineError(error);
       }
     });
   }
@@ -147,7 +147,7 @@ export abstract class RemoteEngine<Body> extends ManagedResource implements Sear
     );
   }
 
-  #inOurWords(error: unknown): SparseRerankError {
+  #toEngineError(error: unknown): SparseRerankError {
     return error instanceof SparseRerankError ? error : this.translate(error);
   }
 

@@ -58,7 +58,7 @@ export async function snapshotOf(
   const connection = { endpoint, token, policy, signal: options.signal, fetch: await proxiedFetch(environment) };
   let commit: string;
   try {
-    commit = await resolveCommit(cached === undefined ? connection : { ...connection, policy: inAHurry(policy) }, source);
+    commit = await resolveCommit(cached === undefined ? connection : { ...connection, policy: singleAttempt(policy) }, source);
   } catch (error) {
     throwIfAborted(options.signal);
     if (cached === undefined) throw error;
@@ -69,7 +69,7 @@ export async function snapshotOf(
 }
 
 /** If there is a snapshot to fall back to, makes only one short attempt. */
-function inAHurry(policy: RetryPolicy): RetryPolicy {
+function singleAttempt(policy: RetryPolicy): RetryPolicy {
   return { ...policy, attempts: 1, silenceMs: Math.min(policy.silenceMs, 10_000) };
 }
 

@@ -173,7 +173,7 @@ describe("pytorch_model.bin", () => {
       "bytes after the end",
       Buffer.concat([torch.torchZip(TENSORS), Buffer.of(0)]),
       "ERR_INVALID_WEIGHTS",
-      /does not end with the directory/,
+      /does not end with a zip directory/,
     ],
     [
       "the other byte order",
