@@ -1,4 +1,12 @@
-import { invalid, requireControls, requireMethod, requirePositiveInteger, requireRecord, requireString, requireTexts } from "../core/validate";
+import {
+  invalid,
+  requireControls,
+  requireMethod,
+  requirePositiveInteger,
+  requireRecord,
+  requireString,
+  requireTexts,
+} from "../core/validate";
 import type { CrossEncoder, Pair } from "../cross-encoder";
 import { SparseRerankError } from "../errors";
 import type { WorkOptions } from "../options";

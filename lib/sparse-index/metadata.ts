@@ -1,7 +1,7 @@
 /**
  * Encodes metadata and filters for native code. Each pair of a field and a value is an attribute: the dotted field path in UTF-8, the byte
  * 0xff (which never occurs in UTF-8), a letter for the type, and the value in bytes that sort like the values. A filter therefore becomes a
- * set of attribute ranges, and native code needs no knowledge of types (docs/index.md).
+ * set of attribute ranges, and native code needs no knowledge of types (docs/sparse-index-format.md).
  */
 
 import { createHash } from "node:crypto";
