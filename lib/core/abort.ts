@@ -1,14 +1,14 @@
 import { SparseRerankError } from "../errors";
 
-/** What calls of a closed object reject with, and the reason that dispose() gives to the signals of those that run. */
+/** The error with which calls of a closed object reject, and the abort reason that dispose() passes to running calls. */
 export class DisposedError extends SparseRerankError {
-  /** @param kind how the message calls the object: "SparseEncoder" */
+  /** @param kind the object's class, for the message: "SparseEncoder" */
   constructor(kind: string) {
-    super("ERR_DISPOSED", `This ${kind} was closed or disposed; make a new one to go on.`);
+    super("ERR_DISPOSED", `This ${kind} was closed or disposed; create a new one.`);
   }
 }
 
-/** Aborts when it is told to or `source` fires. Unlike AbortSignal.any() it leaves nothing behind on a source that outlives it. */
+/** Aborts on request or when `source` fires. Unlike AbortSignal.any(), it leaves nothing behind on a source that outlives it. */
 export class LinkedAbort {
   readonly #controller = new AbortController();
   readonly #source: AbortSignal | undefined;
@@ -42,7 +42,8 @@ export function abortError(signal: AbortSignal): SparseRerankError {
 }
 
 /**
- * Fires when one of the two does. The user's may be of another class than the runtime's: jsdom has its own, which AbortSignal.any refuses.
+ * Fires when either of the two does. The user's signal may be of a class other than the runtime's: jsdom has its own, which AbortSignal.any
+ * rejects.
  */
 export function eitherSignal(own: AbortSignal, user: AbortSignal | undefined): AbortSignal {
   return user === undefined ? own : AbortSignal.any([own, adopt(user)]);
@@ -51,7 +52,7 @@ export function eitherSignal(own: AbortSignal, user: AbortSignal | undefined): A
 const adopted = new WeakMap<AbortSignal, AbortSignal>();
 
 function adopt(signal: AbortSignal): AbortSignal {
-  // eslint-disable-next-line no-restricted-syntax -- exactly what AbortSignal.any asks
+  // eslint-disable-next-line no-restricted-syntax -- the same check as in AbortSignal.any
   const native: boolean = signal instanceof AbortSignal;
   if (native) return signal;
   const known = adopted.get(signal);
@@ -70,7 +71,7 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw abortError(signal);
 }
 
-/** Settles as `work` does, or rejects as soon as the signal fires: for work that may not listen to it. */
+/** Settles like `work`, or rejects as soon as the signal fires: for work that may ignore the signal. */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let stop = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {

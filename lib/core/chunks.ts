@@ -1,9 +1,9 @@
 import { LinkedAbort, orAborted, throwIfAborted } from "./abort";
 
-/** Chunks that are tokenised or computed at a time: one computing, one ready behind it, one being tokenised. */
+/** Chunks in flight: one computing, one ready behind it, one being tokenized. */
 const IN_FLIGHT = 3;
 
-/** Cuts the inputs of a call into chunks of `size`, and pulls no more of them than asked for. */
+/** Splits the inputs of a call into chunks of `size`, pulling no more than requested. */
 export async function* chunksOf<T>(inputs: Iterable<T> | AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
   let chunk: T[] = [];
   for await (const input of inputs) {
@@ -17,9 +17,9 @@ export async function* chunksOf<T>(inputs: Iterable<T> | AsyncIterable<T>, size:
 }
 
 /**
- * Runs `work` over chunks, a few at a time, and yields the results in order. Back-pressure: a new chunk is pulled only when a result was
- * taken. When one fails, the signal fires, or the consumer stops early, the others are aborted and awaited first, so nothing runs behind the
- * caller's back.
+ * Runs `work` over chunks, a few at a time, and yields the results in order. Back-pressure: a new chunk is pulled only when a result has
+ * been consumed. When one fails, the signal fires, or the consumer stops early, the others are aborted and awaited first, so nothing
+ * continues after the caller returns.
  */
 export async function* overlapped<T, R>(
   chunks: AsyncIterable<T>,
@@ -30,7 +30,7 @@ export async function* overlapped<T, R>(
   const inFlight: Promise<R>[] = [];
   const start = (chunk: T): void => {
     const promise = work(chunk, stop.signal);
-    // Awaited below in order; until then a failure must not count as unhandled.
+    // Awaited in order below; until then, a failure must not count as unhandled.
     promise.catch(() => undefined);
     inFlight.push(promise);
   };
@@ -47,7 +47,7 @@ export async function* overlapped<T, R>(
   }
 }
 
-/** The items of a source until the signal fires, also while the source is busy. Errors: ERR_ABORTED, those of the source. */
+/** Yields the items of a source until the signal fires, even while the source is busy. Errors: ERR_ABORTED, those of the source. */
 export async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   const source = items[Symbol.asyncIterator]();
   let isPulling = false;
@@ -62,7 +62,7 @@ export async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSig
     }
   } finally {
     const returned = source.return?.();
-    // A source that is busy returns only after what it is busy with, which may be never.
+    // A busy source returns only after it has finished its work, which may be never.
     if (isPulling) returned?.catch(() => undefined);
     else await returned;
   }

@@ -3,15 +3,15 @@ import { createHash } from "node:crypto";
 const FIRST_CAPACITY = 1024;
 
 /**
- * Which ids of a corpus were seen: 64 bits of each id's SHA-256, since a Set of strings takes ten times the memory and ends at 2²⁴ entries. That two
- * of 10⁸ different ids look the same has a probability of 0.0003.
+ * The set of ids seen in a corpus: 64 bits of each id's SHA-256, since a Set of strings takes ten times the memory and is limited to 2²⁴
+ * entries. The probability that any two of 10⁸ different ids collide is 0.0003.
  */
 export class IdSet {
   /** Open addressing over pairs of 32 bits; 0, 0 is a free slot. */
   #slots = new Uint32Array(2 * FIRST_CAPACITY);
   #size = 0;
 
-  /** False when the id was there before. */
+  /** Returns false if the id was already present. */
   add(id: string): boolean {
     const digest = createHash("sha256").update(id, "utf16le").digest();
     const low = digest.readUInt32LE(0);
@@ -33,7 +33,7 @@ export class IdSet {
   }
 }
 
-/** False when the pair is there. `slots` has a power of two of them and a free one. */
+/** Returns false if the pair is present. The capacity of `slots` is a power of two, with at least one free. */
 function insert(slots: Uint32Array, low: number, high: number): boolean {
   const mask = slots.length / 2 - 1;
   for (let slot = low & mask; ; slot = (slot + 1) & mask) {

@@ -1,15 +1,17 @@
-/** Values that JSON keeps as they are: what it would change in silence is refused (a Map becomes {}, NaN becomes null, a function nothing). */
+/**
+ * Values that JSON preserves. Those that it would silently change are rejected (a Map becomes {}, NaN becomes null, a function disappears).
+ */
 
 import { SparseRerankError } from "../errors";
 import { describe, invalid, kindOf } from "./validate";
 
-/** Deeper values are a mistake, and end the stack of JSON.stringify. */
+/** Deeper values are a mistake, and overflow the stack of JSON.stringify. */
 const MAX_DEPTH = 512;
 
 /**
- * The value as JSON.
+ * Serializes the value as JSON.
  *
- * Errors: ERR_INVALID_ARGUMENT, which names the place: "payloads[0].tags".
+ * Errors: ERR_INVALID_ARGUMENT (with the path: "payloads[0].tags").
  */
 export function jsonOf(value: unknown, name: string): string {
   requireJsonValue(value, name);
@@ -17,10 +19,10 @@ export function jsonOf(value: unknown, name: string): string {
 }
 
 /**
- * Strings, finite numbers, booleans, null, arrays and plain objects of them, and what toJSON() makes one of these, such as a Date. A field that is
- * undefined is as no field.
+ * Accepts strings, finite numbers, booleans, null, arrays and plain objects of them, and values that toJSON() turns into one of these, such
+ * as a Date. A field that is undefined counts as absent.
  *
- * Errors: ERR_INVALID_ARGUMENT, which names the place.
+ * Errors: ERR_INVALID_ARGUMENT (with the path).
  */
 export function requireJsonValue(value: unknown, name: string): void {
   try {
@@ -31,30 +33,31 @@ export function requireJsonValue(value: unknown, name: string): void {
   }
 }
 
-/** What JSON.stringify takes in the place of a value. */
+/** The value that JSON.stringify uses instead of this one. */
 export function withToJson(value: unknown): unknown {
   if (typeof value !== "object" || value === null || !("toJSON" in value) || typeof value.toJSON !== "function") return value;
   return (value as { toJSON(): unknown }).toJSON();
 }
 
-/** @param around the objects that the value is in, from the outermost on */
+/** @param around the objects that contain the value, the outermost first */
 function check(given: unknown, name: string, around: readonly object[]): void {
-  if (ArrayBuffer.isView(given)) throw refused(given, name, "make it an array with Array.from()");
+  if (ArrayBuffer.isView(given)) throw refused(given, name, "convert it with Array.from()");
   const value = withToJson(given);
   if (typeof given === "object" && given !== null && value === null) {
-    throw refused(given, name, "it is not valid, as its toJSON() says");
+    throw refused(given, name, "it is invalid: its toJSON() returns null");
   }
   if (value === null || typeof value === "string" || typeof value === "boolean") return;
   if (typeof value === "number" && Number.isFinite(value)) return;
   if (typeof value !== "object") throw refused(value, name);
-  if (around.includes(value)) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is an object that it is in itself: a cycle.`);
-  if (around.length === MAX_DEPTH) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is nested more than ${MAX_DEPTH} deep.`);
+  if (around.includes(value)) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} contains itself: a cycle.`);
+  if (around.length === MAX_DEPTH)
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is nested more than ${MAX_DEPTH} levels deep.`);
   const within = [...around, value];
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) check(value[i], `${name}[${i}]`, within);
     return;
   }
-  if (!isPlain(value)) throw refused(value, name, "give a plain object, an array or a string made of it");
+  if (!isPlain(value)) throw refused(value, name, "convert it to a plain object, an array or a string");
   for (const [key, field] of Object.entries(value)) if (field !== undefined) check(field, `${name}.${key}`, within);
 }
 
@@ -70,5 +73,5 @@ function isPlain(value: object): boolean {
 function refused(value: unknown, name: string, remedy?: string): SparseRerankError {
   const what = typeof value === "object" && value !== null && kindOf(value) === "Object" ? "an instance of a class" : describe(value);
   if (remedy === undefined) return invalid(name, value, "a string, a finite number, a boolean, null, or an array or object of them");
-  return new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is ${what}, which JSON does not keep: ${remedy}.`);
+  return new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is ${what}, which JSON cannot represent: ${remedy}.`);
 }

@@ -1,7 +1,7 @@
 import { SparseRerankError } from "../errors";
 import { DisposedError, LinkedAbort } from "./abort";
 
-/** One call or stream that runs. */
+/** A call or stream in progress. */
 export class Running {
   #abort: LinkedAbort | undefined;
   #reason: DisposedError | undefined;
@@ -32,22 +32,22 @@ export class Running {
   }
 }
 
-/** Streams whose iterator nobody can reach any more, so that nobody can end them. */
+/** Streams whose iterator is unreachable, so that nobody can end them. */
 const abandoned = new FinalizationRegistry<{ readonly resource: ManagedResource; readonly running: Running }>(({ resource, running }) => {
   ManagedResource.abandon(resource, running);
 });
 
 /**
- * What holds native memory, threads, files or connections until it is closed.
+ * An object that holds native memory, threads, files or connections until it is closed.
  *
- * - `close()` waits for the calls that run, which succeed, and for the streams that have begun, then frees everything. Calls and streams that
- *   begin later reject with ERR_DISPOSED. All calls of `close()` give one promise; `await using` and `Symbol.asyncDispose` call it.
- * - `dispose()` cancels instead: calls and streams reject with ERR_DISPOSED, also those that a `close()` waits for, which then settles as soon as
- *   they have ended. `using` and `Symbol.dispose` call it.
+ * - `close()` waits for running calls, which succeed, and for streams that have started, then frees everything. Calls and streams that
+ *   start later reject with ERR_DISPOSED. All calls of `close()` return the same promise; `await using` and `Symbol.asyncDispose` call it.
+ * - `dispose()` cancels instead: calls and streams reject with ERR_DISPOSED, including those that a `close()` waits for, which then settles
+ * as soon as   they have ended. `using` and `Symbol.dispose` call it.
  *
- * A stream has begun with the first `next()` of its iterator. It ends with its last item, an error, its signal, `return()` or `throw()` (a `break` in
- * `for await`), or when its iterator is garbage: `close()` cannot settle while a loop that stands still holds it, so do not await `close()` inside a
- * loop over a stream of the same object. Where the wait needs a limit, call `dispose()` after it.
+ * A stream starts with the first `next()` of its iterator. It ends with its last item, an error, its signal, `return()` or `throw()` (a
+ * `break` in `for await`), or when its iterator is garbage collected. `close()` cannot settle while a suspended loop holds the iterator, so
+ * do not await `close()` inside a loop over a stream of the same object. To limit the wait, call `dispose()` after `close()`.
  */
 export abstract class ManagedResource implements Disposable, AsyncDisposable {
   readonly #running = new Set<Running>();
@@ -56,10 +56,10 @@ export abstract class ManagedResource implements Disposable, AsyncDisposable {
   #closed: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
 
-  /** Frees what the object holds, and cancels what still runs in there. Called once. */
+  /** Frees the object's resources and cancels work still running in them. Called once. */
   protected abstract release(): void | Promise<void>;
 
-  /** Refuses new work, cancels what runs and frees what it holds. Idempotent. */
+  /** Rejects new work, cancels running calls and frees the object's resources. Idempotent. */
   dispose(): void {
     this.#isOpen = false;
     const reason = this.#disposedError();
@@ -67,7 +67,7 @@ export abstract class ManagedResource implements Disposable, AsyncDisposable {
     void this.#release();
   }
 
-  /** Refuses new work, waits for the calls and streams that run, then frees everything. All calls give the same promise. */
+  /** Rejects new work, waits for running calls and streams, then frees everything. All calls return the same promise. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -81,13 +81,13 @@ export abstract class ManagedResource implements Disposable, AsyncDisposable {
     return this.close();
   }
 
-  /** For FinalizationRegistry: the stream's iterator is gone. */
+  /** For FinalizationRegistry: the stream's iterator was garbage collected. */
   static abandon(resource: ManagedResource, running: Running): void {
     running.cancel(resource.#disposedError());
     resource.#end(running);
   }
 
-  /** Whether release() was called. */
+  /** Whether release() has been called. */
   protected get isReleased(): boolean {
     return this.#released !== undefined;
   }
@@ -97,19 +97,19 @@ export abstract class ManagedResource implements Disposable, AsyncDisposable {
     if (!this.#isOpen) throw this.#disposedError();
   }
 
-  /** A call: close() waits for it. What `work` throws synchronously rejects too. Errors: ERR_DISPOSED, those of `work`. */
+  /** Runs a call, for which close() waits. Synchronous exceptions of `work` reject too. Errors: ERR_DISPOSED, those of `work`. */
   protected async run<T>(work: (running: Running) => Promise<T>): Promise<T> {
     this.requireOpen();
     return this.runPart(work);
   }
 
-  /** A part of a call or stream that has begun. */
+  /** Runs a part of a call or stream that has started. */
   protected async runPart<T>(work: (running: Running) => Promise<T>): Promise<T> {
     const running = this.#begin();
     try {
       return await work(running);
     } catch (error) {
-      // Clients that are closed under their calls have errors of their own for it.
+      // Clients closed during a call fail with errors of their own.
       if (!(error instanceof SparseRerankError)) running.throwIfDisposed();
       throw error;
     } finally {
@@ -117,7 +117,7 @@ export abstract class ManagedResource implements Disposable, AsyncDisposable {
     }
   }
 
-  /** The iterator of a stream: see the class. Nothing happens before the first next(). */
+  /** The iterator of a stream, as the class describes. Nothing happens before the first next(). */
   protected stream<T>(start: (running: Running) => AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
     const running = new Running();
     const iterator = this.#iterate(running, start);
@@ -163,7 +163,7 @@ export abstract class ManagedResource implements Disposable, AsyncDisposable {
   #release(): Promise<void> {
     if (this.#released === undefined) {
       this.#released = (async () => this.release())();
-      // close() reports it; dispose() reports nothing.
+      // close() reports the failure; dispose() reports nothing.
       this.#released.catch(() => undefined);
     }
     return this.#released;

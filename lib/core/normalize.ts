@@ -2,28 +2,28 @@
 
 export type NormalizationForm = "NFC" | "NFD" | "NFKC" | "NFKD";
 
-/** Everything with a combining class, or with nothing but such characters in its decomposition, and a few more. */
+/** Characters with a combining class, or whose decomposition contains only such characters, and a few more. */
 const LONG_RUN = /[\p{M}\uFF9E\uFF9F]{32,}/gu;
-/** Of the lowest and the highest combining class: any mark that has a class changes places with one of them. */
+/** Marks of the lowest and the highest combining class: every mark with a class swaps places with one of them. */
 const LOWEST = "\u0334";
 const HIGHEST = "\u0345";
 const STARTER = -1;
 
-/** One character of each combining class that was met, by class. Unicode has fewer than 60. */
+/** One character of each combining class seen so far, by class. Unicode has fewer than 60. */
 const classes: string[] = [];
-/** The character of `classes` that has the same class; undefined for class 0, which stays in its place. */
+/** The character in `classes` of the same class; undefined for class 0, whose characters never move. */
 const classOf = new Map<string, string | undefined>();
 
 /**
- * What String.prototype.normalize gives. That one sorts a run of combining marks by insertion: it takes time in proportion to the square of the
- * run's length, some 10 s for 80,000 marks. Here long runs are sorted first, which is canonically equivalent and so changes no normal form.
+ * Returns the same as String.prototype.normalize. That function sorts a run of combining marks by insertion, in quadratic time: about
+ * 10 s for 80,000 marks. Here long runs are sorted first, which is canonically equivalent and therefore changes no normal form.
  */
 export function normalize(text: string, form: NormalizationForm): string {
   const decomposition = form === "NFC" || form === "NFD" ? "NFD" : "NFKD";
   return text.replace(LONG_RUN, (run) => sortMarks(run, decomposition)).normalize(form);
 }
 
-/** Sorts the decomposed marks between characters of class 0 by their class; those of one class keep their order. */
+/** Sorts the decomposed marks between characters of class 0 by class; marks of equal class keep their order. */
 function sortMarks(run: string, decomposition: "NFD" | "NFKD"): string {
   const marks = new Set(run);
   for (const mark of marks) for (const part of mark.normalize(decomposition)) learnClass(part);
@@ -56,10 +56,10 @@ function sortMarks(run: string, decomposition: "NFD" | "NFKD"): string {
   return sorted;
 }
 
-/** JavaScript does not give combining classes, but shows their order in what it swaps. */
+/** JavaScript does not expose combining classes, but normalization reveals their order by what it swaps. */
 function learnClass(mark: string): void {
   if (classOf.has(mark)) return;
-  // The lowest class is behind none, the highest before none.
+  // The lowest class never sorts after another, the highest never before one.
   if (!isSwapped(mark, LOWEST) && !isSwapped(HIGHEST, mark)) {
     classOf.set(mark, undefined);
     return;
@@ -80,7 +80,7 @@ function learnClass(mark: string): void {
   classOf.set(mark, mark);
 }
 
-/** The first has the higher class, and the second has one. */
+/** Whether the first has the higher class, and the second has one. */
 function isSwapped(first: string, second: string): boolean {
   return (first + second).normalize("NFD") === second + first;
 }

@@ -1,4 +1,4 @@
-/** Loads optional peer dependencies, of which a user installs those that are needed. Errors: ERR_CLIENT_NOT_FOUND with the command that installs it. */
+/** Loads optional peer dependencies, which users install as needed. Errors: ERR_CLIENT_NOT_FOUND (with the install command). */
 
 import { SparseRerankError } from "../errors";
 
@@ -26,7 +26,7 @@ export function requirePackage<T>(name: string, load: () => T): T {
   }
 }
 
-/** A broken installation of a package that is there says what is broken itself. */
+/** If a package is present but broken, its own error says why. */
 function notInstalled(name: string, cause: unknown): unknown {
   const missing = (cause as NodeJS.ErrnoException).code?.endsWith("MODULE_NOT_FOUND") === true && String(cause).includes(name);
   if (!missing) return cause;

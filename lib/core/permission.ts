@@ -1,16 +1,16 @@
-/** Node's permission model (`node --permission`), which forbids addons, worker threads and files that no switch allows. */
+/** Node's permission model (`node --permission`), which denies addons, worker threads and files unless a flag allows them. */
 
 import { SparseRerankError } from "../errors";
 import { codeOf } from "./error-code";
 
-/** Permission -> the switch that grants it. */
+/** Permission -> the flag that grants it. */
 const SWITCHES: Readonly<Record<string, string>> = {
   FileSystemRead: "--allow-fs-read",
   FileSystemWrite: "--allow-fs-write",
   WorkerThreads: "--allow-worker",
 };
 
-/** ERR_PERMISSION_DENIED with the switch that is missing; undefined when the error is not the permission model's. */
+/** ERR_PERMISSION_DENIED with the missing flag; undefined if the error does not come from the permission model. */
 export function permissionError(cause: unknown): SparseRerankError | undefined {
   const missing = missingSwitch(cause);
   if (missing === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** JSON as Python's json module reads it: the files of a checkpoint other than tokenizer.json and headers of weights. */
+/** Parses JSON as Python's json module does, for the files of a checkpoint other than tokenizer.json and weight headers. */
 
 import { randomUUID } from "node:crypto";
 
@@ -7,12 +7,12 @@ const BACKSLASH = 0x5c;
 const MINUS = "-";
 
 /**
- * As JSON.parse, but NaN, Infinity and -Infinity are numbers. Linear in the length of the text.
+ * Like JSON.parse, but accepts NaN, Infinity and -Infinity as numbers. Linear in the length of the text.
  * @throws SyntaxError
  */
 export function parsePythonJson(text: string): unknown {
   if (!/NaN|Infinity/.test(text)) return JSON.parse(text);
-  // An object, so that it cannot be a key, with a name that no file has.
+  // The marker is an object, so it cannot be a key, and its name occurs in no file.
   const nan = randomUUID();
   const json = replaceLiterals(text, `{"${nan}":0}`);
   return JSON.parse(json, (_key, value: unknown) => (isRecord(value) && Object.hasOwn(value, nan) ? NaN : value));
@@ -22,7 +22,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
 }
 
-/** Outside strings. Spaces keep the numbers apart from digits that stand next to them, so that what is no JSON stays so. */
+/** Replaces literals outside strings. Spaces separate the numbers from adjacent digits, so that invalid JSON stays invalid. */
 function replaceLiterals(text: string, nan: string): string {
   const parts: string[] = [];
   let copied = 0;

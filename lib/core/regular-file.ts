@@ -1,4 +1,4 @@
-/** Opening files that are named from outside: a name may stand for a FIFO, which would wait for a writer, or for a device without an end. */
+/** Opens files named from outside: a name may denote a FIFO, which would wait for a writer, or an endless device. */
 
 import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
@@ -8,29 +8,30 @@ import { SparseRerankError } from "../errors";
 import { isMissing } from "./error-code";
 
 /**
- * Largest JSON text of a checkpoint or of the hub that is parsed. Their files are far below it (a thousand tensors need about 100 KB of header),
- * and JSON.parse runs on the JS thread: 8 MiB of hostile text hold it for about a second, 100 MB for minutes and with gigabytes of memory.
+ * Largest JSON text of a checkpoint or of the hub that is parsed. Real files are far smaller (a thousand tensors need about 100 KB of
+ * header), and JSON.parse runs on the JS thread: 8 MiB of hostile text block it for about a second, 100 MB for minutes and with gigabytes
+ * of memory.
  */
 export const MAX_JSON_BYTES = 8 * 1024 * 1024;
 
-/** Windows has no such flag, and no FIFOs in its folders. */
+/** Windows has neither this flag nor FIFOs in its folders. */
 const NONBLOCKING = (constants.O_NONBLOCK as number | undefined) ?? 0;
 
 export interface RegularFile {
   readonly handle: FileHandle;
-  /** Bytes. */
+  /** In bytes. */
   readonly size: number;
 }
 
 /**
- * Opens a file to read.
+ * Opens a file for reading.
  *
- * Errors: ERR_FILE_UNREADABLE for what is no regular file; those of the system as they are.
+ * Errors: ERR_FILE_UNREADABLE (not a regular file); errors of the system are passed on.
  */
 export async function openRegularFile(path: string): Promise<RegularFile> {
-  // Asked before opening, which alone has an effect on some devices and on the writer of a FIFO.
+  // Checked before opening, since opening alone affects some devices and the writer of a FIFO.
   requireRegular(path, await stat(path));
-  // The name may stand for something else by now: opened so, nothing waits, and the open file itself is asked.
+  // The name may denote something else by now: O_NONBLOCK keeps open() from waiting, and the open file is checked again.
   const handle = await open(path, constants.O_RDONLY | NONBLOCKING);
   try {
     const info = await handle.stat();
@@ -43,10 +44,10 @@ export async function openRegularFile(path: string): Promise<RegularFile> {
 }
 
 /**
- * The text of a small file.
+ * Reads the text of a small file.
  *
- * @returns undefined when there is no such file
- * Errors: ERR_FILE_UNREADABLE for what is no regular file or has more than `maxBytes`; those of the system as they are.
+ * @returns undefined if the file does not exist
+ * Errors: ERR_FILE_UNREADABLE (not a regular file, or more than `maxBytes`); errors of the system are passed on.
  */
 export async function readSmallFile(path: string, maxBytes = MAX_JSON_BYTES): Promise<string | undefined> {
   let file;
@@ -58,7 +59,7 @@ export async function readSmallFile(path: string, maxBytes = MAX_JSON_BYTES): Pr
   }
   try {
     if (file.size > maxBytes) {
-      const found = `${path} has ${file.size} bytes; at most ${maxBytes} are read. Check that it is the right file.`;
+      const found = `${path} has ${file.size} bytes; the limit is ${maxBytes}. Check that it is the right file.`;
       throw new SparseRerankError("ERR_FILE_UNREADABLE", found);
     }
     return await file.handle.readFile("utf8");

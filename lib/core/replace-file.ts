@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import { mkdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 
-/** Makes the file under a name of its own, FILE.<16 hex digits>.tmp, and renames it: the old one or the new one is there, whatever happens. */
+/**
+ * Writes the file under a temporary name, FILE.<16 hex digits>.tmp, and renames it: at any time either the old or the new one is present.
+ */
 export async function replaceFile(file: string, make: (temporary: string) => Promise<void>): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true });
   const temporary = `${file}.${randomBytes(8).toString("hex")}.tmp`;

@@ -1,11 +1,11 @@
-/** Checks of arguments that come from users: each throws ERR_INVALID_ARGUMENT and names the argument, what it is and what it must be. */
+/** Validates arguments from users: each check throws ERR_INVALID_ARGUMENT and names the argument, its value's kind and what is expected. */
 
 import { SparseRerankError } from "../errors";
 
-/** Node's timers count in 32 bits, and fire at once when they are asked for more. */
+/** Node's timers use 32 bits, and fire immediately when given more. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** How a value is called in a message: never its contents, which may be long or secret. */
+/** The kind of a value for messages: never its contents, which may be long or secret. */
 export function describe(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return value.length === 0 ? "an empty array" : "an array";
@@ -16,7 +16,7 @@ export function describe(value: unknown): string {
   return kind === "Object" ? "an object" : `${/^[AEIO]/.test(kind) ? "an" : "a"} ${kind}`;
 }
 
-/** "Object" for plain objects and most instances of classes; "Map", "Date", "Uint8Array" for what the language itself has, of any realm. */
+/** "Object" for plain objects and most class instances; "Map", "Date", "Uint8Array" for built-ins, of any realm. */
 export function kindOf(value: object): string {
   return Object.prototype.toString.call(value).slice("[object ".length, -1);
 }
@@ -30,8 +30,8 @@ export function requireString(value: unknown, name: string): asserts value is st
 }
 
 /**
- * The rule for everything that counts (topK, batchSize, maxActiveDims, cutoffs, …): an integer from 1 to 2⁵³ − 1, where more than there is means all.
- * Infinity is no count: leave the option out, or give a large number.
+ * The rule for all counts (topK, batchSize, maxActiveDims, cutoffs, …): an integer from 1 to 2⁵³ − 1; a value above the number available
+ * means all. Infinity is not a count: omit the option, or pass a large number.
  */
 export function requirePositiveInteger(value: unknown, name: string, maximum = Number.MAX_SAFE_INTEGER): asserts value is number {
   if (!Number.isInteger(value) || (value as number) < 1 || (value as number) > maximum) {
@@ -43,7 +43,7 @@ export function requireFunction(value: unknown, name: string): void {
   if (typeof value !== "function") throw invalid(name, value, "a function");
 }
 
-/** Texts of one call. Returns nothing: the array itself is used, so that large inputs are not copied. */
+/** Validates the texts of a call. Returns nothing: the array itself is used, so that large inputs are not copied. */
 export function requireTexts(value: unknown, name: string): asserts value is readonly string[] {
   if (!Array.isArray(value)) throw invalid(name, value, "a string or an array of strings");
   for (let i = 0; i < value.length; i++) {
@@ -52,24 +52,24 @@ export function requireTexts(value: unknown, name: string): asserts value is rea
 }
 
 /**
- * The path of a file or folder that a caller gives. A NUL character would end it for the system: another file would be read or written. Half of
- * a surrogate pair would become U+FFFD, which is another name too.
+ * Validates a path from a caller. The system would cut it at a NUL character and read or write another file; a lone
+ * surrogate would become U+FFFD, which is another name too.
  */
 export function requirePath(value: unknown, name: string): asserts value is string {
   if (
     (typeof value === "object" && value !== null && kindOf(value) === "URL") ||
     (typeof value === "string" && /^file:\/\//i.test(value))
   ) {
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is a URL; give the path, which fileURLToPath() of node:url makes of it.`);
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} is a URL; convert it to a path with fileURLToPath() of node:url.`);
   }
   requireString(value, name);
-  const problem = value.includes("\0") ? "a NUL character" : /\p{Surrogate}/u.test(value) ? "half of a surrogate pair" : undefined;
+  const problem = value.includes("\0") ? "a NUL character" : /\p{Surrogate}/u.test(value) ? "a lone surrogate" : undefined;
   if (problem !== undefined) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} has ${problem}, which no path can have.`);
 }
 
 /**
- * An options object: unknown properties are refused, since a misspelt option would be ignored in silence. Inherited ones count, and a Map is no
- * options object although it has no properties.
+ * Validates an options object: unknown properties are rejected, since a misspelled option would be silently ignored. Inherited properties
+ * count, and a Map is not an options object although it has no properties.
  */
 export function requireRecord(value: unknown, name: string, keys: readonly string[]): void {
   if (typeof value !== "object" || value === null || kindOf(value) !== "Object") throw invalid(name, value, "an object");
@@ -88,7 +88,7 @@ function quote(text: string): string {
 
 const MAX_QUOTED = 64;
 
-/** The known name that was probably meant: the same without case and separators ("top_k"), or the one with the fewest edits. */
+/** The known name that was probably meant: equal except for case and separators ("top_k"), or the one with the fewest edits. */
 function nearestName(given: string, names: readonly string[]): string | undefined {
   const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "");
   const wanted = bare(given.slice(0, MAX_QUOTED));
@@ -97,7 +97,7 @@ function nearestName(given: string, names: readonly string[]): string | undefine
   return best !== undefined && best.edits <= Math.max(1, wanted.length / 3) && best.edits < bare(best.name).length ? best.name : undefined;
 }
 
-/** Levenshtein's: insertions, deletions and replacements that make one text the other. */
+/** Levenshtein distance: the insertions, deletions and replacements between two texts. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (const [i, letter] of Array.from(a).entries()) {
@@ -111,25 +111,28 @@ function editDistance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** The first argument of private constructors, which programs in JavaScript can call but have no business with. */
+/** The first argument of private constructors, which JavaScript programs can call but should not. */
 export const FACTORY = Symbol("factory");
 
-/** @param instead the function to call, with what follows the class's name */
+/** @param instead the function to call, as written after the class name */
 export function requireFactory(given: unknown, name: string, instead: string): void {
   if (given === FACTORY) return;
-  throw new SparseRerankError("ERR_INVALID_ARGUMENT", `A ${name} is not made with new; call ${name}.${instead}.`);
+  throw new SparseRerankError("ERR_INVALID_ARGUMENT", `A ${name} is not created with new; call ${name}.${instead}.`);
 }
 
-/** A part of an address without its percent escapes. Messages never quote it, as it may be a password. */
+/** Decodes the percent escapes of a part of an address. Messages never quote it, as it may be a password. */
 export function unescapePart(part: string, name: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} has a % that begins no valid percent escape; write a % itself as %25.`);
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      `${name} has a % that does not start a valid percent escape; write a literal % as %25.`,
+    );
   }
 }
 
-/** The address of a server. @param protocols those that it may have: "http:" */
+/** Validates the address of a server. @param protocols those allowed, such as "http:" */
 export function requireAddress(value: unknown, name: string, protocols: readonly string[]): asserts value is string {
   requireString(value, name);
   const url = URL.canParse(value) ? new URL(value) : undefined;
@@ -144,19 +147,19 @@ export function notSupported(what: string): SparseRerankError {
   return new SparseRerankError("ERR_NOT_SUPPORTED", `${what} is not available in this version of sparse-rerank.`);
 }
 
-/** An object of this package or one that stands for it, by a method of its interface. @param expected "a SparseEncoder" */
+/** Validates, by a method of its interface, an object of this package or a substitute. @param expected "a SparseEncoder" */
 export function requireMethod(value: unknown, method: string, name: string, expected: string): void {
   const found = typeof value === "object" && value !== null ? (value as Record<string, unknown>)[method] : undefined;
   if (typeof found !== "function") throw invalid(name, value, expected);
 }
 
-/** The `signal` and `onProgress` that long calls share. */
+/** Validates the `signal` and `onProgress` options of long calls. */
 export function requireControls(options: { readonly signal?: unknown; readonly onProgress?: unknown }): void {
   if (options.signal !== undefined && !isSignal(options.signal)) throw invalid("signal", options.signal, "an AbortSignal");
   if (options.onProgress !== undefined) requireFunction(options.onProgress, "onProgress");
 }
 
-/** By its interface: there are several classes of that name (jsdom, a page in Electron). */
+/** Checks the interface, since several classes have that name (jsdom, a page in Electron). */
 function isSignal(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;

@@ -1,4 +1,4 @@
-/** A collection -> its passages: a folder of texts, one text file, or a data file of records. */
+/** Reads the passages of a collection: a folder of texts, a text file, or a data file of records. */
 
 import { fstatSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
@@ -13,27 +13,27 @@ import type { Passage } from "./passages";
 import { parseRecords } from "./records";
 import type { RecordFormat, TextRecord } from "./records";
 
-/** How a file is read; "text" is cut into passages, "lines" has a text on each line. */
+/** How a file is read; "text" is cut into passages, "lines" has one text per line. */
 export type CollectionFormat = RecordFormat | "text";
 
 export const COLLECTION_FORMATS: readonly CollectionFormat[] = ["jsonl", "tsv", "lines", "text"];
 
-/** Why a text file of a folder gave no passages. */
+/** Why a text file of a folder was skipped. */
 export type SkipReason = "binary" | "excluded" | "symbolic link" | "unreadable";
 
 export interface CollectionOptions {
-  /** Default: by the file's extension; of standard input: jsonl if it begins with "{", else lines; of a folder only "text" will do. */
+  /** Default: by the file's extension; for standard input, jsonl if it starts with "{", else lines; a folder allows only "text". */
   readonly format?: CollectionFormat;
-  /** What a .txt file is; default "text". */
+  /** How .txt files are read; default "text". */
   readonly plainText?: "text" | "lines";
   /** The field of a JSON record that holds its text; default "text". */
   readonly textField?: string;
-  /** Files of a folder whose relative path (with "/") matches are left out. */
+  /** Skips files of a folder whose relative path (with "/") matches. */
   readonly exclude?: RegExp;
   readonly onSkip?: (path: string, reason: SkipReason) => void;
-  /** Called for each line of a text that is not UTF-8: what cannot be read of it becomes U+FFFD. Records that are not UTF-8 are refused. */
+  /** Called for each line of a text that is not valid UTF-8; invalid bytes become U+FFFD. Records that are not UTF-8 are rejected. */
   readonly onInvalid?: (path: string, line: number) => void;
-  /** Called for each piece of a single file that was read, with its bytes and those of the whole file. */
+  /** Called for each chunk read from a single file, with the chunk's size and the file's size in bytes. */
   readonly onRead?: (bytes: number, fileBytes: number) => void;
 }
 
@@ -48,16 +48,16 @@ const RECORDS: Readonly<Partial<Record<string, RecordFormat>>> = { ".jsonl": "js
 export const TEXT_EXTENSIONS = Object.keys(MARKUP);
 export const RECORD_EXTENSIONS = Object.keys(RECORDS);
 
-/** As git and grep do: where a NUL byte is among the first, there is no text. */
+/** Like git and grep, treats a file as binary if a NUL byte is among its first bytes. */
 const SNIFFED_BYTES = 8192;
 
 /**
- * Passages in a fixed order: that of the lines in a file, that of the paths (by code units) in a folder. Folders are searched for text files
- * at every depth, but hidden ones and node_modules are passed over, and symbolic links are not followed.
+ * Streams passages in a fixed order: by line within a file, by path (in code units) within a folder. Folders are searched for text files
+ * recursively, skipping hidden ones and node_modules; symbolic links are not followed.
  *
  * @param source a path, or "-" for standard input
- * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT (a record that cannot be read, with its line; an unknown format; a
- * folder without text files; a binary file), ERR_DUPLICATE_ID (two records of one id), ERR_TOO_LARGE.
+ * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT (a malformed record, with its line; an unknown format; a
+ * folder without text files; a binary file), ERR_DUPLICATE_ID (two records with the same id), ERR_TOO_LARGE.
  */
 export async function* readCollection(source: string, options: CollectionOptions = {}): AsyncGenerator<Passage> {
   if (source === "-") {
@@ -72,23 +72,23 @@ export async function* readCollection(source: string, options: CollectionOptions
     if (options.textField !== undefined) throw badOption("textField", `${source} is a folder of texts, which have no fields`);
     yield* readFolder(source, options);
   } else {
-    if (options.exclude !== undefined) throw badOption("exclude", `${source} is no folder`);
+    if (options.exclude !== undefined) throw badOption("exclude", `${source} is not a folder`);
     const bytes = counted(readBytes(source), (read) => options.onRead?.(read, status.size));
     yield* readFile(bytes, source, source, options.format ?? formatOf(source, options), options);
   }
 }
 
-/** An option that would do nothing is a mistake. */
+/** Passing an option that has no effect is an error. */
 function badOption(option: string, why: string): SparseRerankError {
   return new SparseRerankError("ERR_INVALID_ARGUMENT", `The option ${option} has no effect: ${why}.`);
 }
 
-/** What a model reads of a passage: headings, then the text, as BEIR joins a document's title and text. */
+/** The text of a passage for models: headings, then the text, as BEIR joins a document's title and text. */
 export function passageText(passage: Passage): string {
   return [...passage.headings, passage.text].join(" ");
 }
 
-/** For people; undefined when there is none. */
+/** A title for display; undefined if there are no headings. */
 export function passageTitle({ headings }: Passage): string | undefined {
   return headings.length === 0 ? undefined : headings.join(" › ");
 }
@@ -103,13 +103,13 @@ function formatOf(file: string, options: CollectionOptions): CollectionFormat {
   if (format !== undefined) return format;
   throw new SparseRerankError(
     "ERR_INVALID_ARGUMENT",
-    `The name ${file} says no format (known are ${[...RECORD_EXTENSIONS, ...TEXT_EXTENSIONS].join(", ")}); ` +
-      `name one of ${COLLECTION_FORMATS.join(", ")}, on the command line with --format.` +
-      (extension === ".csv" ? " CSV is none of them: convert it to JSONL or to id<TAB>text." : ""),
+    `The extension of ${file} names no known format (${[...RECORD_EXTENSIONS, ...TEXT_EXTENSIONS].join(", ")}); ` +
+      `choose ${COLLECTION_FORMATS.join(", ")} with the option format (on the command line, --format).` +
+      (extension === ".csv" ? " CSV is not supported: convert it to JSONL or to id<TAB>text." : ""),
   );
 }
 
-/** @param name how messages call the file */
+/** @param name the file's name in messages */
 async function* readFile(
   bytes: AsyncIterable<Uint8Array>,
   file: string,
@@ -136,7 +136,7 @@ async function* readStandardInput(options: CollectionOptions): AsyncGenerator<Pa
   const guessed = begins.startsWith("{") ? "jsonl" : "lines";
   const format = options.format ?? guessed;
   const name =
-    options.format === undefined && guessed === "jsonl" ? 'standard input (taken for jsonl, as it begins with "{")' : "standard input";
+    options.format === undefined && guessed === "jsonl" ? 'standard input (read as jsonl because it starts with "{")' : "standard input";
   yield* readFile(bytes, "stdin", name, format, options);
 }
 
@@ -163,7 +163,7 @@ async function* readFolder(folder: string, options: CollectionOptions): AsyncGen
   );
 }
 
-/** Paths relative to `root`, with "/", in order. @param others counts the files of other extensions */
+/** Paths relative to `root`, with "/", in order. @param others counts the files with other extensions */
 async function* textFiles(root: string, folder: string, options: CollectionOptions, others: Map<string, number>): AsyncGenerator<string> {
   const entries = await readdir(path.join(root, folder), { withFileTypes: true }).catch((cause: unknown) => {
     if (folder === "") throw fileError(root, cause);
@@ -183,7 +183,7 @@ async function* textFiles(root: string, folder: string, options: CollectionOptio
   }
 }
 
-/** The bytes of a text file, or why it gives none: in a folder, one bad file does not end the work. */
+/** The bytes of a text file, or why it is skipped: one bad file in a folder does not end the run. */
 async function openText(file: string): Promise<AsyncIterable<Uint8Array> | SkipReason> {
   const source = readBytes(file);
   try {
@@ -197,11 +197,11 @@ async function openText(file: string): Promise<AsyncIterable<Uint8Array> | SkipR
 }
 
 interface Peeked {
-  /** Empty at the end. */
+  /** Empty at the end of the source. */
   readonly first: Uint8Array;
-  /** All chunks, the first too. */
+  /** All chunks, including the first. */
   readonly bytes: AsyncIterable<Uint8Array>;
-  /** Ends the source, where `bytes` is not read. */
+  /** Closes the source if `bytes` is not read. */
   readonly close: () => Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** Files that users name, with errors that say which file and what is wrong with it. */
+/** Reads files that users name; errors say which file and what is wrong with it. */
 
 import { createReadStream } from "node:fs";
 
@@ -8,11 +8,11 @@ import { openRegularFile } from "../core/regular-file";
 import { reasonOf } from "../core/system-reason";
 import { SparseRerankError } from "../errors";
 
-/** Names of what the shell has opened already, such as the pipe of a process substitution: <(zcat corpus.jsonl.gz). */
+/** Names of descriptors that the shell has already opened, such as the pipe of a process substitution: <(zcat corpus.jsonl.gz). */
 const DESCRIPTOR = /^\/(dev\/(stdin|fd\/\d+)|proc\/self\/fd\/\d+)$/;
 
 /**
- * The bytes of a file, as they are asked for. FIFOs and devices are refused, since they may never answer or never end; pipes come as "-" or as a
+ * Streams the bytes of a file. FIFOs and devices are rejected, since they may block or never end; pass a pipe as "-" or as a
  * descriptor. Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE.
  */
 export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
@@ -32,7 +32,7 @@ export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Why a file or folder cannot be read: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE. */
+/** An error for a file or folder that cannot be read: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE. */
 export function fileError(path: string, cause: unknown): SparseRerankError {
   if (cause instanceof SparseRerankError) return cause;
   const forbidden = permissionError(cause);
@@ -43,7 +43,7 @@ export function fileError(path: string, cause: unknown): SparseRerankError {
   return new SparseRerankError("ERR_FILE_UNREADABLE", `Cannot read ${path}: ${reasonOf(cause)}.`, { cause });
 }
 
-/** Why a file or folder cannot be written: ERR_FILE_UNWRITABLE. */
+/** An error for a file or folder that cannot be written: ERR_FILE_UNWRITABLE. */
 export function writeError(path: string, cause: unknown): SparseRerankError {
   return new SparseRerankError("ERR_FILE_UNWRITABLE", `Cannot write ${path}: ${reasonOf(cause)}.`, { cause });
 }

@@ -1,4 +1,4 @@
-/** Streams of bytes -> lines of text, with a bound on what one line may hold in memory. */
+/** Splits byte streams into lines of text, with a bound on the memory of one line. */
 
 import { isUtf8 } from "node:buffer";
 
@@ -7,21 +7,21 @@ import { SparseRerankError } from "../errors";
 export interface Line {
   /** Without its line break (LF or CRLF). */
   readonly text: string;
-  /** From 1. */
+  /** Starts at 1. */
   readonly number: number;
 }
 
-/** The longest record: a book in one JSON line fits. */
+/** Limit on a record: a book in one JSON line fits. */
 const MAX_RECORD_BYTES = 2 ** 26;
-/** Longer lines of prose come in pieces; no paragraph is that long, but minified and generated files are. */
+/** Longer lines of prose are split; no paragraph is that long, but minified and generated files are. */
 const MAX_PROSE_BYTES = 2 ** 16;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
 /**
- * The lines of a data file, whose records must arrive whole.
+ * The lines of a data file; each record must arrive whole.
  *
- * @param name how messages call the source
+ * @param name the source's name in messages
  * Errors: ERR_INVALID_ARGUMENT (a line that is not UTF-8), ERR_TOO_LARGE (a line of more than 64 MiB).
  */
 export async function* readRecordLines(bytes: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Line> {
@@ -38,7 +38,7 @@ export async function* readRecordLines(bytes: AsyncIterable<Uint8Array>, name: s
 }
 
 /**
- * The lines of a text file: what is not UTF-8 becomes U+FFFD, and lines of more than 64 KiB come in pieces.
+ * The lines of a text file: bytes that are not UTF-8 become U+FFFD, and lines longer than 64 KiB are split.
  *
  * @param onInvalid called with the number of each line that is not UTF-8
  */
@@ -61,11 +61,11 @@ function refuseLongRecord(held: number, name: string, number: number): false {
 
 interface RawLine {
   readonly bytes: Uint8Array;
-  /** Whether the line ends here: a long one comes in pieces. */
+  /** Whether the line ends here: a long one is split into parts. */
   readonly isEnded: boolean;
 }
 
-/** @param isTooLong whether a line that has not ended yet, of so many bytes, is to be given out as it is */
+/** @param isTooLong whether to yield an unfinished line of this many bytes */
 async function* splitLines(bytes: AsyncIterable<Uint8Array>, isTooLong: (held: number) => boolean): AsyncGenerator<RawLine> {
   const parts: Uint8Array[] = [];
   let held = 0;
@@ -96,7 +96,7 @@ async function* splitLines(bytes: AsyncIterable<Uint8Array>, isTooLong: (held: n
   if (held > 0) yield take(new Uint8Array(0), true);
 }
 
-/** Where the last character of UTF-8 begins: it may be unfinished. */
+/** Where the last UTF-8 character starts, which may be incomplete. */
 function lastCharacterStart(bytes: Uint8Array): number {
   let start = bytes.length - 1;
   while (start > 0 && ((bytes[start] ?? 0) & 0xc0) === 0x80) start--;

@@ -1,6 +1,6 @@
 /**
- * Text files line by line: which lines are headings, where paragraphs end, and what of the markup is no text. It reads the common core of each
- * format; what it does not know stays as it is.
+ * Reads text files line by line: which lines are headings, where paragraphs end, and which markup is not text. It supports the common core
+ * of each format and leaves anything else unchanged.
  */
 
 export type Markup = "markdown" | "restructuredtext" | "asciidoc" | "plain";
@@ -11,7 +11,7 @@ export type MarkupEvent =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "blank" };
 
-/** No heading and no table rule is longer; the bound keeps the patterns below cheap on any line. */
+/** No heading or table rule is longer; the bound keeps the patterns below cheap on any line. */
 const MAX_HEADING = 400;
 /** Longer lines are data, not prose with links in it. */
 const MAX_CLEANED = 20_000;
@@ -19,7 +19,7 @@ const MAX_CLEANED = 20_000;
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
 const ATX_HEADING = /^ {0,3}(#{1,6})[ \t]/;
 const SETEXT_UNDERLINE = /^ {0,3}(={2,}|-{2,})[ \t]*$/;
-/** Thematic breaks, table rules, the lines around reStructuredText tables and AsciiDoc blocks: punctuation alone. */
+/** Thematic breaks, table rules, the lines around reStructuredText tables and AsciiDoc blocks: only punctuation. */
 const RULE = /^[\s|:+*_=.~^"'`#-]{3,}$/;
 const LINK_DEFINITION = /^ {0,3}\[[^\][]+\]:\s/;
 const ASCIIDOC_HEADING = /^(={1,6})[ \t]+\S/;
@@ -27,7 +27,7 @@ const ASCIIDOC_ATTRIBUTE = /^:[\w-]+:/;
 const RST_UNDERLINE = /^([=\-~^"'`#*+.:_])\1{2,}[ \t]*$/;
 const RST_DIRECTIVE = /^[ \t]*\.\.(?:[ \t]|$)/;
 
-/** Links keep their text, images and HTML tags go. Every quantifier stops at its own delimiter, so the time is linear. */
+/** Keeps the text of links, and drops images and HTML tags. Every quantifier stops at its own delimiter, so the time is linear. */
 const IMAGE = /!\[[^\][]*\](?:\([^()]*\)|\[[^\][]*\])/g;
 const LINK = /\[([^\][]*)\](?:\([^()]*\)|\[[^\][]*\])/g;
 const BOLD = /\*\*(?=\S)|(?<=\S)\*\*/g;
@@ -46,17 +46,17 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "#39": "'",
 };
 
-/** Feed it the lines of one file, then call end(). Headings that are underlined need one line of look-ahead. */
+/** Push the lines of one file, then call end(). Underlined headings need one line of look-ahead. */
 export class MarkupReader {
   readonly #markup: Markup;
   /** A line that may be a heading if the next one underlines it. */
   #pending: string | undefined;
-  /** Whether the next line begins a paragraph. */
+  /** Whether the next line starts a paragraph. */
   #atStart = true;
-  /** The marker that closes the code block, in Markdown. */
+  /** In Markdown, the marker that closes the code block. */
   #fence: string | undefined;
   #inComment = false;
-  /** In reStructuredText, levels are numbered as their underlines first appear. */
+  /** In reStructuredText, levels are numbered in the order in which their underlines first appear. */
   readonly #underlines: string[] = [];
 
   constructor(markup: Markup) {
@@ -111,7 +111,7 @@ export class MarkupReader {
     }
     const line = this.#withoutComments(raw);
     if (line.trim() === "") {
-      // A line of markup alone ends no paragraph.
+      // A line with only markup does not end a paragraph.
       if (raw.trim() === "") yield* this.#blank();
       return;
     }
@@ -178,7 +178,7 @@ export class MarkupReader {
   }
 }
 
-/** A line of Markdown as text. What stands in backticks is code: no HTML, and stars mean what they say. */
+/** A line of Markdown as text. Text in backticks is code: it has no HTML, and its asterisks are literal. */
 function clean(line: string): string {
   if (line.length > MAX_CLEANED) return line.trim();
   return line

@@ -1,6 +1,6 @@
 /**
- * Long texts -> passages short enough to be read whole by a model and shown as a hit. A passage begins where the text itself has a border:
- * a heading, a paragraph, a sentence, in this order of preference.
+ * Cuts long texts into passages short enough for a model to read whole and to show as a hit. A passage starts where the text itself has a
+ * boundary: a heading, a paragraph or a sentence, in this order of preference.
  */
 
 import { MarkupReader } from "./markup";
@@ -8,32 +8,32 @@ import type { Markup, MarkupEvent } from "./markup";
 
 export interface Passage {
   readonly id: string;
-  /** The headings that the passage stands under, the outermost first; for a record of a collection, its title. */
+  /** The headings above the passage, the outermost first; for a record of a collection, its title. */
   readonly headings: readonly string[];
   readonly text: string;
-  /** The file that the passage is from, relative to the folder that was read. */
+  /** The passage's file, relative to the folder that was read. */
   readonly path?: string;
 }
 
-/** Words. A text of at least MIN_WORDS gives no passage below it, and no passage is above MAX_WORDS. */
+/** In words. A text of at least MIN_WORDS yields no shorter passage, and no passage is longer than MAX_WORDS. */
 export const MIN_WORDS = 60;
 export const MAX_WORDS = 200;
-/** Where there is a choice of equal borders. */
+/** Preferred length, if equal boundaries are available. */
 const TARGET_WORDS = 120;
 
-/** Longer ones are cut: a heading goes into the text of every passage below it. */
+/** Longer headings are truncated, since a heading is part of the text of every passage below it. */
 const MAX_HEADING = 120;
 
 /**
- * Two characters of a script without spaces count as a word, and so does each piece of a string of more than 24 other characters: a model's
- * tokens are about as many.
+ * Two characters of a script without spaces count as a word, and so does each part of a run of more than 24 other characters: this
+ * approximates the number of tokens.
  */
 const WORD =
   /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Mymr}]{1,2}|[^\s\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Mymr}]{1,24}/gu;
 const SENTENCE_END = /[.!?]["'”’)\]]*$/;
 const WIDE_SENTENCE_END = /[。！？]$/;
 
-/** What lies before a word, by how well a passage may begin there. */
+/** The kind of boundary before a word, by how well a passage may start there. */
 const enum Border {
   None,
   Space,
@@ -45,13 +45,13 @@ const enum Border {
 interface Word {
   readonly text: string;
   readonly before: Border;
-  /** What stands between it and the word before in a passage. */
+  /** The separator between the word and the previous one in a passage. */
   readonly separator: "" | " " | "\n" | "\n\n";
   readonly inHeading: boolean;
   readonly headings: readonly string[];
 }
 
-/** The passages of a file from its lines, while it is read. Ids are path#1, path#2, … */
+/** Streams the passages of a file from its lines while it is read. Ids are path#1, path#2, … */
 export async function* cutPassages(lines: AsyncIterable<string>, markup: Markup, path: string): AsyncGenerator<Passage> {
   const reader = new MarkupReader(markup);
   const words = new WordBuffer();
@@ -59,7 +59,7 @@ export async function* cutPassages(lines: AsyncIterable<string>, markup: Markup,
   const passage = (cut: Word[]): Passage => ({ id: `${path}#${++count}`, ...render(cut), path });
   for await (const line of lines) {
     for (const event of reader.push(line)) words.push(event);
-    // More than this, and what is to come cannot change where the first passage ends.
+    // With more words than this, later ones cannot change where the first passage ends.
     while (words.length >= MIN_WORDS + MAX_WORDS) yield passage(words.take(false));
   }
   for (const event of reader.end()) words.push(event);
@@ -89,12 +89,12 @@ class WordBuffer {
       this.#next = Border.Paragraph;
     } else {
       this.#add(event.text, this.#next, false);
-      // An item of a list or a line of code is as good a beginning as a sentence.
+      // A list item or a line of code is as good a start as a sentence.
       this.#next = Border.Sentence;
     }
   }
 
-  /** Removes the words of the next passage. @param atEnd whether no more words will come */
+  /** Removes the words of the next passage. @param atEnd whether there are no more words to come */
   take(atEnd: boolean): Word[] {
     return this.#words.splice(0, this.#cut(atEnd));
   }
@@ -117,7 +117,7 @@ class WordBuffer {
     }
   }
 
-  /** How many words the next passage has: the best border that leaves a passage's worth on both sides. */
+  /** The length of the next passage: up to the best boundary that leaves a passage's worth on both sides. */
   #cut(atEnd: boolean): number {
     const count = this.#words.length;
     const fits = atEnd && count <= MAX_WORDS;
@@ -135,14 +135,14 @@ class WordBuffer {
   }
 }
 
-/** The first heading ends a passage; other borders are best near the target. */
+/** The first heading ends a passage; among other boundaries, those near the target are best. */
 function closer(at: number, best: number, border: Border): boolean {
   return border !== Border.Heading && Math.abs(at - TARGET_WORDS) < Math.abs(best - TARGET_WORDS);
 }
 
 function render(words: readonly Word[]): { headings: readonly string[]; text: string } {
   const body = words.findIndex(({ inHeading }) => !inHeading);
-  // Headings at the beginning are in `headings`; a text of headings alone keeps them as its text.
+  // Leading headings are in `headings`; a passage of headings alone keeps them as its text.
   const shown = words.slice(Math.max(body, 0));
   const headings = shown[0]?.headings ?? [];
   return {

@@ -1,4 +1,4 @@
-/** Collections in one file: a record a line, as JSON (the layout of BEIR's corpus.jsonl), as id<TAB>text, or as bare text. */
+/** Collections in one file, one record per line: JSON (the layout of BEIR's corpus.jsonl), id<TAB>text, or plain text. */
 
 import { messageOf } from "../core/error-code";
 import { IdSet } from "../core/id-set";
@@ -8,14 +8,14 @@ import type { Line } from "./lines";
 export type RecordFormat = "jsonl" | "tsv" | "lines";
 
 export interface TextRecord {
-  /** The record's own, else its line number. */
+  /** The record's own id, else its line number. */
   readonly id: string;
   readonly title?: string;
   readonly text: string;
 }
 
 export interface RecordOptions {
-  /** How messages call the source. */
+  /** The source's name in messages. */
   readonly name: string;
   /** The field of a JSON record that holds its text; default "text". */
   readonly textField?: string;
@@ -23,13 +23,13 @@ export interface RecordOptions {
 
 const ID_FIELDS = ["_id", "id"];
 const TSV_HEADER = /^_?id\ttext$/i;
-/** Fields that a message lists at most. */
+/** The most fields that a message lists. */
 const MAX_NAMED_FIELDS = 12;
 
 /**
- * Blank lines are passed over, and so is a TSV header "id<TAB>text".
+ * Blank lines are skipped, and so is a TSV header "id<TAB>text".
  *
- * Errors: ERR_INVALID_ARGUMENT and ERR_DUPLICATE_ID, with the line's number.
+ * Errors: ERR_INVALID_ARGUMENT and ERR_DUPLICATE_ID, with the line number.
  */
 export async function* parseRecords(lines: AsyncIterable<Line>, format: RecordFormat, options: RecordOptions): AsyncGenerator<TextRecord> {
   const parse = { jsonl: parseJsonLine, tsv: parseTsvLine, lines: parseBareLine }[format];
@@ -45,7 +45,7 @@ export async function* parseRecords(lines: AsyncIterable<Line>, format: RecordFo
       const id = JSON.stringify(record.id.slice(0, 200));
       throw new SparseRerankError(
         "ERR_DUPLICATE_ID",
-        `${options.name}, line ${line.number}: the id ${id} is that of a line before; make ids distinct.`,
+        `${options.name}, line ${line.number}: the id ${id} occurs on an earlier line; make ids distinct.`,
       );
     }
     yield record;
@@ -56,7 +56,7 @@ function parseBareLine({ text, number }: Line): TextRecord {
   return { id: String(number), text };
 }
 
-/** Everything after the first tab is text. */
+/** Everything after the first tab is the text. */
 function parseTsvLine({ text, number }: Line, options: RecordOptions): TextRecord {
   const tab = text.indexOf("\t");
   if (tab < 0) throw badLine(options, number, "no tab; expected an id, a tab and the text");

@@ -5,14 +5,14 @@ import path from "node:path";
 import { passageText, readCollection } from "../corpus/beir-corpus";
 import { SparseRerankError } from "../errors";
 
-/** A document or query as models read it. */
+/** A document or query as the models read it. */
 export interface TextWithId {
   readonly id: string;
-  /** Title and text of a document, joined by a space. */
+  /** For a document, its title and text joined by a space. */
   readonly text: string;
 }
 
-/** The documents of a folder, as they are read. Errors: those of readCollection. */
+/** Streams the documents of a folder. Errors: those of readCollection. */
 export async function* readCorpus(
   folder: string,
   options: { readonly onRead?: (bytes: number, fileBytes: number) => void } = {},

@@ -3,20 +3,20 @@ import type { SearchHit } from "../sparse-index/sparse-index";
 import type { SparseMatrix } from "../sparse-matrix";
 import type { ScoredText } from "./hard-negative-output";
 
-/** The best distinct texts for each of many queries, over blocks of a corpus: only the texts that are among them stay in memory. */
+/** The best distinct texts for each of many queries, over blocks of a corpus. Only those texts stay in memory. */
 export class CandidateLists {
   readonly #queries: SparseMatrix;
   readonly #depth: number;
   readonly #lists: ScoredText[][];
 
-  /** @param depth texts for each query */
+  /** @param depth texts to keep per query */
   constructor(queries: SparseMatrix, depth: number) {
     this.#queries = queries;
     this.#depth = depth;
     this.#lists = Array.from({ length: queries.rows }, () => []);
   }
 
-  /** @param texts distinct; equal texts of different blocks count once */
+  /** @param texts distinct within a call; equal texts of different blocks count once */
   async add(texts: readonly string[], vectors: SparseMatrix, signal: AbortSignal | undefined): Promise<void> {
     const found = await this.#search(texts, vectors, signal);
     found.forEach((hits, q) => {
@@ -40,7 +40,7 @@ export class CandidateLists {
     }
   }
 
-  /** By falling score; equal ones in the order of the corpus. */
+  /** By descending score; ties in corpus order. */
   candidates(query: number): readonly ScoredText[] {
     return this.#lists[query] ?? [];
   }

@@ -35,7 +35,7 @@ export interface RerankingMeasures {
 }
 
 export interface RerankingEvaluation extends RerankingMeasures {
-  /** The measures of `documents` as they came; absent when no sample has any. */
+  /** The measures of `documents` in the given order; absent if no sample has any. */
   readonly base?: RerankingMeasures;
 }
 
@@ -49,10 +49,11 @@ const NOTHING: RerankingMeasures = { map: 0, mrr: 0, ndcg: 0 };
 
 /**
  * Means over samples of MAP, MRR@k and nDCG@k, as sentence-transformers' CrossEncoderRerankingEvaluator computes them: documents with equal scores share
- * their gains in nDCG and count as one step in MAP (scikit-learn's ndcg_score and average_precision_score). In MRR they share their places too: it is the
- * mean over all orders of theirs, where the reference takes the order that its sort happens to leave. A sample without a positive among its documents counts as 0.
+ * their gains in nDCG and count as one step in MAP (scikit-learn's ndcg_score and average_precision_score). In MRR they share their ranks
+ * too: it is the mean over all orders of the tied documents, where the reference uses whichever order its sort leaves. A sample without a
+ * positive among its documents counts as 0.
  *
- * Errors: ERR_INVALID_ARGUMENT (also where the model gives NaN), and those of CrossEncoder.predict().
+ * Errors: ERR_INVALID_ARGUMENT (also if the model returns NaN), and those of CrossEncoder.predict().
  */
 export async function evaluateReranking(
   samples: readonly RerankingSample[],
@@ -113,7 +114,7 @@ function hasRelevant(sample: Judged | undefined): boolean {
   return sample?.relevant.includes(true) === true;
 }
 
-/** Positives that the first stage missed stand at the end, as the reference places them. */
+/** Positives that the first stage missed come last, where the reference places them. */
 function measureBase({ positive }: RerankingSample, documents: readonly string[], at: number): RerankingMeasures {
   const positives = listOf(positive);
   const relevant = documents.map((text) => positives.includes(text));
@@ -135,7 +136,7 @@ function measure(relevant: readonly boolean[], scores: ArrayLike<number>, at: nu
   return { map: averagePrecision(ties, positives), mrr, ndcg };
 }
 
-/** As scikit-learn's average_precision_score, over the whole list: a tie is one step. */
+/** Same as scikit-learn's average_precision_score over the whole list: a tie is one step. */
 function averagePrecision(ties: readonly Tie[], positives: number): number {
   let precision = 0;
   let seen = 0;

@@ -14,23 +14,23 @@ import type { Judgments, MeasureOptions, MeasuresAtCutoffs, Rankings } from "./m
 import { readJudgments } from "./qrels";
 
 export interface EvaluateOptions extends MeasureOptions {
-  /** The name of a file in qrels/; default "test". */
+  /** Name of a file in qrels/; default "test". */
   readonly split?: string;
-  /** Cutoffs of the measures; default 1, 3, 5, 10 and 100. Retrieval goes as deep as the largest, and 100 deep at least, so that ties are whole. */
+  /** Cutoffs of the measures; default 1, 3, 5, 10 and 100. Retrieval depth is the largest, but at least 100, so that ties are complete. */
   readonly at?: readonly number[];
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
 
 export interface EvaluateEncoderOptions extends EvaluateOptions {
-  /** Keep the k largest weights of each document. */
+  /** Keeps the k largest weights of each document. */
   readonly maxActiveDims?: number;
-  /** What searches instead of the encoder alone, made from it and the corpus when that is indexed: a second stage, or a hybrid. */
+  /** Creates the retriever to evaluate instead of the encoder alone, such as a second stage or a hybrid, once the corpus is indexed. */
   readonly retriever?: (sparse: Retriever, texts: ReadonlyMap<string, string>) => Retriever | Promise<Retriever>;
 }
 
 export interface Evaluation {
-  /** Queries that have a relevant document: the measures are means over them. */
+  /** Number of queries with a relevant document: the measures are means over them. */
   readonly queries: number;
   readonly measures: MeasuresAtCutoffs;
   /** Query id -> document ids, best first. */
@@ -39,28 +39,29 @@ export interface Evaluation {
 
 export interface EncoderEvaluation extends Evaluation {
   readonly documents: number;
-  /** Documents that were longer than the model's maximum and were cut. */
+  /** Number of documents longer than the model's maximum, which were truncated. */
   readonly truncated: number;
-  /** Mean number of weights. */
+  /** Mean number of nonzero weights. */
   readonly activeDims: { readonly queries: number; readonly documents: number };
   /**
-   * Expected number of products when a random query of the collection meets a random document: the sum over dimensions of the share of queries
-   * times the share of documents in which each is active (Formal et al., 2021, after Paria et al., 2020).
+   * Expected number of multiplications for a random query and a random document of the collection: the sum over dimensions of the share of
+   * queries times the share of documents in which the dimension is active (Formal et al., 2021, after Paria et al., 2020).
    */
   readonly flops: number;
-  /** Queries whose text is that of the document with their id: the reason for `ignoreIdenticalIds`. */
+  /** Queries with the same text as the document of the same id: the reason for `ignoreIdenticalIds`. */
   readonly identicalQueries: number;
 }
 
 const OPTIONS = ["split", "at", "ignoreIdenticalIds", "onProgress", "signal"];
 const DEFAULT_CUTOFFS = [1, 3, 5, 10, 100];
-/** A tie that goes on below the depth is shared by those above it alone. */
+/** A tie that continues below the depth is shared only by its documents above it. */
 const MIN_DEPTH = 100;
 const BLOCK = 1024;
 const QUERIES_PER_CALL = 256;
 
 /**
- * Measures a sparse encoder on a folder in BEIR's layout: encodes its corpus ("title text"), indexes it exactly in memory and searches with each judged query.
+ * Measures a sparse encoder on a folder in BEIR's layout: encodes the corpus ("title text"), indexes it exactly in memory and searches for
+ * each judged query.
  *
  * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT (a malformed line, no judged query), ERR_DUPLICATE_ID (in the corpus or the queries), ERR_ABORTED.
  */
@@ -140,8 +141,8 @@ async function evaluateWith(
 }
 
 /**
- * Measures any retriever on the queries of a folder in BEIR's layout, whose corpus it already has. Documents of one score share their places, as in
- * measureRankings(). Errors: as evaluateEncoder().
+ * Measures any retriever on the queries of a folder in BEIR's layout, whose corpus the retriever already has. Tied documents share their
+ * ranks, as in measureRankings(). Errors: as for evaluateEncoder().
  */
 export async function evaluateRetriever(folder: string, retriever: Retriever, options: EvaluateOptions = {}): Promise<Evaluation> {
   requireRecord(options, "options", OPTIONS);
@@ -174,7 +175,7 @@ async function runQueries(
   { at = DEFAULT_CUTOFFS, ignoreIdenticalIds = false, signal, onProgress }: EvaluateOptions,
 ): Promise<Evaluation> {
   const rankings = new Map<string, readonly Retrieved[]>();
-  // One more than is measured, where one may be left out.
+  // One more, in case one is left out.
   const depth = Math.min(Number.MAX_SAFE_INTEGER, Math.max(MIN_DEPTH, ...at) + (ignoreIdenticalIds ? 1 : 0));
   const options = { topK: depth, ...(signal === undefined ? {} : { signal }) };
   for await (const block of chunksOf(queries, QUERIES_PER_CALL)) {
@@ -197,13 +198,13 @@ async function runQueries(
   return { queries: judgedQueries(judgments).length, measures, rankings: new Map(ids) };
 }
 
-/** Whether a document has this text, after its title or without one. */
+/** Whether the document has this text, with or without a title before it. */
 function isTextOf(query: string | undefined, document: string): boolean {
   const text = query?.trim() ?? "";
   return text !== "" && (document.trim() === text || document.trim().endsWith(` ${text}`));
 }
 
-/** In how many rows each dimension is active. */
+/** Counts the rows in which each dimension is active. */
 class DimensionUse {
   rows = 0;
   #weights = 0;

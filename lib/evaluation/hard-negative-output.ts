@@ -1,6 +1,6 @@
-/** Mined negatives as rows of a training set, in the shapes that sentence-transformers' losses take. */
+/** Mined negatives as rows of a training set, in the formats that the losses of sentence-transformers accept. */
 
-/** One object a line, in JSONL. */
+/** One JSONL object. */
 export type MinedRow = Readonly<Record<string, string | number | readonly string[] | readonly number[]>>;
 
 export type NegativeFormat = "triplet" | "n-tuple" | "labeled-pair" | "labeled-list";
@@ -10,18 +10,18 @@ export interface ScoredText {
   readonly score: number;
 }
 
-/** What was found for one query. */
+/** The negatives found for one query. */
 export interface QueryNegatives {
   readonly query: string;
   readonly positives: readonly ScoredText[];
-  /** At most as many as were asked for, best first. */
+  /** At most as many as requested, best first. */
   readonly negatives: readonly ScoredText[];
 }
 
 export interface OutputOptions {
   readonly format: NegativeFormat;
   readonly scores: boolean;
-  /** Negatives that were asked for: an n-tuple needs all of them. */
+  /** Negatives requested: an n-tuple needs all of them. */
   readonly count: number;
   /** Names of the first two columns. */
   readonly columns: readonly [anchor: string, positive: string];

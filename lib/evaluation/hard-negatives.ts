@@ -11,7 +11,7 @@ import { formatNegatives } from "./hard-negative-output";
 import type { MinedRow, NegativeFormat, QueryNegatives, ScoredText } from "./hard-negative-output";
 import { unitRows } from "./unit-rows";
 
-/** A query with a text that answers it. */
+/** A query and a text that answers it. */
 export interface PositivePair {
   readonly anchor: string;
   readonly positive: string;
@@ -19,36 +19,45 @@ export interface PositivePair {
 
 export interface MineOptions {
   readonly encoder: SparseEncoder;
-  /** Texts that may be negatives, beside the positives of other queries. Read once, in blocks: it may be larger than memory. */
+  /** Texts that may be negatives, in addition to the positives of other queries. Read once, in blocks, so it may be larger than memory. */
   readonly corpus?: Iterable<string> | AsyncIterable<string>;
-  /** Scores positives and candidates anew, where a margin or maxScore compares them. A model with one label. */
+  /** Rescores positives and candidates before a margin or maxScore compares them. A model with one label. */
   readonly crossEncoder?: CrossEncoder;
-  /** Negatives for each query; default 3. */
+  /** Negatives per query; default 3. */
   readonly negatives?: number;
-  /** The best so many of those which pass are skipped; default 0. */
+  /** Skips this many of the best negatives that pass; default 0. */
   readonly rangeMin?: number;
-  /** Ranks looked at; default: rangeMin + negatives (ten times as many with a margin or maxScore) + the most positives that a query has. */
+  /**
+   * Ranks to consider; default: rangeMin + negatives (ten times as many with a margin or maxScore) + the largest number of positives of a
+   * query.
+   */
   readonly rangeMax?: number;
   /** Only negatives with at most this score. */
   readonly maxScore?: number;
   /** Only negatives with at least this score. */
   readonly minScore?: number;
-  /** Only negatives whose score is at least so far below that of the query's lowest positive. */
+  /** Only negatives scored at least this far below the query's lowest positive. */
   readonly absoluteMargin?: number;
-  /** Only negatives with a score of at most p − |p| · margin, p that of the query's lowest positive: 0.05 is TopK-PercPos of NV-Retriever (arXiv 2407.15831). */
+  /**
+   * Only negatives scored at most p − |p| · margin, where p is the score of the query's lowest positive: 0.05 is TopK-PercPos of
+   * NV-Retriever (arXiv 2407.15831).
+   */
   readonly relativeMargin?: number;
-  /** The best ones (default), or a random choice of those in the range. */
+  /** Whether to take the best negatives (default) or a random sample of those in the range. */
   readonly samplingStrategy?: "top" | "random";
-  /** Of the random choice; default 0. */
+  /** Seed of the random sample; default 0. */
   readonly seed?: number;
-  /** Positives count as candidates too; the output is an n-tuple then. */
+  /** Makes positives candidates too; the output is then an n-tuple. */
   readonly includePositives?: boolean;
   /** Default "triplet". */
   readonly outputFormat?: NegativeFormat;
   readonly outputScores?: boolean;
   /** Names of the first two columns; default "anchor" and "positive". */
   readonly columns?: readonly [anchor: string, positive: string];
-  /** Compare vectors of length 1 (cosine), as the reference does with dense models; default false: the dot products that sparse models are trained with. */
+  /**
+   * Compares vectors of length 1 (cosine), as the reference does with dense models; default false: the dot products that sparse models are
+   * trained with.
+   */
   readonly normalize?: boolean;
   readonly queryPrompt?: string;
   readonly corpusPrompt?: string;
@@ -59,17 +68,17 @@ export interface MineOptions {
 export interface MinedNegatives {
   readonly rows: readonly MinedRow[];
   readonly statistics: {
-    /** Distinct ones. */
+    /** Number of distinct queries. */
     readonly queries: number;
     readonly negatives: number;
-    /** Candidates that each condition removed, in this order. */
+    /** Number of candidates that each condition removed, in this order. */
     readonly skipped: {
       readonly absoluteMargin: number;
       readonly relativeMargin: number;
       readonly maxScore: number;
       readonly minScore: number;
     };
-    /** Queries with fewer negatives than were asked for. */
+    /** Queries with fewer negatives than requested. */
     readonly queriesWithTooFew: number;
   };
 }
@@ -100,8 +109,9 @@ const FORMATS: readonly NegativeFormat[] = ["triplet", "n-tuple", "labeled-pair"
 const BLOCK = 1024;
 
 /**
- * Texts that rank high for a query but are not its positives, as sentence-transformers' util.mine_hard_negatives finds them. Differences: documents that share no
- * dimension with a query are never its candidates, and the random choice is another one. Pairs and candidates are in memory, the corpus is not.
+ * Finds texts that rank high for a query but are not its positives, as util.mine_hard_negatives of sentence-transformers does. Differences:
+ * documents that share no dimension with a query are never its candidates, and random samples differ. Pairs and candidates are held in
+ * memory, the corpus is not.
  *
  * Errors: ERR_INVALID_ARGUMENT, ERR_ABORTED, and those of the models.
  */
@@ -168,7 +178,7 @@ export async function mineHardNegatives(pairs: Iterable<PositivePair>, options: 
   };
 }
 
-/** Queries in the order in which they first occur, each with its distinct positives. */
+/** The queries in order of first occurrence, each with its distinct positives. */
 function groupPairs(pairs: Iterable<PositivePair>): Query[] {
   const groups = new Map<string, Set<string>>();
   let i = 0;
@@ -206,7 +216,7 @@ function resolve(options: MineOptions, mostPositives: number): Settings {
   if (negatives > rangeMax - rangeMin) {
     throw new SparseRerankError(
       "ERR_INVALID_ARGUMENT",
-      `Between rangeMin ${rangeMin} and rangeMax ${rangeMax} there are not ${negatives} negatives; raise rangeMax, or lower negatives or rangeMin.`,
+      `The range from rangeMin ${rangeMin} to rangeMax ${rangeMax} cannot hold ${negatives} negatives; raise rangeMax, or lower negatives or rangeMin.`,
     );
   }
   return { ...options, negatives, rangeMin, rangeMax, samplingStrategy };
@@ -228,7 +238,7 @@ async function rescore(found: QueryNegatives, settings: Settings): Promise<Query
   return { ...found, positives: scored.slice(0, found.positives.length), negatives: scored.slice(found.positives.length) };
 }
 
-/** The conditions in the reference's order, then the range, then the choice. */
+/** Applies the conditions in the reference's order, then the range, then the sampling. */
 function choose(
   { positives, negatives }: QueryNegatives,
   settings: Settings,
@@ -245,7 +255,7 @@ function choose(
     skipped[name] += left.length - passed.length;
     left = passed;
   };
-  // In float32, as the scores are.
+  // In float32, like the scores.
   keep("absoluteMargin", absoluteMargin, (score, margin) => Math.fround(score + margin) <= lowest);
   keep("relativeMargin", relativeMargin, (score, margin) => score <= Math.fround(lowest - Math.fround(Math.abs(lowest) * margin)));
   keep("maxScore", maxScore, (score, limit) => score <= limit);
@@ -259,7 +269,7 @@ function choose(
     .map(({ text }) => text);
 }
 
-/** Mulberry32: 32 bits of state are enough for a choice among some hundred. */
+/** Mulberry32: 32 bits of state are enough to sample from a few hundred. */
 function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

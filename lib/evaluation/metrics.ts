@@ -1,7 +1,7 @@
 /**
- * Measures of rankings, with the definitions of trec_eval (and ranx): gains are the grades themselves, discounts log2(rank + 1), precision is divided
- * by k and average precision by the number of relevant documents, whatever k is. A query without any hit counts as 0. Unlike trec_eval, which orders
- * documents of one score by their ids, equal scores share their places (ties.ts).
+ * Measures of rankings, as defined by trec_eval (and ranx): gains are the grades themselves, discounts log2(rank + 1), precision is divided
+ * by k and average precision by the number of relevant documents, for every k. A query without hits counts as 0. Unlike trec_eval, which
+ * orders tied documents by id, tied documents share their ranks (ties.ts).
  */
 
 import { types } from "node:util";
@@ -14,31 +14,31 @@ import type { RankingMeasures } from "./ties";
 
 export type { RankingMeasures } from "./ties";
 
-/** Query id -> document id -> grade. A document is relevant when its grade is above 0; one without a grade is not. */
+/** Query id -> document id -> grade. A document is relevant if its grade is above 0; a document without a grade is not relevant. */
 export type Judgments = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
 /** Query id -> document ids, best first. */
 export type Rankings = ReadonlyMap<string, readonly string[]>;
 
-/** Query id -> documents with their scores, best first: neighbours of one score share their places. */
+/** Query id -> documents with their scores, best first: adjacent documents with equal scores share their ranks. */
 export type ScoredRankings = ReadonlyMap<string, readonly Scored[]>;
 
 export type MeasuresAtCutoffs = Readonly<Record<number, RankingMeasures>>;
 
 export interface MeasureOptions {
   /**
-   * Leave out of each ranking the document whose id is the query's: in ArguAna and Quora queries are documents of the collection. As BEIR does by
-   * default; trec_eval and sentence-transformers do not. Judgments are not changed. Default false.
+   * Leaves out of each ranking the document whose id is the query's: in ArguAna and Quora, queries are documents of the collection. BEIR
+   * does so by default; trec_eval and sentence-transformers do not. Judgments are unchanged. Default false.
    */
   readonly ignoreIdenticalIds?: boolean;
 }
 
 /**
- * Measures at each cutoff, averaged over the queries of `judgments` that have a relevant document. Rankings of ids have no ties. Where
- * documents come with scores, those of one score share their places: each measure is its mean over all orders of theirs.
+ * Measures at each cutoff, averaged over the queries of `judgments` that have a relevant document. Rankings of ids have no ties. If
+ * documents have scores, tied ones share their ranks: each measure is its mean over all their orders.
  *
- * Errors: ERR_INVALID_ARGUMENT (no query with a relevant document, a grade that is no finite number, a ranking with a document twice, a score that is
- * no number, a cutoff that is no positive integer).
+ * Errors: ERR_INVALID_ARGUMENT (no query with a relevant document, a grade that is not a finite number, a document twice in a ranking, a
+ * score that is not a number, a cutoff that is not a positive integer).
  */
 export function measureRankings(
   judgments: Judgments,
@@ -64,7 +64,7 @@ export function measureRankings(
   return Object.fromEntries(cutoffs.map((k, i) => [k, meanOf(perQuery.flatMap((measures) => measures[i] ?? []))]));
 }
 
-/** Those that count: with a relevant document. */
+/** The queries that count: those with a relevant document. */
 export function judgedQueries(judgments: Judgments): [query: string, grades: ReadonlyMap<string, number>][] {
   return [...judgments].filter(([, grades]) => [...grades.values()].some((grade) => grade > 0));
 }
@@ -86,30 +86,30 @@ function requireJudgments(judgments: unknown): void {
     const name = `judgments of query ${JSON.stringify(query)}`;
     if (!isMap(grades)) throw invalid(name, grades, "a Map of document ids to grades");
     for (const [document, grade] of grades) {
-      // Sums of larger ones would overflow.
+      // Sums of larger grades would overflow.
       if (typeof grade === "number" && Math.abs(grade) <= Number.MAX_SAFE_INTEGER) continue;
       throw invalid(`${name}: the grade of ${JSON.stringify(document)}`, grade, "a finite number of at most 2^53");
     }
   }
 }
 
-/** A Map of any realm. */
+/** Accepts a Map of any realm. */
 function isMap(value: unknown): value is ReadonlyMap<unknown, unknown> {
   return types.isMap(value);
 }
 
-/** Checked. Ids alone are scored by their places. */
+/** Validates a ranking. Plain ids are scored by rank. */
 function scoredRanking(ranking: readonly string[] | readonly Scored[], query: string): readonly Scored[] {
   const name = `The ranking of query ${JSON.stringify(query)}`;
   if (!Array.isArray(ranking)) throw badRanking(`${name} is ${describe(ranking)}; it must be an array.`);
   const seen = new Set<string>();
   return ranking.map((given: unknown, i): Scored => {
     const { id, score } = typeof given === "string" ? { id: given, score: -i } : ((given ?? {}) as Partial<Scored>);
-    if (typeof given !== typeof ranking[0]) throw badRanking(`${name} has ids and documents with scores; give one of both.`);
+    if (typeof given !== typeof ranking[0]) throw badRanking(`${name} mixes ids and scored documents; use one of the two.`);
     if (typeof id !== "string" || typeof score !== "number" || Number.isNaN(score)) {
-      throw badRanking(`${name} has at ${i} neither an id nor a document { id, score } with a score that is a number.`);
+      throw badRanking(`${name} has at index ${i} neither an id nor a document { id, score } with a numeric score.`);
     }
-    if (seen.has(id)) throw badRanking(`${name} has a document twice: ${JSON.stringify(id)}.`);
+    if (seen.has(id)) throw badRanking(`${name} contains a document twice: ${JSON.stringify(id)}.`);
     seen.add(id);
     return { id, score };
   });

@@ -1,7 +1,7 @@
 /**
- * Relevance judgments in the two layouts that are in use: BEIR's, with a header, tabs and three columns, and TREC's, with four columns and any white
- * space. A line is cut at its tabs if it has any, so that ids may have spaces, and fields may stand in quotes, both as Python's csv module reads
- * BEIR's files; else at its white space, as trec_eval does.
+ * Relevance judgments in the two common layouts: BEIR's, with a header, tabs and three columns, and TREC's, with four columns and any white
+ * space. A line with tabs is split at its tabs, so that ids may contain spaces, and its fields may be quoted, both as Python's csv module
+ * reads BEIR's files; any other line is split at white space, as trec_eval does.
  */
 
 import path from "node:path";
@@ -11,14 +11,14 @@ import { readRecordLines } from "../corpus/lines";
 import { SparseRerankError } from "../errors";
 import type { Judgments } from "./metrics";
 
-/** As Python's int() and TREC's files have it; "1.0" is what spreadsheets make of 1. */
+/** As accepted by Python's int() and found in TREC's files; spreadsheets write 1 as "1.0". */
 const GRADE = /^\s*[+-]?\d{1,15}(\.0{0,15})?\s*$/;
 const LETTER = /\p{L}/u;
 const DIGIT = /\p{Nd}/u;
 
 /**
- * The judgments of a split. Blank lines are passed over, and so is a first line whose grade is a word: BEIR's header. The same judgment may stand
- * there twice. Negative grades are kept: they count as not relevant.
+ * The judgments of a split. Blank lines are skipped, and so is a first line whose grade is a word: BEIR's header. A judgment may be
+ * repeated. Negative grades are kept: they count as not relevant.
  *
  * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_ARGUMENT (a malformed line, with its number; two different grades for one pair).
  */
@@ -38,7 +38,7 @@ export async function readJudgments(folder: string, split: string): Promise<Judg
     if (known !== undefined && known !== Number(grade)) {
       throw new SparseRerankError(
         "ERR_INVALID_ARGUMENT",
-        `${file}, line ${number}: document ${JSON.stringify(document)} has the grade ${Number(grade)} here and ${known} before for the same query; remove one.`,
+        `${file}, line ${number}: document ${JSON.stringify(document)} has the grade ${Number(grade)} here and ${known} on an earlier line for the same query; remove one.`,
       );
     }
     judgments.set(query, grades.set(document, Number(grade)));
@@ -54,7 +54,7 @@ function parseLine(line: string, file: string, number: number): readonly [query:
   throw badLine(file, number);
 }
 
-/** The fields of a line of tabs as Python's csv reads them; undefined where a quote does not end on its line. */
+/** Splits a tab-separated line as Python's csv module does; undefined if a quote does not end on its line. */
 export function splitAtTabs(line: string): string[] | undefined {
   const fields: string[] = [];
   for (let at = 0; at <= line.length;) {
@@ -66,7 +66,7 @@ export function splitAtTabs(line: string): string[] | undefined {
         if (end < 0) return undefined;
         field += line.slice(at, end);
         at = end + 1;
-        // Two quotes stand for one.
+        // Two quotes stand for a literal one.
         if (line[at] !== '"') break;
         field += '"';
         at++;

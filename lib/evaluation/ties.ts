@@ -1,7 +1,7 @@
 /**
- * Measures of a ranking in which scores may be equal. The order of documents with one score says nothing about them, so each measure is its expected
- * value over all orders of theirs, every one as likely: McSherry and Najork, "Computing Information Retrieval Performance Measures Efficiently in the
- * Presence of Tied Scores" (ECIR 2008). Without equal scores these are the usual definitions, to the bit.
+ * Measures of a ranking with ties. The order of tied documents is arbitrary, so each measure is its expected
+ * value over all their orders, each equally likely: McSherry and Najork, "Computing Information Retrieval Performance Measures Efficiently
+ * in the Presence of Tied Scores" (ECIR 2008). Without ties, the results equal the usual definitions to the bit.
  */
 
 /** Means over queries at one cutoff, from 0 to 1. */
@@ -13,10 +13,10 @@ export interface RankingMeasures {
   readonly precision: number;
 }
 
-/** The gains of documents with one score. */
+/** The gains of tied documents. */
 export type Tie = readonly number[];
 
-/** The gains of a ranking, cut where the score changes. */
+/** The gains of a ranking, split where the score changes. */
 export function tiesOf(ranking: readonly { readonly score: number; readonly gain: number }[]): Tie[] {
   const ties: number[][] = [];
   ranking.forEach(({ score, gain }, i) => {
@@ -31,7 +31,7 @@ export function tiesOf(ranking: readonly { readonly score: number; readonly gain
  * The measures of one query at cutoff k.
  *
  * @param ties best first
- * @param ideal gains of all relevant documents, whether they are in the ranking or not, in falling order; at least one
+ * @param ideal gains of all relevant documents, in the ranking or not, in descending order; at least one
  */
 export function measureTies(ties: readonly Tie[], ideal: readonly number[], k: number): RankingMeasures {
   let rank = 0;
@@ -46,12 +46,12 @@ export function measureTies(ties: readonly Tie[], ideal: readonly number[], k: n
     const hits = tie.filter((each) => each > 0).length;
     const mean = tie.reduce((sum, each) => sum + each, 0) / size;
     const within = Math.min(size, k - rank);
-    // Of none of the hits in the places before.
+    // The probability that none of its hits is at an earlier rank.
     let none = 1;
     for (let i = 0; i < within; i++) {
       gain += mean / Math.log2(rank + i + 2);
       if (hits === 0) continue;
-      // With a hit at this place, the others are spread evenly over the rest of the tie.
+      // Given a hit at this rank, the others are spread evenly over the rest of the tie.
       const before = size === 1 ? 0 : (i * (hits - 1)) / (size - 1);
       precisions += ((hits / size) * (found + before + 1)) / (rank + i + 1);
       if (found > 0) continue;

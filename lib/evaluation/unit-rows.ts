@@ -1,6 +1,6 @@
 import { SparseMatrix } from "../sparse-matrix";
 
-/** The rows scaled to length 1; those of length 0 stay. */
+/** Scales the rows to length 1; rows of length 0 are unchanged. */
 export function unitRows(matrix: SparseMatrix): SparseMatrix {
   return SparseMatrix.fromRows(
     Array.from(matrix, ({ indices, values }) => {

@@ -8,11 +8,11 @@ import type { TokenBatch } from "../tokenization/pipeline/token-batch";
 import type { TransformerPlan } from "./plan";
 import { FLOAT_BYTES, gigabytes } from "./weights-memory";
 
-/** Bytes of working memory for a sequence of some length, alone or in a group. */
+/** Working memory in bytes of a sequence of a given length, alone or in a group. */
 export function bytesOf({ graph, head, execution }: TransformerPlan): GraphLimits["bytesPerSequence"] {
   if (execution.backend === "sequences") return graph.bytesPerSequence;
   const share = execution.floats === "fp32" ? 1 : 0.5;
-  // What the body worked with is free when the head begins.
+  // The body's working memory is free when the head starts.
   const ofHead = head === undefined ? 0 : FLOAT_BYTES * headFloats(head.graph, head.pooling);
   return (length) => share * Math.max(graph.bytesPerSequence(length), ofHead * length);
 }
@@ -31,7 +31,7 @@ export function admit({ bytesPerSequence, limit }: Limits, batch: TokenBatch, te
       throw new SparseRerankError(
         "ERR_TOO_LARGE",
         `A text of ${String(length)} tokens (${JSON.stringify(text(i).slice(0, SHOWN))}…) needs about ${gigabytes(needed)} of working memory; ` +
-          `${gigabytes(limit)} are allowed. Load the model with a smaller maxSeqLength, or allow more with configure({ memoryLimit }).`,
+          `the limit is ${gigabytes(limit)}. Load the model with a smaller maxSeqLength, or raise the limit with configure({ memoryLimit }).`,
       );
     }
     bytes[i] = needed;
@@ -39,5 +39,5 @@ export function admit({ bytesPerSequence, limit }: Limits, batch: TokenBatch, te
   return { ...batch, bytes };
 }
 
-/** Characters of a text that an error shows. */
+/** Characters of a text that an error message quotes. */
 const SHOWN = 40;

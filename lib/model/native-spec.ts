@@ -75,7 +75,7 @@ function withHead(graph: Graph, head: TransformerPlan["head"]): EncodedGraph {
   return graph.continued((builder, hidden) => spladeHead(builder, hidden, head.graph, head.pooling), "logits");
 }
 
-/** Two calls, each with two groups in flight, share what the weights leave. */
+/** Two calls with two groups each in flight share the memory that the weights leave. */
 const GROUPS_AT_ONCE = 4;
 
 /** The head is part of the graph. */
@@ -98,7 +98,7 @@ function describeGroups({ cuda, memory }: GroupPlan, graph: Graph, head: Transfo
   };
 }
 
-/** Gives every weight file its number. */
+/** Assigns a number to every weight file. */
 class WeightFiles {
   readonly paths: string[] = [];
 
@@ -109,7 +109,7 @@ class WeightFiles {
   }
 }
 
-/** The names of element types by what a graph has them for. */
+/** The safetensors names of a graph's element types. */
 const DTYPES: Readonly<Record<Floats, NativeDtype>> = { fp32: "F32", fp16: "F16", bf16: "BF16" };
 
 function nativeDtype(tensor: TensorInfo): NativeDtype {

@@ -1,4 +1,4 @@
-/** From a checkpoint's transformer and its graph to a running native model with its tokenizer. */
+/** Builds a running native model with its tokenizer from a checkpoint's transformer and its graph. */
 
 import { throwIfAborted } from "../core/abort";
 import { withCancel } from "../native/cancellation";
@@ -18,12 +18,12 @@ import { memoryOfWeights, requireMemoryForWeights } from "./weights-memory";
 export interface RunningTransformer {
   readonly tokenizer: TextTokenizer;
   readonly model: NativeModel;
-  /** Tokens, special tokens included. */
+  /** In tokens, including special tokens. */
   readonly maxSeqLength: number;
   /**
-   * What the model takes of a batch of texts. Errors: ERR_TOO_LARGE for a text that needs more memory than there is, ERR_INVALID_TOKENIZER for
-   * one with an added token that has no embedding.
-   * @param text the text of a sequence, to name it by
+   * Converts a batch of texts to the model's input. Errors: ERR_TOO_LARGE (a text needs more memory than available), ERR_INVALID_TOKENIZER
+   * (a text contains an added token without an embedding).
+   * @param text returns the text of a sequence, for the message
    */
   readonly admit: (batch: TokenBatch, text: (sequence: number) => string) => NativeSequences;
 }
@@ -38,7 +38,7 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
   const loading = TextTokenizer.load(reading, tokenizerWorkers(execution, native().threads()));
   const [tokenizer, model] = await both(
     loading,
-    // Packing the weights cannot be interrupted: an abort takes effect when it has ended.
+    // Packing the weights cannot be interrupted: an abort takes effect when packing has ended.
     withCancel(undefined, async () =>
       "file" in graph
         ? native().openModel(describeExport(graph))
@@ -53,7 +53,7 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
     model.dispose();
     throw error;
   }
-  // A GPU reports when it has no memory, and then groups become smaller.
+  // A GPU reports itself when it is out of memory, and groups are then made smaller.
   const limits = { bytesPerSequence: bytesOf(plan), limit: execution.backend === "sequences" ? native().memoryLimit() : Infinity };
   return {
     tokenizer,
@@ -66,7 +66,7 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
   };
 }
 
-/** Both results, or the first failure once neither is running; what succeeded is disposed then. */
+/** Both results, or the first failure once both have settled; a result that succeeded is then disposed. */
 async function both<A extends { dispose(): void }, B extends { dispose(): void }>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   const [first, second] = await Promise.allSettled([a, b]);
   if (first.status === "fulfilled" && second.status === "fulfilled") return [first.value, second.value];

@@ -1,4 +1,4 @@
-/** The memory that weights take, and what a process may hold before the system kills it. */
+/** How much memory a process may use before the system kills it. */
 
 import { readFileSync } from "node:fs";
 
@@ -11,19 +11,19 @@ import type { TransformerPlan } from "./plan";
 export const FLOAT_BYTES = 4;
 
 /**
- * Just below its limit a container neither works nor is killed: the system reads the same pages of programs and weights again and again. A tenth
- * is left for these.
+ * Just below its limit a container makes no progress but is not killed either: the system rereads the same pages of programs and weights. A
+ * tenth of the limit is left for them.
  */
 const SHARE_TO_FILL = 0.9;
 
-/** @throws ERR_TOO_LARGE where the weights would not leave enough. @param bytes of its own memory that they take at least */
+/** @throws ERR_TOO_LARGE if the weights would not leave enough. @param bytes lower bound of the private memory that they take */
 export function requireMemoryForWeights(folder: string, bytes: number): void {
   const memory = native().memory();
   if (memory === 0 || bytes + heldNow() <= SHARE_TO_FILL * memory) return;
   throw new SparseRerankError(
     "ERR_TOO_LARGE",
     `The model in ${folder} needs at least ${gigabytes(bytes)} of memory for its weights; this machine or container has ${gigabytes(memory)}, ` +
-      `of which this process holds ${gigabytes(heldNow())}. Choose a smaller model or dtype "int8", or allow the process more memory.`,
+      `of which this process already uses ${gigabytes(heldNow())}. Choose a smaller model or dtype "int8", or allow the process more memory.`,
   );
 }
 
@@ -31,14 +31,14 @@ export function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toPrecision(2)} GB`;
 }
 
-/** Memory that the system cannot take back from this process; 0 where it does not say, and where it would page before it kills. */
+/** Memory that the system cannot reclaim from this process; 0 if unknown, and where it would page before it kills. */
 function heldNow(): number {
   if (process.platform !== "linux") return 0;
   const kilobytes = /^RssAnon:\s*(\d+) kB$/m.exec(processStatus())?.[1];
   return Number(kilobytes ?? 0) * 1024;
 }
 
-/** Empty where /proc is absent or Node's permission model hides it. */
+/** Empty if /proc is absent or Node's permission model hides it. */
 function processStatus(): string {
   try {
     return readFileSync("/proc/self/status", "utf8");
@@ -48,8 +48,8 @@ function processStatus(): string {
 }
 
 /**
- * Bytes that the weights take at least in memory of the process's own: matrices that ONNX Runtime packs, tensors that are widened, the head's
- * 8-bit decoder. Quantised layers are mapped from a file where there is a cache.
+ * Lower bound, in bytes, of the private memory that the weights take: matrices that ONNX Runtime packs, widened tensors and the head's
+ * 8-bit decoder. With a cache, quantized layers are mapped from a file instead.
  */
 export function memoryOfWeights({ weights, vocabularySize }: Graph, { head, execution }: TransformerPlan): number {
   let bytes = head === undefined ? 0 : count(head.graph.decoder);

@@ -3,9 +3,7 @@ import { SparseRerankError } from "../errors";
 import type { NativeCancelToken } from "./contract";
 import { native } from "./load";
 
-/**
- * Runs native work that stops when `signal` fires. Errors get the stack of the caller: the addon makes them on a bare event-loop turn.
- */
+/** Runs native work that stops when `signal` fires. Errors get the caller's stack, since the addon creates them on an empty stack. */
 export async function withCancel<T>(
   signal: AbortSignal | undefined,
   run: (cancel: NativeCancelToken | undefined) => Promise<T>,

@@ -1,16 +1,16 @@
 /**
  * The typed contract with the addon, declared once. Everything here is private to the package.
  *
- * Threads: every function is called on the JS thread; promises settle there. Inputs are copied before a call returns, so a caller may reuse
- * its buffers at once. Every failure is a SparseRerankError (the class is handed over by `initialize`).
+ * Threads: every function is called on the JS thread, where promises settle. Inputs are copied before a call returns, so a caller may reuse
+ * its buffers immediately. Every failure is a SparseRerankError (the class is passed to `initialize`).
  */
 
 import type { SparseRerankError } from "../errors";
 
-/** Element types that native code reads: the safetensors names. */
+/** Element types that native code reads, by their safetensors names. */
 export type NativeDtype = "F32" | "F16" | "BF16";
 
-/** A tensor inside a weight file. `offset` counts bytes from the file's beginning; `shape` is row-major. */
+/** A tensor inside a weight file. `offset` is in bytes from the start of the file; `shape` is row-major. */
 export interface NativeTensor {
   readonly file: number;
   readonly offset: number;
@@ -29,40 +29,40 @@ export interface NativeHead {
   readonly activation: "relu" | "log1p_relu";
 }
 
-/** A graph initialiser of the type `dtype`, and the tensor it stands for, which becomes that at load. */
+/** A graph initializer of the type `dtype`, and the tensor that provides its data, converted to that type at load. */
 export interface NativeWeight {
   readonly name: string;
   readonly dtype: NativeDtype;
   readonly tensor: NativeTensor;
 }
 
-/** The linear layers in 8 bits: nodes Int8Linear of the domain sparse_rerank name a place in `layers` by their attribute `layer`. */
+/** The 8-bit linear layers: a node Int8Linear of the domain sparse_rerank refers to `layers` by index, with its attribute `layer`. */
 export interface NativeInt8 {
   /** The weight is [outputs, inputs], the bias [outputs]. */
   readonly layers: readonly { readonly weight: NativeTensor; readonly bias?: NativeTensor }[];
-  /** Quantised layers are kept there, by the digest of their weights; absent means nowhere. A folder that cannot be used is no error. */
+  /** Caches quantized layers here by the digest of their weights; absent: no cache. An unusable folder is not an error. */
   readonly cacheFolder?: string;
 }
 
 export interface NativeModelSpec {
-  /** A serialised ONNX ModelProto whose initialisers are external data. */
+  /** A serialized ONNX ModelProto whose initializers are external data. */
   readonly graph: Uint8Array;
-  /** The folder that the graph's external data locations are relative to: they must exist, but are not read. */
+  /** The folder that the graph's external data locations are relative to. The files must exist, but are not read. */
   readonly weightFolder: string;
-  /** Weight files, memory-mapped read-only for the life of the model. */
+  /** Weight files, memory-mapped read-only for the lifetime of the model. */
   readonly files: readonly string[];
   readonly weights: readonly NativeWeight[];
-  /** The names of the graph's inputs, of those that native/inference/group_inputs.h knows. */
+  /** Names of the graph's inputs, from those in native/inference/group_inputs.h. */
   readonly inputs: readonly string[];
   readonly backend: NativeSequenceBackend | NativeGroupBackend;
 }
 
-/** The CPU: each sequence is a run of its own. The graph's inputs are input_ids and token_type_ids. */
+/** The CPU: each sequence is a run of its own. The graph's inputs are input_ids and, with several token types, token_type_ids. */
 export interface NativeSequenceBackend {
   readonly kind: "sequences";
-  /** Present when the graph has layers in 8 bits. */
+  /** Present if the graph has 8-bit layers. */
   readonly int8?: NativeInt8;
-  /** Present: the graph's output is `hidden` [tokens, hidden] and rows are SPLADE vectors. Absent: the output is `logits` [sequences, labels]. */
+  /** If present, the graph's output is `hidden` [tokens, hidden], and rows are SPLADE vectors. If absent, the output is `logits` [sequences, labels]. */
   readonly head?: NativeHead;
 }
 
@@ -70,22 +70,22 @@ export interface NativeSequenceBackend {
 export interface NativeGroupBackend {
   readonly kind: "groups";
   readonly layout: "padded" | "packed";
-  /** What a group may need by the sequences' `bytes`. */
+  /** Memory that a group may need, by the sequences' `bytes`. */
   readonly bytes: number;
-  /** How far a sequence may be padded. */
+  /** The greatest length to which a sequence may be padded. */
   readonly maxLength?: number;
-  /** Positions count from this id of the padding token plus 1, and padding tokens stay at it; absent: from 0. */
+  /** Positions count from this id of the padding token + 1, and padding tokens keep it; absent: positions count from 0. */
   readonly positionsAfter?: number;
-  /** The rows are maxima of logits that this is applied to. */
+  /** The activation, if the rows are maxima of logits to which it still applies. */
   readonly activation?: NativeHead["activation"];
   /** Absent for the CPU, where tests run the graphs of GPUs. */
   readonly cuda?: NativeCuda;
 }
 
-/** A GPU, and options of ONNX Runtime's CUDA provider by its own names. */
+/** A GPU, and options of ONNX Runtime's CUDA provider under its own names. */
 export interface NativeCuda {
   readonly device: number;
-  /** Lone sequences run as CUDA graphs; needs padded groups. */
+  /** Runs single sequences as CUDA graphs; needs padded batches. */
   readonly graphs?: boolean;
   readonly options: Readonly<Record<string, string>>;
 }
@@ -99,18 +99,18 @@ export interface NativeCudaDevice {
 }
 
 export interface NativeCudaDevices {
-  /** The newest version of CUDA that the driver runs: "13.0". */
+  /** The newest CUDA version that the driver supports: "13.0". */
   readonly driverVersion: string;
   /** In the order of `cuda:N`. */
   readonly devices: readonly NativeCudaDevice[];
 }
 
-/** An external ONNX model: a file with a graph, and its weights in it or beside it. Inputs and output are recognised by their names. */
+/** An external ONNX model, with its weights inside the file or next to it. Inputs and output are recognized by name. */
 export interface NativeExportSpec {
   readonly file: string;
   /**
-   * Of a sparse encoder: the output is [sequences, tokens, columns], logits that are pooled as NativeHead says, or [sequences, columns], vectors
-   * as they are. Absent: the output is `logits` [sequences, labels].
+   * For a sparse encoder: the output is [sequences, tokens, columns], logits pooled as NativeHead describes, or [sequences, columns],
+   * finished vectors. Absent: the output is `logits` [sequences, labels].
    */
   readonly vectors?: { readonly columns: number } & Pick<NativeHead, "pooling" | "activation">;
 }
@@ -121,14 +121,14 @@ export interface NativeSequences {
   readonly offsets: Uint32Array;
   /** Same length as ids; absent means all zero. */
   readonly typeIds?: Uint8Array;
-  /** Working memory that each sequence needs: a sequence waits until as much of the process's memoryLimit() is free. Absent means unknown. */
+  /** Working memory per sequence: a sequence waits until that much of the process's memoryLimit() is free. Absent: unknown. */
   readonly bytes?: Float64Array;
 }
 
 export interface NativeEncodeOptions {
-  /** Keep the k largest weights of each row; 0 or absent keeps all. */
+  /** Keeps the k largest weights of each row; 0 or absent keeps all. */
   readonly maxActiveDims?: number;
-  /** Also return, for each weight, the position of the token (within its sequence) that won the max. Needs logits. */
+  /** Also returns, for each weight, the position of the token (within its sequence) that attained the maximum. Needs logits. */
   readonly positions?: boolean;
   readonly cancel?: NativeCancelToken;
 }
@@ -137,21 +137,21 @@ export interface NativeCsr {
   readonly indptr: Uint32Array;
   readonly indices: Uint32Array;
   readonly values: Float32Array;
-  /** Present when asked for; same length as values. */
+  /** Present if requested; same length as values. */
   readonly positions?: Uint32Array;
 }
 
-/** Shared with running work; cancel() makes the call it was given to reject with ERR_ABORTED. Idempotent. */
+/** Shared with running work; cancel() makes the call that received it reject with ERR_ABORTED. Idempotent. */
 export interface NativeCancelToken {
   cancel(): void;
 }
 
 export interface NativeModel {
-  /** Vectors of the head; without one, the positive values of the graph's output [sequences, columns] as they are. */
+  /** Vectors of the head; without one, the positive values of the graph's output [sequences, columns], unchanged. */
   encode(sequences: NativeSequences, options: NativeEncodeOptions): Promise<NativeCsr>;
   /** Logits, [sequences, labels] row-major. */
   predict(sequences: NativeSequences, labels: number, options: { readonly cancel?: NativeCancelToken }): Promise<Float32Array>;
-  /** Rejects its unfinished calls with ERR_DISPOSED once the sequences that run have ended, then frees the memory. Idempotent. */
+  /** Rejects unfinished calls with ERR_DISPOSED once the running sequences have ended, then frees the memory. Idempotent. */
   dispose(): void;
 }
 
@@ -161,7 +161,7 @@ export interface NativeRows {
   readonly values: Float32Array;
 }
 
-/** Strings in UTF-8, or other bytes, one after the other: item i is bytes[offsets[i] .. offsets[i + 1]). */
+/** UTF-8 strings, or other byte strings, concatenated: item i is bytes[offsets[i] .. offsets[i + 1]). */
 export interface NativeStrings {
   readonly offsets: Uint32Array;
   readonly bytes: Uint8Array;
@@ -172,7 +172,7 @@ export interface NativeHits {
   readonly indptr: Uint32Array;
   readonly ids: readonly string[];
   readonly scores: Float32Array;
-  /** Empty unless asked for; then one for each hit, empty where nothing was stored. */
+  /** Empty unless requested; then one item per hit, empty if nothing was stored. */
   readonly stored: readonly Uint8Array[];
 }
 
@@ -185,7 +185,7 @@ export interface NativeIndexStats {
   readonly recall: readonly { readonly target: number; readonly reached: number }[];
 }
 
-/** Attributes of the rows that are added: attribute i is documents [offsets[i], offsets[i + 1]), ascending. */
+/** Attributes of the added rows: attribute i is documents [offsets[i], offsets[i + 1]), ascending. */
 export interface NativeAttributes {
   /** Distinct. */
   readonly names: NativeStrings;
@@ -195,66 +195,72 @@ export interface NativeAttributes {
 
 /** FilterView of native/index/filter.h. */
 export interface NativeFilter {
-  /** An operation and a count for each step. */
+  /** An operation and a count per step. */
   readonly steps: Uint32Array;
   readonly strings: NativeStrings;
 }
 
 export interface NativeSearchOptions {
   readonly filter?: NativeFilter;
-  /** Of the exact search's hits; all of them without it. */
+  /** Share of the exact search's hits to find; absent: all of them. */
   readonly recall?: number;
   readonly stored?: boolean;
   readonly cancel?: NativeCancelToken;
 }
 
-/** A sparse index in memory, or of a file or folder. Searches see what the changes before the call have settled. */
+/** A sparse index in memory, or backed by a file or folder. Searches see the changes that settled before the call. */
 export interface NativeIndex {
   dimension(): number;
-  /** Appends rows, all or none, and removes the documents that had their ids. `ids` are distinct. */
+  /** Appends rows, all or none, and removes the documents that had the same ids. `ids` are distinct. */
   add(rows: NativeRows, ids: NativeStrings, stored?: NativeStrings, attributes?: NativeAttributes): Promise<void>;
-  /** Settles with how many there were. */
+  /** Resolves to the number of removed documents. */
   remove(ids: NativeStrings): Promise<number>;
   /** 1 for each id that is in the index, else 0. */
   contains(ids: NativeStrings): Promise<Uint8Array>;
   search(queries: NativeRows, topK: number, options: NativeSearchOptions): Promise<NativeHits>;
-  /** Some tenths of a second of merging segments: of those that are due, or of all of them. "merged" ends what "more" began. */
+  /** Spends a few tenths of a second on merging segments: those that are due, or all. "merged" completes what "more" started. */
   mergeStep(everything: boolean): Promise<"nothing" | "more" | "merged">;
   save(path: string): Promise<void>;
   stats(): NativeIndexStats;
-  /** Once: ends its calls with ERR_DISPOSED. Settles when the change in progress has ended and the folder is free for another writer. */
+  /**
+   * Call once. Rejects its calls with ERR_DISPOSED. Settles when the change in progress has ended and the folder is free for another
+   * writer.
+   */
   dispose(): Promise<void>;
 }
 
-/** Distances are negated, so that more is always more similar. */
+/** Distances are negated, so that higher always means more similar. */
 export type NativeSimilarityFunction = "dot" | "cosine" | "euclidean" | "manhattan";
 
 export interface NativeAddon {
   /** Once per environment, before anything else. */
   initialize(errorClass: typeof SparseRerankError): void;
-  /** Sets the size of the process-wide thread pool; throws ERR_ALREADY_CONFIGURED when the pool runs with another one. */
+  /** Sets the size of the process-wide thread pool; throws ERR_ALREADY_CONFIGURED if the pool already runs with another size. */
   setThreads(threads: number): void;
   threads(): number;
-  /** Ends the process-wide thread pool once the tasks that run have ended: the process exits. */
+  /** Ends the process-wide thread pool once its running tasks have ended: the process exits. */
   stopThreads(): void;
-  /** Bytes that running sequences may hold together; throws ERR_ALREADY_CONFIGURED when another limit is in use. */
+  /** Memory in bytes that running sequences may use together; throws ERR_ALREADY_CONFIGURED if another limit is in use. */
   setMemoryLimit(bytes: number): void;
   memoryLimit(): number;
-  /** Bytes that this process may use: the machine's or its container's. 0 where it is not known. */
+  /** Bytes that this process may use: the limit of the machine or the container. 0 if unknown. */
   memory(): number;
-  /** Kernel sets that this CPU can run ("scalar", "avx2", …), and the one in use. */
+  /** Kernel sets that this CPU supports ("scalar", "avx2", …), and the active one. */
   kernels(): { readonly available: readonly string[]; readonly active: string };
   /** Forces a kernel set for the whole process (tests; also environment variable SPARSE_RERANK_KERNELS). */
   useKernels(name: string): void;
-  /** Tries each path in order and keeps the first ONNX Runtime that fits; throws one error that tells of all of them. */
+  /** Tries each path in order and keeps the first compatible ONNX Runtime; throws one error that covers all failures. */
   loadRuntime(candidates: readonly string[]): { readonly path: string; readonly version: string };
-  /** Execution providers that the loaded ONNX Runtime was built with; their own libraries may be missing. */
+  /** Execution providers compiled into the loaded ONNX Runtime; their own libraries may be missing. */
   providers(): string[];
-  /** What NVIDIA's driver shows; rejects with ERR_DEVICE_UNAVAILABLE where there is none. */
+  /** The devices that NVIDIA's driver reports; rejects with ERR_DEVICE_UNAVAILABLE if there is no driver. */
   cudaDevices(): Promise<NativeCudaDevices>;
-  /** Loads the driver and the provider's libraries, after loadRuntime(); rejects with ERR_DEVICE_UNAVAILABLE, naming what cannot be loaded. */
+  /**
+   * Loads the driver and the provider's libraries, after loadRuntime(); rejects with ERR_DEVICE_UNAVAILABLE, naming the file that cannot be
+   * loaded.
+   */
   checkCuda(cuda: NativeCuda): Promise<NativeCudaDevice>;
-  /** Seconds that pool threads have spent, summed over them: in whole tasks, and of those in ONNX Runtime and in the SPLADE head. */
+  /** Seconds that pool threads have spent in total: in whole tasks and, within those, in ONNX Runtime and in the SPLADE head. */
   stageTimes(): { readonly task: number; readonly body: number; readonly head: number };
   createModel(spec: NativeModelSpec): Promise<NativeModel>;
   openModel(spec: NativeExportSpec): Promise<NativeModel>;

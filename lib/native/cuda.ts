@@ -1,4 +1,4 @@
-/** Whether CUDA can be used, and what to do where it cannot. */
+/** Whether CUDA can be used, and how to fix it if not. */
 
 import { SparseRerankError } from "../errors";
 import { withCancel } from "./cancellation";
@@ -7,20 +7,20 @@ import { native } from "./load";
 import { loadRuntime } from "./runtime-library";
 
 /**
- * Loads the driver and ONNX Runtime's CUDA provider with all that it needs.
- * Errors: ERR_DEVICE_UNAVAILABLE, which names the file that could not be loaded and how to get it; those of loadRuntime.
+ * Loads the driver and ONNX Runtime's CUDA provider with its dependencies.
+ * Errors: ERR_DEVICE_UNAVAILABLE (names the file that could not be loaded and how to get it); those of loadRuntime.
  */
 export async function checkCuda(cuda: NativeCuda): Promise<NativeCudaDevice> {
   loadRuntime();
   return withRemedy(() => native().checkCuda(cuda));
 }
 
-/** The cards that the driver shows. Errors: ERR_DEVICE_UNAVAILABLE. */
+/** The GPUs that the driver reports. Errors: ERR_DEVICE_UNAVAILABLE. */
 export function cudaDevices(): Promise<NativeCudaDevices> {
   return withRemedy(() => native().cudaDevices());
 }
 
-/** Errors: what `run` rejects with, and where that is ERR_DEVICE_UNAVAILABLE, how to get what is missing. */
+/** Runs `run`, and adds to an ERR_DEVICE_UNAVAILABLE how to get what is missing. */
 export async function withRemedy<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await withCancel(undefined, run);
@@ -30,18 +30,19 @@ export async function withRemedy<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-/** By what the message names: the first that fits. A provider's message also names the provider when a library of CUDA is what is missing. */
+/**
+ * By a pattern in the message; the first match applies. A provider's message names the provider even if a CUDA library is what is missing.
+ */
 const REMEDIES: readonly (readonly [pattern: RegExp, remedy: () => string])[] = [
-  [/no CUDA device/, () => "`sparse-rerank doctor` lists the devices; the environment variable CUDA_VISIBLE_DEVICES hides some."],
+  [/no CUDA device/, () => "`sparse-rerank doctor` lists the devices; the environment variable CUDA_VISIBLE_DEVICES may hide some."],
   [/cudnn/i, () => `It belongs to cuDNN 9, which NVIDIA offers as packages and archives. ${ON_THE_PATH}`],
   [
     /lib(cublas|cudart|curand|cufft|nvrtc|nvJitLink)|(cublas|cublasLt|cudart|curand|cufft|nvrtc|nvJitLink)64/,
-    () => `It belongs to the CUDA toolkit, of which the libraries for running programs are enough. ${ON_THE_PATH}`,
+    () => `It belongs to the CUDA toolkit, of which the runtime libraries suffice. ${ON_THE_PATH}`,
   ],
   [
     /libcuda\.so|nvcuda\.dll/,
-    () =>
-      "It comes with NVIDIA's driver, and `nvidia-smi` must list the card; a container gets both from its host (docker run --gpus all).",
+    () => "It comes with NVIDIA's driver, and `nvidia-smi` must list the GPU; a container gets both from its host (docker run --gpus all).",
   ],
   [/onnxruntime_providers|without CUDA/, providerRemedy],
 ];
@@ -53,13 +54,13 @@ const ON_THE_PATH =
 
 function remedyOf(message: string): string {
   const [, remedy] = REMEDIES.find(([pattern]) => pattern.test(message)) ?? [];
-  return remedy === undefined ? "`sparse-rerank doctor` shows what is there." : remedy();
+  return remedy === undefined ? "`sparse-rerank doctor` shows what is installed." : remedy();
 }
 
 function providerRemedy(): string {
   const { path, version } = loadRuntime();
   return (
-    `The provider's libraries must lie beside ${path} and be of the same version, ${version}. A folder with all of them comes from ` +
+    `The provider's libraries must be next to ${path} and have the same version, ${version}. Get a folder with all of them from ` +
     "`npm install onnxruntime-node --onnxruntime-node-install=cuda12` (Linux on x64) or from the Python package onnxruntime-gpu (folder " +
     "onnxruntime/capi); name its ONNX Runtime library with configure({ runtimePath }) or the environment variable ORT_DYLIB_PATH."
   );

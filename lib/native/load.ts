@@ -9,13 +9,13 @@ import type { NativeAddon } from "./contract";
 /** The package's folder: dist/native and lib/native are equally deep. */
 export const packageRoot = path.join(__dirname, "..", "..");
 
-/** The file that native code can open: in Electron, paths inside app.asar exist for JavaScript alone, and unpacked files lie beside it. */
+/** The file that native code can open: in Electron, paths inside app.asar exist only for JavaScript, and unpacked files are next to it. */
 export function onDisk(file: string): string {
   return file.replace(/([/\\]app\.asar)(?=[/\\])/, "$1.unpacked");
 }
 
 /**
- * Errors: ERR_ADDON_NOT_FOUND in a bundle, where the addon, the embedded model and the worker thread's file are not beside the code.
+ * Errors: ERR_ADDON_NOT_FOUND (in a bundle, where the addon, the embedded model and the worker's file are not next to the code).
  */
 export function requireUnbundled(): void {
   if (addon !== undefined || nameInPackageJson() === "sparse-rerank") return;
@@ -23,7 +23,7 @@ export function requireUnbundled(): void {
     "ERR_ADDON_NOT_FOUND",
     `A bundler has copied sparse-rerank into ${__dirname}, away from its addon and models. Declare it external: esbuild --external:sparse-rerank; ` +
       'webpack externals: { "sparse-rerank": "commonjs sparse-rerank" }; Next.js serverExternalPackages: ["sparse-rerank"]; Vite ' +
-      'ssr: { external: ["sparse-rerank"] }; others in docs/deploying.md.',
+      'ssr: { external: ["sparse-rerank"] }; for others see docs/deploying.md.',
   );
 }
 
@@ -47,7 +47,7 @@ function loadAddon(): NativeAddon {
   requireUnbundled();
   let loaded: NativeAddon;
   try {
-    // Here, since Node's permission model may forbid what it reads. Tracers of files (@vercel/nft) follow this very form to the addon.
+    // Loaded here because Node's permission model may forbid the files that it reads. File tracers (@vercel/nft) recognize this exact form.
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- see above
     loaded = (require("node-gyp-build") as (folder: string) => unknown)(path.join(__dirname, "..", "..")) as NativeAddon;
   } catch (cause) {
@@ -61,7 +61,7 @@ function loadAddon(): NativeAddon {
     );
   }
   loaded.initialize(SparseRerankError);
-  // Before the C runtime destroys static objects, those that ONNX Runtime makes in the middle of a task first. Worker threads end their own tasks.
+  // Destroys the objects of ONNX Runtime before the C runtime destroys static objects. Worker threads end their own tasks.
   if (isMainThread) {
     process.once("exit", () => {
       loaded.stopThreads();

@@ -6,7 +6,7 @@ import { SparseRerankError } from "../errors";
 import type { ErrorCode } from "../errors";
 import { native, onDisk, packageRoot } from "./load";
 
-/** File name of our copy of ONNX Runtime, as scripts/package/runtime-library.mjs makes it. */
+/** File name of the bundled ONNX Runtime, as scripts/package/runtime-library.mjs writes it. */
 const LIBRARY_NAMES: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
   linux: "libsparse_rerank.so",
   darwin: "libsparse_rerank.dylib",
@@ -18,7 +18,7 @@ const ABOUT_THE_LIBRARY: readonly ErrorCode[] = ["ERR_RUNTIME_NOT_FOUND", "ERR_R
 let chosenPath: string | undefined;
 let loaded: { readonly path: string; readonly version: string } | undefined;
 
-/** Process-wide as the library itself is: worker threads may each call this, and get the runtime that the first of them loaded. */
+/** The library is process-wide: each worker thread may call this, and gets the runtime that the first call loaded. */
 export function loadRuntime(): { readonly path: string; readonly version: string } {
   if (loaded !== undefined) return loaded;
   try {
@@ -31,7 +31,7 @@ export function loadRuntime(): { readonly path: string; readonly version: string
   return loaded;
 }
 
-/** Called by configure(): an absolute or relative path of an ONNX Runtime library. */
+/** Called by configure(), with an absolute or relative path of an ONNX Runtime library. */
 export function chooseRuntime(runtimePath: string): void {
   const absolute = path.resolve(runtimePath);
   requireLoadedFrom(absolute);
@@ -42,21 +42,21 @@ function requireLoadedFrom(absolute: string): void {
   if (loaded === undefined || loaded.path === absolute) return;
   throw new SparseRerankError(
     "ERR_ALREADY_CONFIGURED",
-    `ONNX Runtime ${loaded.version} is loaded already from ${loaded.path}; call configure({ runtimePath }) before the first model is loaded.`,
+    `ONNX Runtime ${loaded.version} is already loaded from ${loaded.path}; call configure({ runtimePath }) before the first model is loaded.`,
   );
 }
 
-/** The package that brings ONNX Runtime for this platform: an optional dependency of ours, so npm installs the one that fits. */
+/** The package that provides ONNX Runtime for this platform: an optional dependency, so npm installs only the matching one. */
 const runtimePackage = `@sparse-rerank/onnxruntime-${process.platform}-${process.arch}`;
 
-/** A path that the user gives is taken alone: falling back to another library in silence would hide a mistake. */
+/** A path that the user sets is the only candidate: silently falling back to another library would hide a mistake. */
 function runtimeCandidates(): string[] {
   const given = chosenPath ?? process.env["ORT_DYLIB_PATH"];
   if (given !== undefined && given !== "") return [path.resolve(given)];
   const name = LIBRARY_NAMES[process.platform];
   if (name === undefined) return [];
   const installed = installedRuntime();
-  // A clone has a copy of its own.
+  // A clone has its own copy.
   const beside = BESIDE[`${process.platform}-${process.arch}`];
   const candidates = [installed === undefined ? undefined : path.join(installed, name), beside, path.join(packageRoot, "runtime", name)];
   return candidates.filter((candidate) => candidate !== undefined).map(onDisk);
@@ -71,8 +71,8 @@ function installedRuntime(): string | undefined {
 }
 
 /**
- * Where package managers put it, as paths that tracers of files (@vercel/nft) follow: a folder of traced files has the library, but not the
- * package.json that is resolved otherwise.
+ * Where package managers install it, as literal paths that file tracers (@vercel/nft) follow: a folder of traced files contains the
+ * library, but not the package.json that would otherwise be resolved.
  */
 const BESIDE: Readonly<Record<string, string>> = {
   "darwin-arm64": path.join(__dirname, "..", "..", "..", "@sparse-rerank", "onnxruntime-darwin-arm64", "libsparse_rerank.dylib"),
@@ -86,7 +86,7 @@ function remedy(): string {
   const { version } = JSON.parse(readFileSync(path.join(packageRoot, "package.json"), "utf8")) as { readonly version: string };
   return (
     `npm installs ONNX Runtime with sparse-rerank, as ${runtimePackage}. It is missing after an install with --omit=optional or from a lockfile ` +
-    `that was made for another platform: npm install ${runtimePackage}@${version}. To use a library of your own, give its path with ` +
+    `created on another platform: npm install ${runtimePackage}@${version}. To use another library, set its path with ` +
     "configure({ runtimePath }) or the environment variable ORT_DYLIB_PATH. In a clone, `npm run build` makes a copy."
   );
 }

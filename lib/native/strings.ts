@@ -3,7 +3,7 @@ import type { NativeStrings } from "./contract";
 
 const MAX_BYTES = 2 ** 32 - 1;
 
-/** Strings as the addon takes them. Errors: ERR_TOO_LARGE above 4 GiB. */
+/** Packs strings for the addon. Errors: ERR_TOO_LARGE (above 4 GiB). */
 export function packStrings(strings: readonly string[]): NativeStrings {
   const offsets = offsetsOf(strings.map((text) => Buffer.byteLength(text)));
   const bytes = Buffer.allocUnsafe(offsets[strings.length] ?? 0);
@@ -11,7 +11,7 @@ export function packStrings(strings: readonly string[]): NativeStrings {
   return { offsets, bytes };
 }
 
-/** As packStrings(), of bytes. */
+/** Like packStrings(), for bytes. */
 export function packBytes(items: readonly Uint8Array[]): NativeStrings {
   const offsets = offsetsOf(items.map(({ length }) => length));
   const bytes = new Uint8Array(offsets[items.length] ?? 0);
@@ -27,7 +27,10 @@ function offsetsOf(lengths: readonly number[]): Uint32Array {
   for (const [i, length] of lengths.entries()) {
     end += length;
     if (end > MAX_BYTES) {
-      throw new SparseRerankError("ERR_TOO_LARGE", "The ids, payloads or metadata of one call take more than 4 GiB; use smaller batches.");
+      throw new SparseRerankError(
+        "ERR_TOO_LARGE",
+        "The ids, payloads or metadata of one call exceed 4 GiB; pass fewer documents per call.",
+      );
     }
     offsets[i + 1] = end;
   }

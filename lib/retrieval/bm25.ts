@@ -16,21 +16,21 @@ export interface BM25Options {
   readonly k1?: number;
   /** How much the length of a document counts, from 0 to 1; default 0.75. */
   readonly b?: number;
-  /** The terms of a text; default: English words without stop words, stemmed (Porter2). */
+  /** Returns the terms of a text; default: English words without stop words, stemmed (Porter2). */
   readonly terms?: (text: string) => readonly string[];
 }
 
-/** The counted terms of a document. */
+/** The term counts of a document. */
 interface Entry {
   readonly text: string;
-  /** Terms that it has, those which it has several times included. */
+  /** Number of terms, counting repetitions. */
   readonly length: number;
   /** Ascending. */
   readonly columns: Uint32Array;
   readonly counts: Uint32Array;
 }
 
-/** The weights of all documents at one moment. */
+/** The weights of all documents at one point in time. */
 interface Snapshot {
   readonly index: SparseIndex;
   readonly entries: ReadonlyMap<string, Entry>;
@@ -38,16 +38,16 @@ interface Snapshot {
   readonly idf: Float32Array;
 }
 
-/** Far above any use; weights stay finite float32 numbers. */
+/** Far above any useful value; keeps the weights finite in float32. */
 const MAX_K1 = 1e6;
-/** Documents handled before other events get their turn. */
+/** Documents processed before the event loop gets a turn. */
 const DOCUMENTS_PER_TURN = 64;
 const ROWS_PER_ADD = 16_384;
 
 /**
- * A lexical index, ranked by BM25 (Robertson and Zaragoza, 2009) as Lucene has it: the sum over the query's terms of idf · tf · (k1 + 1) / (tf + k1 · (1 − b + b ·
- * length / mean length)), idf = ln(1 + (N − n + 0.5) / (n + 0.5)). The weights are sparse vectors in a SparseIndex; as they depend on all documents,
- * the first search after a change computes them anew.
+ * A lexical index ranked by BM25 (Robertson and Zaragoza, 2009) in Lucene's form: the sum over the query's terms of idf · tf · (k1 + 1) /
+ * (tf + k1 · (1 − b + b · length / mean length)), idf = ln(1 + (N − n + 0.5) / (n + 0.5)). The weights are sparse vectors in a SparseIndex.
+ * They depend on all documents, so the first search after a change recomputes them.
  */
 export class BM25Index extends ManagedResource implements Retriever {
   readonly name = "bm25";
@@ -71,12 +71,15 @@ export class BM25Index extends ManagedResource implements Retriever {
     this.#terms = terms;
   }
 
-  /** Documents in the index. */
+  /** Number of documents in the index. */
   get size(): number {
     return this.#entries.size;
   }
 
-  /** Adds documents; one whose id is there is replaced. Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_ABORTED, ERR_DISPOSED. */
+  /**
+   * Adds documents; a document whose id is already in the index is replaced. Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_ABORTED,
+   * ERR_DISPOSED.
+   */
   add(ids: readonly string[], texts: readonly string[], options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     return this.run(async (running) => {
       requireIds(ids);
@@ -84,10 +87,7 @@ export class BM25Index extends ManagedResource implements Retriever {
       requireRecord(options, "options", ["signal"]);
       requireControls(options);
       if (ids.length !== texts.length) {
-        throw new SparseRerankError(
-          "ERR_INVALID_ARGUMENT",
-          `There are ${ids.length} ids and ${texts.length} texts; each text needs one id.`,
-        );
+        throw new SparseRerankError("ERR_INVALID_ARGUMENT", `There are ${ids.length} ids and ${texts.length} texts; pass one id per text.`);
       }
       const entries: [string, Entry][] = [];
       for (const [i, id] of ids.entries()) {
@@ -102,7 +102,7 @@ export class BM25Index extends ManagedResource implements Retriever {
     });
   }
 
-  /** How many of the documents there were; unknown ids are passed over. */
+  /** Removes documents and returns how many were found; unknown ids are ignored. */
   remove(ids: readonly string[]): number {
     this.requireOpen();
     requireTexts(ids, "ids");
@@ -112,8 +112,8 @@ export class BM25Index extends ManagedResource implements Retriever {
   }
 
   /**
-   * The best documents with their texts; one that has no term of the query is no hit. Errors: ERR_INVALID_ARGUMENT, ERR_TOO_LARGE (more than 2²² distinct terms),
-   * ERR_ABORTED, ERR_DISPOSED.
+   * Returns the best documents with their texts; a document that shares no term with the query is not a hit. Errors: ERR_INVALID_ARGUMENT,
+   * ERR_TOO_LARGE (more than 2²² distinct terms), ERR_ABORTED, ERR_DISPOSED.
    */
   async search(query: string, options: { readonly topK?: number; readonly signal?: AbortSignal } = {}): Promise<Retrieved[]> {
     if (typeof query !== "string") throw invalid("query", query, "a string");
@@ -174,7 +174,7 @@ export class BM25Index extends ManagedResource implements Retriever {
     return { index, entries: documents, idf: Float32Array.from(having, (n) => Math.log(1 + (entries.length - n + 0.5) / (n + 0.5))) };
   }
 
-  /** A term that stands twice in the query counts twice. */
+  /** A term that occurs twice in the query counts twice. */
   #queryVector(query: string, idf: Float32Array): SparseVector {
     const weights = new Map<number, number>();
     for (const term of this.#terms(query)) {
@@ -186,7 +186,7 @@ export class BM25Index extends ManagedResource implements Retriever {
     return { indices, values: Float32Array.from(indices, (column) => weights.get(column) ?? 0), size: idf.length };
   }
 
-  /** Its memory goes with the last search that uses it: a search that runs must not fail because a document came. */
+  /** The last search that uses the snapshot frees it: adding a document must not make a running search fail. */
   #forgetSnapshot(): void {
     this.#snapshot = undefined;
   }
@@ -197,6 +197,5 @@ function requireIds(ids: unknown): asserts ids is readonly string[] {
   ids.forEach((id, i) => {
     requireString(id, `ids[${i}]`);
   });
-  if (new Set(ids).size !== ids.length)
-    throw new SparseRerankError("ERR_DUPLICATE_ID", "ids has an id twice; each document needs one of its own.");
+  if (new Set(ids).size !== ids.length) throw new SparseRerankError("ERR_DUPLICATE_ID", "ids contains an id twice; ids must be distinct.");
 }

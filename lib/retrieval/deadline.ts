@@ -1,14 +1,14 @@
 import { eitherSignal, throwIfAborted } from "../core/abort";
 import { MAX_TIMER_MS } from "../core/validate";
 
-/** A moment after which results are no longer waited for, and a user's signal beside it. */
+/** A point in time after which results are no longer awaited, combined with a user's signal. */
 export class Deadline {
   readonly #passed = new AbortController();
   readonly #user: AbortSignal | undefined;
   readonly #either: AbortSignal;
   readonly #timer: NodeJS.Timeout | undefined;
 
-  /** @param milliseconds from now; undefined for never */
+  /** @param milliseconds from now; undefined for no deadline */
   constructor(milliseconds: number | undefined, user: AbortSignal | undefined) {
     this.#user = user;
     this.#either = eitherSignal(this.#passed.signal, user);
@@ -23,7 +23,8 @@ export class Deadline {
   }
 
   /**
-   * What `work` gives, or undefined once the deadline has passed: then its signal fires, and it is not waited for, as it may not listen.
+   * The result of `work`, or undefined once the deadline has passed: then its signal fires, and the work is not awaited, since it may
+   * ignore the signal.
    *
    * Errors: those of `work` before the deadline; ERR_ABORTED when the user's signal fires.
    */
@@ -50,7 +51,7 @@ export class Deadline {
     }
   }
 
-  /** Stops what still waits for it. */
+  /** Stops whatever still waits for the deadline. */
   end(): void {
     clearTimeout(this.#timer);
     this.#passed.abort();

@@ -6,7 +6,7 @@ const STYLE =
   "h2{font-size:1em;margin:1.5em 0 .3em}.added{font-style:italic}";
 const ESCAPES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 
-/** An explanation as a page of HTML that needs nothing else. All text is escaped; control characters, which HTML does not allow, become U+FFFD. */
+/** Renders an explanation as a self-contained HTML page. All text is escaped; control characters, which HTML forbids, become U+FFFD. */
 export function explainHtml({ query, document, score, contributions, querySpans, documentSpans }: Explanation): string {
   const rows = contributions.map(
     (each) =>
@@ -19,7 +19,7 @@ export function explainHtml({ query, document, score, contributions, querySpans,
     `<h2>Document</h2><p>${highlight(document, documentSpans)}</p>`,
     `<h2>Score ${score.toFixed(2)}</h2><table><tr><th>token</th><th>query</th><th>document</th><th>product</th><th>from</th></tr>`,
     ...rows,
-    '</table><p>Tokens in <span class="added">italics</span> do not stand in the query: the model added them.</p></body></html>\n',
+    '</table><p>Tokens in <span class="added">italics</span> do not occur in the query: the model added them.</p></body></html>\n',
   ].join("\n");
 }
 
@@ -31,7 +31,7 @@ function origin({ querySpan, documentSpan }: Contribution, query: string, docume
   return `${left ?? "?"} → ${right ?? "?"}`;
 }
 
-/** The darker a word, the more of the score goes back to it. */
+/** The larger a word's share of the score, the darker its background. */
 function highlight(text: string, spans: readonly WeightedSpan[]): string {
   const most = spans.reduce((highest, { contribution }) => Math.max(highest, contribution), -Infinity);
   let html = "";

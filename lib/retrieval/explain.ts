@@ -11,15 +11,15 @@ export interface Contribution {
   readonly contribution: number;
   readonly query: number;
   readonly document: number;
-  /** Whether the token stands in the text itself; otherwise the model added it. */
+  /** Whether the token occurs in the text itself; otherwise the model added it. */
   readonly inQuery: boolean;
   readonly inDocument: boolean;
-  /** The words that gave the two weights, where they are known. */
+  /** The words that the two weights come from, if known. */
   readonly querySpan?: Span;
   readonly documentSpan?: Span;
 }
 
-/** A part of a text, and how much of the score goes back to it. */
+/** A part of a text and its contribution to the score. */
 export interface WeightedSpan extends Span {
   readonly contribution: number;
 }
@@ -29,16 +29,16 @@ export interface Explanation {
   readonly document: string;
   /** Sum of the contributions. */
   readonly score: number;
-  /** By falling contribution. */
+  /** By descending contribution. */
   readonly contributions: readonly Contribution[];
-  /** Words of each text with a contribution, in the order of the text. */
+  /** Words of each text with a contribution, in text order. */
   readonly querySpans: readonly WeightedSpan[];
   readonly documentSpans: readonly WeightedSpan[];
 }
 
 /**
- * Why a document matches a query: every token that both vectors have, which words of the two texts gave its weights, and whether it stands in them or was added
- * by the model.
+ * Explains why a document matches a query: every token in both vectors, the words of the two texts that its weights come from, and whether
+ * it occurs in them or was added by the model.
  *
  * Errors: ERR_INVALID_ARGUMENT, ERR_DISPOSED, ERR_RUNTIME_FAILED.
  */

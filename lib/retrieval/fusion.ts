@@ -1,8 +1,8 @@
 /**
- * Fusion of several rankings of the same documents, as ranx defines the methods (Bassani and Romelli, CIKM 2022).
+ * Fuses rankings of the same documents. The methods are defined as in ranx (Bassani and Romelli, CIKM 2022).
  *
- * Reciprocal rank fusion is that of Cormack, Clarke and Büttcher (SIGIR 2009); the weighted sum of normalised scores is CombSUM (Fox and Shaw, 1994)
- * with weights.
+ * Reciprocal rank fusion follows Cormack, Clarke and Büttcher (SIGIR 2009); the weighted sum of normalized scores is CombSUM (Fox and Shaw,
+ * 1994) with weights.
  */
 
 import { invalid, requireRecord } from "../core/validate";
@@ -14,8 +14,8 @@ export interface Scored {
 }
 
 /**
- * How the scores of one list are made comparable: to [0, 1] by its smallest and largest one (min-max), divided by the largest (max), divided
- * by their sum after the smallest was subtracted (sum), or to mean 0 and variance 1 (z-score).
+ * How the scores of a list are made comparable: scaled to [0, 1] by the smallest and largest (min-max), divided by the largest (max),
+ * divided by their sum after subtracting the smallest (sum), or standardized to mean 0 and variance 1 (z-score).
  */
 export type Normalization = "min-max" | "max" | "sum" | "z-score" | "none";
 
@@ -31,9 +31,9 @@ const NORMALIZATIONS: readonly Normalization[] = ["min-max", "max", "sum", "z-sc
 const DEFAULT_RRF_K = 60;
 
 /**
- * One list from several, best first; equal scores keep the order in which the ids first appear, the first list first.
+ * Fuses several lists into one, best first; ties keep the order in which the ids first appear, starting with the first list.
  *
- * @param lists each best first, with distinct ids. A document that is not in a list gets nothing from it.
+ * @param lists each best first, with distinct ids. A list adds nothing for a document that it does not contain.
  * Errors: ERR_INVALID_ARGUMENT.
  */
 export function fuse(lists: readonly (readonly Scored[])[], options: FusionOptions = { method: "rrf" }): Scored[] {
@@ -57,9 +57,9 @@ export function fuse(lists: readonly (readonly Scored[])[], options: FusionOptio
 }
 
 /**
- * A list whose scores are all equal (or a single one) becomes 1 by min-max, max and sum share alike, and 0 by z-score.
+ * If all scores of a list are equal (or there is only one), min-max, max and sum all return 1, and z-score returns 0.
  *
- * Errors: ERR_INVALID_ARGUMENT for a score that is no finite number.
+ * Errors: ERR_INVALID_ARGUMENT (a score that is not a finite number).
  */
 export function normalizeScores(given: readonly number[], normalization: Normalization): number[] {
   requireNormalization(normalization, "normalization");
@@ -90,7 +90,7 @@ function requireNormalization(value: Normalization, name: string): void {
   if (!NORMALIZATIONS.includes(value)) throw invalid(name, value, `one of ${NORMALIZATIONS.join(", ")}`);
 }
 
-/** Scores whose squares and sums neither overflow nor vanish: no normalisation depends on a common factor. */
+/** Scales scores so that squares and sums neither overflow nor underflow: no normalization depends on a common factor. */
 function inSquareRange(scores: readonly number[]): readonly number[] {
   const largest = scores.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
   return largest === 0 || (largest > 1e-100 && largest < 1e100) ? scores : scores.map((score) => score / largest);
@@ -101,11 +101,11 @@ function requireFinite(numbers: readonly number[], name: (i: number) => string):
   if (i < 0) return;
   throw new SparseRerankError(
     "ERR_INVALID_ARGUMENT",
-    `The ${name(i)} is ${String(numbers[i])}; fusion needs finite numbers. Reciprocal rank fusion ("rrf") reads ranks alone.`,
+    `The ${name(i)} is ${String(numbers[i])}; fusion needs finite numbers. Reciprocal rank fusion ("rrf") uses only ranks.`,
   );
 }
 
-/** @param count of the lists that will be fused */
+/** @param count number of lists to fuse */
 export function checkFusion(options: FusionOptions, count: number): void {
   requireRecord(options, "fusion", ["method", "k", "weights", "normalization"]);
   const { method, weights } = options;
@@ -126,7 +126,7 @@ export function checkFusion(options: FusionOptions, count: number): void {
   if (weights.length !== count) {
     throw new SparseRerankError(
       "ERR_INVALID_ARGUMENT",
-      `fusion.weights has ${weights.length} numbers for ${count} lists; each list needs one.`,
+      `fusion.weights has ${weights.length} numbers for ${count} lists; pass one per list.`,
     );
   }
 }

@@ -1,14 +1,14 @@
-/** Long documents as overlapping windows that a cross-encoder reads whole. */
+/** Splits long documents into overlapping windows that a cross-encoder reads whole. */
 
 import { requirePositiveInteger, requireRecord, invalid } from "../core/validate";
 import type { CrossEncoder } from "../cross-encoder";
 
 export interface WindowOptions {
-  /** Tokens of a window at most; default: what the query leaves of the model's maximum. */
+  /** The most tokens of a window; default: what the query leaves of the model's maximum. */
   readonly tokens?: number;
   /** Share of a window that the next one repeats, from 0 to below 1; default 0.25. */
   readonly overlap?: number;
-  /** The score of a document from those of its windows: the highest, or the mean of the n highest. Default "max". */
+  /** How a document's score follows from those of its windows: the highest, or the mean of the n highest. Default "max". */
   readonly aggregate?: "max" | { readonly meanOfTop: number };
 }
 
@@ -18,7 +18,7 @@ export interface Span {
   readonly end: number;
 }
 
-/** A word; a long one comes in pieces, since scripts without spaces have no other. */
+/** A word, or part of a long one, since scripts without spaces have no other boundary. */
 const PIECE = /\S{1,24}/gu;
 const DEFAULT_OVERLAP = 0.25;
 
@@ -34,15 +34,15 @@ export function checkWindows(options: WindowOptions): void {
   requirePositiveInteger(aggregate.meanOfTop, "windows.aggregate.meanOfTop");
 }
 
-/** Tokens of a document that fit beside the query: special tokens of a pair are at most twice those of a text. */
+/** Tokens of a document that fit next to the query: a pair has at most twice the special tokens of a text. */
 export async function roomBeside(query: string, encoder: CrossEncoder): Promise<number> {
   const [special = new Uint32Array(0), read = new Uint32Array(0)] = await encoder.tokenize(["", query]);
   return Math.max(1, encoder.maxSeqLength - read.length - special.length);
 }
 
 /**
- * Windows of whole words, of at most `room` tokens, over the whole text; one window for a text that fits. Words are tokenised one by one, so
- * a window may have a few tokens less than fit.
+ * Windows of whole words, of at most `room` tokens, over the whole text; a text that fits is one window. Words are tokenized one by one, so
+ * a window may have slightly fewer tokens than fit.
  */
 export async function windowsOfText(
   text: string,
@@ -66,7 +66,7 @@ export async function windowsOfText(
   return spans.length === 0 ? [{ start: 0, end: text.length }] : spans;
 }
 
-/** The score of a document, and which of its windows has the highest. */
+/** The score of a document and the index of its highest-scoring window. */
 export function aggregateWindows(
   scores: readonly number[],
   aggregate: WindowOptions["aggregate"] = "max",
@@ -77,7 +77,7 @@ export function aggregateWindows(
   return { score: top.reduce((sum, score) => sum + score, 0) / top.length, best };
 }
 
-/** Behind the last piece that fits; at least one piece is in a window. */
+/** The index after the last piece that fits; a window has at least one piece. */
 function endOfWindow(counts: readonly number[], first: number, size: number): number {
   let end = first;
   let used = 0;

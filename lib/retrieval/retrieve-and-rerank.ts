@@ -20,26 +20,29 @@ import { checkRetrieve, mapConcurrently, optional, requireRetriever, retrieveChe
 import type { Retrieved, RetrieveOptions, Retriever } from "./retriever";
 
 export interface RetrieveAndRerankOptions {
-  /** First stages. The lists of several are fused. */
+  /** The first stage. The lists of several retrievers are fused. */
   readonly retrievers: Retriever | readonly Retriever[];
-  /** How several lists become one; default reciprocal rank fusion. */
+  /** How to fuse several lists; default: reciprocal rank fusion. */
   readonly fusion?: FusionOptions;
-  /** The second stage, a model with one label. Without one the first stage's order is the result. */
+  /** The second stage, a model with one label. Without one, the result is in the first stage's order. */
   readonly reranker?: CrossEncoder;
-  /** The text of a hit whose retrievers give none; default: its payload if that is a string, else the string in the payload's field "text". */
+  /**
+   * Returns the text of a hit whose retriever provides none; default: its payload if that is a string, else the string in the payload's
+   * field "text".
+   */
   readonly text?: (id: string, payload: unknown) => string | undefined | Promise<string | undefined>;
-  /** Score long documents in windows. Without it the model reads their beginning. */
+  /** Scores long documents in windows. Without it, the model reads only their beginning. */
   readonly windows?: WindowOptions;
 }
 
 export interface SearchOptions {
-  /** Hits in the result; default 10. */
+  /** Number of hits to return; default 10. */
   readonly topK?: number;
-  /** Hits that each retriever is asked for; default 100. */
+  /** Number of hits to request from each retriever; default 100. */
   readonly retrieve?: number;
-  /** How many of the first stage's best the reranker scores; default 100. */
+  /** Number of the first stage's best hits to rerank; default 100. */
   readonly rerank?: number;
-  /** After so many milliseconds the result is what is known by then: see SearchResult. Default: no limit. */
+  /** Time limit in milliseconds, after which the result is what is known by then: see SearchResult. Default: no limit. */
   readonly timeBudgetMs?: number;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
@@ -47,29 +50,29 @@ export interface SearchOptions {
 
 export interface RankedHit {
   readonly id: string;
-  /** That of the last stage which scored the document. */
+  /** The score of the last stage that scored the document. */
   readonly score: number;
   readonly scores: {
-    /** From the retrievers that found the document, by their names. */
+    /** By the name of each retriever that found the document. */
     readonly retrievers: Readonly<Record<string, number>>;
-    /** After fusion; with one retriever its score. */
+    /** After fusion; with one retriever, its score. */
     readonly retrieval: number;
     readonly reranker?: number;
   };
   readonly text?: string;
   readonly payload?: unknown;
-  /** The part of `text` that scored best, with `windows`. */
+  /** With `windows`, the part of `text` that scored best. */
   readonly span?: Span;
 }
 
 export interface SearchResult {
   /**
-   * Documents that were reranked by falling score, then those which were not in the order of the first stage.
+   * Reranked documents by descending score, then the others in the order of the first stage.
    */
   readonly hits: readonly RankedHit[];
-  /** False when the time budget ended before every stage was through. */
+  /** False if the time budget ended before every stage had finished. */
   readonly complete: boolean;
-  /** Documents that the reranker scored. */
+  /** Number of documents that the reranker scored. */
   readonly reranked: number;
   /** Retrievers that had not answered when the time budget ended. */
   readonly unanswered: readonly string[];
@@ -84,7 +87,7 @@ const OPTIONS = ["retrievers", "fusion", "reranker", "text", "windows"];
 const SEARCH_OPTIONS = ["topK", "retrieve", "rerank", "timeBudgetMs", "onProgress", "signal"];
 const DEFAULT_TOP_K = 10;
 const DEFAULT_DEPTH = 100;
-/** Documents scored together: small enough that a time budget is kept, large enough for all threads. */
+/** Documents scored together: few enough to keep a time budget, enough to use all threads. */
 const BLOCK = 16;
 
 interface Found {
@@ -93,8 +96,8 @@ interface Found {
 }
 
 /**
- * Search in two stages: retrievers find candidates, a cross-encoder orders the best of them (Nogueira and Cho, 2019, arXiv 1901.04085). It owns nothing: the
- * reranker and the retrievers are closed by whoever made them.
+ * Search in two stages: retrievers find candidates, and a cross-encoder reorders the best of them (Nogueira and Cho, 2019, arXiv
+ * 1901.04085). It owns nothing: whoever created the reranker and the retrievers closes them.
  */
 export class RetrieveAndRerank implements Retriever {
   readonly name = "retrieve-and-rerank";
@@ -135,7 +138,10 @@ export class RetrieveAndRerank implements Retriever {
     return { hits, complete, reranked, unanswered };
   }
 
-  /** The first stage's hits at once, then better orders as documents are reranked; the last update is what search() gives. Errors: as search(). */
+  /**
+   * Yields the first stage's hits at once, then better orders as documents are reranked; the last update equals the result of search().
+   * Errors: as for search().
+   */
   async *stream(query: string, options: SearchOptions = {}): AsyncGenerator<SearchUpdate, void, undefined> {
     requireString(query, "query");
     checkSearch(options);
@@ -173,14 +179,14 @@ export class RetrieveAndRerank implements Retriever {
     yield update("reranked", scored, scored.length === candidates.length);
   }
 
-  /** search() for several queries, a few at a time; `timeBudgetMs` is that of each. */
+  /** Runs search() for several queries, a few at a time; `timeBudgetMs` applies to each. */
   async rankMany(queries: readonly string[], options: SearchOptions = {}): Promise<SearchResult[]> {
     requireTexts(queries, "queries");
     checkSearch(options);
     return mapConcurrently(queries, (query) => this.search(query, options), options.signal);
   }
 
-  /** As a retriever, so that both stages can be evaluated or be a first stage themselves: it retrieves as deep as it is asked for. */
+  /** Implements Retriever, so that both stages can be evaluated or serve as a first stage; retrieves as deep as requested. */
   async retrieve(queries: readonly string[], options: RetrieveOptions): Promise<Retrieved[][]> {
     const { topK, signal } = checkRetrieve(queries, options);
     const results = await this.rankMany(queries, { topK, retrieve: Math.max(topK, DEFAULT_DEPTH), ...optional("signal", signal) });
@@ -246,12 +252,12 @@ export class RetrieveAndRerank implements Retriever {
     if (typeof found === "string") return found;
     throw new SparseRerankError(
       "ERR_INVALID_ARGUMENT",
-      `Document ${JSON.stringify(id)} has no text to rerank: let its retriever give one, store payloads with a field "text", or use the option text of RetrieveAndRerank.`,
+      `Document ${JSON.stringify(id)} has no text to rerank: make its retriever return one, store payloads with a field "text", or use the option text of RetrieveAndRerank.`,
     );
   }
 }
 
-/** Scored documents by score, equal ones in the order of the first stage, then the others as they were. */
+/** Scored documents by score, ties in the order of the first stage, then the others in their order. */
 function merge(scored: readonly RankedHit[], retrieved: readonly RankedHit[]): RankedHit[] {
   const ids = new Set(scored.map(({ id }) => id));
   return [...scored.toSorted((a, b) => b.score - a.score), ...retrieved.filter(({ id }) => !ids.has(id))];

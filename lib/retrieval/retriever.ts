@@ -1,4 +1,4 @@
-/** First stages: whatever finds documents for the text of a query. */
+/** First stages: anything that finds documents for the text of a query. */
 
 import { throwIfAborted } from "../core/abort";
 import {
@@ -21,25 +21,25 @@ import type { SparseVector } from "../sparse-matrix";
 export interface Retrieved {
   readonly id: string;
   readonly score: number;
-  /** What a reranker reads, where the retriever has it. */
+  /** The text for a reranker, if the retriever has it. */
   readonly text?: string;
   readonly payload?: unknown;
 }
 
 export interface RetrieveOptions {
-  /** Hits for each query at most. */
+  /** The most hits per query. */
   readonly topK: number;
   readonly signal?: AbortSignal;
 }
 
 /** One list of hits for each query, best first. Ids are distinct within a list. */
 export interface Retriever {
-  /** How results and messages call it: "sparse", "bm25". */
+  /** The name in results and messages: "sparse", "bm25". */
   readonly name: string;
   retrieve(queries: readonly string[], options: RetrieveOptions): Promise<readonly (readonly Retrieved[])[]>;
 }
 
-/** What a sparse query vector is sent to: a SparseIndex, or the adapter of a search engine. */
+/** Searches with sparse query vectors: a SparseIndex, or the adapter of a search engine. */
 export interface SparseSearch {
   search(
     query: SparseVector,
@@ -52,18 +52,18 @@ export interface SparseRetrieverOptions {
   readonly index: SparseSearch;
   /** Default "sparse". */
   readonly name?: string;
-  /** The text of a hit, for rerankers; default: its payload if that is a string, else the string in the payload's field "text". */
+  /** Returns the text of a hit, for rerankers; default: its payload if that is a string, else the string in the payload's field "text". */
   readonly text?: (id: string, payload: unknown) => string | undefined;
-  /** The only documents to find. */
+  /** Restricts the hits to matching documents. */
   readonly filter?: Filter;
-  /** Hits carry the payloads that the index stores; default true. */
+  /** Whether hits include the payloads stored in the index; default true. */
   readonly withPayload?: boolean;
 }
 
-/** Queries that a search engine answers at a time. */
+/** Queries sent to a search engine at a time. */
 const CONCURRENCY = 8;
 
-/** Encodes queries and looks them up. Errors: ERR_INVALID_ARGUMENT; the calls reject as the encoder's and the index's do. */
+/** Encodes queries and searches for them. Errors: ERR_INVALID_ARGUMENT; calls reject like the encoder's and the index's. */
 export function sparseRetriever(options: SparseRetrieverOptions): Retriever {
   requireRecord(options, "options", ["encoder", "index", "name", "text", "filter", "withPayload"]);
   const { encoder, index, name = "sparse", text = textOfPayload, filter, withPayload = true } = options;
@@ -96,7 +96,7 @@ export function sparseRetriever(options: SparseRetrieverOptions): Retriever {
   };
 }
 
-/** Calls a retriever, and checks what it returns: it may be the user's own. */
+/** Calls a retriever and validates its result, since it may be the user's own. */
 export async function retrieveChecked(
   retriever: Retriever,
   queries: readonly string[],
@@ -106,13 +106,13 @@ export async function retrieveChecked(
   const lists: unknown = await retriever.retrieve(queries, options);
   if (!Array.isArray(lists) || lists.length !== queries.length) {
     const found = Array.isArray(lists) ? `${lists.length} lists` : describe(lists);
-    throw bad(retriever, `gave ${found} for ${queries.length} queries; it must give one list of hits for each`);
+    throw bad(retriever, `returned ${found} for ${queries.length} queries; it must return one list of hits per query`);
   }
   for (const list of lists as readonly unknown[]) requireHits(retriever, list);
   return (lists as readonly (readonly Retrieved[])[]).map((list) => list.slice(0, options.topK));
 }
 
-/** What every retriever of this package takes. */
+/** Validates the arguments of every retriever in this package. */
 export function checkRetrieve(queries: readonly string[], options: RetrieveOptions): RetrieveOptions {
   requireTexts(queries, "queries");
   requireRecord(options, "options", ["topK", "signal"]);
@@ -121,7 +121,7 @@ export function checkRetrieve(queries: readonly string[], options: RetrieveOptio
   return options;
 }
 
-/** What a reranker reads of a document that has only a payload. */
+/** The text for a reranker of a document that has only a payload. */
 export function textOfPayload(_id: string, payload: unknown): string | undefined {
   const text: unknown = typeof payload === "object" && payload !== null && "text" in payload ? payload.text : payload;
   return typeof text === "string" ? text : undefined;
@@ -133,7 +133,7 @@ export function requireRetriever(value: unknown, name: string): asserts value is
     throw invalid(name, value, "a retriever: an object with name and retrieve()");
 }
 
-/** Results in the order of the items; `work` runs for a few of them at a time. */
+/** Returns results in the order of the items; `work` runs for a few of them at a time. */
 export async function mapConcurrently<T, R>(
   items: readonly T[],
   work: (item: T) => Promise<R>,
@@ -151,19 +151,19 @@ export async function mapConcurrently<T, R>(
   return results;
 }
 
-/** A property that is absent rather than undefined. */
+/** Makes an undefined property absent. */
 export function optional<K extends string, V>(key: K, value: V | undefined): Partial<Readonly<Record<K, V>>> {
   return value === undefined ? {} : ({ [key]: value } as Partial<Readonly<Record<K, V>>>);
 }
 
 function requireHits(retriever: Retriever, list: unknown): void {
-  if (!Array.isArray(list)) throw bad(retriever, `gave ${describe(list)} for a query; expected an array of hits`);
+  if (!Array.isArray(list)) throw bad(retriever, `returned ${describe(list)} for a query; expected an array of hits`);
   const seen = new Set<string>();
   for (const hit of list as readonly Partial<Retrieved>[]) {
     if (typeof hit.id !== "string" || typeof hit.score !== "number" || Number.isNaN(hit.score)) {
-      throw bad(retriever, "gave a hit without an id (a string) and a score (a number)");
+      throw bad(retriever, "returned a hit without an id (a string) and a score (a number)");
     }
-    if (seen.has(hit.id)) throw bad(retriever, `gave the id ${JSON.stringify(hit.id)} twice for one query`);
+    if (seen.has(hit.id)) throw bad(retriever, `returned the id ${JSON.stringify(hit.id)} twice for one query`);
     seen.add(hit.id);
   }
 }

@@ -1,4 +1,4 @@
-/** The package has no types of its own. */
+/** The package has no type declarations of its own. */
 declare module "wink-porter2-stemmer" {
   const stem: (word: string) => string;
   export = stem;

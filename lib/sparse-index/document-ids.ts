@@ -3,22 +3,25 @@ import { SparseRerankError } from "../errors";
 
 const MAX_ID_BYTES = 65_536;
 
-/** An id of a document in an index. Errors: ERR_INVALID_ARGUMENT. */
+/** Validates the id of a document in an index. Errors: ERR_INVALID_ARGUMENT. */
 export function checkId(id: unknown, name: string): string {
   requireString(id, name);
-  // Every UTF-16 unit takes at most 3 bytes in UTF-8, so that most ids need no counting.
+  // A UTF-16 unit is at most 3 bytes in UTF-8, so most ids need no counting.
   if (id.length * 3 > MAX_ID_BYTES && Buffer.byteLength(id) > MAX_ID_BYTES) {
     throw new SparseRerankError(
       "ERR_INVALID_ARGUMENT",
-      `${name} has ${String(Buffer.byteLength(id))} bytes in UTF-8; at most ${MAX_ID_BYTES} are allowed.`,
+      `${name} has ${String(Buffer.byteLength(id))} bytes in UTF-8; the limit is ${MAX_ID_BYTES}.`,
     );
   }
   if (/\p{Surrogate}/u.test(id))
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} has half of a surrogate pair; it must be valid Unicode.`);
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} has a lone surrogate; it must be valid Unicode.`);
   return id;
 }
 
-/** Distinct ids, as a copy: the caller may change its array while the call waits. Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID. */
+/**
+ * Validates ids and copies them, since the caller may change its array while the call waits. Errors: ERR_INVALID_ARGUMENT,
+ * ERR_DUPLICATE_ID.
+ */
 export function checkIds(ids: readonly string[]): readonly string[] {
   if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
   const seen = new Set<string>();
@@ -27,7 +30,7 @@ export function checkIds(ids: readonly string[]): readonly string[] {
     if (seen.has(id)) {
       throw new SparseRerankError(
         "ERR_DUPLICATE_ID",
-        `ids[${i}] is ${JSON.stringify(id.slice(0, 200))}, as an id before it in the same batch.`,
+        `ids[${i}] is ${JSON.stringify(id.slice(0, 200))}, like an earlier id of the same call.`,
       );
     }
     seen.add(id);

@@ -1,4 +1,4 @@
-/** Which model made a vector, and which one an index is of, so that two are not mixed. */
+/** Identifies the model that produced a vector or an index, so that two models are not mixed. */
 
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -10,33 +10,33 @@ import { invalid } from "../core/validate";
 import { SparseRerankError } from "../errors";
 
 export interface ModelIdentity {
-  /** A hub name, that of an embedded model, or the absolute path of a folder: what load() takes. */
+  /** What load() accepts: a hub name, the name of an embedded model, or the absolute path of a folder. */
   readonly name: string;
-  /** Hexadecimal digits that are the same for the same weights, wherever they are. */
+  /** Hexadecimal digits, equal for equal weights wherever they are stored. */
   readonly fingerprint: string;
 }
 
-/** A model as an index knows it: folders of version 0.1 have its name alone. */
+/** The model that an index records: folders written by version 0.1 have only its name. */
 export type KnownModel = Pick<ModelIdentity, "name"> & Partial<ModelIdentity>;
 
-/** A SparseEncoder: what an index needs to know of it. */
+/** The part of a SparseEncoder that an index needs. */
 export interface IndexEncoder {
   readonly embeddingDimension: number;
   readonly model: ModelIdentity;
 }
 
-/** Apart from the vectors, whose fields are frozen. */
+/** Kept outside the vectors, whose fields are frozen. */
 const MODELS = new WeakMap<object, ModelIdentity>();
 const FILE = "model.json";
 const MAX_FILE_BYTES = 65_536;
 
-/** Notes the model of a vector or a matrix. Copies, JSON and structuredClone have no model. */
+/** Records the model of a vector or a matrix. Copies, JSON and structuredClone do not carry it. */
 export function markModel<T extends object>(vectors: T, model: ModelIdentity | undefined): T {
   if (model !== undefined) MODELS.set(vectors, model);
   return vectors;
 }
 
-/** The model that made a vector or a matrix, where it is known. */
+/** The model that produced a vector or a matrix, if known. */
 export function modelOf(vectors: object): ModelIdentity | undefined {
   return MODELS.get(vectors);
 }
@@ -46,8 +46,8 @@ export function requireSameModel(known: KnownModel, model: ModelIdentity, what: 
   if (known.fingerprint === undefined || known.fingerprint === model.fingerprint) return;
   throw new SparseRerankError(
     "ERR_MODEL_MISMATCH",
-    `${what} is of the model ${model.name}, and the index of ${known.name}${known.name === model.name ? ", which has changed" : ""}; ` +
-      "use one model for documents and queries, or build the index again.",
+    `${what} was built with the model ${model.name}, and the index with ${known.name}${known.name === model.name ? ", which has changed" : ""}; ` +
+      "use the same model for documents and queries, or rebuild the index.",
   );
 }
 
@@ -58,7 +58,7 @@ export function checkEncoder(encoder: IndexEncoder): IndexEncoder {
   throw invalid("encoder", encoder, "a SparseEncoder");
 }
 
-/** The model of the index in a folder; undefined when none is noted there. Errors: ERR_FILE_UNREADABLE, ERR_INDEX_CORRUPT. */
+/** The model of the index in a folder; undefined if none is recorded. Errors: ERR_FILE_UNREADABLE, ERR_INDEX_CORRUPT. */
 export async function readModelFile(folder: string): Promise<KnownModel | undefined> {
   const file = path.join(folder, FILE);
   let text: string | undefined;
@@ -73,7 +73,7 @@ export async function readModelFile(folder: string): Promise<KnownModel | undefi
   if (typeof model === "string" && model !== "" && (fingerprint === undefined || typeof fingerprint === "string")) {
     return { name: model, ...(fingerprint === undefined ? {} : { fingerprint }) };
   }
-  throw new SparseRerankError("ERR_INDEX_CORRUPT", `${file} names no model; restore it from a copy, or build the index again.`);
+  throw new SparseRerankError("ERR_INDEX_CORRUPT", `${file} names no model; restore it from a backup, or rebuild the index.`);
 }
 
 /** Errors: ERR_FILE_UNWRITABLE. */

@@ -1,4 +1,4 @@
-/** What is stored with documents, as bytes: one that says how, then JSON in UTF-8, compressed where that is shorter. */
+/** Payloads of documents as bytes: one byte for the encoding, then JSON in UTF-8, compressed if that is shorter. */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -9,23 +9,23 @@ import { SparseRerankError } from "../errors";
 
 const PLAIN = 0;
 const DEFLATED = 1;
-/** Shorter JSON hardly shrinks. */
+/** Shorter JSON hardly compresses. */
 const MIN_COMPRESSED = 64;
-/** A payload of more is a mistake, or damage that claims to be large. */
+/** A larger payload is a mistake, or damage that claims to be large. */
 const MAX_PAYLOAD_BYTES = 2 ** 28;
-/** Payloads of one search, together as JSON: few bytes of a hostile file may become a thousand times as many. */
+/** Limit on the JSON of all payloads of one search: a few bytes of a hostile file may expand a thousandfold. */
 const MAX_PAYLOADS_BYTES = 2 ** 30;
-/** Bytes handled before other events get their turn: about a millisecond. */
+/** Bytes processed before the event loop gets a turn: about a millisecond. */
 const BYTES_PER_TURN = 2 ** 16;
-/** As JSON: what takes some 50 µs on the JS thread, as long as the way to a thread and back. More is left to Node's threads. */
+/** Of JSON: takes about 50 µs on the JS thread, as long as a round trip to a thread. More is left to Node's thread pool. */
 const INLINE_BYTES = 2 ** 14;
-/** DEFLATE shrinks by a factor of 1032 at most; JSON rarely by 16. */
+/** DEFLATE compresses by a factor of 1032 at most; JSON rarely by 16. */
 const INLINE_DEFLATED_BYTES = INLINE_BYTES / 16;
 
 const deflateElsewhere = promisify(deflateRaw);
 const inflateElsewhere = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(inflateRaw);
 
-/** Lets other events through after every BYTES_PER_TURN bytes. */
+/** Yields to the event loop after every BYTES_PER_TURN bytes. */
 class Turns {
   #bytes = 0;
 
@@ -38,9 +38,9 @@ class Turns {
 }
 
 /**
- * Bytes for each payload; none for undefined. Lets other events through while it works.
+ * Encodes each payload; undefined becomes no bytes. Yields to the event loop while it works.
  *
- * Errors: ERR_INVALID_ARGUMENT for what JSON does not keep, ERR_TOO_LARGE.
+ * Errors: ERR_INVALID_ARGUMENT (a value that JSON cannot represent), ERR_TOO_LARGE.
  */
 export async function encodePayloads(payloads: readonly unknown[]): Promise<Uint8Array[]> {
   const encoded: Uint8Array[] = [];
@@ -54,9 +54,9 @@ export async function encodePayloads(payloads: readonly unknown[]): Promise<Uint
 }
 
 /**
- * The payloads, undefined for no bytes. Lets other events through while it works.
+ * Decodes payloads; no bytes become undefined. Yields to the event loop while it works.
  *
- * Errors: ERR_INDEX_CORRUPT, ERR_TOO_LARGE for more than 1 GiB of JSON.
+ * Errors: ERR_INDEX_CORRUPT, ERR_TOO_LARGE (more than 1 GiB of JSON).
  */
 export async function decodePayloads(stored: readonly Uint8Array[]): Promise<unknown[]> {
   const decoded: unknown[] = [];
@@ -68,7 +68,7 @@ export async function decodePayloads(stored: readonly Uint8Array[]): Promise<unk
     if (room < 0) {
       throw new SparseRerankError(
         "ERR_TOO_LARGE",
-        `The payloads of the hits are more than ${MAX_PAYLOADS_BYTES} bytes; ask for fewer hits or queries at once.`,
+        `The payloads of the hits exceed ${MAX_PAYLOADS_BYTES} bytes; request fewer hits or queries per call.`,
       );
     }
     decoded.push(json === undefined ? undefined : parse(json));
@@ -104,17 +104,14 @@ function parse(json: Buffer): unknown {
 }
 
 function corrupt(cause?: unknown): SparseRerankError {
-  return new SparseRerankError("ERR_INDEX_CORRUPT", "A payload of the index cannot be read; build the index again.", { cause });
+  return new SparseRerankError("ERR_INDEX_CORRUPT", "A payload of the index cannot be read; rebuild the index.", { cause });
 }
 
 function toJson(payload: unknown, i: number): Buffer | undefined {
   if (payload === undefined) return undefined;
   const bytes = Buffer.from(jsonOf(payload, `payloads[${i}]`), "utf8");
   if (bytes.length > MAX_PAYLOAD_BYTES) {
-    throw new SparseRerankError(
-      "ERR_TOO_LARGE",
-      `payloads[${i}] has ${bytes.length} bytes as JSON; at most ${MAX_PAYLOAD_BYTES} are allowed.`,
-    );
+    throw new SparseRerankError("ERR_TOO_LARGE", `payloads[${i}] has ${bytes.length} bytes as JSON; the limit is ${MAX_PAYLOAD_BYTES}.`);
   }
   return bytes;
 }

@@ -1,4 +1,4 @@
-/** Which part of a text each of its tokens was made from. */
+/** Maps each token of a text to the part of the text that it came from. */
 
 import type { TextTokenizer } from "./tokenizer";
 
@@ -10,21 +10,21 @@ export interface TokenSpan {
 
 const WORD = /\S+/gu;
 
-/** Ways to cut a text so that its parts by themselves may give the tokens of the whole, the finest first. */
+/** Ways to split a text so that its parts may tokenize separately to the tokens of the whole, the finest first. */
 const CUTS = [
-  // Words, and every other character by itself: WordPiece after BERT's pre-tokenizer.
+  // Words, and every other character separately: WordPiece after BERT's pre-tokenizer.
   { part: /[^\s\p{P}\p{S}\p{sc=Han}]+|\S/gu, withSpace: false },
-  // What stands between white space: Unigram.
+  // Runs between white space: Unigram.
   { part: WORD, withSpace: false },
-  // With the white space before it: byte-level BPE.
+  // Runs together with the white space before them: byte-level BPE.
   { part: WORD, withSpace: true },
 ];
 
 /**
- * A span for each id, of the word that the token is of; undefined for special tokens at both ends. Nothing when the tokens of the words are not those of
- * the text, as with normalizers that look beyond a word.
+ * Returns a span for each id: that of the word that the token belongs to, or undefined for special tokens at both ends. Returns undefined
+ * if the words do not tokenize separately to the tokens of the text, as with normalizers that look past a word.
  *
- * @param ids of the text, special tokens included; they may be cut
+ * @param ids of the text, including special tokens; may be truncated
  */
 export async function spansOf(tokenizer: TextTokenizer, text: string, ids: Uint32Array): Promise<(TokenSpan | undefined)[] | undefined> {
   for (const { part, withSpace } of CUTS) {
@@ -44,7 +44,7 @@ export async function spansOf(tokenizer: TextTokenizer, text: string, ids: Uint3
   return undefined;
 }
 
-/** Special tokens may stand before and behind; those behind are where the tokens of the words end, or the text was cut. */
+/** Special tokens may come before and after; those after begin where the tokens of the words end or the text was cut. */
 function align(words: Int32Array, ids: Uint32Array, spans: readonly TokenSpan[]): (TokenSpan | undefined)[] | undefined {
   for (let before = 0; before <= Math.min(2, ids.length); before++) {
     let count = 0;

@@ -22,44 +22,45 @@ export interface EncodeTextOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Calls with up to this many UTF-16 units are encoded on the JS thread: that takes 1 to 3 ms, and most queries are far shorter. */
+/** Calls with up to this many UTF-16 units are encoded on the JS thread, in 1 to 3 ms; most queries are far shorter. */
 const INLINE_UNITS = 16 * 1024;
-/** A model may look as far ahead from each character. Published tokenizers have tokens of up to some 256 units. */
+/** How many units past a character a model may look. Published tokenizers have tokens of up to about 256 units. */
 const LONGEST_TOKEN = 1024;
-/** How much of a longer text is read at first, and for each token that there is room for: far more than tokens take in most texts. */
+/** How much of a longer text is read first, per text and per token of room: far more than the tokens of most texts need. */
 const BEGINNING = 4096;
 const UNITS_OF_TOKEN = 32;
-/** When that was not enough. */
+/** The factor to extend it by when that was not enough. */
 const BEGINNING_GROWTH = 8;
-/** What a text takes beside its units: a million empty ones are not a small call. */
+/** The overhead of a text, in units: a million empty texts are not a small call. */
 const TEXT_UNITS = 16;
-/** Smaller tokenizer files are read on the JS thread: some 20 ms. The file of a large vocabulary takes up to a second. */
+/** Smaller tokenizer files are read on the JS thread, in about 20 ms. The file of a large vocabulary takes up to a second. */
 const INLINE_FILE_BYTES = 256 * 1024;
 
 let lastId = 0;
 
-/** The backstop for tokenizers that nobody disposes: the workers would keep them. */
+/** Frees tokenizers that were never disposed, which the workers would otherwise keep. */
 const forgotten = new FinalizationRegistry<number>((id) => {
   workerPool.close(id);
 });
 
 /**
- * Turns texts into the ids that transformers 5 gives for the same folder, and ids into tokens. Large inputs are encoded in worker threads, so that
- * they do not hold up the event loop; all tokenizers of a JS environment share them, and the vocabulary is in memory once for all threads.
+ * Turns texts into the ids that transformers 5 produces for the same folder, and ids into tokens. Large inputs are encoded in worker
+ * threads, so they do not block the event loop. All tokenizers of a JS environment share the workers, and all threads share one copy of the
+ * vocabulary.
  *
- * Lone surrogates are read as U+FFFD (the reference refuses them).
+ * Lone surrogates are read as U+FFFD (the reference rejects them).
  */
 export class TextTokenizer {
-  /** Tokens of a sequence, special tokens included; undefined for no limit. */
+  /** Tokens per sequence, including special tokens; undefined for no limit. */
   readonly maxLength: number | undefined;
-  /** Highest id + 1, added tokens included. */
+  /** Highest id + 1, including added tokens. */
   readonly vocabularySize: number;
   /** Highest id that a text without added tokens can have + 1. */
   readonly ordinarySize: number;
   readonly #id = ++lastId;
   readonly #definition: TokenizerDefinition;
   readonly #vocabulary: Vocabulary;
-  /** Of a tokenizer that may run on the JS thread. */
+  /** Present if the tokenizer may run on the JS thread. */
   readonly #pipeline: TokenizationPipeline | undefined;
   readonly #workers: number;
   readonly #cutsAtBlanks: boolean;
@@ -78,13 +79,13 @@ export class TextTokenizer {
   }
 
   /**
-   * Reads tokenizer.json, tokenizer_config.json, special_tokens_map.json and config.json of the folder; without tokenizer.json also vocab.txt, or
-   * vocab.json with merges.txt.
+   * Reads tokenizer.json, tokenizer_config.json, special_tokens_map.json and config.json from the folder and, if there is no
+   * tokenizer.json, vocab.txt, or vocab.json and merges.txt.
    *
-   * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_TOKENIZER (malformed, inconsistent, or with a part that is not known), and
-   * ERR_NOT_SUPPORTED for a tokenizer class that is not implemented.
+   * Errors: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INVALID_TOKENIZER (malformed, inconsistent, or with an unknown part), and
+   * ERR_NOT_SUPPORTED (a tokenizer class that is not implemented).
    *
-   * @param workers threads that may encode at a time. Which ids come out does not depend on it.
+   * @param workers threads that may encode at a time. It does not affect the ids.
    */
   static async load(options: TokenizerOptions, workers = 1): Promise<TextTokenizer> {
     const inline = (await tokenizerFileSize(options.folder)) <= INLINE_FILE_BYTES;
@@ -92,26 +93,26 @@ export class TextTokenizer {
     return new TextTokenizer(definition, workers);
   }
 
-  /** The token of an id, as transformers' convert_ids_to_tokens gives it; undefined for an id that there is not. */
+  /** The token of an id, as transformers' convert_ids_to_tokens returns it; undefined if no token has the id. */
   token(id: number): string | undefined {
     return this.#vocabulary.text(id);
   }
 
   /**
-   * Errors: ERR_ABORTED, ERR_DISPOSED (also for calls in progress when dispose() comes), ERR_INVALID_ARGUMENT if maxLength leaves no room for the
-   * special tokens, ERR_TOO_LARGE (also for a pattern of the tokenizer that takes more than 30 s, and 10 s for each million units,
-   * for a part of the texts), ERR_INTERNAL if the worker thread fails.
+   * Errors: ERR_ABORTED, ERR_DISPOSED (also rejects calls in progress when dispose() is called), ERR_INVALID_ARGUMENT (maxLength leaves no
+   * room for the special tokens), ERR_TOO_LARGE (also if a pattern of the tokenizer takes more than 30 s, plus 10 s per million units, for
+   * a part of the texts), ERR_INTERNAL (the worker thread fails).
    */
   async encode(texts: readonly string[], options: EncodeTextOptions = {}): Promise<TokenBatch> {
     return this.#encode([...texts], false, options);
   }
 
-  /** Pairs share the room between them: the longer text is cut first. Errors as encode(). */
+  /** The texts of a pair share the room: the longer one is cut first. Errors: as for encode(). */
   async encodePairs(pairs: readonly (readonly [string, string])[], options: EncodeTextOptions = {}): Promise<TokenBatch> {
     return this.#encode(pairs.flat(), true, options);
   }
 
-  /** Refuses new calls and rejects those in progress with ERR_DISPOSED. Idempotent. */
+  /** Rejects new calls and those in progress with ERR_DISPOSED. Idempotent. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -130,7 +131,7 @@ export class TextTokenizer {
     return this.#encodeWhole(texts, pairs, addSpecialTokens, signal);
   }
 
-  /** Undefined when the whole texts are needed: those that are cut here must fill the room all the same. */
+  /** Returns undefined if the whole texts are needed, because what is read of a text that is cut must still fill the room. */
   async #encodeBeginnings(
     texts: readonly string[],
     maxLength: number,
@@ -182,5 +183,5 @@ function isSmall(texts: readonly string[]): boolean {
 }
 
 function disposedError(): SparseRerankError {
-  return new SparseRerankError("ERR_DISPOSED", "This tokenizer was disposed.");
+  return new SparseRerankError("ERR_DISPOSED", "The tokenizer is disposed.");
 }

@@ -82,7 +82,7 @@ it("report unsupported-japanese-with-json: a class that exists only in Python is
 
 describe("added tokens without embeddings", () => {
   const TEXT = "plain import zznew";
-  const MESSAGE = /"plain import zznew".* has the added token "zznew" with the id 500, but the model has 500 embeddings/;
+  const MESSAGE = /"plain import zznew".* contains the added token "zznew" with the id 500, but the model has 500 embeddings/;
 
   it("are refused when a text has one, and other texts go on", async () => {
     const encoder = await SparseEncoder.load(folderOf("added-tokens-not-resized"));

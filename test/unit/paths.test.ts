@@ -58,7 +58,7 @@ describe("paths from outside", () => {
         [`${victim}\0.jsonl`, /NUL character/],
         [`${victim}\0.onnx`, /NUL character/],
         ["\0", /NUL character/],
-        [path.join(folder, "\ud800.jsonl"), /half of a surrogate pair/],
+        [path.join(folder, "\ud800.jsonl"), /a lone surrogate/],
         [pathToFileURL(victim), /is a URL.*fileURLToPath/],
         [pathToFileURL(victim).href, /is a URL.*fileURLToPath/],
         ["", /non-empty string, not an empty string/],

@@ -1,4 +1,4 @@
-/** What the tokenizer classes of transformers 5 build, from tokenizer_config.json and their own defaults. */
+/** The tokenizers that the classes of transformers 5 build from tokenizer_config.json and their own defaults. */
 
 import type { Template } from "../pipeline/template";
 import type { NormalizerSpec } from "../steps/normalizers";
@@ -10,12 +10,12 @@ import { mention } from "./special-tokens";
 import type { ClassDefaults } from "./special-tokens";
 import type { TokenizerClass, TokenizerFamily } from "./tokenizer-class";
 
-/** A class's parts of a tokenizer, in the place of those in tokenizer.json. */
+/** The parts of a tokenizer that its class builds, used instead of those in tokenizer.json. */
 export interface ClassParts {
   readonly normalizers: readonly NormalizerSpec[];
   readonly preTokenizers: readonly PreTokenizerSpec[];
   readonly model: ParsedModel;
-  /** @param id of a special token */
+  /** @param id returns the id of a special token */
   template(id: (token: string) => number): Template;
 }
 
@@ -64,14 +64,14 @@ const METASPACE = "▁";
 export interface FileParts {
   readonly model: ParsedModel;
   readonly normalizers: readonly NormalizerSpec[];
-  /** The post_processor; undefined without one. */
+  /** The post_processor; undefined if there is none. */
   readonly template: Template | undefined;
 }
 
 /**
  * @param config tokenizer_config.json
- * @param file what tokenizer.json or the vocabulary files have
- * @param specialToken the special token of a name such as "unk_token"
+ * @param file the contents of tokenizer.json or the vocabulary files
+ * @param specialToken returns the special token of a name such as "unk_token"
  */
 export function buildClassParts(
   { name, family }: TokenizerClass & { readonly family: TokenizerFamily },
@@ -84,7 +84,7 @@ export function buildClassParts(
     return (id) => make(id(specialToken(first)), id(specialToken(last)));
   };
   const { model } = file;
-  // Of another kind of model the classes take the vocabulary, as ids by token.
+  // From a model of another type, the classes read the vocabulary as token ids.
   const { field, ids, texts, size } = model;
   const vocabulary = { field, ids, texts, size };
 
@@ -165,14 +165,14 @@ export function buildClassParts(
   }
 }
 
-/** Its position in every XLM-RoBERTa vocabulary: the class does not look it up. */
+/** Its position in every XLM-RoBERTa vocabulary; the class does not look it up. */
 const XLM_ROBERTA_UNKNOWN = 3;
 
 function refuseModel(className: string, model: ParsedModel): never {
   return model.field.fail(`is of type ${model.type}, but the tokenizer class ${className} needs a Unigram model`);
 }
 
-/** The post_processor, else the tokens that tokenizer_config.json asks for: next to a tokenizer.json it is not asked. */
+/** The post_processor, else the tokens that tokenizer_config.json requests; with a tokenizer.json the request is ignored. */
 function gpt2Template(
   fromFile: Template | undefined,
   flag: (key: string, otherwise: boolean) => boolean,

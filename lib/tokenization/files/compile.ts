@@ -22,13 +22,13 @@ import type { TokenizerClass } from "./tokenizer-class";
 import { readTokenizerFiles } from "./tokenizer-files";
 import type { TokenizerFiles } from "./tokenizer-files";
 
-/** Published ones have up to 8. */
+/** Published tokenizers have up to 8. */
 const MAX_TEMPLATE = 256;
 
 export interface TokenizerOptions {
-  /** Absolute path of the folder that has tokenizer.json. */
+  /** Absolute path of the folder with tokenizer.json. */
   readonly folder: string;
-  /** Tokens of a sequence, special tokens included; undefined for no limit. */
+  /** Tokens per sequence, including special tokens; undefined for no limit. */
   readonly maxLength: number | undefined;
   /** sentence_bert_config.json: do_lower_case. */
   readonly lowerCase: boolean;
@@ -39,7 +39,7 @@ export async function compileTokenizer(options: TokenizerOptions): Promise<Token
   return defineTokenizer(await readParts(options));
 }
 
-/** As compileTokenizer(); undefined for a tokenizer whose patterns may take any time, before the first runs. */
+/** Like compileTokenizer(), but undefined, before any pattern runs, for a tokenizer whose patterns have no bound on their time. */
 export async function compileLinear(options: TokenizerOptions): Promise<TokenizerDefinition | undefined> {
   const parts = await readParts(options);
   return isLinear(parts) ? defineTokenizer(parts) : undefined;
@@ -95,12 +95,12 @@ function defineTokenizer({ files, parts, normalizers, preTokenizers, addedTokens
   return definition;
 }
 
-/** All else is checked field by field; that V8 takes the expression for the added tokens shows when it is compiled. */
+/** Everything else is checked field by field; whether V8 accepts the expression for the added tokens shows only when it is compiled. */
 function requireUsable(definition: TokenizerDefinition, tokenizer: Field): void {
   try {
     new TokenizationPipeline(definition);
   } catch {
-    // The error is left out: its message is the expression.
+    // The original error is left out: its message is the whole expression.
     tokenizer.fail("has added tokens that are too long or too many for one regular expression");
   }
 }
@@ -120,16 +120,16 @@ function partsOfFile(tokenizer: Field, { model, normalizers, template = parseTem
   return { normalizers, preTokenizers: parsePreTokenizers(tokenizer.optional("pre_tokenizer")), model, template: () => template };
 }
 
-/** sentence-transformers puts lower-casing before everything else, unless it is there already. */
+/** sentence-transformers lower-cases before every other step, unless the first step does so already. */
 function withLowerCase(normalizers: readonly NormalizerSpec[], lowerCase: boolean): readonly NormalizerSpec[] {
   const needed = lowerCase && !normalizers.some((normalizer) => normalizer.type === "Lowercase");
   return needed ? [{ type: "Lowercase" }, ...normalizers] : normalizers;
 }
 
-/** A token of the vocabulary keeps its id; others get the next one, whatever id the files give them. */
+/** A token in the vocabulary keeps its id; the others get the next free ones, regardless of the ids in the files. */
 function assignIds(tokens: readonly DeclaredToken[], model: ParsedModel): AddedToken[] {
   const added = new Map<string, AddedToken>();
-  // As tokenizers counts: from the number of tokens, so that an id may be given twice when the vocabulary has holes.
+  // tokenizers counts from the number of tokens, so an id may be assigned twice if the vocabulary has holes.
   let next = model.size;
   for (const token of tokens) {
     if (token.content === "") continue;
@@ -140,7 +140,7 @@ function assignIds(tokens: readonly DeclaredToken[], model: ParsedModel): AddedT
   return [...added.values()];
 }
 
-/** The text of every id, as convert_ids_to_tokens gives it. */
+/** The text of every id, as convert_ids_to_tokens returns it. */
 function textsById(model: ParsedModel, addedTokens: readonly AddedToken[], normalizers: readonly NormalizerSpec[]): (string | undefined)[] {
   const texts: (string | undefined)[] = [...model.texts];
   const normalize = buildNormalizer(normalizers);
@@ -151,11 +151,11 @@ function textsById(model: ParsedModel, addedTokens: readonly AddedToken[], norma
 function requireKnownIds(template: Template, size: number, tokenizer: Field): void {
   for (const pieces of [template.single, template.pair]) {
     if (pieces.length > MAX_TEMPLATE || countSpecialTokens(pieces) > MAX_TEMPLATE) {
-      tokenizer.fail(`has a post_processor of more than ${String(MAX_TEMPLATE)} parts or special tokens`);
+      tokenizer.fail(`has a post_processor with more than ${String(MAX_TEMPLATE)} parts or special tokens`);
     }
   }
   const unknown = specialIds(template).find((id) => id >= size);
-  if (unknown !== undefined) tokenizer.fail(`has a post_processor with the id ${String(unknown)}, but only ${String(size)} tokens`);
+  if (unknown !== undefined) tokenizer.fail(`has a post_processor that uses the id ${String(unknown)}, but only ${String(size)} tokens`);
 }
 
 function specialIds({ single, pair }: Template): number[] {

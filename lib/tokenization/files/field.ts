@@ -1,12 +1,12 @@
 import { SparseRerankError } from "../../errors";
 import { codePointAt, unitsOf } from "../steps/unicode";
 
-/** The message of an error about a tokenizer file. */
+/** An error about a tokenizer file. */
 export function invalidTokenizer(file: string, problem: string, cause?: unknown): SparseRerankError {
   return new SparseRerankError("ERR_INVALID_TOKENIZER", `${file}: ${problem}`, { cause });
 }
 
-/** A value inside a JSON file, with the path that leads to it: every check that fails names file, field, what was found and what was expected. */
+/** A value inside a JSON file, with the path to it. Every failed check names the file, the field, what was found and what was expected. */
 export class Field {
   readonly file: string;
   readonly path: string;
@@ -26,7 +26,7 @@ export class Field {
     return this.fail(`is ${describe(this.value)}, expected ${what}`);
   }
 
-  /** Of an object; a key that is absent or null gives undefined. */
+  /** A member of an object; undefined if the key is absent or null. */
   optional(key: string): Field | undefined {
     const object = this.object();
     const value = Object.hasOwn(object, key) ? object[key] : undefined;
@@ -45,7 +45,7 @@ export class Field {
     return isObject(this.value);
   }
 
-  /** Of an array or an object. */
+  /** The number of elements of an array or members of an object. */
   size(): number {
     return this.isObject() ? this.entries().length : this.items().length;
   }

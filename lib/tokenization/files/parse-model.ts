@@ -36,14 +36,14 @@ interface WordLevelModel {
   readonly unknownToken: string;
 }
 
-/** What the file says, before tokens have become ids: a tokenizer class may replace some of it. */
+/** The model as the file declares it, before its tokens are resolved to ids: a tokenizer class may replace some of it. */
 export type ParsedModel = (WordPieceModel | UnigramModel | BpeModel | WordLevelModel) & ParsedVocabulary & { readonly field: Field };
 
 interface ParsedVocabulary {
   readonly ids: ReadonlyMap<string, number>;
-  /** By id. Has holes if the file has. */
+  /** By id. Has holes where the file skips ids. */
   readonly texts: readonly string[];
-  /** How many tokens there are: the next id, as tokenizers counts it. */
+  /** The number of tokens: the next id, as tokenizers counts. */
   readonly size: number;
 }
 
@@ -88,7 +88,7 @@ export function parseModel(field: Field): ParsedModel {
   }
 }
 
-/** It stands before or behind every character of a text. */
+/** Limit of an affix, since it is added before or after every character of a text. */
 const MAX_AFFIX = 256;
 
 function parseAffix(field: Field | undefined): string | undefined {
@@ -98,24 +98,27 @@ function parseAffix(field: Field | undefined): string | undefined {
   return affix;
 }
 
-/** Files of the first versions name no type. */
+/** The earliest files name no type. */
 function inferType(field: Field): string {
   if (Array.isArray(field.required("vocab").value)) return "Unigram";
   if (field.optional("merges") !== undefined) return "BPE";
   return field.optional("continuing_subword_prefix") === undefined ? "WordLevel" : "WordPiece";
 }
 
-/** A vocabulary as an object of token to id. A Field for each of some 100,000 tokens would be waste: one is made when a check fails. */
+/**
+ * A vocabulary as an object from token to id. A Field for each of about 100,000 tokens would be wasteful; one is created only if a check
+ * fails.
+ */
 function parseTokenMap(model: Field): ParsedVocabulary {
   const field = model.required("vocab");
   const ids = new Map<string, number>();
   const texts: string[] = [];
   for (const [token, id] of Object.entries(field.object())) {
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > MAX_ID) {
-      return field.fail(`gives ${JSON.stringify(token)} the id ${JSON.stringify(id)}, expected an integer from 0 to ${String(MAX_ID)}`);
+      return field.fail(`maps ${JSON.stringify(token)} to the id ${JSON.stringify(id)}, expected an integer from 0 to ${String(MAX_ID)}`);
     }
     const other = texts[id];
-    if (other !== undefined) field.fail(`gives ${JSON.stringify(other)} and ${JSON.stringify(token)} the same id ${String(id)}`);
+    if (other !== undefined) field.fail(`maps ${JSON.stringify(other)} and ${JSON.stringify(token)} to the same id ${String(id)}`);
     ids.set(token, id);
     texts[id] = token;
   }
@@ -123,12 +126,12 @@ function parseTokenMap(model: Field): ParsedVocabulary {
   return { ids, texts, size: ids.size };
 }
 
-/** No vocabulary is near this. */
+/** Far above the ids of any published vocabulary. */
 const MAX_ID = 2 ** 24;
-/** Ids that no token has cost memory too. */
+/** Limit of unused ids, since they cost memory too. */
 const MAX_HOLES = 2 ** 20;
 
-/** A vocabulary as an array of pairs: token and score; the id is the index. Of two equal tokens the later one counts. */
+/** A vocabulary as an array of [token, score]; the id is the index. If a token occurs twice, the later one wins. */
 function parseScoredTokens(model: Field): ParsedVocabulary & { readonly scores: readonly number[] } {
   const field = model.required("vocab");
   if (!Array.isArray(field.value)) return field.fail("is not an array");
@@ -147,7 +150,7 @@ function parseScoredTokens(model: Field): ParsedVocabulary & { readonly scores: 
   return { ids, texts, size: ids.size, scores };
 }
 
-/** "left right", or in newer files a pair. */
+/** Each merge is "left right", or a pair in newer files. */
 function parseMerges(field: Field): (readonly [string, string])[] {
   if (!Array.isArray(field.value)) return field.fail("is not an array");
   return field.value.map((merge: unknown, rank) => {
@@ -160,7 +163,7 @@ function parseMerges(field: Field): (readonly [string, string])[] {
   });
 }
 
-/** Settles the ids that the model works with; everything it names must be in its vocabulary. */
+/** Resolves the ids that the model uses; every token that it names must be in its vocabulary. */
 export function resolveModel(model: ParsedModel): ModelSpec {
   switch (model.type) {
     case "WordPiece": {
@@ -172,7 +175,7 @@ export function resolveModel(model: ParsedModel): ModelSpec {
     case "Unigram": {
       const { type, scores, unknownId } = model;
       if (unknownId === undefined || unknownId >= scores.length) {
-        return model.field.fail(`has ${String(scores.length)} tokens and the unk_id ${String(unknownId)}, which is not one of them`);
+        return model.field.fail(`has the unk_id ${String(unknownId)}, but only ${String(scores.length)} tokens`);
       }
       return { type, unknownId, scores: sharedFloat64(scores), byteIds: model.byteFallback ? byteTokens(model.ids) : undefined };
     }
@@ -193,7 +196,7 @@ export function resolveModel(model: ParsedModel): ModelSpec {
 }
 
 function requireToken(model: ParsedModel, what: string, token: string): number {
-  return model.ids.get(token) ?? model.field.fail(`has the ${what} ${JSON.stringify(token)}, which is not in its vocabulary`);
+  return model.ids.get(token) ?? model.field.fail(`names the ${what} ${JSON.stringify(token)}, which is not in its vocabulary`);
 }
 
 function resolveMerges(model: ParsedModel & BpeModel): Merge[] {

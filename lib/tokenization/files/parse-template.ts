@@ -3,12 +3,12 @@
 import type { Template, TemplatePiece } from "../pipeline/template";
 import type { Field } from "./field";
 
-/** Type ids travel as bytes. */
+/** Type ids are stored as bytes. */
 const MAX_TYPE_ID = 255;
 
 const A: TemplatePiece = { text: "A", typeId: 0 };
 
-/** Without a post-processor: the texts alone. */
+/** The template without a post-processor: just the texts. */
 const PLAIN: Template = { single: [A], pair: [A, { text: "B", typeId: 1 }] };
 
 export function parseTemplate(field: Field | undefined): Template {
@@ -22,7 +22,7 @@ export function parseTemplate(field: Field | undefined): Template {
     case "RobertaProcessing":
       return robertaTemplate(parseSpecialId(field.required("cls")), parseSpecialId(field.required("sep")));
     case "ByteLevel":
-      // Trims offsets, which we do not keep.
+      // It trims offsets, which are not kept here.
       return PLAIN;
     case "Sequence":
       return parseSequence(field);
@@ -45,7 +45,7 @@ export function robertaTemplate(cls: number, sep: number): Template {
   };
 }
 
-/** The tokens before and behind each text of GPT-2's class. */
+/** The template of GPT-2's class: tokens before and after each text. */
 export function boundaryTemplate(before: readonly number[], behind: readonly number[]): Template {
   const around = (text: TemplatePiece, typeId: number): TemplatePiece[] => [
     ...before.map((id) => special(id, typeId)),
@@ -59,7 +59,9 @@ function special(id: number, typeId: number): TemplatePiece {
   return { specialIds: Int32Array.of(id), typeId };
 }
 
-/** Of the processors in a sequence only one may add tokens: the reference takes no more than two texts, and the first that adds makes more. */
+/**
+ * Only one processor of a sequence may add tokens: the reference accepts at most two texts, and the first that adds tokens produces more.
+ */
 function parseSequence(field: Field): Template {
   const adding = field
     .required("processors")

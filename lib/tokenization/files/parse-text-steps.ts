@@ -8,12 +8,12 @@ import type { PatternSpec } from "../steps/pattern";
 import type { PreTokenizerSpec } from "../steps/pre-tokenizers";
 import type { Field } from "./field";
 
-/** Sequences in sequences deeper than this are a broken file, and so are more steps; published tokenizers have up to ten. */
+/** Limits on the nesting and the number of steps. A file that exceeds them is broken: published tokenizers have up to ten steps. */
 const MAX_DEPTH = 16;
 const MAX_STEPS = 64;
-/** What a normalizer puts into a text. */
+/** Limit, in units, of what a normalizer inserts. */
 const MAX_CONTENT = 1024;
-/** Each may double the length of a text. */
+/** Limit of ByteLevel steps, each of which may double the length of a text. */
 const MAX_BYTE_LEVELS = 4;
 
 export function parseNormalizers(field: Field | undefined, depth = 0): NormalizerSpec[] {
@@ -101,7 +101,7 @@ export function parsePreTokenizers(field: Field | undefined, depth = 0): PreToke
       return [{ type, length }];
     }
     default:
-      return field.fail(`has the type ${JSON.stringify(type)}, which is unknown or not supported`);
+      return field.fail(`has the unknown or unsupported type ${JSON.stringify(type)}`);
   }
 }
 
@@ -130,7 +130,7 @@ function parseContent(field: Field): string {
     : field.fail(`has ${String(content.length)} units, expected at most ${String(MAX_CONTENT)}`);
 }
 
-/** Older files say add_prefix_space instead of a scheme. */
+/** Older files have add_prefix_space instead of prepend_scheme. */
 function parsePrependScheme(field: Field): "always" | "first" | "never" {
   if (field.optional("add_prefix_space")?.boolean() === false) return "never";
   return field.optional("prepend_scheme")?.oneOf(["always", "first", "never"]) ?? "always";

@@ -1,4 +1,4 @@
-/** Which tokens the files of a tokenizer declare to be found in the text itself, in the order in which the reference adds them. */
+/** The tokens that tokenizer files declare to be matched in the text itself, in the order in which the reference adds them. */
 
 import type { AddedToken } from "../steps/added-tokens";
 import type { Field } from "./field";
@@ -6,7 +6,7 @@ import type { TokenizerFiles } from "./tokenizer-files";
 
 export type DeclaredToken = Omit<AddedToken, "id">;
 
-/** What a class takes where no file names a token. */
+/** The defaults of a class for tokens that no file names. */
 export interface ClassDefaults {
   /** By name ("unk_token"). */
   readonly named: ReadonlyMap<string, DeclaredToken>;
@@ -27,7 +27,7 @@ export class DeclaredTokens {
     const inFile = tokenizer.optional("added_tokens")?.items() ?? [];
     this.#inFile = inFile.map((token) => parseToken(token));
     const decoder = config.optional("added_tokens_decoder");
-    // special_tokens_map.json and added_tokens.json are from the time before added_tokens_decoder.
+    // special_tokens_map.json and added_tokens.json predate added_tokens_decoder.
     const legacy = decoder === undefined ? specialTokensMap : undefined;
     const extra = extraTokens(config, legacy);
 
@@ -54,7 +54,7 @@ export class DeclaredTokens {
     this.#inConfig = [...byId].toSorted(([a], [b]) => a - b).map(([, token]) => token);
   }
 
-  /** @param withFile the class keeps the added tokens of tokenizer.json and does not start without any */
+  /** @param withFile the class keeps the added tokens of tokenizer.json instead of starting without any */
   inOrder(withFile: boolean): DeclaredToken[] {
     const specials = [...this.named.values()];
     const specialContents = new Set(specials.map((token) => token.content));
@@ -68,13 +68,13 @@ export class DeclaredTokens {
 }
 
 interface ExtraTokens {
-  /** extra_special_tokens as an object: special tokens with names of their own. */
+  /** extra_special_tokens as an object: special tokens with their own names. */
   readonly named: readonly (readonly [name: string, field: Field])[];
   /** undefined if no file has a list. */
   readonly tokens: readonly Field[] | undefined;
 }
 
-/** extra_special_tokens, which additional_special_tokens was called before. */
+/** extra_special_tokens, formerly additional_special_tokens. */
 function extraTokens(config: Field, legacy: Field | undefined): ExtraTokens {
   const configured = config.optional("extra_special_tokens");
   const isEmpty = configured === undefined || configured.size() === 0;
@@ -88,7 +88,7 @@ function extraTokens(config: Field, legacy: Field | undefined): ExtraTokens {
   return { named: objects, tokens };
 }
 
-/** Names that only this tokenizer has, such as "image_token". */
+/** Names specific to this tokenizer, such as "image_token". */
 function customTokens(file: Field | undefined): (readonly [name: string, field: Field])[] {
   return (
     file
@@ -98,7 +98,7 @@ function customTokens(file: Field | undefined): (readonly [name: string, field: 
   );
 }
 
-/** @param isSpecial whatever the file says */
+/** @param isSpecial overrides what the file says */
 function parseToken(field: Field, isSpecial = false): DeclaredToken {
   const flag = (name: string): boolean => field.optional(name)?.boolean() ?? false;
   const special = isSpecial || flag("special");
@@ -112,12 +112,12 @@ function parseToken(field: Field, isSpecial = false): DeclaredToken {
   };
 }
 
-/** A special token is a string, or an object as in added_tokens. */
+/** A special token is a string, or an object like those in added_tokens. */
 function parseMention(field: Field): DeclaredToken {
   return field.isObject() ? parseToken(field, true) : mention(field.string());
 }
 
-/** A special token of which nothing else is said. */
+/** A special token with default properties. */
 export function mention(content: string, leftStrip = false): DeclaredToken {
   return { content, singleWord: false, leftStrip, rightStrip: false, normalized: false, special: true };
 }

@@ -1,6 +1,6 @@
 /**
- * The tokenizer class that transformers 5 chooses for a folder. Most classes do not run tokenizer.json as it stands: they take the vocabulary, merges,
- * added tokens and charsmap from there and build the rest themselves (class-parts.ts).
+ * The tokenizer class that transformers 5 chooses for a folder. Most classes do not run tokenizer.json unchanged: they read the vocabulary,
+ * merges, added tokens and charsmap from it and build the rest themselves (class-parts.ts).
  */
 
 import { SparseRerankError } from "../../errors";
@@ -10,9 +10,9 @@ import { UNSUPPORTED_CLASSES } from "./unsupported-classes";
 export type TokenizerFamily = "Bert" | "MPNet" | "Roberta" | "Deberta" | "GPT2" | "XlmRoberta" | "Camembert" | "DebertaV2";
 
 export interface TokenizerClass {
-  /** Without "Fast". */
+  /** Without the suffix "Fast". */
   readonly name: string;
-  /** undefined: tokenizer.json runs as it is. */
+  /** undefined: tokenizer.json runs unchanged. */
   readonly family: TokenizerFamily | undefined;
 }
 
@@ -38,7 +38,7 @@ const FAMILY_OF_CLASS: ReadonlyMap<string, TokenizerFamily> = new Map([
 
 const GENERIC = "TokenizersBackend";
 
-/** config.json: model_type. Where this says GENERIC, transformers distrusts the class that the files name. */
+/** config.json: model_type. For those mapped to GENERIC, transformers ignores the class that the files name. */
 const CLASS_OF_MODEL_TYPE: ReadonlyMap<string, string> = new Map([
   ["bert", "BertTokenizer"],
   ["distilbert", "BertTokenizer"],
@@ -54,19 +54,19 @@ const CLASS_OF_MODEL_TYPE: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The class that AutoTokenizer chooses. Errors: ERR_NOT_SUPPORTED, by name, for a class that is not implemented here, where the ids of another one
- * would be wrong. A name that transformers does not know runs tokenizer.json as it is, as there.
+ * The class that AutoTokenizer chooses. Throws ERR_NOT_SUPPORTED, with the name, for a class that is not implemented here, because another
+ * class would produce wrong ids. For a name that transformers does not know, tokenizer.json runs unchanged, as it does there.
  */
 export function chooseTokenizerClass(tokenizerConfig: Field, modelConfig: Field): TokenizerClass {
   const field = tokenizerConfig.optional("tokenizer_class") ?? modelConfig.optional("tokenizer_class");
   const registered = CLASS_OF_MODEL_TYPE.get(modelConfig.optional("model_type")?.string() ?? "");
   const remote = remoteClass(tokenizerConfig);
-  // Such a model runs with its own code only, and then its tokenizer does too.
+  // Such a model runs only with its own code, and so does its tokenizer.
   if (remote !== undefined && (registered === undefined || modelConfig.optional("auto_map") !== undefined)) {
     throw new SparseRerankError(
       "ERR_NOT_SUPPORTED",
       `${remote.file}: ${remote.path} is Python code of the repository, which this package does not run. ` +
-        "If its tokenizer.json gives the same ids by itself, remove auto_map.",
+        "If its tokenizer.json alone produces the same ids, remove auto_map.",
     );
   }
   const named = field?.string().replace(/Fast$/, "") ?? registered ?? GENERIC;
@@ -74,20 +74,20 @@ export function chooseTokenizerClass(tokenizerConfig: Field, modelConfig: Field)
   if (field !== undefined && UNSUPPORTED_CLASSES.has(name)) {
     throw new SparseRerankError(
       "ERR_NOT_SUPPORTED",
-      `${field.file}: the tokenizer class ${name} of transformers is not supported; supported are ${[...FAMILY_OF_CLASS.keys()].join(", ")} ` +
-        "and PreTrainedTokenizerFast, which runs tokenizer.json as it is.",
+      `${field.file}: the tokenizer class ${name} of transformers is not supported; the supported classes are ${[...FAMILY_OF_CLASS.keys()].join(", ")} ` +
+        "and PreTrainedTokenizerFast, which runs tokenizer.json unchanged.",
     );
   }
   return { name, family: FAMILY_OF_CLASS.get(name) };
 }
 
-/** tokenizer_config.json: auto_map names a class in the repository; older files have a list in the place of the object. */
+/** tokenizer_config.json: auto_map names a class in the repository; older files have a list instead of an object. */
 function remoteClass(config: Field): Field | undefined {
   const map = config.optional("auto_map");
   return map?.isObject() === true ? map.optional("AutoTokenizer") : map;
 }
 
-/** The files in which classes find the vocabulary where there is no tokenizer.json. */
+/** The files that hold a class's vocabulary if there is no tokenizer.json. */
 export type VocabularyLayout = "vocab.txt" | "vocab.json" | "SentencePiece";
 
 export function vocabularyLayout(family: TokenizerFamily): VocabularyLayout {
@@ -106,7 +106,7 @@ export function vocabularyLayout(family: TokenizerFamily): VocabularyLayout {
   }
 }
 
-/** Whether the model of such a class takes token_type_ids, where tokenizer_config.json does not say. */
+/** Whether the model of such a class has an input for token_type_ids, if tokenizer_config.json does not say. */
 export function classUsesTypeIds({ name, family }: TokenizerClass): boolean {
   return family === "Deberta" || family === "DebertaV2" || (family === "Bert" && name !== "DistilBertTokenizer");
 }

@@ -12,24 +12,24 @@ import { Field, invalidTokenizer } from "./field";
 import { chooseTokenizerClass, vocabularyLayout } from "./tokenizer-class";
 import type { TokenizerClass } from "./tokenizer-class";
 
-/** Twice as much as a vocabulary of a million tokens takes. */
+/** Twice the size of a vocabulary of a million tokens. */
 const MAX_FILE_BYTES = 128 * 1024 * 1024;
 
 export interface TokenizerFiles {
-  /** tokenizer.json, or what vocabulary files of older checkpoints amount to. */
+  /** tokenizer.json, or its equivalent built from the vocabulary files of older checkpoints. */
   readonly tokenizer: Field;
-  /** It is tokenizer.json. */
+  /** Whether it is tokenizer.json. */
   readonly isComplete: boolean;
-  /** tokenizer_config.json; empty if absent, as the next three. */
+  /** tokenizer_config.json; empty if absent, like the next three. */
   readonly config: Field;
   readonly specialTokensMap: Field;
   /** added_tokens.json */
   readonly addedTokens: Field;
-  /** By tokenizer_config.json and config.json. */
+  /** According to tokenizer_config.json and config.json. */
   readonly chosen: TokenizerClass;
 }
 
-/** The class decides which vocabulary files it reads where there is no tokenizer.json. */
+/** The class decides which vocabulary files to read if there is no tokenizer.json. */
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
   const orEmpty = async (name: string): Promise<Field> => (await readJson(folder, name)) ?? new Field(path.join(folder, name), "", {});
   const [file, config, specialTokensMap, addedTokens, modelConfig] = await Promise.all([
@@ -44,13 +44,13 @@ export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles
   return { tokenizer, isComplete: file !== undefined, chosen, config, specialTokensMap, addedTokens };
 }
 
-/** How large the vocabulary file of a folder is; 0 if it has none. */
+/** Size of the vocabulary file of a folder, in bytes; 0 if there is none. */
 export async function tokenizerFileSize(folder: string): Promise<number> {
   const size = async (name: string): Promise<number> => (await stat(path.join(folder, name)).catch(() => undefined))?.size ?? 0;
   return Math.max(...(await Promise.all(["tokenizer.json", "vocab.txt", "vocab.json"].map(size))));
 }
 
-/** What a class reads without tokenizer.json: vocab.txt (WordPiece), or vocab.json and merges.txt (byte-level BPE). */
+/** The files that a class reads without tokenizer.json: vocab.txt (WordPiece), or vocab.json and merges.txt (byte-level BPE). */
 async function readVocabularyFiles(folder: string, { name, family }: TokenizerClass): Promise<Field> {
   const layout = family === undefined ? undefined : vocabularyLayout(family);
   const found = layout === "vocab.txt" ? await readVocabulary(folder) : layout === "vocab.json" ? await readMerges(folder) : undefined;
@@ -59,13 +59,13 @@ async function readVocabularyFiles(folder: string, { name, family }: TokenizerCl
   throw new SparseRerankError(
     "ERR_FILE_NOT_FOUND",
     `${folder} has no tokenizer.json${alternatives}, which the tokenizer class ${name} needs. ` +
-      "If it has another vocabulary (a SentencePiece model, say), load its tokenizer with transformers and save it to get a tokenizer.json.",
+      "If it has another vocabulary, such as a SentencePiece model, load its tokenizer with transformers and save it, which writes a tokenizer.json.",
   );
 }
 
 /**
- * vocab.txt, a token a line, as tokenizers reads it: white space behind a token is cut off, of equal tokens the later one counts, and the ids of the others
- * belong to no token.
+ * vocab.txt, one token per line, read as tokenizers does: trailing white space is trimmed; if a token occurs twice, the later one wins, and
+ * the earlier id belongs to no token.
  */
 async function readVocabulary(folder: string): Promise<Field | undefined> {
   const file = path.join(folder, "vocab.txt");
@@ -83,14 +83,14 @@ async function readMerges(folder: string): Promise<Field | undefined> {
     : new Field(vocab.file, "", { model: { type: "BPE", vocab: vocab.value, merges } });
 }
 
-/** Without their ends, \n or \r\n. */
+/** Splits at \n or \r\n, which are dropped. */
 async function readLines(file: string): Promise<string[] | undefined> {
   const lines = (await readText(file))?.split(/\r?\n/);
   if (lines?.at(-1) === "") lines.pop();
   return lines;
 }
 
-/** @returns undefined if the file is absent */
+/** @returns undefined if the file does not exist */
 async function readJson(folder: string, name: string, parse: (text: string) => unknown = parsePythonJson): Promise<Field | undefined> {
   const file = path.join(folder, name);
   const text = await readText(file);
@@ -108,13 +108,13 @@ async function readJson(folder: string, name: string, parse: (text: string) => u
 
 const ESCAPED_SURROGATE = /\\u[dD][89a-fA-F]/;
 
-/** As tokenizers reads tokenizer.json and vocab.json: no NaN, and whole characters only. */
+/** Parses as strictly as tokenizers parses tokenizer.json and vocab.json: no NaN, and no lone surrogates. */
 function parseStrictJson(text: string): unknown {
   if (!ESCAPED_SURROGATE.test(text)) return JSON.parse(text);
   return JSON.parse(text, (key, value: unknown) => {
     for (const string of [key, value]) {
       if (typeof string === "string" && wellFormed(string) !== string)
-        throw new SyntaxError(`${JSON.stringify(string)} has half a character`);
+        throw new SyntaxError(`${JSON.stringify(string)} has a lone surrogate`);
     }
     return value;
   });
@@ -125,7 +125,7 @@ async function readText(file: string): Promise<string | undefined> {
   try {
     opened = await openRegularFile(file);
     if (opened.size > MAX_FILE_BYTES) {
-      throw invalidTokenizer(file, `the file has ${String(opened.size)} bytes; a tokenizer has at most ${String(MAX_FILE_BYTES)}`);
+      throw invalidTokenizer(file, `the file has ${String(opened.size)} bytes; the limit is ${String(MAX_FILE_BYTES)}`);
     }
     return decodeUtf8(file, await opened.handle.readFile());
   } catch (error) {
@@ -140,7 +140,7 @@ async function readText(file: string): Promise<string | undefined> {
   }
 }
 
-/** With the byte order mark, where there is one: it belongs to the first token, or makes the file no JSON. */
+/** Keeps a byte order mark: it belongs to the first token, or makes the JSON invalid. */
 function decodeUtf8(file: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);

@@ -1,6 +1,6 @@
 /**
- * Tokenizer classes of transformers 5 that would need code of their own: written in Python only, or building other parts than tokenizer.json has.
- * test/data/tokenization/tokenizer-classes/generate.py compares this list with the installed transformers.
+ * Tokenizer classes of transformers 5 that would need their own code: they exist only in Python, or build other parts than tokenizer.json
+ * has. test/reference-tokenization/tokenizer-classes/generate.py compares this list with the installed transformers.
  */
 export const UNSUPPORTED_CLASSES: ReadonlySet<string> = new Set([
   "AlbertTokenizer",

@@ -5,14 +5,14 @@ import type { Vocabulary } from "./vocabulary";
 
 export interface BpeSpec {
   readonly type: "BPE";
-  /** buildMerges(); shared memory. */
+  /** From buildMerges(); in shared memory. */
   readonly merges: Int32Array;
-  /** Without one, characters that the vocabulary lacks vanish. */
+  /** Without one, characters outside the vocabulary are dropped. */
   readonly unknownId: number | undefined;
   readonly fuseUnknown: boolean;
-  /** Ids of the tokens <0x00> .. <0xFF>, or NO_TOKEN, when the model spells unknown characters in bytes. */
+  /** Ids of the tokens <0x00> .. <0xFF>, or NO_TOKEN, if the model falls back to bytes for unknown characters. */
   readonly byteIds: readonly number[] | undefined;
-  /** A word that is a token is that token, whatever the merges say. */
+  /** A word that is in the vocabulary becomes that token, regardless of the merges. */
   readonly ignoreMerges: boolean;
   readonly continuingPrefix: string;
   readonly endOfWordSuffix: string;
@@ -27,12 +27,12 @@ export interface Merge {
 const SLOT = 4;
 const EMPTY = -1;
 const NO_SYMBOL = -1;
-/** Words up to this length are merged by looking at every pair each time, which for them is faster than a queue. */
+/** Words up to this length are merged by scanning every pair each time, which for them is faster than a queue. */
 const SHORT_WORD = 24;
 /** Rank and position share one float64: rank · 2³² + position is exact, and ordered by rank first. */
 const RANK_SCALE = 2 ** 32;
 
-/** Merges as an open-addressing hash table: slots of left, right, rank, result. Of two merges of the same pair the later one counts. */
+/** Merges as an open-addressing hash table: slots of left, right, rank, result. If a pair occurs twice, the later merge wins. */
 export function buildMerges(merges: readonly Merge[]): Int32Array {
   const capacity = 2 ** Math.ceil(Math.log2(2 * merges.length + 2));
   const table = new Int32Array(new SharedArrayBuffer(capacity * SLOT * Int32Array.BYTES_PER_ELEMENT)).fill(EMPTY);
@@ -42,7 +42,7 @@ export function buildMerges(merges: readonly Merge[]): Int32Array {
   return table;
 }
 
-/** Where the pair is, or where it would go. */
+/** The slot of the pair, or the slot to insert it in. */
 function slotOf(table: Int32Array, left: number, right: number): number {
   const mask = table.length / SLOT - 1;
   let slot = (Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)) >>> 0;
@@ -53,7 +53,7 @@ function slotOf(table: Int32Array, left: number, right: number): number {
   }
 }
 
-/** Byte-pair encoding: of all neighbouring symbols, always the pair with the lowest rank is merged, the leftmost first. */
+/** Byte-pair encoding: repeatedly merges the adjacent pair with the lowest rank, the leftmost first. */
 export class Bpe {
   readonly #spec: BpeSpec;
   readonly #vocabulary: Vocabulary;
@@ -140,7 +140,7 @@ export class Bpe {
     for (const symbol of symbols) ids.push(symbol);
   }
 
-  /** O(n log n): a queue of candidate pairs over a linked list in arrays. A candidate whose pair has changed since is skipped. */
+  /** O(n log n): a queue of candidate pairs over a linked list in arrays. Candidates whose pair has changed since are skipped. */
   #mergeLong(ids: IdBuffer): void {
     const { merges } = this.#spec;
     const symbols = Int32Array.from(this.#symbols);
@@ -182,7 +182,7 @@ export class Bpe {
   }
 }
 
-/** A binary heap of numbers in a typed array that doubles. */
+/** A binary min-heap of numbers in a typed array that doubles. */
 class MinHeap {
   #keys = new Float64Array(64);
   #size = 0;

@@ -1,8 +1,8 @@
 const INITIAL_CAPACITY = 1024;
-/** A larger array is not kept when the buffer is emptied: 4 MB. */
+/** Clearing the buffer frees a larger array: 4 MB. */
 const KEPT_CAPACITY = 1 << 20;
 
-/** Ids that are appended one by one, in a typed array that doubles. */
+/** Ids appended one by one, in a typed array that doubles. */
 export class IdBuffer {
   #ids = new Int32Array(INITIAL_CAPACITY);
   #length = 0;
@@ -11,7 +11,7 @@ export class IdBuffer {
     return this.#length;
   }
 
-  /** Drops the ids behind. */
+  /** Drops the ids past the new length. */
   set length(length: number) {
     this.#length = length;
   }

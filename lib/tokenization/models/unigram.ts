@@ -8,17 +8,17 @@ export interface UnigramSpec {
   readonly unknownId: number;
   /** Log-probability of each id; shared memory. */
   readonly scores: Float64Array;
-  /** Ids of the tokens <0x00> .. <0xFF>, or NO_TOKEN, when the model spells unknown characters in bytes. */
+  /** Ids of the tokens <0x00> .. <0xFF>, or NO_TOKEN, if the model falls back to bytes for unknown characters. */
   readonly byteIds: readonly number[] | undefined;
 }
 
-/** How much less likely than the least likely token an unknown character is. */
+/** The score of an unknown character lies this far below the lowest score of a token. */
 const UNKNOWN_PENALTY = 10;
-/** Scratch arrays for longer pieces are not kept. */
+/** Scratch arrays for longer pieces are freed after use. */
 const KEPT_CAPACITY = 1 << 16;
 const UNREACHED = -1;
 
-/** Best path that ends at each unit of a piece: its score, where its last token begins, and that token. */
+/** For each unit of a piece, the best path that ends there: its score, and the start and id of its last token. */
 class Lattice {
   readonly scores: Float64Array;
   readonly starts: Int32Array;
@@ -31,7 +31,10 @@ class Lattice {
   }
 }
 
-/** The most likely segmentation (Viterbi), linear in the length of the piece. Additions are in the reference's order, so ties fall alike. */
+/**
+ * Finds the most likely segmentation (Viterbi), in time linear in the length of the piece. Additions are in the reference's order, so ties
+ * break alike.
+ */
 export class Unigram {
   readonly #spec: UnigramSpec;
   readonly #vocabulary: Vocabulary;
@@ -85,9 +88,9 @@ export class Unigram {
     }
   }
 
-  /** Neighbouring unknown characters become one unknown token. */
+  /** Adjacent unknown characters become one unknown token. */
   #emit(piece: string, { starts, ids: tokens }: Lattice, ids: IdBuffer): void {
-    // The path is read from its end: `ends` is turned round afterwards.
+    // The path is read backwards, so `ends` is reversed afterwards.
     const ends: number[] = [];
     for (let end = piece.length; end > 0; end = starts[end] ?? 0) {
       const previous = ends.at(-1);

@@ -1,4 +1,4 @@
-/** In shared memory: the JS thread and the tokenization worker read the same tables, and nobody writes them once they are built. */
+/** In shared memory: the JS thread and the tokenization workers read the same tables, which are immutable once built. */
 export interface VocabularyTables {
   /** Nodes in breadth-first order: the children of node n are firstChild[n] .. firstChild[n + 1], ascending by unit. Node 0 is the root. */
   readonly firstChild: Uint32Array;
@@ -9,7 +9,7 @@ export interface VocabularyTables {
   /** The text of token i is texts[textOffsets[i] .. textOffsets[i + 1]), in UTF-16. */
   readonly textOffsets: Uint32Array;
   readonly texts: Uint16Array;
-  /** Ids below the highest that no token has. */
+  /** Ids below the highest that belong to no token. */
   readonly holes: Uint32Array;
 }
 
@@ -17,16 +17,16 @@ export const NO_TOKEN = -1;
 export const NO_NODE = -1;
 export const ROOT = 0;
 
-/** More children than this are searched by halving. */
+/** Above this number of children, the search is binary. */
 const LINEAR_SEARCH = 4;
 
 /**
- * The tokens of a model as a trie over UTF-16 units in flat arrays, about 10 bytes a node: a Map of strings takes several times that, cannot be
- * shared between threads, and cannot say where a longest or shortest match ends without a substring for each attempt.
+ * The tokens of a model as a trie over UTF-16 units in flat arrays, about 10 bytes per node. A Map of strings takes several times that,
+ * cannot be shared between threads, and needs a substring for every candidate to find where a longest or shortest match ends.
  */
 export class Vocabulary {
   readonly tables: VocabularyTables;
-  /** Child of the root for each unit: the root has far more children than any other node. */
+  /** Child of the root for each unit, since the root has far more children than any other node. */
   readonly #first: Int32Array;
   readonly #holes: ReadonlySet<number>;
 
@@ -43,7 +43,7 @@ export class Vocabulary {
     return this.tables.textOffsets.length - 1;
   }
 
-  /** Units of the longest token. */
+  /** UTF-16 units of the longest token. */
   get longest(): number {
     const { textOffsets } = this.tables;
     return textOffsets.reduce((longest, offset, id) => Math.max(longest, offset - (textOffsets[id - 1] ?? 0)), 0);
@@ -63,7 +63,7 @@ export class Vocabulary {
     return NO_NODE;
   }
 
-  /** The node that `text` leads to, from `node`. */
+  /** The node reached by following `text` from `node`. */
   descend(node: number, text: string): number {
     for (let i = 0; i < text.length && node !== NO_NODE; i++) node = this.child(node, text.charCodeAt(i));
     return node;
@@ -88,8 +88,8 @@ export class Vocabulary {
 }
 
 /**
- * @param ids the tokens that the trie finds
- * @param texts the text of every id, tokens that are not in the trie (added tokens) included; undefined for an id that no token has
+ * @param ids the tokens in the trie
+ * @param texts the text of every id, including tokens outside the trie (added tokens); undefined for an id that belongs to no token
  */
 export function buildVocabulary(ids: ReadonlyMap<string, number>, texts: readonly (string | undefined)[]): VocabularyTables {
   const holes = texts.flatMap((text, id) => (text === undefined ? [id] : []));
@@ -102,7 +102,7 @@ function buildTrie(idOf: ReadonlyMap<string, number>): Pick<VocabularyTables, "f
   const firstChild = new Uint32Array(mostNodes + 1);
   const units = new Uint16Array(mostNodes);
   const ids = new Int32Array(mostNodes);
-  // Node n stands for tokens[begins[n] .. ends[n]), which agree in their first depths[n] units.
+  // Node n represents tokens[begins[n] .. ends[n]), which share their first depths[n] units.
   const begins = new Uint32Array(mostNodes);
   const ends = new Uint32Array(mostNodes);
   const depths = new Uint32Array(mostNodes);

@@ -7,11 +7,13 @@ export interface WordPieceSpec {
   readonly type: "WordPiece";
   readonly unknownId: number;
   readonly continuingPrefix: string;
-  /** Longer words are unknown, in characters. */
+  /** Longer words become the unknown token. In characters. */
   readonly maxWordLength: number;
 }
 
-/** Greedy: from the left, always the longest token that fits; a word with any part that no token fits is unknown as a whole. */
+/**
+ * Greedy: repeatedly takes the longest matching token from the left. A word with any unmatched part becomes the unknown token as a whole.
+ */
 export class WordPiece {
   readonly #spec: WordPieceSpec;
   readonly #vocabulary: Vocabulary;

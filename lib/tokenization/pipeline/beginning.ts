@@ -1,4 +1,4 @@
-/** The part of a long text that decides its first tokens, so that no thread reads and no message carries the rest. */
+/** The prefix of a long text that decides its first tokens, so that no thread reads and no message carries the rest. */
 
 import { isKnownPattern } from "../steps/linear";
 import { buildNormalizer } from "../steps/normalizers";
@@ -11,8 +11,8 @@ const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const BLANK = 0x20;
 
 /**
- * Whether a text may be cut before any blank that stands between two ASCII letters: what comes behind never changes the tokens before it. That holds
- * when no normalizer and no added token reaches over such a place, and a pre-tokenizer cuts there.
+ * Whether a text may be cut before any blank between two ASCII letters, because nothing after it changes the tokens before it. That holds
+ * when no normalizer and no added token matches across such a blank, and a pre-tokenizer splits there.
  */
 export function cutsAtBlanks({ normalizers, preTokenizers, addedTokens, truncationSide }: TokenizerDefinition): boolean {
   if (truncationSide === "left" || !normalizers.every(isLocal)) return false;
@@ -27,7 +27,7 @@ export function cutsAtBlanks({ normalizers, preTokenizers, addedTokens, truncati
   return cutter !== undefined && cutsBefore(cutter, blank);
 }
 
-/** It changes what stands between two letters without regard to the rest of the text, and leaves the letters. */
+/** Whether the normalizer changes the text between two letters independently of the rest, and leaves letters alone. */
 function isLocal(spec: NormalizerSpec): boolean {
   switch (spec.type) {
     case "Replace":
@@ -39,7 +39,7 @@ function isLocal(spec: NormalizerSpec): boolean {
   }
 }
 
-/** It neither cuts at a blank nor looks beyond one. */
+/** Whether the pre-tokenizer neither splits at a blank nor looks past one. */
 function passesOver(spec: PreTokenizerSpec): boolean {
   return spec.type === "Punctuation" || spec.type === "Digits";
 }
@@ -59,7 +59,7 @@ function cutsBefore(spec: PreTokenizerSpec, blank: string): boolean {
   }
 }
 
-/** A beginning of at least `units` units and less than twice as many; undefined if there is no place to cut. */
+/** A prefix of at least `units` units and less than twice as many; undefined if there is no place to cut. */
 export function beginningOf(text: string, units: number): string | undefined {
   const end = Math.min(2 * units, text.length - 1);
   for (let i = units; i < end; i++) {

@@ -7,7 +7,7 @@ import type { NormalizerSpec } from "../steps/normalizers";
 import type { PreTokenizerSpec } from "../steps/pre-tokenizers";
 import type { Template } from "./template";
 
-/** Whole pieces only. */
+/** Maps whole pieces only. */
 export interface WordLevelSpec {
   readonly type: "WordLevel";
   readonly unknownId: number;
@@ -15,23 +15,26 @@ export interface WordLevelSpec {
 
 export type ModelSpec = WordPieceSpec | UnigramSpec | BpeSpec | WordLevelSpec;
 
-/** Everything that encoding needs, checked. Plain data that postMessage can carry; the large tables are in shared memory and so not copied. */
+/**
+ * Everything that encoding needs, validated. Plain data that postMessage can carry; the large tables are in shared memory, so they are not
+ * copied.
+ */
 export interface TokenizerDefinition {
   readonly normalizers: readonly NormalizerSpec[];
   readonly preTokenizers: readonly PreTokenizerSpec[];
   readonly model: ModelSpec;
   readonly vocabulary: VocabularyTables;
   readonly addedTokens: readonly AddedToken[];
-  /** One more than the highest id of the model's own vocabulary and of the tokens around texts. */
+  /** One more than the highest id of the model's vocabulary and of the special tokens around texts. */
   readonly ordinarySize: number;
-  /** Literal special tokens in a text are text like any other. */
+  /** Special tokens that occur literally in a text are tokenized as ordinary text. */
   readonly splitSpecialTokens: boolean;
   readonly template: Template;
-  /** The model takes token_type_ids. */
+  /** Whether the model has an input for token_type_ids. */
   readonly usesTypeIds: boolean;
-  /** Special tokens included; undefined for no limit. */
+  /** Including special tokens; undefined for no limit. */
   readonly maxLength: number | undefined;
-  /** Which end of a text that is too long is cut off. */
+  /** The end at which a text that is too long is cut. */
   readonly truncationSide: TruncationSide;
 }
 

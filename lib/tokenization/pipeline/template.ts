@@ -1,4 +1,4 @@
-/** How the ids of one text, or of two, and the special tokens around them become a sequence. */
+/** How the ids of one or two texts and the special tokens around them form a sequence. */
 
 export type TemplatePiece =
   { readonly text: "A" | "B"; readonly typeId: number } | { readonly specialIds: Int32Array; readonly typeId: number };
@@ -13,8 +13,8 @@ export function countSpecialTokens(pieces: readonly TemplatePiece[]): number {
 }
 
 /**
- * How many tokens of a pair remain when both together may have `room`: the longer text gives way first, and where both must, they share the room,
- * the longer one getting the odd token. As tokenizers' "longest_first".
+ * How many tokens each text of a pair keeps when both together have `room`: the longer text is cut first; if both must be cut, they share
+ * the room and the longer one gets the odd token. Same as "longest_first" of tokenizers.
  */
 export function truncatePair(first: number, second: number, room: number): readonly [first: number, second: number] {
   if (first + second <= room) return [first, second];

@@ -4,11 +4,11 @@ import { IdBuffer } from "../models/id-buffer";
 /** Encoded texts, flattened: sequence i is ids[offsets[i] .. offsets[i + 1]). */
 export interface TokenBatch {
   readonly ids: Int32Array;
-  /** One more than there are sequences. */
+  /** Length: the number of sequences + 1. */
   readonly offsets: Uint32Array;
-  /** As long as ids; absent when all are zero. */
+  /** Same length as ids; absent if all are zero. */
   readonly typeIds?: Uint8Array;
-  /** Indices of the inputs that were cut, ascending. */
+  /** Indices of the inputs that were truncated, ascending. */
   readonly truncated: Uint32Array;
 }
 
@@ -17,12 +17,12 @@ export function sequencesOf({ ids, offsets }: TokenBatch): Uint32Array[] {
   return Array.from({ length: offsets.length - 1 }, (_, i) => Uint32Array.from(ids.subarray(offsets[i], offsets[i + 1])));
 }
 
-/** Where each token first stands in a sequence that has all of them. */
+/** The first position of each token in a sequence that contains all of them. */
 export function firstPositions(tokens: Uint32Array, ids: Uint32Array): Uint32Array {
   return tokens.map((token) => ids.indexOf(token));
 }
 
-/** Sequences of one batch as they are written. */
+/** Collects the sequences of one batch. */
 export class BatchWriter {
   readonly #ids = new IdBuffer();
   readonly #typeIds: IdBuffer | undefined;
@@ -58,7 +58,7 @@ export class BatchWriter {
 
 const MAX_TOKENS = 2 ** 32 - 1;
 
-/** One batch with the sequences of several, in order. */
+/** Concatenates batches, in order. */
 export function concatBatches(batches: readonly TokenBatch[]): TokenBatch {
   const [only] = batches;
   if (only !== undefined && batches.length === 1) return only;
@@ -67,7 +67,7 @@ export function concatBatches(batches: readonly TokenBatch[]): TokenBatch {
   if (tokens > MAX_TOKENS) {
     throw new SparseRerankError(
       "ERR_TOO_LARGE",
-      `The texts have ${String(tokens)} tokens together, more than one call can return; encode fewer at once.`,
+      `The texts have ${String(tokens)} tokens in total, more than one call can return; encode fewer texts per call.`,
     );
   }
   const ids = new Int32Array(tokens);

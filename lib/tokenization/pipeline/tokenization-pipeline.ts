@@ -20,11 +20,11 @@ interface Model {
   tokenize(piece: string, ids: IdBuffer): void;
 }
 
-/** V8 copies slices that are shorter than 13 units; a longer one would keep the whole text that it came from alive in the cache. */
+/** V8 copies slices shorter than 13 units; a longer one in the cache would keep the whole source text alive. */
 const MAX_CACHED_LENGTH = 12;
 const MAX_CACHED_PIECES = 1 << 14;
 
-/** Turns texts into ids. Synchronous; not for large inputs on a thread that has other things to do. */
+/** Turns texts into ids. Synchronous, so not for large inputs on a thread that has other work. */
 export class TokenizationPipeline {
   readonly vocabulary: Vocabulary;
   readonly #definition: TokenizerDefinition;
@@ -33,7 +33,7 @@ export class TokenizationPipeline {
   readonly #model: Model;
   readonly #rawTokens: AddedTokenFinder;
   readonly #normalizedTokens: AddedTokenFinder;
-  /** Ids of pieces that occurred before: most words of a text are frequent ones. */
+  /** Ids of pieces seen before: most words of a text are frequent ones. */
   readonly #cache = new Map<string, number | Int32Array>();
   readonly #first = new TextIds();
   readonly #second = new TextIds();
@@ -54,19 +54,19 @@ export class TokenizationPipeline {
     );
   }
 
-  /** @param texts for pairs: the first and second text of each in turn */
+  /** @param texts for pairs, the first and second text of each alternate */
   encode(texts: readonly string[], pairs: boolean, addSpecialTokens: boolean): TokenBatch {
     const { template, maxLength, truncationSide, usesTypeIds } = this.#definition;
     const pieces = pairs ? template.pair : template.single;
     const special = addSpecialTokens ? countSpecialTokens(pieces) : 0;
     const room = Math.max(0, (maxLength ?? Infinity) - special);
-    // What a cut at the beginning leaves is known at the end of the text.
+    // When the beginning is cut, what remains is known only at the end of the text.
     const enough = truncationSide === "left" ? Infinity : room;
     const output = new BatchWriter(pairs ? texts.length / 2 : texts.length, usesTypeIds);
     for (let i = 0; i < texts.length; i += pairs ? 2 : 1) {
       const first = this.#encodeText(texts[i] ?? "", enough, this.#first);
       const second = pairs ? this.#encodeText(texts[i + 1] ?? "", enough, this.#second) : NO_TEXT;
-      // Which text is the longer one may decide who gets the odd token: then it must be known how long they are.
+      // Which text is longer may decide which one gets the odd token, so both lengths must be known.
       if (Math.min(first.ids.length, second.ids.length) > room / 2 && room % 2 === 1) {
         if (first.stoppedEarly) this.#encodeText(texts[i] ?? "", Infinity, first);
         if (second.stoppedEarly) this.#encodeText(texts[i + 1] ?? "", Infinity, second);
@@ -84,7 +84,7 @@ export class TokenizationPipeline {
     return output.finish();
   }
 
-  /** Stops with the piece that fills the room: what follows would be cut. */
+  /** Stops at the piece that fills the room: anything after it would be cut. */
   #encodeText(text: string, room: number, result: TextIds): TextIds {
     result.ids.clear();
     result.stoppedEarly = false;
@@ -134,10 +134,10 @@ export class TokenizationPipeline {
 /** The ids of one text before truncation. */
 class TextIds {
   readonly ids = new IdBuffer();
-  /** More text was there. */
+  /** The text has more tokens than these. */
   stoppedEarly = false;
 
-  /** What is left of the ids when all but `count` are cut off at one side. */
+  /** The ids that remain after cutting all but `count` on one side. */
   kept(count: number, cutSide: TruncationSide): Int32Array {
     return cutSide === "left" ? this.ids.view(this.ids.length - count) : this.ids.view(0, count);
   }

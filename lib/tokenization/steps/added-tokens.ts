@@ -1,20 +1,20 @@
 import { escapeRegExp } from "./pattern";
 import { isSpaceUnit } from "./unicode";
 
-/** A token that is found in the text itself, before the model sees it. */
+/** A token that is matched in the text itself, before the model sees it. */
 export interface AddedToken {
   readonly id: number;
   readonly content: string;
   readonly singleWord: boolean;
-  /** Swallows the white space before it. */
+  /** Also consumes the white space before it. */
   readonly leftStrip: boolean;
   readonly rightStrip: boolean;
-  /** Is looked for in the normalised text, as it looks when normalised itself. */
+  /** Is matched in the normalized text, in its own normalized form. */
   readonly normalized: boolean;
   readonly special: boolean;
 }
 
-/** Receives the parts of a text in order: an added token's id, or text between (never empty). Returns false to stop. */
+/** Receives the parts of a text in order: an added token's id, or the text between (never empty). Returns false to stop. */
 export interface PartSink {
   token(id: number): boolean;
   text(part: string, isFirst: boolean): boolean;
@@ -22,27 +22,27 @@ export interface PartSink {
 
 const WORD_BEFORE = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
 const WORD_AFTER = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
-/** Two units hold any character. */
+/** A character has at most two UTF-16 units. */
 const CHARACTER = 2;
 
-/** Finds added tokens: the leftmost, of these the longest. */
+/** Finds added tokens: the leftmost match first, the longest of those at one place. */
 export class AddedTokenFinder {
   readonly #tokens: ReadonlyMap<string, AddedToken>;
   readonly #expression: RegExp | undefined;
 
   /**
-   * @param tokens by the form in which they are looked for
+   * @param tokens by the form to search for
    * @throws SyntaxError if there are too many for one regular expression
    */
   constructor(tokens: ReadonlyMap<string, AddedToken>) {
     this.#tokens = tokens;
     const forms = [...tokens.keys()].toSorted((a, b) => b.length - a.length);
     this.#expression = forms.length === 0 ? undefined : new RegExp(forms.map(escapeRegExp).join("|"), "gu");
-    // V8 compiles, and may refuse, only when the expression first runs.
+    // V8 compiles the expression, and may reject it, only when it first runs.
     this.#expression?.test("");
   }
 
-  /** @returns false if the sink stopped it */
+  /** @returns false if the sink stopped the split */
   split(text: string, isFirst: boolean, sink: PartSink): boolean {
     let begin = 0;
     const flush = (end: number): boolean => begin >= end || sink.text(text.slice(begin, end), isFirst && begin === 0);

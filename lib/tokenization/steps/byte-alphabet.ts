@@ -1,4 +1,4 @@
-/** GPT-2's alphabet: a printable character for each byte, so that BPE over bytes can work on strings. */
+/** GPT-2's byte alphabet: a printable character for each byte, so that byte-level BPE can work on strings. */
 const characterOfByte = buildAlphabet();
 
 function buildAlphabet(): readonly string[] {
@@ -8,10 +8,10 @@ function buildAlphabet(): readonly string[] {
 }
 
 const BLANK = characterOfByte[0x20] ?? "";
-/** What most pieces are: a word, perhaps with the blank before it. */
+/** Matches most pieces: a word, perhaps with the blank before it. */
 const ASCII_WORD = /^ ?[!-~]*$/;
 
-/** The UTF-8 bytes of a well-formed text, in GPT-2's alphabet. */
+/** The UTF-8 bytes of a well-formed text, written in GPT-2's alphabet. */
 export function toByteAlphabet(text: string): string {
   if (ASCII_WORD.test(text)) return text.startsWith(" ") ? BLANK + text.slice(1) : text;
   let result = "";

@@ -1,6 +1,6 @@
-/** Unicode's case folding, as Oniguruma applies it to patterns where case is ignored. */
+/** Unicode case folding as Oniguruma applies it to case-insensitive patterns. */
 
-/** The last character with another case lies before this. */
+/** All characters with another case are below this. */
 const CASED_END = 0x1e944;
 
 let cased: readonly string[] | undefined;
@@ -16,7 +16,7 @@ function casedCharacters(): readonly string[] {
 
 const variants = new Map<string, readonly string[]>();
 
-/** The characters that equal this one where case is ignored, itself first. */
+/** The characters equal to this one when case is ignored, itself first. */
 export function caseVariants(character: string): readonly string[] {
   const known = variants.get(character);
   if (known !== undefined) return known;
@@ -27,7 +27,7 @@ export function caseVariants(character: string): readonly string[] {
   return found;
 }
 
-/** Whether it equals several characters where case is ignored, as "ß" does "ss". */
+/** Whether the character equals a sequence of several when case is ignored, as "ß" equals "ss". */
 export function hasLongFold(character: string): boolean {
   return character === "\u1E9E" || character === "\u0130" || Array.from(character.toUpperCase()).length > 1;
 }
@@ -39,7 +39,7 @@ interface LongFold {
 
 let longFolds: ReadonlyMap<string, readonly string[]> | undefined;
 
-/** What characters such as "ﬆ" fold to. */
+/** The sequences that characters such as "ﬆ" fold to. */
 function foldedForms(): ReadonlyMap<string, readonly string[]> {
   if (longFolds !== undefined) return longFolds;
   const forms = new Map<string, string[]>([
@@ -58,7 +58,7 @@ function foldedForms(): ReadonlyMap<string, readonly string[]> {
 
 const LONGEST_FOLD = 3;
 
-/** The ways to write the characters from `at` on as a single one. */
+/** The single characters that fold to the characters from `at` on. */
 export function longFoldsAt(run: readonly string[], at: number): LongFold[] {
   const folds: LongFold[] = [];
   for (let length = 2; length <= LONGEST_FOLD && at + length <= run.length; length++) {

@@ -2,8 +2,8 @@
  * SentencePiece's "precompiled charsmap" (nmt_nfkc and its kin): a double-array trie over UTF-8 bytes, whose values are offsets of NUL-terminated
  * replacements. Layout: uint32 byte length of the trie, the trie's uint32 units, the replacements; all little-endian.
  *
- * It comes from a file, so every step through the trie is checked: a unit that leads outside ends the search without a match.
- * Source: darts-clone (https://github.com/s-yata/darts-clone) for the units, HF's spm_precompiled for how a text is cut up.
+ * The bytes come from a file, so every step through the trie is checked: a unit that points outside ends the search without a match.
+ * Sources: darts-clone (https://github.com/s-yata/darts-clone) for the units, HF's spm_precompiled for how a text is split.
  */
 
 import { isUtf8 } from "node:buffer";
@@ -15,9 +15,9 @@ const UNIT_BYTES = 4;
 /** Longest cluster, in UTF-8 bytes, that is looked up as a whole. */
 const MAX_CLUSTER_BYTES = 5;
 const ASCII = 0x80;
-/** What marks the first byte of a character in UTF-8, by the number of bytes that follow it. */
+/** The high bits of a character's first UTF-8 byte, by the number of bytes that follow it. */
 const LEAD_BITS = [0, 0xc0, 0xe0, 0xf0];
-/** The longest replacement of nmt_nfkc has 33 bytes. A longer one than this is no replacement, and would make large texts of small ones. */
+/** The longest replacement of nmt_nfkc has 33 bytes. Longer ones than this are rejected: they would blow small texts up into large ones. */
 const MAX_REPLACEMENT_BYTES = 1024;
 
 /** Grapheme_Cluster_Break is Prepend. */
@@ -26,14 +26,14 @@ const PREPENDS =
 /** Grapheme_Cluster_Break is Control, for characters that are not CLUSTERING: these never join. */
 const SEPARATES = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\uFFF0-\uFFF8\u{E0000}-\u{E0FFF}]/u;
 
-/** Why a charsmap cannot be read; the caller knows the file. */
+/** Why a charsmap cannot be read; the caller adds the file name. */
 export class CharsmapError extends Error {}
 
 export class Charsmap {
   readonly #units: Uint32Array;
   readonly #replacements: Buffer;
   readonly #decoded = new Map<number, string>();
-  /** Replacement of each ASCII character; undefined where it stays. */
+  /** Replacement of each ASCII character; undefined where it is unchanged. */
   readonly #ascii: readonly (string | undefined)[];
   readonly #cluster = new Uint8Array(MAX_CLUSTER_BYTES);
 
@@ -74,7 +74,7 @@ export class Charsmap {
     return result + text.slice(copied);
   }
 
-  /** The characters of a cluster one by one. For a cluster of one character nothing is left to do. */
+  /** Normalizes the characters of a cluster one by one. A cluster of one character needs no more work. */
   #normalizeCharacters(text: string, start: number, end: number, replace: (start: number, end: number, replacement: string) => void): void {
     for (let i = start; i < end;) {
       const next = i + unitsOf(codePointAt(text, i));
@@ -90,7 +90,7 @@ export class Charsmap {
     return unit < ASCII && end === start + 1 ? this.#ascii[unit] : this.#lookUp(text.slice(start, end));
   }
 
-  /** The replacement of a whole cluster. As in the reference the shortest key that begins it decides, although the cluster may go on. */
+  /** The replacement of a whole cluster. As in the reference, the shortest key that is a prefix decides, even if the cluster continues. */
   #lookUp(cluster: string): string | undefined {
     const offset = this.#firstMatch(this.#encode(cluster));
     if (offset === undefined) return undefined;
@@ -102,7 +102,7 @@ export class Charsmap {
     return replacement;
   }
 
-  /** Writes the cluster's UTF-8 bytes to #cluster and returns how many they are: 0 when they are too many to be looked up. */
+  /** Writes the cluster's UTF-8 bytes to #cluster and returns their number, or 0 if there are too many to look up. */
   #encode(cluster: string): number {
     const bytes = this.#cluster;
     let length = 0;
@@ -134,7 +134,7 @@ export class Charsmap {
     return undefined;
   }
 
-  /** An offset behind the end gives the empty string. */
+  /** An offset past the end yields the empty string. */
   #replacementAt(offset: number): string {
     const end = this.#replacements.indexOf(0, offset);
     return this.#replacements.toString("utf8", offset, end === -1 ? this.#replacements.length : end);
@@ -142,8 +142,9 @@ export class Charsmap {
 }
 
 /**
- * Where the grapheme that begins at `start` ends, as far as it matters: graphemes of Hangul syllables, flags, joined emoji and Indic conjuncts
- * are longer than MAX_CLUSTER_BYTES, so that their parts do as well. (Intl.Segmenter takes time in proportion to the square of a long text.)
+ * Where the grapheme that starts at `start` ends, as far as it matters: graphemes of Hangul syllables, flags, joined emoji and Indic
+ * conjuncts are longer than MAX_CLUSTER_BYTES, so splitting them changes nothing. (Intl.Segmenter takes quadratic time in the length of a
+ * text.)
  */
 function clusterEnd(text: string, start: number): number {
   let base = codePointAt(text, start);

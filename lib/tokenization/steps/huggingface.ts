@@ -1,14 +1,14 @@
 /**
- * What we use of @huggingface/tokenizers 0.2: its translation of Oniguruma patterns to JavaScript. (Its own types are written for other module
- * resolutions.)
+ * The part of @huggingface/tokenizers 0.2 in use: its translation of Oniguruma patterns to JavaScript. (Its own type declarations target
+ * another module resolutions.)
  *
- * We do not use its tokenizers, which approximate the reference: of English abstracts 98 in 100 get the same ids with DeBERTa-v3, of texts in
- * other scripts 20 to 98 in 100 with the usual models; it is 8 (WordPiece) to 20 times (Unigram) slower, and a Unigram text of 10 MB or of more
- * than some 100,000 tokens exhausts memory or the stack.
+ * Its tokenizers are not used because they only approximate the reference: 98 of 100 English abstracts get the same ids with DeBERTa-v3,
+ * and 20 to 98 of 100 texts in other scripts with common models. They are 8 (WordPiece) to 20 times (Unigram) slower, and a Unigram text of
+ * 10 MB or of more than about 100,000 tokens exhausts memory or the stack.
  */
 
 interface PatternComponent {
-  /** null when the kind of pattern is unknown. */
+  /** null if the kind of pattern is unknown. */
   readonly pattern: RegExp | null;
 }
 
@@ -17,8 +17,8 @@ interface Library {
 }
 
 /**
- * The JavaScript form (flags g and u) of an Oniguruma pattern.
- * @throws SyntaxError for a pattern that has none
+ * Translates an Oniguruma pattern to JavaScript (flags g and u).
+ * @throws SyntaxError if the pattern has no equivalent
  */
 export function translatePattern(oniguruma: string): RegExp {
   // Loaded on first use: few tokenizers have patterns.

@@ -1,11 +1,11 @@
-/** Which tokenizers take time in proportion to a text's length, whatever the text: only these run on the JS thread, and without a time limit. */
+/** Which tokenizers take time linear in the length of any text: only these run on the JS thread and without a time limit. */
 
 import type { AddedToken } from "./added-tokens";
 import type { NormalizerSpec } from "./normalizers";
 import type { PatternSpec } from "./pattern";
 import type { PreTokenizerSpec } from "./pre-tokenizers";
 
-/** Patterns of published tokenizers. Each part of a text is looked at a few times at most. */
+/** Patterns of published tokenizers. Each visits every part of a text a few times at most. */
 const KNOWN_PATTERNS: ReadonlySet<string> = new Set([
   // GPT-2.
   String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
@@ -18,9 +18,9 @@ const KNOWN_PATTERNS: ReadonlySet<string> = new Set([
   String.raw`\s{2,}|[\n\r\t]`,
   " {2,}",
 ]);
-/** A character class, once or as often as it comes. */
+/** A single character class, optionally repeated. */
 const ONE_CLASS = /^(?:\\[sdwSDWnrt]|\\p\{\w+\}|\[[\w\s.,;:!?]+\])\+?$/;
-/** Searching for it takes its length for each character. */
+/** Searching for a literal takes up to its length for each character. */
 const MAX_LITERAL = 256;
 const MAX_ADDED_TOKENS = 4096;
 const MAX_STEPS = 16;

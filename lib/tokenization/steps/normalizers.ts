@@ -41,14 +41,14 @@ export type NormalizerSpec =
 
 export type Normalizer = (text: string) => string;
 
-/** How many times as long a text may become. NFKC and bytes together make 54 of one. */
+/** Limit on how many times longer a text may become. NFKC followed by bytes turns one unit into 54. */
 const MAX_GROWTH = 256;
-/** However short the text is. */
+/** Up to this length, in units, texts may grow without that limit. */
 const ALWAYS_ALLOWED = 1 << 16;
 
 /**
- * One function for a sequence of normalizers; undefined for none. It throws ERR_TOO_LARGE if the text becomes more than 256 times as long and has
- * more than 65,536 units.
+ * Combines a sequence of normalizers into one function; undefined if there are none. It throws ERR_TOO_LARGE if the text becomes more than
+ * 256 times as long and longer than 65,536 units.
  */
 export function buildNormalizer(specs: readonly NormalizerSpec[]): Normalizer | undefined {
   const steps = specs.map(buildStep);
@@ -71,7 +71,7 @@ function requireAtMost(limit: number, length: number): void {
   if (length <= limit) return;
   throw new SparseRerankError(
     "ERR_TOO_LARGE",
-    `The tokenizer's normalizers make a text more than ${String(MAX_GROWTH)} times as long, and longer than ${String(ALWAYS_ALLOWED)} units; that is the limit.`,
+    `The tokenizer's normalizers make a text more than ${String(MAX_GROWTH)} times as long and longer than the limit of ${String(ALWAYS_ALLOWED)} units.`,
   );
 }
 
@@ -136,7 +136,7 @@ function withoutMark(codePoint: number): string | undefined {
   return (characterClass(codePoint) & NONSPACING_MARK) !== 0 ? "" : undefined;
 }
 
-/** Replaces the characters for which `replacement` gives a string. */
+/** Replaces the characters for which `replacement` returns a string. */
 function rewrite(text: string, replacement: (codePoint: number) => string | undefined): string {
   let result = "";
   let copied = 0;
@@ -153,14 +153,14 @@ function rewrite(text: string, replacement: (codePoint: number) => string | unde
   return result + text.slice(copied);
 }
 
-/** U+1CF2 and U+1CF3 were marks when the reference's tables were made. */
+/** U+1CF2 and U+1CF3 still were marks in the Unicode version of the reference's tables. */
 const MARKS = /[\p{M}\u1CF2\u1CF3]/gu;
 
 function stripAccents(text: string): string {
   return text.replace(MARKS, (mark) => ((characterClass(codePointAt(mark, 0)) & LATER_CHARACTER) === 0 ? "" : mark));
 }
 
-/* eslint-disable no-control-regex -- control characters are what this normalizer is about */
+/* eslint-disable no-control-regex -- this normalizer exists to handle control characters */
 const NMT_REMOVED = /[\x01-\x08\x0B\x0E-\x1F\x7F\x8F\x9F]/g;
 const NMT_SPACES = /[\t\n\f\r\u1680\u200B-\u200F\u2028\u2029\u2581\uFEFF\uFFFD]/g;
 /* eslint-enable no-control-regex */

@@ -1,6 +1,7 @@
 /**
- * Constructs of Oniguruma (in Ruby's syntax, as tokenizers uses it) that JavaScript lacks, rewritten into others: inline flags, possessive and atomic
- * repetition, \R, comments, \p{^…}. What cannot be rewritten with the same matches is refused. Everything else is left as it is, for translatePattern().
+ * Rewrites constructs of Oniguruma (in the Ruby syntax that tokenizers uses) that JavaScript lacks: inline flags, possessive and atomic
+ * repetition, \R, comments, \p{^…}. What has no rewrite with the same matches is rejected. Everything else is left unchanged, for
+ * translatePattern().
  */
 
 import { caseVariants, hasLongFold, longFoldsAt } from "./case-folding";
@@ -12,12 +13,12 @@ interface Flags {
 }
 
 interface Group {
-  /** Where its pieces begin. */
+  /** Index of its first piece. */
   readonly start: number;
   readonly prefix: string;
-  /** The flags to go back to. */
+  /** The flags to restore at its end. */
   readonly flags: Flags;
-  /** From a flag to the end of the group around it. */
+  /** Opened by an inline flag; reaches to the end of the enclosing group. */
   readonly implicit: boolean;
 }
 
@@ -30,14 +31,14 @@ const ESCAPED_CODE_POINT = /^\\(?:x\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|u([0
 const PROPERTY = /^\\([pP])\{(\^?)([^{}^]+)\}/;
 const NEWLINES = String.raw`(?:\r\n|(?!\r\n)[\n\x0B\f\r\x{85}\x{2028}\x{2029}])`;
 const ANY_CHARACTER = String.raw`[\s\S]`;
-/** Letters after a backslash whose matches would differ. */
+/** Letters that mean something else after a backslash in JavaScript. */
 const REFUSED_ESCAPES = "XGKyYNOgCMkc";
-/** Sets that hold the case variants of all that they hold. */
+/** Escapes whose sets contain the case variants of all their characters. */
 const CLOSED_ESCAPES = "sSdDhH";
 const CLOSED_PROPERTIES = /^(?:N[dlo]?|P[cdefios]?|Z[lps]?)$/;
 const NESTING = 64;
 
-/** @throws SyntaxError that names the construct */
+/** @throws SyntaxError that names the unsupported construct */
 export function rewriteOniguruma(pattern: string): string {
   return new Rewriter(pattern).rewrite();
 }
@@ -45,7 +46,7 @@ export function rewriteOniguruma(pattern: string): string {
 class Rewriter {
   readonly #pattern: string;
   #at = 0;
-  /** Each an atom with its repetition, or an alternation sign. */
+  /** Each is an atom with its repetition, or an alternation bar. */
   readonly #pieces: string[] = [];
   readonly #groups: Group[] = [];
   #flags: Flags = { ignoreCase: false, dotAll: false, extended: false };
@@ -59,8 +60,8 @@ class Rewriter {
   rewrite(): string {
     while (this.#at < this.#pattern.length) this.#step();
     while (this.#groups.at(-1)?.implicit === true) this.#close();
-    if (this.#hasBackreference && this.#atomics > 0) throw refused("a backreference beside atomic groups");
-    // A group that is not closed is left to the compiler.
+    if (this.#hasBackreference && this.#atomics > 0) throw refused("a backreference together with atomic groups");
+    // An unclosed group is left to the compiler, which rejects it.
     return this.#groups.map(({ prefix }) => prefix).join("") + this.#pieces.join("");
   }
 
@@ -68,7 +69,7 @@ class Rewriter {
     const character = this.#peek();
     if (this.#skipComment()) return;
     if (this.#flags.extended && this.#skipExtended(character)) return;
-    if (QUANTIFIER.test(this.#pattern.slice(this.#at, this.#at + MAX_QUANTIFIER))) throw refused("a repetition of nothing");
+    if (QUANTIFIER.test(this.#pattern.slice(this.#at, this.#at + MAX_QUANTIFIER))) throw refused("a quantifier without an atom");
     switch (character) {
       case "\\":
         this.#escape();
@@ -114,7 +115,7 @@ class Rewriter {
   #skipComment(): boolean {
     if (!this.#pattern.startsWith("(?#", this.#at)) return false;
     const end = this.#pattern.indexOf(")", this.#at);
-    if (end === -1) throw refused("a comment without an end");
+    if (end === -1) throw refused("an unterminated comment");
     this.#at = end + 1;
     return true;
   }
@@ -130,7 +131,7 @@ class Rewriter {
     return true;
   }
 
-  /** What repeats the last piece; a repetition may be repeated itself. */
+  /** Reads the quantifiers of the last piece; a repetition may itself be repeated. */
   #repetition(): void {
     for (let found = this.#quantifier(); found !== undefined; found = this.#quantifier()) {
       const piece = (this.#pieces.pop() ?? "") + found;
@@ -151,7 +152,7 @@ class Rewriter {
     return found;
   }
 
-  /** What a lookahead has matched stands: nothing goes back into it. */
+  /** Once a lookahead has matched, nothing backtracks into it. */
   #atomic(piece: string): string {
     if (this.#groups.some(({ prefix }) => LOOKBEHIND.test(prefix))) throw refused("atomic matching in a lookbehind");
     const name = `atomic${String(++this.#atomics)}`;
@@ -159,7 +160,7 @@ class Rewriter {
   }
 
   #open(): void {
-    if (this.#groups.length === NESTING) throw refused("so deep nesting");
+    if (this.#groups.length === NESTING) throw refused("nesting this deep");
     const head = this.#pattern.slice(this.#at, this.#at + MAX_HEAD);
     const flags = FLAGS.exec(head);
     if (flags !== null) {
@@ -211,7 +212,7 @@ class Rewriter {
     this.#push(head.slice(0, length), length);
   }
 
-  /** A run of characters whose case does not matter. One that is repeated stands by itself. */
+  /** Reads a run of literal characters whose case is ignored. A repeated one forms its own run. */
   #literals(): void {
     const run: string[] = [];
     for (let next = this.#literal(); next !== undefined; next = this.#literal()) {
@@ -236,7 +237,7 @@ class Rewriter {
     return { character, length: character.length };
   }
 
-  /** A bracket expression, to its end. */
+  /** Reads a bracket expression. */
   #class(): string {
     const begin = this.#at;
     const opening = this.#pattern.startsWith("[^", begin) ? "[^" : "[";
@@ -247,7 +248,7 @@ class Rewriter {
     let copied = begin;
     for (let depth = 1; depth > 0;) {
       const character = this.#pattern[this.#at];
-      if (character === undefined) throw refused("a bracket without an end");
+      if (character === undefined) throw refused("an unterminated bracket expression");
       const head = this.#pattern.slice(this.#at, this.#at + MAX_HEAD);
       const property = character === "\\" ? PROPERTY.exec(head) : null;
       if (property !== null) {
@@ -268,7 +269,7 @@ class Rewriter {
     let result = opening;
     for (;;) {
       const head = this.#pattern.slice(this.#at, this.#at + MAX_HEAD);
-      if (head === "") throw refused("a bracket without an end");
+      if (head === "") throw refused("an unterminated bracket expression");
       if (head.startsWith("]")) break;
       const property = PROPERTY.exec(head);
       if (property !== null && CLOSED_PROPERTIES.test(property[3] ?? "")) {
@@ -310,7 +311,7 @@ class Rewriter {
   }
 }
 
-/** Longer than any construct that begins here may be, so that looking for it costs no more. */
+/** Longer than any construct's head, so that looking for one takes constant time. */
 const MAX_HEAD = 64;
 const MAX_QUANTIFIER = 24;
 
@@ -318,14 +319,14 @@ function refused(construct: string): SyntaxError {
   return new SyntaxError(`${construct} cannot be translated`);
 }
 
-/** A backslash before what is no letter and no digit. */
+/** A backslash before a character that is neither a letter nor a digit. */
 function isLiteralEscape(head: string): boolean {
   return /^\\[^A-Za-z0-9]/.test(head);
 }
 
 function codePointOf(code: RegExpExecArray): string {
   const value = Number.parseInt(code[1] ?? code[2] ?? code[3] ?? "", 16);
-  // A single byte above ASCII is no character.
+  // A single byte above ASCII is not a character.
   if (value > 0x10ffff || (code[2] !== undefined && value > 0x7f)) throw refused(code[0]);
   return String.fromCodePoint(value);
 }
@@ -343,10 +344,10 @@ function oneOf(characters: readonly string[]): string {
   return characters.length === 1 ? hex(characters[0] ?? "") : `[${characters.map(hex).join("")}]`;
 }
 
-/** More ways to write a run would make the expression grow. */
+/** With more long folds in a run, its alternatives would make the expression grow too large. */
 const MAX_LONG_FOLDS = 3;
 
-/** Letters in both cases; a character such as "ﬆ" stands for the letters that it folds to. */
+/** Matches letters in both cases; a character such as "ﬆ" also matches the letters that it folds to. */
 function anyCase(run: readonly string[], longFolds = 0): string {
   let result = "";
   for (let i = 0; i < run.length; i++) {

@@ -5,12 +5,12 @@ import { codePointAt, unitsOf } from "./unicode";
 /** A pattern as tokenizer.json writes it: a literal string, or an Oniguruma regular expression. */
 export type PatternSpec = { readonly literal: string } | { readonly regex: string };
 
-/** What happens to the parts that match. */
+/** What happens to the matching parts. */
 export type SplitBehavior = "Removed" | "Isolated" | "Contiguous" | "MergedWithPrevious" | "MergedWithNext";
 
 export const SPLIT_BEHAVIORS: readonly SplitBehavior[] = ["Removed", "Isolated", "Contiguous", "MergedWithPrevious", "MergedWithNext"];
 
-/** A part of a text, in units: from `start` to before `end`. */
+/** A part of a text, in UTF-16 units: [start, end). */
 interface Part {
   readonly start: number;
   readonly end: number;
@@ -19,7 +19,7 @@ interface Part {
 
 export type PartFinder = (text: string) => Part[];
 
-/** Finds the matches of an expression (with flag g) and what lies between. */
+/** Finds the matches of an expression (with flag g) and the text between them. */
 export function findMatches(expression: RegExp): PartFinder {
   return (text) => {
     const parts: Part[] = [];
@@ -43,7 +43,7 @@ export function escapeRegExp(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }
 
-/** Each character that `matches` accepts is a match of its own. */
+/** Treats each character that `matches` accepts as a match. */
 export function findCharacters(matches: (codePoint: number) => boolean): PartFinder {
   return (text) => {
     const parts: Part[] = [];
@@ -67,7 +67,7 @@ export function invert(find: PartFinder): PartFinder {
   return (text) => find(text).map(({ start, end, matches }) => ({ start, end, matches: !matches }));
 }
 
-/** The pieces that remain, in order, as start and end. */
+/** Calls back with the start and end of each remaining piece, in order. */
 export function applyBehavior(
   parts: readonly Part[],
   behavior: SplitBehavior,

@@ -17,15 +17,15 @@ export type PreTokenizerSpec =
 
 /**
  * Receives the pieces of a text in order.
- * @param isFirst the piece begins where the text begins
- * @returns false to stop: the rest is not wanted
+ * @param isFirst whether the piece starts at the start of the text
+ * @returns false to stop: the rest is not needed
  */
 export type PieceSink = (piece: string, isFirst: boolean) => boolean;
 
-/** Cuts a text into pieces; empty pieces are dropped. Returns false if the sink stopped it. */
+/** Splits a text into non-empty pieces. Returns false if the sink stopped it. */
 export type PreTokenizer = (text: string, isFirst: boolean, sink: PieceSink) => boolean;
 
-/** One function for a sequence of pre-tokenizers; with none a text is one piece. */
+/** Combines a sequence of pre-tokenizers into one function; without any, a text is one piece. */
 export function buildPreTokenizer(specs: readonly PreTokenizerSpec[]): PreTokenizer {
   const whole: PreTokenizer = (text, isFirst, sink) => text === "" || sink(text, isFirst);
   return specs.map(buildStep).reduceRight<PreTokenizer>((rest, step) => {
@@ -81,10 +81,10 @@ function isNumeric(codePoint: number): boolean {
   return NUMERIC.test(String.fromCodePoint(codePoint));
 }
 
-/** \w+|[^\w\s]+ as Rust's regex crate reads it. */
+/** \w+|[^\w\s]+ as Rust's regex crate interprets it. */
 const WORDS = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu;
 
-/** Words between white space, and each punctuation character by itself. */
+/** Splits at white space, and makes each punctuation character a piece. */
 function splitBert(text: string, isFirst: boolean, sink: PieceSink): boolean {
   let begin = 0;
   const flush = (end: number): boolean => begin === end || sink(text.slice(begin, end), isFirst && begin === 0);
@@ -128,7 +128,7 @@ function buildMetaspace({ replacement, prepend, split }: PreTokenizerSpec & { re
   };
 }
 
-/** GPT-2's: the pattern is written out in nextByteLevelPiece(). */
+/** GPT-2's pre-tokenizer; nextByteLevelPiece() implements its pattern by hand. */
 function buildByteLevel({ addPrefixSpace, useRegex }: PreTokenizerSpec & { readonly type: "ByteLevel" }): PreTokenizer {
   return (text, isFirst, sink) => {
     if (text === "") return true;
@@ -149,7 +149,7 @@ const BLANK = 0x20;
 const WORD_CLASSES = SPACE | LETTER | NUMBER;
 
 /**
- * Where the match of GPT-2's pattern that begins at `begin` ends:
+ * Where the match of GPT-2's pattern that starts at `begin` ends:
  * 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
  */
 function nextByteLevelPiece(text: string, begin: number): number {
@@ -162,11 +162,11 @@ function nextByteLevelPiece(text: string, begin: number): number {
   const kind = characterClass(codePointAt(text, start)) & WORD_CLASSES;
   if (kind !== SPACE) return endOfClass(text, start, kind);
   const end = endOfClass(text, begin, SPACE);
-  // White space before a word leaves its last character to it.
+  // White space before a word leaves its last character to the word.
   return end === text.length || end === begin + 1 ? end : end - 1;
 }
 
-/** The end of the longest run of characters that are all of one of WORD_CLASSES, or all of none. */
+/** The end of the longest run of characters that are all in the given class of WORD_CLASSES, or all in none. */
 function endOfClass(text: string, start: number, kind: number): number {
   let end = start;
   while (end < text.length) {

@@ -1,10 +1,10 @@
 /**
- * Sets of code points, as the reference's own tables have them: tokenizers 0.23 carries several Unicode versions at once (crates unicode_categories:
- * Unicode 8, unicode-normalization-alignments: Unicode 9, Oniguruma 6.9: Unicode 16), and a \p{…} of JavaScript would mean whichever version
- * the running Node has. Each set was read off tokenizers 0.23.3 by asking it for every code point.
+ * Sets of code points as the reference's own tables define them: tokenizers 0.23 combines several Unicode versions (crates
+ * unicode_categories: Unicode 8, unicode-normalization-alignments: Unicode 9, Oniguruma 6.9: Unicode 16), while \p{…} in JavaScript means
+ * the version of the running Node. Each set was read from tokenizers 0.23.3 by querying every code point.
  *
- * Each word is one range, in base 36: how far its first code point lies behind the last of the range before, and, after a colon, how many more
- * code points it has.
+ * Each word is one range, in base 36: the distance of its first code point from the last of the previous range and, after a colon, the
+ * number of further code points.
  */
 
 /** White_Space. */
@@ -44,7 +44,7 @@ export const NUMBERS =
   "25:b bp:i 2m:9 if:9 2f:s 6c:9 1z:9 br:9 2v:k to:32 c02:9 1t3:9 2f:9 3r:9 2:6 en:9 7b:m imy:9 153:j d:j 31:o uu:1d 1tt:9 br:9 " +
   "dz:9 6w:9 jx:8 3l:9 m0:1m 2:2 2:3 25:18 2:e qr:c 25g:9";
 
-/** General category P of Unicode 8, and the ASCII symbols $ + < = > ^ ` | ~. */
+/** General category P of Unicode 8, plus the ASCII symbols $ + < = > ^ ` | ~. */
 export const PUNCTUATION =
   "x:e b:6 r:5 r:3 z 6 4 b:1 4 4 jj 9 cz:5 16:1 1g 2 3 3 19:1 l:1 2:1 e 3:1 23:3 2v 18:d 6i:2 1j:e w 7a:1 b ao lg 2j b:1 4p:e 2 " +
   "12:3 20 23:4 5:1 34:5 4s h1:8 48 h9:1 19:1 27:2 20:1 4e:2 2:2 12:a 8q:1 61:1 3l:6 2:5 4t:6 4c:3 1o:4 1r:1 1t:7 c n1:n 9:j 2:c " +
@@ -52,7 +52,7 @@ export const PUNCTUATION =
   "15:2 2 1e:1 1c 2q:c h:1 3h:3 3j:1 h:1 6y g2b:1 5t:9 n:y 2:d 2 5 2:1 46:2 2:5 2:3 b:1 4:1 r:2 2 s 2 2:6 bf:2 il 1d bj ko 5k w " +
   "7l:8 13 35:6 1v:6 2i:3 x7:6 32:1 2:3 3j:3 1d:1 28:4 4 e 2:2 2h:5 30 f1 6z:m 2y:2 6x:2 2lu:4 dtm:1 3q 1u:4 9 g2j 5wo:4";
 
-/** What BERT removes: general categories Cc (but tab and line ends), Cf and Co of Unicode 8, and U+FFFD. */
+/** The characters that BERT removes: general categories Cc (except tab and line ends), Cf and Co of Unicode 8, and U+FFFD. */
 export const CONTROLS =
   "0:8 3:1 2:h 2o:w e 11v:5 n 5d 1e 3cv 1kt:4 r:4 1e:4 2:9 11u9:4xr 16o 6y:2 2 3b4 xyb:3 440:7 h407 v:2n 1egx:1ekd 3:1ekd";
 
@@ -81,7 +81,7 @@ export const CLUSTERING =
   "1xd:4 1o:6 t5 2:1i 8:3 2a c:1 f58:1 3mq:19 3:m f3:4 4:5 9:7 3:6 v:3 45:2 1j0:1i 5:1d 9 f n:4 2:e 11t:6 2:g 3:6 2:1 2:4 2t 4h:6 " +
   "ag 1q:3 e5:3 73:1 6s 3 8:1 6 d7:6 32:6 241:4 gx7l:2n 3l:6n";
 
-/** Marks, and characters with a decomposition or a part in one, that came after Unicode 9. */
+/** Marks, and characters that have or take part in a decomposition, added after Unicode 9. */
 export const LATER =
   "1kt 4a:8 17:9 8b 70:5 2e 4v 1k 53 d 1n:1 1x 8p k 1mv 6y j4:u 3:b ek 73:4 45h n3m:3 1k 5v h6 huo 9 8 a bh:4 2:15 2:8 12i:3 1u:4 " +
   "8u:1 26:5 1z:a 1e:3 6j 3:1 26 3n:1 3n 5:1 36 6y 1z:3 6 3 2:1 13:8 2 3 2:3 2:4 2 f:1 3g r2:e 6u:5 2:1 3:3 2 2:1 3y:6 3:6 4 t:9 " +

@@ -18,14 +18,14 @@ export const NUMBER = 4;
 export const PUNCTUATION = 8;
 export const CONTROL = 16;
 export const NONSPACING_MARK = 32;
-/** Normalisation of this character came after the reference's tables. */
+/** A character whose normalization was defined after the reference's tables. */
 export const LATER_CHARACTER = 64;
-/** May join the character before or after it into one grapheme. */
+/** May join the previous or next character into one grapheme. */
 export const CLUSTERING = 128;
 
 const CODE_POINTS = 0x110000;
 
-/** One byte for each code point (1.1 MB): the splitters ask for every character of every text. */
+/** One byte per code point (1.1 MB): the splitters look up every character of every text. */
 const classes = buildClasses();
 
 function buildClasses(): Uint8Array {
@@ -54,18 +54,18 @@ export function characterClass(codePoint: number): number {
   return classes[codePoint] ?? 0;
 }
 
-/** UTF-16 units of the character that a code point stands for. */
+/** UTF-16 units of a code point. */
 export function unitsOf(codePoint: number): number {
   return codePoint > 0xffff ? 2 : 1;
 }
 
-/** The code point at a unit of a well-formed text; the position must lie inside. */
+/** The code point at a unit of a well-formed text; the position must be in range. */
 export function codePointAt(text: string, position: number): number {
   const unit = text.charCodeAt(position);
   return unit >= 0xd800 && unit < 0xdc00 ? (((unit & 0x3ff) << 10) | (text.charCodeAt(position + 1) & 0x3ff)) + 0x10000 : unit;
 }
 
-/** The blocks that BERT splits into single characters. Han of planes 2 and 3 that came later is not in them. */
+/** The blocks that BERT splits into single characters. Later additions to Han in planes 2 and 3 are not among them. */
 export function isChineseCharacter(codePoint: number): boolean {
   return (
     codePoint >= 0x3400 &&
@@ -79,7 +79,7 @@ export function isChineseCharacter(codePoint: number): boolean {
   );
 }
 
-/** Lone surrogates become U+FFFD: they have no UTF-8 form, so no tokenizer has ids for them. */
+/** Replaces lone surrogates by U+FFFD: they have no UTF-8 form, so no tokenizer has ids for them. */
 export function wellFormed(text: string): string {
   return LONE_SURROGATE.test(text) ? text.replace(LONE_SURROGATES, "\uFFFD") : text;
 }
@@ -88,8 +88,8 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 const LONE_SURROGATES = /\p{Surrogate}/gu;
 
 /**
- * As String.prototype.normalize, but a character that the reference's tables do not know stays as it is and separates its neighbours, as an
- * unassigned code point does.
+ * Like String.prototype.normalize, except that a character unknown to the reference's tables is unchanged and separates its neighbors, as
+ * an unassigned code point does.
  */
 export function normalizeForm(text: string, form: NormalizationForm): string {
   let result = "";
@@ -115,7 +115,7 @@ export function normalizeForm(text: string, form: NormalizationForm): string {
 const FIRST_LATER = 0x7fd;
 
 /**
- * Lower case of each character by itself. String.prototype.toLowerCase differs in one thing only: it writes a capital sigma at the end of a
+ * Lower-cases each character independently. String.prototype.toLowerCase differs only in writing a capital sigma at the end of a
  * word as ς.
  */
 export function lowerCase(text: string): string {
@@ -134,7 +134,7 @@ export function trimEnd(text: string): string {
   return text.slice(0, end);
 }
 
-/** Every White_Space character is a single unit. */
+/** Every White_Space character is one unit. */
 export function isSpaceUnit(unit: number): boolean {
   return (characterClass(unit) & SPACE) !== 0;
 }

@@ -5,7 +5,7 @@ import type { TokenizerOptions } from "../files/compile";
 import type { TokenizerDefinition } from "../pipeline/definition";
 import type { TokenBatch } from "../pipeline/token-batch";
 
-/** From the JS thread to the worker. "open" and "close" have no reply. */
+/** From the JS thread to the worker. "open" and "close" get no reply. */
 export type WorkerMessage =
   | { readonly type: "compile"; readonly request: number; readonly options: TokenizerOptions }
   | { readonly type: "open"; readonly tokenizer: number; readonly definition: TokenizerDefinition }
@@ -14,7 +14,7 @@ export type WorkerMessage =
       readonly type: "encode";
       readonly request: number;
       readonly tokenizer: number;
-      /** For pairs: first and second texts in turn. */
+      /** For pairs, first and second texts alternate. */
       readonly texts: readonly string[];
       readonly pairs: boolean;
       readonly addSpecialTokens: boolean;
@@ -23,7 +23,7 @@ export type WorkerMessage =
 export type WorkerReply =
   { readonly request: number; readonly result: TokenizerDefinition | TokenBatch } | { readonly request: number; readonly failure: Failure };
 
-/** An error as postMessage can carry it. */
+/** An error in a form that postMessage can carry. */
 export interface Failure {
   readonly code: ErrorCode;
   readonly message: string;
@@ -32,7 +32,7 @@ export interface Failure {
 
 export function describeFailure(error: unknown): Failure {
   if (error instanceof SparseRerankError) return { code: error.code, message: error.message, cause: cloneable(error.cause) };
-  // A RangeError is how V8 says that an array or a string would be too long.
+  // V8 throws a RangeError when an array or a string would be too long.
   const code = isErrorNamed(error, "RangeError") ? "ERR_TOO_LARGE" : "ERR_INTERNAL";
   return { code, message: `Tokenization failed: ${messageOf(error)}`, cause: cloneable(error) };
 }

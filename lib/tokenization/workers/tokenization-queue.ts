@@ -4,27 +4,27 @@ import type { TokenBatch } from "../pipeline/token-batch";
 import type { RemoteBatch, RemoteTokenizer, WorkerClient } from "./worker-client";
 import { workerPool } from "./worker-pool";
 
-/** Milliseconds for a slice, and for each unit of it: ten times what any harmless pattern takes. */
+/** Time limit of a slice in milliseconds, and of each unit in it: ten times what any harmless pattern takes. */
 const SLICE_LIMIT = 30_000;
 const UNIT_LIMIT = 0.01;
 
-/** What goes to a worker at once: up to so many UTF-16 units (but at least one text or pair) and so many texts. */
+/** A slice, the work sent to a worker in one message, has up to so many UTF-16 units (but at least one text or pair) and so many texts. */
 const SLICE_UNITS = 1 << 18;
 const SLICE_TEXTS = 4096;
-/** Slices are not made smaller than this, some 7 ms of work, to give every worker one: a message with its answer costs about 0.1 ms. */
+/** Slices are never shrunk below this, about 7 ms of work, to give every worker one: a message with its reply costs about 0.1 ms. */
 const SHARED_SLICE_UNITS = 1 << 15;
-/** One slice is worked on while the next one waits: memory stays bounded, and an aborted call has little left in the workers. */
+/** The worker encodes one slice while the next one waits: memory stays bounded, and an aborted call leaves little in the workers. */
 const SLICES_IN_WORKER = 2;
 
 export interface EncodeRequest {
   readonly tokenizer: RemoteTokenizer;
-  /** How many may work on it at a time. */
+  /** The most workers that may encode for it at a time. */
   readonly workers: number;
-  /** For pairs: first and second texts in turn. */
+  /** For pairs, first and second texts alternate. */
   readonly texts: readonly string[];
   readonly pairs: boolean;
   readonly addSpecialTokens: boolean;
-  /** A pattern of the tokenizer may take any time: a slice gets a limit. */
+  /** Whether slices get a time limit, because a pattern of the tokenizer has no bound on its time. */
   readonly limited: boolean;
 }
 
@@ -39,7 +39,7 @@ class Call {
   readonly #resolve: (batch: TokenBatch) => void;
   readonly #reject: (error: unknown) => void;
   readonly #sliceUnits: number;
-  /** Of each slice, in the order of the texts. Those that are not back yet are holes. */
+  /** One per slice, in the order of the texts. Slices that are still out are holes. */
   readonly #batches: TokenBatch[] = [];
   #next = 0;
   #slices = 0;
@@ -55,7 +55,7 @@ class Call {
     this.#sliceUnits = Math.min(SLICE_UNITS, Math.max(SHARED_SLICE_UNITS, Math.ceil(units / request.workers)));
   }
 
-  /** Some of its texts have not gone to a worker yet, and somebody still wants them. */
+  /** Whether some texts have not been sent to a worker and the caller still waits for them. */
   get hasMore(): boolean {
     return !this.#settled && this.#next < this.request.texts.length;
   }
@@ -73,7 +73,7 @@ class Call {
     return { index: this.#slices++, texts: texts.slice(begin, this.#next) };
   }
 
-  /** Slices come back in any order: each worker has its own pace. */
+  /** Slices return in any order, since each worker has its own pace. */
   add(slice: Slice, batch: TokenBatch): void {
     this.#slicesOut--;
     if (this.#settled) return;
@@ -83,7 +83,7 @@ class Call {
     this.#resolve(concatBatches(this.#batches));
   }
 
-  /** Waits for a batch, unless the call fails before. */
+  /** Waits for a batch, unless the call fails first. */
   async wait(batch: RemoteBatch): Promise<TokenBatch> {
     this.#out.add(batch);
     try {
@@ -102,10 +102,10 @@ class Call {
 }
 
 const calls = new Set<Call>();
-/** Calls that may have more to send, in the order of their turns. */
+/** Calls that may have more to send, in turn order. */
 const turns: Call[] = [];
 
-/** Encodes in the workers. Calls take turns, slice by slice, so that a short one does not wait for the end of a long one. */
+/** Encodes in the workers. Calls take turns slice by slice, so that a short one does not wait for a long one to finish. */
 export async function encodeInWorkers(request: EncodeRequest, signal: AbortSignal | undefined): Promise<TokenBatch> {
   let abort: (() => void) | undefined;
   let call: Call | undefined;
@@ -129,14 +129,14 @@ export async function encodeInWorkers(request: EncodeRequest, signal: AbortSigna
   }
 }
 
-/** Rejects the calls of a tokenizer and lets the workers forget it. */
+/** Rejects the calls of a tokenizer and makes the workers drop it. */
 export function closeInWorkers(tokenizer: number, error: unknown): void {
   for (const call of calls) if (call.request.tokenizer.id === tokenizer) call.fail(error);
   workerPool.close(tokenizer);
 }
 
 function sendSlices(): void {
-  /** Calls at the front whose workers all have enough; a later one may have more workers to choose from. */
+  /** Calls at the front whose workers are all busy; a later call may have more workers to choose from. */
   let waiting = 0;
   for (let call = turns[waiting]; call !== undefined; call = turns[waiting]) {
     const worker = workerPool.leastBusy(call.request.workers);

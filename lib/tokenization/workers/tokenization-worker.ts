@@ -1,4 +1,4 @@
-/** The tokenization worker thread: runs one message after the other, and knows nothing of calls, aborts or order. */
+/** The tokenization worker thread: processes messages in order, and knows nothing of calls, aborts or their order. */
 
 import { types } from "node:util";
 import { parentPort } from "node:worker_threads";

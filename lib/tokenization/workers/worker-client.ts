@@ -12,62 +12,62 @@ import type { WorkerMessage, WorkerReply } from "./protocol";
 
 interface PendingRequest {
   readonly message: WorkerMessage;
-  /** The worker must have it open. */
+  /** The tokenizer that the worker must have open. */
   readonly tokenizer: RemoteTokenizer | undefined;
-  /** Milliseconds that it may take once its turn has come. */
+  /** Time limit in milliseconds, from when its turn has come. */
   readonly timeLimit: number | undefined;
-  /** Nobody waits for the result any more. */
+  /** Nobody waits for the result any longer. */
   abandoned: boolean;
   resolve(result: TokenizerDefinition | TokenBatch): void;
   reject(error: SparseRerankError): void;
 }
 
-/** A request under way. */
+/** A request in progress. */
 export interface RemoteBatch {
   readonly result: Promise<TokenBatch>;
-  /** The result is not wanted. */
+  /** Gives up the result. */
   readonly abandon: () => void;
 }
 
-/** Reading the largest tokenizers takes some seconds. */
+/** Reading the largest tokenizers takes a few seconds. */
 const COMPILE_LIMIT = 120_000;
-/** How long a worker may go on with what nobody waits for, before it is ended. Another takes some 0.1 s to start. */
+/** How long a worker may spend on an abandoned request before it is terminated. Starting another takes about 0.1 s. */
 const ABANDONED_LIMIT = 2000;
 
-/** A tokenizer as the worker knows it. */
+/** A tokenizer as the worker identifies it. */
 export interface RemoteTokenizer {
   readonly id: number;
   readonly definition: TokenizerDefinition;
 }
 
 /**
- * The JS thread's side of one tokenization worker, which its first request starts. While no request is under way the worker does not keep the
- * process alive. If it dies, what it was working on fails, and the next request starts another. A worker that does not come to an end with a
- * request, in its time limit or soon after it was abandoned, is ended; another one gets the other requests.
+ * The JS thread's side of one tokenization worker. The first request starts the worker; while no request is in progress, it does not keep
+ * the process alive. If it dies, the request that it was working on fails, and the next request starts another. A worker that does not
+ * finish a request within its time limit, or soon after it was abandoned, is terminated; another one gets the remaining requests.
  */
 export class WorkerClient {
   readonly #stays: boolean;
   #worker: Worker | undefined;
-  /** Tokenizers that the worker has; those of a dead worker are gone with it. */
+  /** Tokenizers open in the worker; cleared when it dies. */
   readonly #open = new Set<number>();
   readonly #pending = new Map<number, PendingRequest>();
   #lastRequest = 0;
   #slices = 0;
-  /** For the request that the worker is working on: the oldest. */
+  /** For the request that the worker is processing: the oldest. */
   #timer: NodeJS.Timeout | undefined;
   #timed: PendingRequest | undefined;
 
-  /** @param options.stays whether the thread outlives the last tokenizer: it takes some 60 MB, and 0.1 s to start */
+  /** @param options.stays whether the thread outlives the last tokenizer: it uses about 60 MB, and 0.1 s to start */
   constructor({ stays }: { readonly stays: boolean }) {
     this.#stays = stays;
   }
 
-  /** How many are under way. */
+  /** Number of requests in progress. */
   get requests(): number {
     return this.#pending.size;
   }
 
-  /** How many of them encode. */
+  /** How many of them are slices to encode. */
   get slices(): number {
     return this.#slices;
   }
@@ -133,7 +133,7 @@ export class WorkerClient {
     this.#post(message);
   }
 
-  /** Whenever a request has come, has settled or was abandoned. */
+  /** Called whenever a request arrives, settles or is abandoned. */
   #watch(): void {
     const [current] = this.#pending.values();
     if (current === undefined) this.#worker?.unref();
@@ -148,7 +148,7 @@ export class WorkerClient {
     }, limit).unref();
   }
 
-  /** Ends the worker and what it is working on. The other requests go to a new one. */
+  /** Terminates the worker and its current request. The other requests move to a new worker. */
   #replace(): void {
     const [request, current] = this.#pending.entries().next().value ?? [];
     if (request === undefined || current === undefined) return;
@@ -159,7 +159,7 @@ export class WorkerClient {
     current.reject(
       new SparseRerankError(
         "ERR_TOO_LARGE",
-        `Tokenization was ended after ${String((current.timeLimit ?? 0) / 1000)} s, its limit: a pattern of the tokenizer may backtrack without end.`,
+        `Tokenization exceeded its time limit of ${String((current.timeLimit ?? 0) / 1000)} s: a pattern of the tokenizer may backtrack without end.`,
       ),
     );
     for (const [other, pending] of [...this.#pending]) {
@@ -181,7 +181,7 @@ export class WorkerClient {
   #start(): Worker {
     let worker: Worker;
     try {
-      // Flags and preloaded modules of the main thread are none of its business.
+      // Does not inherit the flags and preloaded modules of the main thread.
       worker = new Worker(path.join(__dirname, "tokenization-worker.js"), { name: "sparse-rerank tokenization", execArgv: [] });
     } catch (cause) {
       const forbidden = permissionError(cause);
@@ -213,7 +213,7 @@ export class WorkerClient {
     else pending?.resolve(reply.result);
   }
 
-  /** Whenever requests or tokenizers have become fewer. */
+  /** Called whenever requests or tokenizers have become fewer. */
   #rest(): void {
     if (this.#pending.size > 0) return;
     if (this.#stays || this.#open.size > 0) return;
@@ -221,7 +221,7 @@ export class WorkerClient {
     this.#worker = undefined;
   }
 
-  /** Everything that the worker had is lost. An error is followed by an exit, for which nothing is left to do. */
+  /** Everything in the worker is lost. An error is followed by an exit, which then needs no handling. */
   #fail(worker: Worker, cause: unknown): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;

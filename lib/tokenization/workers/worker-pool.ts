@@ -3,21 +3,21 @@ import type { TokenizerDefinition } from "../pipeline/definition";
 import { WorkerClient } from "./worker-client";
 
 /**
- * The tokenization workers of a JS environment, which all tokenizers share. The first stays once it was started; the others are there for
- * tokenizers that want several, and end when none of those is left.
+ * The tokenization workers of a JS environment, shared by all its tokenizers. The first one stays once started; the others serve tokenizers
+ * that use several workers, and exit when none of those is left.
  */
 class WorkerPool {
   readonly #first = new WorkerClient({ stays: true });
   readonly #others: WorkerClient[] = [];
 
-  /** In the first worker: reading files is no reason to start another. */
+  /** Runs in the first worker: reading files does not justify starting another. */
   compile(options: TokenizerOptions): Promise<TokenizerDefinition> {
     return this.#first.compile(options);
   }
 
   /**
-   * The worker with the least to do of the first `workers`. Of two the earlier one: it may be running, and a later one starts only when all
-   * before it have work.
+   * The least busy of the first `workers` workers. Ties go to the earlier one, which may already be running: a later one starts only when
+   * all before it are busy.
    */
   leastBusy(workers: number): WorkerClient {
     let chosen = this.#first;

@@ -114,7 +114,7 @@ describe("sparse-rerank, called wrongly or refused", function () {
       ["EACCES", "mkdir", "ERR_FILE_UNWRITABLE", "Cannot write a/b: permission denied."],
       ["ENOSPC", "write", "ERR_FILE_UNWRITABLE", "Cannot write a/b: no space is left on the device."],
       ["EISDIR", "read", "ERR_FILE_UNREADABLE", "Cannot read a/b: it is a folder."],
-      ["ENOTDIR", "mkdir", "ERR_FILE_UNWRITABLE", "Cannot write a/b: a part of its path is no folder."],
+      ["ENOTDIR", "mkdir", "ERR_FILE_UNWRITABLE", "Cannot write a/b: a part of its path is not a folder."],
       ["EMFILE", "open", "ERR_FILE_UNREADABLE", "Cannot read a/b: this process has too many open files; raise the limit (ulimit -n)."],
       ["EROFS", "rename", "ERR_FILE_UNWRITABLE", "Cannot write a/b: the file system is read-only."],
     ] as const) {

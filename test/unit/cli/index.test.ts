@@ -100,7 +100,7 @@ describe("sparse-rerank index", function () {
     fs.writeFileSync(repeated, '{"_id":"a","text":"one"}\n{"_id":"b","text":"two"}\n{"_id":"a","text":"three"}\n');
     const before = fs.readdirSync(folder).sort();
     for (const [args, message] of [
-      [[documents, file], /ERR_INVALID_ARGUMENT.*holds other files, such as a\.md/],
+      [[documents, file], /ERR_INVALID_ARGUMENT.*contains other files, such as a\.md/],
       [[file, file], /ERR_INVALID_ARGUMENT.*is a file/],
       [[home, path.join(folder, "nothere")], /ERR_FILE_NOT_FOUND/],
       [[home, empty], /ERR_INVALID_ARGUMENT.*empty\.jsonl is empty/],

@@ -82,7 +82,7 @@ describe("what is stored with documents", () => {
   it("refuses values nested too deep for the stack", () => {
     let deep: unknown = 1;
     for (let i = 0; i < 100_000; i++) deep = [deep];
-    assert.throws(() => jsonOf(deep, "it"), { code: "ERR_INVALID_ARGUMENT", message: /nested more than 512 deep/ });
+    assert.throws(() => jsonOf(deep, "it"), { code: "ERR_INVALID_ARGUMENT", message: /nested more than 512 levels deep/ });
   });
 
   it("keeps everything else: JSON of any shape, dates, undefined fields, __proto__, objects of other realms", async () => {

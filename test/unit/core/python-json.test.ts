@@ -137,8 +137,8 @@ describe("JSON files of a checkpoint", () => {
   });
   for (const [what, files, pattern] of [
     ["NaN", tokenizer('"version": NaN'), /tokenizer\.json: the file is not JSON/],
-    ["half a character", tokenizer('"unused": "\\ud800"'), /half a character/],
-    ["half a character as a key", tokenizer('"\\udc00": 1'), /half a character/],
+    ["a lone surrogate", tokenizer('"unused": "\\ud800"'), /lone surrogate/],
+    ["a lone surrogate as a key", tokenizer('"\\udc00": 1'), /lone surrogate/],
     ["a byte order mark", { "tokenizer.json": `\ufeff${JSON.stringify(wordLevel(["a"])["tokenizer.json"])}` }, /the file is not JSON/],
     ["what is not UTF-8", { "tokenizer.json": Uint8Array.of(0x7b, 0xff, 0x7d) }, /not UTF-8/],
   ] as const) {

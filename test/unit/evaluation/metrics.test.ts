@@ -162,7 +162,7 @@ describe("evaluateEncoder", () => {
     fs.appendFileSync(path.join(folder, "queries.jsonl"), jsonLines([{ _id: "1", text: "other" }]));
     await assert.rejects(evaluateEncoder(folder, encoder), {
       code: "ERR_DUPLICATE_ID",
-      message: /line 3: the id "1" is that of a line before/,
+      message: /line 3: the id "1" occurs on an earlier line/,
     });
     fs.rmSync(folder, { recursive: true });
     await assert.rejects(evaluateEncoder("no-such-folder", encoder), { code: "ERR_FILE_NOT_FOUND" });

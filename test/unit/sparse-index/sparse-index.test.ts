@@ -258,7 +258,7 @@ describe("SparseIndex", () => {
       ],
       ["an empty id", (i) => i.add([""], matrix([{}])), "ERR_INVALID_ARGUMENT", /ids\[0\] must be a non-empty string/],
       ["an id that is too long", (i) => i.add([longId], matrix([{}])), "ERR_INVALID_ARGUMENT", /ids\[0\] has 65538 bytes/],
-      ["half a surrogate pair", (i) => i.add(["\ud800"], matrix([{}])), "ERR_INVALID_ARGUMENT", /ids\[0\] has half of a surrogate pair/],
+      ["a lone surrogate", (i) => i.add(["\ud800"], matrix([{}])), "ERR_INVALID_ARGUMENT", /ids\[0\] has a lone surrogate/],
       [
         "vectors of another dimension",
         (i) => i.add(["b"], matrix([{}], 21)),

@@ -39,7 +39,7 @@ describe("loading a tokenizer: the files", () => {
       `a SentencePiece model alone for ${tokenizer_class}`,
       { "sentencepiece.bpe.model": "x", "spm.model": "x", "vocab.txt": "a", "tokenizer_config.json": { tokenizer_class } },
       "ERR_FILE_NOT_FOUND",
-      /no tokenizer\.json, .* SentencePiece model.*save it to get a tokenizer\.json/,
+      /no tokenizer\.json, .* SentencePiece model.*save it, which writes a tokenizer\.json/,
     );
   }
   refuses("what is not JSON", { "tokenizer.json": "{" }, "ERR_INVALID_TOKENIZER", /tokenizer\.json.*not JSON/);
@@ -99,15 +99,15 @@ describe("loading a tokenizer: the fields of tokenizer.json", () => {
   refusesParts("an unknown model", model({ type: "Neural" }), /model has the unknown type "Neural"/);
   refusesParts("a model without a vocabulary", model({ vocab: null }), /model has no "vocab"/);
   refusesParts("a vocabulary of holes", model({ vocab: { "?": 0, a: 2 ** 21 } }), /model\.vocab has 2 tokens, but ids up to 2097152/);
-  refusesParts("two tokens with one id", model({ vocab: { "?": 0, a: 1, b: 1 } }), /"a" and "b" the same id 1/);
+  refusesParts("two tokens with one id", model({ vocab: { "?": 0, a: 1, b: 1 } }), /"a" and "b" to the same id 1/);
   for (const id of [1.5, -1, "1", null, 1e20]) {
     refusesParts(
       `the id ${JSON.stringify(id)}`,
       model({ vocab: { "?": 0, a: id } }),
-      /model\.vocab gives "a" the id .*, expected an integer/,
+      /model\.vocab maps "a" to the id .*, expected an integer/,
     );
   }
-  refusesParts("a token with half a character", model({ vocab: { "?": 0, "a\ud800": 1 } }), /half a character/);
+  refusesParts("a token with a lone surrogate", model({ vocab: { "?": 0, "a\ud800": 1 } }), /lone surrogate/);
   refusesParts("an unknown token outside the vocabulary", model({ unk_token: "[UNK]" }), /unk_token "\[UNK\]", which is not in/);
   refusesParts("a merge of unknown tokens", bpe({ merges: ["a x"] }), /merge 0 with "x"/);
   refusesParts("a merge into an unknown token", bpe({ merges: [["b", "a"]] }), /merge 0 with "ba"/);
