@@ -8,7 +8,7 @@
 
 namespace sparse_rerank {
 
-/// A fixed-size array on a cache-line boundary (64 bytes: one AVX-512 register). Elements are left uninitialised.
+/// A fixed-size array aligned to a cache line (64 bytes, the size of an AVX-512 register). Elements are uninitialized.
 template <typename T>
 class AlignedBuffer {
   static_assert(std::is_trivially_copyable_v<T>, "elements are raw memory");
@@ -37,7 +37,7 @@ class AlignedBuffer {
   T& operator[](std::size_t i) { return data_[i]; }
   const T& operator[](std::size_t i) const { return data_[i]; }
 
-  /// Makes room for at least `size` elements; the contents are lost when it grows.
+  /// Ensures capacity for at least `size` elements; the contents are lost if it grows.
   void reserve_discarding(std::size_t size) {
     if (size > size_) *this = AlignedBuffer(size);
   }

@@ -9,7 +9,7 @@ namespace sparse_rerank {
 #ifdef __linux__
 namespace {
 
-// A list with a comma on both sides of every name, in which a name is found without its neighbours.
+// The list with a comma on both sides of every name, so that a name can be searched for whole.
 std::string between_commas(std::string_view list) {
   std::string result = ",";
   result += list;

@@ -6,8 +6,8 @@
 
 namespace sparse_rerank {
 
-/// Linux: the folder of this process's cgroup that has `controller` ("cpu", "memory"), then those of its ancestors, whose limits bind too.
-/// `unified` tells version 2 of the interface from version 1, whose files have other names.
+/// Linux: visits the folder of this process's cgroup with `controller` ("cpu", "memory"), then those of its ancestors, whose limits apply
+/// too. `unified` is true for version 2 of the interface and false for version 1, whose files have other names.
 void visit_cgroups(std::string_view controller, const std::function<void(const std::string& folder, bool unified)>& visit);
 
 }  // namespace sparse_rerank

@@ -7,7 +7,7 @@ namespace sparse_rerank {
 
 namespace {
 
-// The constants and steps have no names of their own in the specification but these.
+// The specification gives the constants and steps no other names.
 constexpr std::uint64_t kPrime1 = 0x9E3779B185EBCA87;
 constexpr std::uint64_t kPrime2 = 0xC2B2AE3D27D4EB4F;
 constexpr std::uint64_t kPrime3 = 0x165667B19E3779F9;

@@ -30,7 +30,7 @@ struct CpuidRegisters {
   std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
 
-/// All zero for a leaf that the CPU does not have.
+/// All zero for a leaf that the CPU does not support.
 CpuidRegisters cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) {
   CpuidRegisters r;
 #if defined(_MSC_VER) && !defined(__clang__)
@@ -47,7 +47,7 @@ CpuidRegisters cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) {
   return r;
 }
 
-/// XCR0: the register state that the operating system saves. Only legal where CPUID reports OSXSAVE.
+/// XCR0: the register state that the operating system saves. Valid only if CPUID reports OSXSAVE.
 std::uint64_t enabled_register_state() {
 #if defined(_MSC_VER) && !defined(__clang__)
   return _xgetbv(0);
@@ -86,7 +86,7 @@ CpuFeatures detect_cpu_features() {
   const CpuidRegisters leaf7 = cpuid(7);
   features.avx2 = has_all(state, kStateAvx) && has_all(leaf7.ebx, kLeaf7EbxAvx2);
   features.avx512 = features.avx2 && has_all(state, kStateAvx512) && has_all(leaf7.ebx, kLeaf7EbxAvx512);
-  // The first subleaf of leaf 7 says in EAX how many follow it.
+  // The first subleaf of leaf 7 reports in EAX the number of further ones.
   features.avx2_vnni = features.avx2 && leaf7.eax >= 1 && has_all(cpuid(7, 1).eax, kLeaf7Sub1EaxAvxVnni);
   features.avx512_vnni = features.avx512 && has_all(leaf7.ecx, kLeaf7EcxAvx512Vnni);
   features.avx512_vbmi2 = features.avx512_vnni && has_all(leaf7.ecx, kLeaf7EcxAvx512Vbmi2);

@@ -8,17 +8,17 @@
 
 namespace sparse_rerank {
 
-/// Instruction sets that the CPU has and whose registers the operating system saves. One flag per set that has kernels.
+/// Instruction sets that the CPU supports and whose registers the operating system saves. One flag per set that has kernels.
 struct CpuFeatures {
   /// AVX2, FMA, F16C and POPCNT.
   bool avx2 = false;
-  /// AVX-VNNI: 8-bit dot products in 256-bit registers, with everything that `avx2` asks for.
+  /// AVX-VNNI: 8-bit dot products in 256-bit registers; includes `avx2`.
   bool avx2_vnni = false;
-  /// AVX-512 F, BW, VL and DQ, with everything that `avx2` asks for.
+  /// AVX-512 F, BW, VL and DQ; includes `avx2`.
   bool avx512 = false;
-  /// AVX-512 VNNI: 8-bit dot products, with everything that `avx512` asks for.
+  /// AVX-512 VNNI: 8-bit dot products; includes `avx512`.
   bool avx512_vnni = false;
-  /// AVX-512 VBMI2: bytes spread by a mask, with everything that `avx512_vnni` asks for.
+  /// AVX-512 VBMI2: expands bytes by a mask; includes `avx512_vnni`.
   bool avx512_vbmi2 = false;
   /// Part of every 64-bit Arm CPU.
   bool neon = false;
@@ -26,7 +26,7 @@ struct CpuFeatures {
   bool neon_dot = false;
 };
 
-/// Asks the CPU; does not cache. Any thread.
+/// Queries the CPU; does not cache. Any thread.
 [[nodiscard]] CpuFeatures detect_cpu_features();
 
 }  // namespace sparse_rerank

@@ -20,7 +20,7 @@ namespace {
 
 #ifdef __linux__
 
-/// CPUs in this thread's affinity mask. Machines beyond CPU_SETSIZE (1024) make the call fail; the caller falls back.
+/// Number of CPUs in this thread's affinity mask. The call fails on machines beyond CPU_SETSIZE (1024); the caller then falls back.
 std::optional<std::size_t> affinity() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) != 0) return std::nullopt;
@@ -45,7 +45,7 @@ std::optional<double> quota_v1(const std::string& folder) {
   return quota / period;
 }
 
-/// The smallest quota on the way from this process's cgroup to the root.
+/// The smallest quota from this process's cgroup up to the root.
 std::optional<double> cgroup_quota() {
   std::optional<double> smallest;
   visit_cgroups("cpu", [&smallest](const std::string& folder, bool unified) {

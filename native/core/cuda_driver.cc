@@ -14,7 +14,7 @@
 
 namespace sparse_rerank {
 
-/// The slice of the driver's interface that is used. Results are CUresult, 0 on success; the suffix _v2 is part of a symbol's name.
+/// The part of the driver's interface in use. Results are CUresult, 0 on success; the suffix _v2 is part of a symbol's name.
 struct CudaDriver::Functions {
   using Device = int;
   using Context = void*;
@@ -53,7 +53,7 @@ struct CudaDriver::Functions {
 
 namespace {
 
-/// Null functions stay null where the library has no such symbol; the name of the first of them.
+/// Leaves the function null if the library has no such symbol, and records the name of the first one missing.
 template <typename Function>
 void resolve(const SharedLibrary& library, const char* name, Function& function, const char*& missing) {
   function = reinterpret_cast<Function>(library.symbol(name));
@@ -128,7 +128,7 @@ Result<CudaDevice> CudaDriver::Functions::describe(int ordinal) const {
   return device;
 }
 
-/// Only a context knows it. The primary one is what ONNX Runtime uses, so this makes none that would stay beside it.
+/// Only a context knows it. ONNX Runtime uses the primary context, so retaining it here leaves no second one behind.
 Result<std::size_t> CudaDriver::Functions::free_bytes(Device device) const {
   Context context = nullptr;
   if (auto failure = check(cuDevicePrimaryCtxRetain(&context, device), "cuDevicePrimaryCtxRetain")) return *failure;
@@ -159,7 +159,7 @@ CudaDriver::Copier::~Copier() {
 Status CudaDriver::Copier::to_card(void* to, const void* from, std::size_t bytes) const {
   return in_context("cuMemcpyHtoD", [&] {
     const int result = functions_->cuMemcpyHtoD_v2(reinterpret_cast<std::uintptr_t>(to), from, bytes);
-    // The copy of pageable memory may go on after the call.
+    // The copy of pageable memory may continue after the call.
     return result == 0 ? functions_->cuStreamSynchronize(nullptr) : result;
   });
 }

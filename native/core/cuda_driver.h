@@ -14,42 +14,42 @@ namespace sparse_rerank {
 struct CudaDevice {
   std::string name;
   std::size_t total_bytes = 0;
-  std::size_t free_bytes = 0;  // of what other processes leave
+  std::size_t free_bytes = 0;  // what other processes leave
   int major = 0;               // compute capability
   int minor = 0;
 };
 
-/// NVIDIA's driver, through the library that comes with it: nothing of CUDA is needed to build this. The library stays loaded.
+/// NVIDIA's driver, loaded as a library: building this needs nothing from CUDA. The library stays loaded.
 class CudaDriver {
   struct Functions;
 
  public:
-  /// The name that the loader looks for.
+  /// The name that the loader searches for.
 #ifdef _WIN32
   static constexpr const char* kLibrary = "nvcuda.dll";
 #else
   static constexpr const char* kLibrary = "libcuda.so.1";
 #endif
 
-  /// Any thread. The first call may take a second: the driver starts every card.
-  /// Errors: ERR_DEVICE_UNAVAILABLE where the library is missing or broken, or the driver cannot start; the message names the library.
+  /// Any thread. The first call may take a second, since the driver starts every GPU.
+  /// Errors: ERR_DEVICE_UNAVAILABLE (the library is missing or broken, or the driver cannot start); the message names the library.
   static Result<CudaDriver> open();
 
-  /// The newest CUDA version that it runs: 13000 for 13.0.
+  /// The newest CUDA version that it supports: 13000 for 13.0.
   [[nodiscard]] int version() const { return version_; }
-  /// In the order of `cuda:N`, which CUDA_VISIBLE_DEVICES changes. Errors: ERR_DEVICE_UNAVAILABLE.
+  /// In the order of `cuda:N`, which CUDA_VISIBLE_DEVICES affects. Errors: ERR_DEVICE_UNAVAILABLE.
   [[nodiscard]] Result<std::vector<CudaDevice>> devices() const;
-  /// Errors: ERR_DEVICE_UNAVAILABLE where there are fewer cards.
+  /// Errors: ERR_DEVICE_UNAVAILABLE (there is no such GPU).
   [[nodiscard]] Result<CudaDevice> device(int index) const;
 
-  /// Copies to and from memory of a card, for the thread that calls; they are over when a call returns.
+  /// Copies to and from the memory of a GPU, on the calling thread; a copy has completed when the call returns.
   class Copier {
    public:
     Copier(const Copier&) = delete;
     Copier& operator=(const Copier&) = delete;
     ~Copier();
 
-    /// @param to, from memory of the card
+    /// @param to, from memory of the GPU
     Status to_card(void* to, const void* from, std::size_t bytes) const;
     Status from_card(void* to, const void* from, std::size_t bytes) const;
 

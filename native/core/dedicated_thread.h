@@ -8,25 +8,25 @@
 
 namespace sparse_rerank {
 
-/// A thread that does what others ask for, one thing at a time: for libraries that keep what they know for each thread. Thread-safe.
+/// A thread that runs the work of others, one piece at a time: for libraries that keep per-thread state. Thread-safe.
 class DedicatedThread {
  public:
   DedicatedThread();
-  /// Nobody may be waiting in run().
+  /// No thread may be waiting in run().
   ~DedicatedThread();
   DedicatedThread(const DedicatedThread&) = delete;
   DedicatedThread& operator=(const DedicatedThread&) = delete;
 
-  /// Any thread but this one. Returns when `work` was done there; throws what it threw.
+  /// Any thread but this one. Returns when `work` has finished there; rethrows its exceptions.
   void run(const std::function<void()>& work);
 
  private:
-  /// The thread.
+  /// The thread's main loop.
   void serve();
 
   /// One caller at a time.
   std::mutex turn_;
-  /// Guards what follows.
+  /// Guards the following members.
   std::mutex mutex_;
   std::condition_variable changed_;
   const std::function<void()>* work_ = nullptr;

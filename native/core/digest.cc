@@ -7,15 +7,15 @@ namespace sparse_rerank {
 
 namespace {
 
-// Odd numbers with well-mixed bits: the fractions of the golden ratio and of the square roots of 2 and 3.
+// Odd numbers with well-mixed bits: the fractional parts of the golden ratio and of the square roots of 2 and 3.
 constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
 constexpr std::uint64_t kRootTwo = 0x6a09e667f3bcc909;
 constexpr std::uint64_t kRootThree = 0xbb67ae8584caa73b;
 constexpr int kTurn = 29;
 
-/// A bijection of the lane for each word and of the word for each lane, so one changed word always changes the lane. The turn brings high
-/// bits down, since a product carries differences only up; the product before it keeps a simple difference of one word from being that of a
-/// later one.
+/// A bijection of the lane for each word and of the word for each lane, so one changed word always changes the lane. The rotation brings
+/// high bits down, since a product carries differences only up; the product before it keeps a simple difference in one word from equaling
+/// that of a later one.
 std::uint64_t step(std::uint64_t lane, std::uint64_t word) {
   return std::rotl(lane + word * kGolden, kTurn) * kRootTwo;
 }

@@ -7,7 +7,7 @@
 
 namespace sparse_rerank {
 
-/// 128 bits that tell contents apart and find damage. Not cryptographic: whoever can choose the bytes can make two that collide.
+/// 128 bits that distinguish contents and detect damage. Not cryptographic: an attacker who chooses the bytes can create collisions.
 struct Digest {
   std::uint64_t low = 0;
   std::uint64_t high = 0;
@@ -17,7 +17,7 @@ struct Digest {
   [[nodiscard]] std::string hex() const;
 };
 
-/// Of bytes in several pieces; where they are divided is part of the content. As fast as memory is read.
+/// Digests bytes passed in several pieces; the division into pieces affects the digest. As fast as memory is read.
 class Digester {
  public:
   Digester();

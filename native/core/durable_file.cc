@@ -101,7 +101,7 @@ void close_file(std::intptr_t file) {
 std::ptrdiff_t write_some(std::intptr_t file, std::span<const std::byte> bytes) {
   std::ptrdiff_t written;
   do {
-    // Linux writes at most 2 GiB at once.
+    // Linux writes at most 2 GiB per call.
     written = ::write(static_cast<int>(file), bytes.data(), std::min<std::size_t>(bytes.size(), std::size_t{1} << 30));
   } while (written < 0 && errno == EINTR);
   return written;
@@ -109,7 +109,7 @@ std::ptrdiff_t write_some(std::intptr_t file, std::span<const std::byte> bytes) 
 
 bool sync_file(std::intptr_t file) {
 #ifdef __APPLE__
-  // fsync leaves the data in the drive's cache there.
+  // fsync leaves the data in the drive's cache on macOS.
   if (::fcntl(static_cast<int>(file), F_FULLFSYNC) == 0) return true;
 #endif
   return ::fsync(static_cast<int>(file)) == 0;
@@ -121,7 +121,7 @@ bool sync_file(std::intptr_t file) {
 
 Result<FileWriter> FileWriter::create(const std::string& path) {
   if (Status error = check_path(path)) return *std::move(error);
-  // Never written over: somebody may have it mapped, and a link would lead elsewhere.
+  // Never overwritten: another process may have it mapped, and a link would lead elsewhere.
   remove_file(path);
   const std::intptr_t file = create_file(path);
   if (file == kClosed) return unwritable("create", path, last_error());

@@ -10,15 +10,15 @@
 #include "core/result.h"
 
 /// Files whose contents survive a crash of the machine. Paths are UTF-8. Errors are ERR_FILE_UNWRITABLE unless a comment says otherwise;
-/// their message names the path and the system's reason (a full disk, missing permissions).
+/// the message names the path and the system's reason (a full disk, missing permissions).
 namespace sparse_rerank {
 
-/// A new file that is written from beginning to end. Without finish() nothing of it is kept.
+/// A new file written from start to end. Without finish(), nothing of it is kept.
 class FileWriter {
  public:
-  /// In the place of a file of that name, which a crash left behind; whoever has that one open keeps it. Errors also: ERR_INVALID_ARGUMENT.
+  /// Replaces a file of that name left by a crash; whoever has the old one open keeps it. Errors also: ERR_INVALID_ARGUMENT.
   static Result<FileWriter> create(const std::string& path);
-  /// Writes over an existing file from `offset` on; the bytes before stay. Without finish() nothing of the file is kept.
+  /// Overwrites an existing file from `offset` on and keeps the bytes before. Without finish(), nothing of the file is kept.
   static Result<FileWriter> overwrite(const std::string& path, std::uint64_t offset);
 
   FileWriter(FileWriter&& other) noexcept;
@@ -29,7 +29,7 @@ class FileWriter {
   ~FileWriter();
 
   [[nodiscard]] Status write(std::span<const std::byte> bytes);
-  /// The contents are on disk when it returns; the name is not: see sync_directory().
+  /// When it returns, the contents are on disk; the name is not: see sync_directory().
   [[nodiscard]] Status finish();
   [[nodiscard]] const std::string& path() const { return path_; }
 
@@ -38,22 +38,22 @@ class FileWriter {
   void close();
 
   std::string path_;
-  std::intptr_t file_;  // a descriptor, or a handle of Windows; -1 when closed
+  std::intptr_t file_;  // a descriptor, or a handle on Windows; -1 when closed
   bool finished_ = false;
 };
 
-/// Refuses paths with a zero byte, which the system would cut there. Errors: ERR_INVALID_ARGUMENT.
+/// Rejects paths with a zero byte, where the system would cut them. Errors: ERR_INVALID_ARGUMENT.
 [[nodiscard]] Status check_path(const std::string& path);
-/// Refuses what opening may wait for without end (a pipe) or what has no end (a device).
+/// Rejects files whose opening may block forever (a pipe) or that never end (a device).
 /// Errors: ERR_INVALID_ARGUMENT, ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE.
 [[nodiscard]] Status require_regular_file(const std::string& path);
-/// Names that were made, changed or removed in the folder are on disk when it returns. (Windows keeps them with the file.)
+/// When it returns, names created, changed or removed in the folder are on disk. (Windows keeps them with the file.)
 [[nodiscard]] Status sync_directory(const std::string& path);
 /// Replaces `to` atomically.
 [[nodiscard]] Status rename_file(const std::string& from, const std::string& to);
-/// Whether it succeeds or not: for files that nothing needs any more.
+/// Ignores failures: for files that are no longer needed.
 void remove_file(const std::string& path);
-/// One folder, whose parent exists; fine when it exists already.
+/// Creates one folder, whose parent exists; succeeds if it already exists.
 [[nodiscard]] Status make_directory(const std::string& path);
 /// The folder that holds `path`.
 [[nodiscard]] std::string parent_directory(const std::string& path);
@@ -62,10 +62,10 @@ void remove_file(const std::string& path);
 [[nodiscard]] bool is_directory(const std::string& path);
 [[nodiscard]] bool file_exists(const std::string& path);
 
-/// Keeps a folder for one process at a time. The system gives it up when the process ends, however it does.
+/// Reserves a folder for one process at a time. The system releases the lock when the process ends, however it ends.
 class FileLock {
  public:
-  /// Errors: ERR_INDEX_LOCKED when somebody holds it, in this process or another; ERR_FILE_UNWRITABLE.
+  /// Errors: ERR_INDEX_LOCKED (held by this process or another); ERR_FILE_UNWRITABLE.
   static Result<FileLock> acquire(const std::string& path);
 
   FileLock(FileLock&& other) noexcept;

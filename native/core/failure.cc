@@ -14,18 +14,17 @@ Error describe_current() {
   try {
     throw;
   } catch (const std::length_error&) {
-    return {"ERR_TOO_LARGE", "More elements than a vector can hold were asked for; pass less at once."};
+    return {"ERR_TOO_LARGE", "More elements were requested than a vector can hold; pass less per call."};
   } catch (const std::system_error& error) {
     if (error.code() != std::errc::resource_unavailable_try_again) return {"ERR_INTERNAL", error.what()};
-    return {"ERR_TOO_LARGE", std::string("The system starts no more threads (") + error.what() +
+    return {"ERR_TOO_LARGE", std::string("The system cannot start more threads (") + error.what() +
                                  "); raise the limit of processes and threads (ulimit -u, pids.max), or call configure({ threads })."};
   } catch (const std::bad_alloc&) {
-    return {"ERR_TOO_LARGE",
-            "Out of memory: the system gives no more; pass less at once, or raise the limit (ulimit -v, the container's)."};
+    return {"ERR_TOO_LARGE", "Out of memory; pass less per call, or raise the memory limit of the process or container (ulimit -v)."};
   } catch (const std::exception& error) {
     return {"ERR_INTERNAL", error.what()};
   } catch (...) {
-    return {"ERR_INTERNAL", "An exception of no known type was thrown."};
+    return {"ERR_INTERNAL", "An exception of unknown type was thrown."};
   }
 }
 
@@ -35,7 +34,7 @@ Error current_failure() noexcept {
   try {
     return describe_current();
   } catch (...) {
-    // There is no memory for the message. This one needs none.
+    // There is no memory for the message above; this one needs none.
     return {"ERR_TOO_LARGE", "Out of memory."};
   }
 }

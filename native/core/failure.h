@@ -4,7 +4,7 @@
 
 namespace sparse_rerank {
 
-/// What the C++ library has thrown, as a value: for `catch (...)` where calls into this library begin. ERR_TOO_LARGE when memory or threads
+/// Converts the current C++ exception to a value: for `catch (...)` at the entry points of this library. ERR_TOO_LARGE if memory or threads
 /// ran out, else ERR_INTERNAL. Does not throw.
 [[nodiscard]] Error current_failure() noexcept;
 

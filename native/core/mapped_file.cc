@@ -21,7 +21,7 @@ namespace sparse_rerank {
 
 namespace {
 
-/// What the systems have for "no such file" and "no such folder on the way there".
+/// The systems' codes for "no such file" and "no such folder on its path".
 #ifdef _WIN32
 constexpr int kAbsent[] = {ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND};
 #else
@@ -59,7 +59,7 @@ void unmap(const std::byte* data, std::size_t size) {
   munmap(const_cast<std::byte*>(data), size);
 }
 
-/// Of the contents: names, links and rights may change.
+/// Of the contents: names, links and permissions may change.
 const timespec& change_time(const struct stat& status) {
 #ifdef __APPLE__
   return status.st_mtimespec;
@@ -69,7 +69,7 @@ const timespec& change_time(const struct stat& status) {
 }
 
 void release(const std::byte* data, std::size_t size) {
-  // Only advice: where it is not taken, the pages stay until memory is short.
+  // Only advice: if it is not followed, the pages stay until memory is short.
   static_cast<void>(madvise(const_cast<std::byte*>(data), size, MADV_DONTNEED));
 }
 
@@ -103,7 +103,7 @@ bool MappedFile::unchanged() const {
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
   if (Status error = check_path(path)) return *std::move(error);
-  // Without O_NONBLOCK, opening a pipe waits for a writer.
+  // Without O_NONBLOCK, opening a pipe would wait for a writer.
   const int file = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (file < 0) return errno == ENXIO ? not_regular(path) : unreadable(path, errno);
   MappedFile mapped(nullptr, 0, {file});

@@ -10,12 +10,12 @@
 namespace sparse_rerank {
 
 /// A whole file mapped read-only. Pages come from the page cache, so several processes and models share them. Replace such a file by a
-/// rename, never in place: its pages would change, and reading one beyond a new end kills the process with SIGBUS, as with any mapping.
-/// unchanged() finds most of that before it harms.
+/// rename, never in place: its pages would change, and reading past a new end kills the process with SIGBUS, as with any mapping.
+/// unchanged() detects most such changes before they do harm.
 class MappedFile {
  public:
-  /// `path` is UTF-8. What is no regular file is refused without waiting for it.
-  /// Errors: ERR_INVALID_ARGUMENT for a path with a zero byte, ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE.
+  /// `path` is UTF-8. Rejects anything but a regular file, without waiting for it.
+  /// Errors: ERR_INVALID_ARGUMENT (a path with a zero byte), ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE.
   static Result<MappedFile> open(const std::string& path);
 
   MappedFile(MappedFile&& other) noexcept;
@@ -24,18 +24,18 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
   ~MappedFile();
 
-  /// Takes the pages that were read so far out of this process's resident memory. They stay in the page cache, and come back when they are
+  /// Removes the pages read so far from this process's resident memory. They stay in the page cache, and return when they are
   /// read again. Does nothing on Windows, which trims mapped pages itself when memory is short.
   void release_pages() const;
 
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
 
-  /// Whether the file has the size and the time of its last change that it had when it was mapped. Takes well below a microsecond. Always
+  /// Whether the file still has the size and modification time that it had when it was mapped. Takes well below a microsecond. Always
   /// true on Windows, which refuses to write to a mapped file.
   [[nodiscard]] bool unchanged() const;
 
  private:
-  /// A descriptor, which tells of this file whatever its name leads to meanwhile, and what it told at first.
+  /// A descriptor, which refers to this file even if its name is reused, and the file's initial state.
   struct Watch {
     int file = -1;
     std::int64_t seconds = 0;

@@ -44,7 +44,7 @@ std::size_t memory_limit() {
 #ifdef __linux__
   visit_cgroups("memory", [&limit](const std::string& folder, bool unified) {
     std::ifstream file(folder + (unified ? "/memory.max" : "/memory.limit_in_bytes"));
-    // "max" in version 2 and a number above any memory in version 1 mean none.
+    // "max" in version 2, and a number above any memory in version 1, mean no limit.
     if (std::uint64_t bytes = 0; file >> bytes && bytes > 0) limit = limit == 0 ? bytes : std::min<std::uint64_t>(limit, bytes);
   });
 #endif
@@ -78,7 +78,7 @@ std::size_t MemoryBudget::limit() {
   return limit_;
 }
 
-// A share above the limit waits until it is alone: refusing it is for whoever knows what it is for.
+// A share above the limit waits until it is the only one: rejecting it is up to the caller, who knows what it is for.
 MemoryBudget::Share::Share(MemoryBudget& budget, std::size_t bytes) : budget_(budget), bytes_(std::min(bytes, budget.limit())) {
   std::unique_lock lock(budget_.mutex_);
   const std::uint64_t ticket = budget_.next_ticket_++;

@@ -9,10 +9,10 @@
 
 namespace sparse_rerank {
 
-/// Memory that this process may use: the machine's, bounded by the cgroup limit (v1 or v2) where there is one. 0 where it is not known.
+/// Memory that this process may use: the machine's, bounded by the cgroup limit (v1 or v2) if there is one. 0 if unknown.
 std::size_t memory_limit();
 
-/// The one working-memory budget of the process: what running sequences may hold together, beside the weights.
+/// The working-memory budget of the process: what running sequences may hold together, in addition to the weights.
 class MemoryBudget {
  public:
   /// Four fifths of memory_limit(): the rest is for weights, results and the caller.
@@ -20,11 +20,11 @@ class MemoryBudget {
 
   static MemoryBudget& instance();
 
-  /// ERR_ALREADY_CONFIGURED when the limit was looked at and is another one.
+  /// ERR_ALREADY_CONFIGURED if another limit is already in use.
   Status set_limit(std::size_t bytes);
   std::size_t limit();
 
-  /// A share of the budget, given back at the end of its life.
+  /// A share of the budget, returned when it is destroyed.
   class Share {
    public:
     Share(MemoryBudget& budget, std::size_t bytes);
@@ -43,7 +43,7 @@ class MemoryBudget {
   std::size_t limit_;
   bool limit_in_use_ = false;
   std::size_t used_ = 0;
-  // Shares are given in the order of their asking, so that small ones cannot keep a large one out for ever.
+  // Shares are granted in the order requested, so that small ones cannot starve a large one.
   std::uint64_t next_ticket_ = 0;
   std::uint64_t served_ticket_ = 0;
 };

@@ -6,7 +6,7 @@
 namespace sparse_rerank {
 
 #ifdef _WIN32
-/// UTF-8 to the UTF-16 of the Windows interfaces.
+/// Converts UTF-8 to the UTF-16 of the Windows interfaces.
 std::wstring to_wide(const std::string& utf8);
 #endif
 

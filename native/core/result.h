@@ -13,8 +13,8 @@ struct Error {
   std::string message;
 };
 
-/// A value or an Error. Nothing below native/binding throws but the C++ library itself, which has no memory or starts no thread: that
-/// becomes an Error where calls begin (core/failure.h).
+/// A value or an Error. Below native/binding only the C++ library itself throws, when it runs out of memory or cannot start a thread; that
+/// becomes an Error at the entry points (core/failure.h).
 template <typename T>
 class [[nodiscard]] Result {
  public:

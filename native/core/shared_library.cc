@@ -14,7 +14,8 @@ namespace sparse_rerank {
 #ifdef _WIN32
 
 Result<SharedLibrary> SharedLibrary::open(const std::string& path) {
-  // With an absolute path the search flag lets the library find its neighbours (DirectML.dll) beside itself; a bare name must not have it.
+  // With an absolute path, the search flag lets the library find its dependencies (DirectML.dll) in its own folder; it is invalid with a
+  // bare name.
   const DWORD beside = path.find_first_of("\\/") == std::string::npos ? 0 : LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR;
   HMODULE handle = LoadLibraryExW(to_wide(path).c_str(), nullptr, beside | LOAD_LIBRARY_SEARCH_DEFAULT_DIRS);
   if (handle == nullptr) return Error{"ERR_RUNTIME_NOT_FOUND", "LoadLibrary failed with error " + std::to_string(GetLastError())};

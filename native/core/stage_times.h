@@ -8,11 +8,11 @@
 
 namespace sparse_rerank {
 
-/// What pool threads spend their time with. kTask covers whole tasks, kBody and kHead the parts of encoding tasks.
+/// What pool threads spend their time on. kTask covers whole tasks, kBody and kHead the parts of encoding tasks.
 enum class Stage : std::size_t { kTask, kBody, kHead };
 
-/// Time that the process has spent in each stage, summed over threads: what bench/ explains its figures with. Two readings of the clock for
-/// each stage of a task cost some 50 ns, of tasks that take 100 µs and more.
+/// Time that the process has spent in each stage, summed over threads, for the reports of bench/. Two clock readings per
+/// stage of a task cost about 50 ns; tasks take 100 µs or more.
 class StageTimes {
  public:
   static StageTimes& instance() {

@@ -17,13 +17,13 @@ namespace fs = std::filesystem;
 
 constexpr char kMagic[8] = {'S', 'R', 'C', 'A', 'C', 'H', 'E', '1'};
 
-/// The payload follows on a cache line.
+/// The payload starts at the next cache line.
 struct alignas(64) Header {
   char magic[sizeof kMagic];
   std::uint64_t size;
   Digest key;
   Digest payload;
-  /// Zero: so that no byte of a file goes unchecked.
+  /// Zero, so that every byte of a file is checked.
   std::uint64_t reserved[2];
 
   bool operator==(const Header&) const = default;

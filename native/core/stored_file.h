@@ -9,17 +9,17 @@
 
 namespace sparse_rerank {
 
-/// A file of a cache: derived bytes under a key, checked when they are read. Nothing here is an error: what cannot be read or written is
-/// computed again. Any number of threads and processes may read and write one file; it appears by a rename, whole.
+/// A cache file: derived bytes under a key, verified when read. Nothing here is an error: what cannot be read or written is
+/// recomputed. Any number of threads and processes may read and write the same file; a rename makes it appear whole.
 class StoredFile {
  public:
-  /// The file of `key` in `folder` if it is there and undamaged, with a payload of `size` bytes.
+  /// Opens the file of `key` in `folder` if it exists undamaged with a payload of `size` bytes.
   static std::optional<StoredFile> open(const std::string& folder, const Digest& key, std::size_t size);
 
-  /// Writes it; false where the folder cannot be made or written. `folder` is UTF-8.
+  /// Writes the file; returns false if the folder cannot be created or written. `folder` is UTF-8.
   static bool write(const std::string& folder, const Digest& key, std::span<const std::byte> payload);
 
-  /// Aligned to 64 bytes; mapped, so processes share them.
+  /// Aligned to 64 bytes; mapped, so processes share it.
   [[nodiscard]] std::span<const std::byte> payload() const;
 
  private:

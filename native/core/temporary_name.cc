@@ -17,10 +17,10 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kEnding = ".tmp";
 constexpr std::size_t kDigits = 16;
-/// Nobody writes for so long.
+/// No write takes this long.
 constexpr auto kAbandoned = std::chrono::hours(24);
 
-/// Earlier releases had more digits.
+/// Earlier releases used more digits.
 bool is_temporary(std::string_view name, std::string_view file) {
   if (!name.ends_with(kEnding)) return false;
   name.remove_suffix(kEnding.size());

@@ -55,7 +55,7 @@ Status ThreadPool::start_threads(std::size_t count) {
 Status ThreadPool::submit(std::shared_ptr<Job> job) {
   const std::size_t count = thread_count();
   const std::size_t wanted = std::clamp<std::size_t>(job->task_count_, 1, count);
-  // Whatever takes memory comes before the job is anywhere.
+  // Everything that allocates comes before the job is visible anywhere.
   std::list<std::shared_ptr<Job>> ready = {job};
   {
     const std::lock_guard lock(mutex_);
@@ -64,7 +64,7 @@ Status ThreadPool::submit(std::shared_ptr<Job> job) {
     live_.push_back(std::move(job));
     ready_.splice(ready_.end(), ready);
   }
-  // No more threads than there is work for: the others would only contend for the mutex with the one that a lone text waits for.
+  // No more threads than there is work for: the others would only contend for the mutex with the one that a single text waits for.
   for (std::size_t i = 0; i < wanted; ++i) ready_changed_.notify_one();
   return std::nullopt;
 }
@@ -92,7 +92,7 @@ void ThreadPool::work() {
     std::shared_ptr<Job> job = ready_.front();
     const std::size_t task = job->next_task_;
     const std::size_t left = job->task_count_ - task;
-    // A cancelled job gives up all that is left in one go.
+    // A cancelled job gives up all remaining tasks at once.
     const std::size_t claimed = job->cancelled() ? left : std::min<std::size_t>(left, 1);
     job->next_task_ += claimed;
     if (claimed < left) {
@@ -102,7 +102,7 @@ void ThreadPool::work() {
     }
     lock.unlock();
     perform(job, task, claimed);
-    // The last reference to a job may free a model: not under the lock.
+    // The last reference to a job may free a model, which must not happen under the lock.
     job.reset();
     lock.lock();
   }

@@ -23,21 +23,23 @@ class Job {
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
 
-  /// Any thread. Tasks not yet started never run, running ones are asked to stop, and the job ends with `reason` unless it failed before.
+  /// Any thread. Tasks not yet started never run, running ones are asked to stop, and the job ends with `reason` unless it has already
+  /// failed.
   void cancel(Error reason);
   [[nodiscard]] bool cancelled() const { return cancelled_.load(std::memory_order_acquire); }
-  /// For long tasks that look at it now and then.
+  /// For long tasks to poll.
   [[nodiscard]] const std::atomic<bool>& cancel_flag() const { return cancelled_; }
 
-  /// The first failure. Meaningful once finished() was called.
+  /// The first failure. Meaningful once finished() has been called.
   [[nodiscard]] const Status& failure() const { return failure_; }
 
  protected:
   /// Pool thread; several tasks of a job run at once. A failure cancels the job.
   virtual Status run(std::size_t task) = 0;
-  /// Pool thread, once, after the last task ended: whether it succeeded, failed or was cancelled. Not called when the process is exiting.
+  /// Pool thread, once, after the last task has ended: whether the job succeeded, failed or was cancelled. Not called when the process
+  /// exits.
   virtual void finished() = 0;
-  /// Any thread: asks tasks that are running to end early.
+  /// Any thread: asks running tasks to end early.
   virtual void interrupt() {}
 
  private:
@@ -51,46 +53,46 @@ class Job {
   Status failure_;
 };
 
-/// The one thread budget of the process: models, indexes and similarity all run here, one task on each thread. Jobs take turns task by
-/// task, so a single query is not stuck behind a large batch. Threads start with the first job and end with the process. Where the system
-/// starts fewer than were chosen, those that it did start do the work, and later jobs try again for the others.
+/// The one thread pool of the process: models, indexes and similarity all run here, one task per thread. Jobs take turns task by
+/// task, so a single query is not stuck behind a large batch. Threads start with the first job and end with the process. If the system
+/// starts fewer than requested, those that started do the work, and later jobs try again to start the rest.
 class ThreadPool {
  public:
   static ThreadPool& instance();
 
   /// Starts a thread, or throws std::system_error as the constructor of std::thread does.
   using ThreadStarter = std::function<std::thread(std::function<void()>)>;
-  /// A pool of its own, for tests; shut_down() comes before its end.
+  /// A separate pool, for tests; call shut_down() before destroying it.
   explicit ThreadPool(ThreadStarter start_thread) : start_thread_(std::move(start_thread)) {}
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  /// ERR_ALREADY_CONFIGURED when the threads run already and are not as many.
+  /// ERR_ALREADY_CONFIGURED if threads are already running in a different number.
   Status set_thread_count(std::size_t count);
   std::size_t thread_count();
 
-  /// Any thread. The pool shares ownership until the job has finished. An error means that it never runs: ERR_TOO_LARGE when not one thread
+  /// Any thread. The pool shares ownership until the job has finished. On an error the job never runs: ERR_TOO_LARGE if no thread
   /// could be started.
   [[nodiscard]] Status submit(std::shared_ptr<Job> job);
 
-  /// Ends the threads: cancels everything and waits for the tasks that run. Registered to run at process exit, before libraries that tasks
+  /// Ends the threads: cancels everything and waits for running tasks. Registered to run at process exit, before libraries that tasks
   /// call are torn down (see Runtime::load). Later submissions are dropped.
   void shut_down();
 
  private:
-  /// With the mutex held.
+  /// Requires the mutex.
   Status start_threads(std::size_t count);
   void work();
-  /// Runs one task, or none when the job is cancelled, and finishes the job with the last.
+  /// Runs one task, or none if the job is cancelled, and finishes the job with the last one.
   void perform(const std::shared_ptr<Job>& job, std::size_t task, std::size_t claimed);
 
   std::mutex mutex_;
   std::condition_variable ready_changed_;
   const ThreadStarter start_thread_;
-  std::list<std::shared_ptr<Job>> ready_;   // jobs with unclaimed tasks; a list, since moving its nodes takes no memory
+  std::list<std::shared_ptr<Job>> ready_;   // jobs with unclaimed tasks; a list, since moving its nodes allocates nothing
   std::vector<std::shared_ptr<Job>> live_;  // jobs that have not finished
   std::vector<std::thread> threads_;
-  std::size_t thread_count_ = 0;  // 0: not chosen yet
+  std::size_t thread_count_ = 0;  // 0: not set yet
   bool stopping_ = false;
 };
 

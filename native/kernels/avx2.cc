@@ -138,7 +138,7 @@ struct Dot {
   static constexpr int kTokenOffset = 128;
   static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
 #if defined(__GNUC__) && !defined(__clang__)
-    // See avx512.cc. The prefix asks for the encoding of AVX-VNNI.
+    // See avx512.cc. The prefix selects the encoding of AVX-VNNI.
     __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums) : "x"(tokens), "x"(weights));
     return sums;
 #else

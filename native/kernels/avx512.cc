@@ -3,7 +3,7 @@
 
 #if defined(SPARSE_RERANK_X86_64)
 
-// GCC 12 warns of the undefined vectors in its own header (GCC bug 105593).
+// GCC 12 warns about the undefined vectors in its own header (GCC bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -51,7 +51,7 @@ struct Simd {
   static SPARSE_RERANK_INLINE Mask greater(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
   static SPARSE_RERANK_INLINE Floats select_floats(Mask mask, Floats a, Floats b) { return _mm512_mask_mov_ps(b, mask, a); }
   static SPARSE_RERANK_INLINE Ints select_ints(Mask mask, Ints a, Ints b) { return _mm512_mask_mov_epi32(b, mask, a); }
-  // The masked forms with all lanes: GCC 12 warns of its own headers' undefined registers in the plain ones.
+  // The masked forms with all lanes: GCC 12 warns about undefined registers in its own headers for the plain ones.
   static SPARSE_RERANK_INLINE Floats widen_f16(Halves in) { return _mm512_maskz_cvtph_ps(kAllLanes, in); }
   static SPARSE_RERANK_INLINE Floats widen_bf16(Halves in) {
     return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(kAllLanes, _mm512_maskz_cvtepu16_epi32(kAllLanes, in), 16));
@@ -109,7 +109,7 @@ struct Dot {
   static constexpr int kTokenOffset = 128;
   static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
 #if defined(__GNUC__) && !defined(__clang__)
-    // GCC 12 moves the sums of the intrinsic through the stack in every step, 2.4 times slower.
+    // GCC 12 spills the sums of the intrinsic to the stack in every step, which is 2.4 times slower.
     __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(tokens), "v"(weights));
     return sums;
 #else
@@ -164,7 +164,7 @@ class GroupBounds {
 
  private:
   /// On Zen 5 the instruction waits for the old value of its destination, even if it overwrites all of it: three times slower unless that
-  /// register was set to zero, which the compiler would leave out if it could see it.
+  /// register has been zeroed, which the compiler would omit if it could see it.
   static SPARSE_RERANK_INLINE __m512i expand(std::uint64_t mask, __m512i packed) {
     __m512i spread = _mm512_setzero_si512();
 #if defined(__GNUC__)
@@ -173,7 +173,7 @@ class GroupBounds {
     return _mm512_mask_expand_epi8(spread, mask, packed);
   }
 
-  // As unpacking leaves them: of every 16 documents the first 8, and the others.
+  // In the order that unpacking leaves: the first 8 of every 16 documents, and the others.
   __m512i even_;
   __m512i odd_;
 };

@@ -11,7 +11,7 @@ bool all_finite(std::span<const float> values);
 /// Whether every value is below +infinity and none is NaN; -infinity passes, since ReLU maps it to zero.
 bool all_below_infinity(std::span<const float> values);
 
-/// The same for IEEE binary16.
+/// Like the overload above, for IEEE binary16.
 bool all_below_infinity(std::span<const std::uint16_t> halves);
 
 }  // namespace sparse_rerank

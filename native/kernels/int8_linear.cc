@@ -11,12 +11,12 @@ namespace {
 
 constexpr std::size_t kBytesPerWord = 4;
 constexpr std::size_t kCacheLine = 64;
-/// Quantised tokens that are multiplied at once: what stays in a cache of the second level beside a panel.
+/// Bytes of quantized tokens multiplied at a time: what fits a level-2 cache next to a panel.
 constexpr std::size_t kChunkBytes = std::size_t{384} * 1024;
 constexpr float kWeightLimit = 127;
 constexpr float kSmallest = 1e-30F;
 
-/// Rows begin at cache lines.
+/// Rows start at cache lines.
 std::size_t row_bytes(const LinearShape& shape) {
   return (shape.inputs + kCacheLine - 1) / kCacheLine * kCacheLine;
 }
@@ -27,7 +27,7 @@ Int8Packer::Int8Packer(const LinearShape& shape, std::byte* packed) : shape_(sha
   const std::size_t columns = shape.panels() * kInt8Panel;
   sums_ = weights_ + columns * shape.steps();
   scales_ = reinterpret_cast<float*>(sums_ + columns);
-  // Columns beyond the outputs stay zero.
+  // Columns past the outputs stay zero.
   if (columns > 0) std::fill_n(weights_ + (columns - kInt8Panel) * shape.steps(), kInt8Panel * shape.steps(), 0U);
   std::fill_n(sums_, columns, 0U);
   std::fill_n(scales_, columns, 0.0F);
@@ -36,7 +36,7 @@ Int8Packer::Int8Packer(const LinearShape& shape, std::byte* packed) : shape_(sha
 void Int8Packer::set_row(std::size_t index, const float* row) {
   float largest = 0;
   for (std::size_t k = 0; k < shape_.inputs; ++k) largest = std::max(largest, std::abs(row[k]));
-  // NaN is passed over by the maximum, but not by a sum.
+  // A maximum ignores NaN, a sum does not.
   const bool finite = std::isfinite(std::accumulate(row, row + shape_.inputs, 0.0));
   const bool scaled = finite && largest >= kSmallest;
   const float inverse = scaled ? kWeightLimit / largest : 0.0F;

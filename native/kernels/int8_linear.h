@@ -9,9 +9,9 @@
 
 namespace sparse_rerank {
 
-/// The matrix of a linear layer: W is [outputs, inputs].
+/// The matrix of a linear layer, W [outputs, inputs].
 struct LinearShape {
-  /// Integer sums over more inputs could leave 32 bits.
+  /// With more inputs, integer sums could exceed 32 bits.
   static constexpr std::size_t kMostInputs = 65536;
 
   std::size_t outputs = 0;
@@ -24,8 +24,8 @@ struct LinearShape {
   [[nodiscard]] std::size_t packed_bytes() const { return panels() * kInt8Panel * (steps() + 2) * sizeof(std::uint32_t); }
 };
 
-/// Writes a packed layer row by row. Symmetric, one scale for each output: the largest magnitude of a row becomes 127, halves round away
-/// from zero. A row whose largest magnitude is below 1e-30 becomes zeros, one that is not finite has scale NaN.
+/// Writes a packed layer row by row. Symmetric, with one scale per output: the largest magnitude of a row becomes 127, halves round away
+/// from zero. A row whose largest magnitude is below 1e-30 becomes zeros; one that is not finite gets the scale NaN.
 class Int8Packer {
  public:
   /// @param packed shape.packed_bytes() bytes, aligned to 64
@@ -41,8 +41,8 @@ class Int8Packer {
   float* scales_;
 };
 
-/// x · Wᵀ + b with W in 8 bits and each row of x quantised by a scale and a zero of its own, so that a token's result depends on no other
-/// token. The integers are exact and what follows rounds in one order, so all instruction sets give the same floats.
+/// x · Wᵀ + b with W in 8 bits and each row of x quantized with its own scale and zero point, so that a token's result depends on no other
+/// token. The integers are exact and everything after them rounds in a fixed order, so all instruction sets return the same floats.
 class Int8Linear {
  public:
   /// Working memory of one thread. Movable.
@@ -58,7 +58,7 @@ class Int8Linear {
     AlignedBuffer<float> last_panel_;
   };
 
-  /// @param packed what Int8Packer wrote; must outlive this object
+  /// @param packed written by Int8Packer; must outlive this object
   /// @param bias [outputs], or empty for none; copied
   Int8Linear(const KernelTable& kernels, const LinearShape& shape, const std::byte* packed, std::span<const float> bias);
 

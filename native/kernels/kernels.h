@@ -9,7 +9,7 @@
 
 namespace sparse_rerank {
 
-/// One panel of a decoder in 8 bits, see ScreenedDecoder. Every array but `weights` has decoder_panel elements.
+/// One panel of an 8-bit decoder, see ScreenedDecoder. Every array except `weights` has decoder_panel elements.
 struct ScreenPanel {
   /// [steps, decoder_panel] words of four signed 8-bit weights: those of dimensions 4 * step to 4 * step + 3, in memory order.
   const std::uint32_t* weights;
@@ -21,7 +21,7 @@ struct ScreenPanel {
   const float* norms;
 };
 
-/// What a sequence contributes to the bounds of all panels.
+/// The contribution of a sequence to the bounds of all panels.
 struct ScreenTerms {
   float scale;
   float norm;
@@ -30,7 +30,7 @@ struct ScreenTerms {
 
 /// Upper bounds of logits by exact products of 8-bit integers.
 struct ScreenKernel {
-  /// Weights lie in [-weight_limit, weight_limit]: what the instructions multiply and add without saturation.
+  /// Weights lie in [-weight_limit, weight_limit], which the instructions multiply and add without saturation.
   int weight_limit;
   /// Tokens lie in [-127, 127] and are stored with this added, modulo 256: x86 multiplies unsigned by signed numbers.
   int token_offset;
@@ -44,10 +44,10 @@ struct ScreenKernel {
                       const ScreenTerms& terms, float* bounds);
 };
 
-/// Outputs in one packed panel of a linear layer in 8 bits, the same for every table: packed layers are stored and shared.
+/// Outputs in one packed panel of an 8-bit linear layer, the same for every table, since packed layers are stored and shared.
 inline constexpr std::size_t kInt8Panel = 48;
 
-/// One panel of a linear layer in 8 bits, see Int8Linear. Every array but `weights` has kInt8Panel elements.
+/// One panel of an 8-bit linear layer, see Int8Linear. Every array except `weights` has kInt8Panel elements.
 struct Int8Panel {
   /// [steps, kInt8Panel] words of four signed 8-bit weights in [-127, 127]: those of inputs 4 * step to 4 * step + 3, in memory order.
   const std::uint32_t* weights;
@@ -57,24 +57,25 @@ struct Int8Panel {
   const float* biases;
 };
 
-/// Tokens in 8 bits: what Int8Kernel::quantise writes. A byte b of token i stands for (b - zeros[i]) * scales[i].
+/// Tokens in 8 bits, written by Int8Kernel::quantise. A byte b of token i stands for (b - zeros[i]) * scales[i].
 struct Int8Tokens {
   std::size_t count;
-  /// Row i begins at words + i * stride.
+  /// Row i starts at words + i * stride.
   const std::uint32_t* words;
   std::size_t stride;
   const std::uint32_t* zeros;
   const float* scales;
 };
 
-/// Linear layers by exact products of 8-bit integers, so that every table gives the same floats.
+/// Linear layers by exact products of 8-bit integers, so that every table returns the same floats.
 struct Int8Kernel {
-  /// Bytes of tokens are unsigned, 128 more than the signed ones of other tables: x86 multiplies unsigned by signed numbers.
+  /// Whether bytes of tokens are unsigned, offset by 128 from the signed ones of other tables: x86 multiplies unsigned by signed numbers.
   bool unsigned_tokens;
-  /// Each row by a scale and a zero of its own: its range, with 0 in it, becomes 254 steps that begin at the smallest byte; halves round
-  /// away from zero. A row whose range is below 1e-30 has scale 0, one that is not finite scale NaN, and both have equal bytes.
+  /// Quantizes each row with its own scale and zero point: its range, extended to include 0, becomes 254 steps from the smallest byte;
+  /// halves round away from zero. A row whose range is below 1e-30 has scale 0, one that is not finite has scale NaN, and both have equal
+  /// bytes.
   /// @param rows [count, width] row-major
-  /// @param bytes [count, stride], written; those beyond `width` have any value
+  /// @param bytes [count, stride], written; those past `width` are unspecified
   /// @param zeros [count], written, modulo 2^32
   /// @param scales [count], written
   void (*quantise)(const float* rows, std::size_t count, std::size_t width, std::size_t stride, std::uint8_t* bytes, std::uint32_t* zeros,
@@ -85,15 +86,15 @@ struct Int8Kernel {
   void (*multiply)(const Int8Panel& panel, const Int8Tokens& tokens, std::size_t steps, float* out, std::size_t out_stride);
 };
 
-/// How far ahead of what it adds add_masked asks for a list's masks and weights. So many lists side by side are more than a CPU follows by
-/// itself.
+/// How far ahead add_masked prefetches a list's masks and weights. The lists are too many streams for a CPU's hardware
+/// prefetcher.
 inline constexpr std::size_t kPrefetchedBytes = 256;
 
-/// A posting list over groups of 64 documents. Bit j of masks[g] says that document 64 * g + j has a weight; the weights of these documents
-/// follow each other.
+/// A posting list over groups of 64 documents. Bit j of masks[g] is set if document 64 * g + j has a weight; the weights of these documents
+/// are consecutive.
 struct MaskedList {
   const std::uint64_t* masks;
-  /// Up to `weights_end`, and 128 readable bytes beyond.
+  /// Up to `weights_end`; 128 bytes past it must be readable.
   const std::uint8_t* weights;
   const std::uint8_t* weights_end;
   std::uint16_t factor;
@@ -113,10 +114,10 @@ struct KernelTable {
   std::size_t token_block;
 
   /// One panel's products with all tokens of a sequence, reduced at once: maxima[j] is the largest logit of column j over the tokens and
-  /// positions[j] the first token that reaches it. The logits are never stored. NaN logits are passed over; a column without a logit above
+  /// positions[j] the first token that reaches it. The logits are never stored. NaN logits are ignored; a column without a logit above
   /// minus infinity gets minus infinity and position 0.
-  /// Each logit is one accumulator over the hidden dimension in ascending order from +0, fused multiply-add in the SIMD tables, a rounded
-  /// product and a rounded sum in scalar: whoever repeats that order gets the same bits.
+  /// Each logit is one accumulator over the hidden dimension in ascending order from +0, with fused multiply-add in the SIMD tables and a
+  /// rounded product and a rounded sum in scalar: code that repeats that order gets the same bits.
   /// @param panel [hidden, decoder_panel]
   /// @param blocks ceil(tokens / token_block) packed blocks
   /// @param maxima [decoder_panel], written
@@ -129,51 +130,51 @@ struct KernelTable {
   /// @param logits [token_block, decoder_panel] row-major, written; rows of unused block columns repeat the last token's
   void (*decoder_logits)(const float* panel, const float* block, std::size_t hidden, float* logits);
 
-  /// Null where nothing multiplies 8-bit integers faster than decoder_max multiplies floats.
+  /// Null if no instruction multiplies 8-bit integers faster than decoder_max multiplies floats.
   const ScreenKernel* screen;
 
   const Int8Kernel* int8;
 
-  /// IEEE binary16 to binary32, exact; a signalling NaN becomes quiet and keeps its payload. `in` and `out` do not overlap.
+  /// IEEE binary16 to binary32, exact; a signaling NaN becomes quiet and keeps its payload. `in` and `out` do not overlap.
   void (*widen_f16)(const std::uint16_t* in, std::size_t n, float* out);
 
   /// bfloat16 to binary32, exact; NaN payloads are kept. `in` and `out` do not overlap.
   void (*widen_bf16)(const std::uint16_t* in, std::size_t n, float* out);
 
-  /// Adds posting lists to the score bounds of groups of 64 documents, and finds the largest of each group: for each document of a list,
-  /// bounds[64 * g + j] += weight * factor / 256, rounded down, and stops at 65535.
-  /// @param lists [count], of which `weights` moves on; more bits than weights give bounds without meaning, never a read beyond what
+  /// Adds posting lists to the score bounds of groups of 64 documents, and finds the largest bound of each group: for each document of a
+  /// list, bounds[64 * g + j] += weight * factor / 256, rounded down and saturating at 65535.
+  /// @param lists [count]; their `weights` advance. More mask bits than weights yield meaningless bounds, but never a read past what
   ///   MaskedList allows
   /// @param bounds [64 * groups]
   /// @param maxima [groups], written
   void (*add_masked)(MaskedList* lists, std::size_t count, std::size_t groups, std::uint16_t* bounds, std::uint16_t* maxima);
 };
 
-/// bounds[slots[i]] += weights[i] * factor / 256, rounded down, stopping at 65535. Not in the table: such scatter has no faster form than a
-/// plain loop (gather and scatter of AVX-512 measured up to 1.9 times slower on Zen 5).
+/// bounds[slots[i]] += weights[i] * factor / 256, rounded down and saturating at 65535. Not in the table: such a scatter has no faster form
+/// than a plain loop (gather and scatter of AVX-512 measured up to 1.9 times slower on Zen 5).
 /// @param bounds [65536]
 void add_sparse(const std::uint16_t* slots, const std::uint8_t* weights, std::size_t n, std::uint16_t factor, std::uint16_t* bounds);
 
-/// The sum of values[i] * dense[indices[i]] from i = 0 upwards, each product and each sum rounded, starting from +0. Where that overflows,
-/// the same sum in double, rounded once: maybe infinite, but of finite numbers never NaN. Not in the table: the fixed order makes it a
-/// chain of additions, which no instruction set shortens, and the order is what makes a document's score independent of the search
-/// algorithm that asks for it.
+/// The sum of values[i] * dense[indices[i]] from i = 0 upwards, each product and each sum rounded, starting from +0. If that overflows,
+/// the same sum in double, rounded once: possibly infinite, but never NaN for finite numbers. Not in the table: the fixed order makes it a
+/// chain of additions, which no instruction set shortens, and the order makes a document's score independent of the search
+/// algorithm that requests it.
 [[nodiscard]] float dot_gather(const std::uint32_t* indices, const float* values, std::size_t n, const float* dense);
 [[nodiscard]] float dot_gather(const std::uint16_t* indices, const float* values, std::size_t n, const float* dense);
 
-/// The active table: chosen at the first call as the best that this CPU runs, or the one that the environment variable
-/// SPARSE_RERANK_KERNELS names. Any thread.
+/// The active table: on the first call the best one that this CPU supports, or the one named by the environment variable
+/// SPARSE_RERANK_KERNELS. Any thread.
 [[nodiscard]] const KernelTable& kernels();
 
-/// The tables that this CPU and operating system can run, scalar first, best last.
+/// The tables that this CPU and operating system support, scalar first, best last.
 [[nodiscard]] std::vector<const KernelTable*> available_kernels();
 
 /// Makes `name` the active table of the whole process. Objects that keep data in a table's layout (SpladeHead) stay with theirs. Any
-/// thread. Errors: ERR_INVALID_ARGUMENT for an unknown name, ERR_NOT_SUPPORTED for a table that this machine cannot run.
+/// thread. Errors: ERR_INVALID_ARGUMENT (unknown name), ERR_NOT_SUPPORTED (this machine cannot run the table).
 [[nodiscard]] Status use_kernels(std::string_view name);
 
-/// What is wrong with SPARSE_RERANK_KERNELS, if anything: kernels() cannot fail and then ignores the variable, so whoever starts the
-/// process up reports this. Same errors as use_kernels().
+/// Validates SPARSE_RERANK_KERNELS: kernels() cannot fail and ignores an invalid value, so the code that initializes the
+/// process reports it. Same errors as use_kernels().
 [[nodiscard]] Status check_kernels_environment();
 
 }  // namespace sparse_rerank

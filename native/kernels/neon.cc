@@ -14,7 +14,7 @@ namespace {
 // Part of the baseline of 64-bit Arm, so there is no target region.
 struct Simd {
   static constexpr std::size_t kLanes = 4;
-  // 24 sums and 3 panel registers leave 5 of 32 for tokens, which multiply from a lane.
+  // 24 sums and 3 panel registers leave 5 of 32 for tokens, which are multiplied by lane.
   static constexpr std::size_t kColumns = 3;
   static constexpr std::size_t kTokens = 8;
   using Floats = float32x4_t;
@@ -107,7 +107,7 @@ class GroupBounds {
 
 }  // namespace
 
-// GCC's header gives its intrinsics the whole architecture level, Clang's asks for the one feature.
+// GCC's header requires the whole architecture level for its intrinsics, Clang's only the one feature.
 #if defined(__clang__)
 SPARSE_RERANK_TARGET_BEGIN("dotprod")
 #else
@@ -123,7 +123,7 @@ struct Dot {
   static constexpr int kTokenOffset = 0;
   static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
 #if defined(__GNUC__) && !defined(__clang__)
-    // GCC 12 moves the sums of the intrinsic through the stack in every step.
+    // GCC 12 spills the sums of the intrinsic to the stack in every step.
     __asm__("sdot %0.4s, %1.16b, %2.16b" : "+w"(sums) : "w"(weights), "w"(tokens));
     return sums;
 #else

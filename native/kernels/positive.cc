@@ -21,7 +21,7 @@ void for_each_positive(const void* data, std::size_t count, Integer infinity, au
   Integer block[kBlock];
   for (std::size_t begin = 0; begin < count; begin += kBlock) {
     const std::size_t n = std::min(kBlock, count - begin);
-    // Of a fixed size, so that it stays in registers.
+    // Of fixed size, so that it stays in registers.
     if (n == kBlock) {
       std::memcpy(block, bytes + begin * sizeof(Integer), sizeof(block));
     } else {

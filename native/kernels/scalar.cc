@@ -9,7 +9,7 @@ namespace sparse_rerank {
 
 namespace {
 
-// Wide enough that compilers vectorise over the panel instead of unrolling it. One token at a time keeps this a specification.
+// Wide enough that compilers vectorize over the panel instead of unrolling it. One token at a time keeps this a specification.
 constexpr std::size_t kPanel = 32;
 
 void decoder_logits(const float* panel, const float* token, std::size_t hidden, float* logits) {

@@ -15,22 +15,22 @@ namespace {
 
 constexpr std::size_t kBytesPerWord = 4;
 constexpr int kTokenLimit = 127;
-/// Tokens whose mean becomes the centre. With splade-tiny and texts of 128 tokens 1.29 % of the entries survive without a centre and
-/// 1.00 % with this one, as with the mean of 48,000 tokens; 0.66 % are positive.
+/// Tokens whose mean becomes the center. With splade-tiny and texts of 128 tokens, 1.29 % of the entries survive without a center and
+/// 1.00 % with this one, the same as with the mean of 48,000 tokens; 0.66 % are positive.
 constexpr std::size_t kLearningTokens = 1024;
 
 /// Half the distance from 1 to the next float: the relative error of one rounding.
 constexpr double kUnit = 0x1p-24;
 /// Relative slack for the handful of fp32 operations that evaluate a bound.
 constexpr double kEvaluation = 0x1p-20;
-/// Absolute slack for everything that underflows, also where denormals are flushed to zero.
+/// Absolute slack for everything that underflows, including where denormals are flushed to zero.
 constexpr double kUnderflow = 0x1p-100;
-/// Rows and states below this are not worth a scale: its products would underflow.
+/// Rows and states below this do not get a scale: its products would underflow.
 constexpr float kTiny = 1e-20f;
 /// Largest |token| |row| for which no sum of decoder_max, and no term of a bound, can overflow.
 constexpr double kHuge = 1e37;
 
-/// A float that is not below `x`; NaN gives infinity, so that its entry survives.
+/// A float that is not below `x`; infinity for NaN, so that its entry survives.
 float round_up(double x) {
   if (!(x < kHuge)) return std::numeric_limits<float>::infinity();
   const float rounded = static_cast<float>(std::max(x, -kHuge));
@@ -58,7 +58,7 @@ double dot(const float* a, const float* b, std::size_t n) {
   return total(lanes);
 }
 
-/// The largest magnitude, NaN counting as above infinity.
+/// The largest magnitude; NaN counts as above infinity.
 float largest_magnitude(const float* values, std::size_t n) {
   std::int32_t largest = 0;
   for (std::size_t k = 0; k < n; ++k) largest = std::max(largest, std::bit_cast<std::int32_t>(values[k]) & 0x7fffffff);
@@ -70,7 +70,7 @@ void subtract(const float* values, const float* centre, std::size_t n, float* ce
 }
 
 struct Quantised {
-  /// The squared length of the integers, and that of what they miss.
+  /// The squared length of the integers, and that of their rounding errors.
   double square = 0;
   double residual_square = 0;
 };
@@ -111,7 +111,7 @@ ScreenedDecoder::ScreenedDecoder(const KernelTable& kernels, std::span<const flo
   scales_ = AlignedBuffer<float>(columns);
   errors_ = AlignedBuffer<float>(columns);
   norms_ = AlignedBuffer<float>(columns);
-  // Columns beyond the vocabulary stay zero.
+  // Columns past the vocabulary stay zero.
   std::fill(weights_.end() - kernels.decoder_panel * steps_, weights_.end(), 0u);
   std::fill(corrections_.begin(), corrections_.end(), 0u);
   for (AlignedBuffer<float>* terms : {&scales_, &errors_, &norms_}) std::fill(terms->begin(), terms->end(), 0.0f);
@@ -131,7 +131,7 @@ void ScreenedDecoder::pack_rows() {
     const float largest = largest_magnitude(row.data(), hidden_);
     norms_[v] = round_up(norm);
     if (norm < kHuge) largest_norm_ = std::max(largest_norm_, norm);
-    // Infinite norms let the entry always survive, small ones need no integers to be ruled out.
+    // With an infinite norm the entry always survives; with a small one it is ruled out without integers.
     const bool scaled = norm < kHuge && largest >= kTiny;
     scales_[v] = scaled ? largest / limit : 0.0f;
     if (scaled) {
@@ -156,7 +156,7 @@ std::unique_ptr<const ScreenedDecoder::Centre> ScreenedDecoder::make_centre(std:
   std::fill(centre->offsets.begin(), centre->offsets.end(), -1.0f);
   for (std::size_t v = 0; v < bias_.size(); ++v) {
     const auto bias = static_cast<double>(bias_[v]);
-    // The sum in double errs by 2^-53 for each of its terms.
+    // The error of the sum in double is 2^-53 per term.
     const double product = centre->norm == 0 ? 0 : dot(mean.data(), decoder_.data() + v * hidden_, hidden_);
     const double rounding = static_cast<double>(hidden_ + 2) * 0x1p-52 * (std::abs(bias) + centre->norm * static_cast<double>(norms_[v]));
     const double offset = bias + product;
@@ -167,7 +167,7 @@ std::unique_ptr<const ScreenedDecoder::Centre> ScreenedDecoder::make_centre(std:
 }
 
 std::size_t ScreenedDecoder::bytes() const {
-  // Two sets of offsets at most: at the origin and at the learnt mean.
+  // At most two sets of offsets: at the origin and at the learned mean.
   return weights_.size() * sizeof(std::uint32_t) + corrections_.size() * (sizeof(std::uint32_t) + 5 * sizeof(float));
 }
 
@@ -238,7 +238,7 @@ bool ScreenedDecoder::quantise(const float* hidden_states, std::size_t tokens, c
   const double residual = std::sqrt(worst.residual_square);
   const double states_norm = norm + residual + centre.norm;
   if (!(states_norm < kHuge) || !(states_norm * largest_norm_ < kHuge)) return false;
-  // A sum of n fused or separate steps errs by n units relative to |token| |row|; subtracting the mean costs one more.
+  // A sum of n fused or separate steps has an error of n units relative to |token| |row|; subtracting the mean costs one more.
   const double sums = 1.01 * static_cast<double>(hidden_ + 16) * kUnit * states_norm;
   terms.scale = scale;
   terms.norm = round_up(norm * (1 + kEvaluation));

@@ -19,11 +19,11 @@ struct ScreenTerms;
 ///
 /// With h = m + y for a fixed vector m, and h', e' the 8-bit versions of y and of the decoder row e:
 ///   h·e = m·e + h'·e' + h'·(e - e') + (y - h')·e <= m·e + h'·e' + |h'| |e - e'| + |y - h'| |e|  (Cauchy and Schwarz).
-/// Tokens share one scale, so the largest integer product over them bounds them all. Everything that floating point rounds, here and in
-/// KernelTable::decoder_max, is added to the bound; an entry that it leaves out is not positive there.
+/// Tokens share one scale, so the largest integer product over them bounds them all. All floating-point rounding, here and in
+/// KernelTable::decoder_max, is added to the bound; an entry that is left out is not positive there.
 ///
-/// Any m is right. The mean of real hidden states makes |h'| and |y - h'| smallest, so it is learnt from the first tokens that are seen;
-/// what survives depends on it, which of the survivors are positive does not.
+/// Any m is correct. The mean of real hidden states makes |h'| and |y - h'| smallest, so it is learned from the first tokens;
+/// it affects which entries survive, but not which of the survivors are positive.
 class ScreenedDecoder {
  public:
   /// Working memory of one thread. Movable.
@@ -39,7 +39,7 @@ class ScreenedDecoder {
     AlignedBuffer<std::uint8_t> bytes_;
   };
 
-  /// Integer products of longer rows could leave 32 bits.
+  /// Integer products of longer rows could exceed 32 bits.
   static constexpr std::size_t kLargestHidden = 32768;
 
   /// @param kernels a table with a screen
@@ -47,16 +47,16 @@ class ScreenedDecoder {
   /// @param bias [vocabulary]; must outlive this object
   ScreenedDecoder(const KernelTable& kernels, std::span<const float> decoder, std::span<const float> bias, std::size_t hidden);
 
-  /// Replaces `survivors` by an ascending list that has every entry with a positive logit: all entries when the states are not finite.
+  /// Replaces `survivors` by an ascending list that contains every entry with a positive logit; all entries if the states are not finite.
   /// Any thread.
   /// @param hidden_states [tokens, hidden] row-major, at least one token
   void screen(const float* hidden_states, std::size_t tokens, Scratch& scratch, std::vector<std::uint32_t>& survivors) const;
 
-  /// Bytes of the 8-bit decoder and of the bounds' terms.
+  /// Size of the 8-bit decoder and the bounds' terms.
   [[nodiscard]] std::size_t bytes() const;
 
  private:
-  /// The vector m and what follows from it.
+  /// The vector m and values derived from it.
   struct Centre {
     std::vector<float> mean;
     double norm = 0;
@@ -67,14 +67,14 @@ class ScreenedDecoder {
   [[nodiscard]] std::unique_ptr<const Centre> make_centre(std::vector<float> mean) const;
   void pack_rows();
   void observe(const float* hidden_states, std::size_t tokens) const;
-  /// False when the states are not finite or too large.
+  /// Returns false if the states are not finite or too large.
   bool quantise(const float* hidden_states, std::size_t tokens, const Centre& centre, Scratch& scratch, ScreenTerms& terms) const;
 
   const KernelTable& kernels_;
   std::span<const float> decoder_;
   std::span<const float> bias_;
   std::size_t hidden_;
-  /// Words of four dimensions in a row.
+  /// Words of four dimensions per row.
   std::size_t steps_;
   std::size_t panels_;
   /// [panels, steps, decoder_panel].
@@ -88,7 +88,7 @@ class ScreenedDecoder {
 
   std::unique_ptr<const Centre> origin_;
   mutable std::atomic<const Centre*> centre_;
-  /// Guards what follows.
+  /// Guards the following members.
   mutable std::mutex learning_;
   mutable std::vector<double> sums_;
   mutable std::size_t observed_ = 0;

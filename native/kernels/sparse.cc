@@ -20,7 +20,7 @@ float dot(const Index* indices, const float* values, std::size_t n, const float*
   float sum = 0.0f;
   for (std::size_t i = 0; i < n; ++i) sum += values[i] * dense[indices[i]];
   if (std::isfinite(sum)) return sum;
-  // Products and sums of finite floats are finite doubles, so infinities of both signs never meet in a NaN.
+  // Products and sums of finite floats are finite doubles, so infinities of opposite sign never meet and produce NaN.
   double wide = 0.0;
   for (std::size_t i = 0; i < n; ++i) wide += static_cast<double>(values[i]) * dense[indices[i]];
   return static_cast<float>(wide);

@@ -32,7 +32,7 @@ void gather_panel(const float* rows, const std::uint32_t* chosen, std::size_t co
     const float* from[kGroup];
     for (std::size_t i = 0; i < kGroup; ++i) from[i] = rows + chosen[std::min(j + i, count - 1)] * length;
     for (std::size_t k = 0; k < length; ++k) {
-      // All reads before the writes, which then are one.
+      // All reads come before the writes, which then merge into one.
       float column[kGroup];
       for (std::size_t i = 0; i < kGroup; ++i) column[i] = from[i][k];
       for (std::size_t i = 0; i < kGroup; ++i) out[k * width + j + i] = column[i];
@@ -40,7 +40,7 @@ void gather_panel(const float* rows, const std::uint32_t* chosen, std::size_t co
   }
 }
 
-/// In double, then rounded: the C library's float versions differ between platforms in the last bit.
+/// Computed in double, then rounded: the float versions of C libraries differ in the last bit.
 float log1p_rounded(float x) {
   return static_cast<float>(std::log1p(static_cast<double>(x)));
 }
@@ -78,7 +78,7 @@ void activate(std::span<float> logits, SpladeActivation activation) {
 
 void pool_logits(std::span<const float> logits, std::size_t vocabulary, Pooling pooling, SpladeActivation activation, bool positions,
                  SpladeRow& row) {
-  // One row of logits after the other, as they lie in memory. Nothing below zero, and no NaN, is ever above what is there.
+  // Reads the logits row by row, as they lie in memory. Values below zero and NaN never exceed the current maximum.
   std::vector<float> largest(vocabulary, 0.0f);
   std::vector<double> sums(pooling == Pooling::kSum ? vocabulary : 0, 0.0);
   std::vector<std::uint32_t> tokens(vocabulary, 0);
@@ -124,7 +124,7 @@ Result<SpladeHead> SpladeHead::create(std::span<const float> decoder, std::span<
 
   if (pooling == Pooling::kMax && head.kernels_->screen != nullptr && hidden <= ScreenedDecoder::kLargestHidden) {
     head.decoder_ = decoder;
-    // The vector's elements stay where they are when the head moves.
+    // The elements of the vector stay in place when the head moves.
     head.screen_ = std::make_unique<const ScreenedDecoder>(*head.kernels_, decoder, head.bias_, hidden);
     return head;
   }
@@ -192,7 +192,7 @@ void SpladeHead::encode_survivors(const float* hidden_states, std::size_t tokens
   }
 }
 
-// The bias and the activation are monotone, rounding included, so they follow the maximum and touch one number per entry.
+// The bias and the activation are monotone, rounding included, so they are applied after the maximum, to one number per entry.
 template <typename Entry>
 void SpladeHead::encode_panel_max(const float* panel, std::size_t columns, Entry entry, std::size_t tokens, bool positions,
                                   Scratch& scratch, SpladeRow& row) const {

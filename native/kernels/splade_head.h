@@ -20,11 +20,11 @@ struct SpladeRow {
   std::vector<std::uint32_t> indices;
   /// Same length as `indices`, each above zero.
   std::vector<float> values;
-  /// Same length as `indices` when asked for, else empty: the token that decided each value.
+  /// Same length as `indices` if requested, else empty: the token that determined each value.
   std::vector<std::uint32_t> positions;
 };
 
-/// Keeps the `keep` largest weights of a row, all of them if `keep` is 0; of equal weights the lower index stays.
+/// Keeps the `keep` largest weights of a row, or all if `keep` is 0; of equal weights, the lower index is kept.
 /// @param order working memory
 void keep_largest(std::size_t keep, std::vector<std::uint32_t>& order, SpladeRow& row);
 
@@ -37,13 +37,13 @@ enum class SpladeActivation {
   kLog1pRelu,
 };
 
-/// The vector of one sequence from logits that someone else's graph computed; what a SpladeHead does with its own.
+/// Pools the vector of one sequence from the logits of an external ONNX model, as a SpladeHead does with its own.
 /// @param logits [tokens, vocabulary] row-major
-/// @param positions also to fill `row.positions`
+/// @param positions whether to fill `row.positions`
 void pool_logits(std::span<const float> logits, std::size_t vocabulary, Pooling pooling, SpladeActivation activation, bool positions,
                  SpladeRow& row);
 
-/// Replaces logits above zero by their weights.
+/// Replaces positive logits by their weights.
 void activate(std::span<float> logits, SpladeActivation activation);
 
 /// The SPLADE head on the CPU: weight[v] = pool over tokens t of activation(hidden[t] · decoder[v] + bias[v]), positive weights only.
@@ -65,36 +65,37 @@ class SpladeHead {
     AlignedBuffer<float> panel_;
     /// The sequence as packed token blocks.
     AlignedBuffer<float> blocks_;
-    /// Of the panel at work: maxima [decoder_panel], or logits [token_block, decoder_panel].
+    /// Of the current panel: maxima [decoder_panel], or logits [token_block, decoder_panel].
     AlignedBuffer<float> logits_;
     AlignedBuffer<std::uint32_t> positions_;
-    /// Sum pooling, [decoder_panel]: in double, so that long texts lose nothing, and the largest contribution so far.
+    /// For sum pooling, [decoder_panel]: the sum, in double so that long texts lose no precision, and the largest contribution so far.
     std::vector<double> sums_;
     std::vector<float> largest_;
-    /// Entries of a row in the course of selecting the largest.
+    /// Indices of a row during the selection of the largest.
     std::vector<std::uint32_t> order_;
   };
 
-  /// Packs the decoder for the active kernel table and keeps to that table.
-  /// @param decoder [vocabulary, hidden] row-major; must stay as it is for the life of the head, which, with a screen, reads from it the
-  ///   rows of the entries that the screen lets through
+  /// Packs the decoder for the active kernel table and keeps using that table.
+  /// @param decoder [vocabulary, hidden] row-major; must stay unchanged for the life of the head, which, with a screen, reads the
+  ///   rows of the surviving entries from it
   /// @param bias [vocabulary], copied, or empty for none
-  /// Errors: ERR_TENSOR_MISMATCH when a length does not fit the shape, ERR_TOO_LARGE when the vocabulary exceeds 32-bit ids.
+  /// Errors: ERR_TENSOR_MISMATCH (a length does not fit the shape), ERR_TOO_LARGE (the vocabulary exceeds 32-bit ids).
   static Result<SpladeHead> create(std::span<const float> decoder, std::span<const float> bias, std::size_t vocabulary, std::size_t hidden,
                                    Pooling pooling, SpladeActivation activation);
 
   /// Replaces `row` by the vector of one sequence.
-  /// @param hidden_states [tokens, hidden] row-major; no tokens give an empty row
-  /// @param keep 0 keeps every positive weight, otherwise the `keep` largest; of equal weights the lower index stays
-  /// @param positions also report, for max pooling, the first token that reaches the maximum, and for sum pooling the first token with the
-  ///   largest contribution
+  /// @param hidden_states [tokens, hidden] row-major; without tokens the row is empty
+  /// @param keep 0 keeps every positive weight, otherwise the `keep` largest; of equal weights, the lower index is kept
+  /// @param positions whether to report, for max pooling, the first token that reaches the maximum, and for sum pooling the first token
+  /// with   the largest contribution
   void encode(const float* hidden_states, std::size_t tokens, std::size_t keep, bool positions, Scratch& scratch, SpladeRow& row) const;
 
   [[nodiscard]] std::size_t vocabulary() const { return vocabulary_; }
   [[nodiscard]] std::size_t hidden() const { return hidden_; }
-  /// Bytes of the packed decoder: vocabulary * (hidden + 24) with a screen, vocabulary * hidden * 4 without, rounded up to whole panels.
+  /// Size of the packed decoder in bytes: vocabulary * (hidden + 24) with a screen, vocabulary * hidden * 4 without, rounded up to whole
+  /// panels.
   [[nodiscard]] std::size_t packed_bytes() const { return screen_ ? screen_->bytes() : panels_.size() * sizeof(float); }
-  /// Whether an 8-bit screen chooses what is computed in fp32: for max pooling on a table that has one. Results do not depend on it.
+  /// Whether an 8-bit screen selects what is computed in fp32: for max pooling on a table that has one. It does not affect results.
   [[nodiscard]] bool screened() const { return screen_ != nullptr; }
   /// The table that this head was packed for.
   [[nodiscard]] const KernelTable& kernels() const { return *kernels_; }
@@ -108,7 +109,7 @@ class SpladeHead {
   template <typename Entry>
   void encode_panel_max(const float* panel, std::size_t columns, Entry entry, std::size_t tokens, bool positions, Scratch& scratch,
                         SpladeRow& row) const;
-  /// Appends the positive weights of the panel that begins at vocabulary entry `first`.
+  /// Appends the positive weights of the panel that starts at vocabulary entry `first`.
   void encode_panel_sum(std::size_t first, std::size_t tokens, bool positions, Scratch& scratch, SpladeRow& row) const;
 
   const KernelTable* kernels_ = nullptr;
@@ -116,7 +117,7 @@ class SpladeHead {
   std::size_t hidden_ = 0;
   Pooling pooling_ = Pooling::kMax;
   SpladeActivation activation_ = SpladeActivation::kRelu;
-  /// Null where every entry is computed in fp32.
+  /// Null if every entry is computed in fp32.
   std::unique_ptr<const ScreenedDecoder> screen_;
   /// [vocabulary, hidden], not owned; empty without a screen.
   std::span<const float> decoder_;

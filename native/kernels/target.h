@@ -1,7 +1,7 @@
 #pragma once
 
-// SPARSE_RERANK_TARGET_BEGIN("avx2,fma") … SPARSE_RERANK_TARGET_END: functions between the two may use these instruction sets, the rest of
-// the file keeps the baseline. MSVC allows every intrinsic everywhere and needs no mark.
+// SPARSE_RERANK_TARGET_BEGIN("avx2,fma") … SPARSE_RERANK_TARGET_END: functions between the two may use these instruction sets; the rest of
+// the file keeps the baseline. MSVC allows every intrinsic everywhere and needs no region.
 //
 // Include headers before the region, and use no standard-library function or template inside it: the compiler could emit a shared copy with
 // these instructions, and the linker could pick that copy for files that run on older CPUs. Functions in the region have internal linkage.
@@ -20,14 +20,14 @@
 #define SPARSE_RERANK_TARGET_END
 #endif
 
-// The register tile only stays in registers when its helpers are inlined.
+// The register tile stays in registers only if its helpers are inlined.
 #if defined(_MSC_VER)
 #define SPARSE_RERANK_INLINE __forceinline
 #else
 #define SPARSE_RERANK_INLINE inline __attribute__((always_inline))
 #endif
 
-// Unrolls the next loop, of at most 16 rounds, completely at every optimisation level.
+// Completely unrolls the next loop, of at most 16 iterations, at every optimization level.
 #if defined(__clang__)
 #define SPARSE_RERANK_UNROLL SPARSE_RERANK_PRAGMA(clang loop unroll(full))
 #elif defined(__GNUC__)
@@ -36,7 +36,7 @@
 #define SPARSE_RERANK_UNROLL
 #endif
 
-// A hint: the address may lie beyond the end of its array.
+// A hint: the address may be past the end of its array.
 #if defined(__clang__) || defined(__GNUC__)
 #define SPARSE_RERANK_PREFETCH(address) __builtin_prefetch(address)
 #elif defined(_M_X64)
