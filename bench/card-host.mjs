@@ -1,6 +1,6 @@
-// What the host does for a card: texts and tokens a second that are tokenised, handed over, taken back and made sparse, where kernels take no time.
-// That bounds what any card can be fed with from this machine. On the simulated GPU, whose results mean nothing:
-//   node scripts/simulated-gpu.mjs node bench/card-host.mjs [--texts N] [--rounds N]
+// The host's work for a GPU: texts and tokens per second that it tokenizes, submits, receives and makes sparse if kernels take no time.
+// That bounds the input rate of any GPU on this machine. On the simulated card, whose results mean nothing:
+//   node scripts/simulated-card.mjs node bench/card-host.mjs [--texts N] [--rounds N]
 import { parseArgs } from "node:util";
 
 import { CrossEncoder, SparseEncoder } from "../dist/index.mjs";

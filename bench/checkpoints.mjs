@@ -1,5 +1,5 @@
 // Checkpoints to measure with: the embedded one, and ones of real models' sizes with seeded random weights. Time does not depend on the values
-// of weights, except through the number of active dimensions: a constant decoder bias sets that to what real SPLADE models have.
+// of weights, except through the number of active dimensions: a constant decoder bias sets that to the level of real SPLADE models.
 import fs from "node:fs";
 import path from "node:path";
 
@@ -8,7 +8,7 @@ import { cache } from "./competitors.mjs";
 
 const tiny = path.join(import.meta.dirname, "..", "models", "splade-tiny");
 const VOCABULARY = 30522;
-/** Mean share of dimensions that are active; splade-tiny's documents have 0.6 %. */
+/** Mean share of active dimensions; splade-tiny's documents have 0.6 %. */
 const ACTIVE_SHARE = 0.006;
 
 const BERT_BASE = { hidden: 768, layers: 12, heads: 12, intermediate: 3072 };
@@ -21,7 +21,7 @@ export const checkpoints = {
   "inference-free": () => once("inference-free", writeInferenceFree),
 };
 
-/** In the cache; the version in the name goes up when what is written changes. */
+/** Cached; the version in the name is increased when the contents change. */
 async function once(name, write) {
   const folder = path.join(cache, `${name}-v1`);
   if (fs.existsSync(folder)) return folder;
@@ -51,7 +51,7 @@ async function writeSplade(folder, size, texts) {
   fs.closeSync(file);
 }
 
-/** The pooled logit that a share ACTIVE_SHARE of them exceeds. */
+/** The pooled logit that a share of ACTIVE_SHARE exceeds. */
 async function spreadOf(folder, texts) {
   const encoder = await SparseEncoder.load(folder);
   const { values } = await encoder.encodeDocument(texts);
@@ -149,7 +149,10 @@ function layerNorm(name, size) {
   ];
 }
 
-/** Writes model.safetensors; returns where in the file each tensor lies. Without a constant, weights are BERT's initial ones: N(0, 0.02²). */
+/**
+ * Writes model.safetensors; returns the offset of each tensor in the file. Without a constant, weights are BERT's initial ones: N(0,
+ * 0.02²).
+ */
 function writeWeights(folder, tensors) {
   const header = { __metadata__: { format: "pt" } };
   let end = 0;

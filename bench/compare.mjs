@@ -1,6 +1,9 @@
-/** Fails unless both sides computed the same: `tolerance` bounds the difference of any two numbers, relative to the largest where that is over 1. */
+/**
+ * Fails unless both sides computed the same: `tolerance` bounds the difference of any two numbers, relative to the largest if that is over
+ * 1.
+ */
 export function requireEqual(row, side, ours, theirs) {
-  if (ours.length !== theirs.length) throw new Error(`${row.id}: ${ours.length} outputs, and ${theirs.length} of ${side}.`);
+  if (ours.length !== theirs.length) throw new Error(`${row.id}: ${ours.length} outputs, but ${theirs.length} from ${side}.`);
   const isSparse = typeof ours[0] === "object";
   const differences = ours.map((output, i) => (isSparse ? rowDifference(output, theirs[i]) : Math.abs(output - theirs[i])));
   const largest = Math.max(1, ...(isSparse ? theirs.flatMap(({ values }) => values) : theirs.map(Math.abs)));
@@ -11,7 +14,7 @@ export function requireEqual(row, side, ours, theirs) {
   return difference;
 }
 
-/** Of two sparse vectors; an absent weight is 0. */
+/** Largest difference of two sparse vectors; an absent weight is 0. */
 function rowDifference(a, b) {
   const weights = new Map(a.indices.map((index, i) => [index, a.values[i]]));
   let largest = 0;

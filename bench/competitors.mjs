@@ -1,4 +1,4 @@
-// Installs what the package is compared with, in a cache folder outside the project, once.
+// Installs the competitors once, in a cache folder outside the project.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -6,14 +6,14 @@ import path from "node:path";
 
 export const TRANSFORMERS_JS_VERSION = "4.3.1";
 
-/** Holds environments and checkpoints, some 3 GB; SPARSE_RERANK_BENCH_CACHE names another one. */
+/** Contains environments and checkpoints, about 3 GB; SPARSE_RERANK_BENCH_CACHE names another folder. */
 export const cache =
   process.env.SPARSE_RERANK_BENCH_CACHE ??
   path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "sparse-rerank-bench");
 
 const REFERENCE = { folder: "venv", file: path.join(import.meta.dirname, "requirements.txt"), given: process.env.SPARSE_RERANK_BENCH_VENV };
 
-/** The interpreter of an environment with a file of requirements (bench/requirements.txt); `given` is an existing one (SPARSE_RERANK_BENCH_VENV). */
+/** The interpreter of an environment with the packages of bench/requirements.txt; `given` is an existing one (SPARSE_RERANK_BENCH_VENV). */
 export function python(requirements = REFERENCE) {
   const folder = requirements.given ?? path.join(cache, requirements.folder);
   const interpreter = path.join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
@@ -26,7 +26,7 @@ export function python(requirements = REFERENCE) {
   return interpreter;
 }
 
-/** A folder whose node_modules has @huggingface/transformers. No install script runs: its ONNX Runtime for the CPU is in the package. */
+/** A folder whose node_modules has @huggingface/transformers. No install script runs: the package includes ONNX Runtime for the CPU. */
 export function transformersJs() {
   const folder = path.join(cache, `transformers-js-${TRANSFORMERS_JS_VERSION}`);
   if (fs.existsSync(path.join(folder, "complete"))) return folder;

@@ -1,4 +1,4 @@
-// Puts the figures of a run into the documentation, between the marks that stand there.
+// Writes the figures of a run into the documentation, between its markers.
 import fs from "node:fs";
 import path from "node:path";
 
@@ -26,19 +26,19 @@ function briefRows({ rows }) {
     .flatMap((row) => cellsOf({ ...row, competitors: row.competitors.toSorted((a, b) => a.ratio - b.ratio).slice(0, 1) }));
 }
 
-/** As prettier lays a table out. */
+/** Formats a table as prettier does. */
 export function markdownTable(lines) {
   const widths = lines[0].map((_, i) => Math.max(3, ...lines.map((line) => line[i].length)));
   const format = (cells) => `| ${cells.map((cell, i) => cell.padEnd(widths[i])).join(" | ")} |`;
   return [format(lines[0]), `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...lines.slice(1).map(format)].join("\n");
 }
 
-/** Puts lines between the marks of a document. */
+/** Replaces the lines between the markers of a document. */
 export function replace(name, lines, command = "npm run bench") {
   const file = path.join(root, name);
   const text = fs.readFileSync(file, "utf8");
   const begin = BEGIN(command);
   const [before, after] = [text.indexOf(begin), text.indexOf(END)];
-  if (before < 0 || after < before) throw new Error(`${name} has no place for figures: ${begin} … ${END}`);
+  if (before < 0 || after < before) throw new Error(`${name} lacks the markers ${begin} … ${END}`);
   fs.writeFileSync(file, `${text.slice(0, before + begin.length)}\n\n${lines.join("\n")}\n\n${text.slice(after)}`);
 }

@@ -14,7 +14,8 @@ export async function bertFlops(model, texts) {
 }
 
 /**
- * Floating-point operations of the matrix products over texts of these lengths, by a config.json of BERT's, DistilBERT's or RoBERTa's family.
+ * Floating-point operations of the matrix products over texts of these lengths, for a config.json of the BERT, DistilBERT or RoBERTa
+ * family.
  *
  * @param heads `transform`: the layer before the decoder of a masked language model; `vocabulary`: that layer and the decoder
  */
@@ -24,6 +25,6 @@ export function flopsOf(config, lengths, { transform = false, vocabulary = false
   const intermediate = config.intermediate_size ?? config.hidden_dim;
   const head = (transform || vocabulary ? hidden * hidden : 0) + (vocabulary ? hidden * config.vocab_size : 0);
   const weights = layers * (4 * hidden * hidden + 2 * hidden * intermediate) + head;
-  // Scores and their product with the values: 2 · length · hidden multiplications a token and layer.
+  // Scores and their product with the values: 2 · length · hidden multiplications per token and layer.
   return lengths.reduce((sum, length) => sum + 2 * length * (weights + layers * 2 * length * hidden), 0);
 }

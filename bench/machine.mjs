@@ -8,7 +8,7 @@ import { loadRuntime } from "../dist/native/runtime-library.js";
 
 const root = path.join(import.meta.dirname, "..");
 
-/** What a figure depends on; `versions` are those of other systems. */
+/** The properties that a figure depends on; `versions` are those of other systems. */
 export function describeMachine(versions) {
   const package_ = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
   loadRuntime();
@@ -17,7 +17,7 @@ export function describeMachine(versions) {
     threads: native().threads(),
     memory: `${Math.round(os.totalmem() / 2 ** 30)} GB`,
     system: `${os.type()} ${os.release()} ${os.arch()}`,
-    /** Of the last minute: on an idle machine near 0. */
+    /** Over the last minute: near 0 on an idle machine. */
     loadBefore: os.loadavg()[0],
     kernels: native().kernels().active,
     versions: {
@@ -34,7 +34,7 @@ function describeCommit() {
     const isChanged = git("status", "--porcelain", "--", "lib", "native", "bench/*.mjs", "bench/*.py", "scripts/gpu") !== "";
     return git("rev-parse", "--short=12", "HEAD") + (isChanged ? " and changes" : "");
   } catch {
-    // A copy without the repository, or no git.
+    // A copy without the repository, or without git.
     return "unknown";
   }
 }

@@ -1,5 +1,5 @@
-// The largest rate of fp32 fused multiply-adds that one thread of this machine reaches: peak SECONDS prints GFLOP/s. bench/peak.mjs compiles it
-// for the machine it runs on.
+// Measures the highest rate of fp32 fused multiply-adds on one thread of this machine: peak SECONDS prints GFLOP/s. bench/peak.mjs compiles
+// it for the machine it runs on.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -15,9 +15,9 @@ constexpr std::size_t kBytes = 16;
 #endif
 using Vector [[gnu::vector_size(kBytes)]] = float;
 
-/// More than the operations that can be under way at once, and few enough to stay in registers.
+/// More than the operations that can be in flight at once, and few enough to stay in registers.
 constexpr std::size_t kChains = 12;
-/// One burst takes a millisecond or two: some of them run without an interruption.
+/// A burst takes a millisecond or two, so some bursts run without interruption.
 constexpr std::size_t kSteps = 1'000'000;
 
 int main(int, char** arguments) {

@@ -3,7 +3,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-/** GFLOP/s of fp32 fused multiply-adds on one thread. Needs a compiler that takes gcc's options, as the build does outside Windows. */
+/** GFLOP/s of fp32 fused multiply-adds on one thread. Needs a compiler that accepts gcc's options, as the build does outside Windows. */
 export function measurePeak(seconds) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-peak-"));
   try {

@@ -42,13 +42,13 @@ ${text(0, height - 12, footer, "400", 11)}
 `;
 }
 
-/** Bars of a row, the longest of length 1; a latency's bar is its inverse. */
+/** Bars of a row, the longest with length 1; the bar of a latency is its inverse. */
 function barsOf({ title, kind, ours, competitors }) {
   const isLatency = kind === "query";
   const label = (value) => (isLatency ? `${number(value)} ms` : `${number(value)}/s`);
   const bars = [
     { name: "sparse-rerank", label: label(ours.median), share: 1 },
-    // Relative to the ratio, which is taken round by round.
+    // Relative to the ratio, which is computed round by round.
     ...competitors.map(({ name, median, ratio }) => ({ name, label: `${label(median)}  (ours: ${ratio.toFixed(1)}×)`, share: 1 / ratio })),
   ];
   const longest = Math.max(...bars.map(({ share }) => share));

@@ -1,4 +1,4 @@
-// What is measured. `least` is the ratio that this package must reach; `most` is a limit on its own figure.
+// The measured workloads. `least` is the ratio that this package must reach; `most` is a limit on its own figure.
 
 const ST = "sentence-transformers";
 const TRANSFORMERS_JS = "@huggingface/transformers";
@@ -6,9 +6,9 @@ const TRANSFORMERS_JS = "@huggingface/transformers";
 const BATCH_SIZES = { [ST]: [1, 8, 32], [TRANSFORMERS_JS]: [1, 8, 32] };
 const QUERY = "how do sharks sense their prey";
 
-/** `tolerance`: the largest difference from the reference's outputs (weights, logits) that is put down to rounding. */
+/** `tolerance`: the largest difference from the reference's outputs (weights, logits) that is attributed to rounding. */
 const EXACT = 1e-3;
-/** As much as int8 may change a weight or logit, of the largest one. */
+/** How much int8 may change a weight or logit, relative to the largest one. */
 const INT8 = 0.1;
 
 export const rows = [

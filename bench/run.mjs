@@ -1,5 +1,6 @@
-// This package against others on the same texts and weights. Each trial is a process of its own; the sides take turns, so that
-// a change of the machine's speed meets all of them; outputs are compared in the same run. Prints a table, writes bench/results/ and the documentation's figures.
+// This package against others on the same texts and weights. Each trial is a separate process; the sides take turns, so that
+// a change in the machine's speed affects all of them; outputs are compared in the same run. Prints a table, writes bench/results/ and the
+// documentation's figures.
 import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -48,7 +49,7 @@ const only = options.only?.split(",") ?? rows.map(({ id }) => id);
 const unknown = only.filter((id) => rows.every((row) => row.id !== id));
 if (!(trials >= 1) || !(seconds > 0) || unknown.length > 0) {
   console.error(
-    `${unknown.length > 0 ? `There is no row ${unknown.join(", ")}.` : "Trials and seconds must be positive numbers."}\n\n${HELP}`,
+    `${unknown.length > 0 ? `Unknown row: ${unknown.join(", ")}.` : "Trials and seconds must be positive numbers."}\n\n${HELP}`,
   );
   process.exit(2);
 }
@@ -70,7 +71,7 @@ async function measureAll() {
     const refused = await refusal(row);
     if (refused === undefined) results.rows.push(await measure(row, texts, machine.threads));
     else console.error(`${row.id}: skipped, ${refused}`);
-    // After each row: a run takes long, and its last trial may fail.
+    // Written after each row: a run takes long, and its last trial may fail.
     if (out !== undefined) writeResults(out, results);
   }
   if (options.out === undefined && isComplete) publish(results);
@@ -87,7 +88,7 @@ function publish(results) {
   writeDocuments(results);
 }
 
-/** Why this build cannot do the row; undefined if it can. */
+/** Why this build cannot run the row; undefined if it can. */
 async function refusal({ dtype = "fp32" }) {
   try {
     const encoder = await SparseEncoder.load("splade-tiny", { dtype });
@@ -133,7 +134,7 @@ function inputsOf({ kind }, passages) {
   return passages.map((passage, i) => [passages[(i + 1) % passages.length].split(/\s+/, 4 + (i % 9)).join(" "), passage]);
 }
 
-/** By trial, on enough texts for two of the largest batches. */
+/** Chosen by trial, on enough texts for two of the largest batches. */
 function bestBatchSize(side, row, job) {
   if (row.kind === "query") return undefined;
   const inputs = job.inputs.slice(0, 64);
@@ -141,7 +142,7 @@ function bestBatchSize(side, row, job) {
   return Number(Object.keys(rates).reduce((a, b) => (rates[b] > rates[a] ? b : a)));
 }
 
-/** The one number of a trial: texts a second, or milliseconds, or seconds. */
+/** The figure of a trial: texts per second, milliseconds or seconds. */
 function figureOf({ kind }, trial) {
   if (kind === "query") return trial.milliseconds.p50;
   return kind === "load" ? trial.seconds : trial.perSecond;
@@ -151,7 +152,7 @@ function summary(row, all) {
   return { median: median(all.map((trial) => figureOf(row, trial))), trials: all };
 }
 
-/** The ratio is the median of the rounds' ratios: both sides of one met the same machine. */
+/** The ratio is the median of the rounds' ratios: within a round, both sides ran on the same machine state. */
 function against(row, { name, least, batchSize, trials: theirs }, ours) {
   const ratios = theirs.map((trial, i) => {
     const [mine, other] = [figureOf(row, ours[i]), figureOf(row, trial)];
@@ -160,7 +161,7 @@ function against(row, { name, least, batchSize, trials: theirs }, ours) {
   return { name, batchSize, least, ratio: median(ratios), ratios, ...summary(row, theirs) };
 }
 
-/** What the matrix products of the body reach on one thread while all of them run, of the peak that was measured in the same rounds. */
+/** The rate of the body's matrix products on one thread while all of them run, as a share of the peak measured in the same rounds. */
 async function bodyShare(inputs, model, ours, peaks) {
   const work = await bertFlops(model, inputs);
   const trials = ours.map(({ bodySeconds }) => (work / bodySeconds) * 1e-9);

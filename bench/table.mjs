@@ -30,7 +30,7 @@ export function describeRun({ date, machine, trials, seconds, texts }) {
   ];
 }
 
-/** One line of cells for each competitor of a row, in the order of HEADER. */
+/** One line of cells per competitor of a row, in the order of HEADER. */
 export function cellsOf({ title, kind, lengths, ours, competitors, most }) {
   const { minimum, median, mean, maximum } = lengths;
   const tokens = `${minimum}/${median}/${mean}/${maximum}`;

@@ -6,14 +6,14 @@ import { passageText, readCollection } from "../dist/corpus/beir-corpus.js";
 import { TextTokenizer } from "../dist/tokenization/tokenizer.js";
 
 const root = path.join(import.meta.dirname, "..");
-/** BEIR's SciFact beside the checkout, where there is one; documentation of packages elsewhere. */
+/** BEIR's SciFact next to the checkout if present, otherwise the documentation of packages. */
 const collection = path.join(root, "..", "shared", "data", "collections", "scifact", "corpus.jsonl");
-/** Short, medium and long texts of a collection would come in its order: this takes them from all over it. */
+/** A collection may be sorted by length: this stride samples all of it. */
 const STRIDE = 7919;
 
 /**
- * @returns {Promise<{ source: string, texts: string[] }>} passages: of each document its title and a run of sentences of a varying length,
- *   as passages of an index are
+ * @returns {Promise<{ source: string, texts: string[] }>} passages: each document's title and a run of sentences of varying length,
+ *   like the passages of an index
  */
 export async function readPassages(count) {
   const hasCollection = fs.existsSync(collection);
@@ -25,14 +25,14 @@ export async function readPassages(count) {
   return { source: hasCollection ? "SciFact (BEIR): title and first sentences" : "documentation of the packages in node_modules", texts };
 }
 
-/** The first characters, up to the end of a sentence: 60 to 1,000 of them, 330 in the middle. */
+/** The first characters, up to the end of a sentence: 60 to 1,000 of them, with a median of 330. */
 function cut(text, i) {
   const wanted = Math.round(60 * (1000 / 60) ** (((i * 37) % 101) / 100));
   const end = text.indexOf(". ", wanted);
   return end < 0 ? text : text.slice(0, end + 1);
 }
 
-/** Tokens, special tokens included. */
+/** In tokens, including special tokens. */
 export async function lengthsOf(model, inputs) {
   const tokenizer = await TextTokenizer.load({ folder: model, maxLength: 512, lowerCase: true });
   const pairs = Array.isArray(inputs[0]);

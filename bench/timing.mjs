@@ -1,4 +1,4 @@
-/** Runs whole passes until `seconds` have gone by. */
+/** Runs whole passes until `seconds` have passed. */
 export async function repeat(seconds, run) {
   const begin = performance.now();
   let passes = 0;

@@ -1,5 +1,6 @@
-// Tokens a second by the number of tokenization workers: passages of an index through splade-tiny's WordPiece tokenizer, in chunks as a model
-// on a card takes them. The counts take turns, so that a change of the machine's speed meets all of them, and must give the same ids.
+// Tokens per second by the number of tokenization workers: passages of an index through splade-tiny's WordPiece tokenizer, in chunks as
+// large as those of a model on a GPU. The counts take turns, so that a change in the machine's speed affects all of them, and must produce
+// the same ids.
 import path from "node:path";
 import { parseArgs } from "node:util";
 
@@ -17,7 +18,7 @@ const HELP = `node bench/tokenization.mjs [--workers N,…] [--texts N] [--round
   --rounds N     measurements of each count; default 5
   --seconds S    that one measurement takes, at least; default 2`;
 
-/** Texts of a call that a model on a card takes together (lib/model/execution.ts). */
+/** Texts of a call that a model on a GPU processes together (lib/model/execution.ts). */
 const CHUNK = 1024;
 const MAX_LENGTH = 256;
 
@@ -83,7 +84,7 @@ function requireSame(expected, found, workers) {
   const isSame = expected.every((batch, i) =>
     ["ids", "offsets", "truncated"].every((part) => Buffer.compare(bytes(batch[part]), bytes(found[i][part])) === 0),
   );
-  if (!isSame) throw new Error(`${workers} workers gave other ids than ${counts[0]}.`);
+  if (!isSame) throw new Error(`${workers} workers produced other ids than ${counts[0]}.`);
 }
 
 function bytes({ buffer, byteOffset, byteLength }) {

@@ -1,4 +1,4 @@
-// Runs one trial in a process of its own.
+// Runs one trial in a separate process.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -16,7 +16,7 @@ const commands = {
   [TRANSFORMERS_JS]: () => [process.execPath, path.join(trials, "transformers-js.mjs")],
 };
 
-/** @returns what the trial writes as its result */
+/** @returns the result that the trial writes */
 export function runTrial(side, job) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-bench-"));
   try {
@@ -25,7 +25,7 @@ export function runTrial(side, job) {
     const [program, ...script] = commands[side]();
     const { status, stderr, error } = spawnSync(program, [...script, jobFile, resultFile], {
       encoding: "utf8",
-      // The models are on this disk, and nobody may look for newer ones while time is taken.
+      // The models are on this disk, so nothing may query the hub during a measurement.
       env: { ...process.env, HF_HUB_OFFLINE: "1" },
       maxBuffer: 1 << 26,
       stdio: ["ignore", "ignore", "pipe"],
@@ -37,7 +37,7 @@ export function runTrial(side, job) {
   }
 }
 
-/** Where @huggingface/transformers lies, and an export of the job's checkpoint for it. */
+/** The location of @huggingface/transformers, and an export of the job's checkpoint for it. */
 function exported({ model, threads }) {
   const target = path.join(cache, `${path.basename(model)}-onnx`);
   if (!fs.existsSync(target)) {

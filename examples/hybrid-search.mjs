@@ -1,5 +1,5 @@
 // Hybrid search: SPLADE, BM25 and dense vectors, fused by reciprocal rank.  node examples/hybrid-search.mjs [QUERY]
-// Dense vectors come from @huggingface/transformers if it is installed (npm install @huggingface/transformers), else they are omitted.
+// Dense vectors come from @huggingface/transformers if it is installed (npm install @huggingface/transformers); otherwise they are omitted.
 import { BM25Index, RetrieveAndRerank, SparseEncoder, SparseIndex, sparseRetriever } from "sparse-rerank";
 
 const [query = "how do I avoid cavities?"] = process.argv.slice(2);
@@ -24,7 +24,7 @@ if (dense !== undefined) retrievers.push(dense);
 const { hits } = await new RetrieveAndRerank({ retrievers }).search(query, { topK: 3 });
 for (const { id, score, scores } of hits) console.log(score.toFixed(4), id, texts[ids.indexOf(id)], JSON.stringify(scores.retrievers));
 
-/** Any object with a name and retrieve() is a retriever; this one compares with every vector. */
+/** Any object with a name and retrieve() is a retriever; this one compares the query with every vector. */
 async function denseRetriever() {
   const transformers = await import("@huggingface/transformers").catch(() => undefined);
   if (transformers === undefined) return undefined;

@@ -1,5 +1,6 @@
-// Reranks what an HTTP API returns:  node examples/rerank-api-results.mjs MODEL [URL] [QUERY]
-// MODEL is a cross-encoder, such as cross-encoder/ms-marco-MiniLM-L6-v2. Without a URL, the program starts a small server as the API.
+// Reranks the results of an HTTP API:  node examples/rerank-api-results.mjs MODEL [URL] [QUERY]
+// MODEL is a cross-encoder, such as cross-encoder/ms-marco-MiniLM-L6-v2. Without a URL, a small server in this program stands in for the
+// API.
 import { once } from "node:events";
 import http from "node:http";
 
@@ -32,8 +33,8 @@ server?.close();
 async function startServer() {
   const results = [
     { id: "timers", title: "Timers", snippet: "setTimeout runs a function later." },
-    { id: "abort", title: "AbortController", snippet: "Its signal stops a fetch that is under way." },
-    { id: "fetch", title: "fetch", snippet: "Sends a request and gives a promise of the response." },
+    { id: "abort", title: "AbortController", snippet: "Its signal stops a fetch in progress." },
+    { id: "fetch", title: "fetch", snippet: "Sends a request and returns a promise of the response." },
   ];
   const created = http.createServer((_, response) => response.end(JSON.stringify(results))).listen(0, "127.0.0.1");
   await once(created, "listening");

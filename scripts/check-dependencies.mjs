@@ -1,6 +1,5 @@
-// Holds the direction of dependencies: C++ includes, TypeScript imports, and which folder may use which package. The tables below are the
-// rules, and docs/architecture.md shows them. A folder or file that is not in its table is a failure, so that a new one gets its place.
-// usage: check-dependencies.mjs [--write]     --write brings the table of docs/architecture.md up to date, without it a stale one is a failure
+// Checks the direction of dependencies: C++ includes, TypeScript imports, and which folder may use which package. The tables below are the
+// rules; docs/architecture.md explains them. A folder or file without a row is an error, so that every new one gets its place.
 import fs from "node:fs";
 import path from "node:path";
 
@@ -31,7 +30,7 @@ const NATIVE = {
   },
 };
 
-/** Headers that one folder, with the folders in it, keeps from all others. */
+/** Headers that only one folder may include. */
 const NATIVE_RESERVED = [
   { header: /^(napi|node_api|js_native_api)[\w.]*$/, folder: "binding", what: "Node-API" },
   { header: /(^|\/)ort_abi\.h$|^onnxruntime/, folder: "inference", what: "ONNX Runtime" },
@@ -41,8 +40,8 @@ const NATIVE_RESERVED = [
 const MODELS = ["errors", "options", "core", "hub", "checkpoint", "model"];
 
 /**
- * Part of lib/ -> what it holds, and the parts that it may import. A part is a folder, or a file where a row names it; a type counts like a
- * value. The bottom comes first: errors, what needs no model, the readers of checkpoints, the public classes, and programs over them.
+ * Part of lib/ -> the parts that it may import. A part is a folder, or a file with a row of its own; type imports count too.
+ * Listed bottom up: errors, then what needs no model, then the readers of checkpoints, the public classes, and programs over them.
  */
 const LIB = {
   errors: { holds: "`SparseRerankError` and the list of its codes", uses: [] },
@@ -139,7 +138,7 @@ const LIB = {
   },
 };
 
-/** Package -> the one part of lib/ that imports it. */
+/** Package -> the only part of lib/ that imports it. */
 const LIB_PACKAGES = {
   "@elastic/elasticsearch": "engines",
   "@huggingface/tokenizers": "tokenization/steps",
@@ -225,7 +224,7 @@ function checkLib() {
       }
       const target = resolveImport(file, name);
       if (target === undefined) {
-        problems.push(`${at}"${name}" names no file of lib/.`);
+        problems.push(`${at}"${name}" does not name a file of lib/.`);
         continue;
       }
       const targetPart = partOf(target);
@@ -251,14 +250,14 @@ function checkPackage(at, part, name) {
   }
 }
 
-/** The contract with the addon must vanish when compiled: code in it would be a second place that knows how to load it. */
+/** The contract with the addon must vanish when compiled: code in it would be a second place that loads the addon. */
 function requireTypesOnly(file) {
   const source = ts.createSourceFile(file, fs.readFileSync(path.join(root, file), "utf8"), ts.ScriptTarget.Latest);
   for (const statement of source.statements) {
     const typeImport = ts.isImportDeclaration(statement) && statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
     if (typeImport || ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement)) continue;
     const { line } = source.getLineAndCharacterOfPosition(statement.getStart(source));
-    problems.push(`${file}:${line + 1}: only types may stand here.`);
+    problems.push(`${file}:${line + 1}: only types are allowed here.`);
   }
 }
 
@@ -272,7 +271,7 @@ function includes(file) {
   return found;
 }
 
-/** lib/native/diagnosis.ts -> native/diagnosis, since it has a row; lib/hub/resolve.ts -> hub; lib/errors.ts -> errors. */
+/** lib/internal/transformer.ts -> internal/transformer, since it has its own row; lib/hub/resolve.ts -> hub; lib/errors.ts -> errors. */
 function partOf(file) {
   const inLib = file.slice("lib/".length).replace(/\.ts$/, "");
   return inLib in LIB || !inLib.includes("/") ? inLib : path.posix.dirname(inLib);
@@ -283,7 +282,7 @@ function resolveImport(from, name) {
   return [`${base}.ts`, `${base}.d.ts`, `${base}/index.ts`].find((file) => fs.existsSync(path.join(root, file)));
 }
 
-/** Depth first, up to the first circle: breaking that one often breaks others. */
+/** Depth first, up to the first cycle: breaking that one often breaks others. */
 function reportCycle(graph, verb) {
   const done = new Set();
   const trail = [];
@@ -292,7 +291,7 @@ function reportCycle(graph, verb) {
     const start = trail.indexOf(file);
     trail.push(file);
     if (start >= 0) {
-      problems.push(`Files ${verb} each other in a circle: ${trail.slice(start).join(" -> ")}`);
+      problems.push(`Files ${verb} each other in a cycle: ${trail.slice(start).join(" -> ")}`);
       return true;
     }
     if ((graph.get(file) ?? []).some(closesCircle)) return true;

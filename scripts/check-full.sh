@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Everything of .ci/run, and what takes longer: the C++ tests under ThreadSanitizer, with clang and on emulated processors, the golden
-# tests on every kernel set of this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers that take minutes to
-# download, the checks for a GPU as far as they run without one, CUDA on a simulated GPU, other versions of Node, and the build through
-# binding.gyp. Installs the npm packages if they are missing, and nothing on the system.
+# Runs everything in .ci/run, plus the checks that take longer: the C++ tests under ThreadSanitizer, with clang and on emulated processors,
+# the golden tests on every kernel set of this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers that
+# take minutes to download, the GPU checks as far as they run without a GPU, CUDA on a simulated card, other versions of Node, and the build
+# through binding.gyp. Installs the npm packages if they are missing, and nothing on the system.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source scripts/common.sh
@@ -15,7 +15,7 @@ kernel_sets() {
   node -p 'require("./dist/native/load").native().kernels().available.join(" ")'
 }
 
-# An unknown name would fall back in silence, so the addon says which set ran.
+# An unknown name would silently fall back, so the addon reports which set ran.
 golden_tests_with_kernels() {
   local active
   local -x SPARSE_RERANK_KERNELS=$1
@@ -35,16 +35,16 @@ native_tests_with_clang() {
   local clang
   clang=$(command -v clang++-19 || command -v clang++) || true
   if [ -z "$clang" ] || ! echo 'int main() {}' | "$clang" -fsanitize=address,undefined -x c++ - -o /dev/null 2>/dev/null; then
-    echo "Skipped: there is no clang++ with its sanitizers here (apt-get install clang-19 libclang-rt-19-dev)."
+    echo "Skipped: clang++ with its sanitizers is missing (apt-get install clang-19 libclang-rt-19-dev)."
     return
   fi
   CXX=$clang bash scripts/test-native.sh address,undefined
 }
 
-# On processors that this machine need not be: without AVX2, and with AVX2 alone.
+# On processors other than this machine's: without AVX2, and with only AVX2.
 native_tests_on_older_processors() {
   if [ "$(uname -m)" != x86_64 ] || ! command -v qemu-x86_64 >/dev/null; then
-    echo "Skipped: it emulates x86-64 processors with qemu-x86_64 (apt-get install qemu-user)."
+    echo "Skipped: needs qemu-x86_64 to emulate x86-64 processors (apt-get install qemu-user)."
     return
   fi
   bash scripts/test-native.sh || return
@@ -55,7 +55,7 @@ native_tests_on_older_processors() {
   done
 }
 
-# Other versions of Node than the one that is here come from the npm package `node`.
+# Other versions of Node come from the npm package `node`.
 tests_with_node() {
   local folder status
   folder=$(mktemp -d)
@@ -70,13 +70,13 @@ tests_with_node() {
   return "$status"
 }
 
-# In a copy, since node-gyp writes to build/, where the other build is.
+# In a copy, since node-gyp writes to build/, which holds the other build.
 build_with_node_gyp() {
   local node_gyp node_folder copy
   node_gyp=$(dirname "$(readlink -f "$(command -v npm)")")/../node_modules/node-gyp/bin/node-gyp.js
   node_folder=$(node -p 'require("node:path").join(process.execPath, "..", "..")')
   if [ ! -e "$node_gyp" ] || [ ! -e "$node_folder/include/node/node_api.h" ] || ! command -v python3 >/dev/null; then
-    echo "Skipped: it needs npm's node-gyp, the headers that come with Node, and python3; not all of them are here."
+    echo "Skipped: needs npm's node-gyp, Node's headers and python3; at least one is missing."
     return
   fi
   copy=$(mktemp -d)
@@ -112,7 +112,7 @@ part "long lifecycle tests" long_lifecycle_tests
 for version in 22 24; do
   part "tests with Node $version" tests_with_node "$version"
 done
-part "the checks for a card, on the CPU and without the reference" bash scripts/gpu-check.sh --device cpu --no-reference --out build-gpu
+part "GPU checks, on the CPU and without the reference" bash scripts/gpu-check.sh --device cpu --no-reference --out build-gpu
 part "tests with every search server" timeout -k 30 20m npm run --silent test:engines
 part "CUDA on a simulated GPU" timeout -k 30 20m npm run --silent test:simulated-gpu
 part "build with node-gyp" build_with_node_gyp

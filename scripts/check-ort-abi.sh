@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Compiles native/test/ort_abi_check.cc against the official onnxruntime_c_api.h: our declarations of ONNX Runtime's interface must agree with
-# it. The header is Debian's, from the unstable suite, taken with a private apt state so that the machine's own stays as it is.
-# usage: check-ort-abi.sh [FOLDER]     a folder that holds onnxruntime_c_api.h already
+# Compiles native/test/ort_abi_check.cc against the official onnxruntime_c_api.h: the declarations of ONNX Runtime's interface here must
+# agree with it. The header is Debian's, from the unstable suite, fetched with a private apt state so that the machine's own is unchanged.
+# usage: check-ort-abi.sh [FOLDER]     a folder that already contains onnxruntime_c_api.h
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
 
 cache=$PWD/build-ort-header
 
-# The mirror that the machine's own configuration has for Debian.
+# The Debian mirror in the machine's own configuration.
 debian_mirror() {
   local uri
   uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -E -m 1 '/debian/?$') || true
   if [ -z "$uri" ]; then
-    echo "apt has no Debian mirror configured here: give a folder with onnxruntime_c_api.h as the argument" >&2
+    echo "apt has no Debian mirror configured here: pass a folder with onnxruntime_c_api.h as the argument" >&2
     return 1
   fi
   echo "$uri"
@@ -36,7 +36,7 @@ download_header() {
 include=${1:-}
 if [ -z "$include" ]; then
   if ! command -v apt-get >/dev/null; then
-    echo "apt, which brings the official header, is not on this machine."
+    echo "apt, which provides the official header, is not installed."
     if [ "${CI:-}" = true ]; then exit 1; fi
     echo "Skipped."
     exit 0

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if ! command -v python3 >/dev/null || ! command -v readelf >/dev/null; then
-  echo "Skipped: it needs python3 with pip, and readelf (apt-get install python3-pip binutils); not all of them are here."
+  echo "Skipped: needs python3 with pip, and readelf (apt-get install python3-pip binutils); at least one is missing."
   exit
 fi
 tools=$(mktemp -d)

@@ -1,5 +1,5 @@
-// What no compiler or linter looks at: the list of native sources, the length of files, words that mark unfinished work, names of machines and
-// registries, the reasons and licences of packages. It reads the files that git tracks or would add.
+// Checks what no compiler or linter covers: the list of native sources, the length of files, markers of unfinished work, names of machines
+// and registries, the reasons and licenses of packages. Covers the files that git tracks or would add.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
@@ -12,7 +12,7 @@ const SOURCE = /\.(ts|js|mjs|cjs|cc|h|inc|sh)$/;
 /** Published files, which we do not write: checkpoints, and the lockfile, which has a check of its own. */
 const NOT_OURS = /^(package-lock\.json$|models\/|test\/data\/(?:checkpoints|reports)\/)/;
 
-// A pattern must not match its own text: this file is checked as well.
+// A pattern must not match its own text, since this file is checked as well.
 const MACHINE_PATH = /(?:^|[^\w.~-])\/(?:home|root|Users|work|workspace|mnt|media)\/[\w.-]|\b[A-Z]:\\Users\\/;
 const REGISTRY_HOST =
   /registry[.](?:npmjs|yarnpkg|npmmirror)|npmjs[.]org|pypi[.]org|pythonhosted[.]org|crates[.]io|maven[.]org|(?:deb|security|ftp)[.]debian[.]|archive[.]ubuntu[.]/;
@@ -32,7 +32,7 @@ function checkSourceList() {
   if (listed.pop() !== "") problems.push("native/sources.txt: the last line must end with a newline.");
   listed.forEach((name, i) => {
     if (i > 0 && name < listed[i - 1])
-      problems.push(`native/sources.txt:${i + 1}: ${name} must not stand after ${listed[i - 1]} (bytes' order).`);
+      problems.push(`native/sources.txt:${i + 1}: ${name} must not come after ${listed[i - 1]} (byte order).`);
     if (listed.indexOf(name) < i) problems.push(`native/sources.txt:${i + 1}: ${name} is listed twice.`);
     if (!fs.existsSync(path.join(root, name))) problems.push(`native/sources.txt:${i + 1}: there is no file ${name}.`);
   });
@@ -44,7 +44,7 @@ function checkSourceList() {
     const text = read(builder);
     if (!text.includes("native/sources.txt")) problems.push(`${builder} does not read native/sources.txt.`);
     const own = text.match(/native\/(?!test\/)[\w/]+\.cc/);
-    if (own) problems.push(`${builder} names ${own[0]} itself; sources belong in native/sources.txt.`);
+    if (own) problems.push(`${builder} lists ${own[0]} itself; sources belong in native/sources.txt.`);
   }
 }
 
@@ -63,7 +63,7 @@ function checkTexts() {
       const machine = MACHINE_PATH.exec(line);
       if (machine) problems.push(`${at}a path of one machine: ${machine[0].trim()}…`);
       const host = REGISTRY_HOST.exec(line);
-      if (host) problems.push(`${at}a package registry's host name (${host[0]}): which registry is used is for each machine to say.`);
+      if (host) problems.push(`${at}a package registry's host name (${host[0]}): each machine chooses its own registry.`);
       const unfinished = UNFINISHED.exec(line);
       if (unfinished) problems.push(`${at}${unfinished[0]}: finish it, or write an issue.`);
     });
@@ -81,12 +81,12 @@ function checkLockfile() {
   );
 }
 
-/** Every package that we chose is justified, and all that users install with ours has a permissive licence. */
+/** Every direct dependency is justified, and everything that users install has a permissive license. */
 function checkPackages() {
   const justified = read("docs/dependencies.md");
   const { dependencies, devDependencies, peerDependencies } = JSON.parse(read("package.json"));
   for (const name of Object.keys({ ...dependencies, ...devDependencies, ...peerDependencies })) {
-    if (!justified.includes(`\`${name}\``)) problems.push(`docs/dependencies.md does not say why ${name} is there.`);
+    if (!justified.includes(`\`${name}\``)) problems.push(`docs/dependencies.md does not justify ${name}.`);
   }
   const { packages } = JSON.parse(read("package-lock.json"));
   for (const [folder, { license, dev, devOptional }] of Object.entries(packages)) {
@@ -99,10 +99,10 @@ function checkPackages() {
 }
 
 function trackedFiles() {
-  // A checkout may belong to another user than the one who checks it.
+  // The checkout may belong to a user other than the one who runs the check.
   const arguments_ = ["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"];
   const names = execFileSync("git", arguments_, { cwd: root, encoding: "utf8", maxBuffer: 1 << 26 }).split("\0");
-  // What was deleted and not yet committed is still in git's index.
+  // Deleted files that are not yet committed are still in git's index.
   return names.filter((name) => name !== "" && fs.lstatSync(path.join(root, name), { throwIfNoEntry: false })?.isFile()).sort();
 }
 

@@ -1,12 +1,12 @@
 # Sourced by the other scripts, after they changed to the repository's root.
-# shellcheck shell=bash
+# Sourced by the other scripts after they have changed to the repository's root.
 
 export LC_ALL=C.UTF-8
 export PATH="$PWD/node_modules/.bin:$PATH"
 
 failed_parts=()
 
-# part NAME COMMAND…: runs one part of a check, says how long it took, and goes on after a failure. Returns the command's status.
+# part NAME COMMAND…: runs one part of a check, reports its time, and continues after a failure. Returns the command's status.
 part() {
   local name=$1 begin=$SECONDS status=0
   shift
@@ -17,7 +17,7 @@ part() {
   return "$status"
 }
 
-# Reports on all parts together; its status is that of the whole check.
+# Reports on all parts together; its exit status is that of the whole check.
 summary() {
   local check=$1
   if [ "${#failed_parts[@]}" = 0 ]; then
@@ -30,7 +30,7 @@ summary() {
   fi
 }
 
-# Prints the command of a clang tool, of the one version whose formatting and checks this project follows.
+# Prints the command of a clang tool, in the one version that this project uses for formatting and checks.
 clang_tool() {
   local name=$1 version=19
   if command -v "$name-$version" >/dev/null; then
@@ -57,7 +57,7 @@ processors() {
   getconf _NPROCESSORS_ONLN
 }
 
-# native_test_folder [SANITIZERS]: where test-native.sh builds a variant with the compiler that CXX names.
+# native_test_folder [SANITIZERS]: the folder where test-native.sh builds a variant with the compiler in CXX.
 native_test_folder() {
   local name=build-tests sanitizers=${1:-}
   [ -z "$sanitizers" ] || name+="-${sanitizers//,/-}"
@@ -65,7 +65,7 @@ native_test_folder() {
   echo "$name"
 }
 
-# fuzz_readers SECONDS: each reader of outside bytes, with a new seed, which it prints.
+# fuzz_readers SECONDS: fuzzes each reader of external bytes with a new seed, which it prints.
 fuzz_readers() {
   local target
   for target in pickle zip safetensors tokenizer config; do

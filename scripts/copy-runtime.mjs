@@ -1,4 +1,4 @@
-// Makes runtime/: a clone's copy of ONNX Runtime. An installed package gets it from a package of its platform instead (scripts/package).
+// Creates runtime/, a clone's copy of ONNX Runtime. An installed package gets it from its platform package instead (scripts/package).
 import path from "node:path";
 
 import { copyRuntime, hasRuntime } from "./package/runtime-library.mjs";

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Counts the instructions of the AVX2 kernels under callgrind and compares them with native/test/kernel-counts.txt: a guard against a compiler
-# flag or a change of code that makes a kernel spill registers, lose its vector loop or do its work twice. Counts do not depend on the machine's
-# load; the tolerance is for other compilers. Only these kernels: Valgrind knows no AVX-512 and no AVX-VNNI, whose kernels come from the same
-# source, and what a compiler makes of the scalar ones differs from version to version.
+# flag or a code change that makes a kernel spill registers, lose its vector loop or do its work twice. Counts do not depend on the
+# machine's load; the tolerance is for other compilers. Covers only these kernels: Valgrind supports neither AVX-512 nor AVX-VNNI, whose
+# kernels have the same source, and the compiled scalar kernels differ between compiler versions.
 # usage: count-kernel-instructions.sh [--write]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
 
 expected=native/test/kernel-counts.txt
-tolerance=15 # percent; clang 19 is within 8 of the counts of gcc 12
+tolerance=15 # percent; clang 19 is within 8 of gcc 12
 
 if [ "$(uname -m)" != x86_64 ] || ! grep -qw avx2 /proc/cpuinfo; then
   echo "Skipped: this machine has no AVX2."
@@ -42,7 +42,7 @@ while read -r kernel wanted; do
   change=$((100 * counted / wanted - 100))
   echo "$kernel: $counted instructions ($change % against $wanted)"
   if [ "$change" -gt "$tolerance" ]; then
-    echo "$kernel: more than $tolerance % over native/test/kernel-counts.txt; if the change is meant, write the file anew (--write)." >&2
+    echo "$kernel: more than $tolerance % over native/test/kernel-counts.txt; if the change is intended, rewrite the file (--write)." >&2
     status=1
   fi
 done < <(grep -v '^#' "$expected")

@@ -1,6 +1,7 @@
 // usage: count-tests.mjs FILE…     mocha's counts (*.json, see mocha-reporter.cjs) and CTest's results (*.xml, JUnit)
-// Prints what failed in mocha's runs once more, since only a long log's end may be kept, then one line of sums; the exit code tells of failed
-// tests, or of none that passed. A file that is missing or cannot be read counts as one failed test: its run ended before it could tell.
+// Repeats what failed in mocha's runs, since only the end of a long log may be kept, then prints one line of totals. The exit code is
+// nonzero if tests failed or none passed. A file that is missing or unreadable counts as one failed test: its run ended before it could
+// report.
 import fs from "node:fs";
 import path from "node:path";
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes the readers of segments and of manifests with libFuzzer, Address Sanitizer and Undefined Behaviour Sanitizer, from files that the package writes.
-# usage: fuzz-index.sh SECONDS     for each; the addon and dist/ are built; an input that fails is kept in build-fuzz/
+# Fuzzes the readers of segments and manifests with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer, starting from files that the
+# package writes. usage: fuzz-index.sh SECONDS     for each reader; needs the built addon and dist/; a failing input is kept in build-fuzz/
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
@@ -10,7 +10,7 @@ build=build-fuzz
 clang=$(command -v clang++-19 || command -v clang++) || true
 if [ -z "$clang" ] || ! echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' |
   "$clang" -fsanitize=fuzzer,address,undefined -x c++ - -o /dev/null 2>/dev/null; then
-  echo "Skipped: there is no clang++ with libFuzzer here (apt-get install clang-19 libclang-rt-19-dev)."
+  echo "Skipped: clang++ with libFuzzer is missing (apt-get install clang-19 libclang-rt-19-dev)."
   exit 0
 fi
 

@@ -1,5 +1,5 @@
-// Feeds changed files to the readers of bytes from outside, and stops at the first outcome that is neither a result nor a SparseRerankError, or
-// that does not come. The files of a failure stay where the message says. A run is repeated by its seed.
+// Feeds mutated files to the readers of external bytes, and stops at the first outcome other than a result or a SparseRerankError, or
+// at a hang. The message says where the files of a failure are kept. The seed reproduces a run.
 //   node scripts/fuzz.mjs --target pickle|zip|safetensors|tokenizer|config [--seconds 600] [--seed 1]
 import fs from "node:fs";
 import { createRequire } from "node:module";
@@ -14,7 +14,7 @@ const require = createRequire(import.meta.url);
 /** No reader needs a tenth of this for the small files here. */
 const HANG_SECONDS = 30;
 
-/** What takes the place of a JSON value. */
+/** Replacements for a JSON value. */
 const VALUES = [
   null,
   true,
@@ -47,12 +47,12 @@ const TARGETS = { pickle, zip, safetensors, tokenizer, config };
 if (isMainThread) watch();
 else await loop(workerData);
 
-/** The worker may hang: the main thread sees that its count stands still. */
+/** The worker may hang; the main thread notices that its count stands still. */
 function watch() {
   const { values } = parseArgs({ options: { target: { type: "string" }, seconds: { type: "string" }, seed: { type: "string" } } });
   const { target = "", seconds = "600", seed = "1" } = values;
   if (!Object.hasOwn(TARGETS, target)) {
-    console.error(`--target is one of ${Object.keys(TARGETS).join(", ")}`);
+    console.error(`--target must be one of ${Object.keys(TARGETS).join(", ")}`);
     process.exit(2);
   }
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), `fuzz-${target}-`));
@@ -62,7 +62,7 @@ function watch() {
   });
   let before = -1;
   const timer = setInterval(() => {
-    if (count[0] === before) fail(`Nothing came for ${HANG_SECONDS} s after case ${before}. Its files: ${folder}`);
+    if (count[0] === before) fail(`No result for ${HANG_SECONDS} s after case ${before}. Its files: ${folder}`);
     before = count[0];
   }, HANG_SECONDS * 1000);
   worker.on("message", ({ summary, failure }) => {
@@ -109,9 +109,9 @@ async function loop({ target, seconds, seed, folder, count }) {
   parentPort.postMessage({ summary, failure });
 }
 
-// Each target makes a function that changes something, reads it, and checks what it got.
+// Each target returns a function that mutates something, reads it, and checks the result.
 
-/** The pickle inside an archive or a legacy file that is whole otherwise. */
+/** Mutates the pickle inside an otherwise intact archive or legacy file. */
 function pickle(random, folder) {
   const torch = load("torch-file");
   const { readPytorch } = load("checkpoint/pytorch");
@@ -139,7 +139,7 @@ function pickle(random, folder) {
   };
 }
 
-/** The whole file, most of all its end, where the directory is. */
+/** Mutates the whole file, most often its end, where the directory is. */
 function zip(random, folder) {
   const torch = load("torch-file");
   const { readPytorch } = load("checkpoint/pytorch");
@@ -187,7 +187,7 @@ function safetensors(random, folder) {
   };
 }
 
-/** tokenizer.json and its companions; what loads must encode. */
+/** Mutates tokenizer.json and its companions; whatever loads must encode. */
 function tokenizer(random, folder) {
   const { TextTokenizer } = load("tokenization/tokenizer");
   const files = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json"];
@@ -222,7 +222,7 @@ function tokenizer(random, folder) {
   };
 }
 
-/** Every JSON file of a checkpoint but the tokenizer's; what is read must make a graph. */
+/** Mutates every JSON file of a checkpoint except the tokenizer's; whatever is read must produce a graph. */
 function config(random, folder) {
   const { readCheckpoint } = load("checkpoint");
   const { architectureFor } = load("architectures");
@@ -235,7 +235,7 @@ function config(random, folder) {
   });
   let at = -1;
   return async () => {
-    // One model for a thousand cases: copying costs more than reading.
+    // One model for a thousand cases, since copying costs more than reading.
     if (++at % 1000 === 0) {
       for (const entry of fs.readdirSync(folder)) fs.rmSync(path.join(folder, entry), { recursive: true });
       const { base, all } = sources[Math.floor(at / 1000) % sources.length];
@@ -307,7 +307,7 @@ function mutate(original, random, pieces) {
   return bytes;
 }
 
-/** A copy in which one to four values are replaced, left out, or put somewhere else. */
+/** A copy in which one to four values are replaced, removed or moved. */
 function mutateJson(original, random) {
   const copy = { value: structuredClone(original) };
   for (let edits = 1 + random(4); edits > 0; edits--) {
@@ -333,7 +333,7 @@ function mutateJson(original, random) {
   return copy.value;
 }
 
-/** Goes down to a depth of its own: a walk that always ended at a leaf would hardly ever touch the top. */
+/** Descends to a random depth: a walk that always ended at a leaf would hardly ever touch the top. */
 function randomPlace(holder, random) {
   let parent = holder;
   let key = "value";
@@ -353,7 +353,7 @@ function pick(list, random) {
   return list[random(list.length)];
 }
 
-/** Whole numbers below the given one, the same for the same seed (xorshift32). */
+/** Integers below the given one, reproducible by the seed (xorshift32). */
 function randomFrom(seed) {
   let state = (seed * 2654435761) >>> 0 || 1;
   return (below) => {

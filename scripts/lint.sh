@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Every static check: types, eslint, prettier, clang-format, clang-tidy, dependency direction, tidiness of the tree, TypeDoc's warnings. Runs all
-# of them and fails if one does. Installs nothing: a missing tool is a failure that says how to get it.
+# Runs every static check: types, eslint, prettier, clang-format, clang-tidy, dependency direction, tidiness of the tree, TypeDoc's
+# warnings. Runs all of them and fails if any does. Installs nothing: a missing tool is a failure whose message says how to install it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
 
-# Tests import the compiled library, so its types must be fresh before they and eslint look at them.
+# Tests import the compiled library, so its types must be up to date before they and eslint use them.
 check_types() {
   npm run --silent build:ts && tsc -p test
 }
@@ -16,13 +16,13 @@ check_native_format() {
   native_files | xargs "$clang_format" --dry-run -Werror
 }
 
-# Over the sources of the addon; its headers come with them.
+# Covers the addon's sources, and the headers that they include.
 check_native_code() {
   local clang_tidy include
   clang_tidy=$(clang_tool clang-tidy) || return
   include=$(node -p 'require("node-api-headers").include_dir')
   cmake -S . -B build-lint -DCMAKE_JS_INC="$include" >/dev/null || return
-  # Its count of the warnings that it left out says nothing.
+  # clang-tidy's count of suppressed warnings carries no information.
   xargs -P "$(processors)" -n 1 "$clang_tidy" -p build-lint --quiet <native/sources.txt 2> >(grep -v ' generated\.$' >&2)
 }
 

@@ -1,5 +1,5 @@
-// Measures what dtype "int8" loses against fp32: rankings of collections in BEIR's layout with the embedded model, and the scores of the
-// cross-encoders in test/data/checkpoints (random weights: the worst case, as nothing about them is trained to be robust).
+// Measures the loss of dtype "int8" against fp32: rankings of collections in BEIR's layout with the embedded model, and the scores of the
+// cross-encoders in test/fixtures (random weights are the worst case, since no training has made them robust).
 // usage: node scripts/measure-int8.mjs FOLDER_OF_COLLECTIONS [NAME…]
 import fs from "node:fs";
 import path from "node:path";
@@ -88,7 +88,7 @@ function readCollection(directory) {
   return { documents: records("corpus.jsonl"), queries: records("queries.jsonl").filter(({ id }) => relevance.has(id)), relevance };
 }
 
-/** Järvelin and Kekäläinen, 2002, with the grades as gains, as trec_eval has it. */
+/** Järvelin and Kekäläinen, 2002, with the grades as gains, as in trec_eval. */
 function ndcg(ranking, grades) {
   const gain = (values) => values.reduce((sum, value, i) => sum + value / Math.log2(i + 2), 0);
   const ideal = [...grades.values()].sort((a, b) => b - a).slice(0, DEPTH);
@@ -99,7 +99,7 @@ function overlap(a, b) {
   return a.filter((id) => b.includes(id)).length / Math.max(a.length, 1);
 }
 
-/** Of the documents that both rankings have. */
+/** Over the documents in both rankings. */
 function kendall(a, b) {
   const places = a.map((id) => b.indexOf(id)).filter((place) => place >= 0);
   let [balance, pairs] = [0, 0];

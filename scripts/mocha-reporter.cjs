@@ -1,5 +1,5 @@
-// Mocha's dots, then the skipped tests with their reasons (see test/support/skip.ts). With --reporter-option counts=FILE it also writes the counts there,
-// and what failed.
+// Mocha's dots, then the skipped tests with their reasons (see test/skip.ts). With --reporter-option counts=FILE it also writes the counts
+// and the failures to a file.
 const fs = require("node:fs");
 
 const { reporters, Runner } = require("mocha");
@@ -30,7 +30,7 @@ function byReason(tests) {
   return groups;
 }
 
-/** The test's own reason, or that of the hook that skipped its suite. */
+/** The test's own reason, or the reason of the hook that skipped its suite. */
 function reasonOf(test) {
   for (let runnable = test; runnable !== undefined; runnable = runnable.parent) {
     if (runnable.skipReason !== undefined) return runnable.skipReason;

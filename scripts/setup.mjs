@@ -1,4 +1,4 @@
-// Installs and builds what is missing in a clone, and shows what it is doing. Needs nothing but Node itself, since it runs before the first
+// Installs and builds what is missing in a clone, and shows its progress. Needs nothing but Node itself, since it runs before the first
 // `npm ci`. Used by `npm start` and `npm test`.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -7,7 +7,7 @@ import path from "node:path";
 
 export const root = path.join(import.meta.dirname, "..");
 
-/** Runs a command with the terminal's output; its failure ends this process with its exit code. */
+/** Runs a command with the terminal's output; on failure this process exits with the command's exit code. */
 export function run(command, args, options = {}) {
   // npm is a script on Windows, which needs a shell.
   const result = spawnSync(command, args, { cwd: root, stdio: "inherit", shell: process.platform === "win32", ...options });
@@ -22,7 +22,7 @@ export async function prepare() {
   requireNode();
   if (!installed()) {
     step("Installing the packages of package-lock.json");
-    // Scripts stay off: onnxruntime-node's would download libraries that we do not use, and our own build comes next.
+    // Without scripts: onnxruntime-node's would download unused libraries, and the build comes next.
     run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
   }
   const stamp = path.join(root, "dist", ".built-from");
@@ -46,7 +46,7 @@ function step(what) {
   console.error(`\n== ${what}`);
 }
 
-/** npm writes its own record of what it installed; it is older than the lockfile when that changed since. */
+/** npm records what it installed; the record is older than the lockfile if that has changed since. */
 function installed() {
   const record = path.join(root, "node_modules", ".package-lock.json");
   return fs.existsSync(record) && fs.statSync(record).mtimeMs >= fs.statSync(path.join(root, "package-lock.json")).mtimeMs;

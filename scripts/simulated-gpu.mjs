@@ -1,19 +1,19 @@
-// A graphics card that is not there (test/simulated-gpu/gpu.h): ONNX Runtime's CUDA provider from the Python package onnxruntime-gpu, and stand-ins for CUDA's
-// libraries, which are built here. Both are kept outside the project, in the user's cache folder.
-// usage: node scripts/simulated-gpu.mjs               sets it up (250 MB, the first time), prints the environment
-//        node scripts/simulated-gpu.mjs COMMAND …     runs a command with it
+// A simulated GPU (test/simulated-card/card.h): ONNX Runtime's CUDA provider from the Python package onnxruntime-gpu, and stand-ins for
+// CUDA's libraries, which are built here. Both are kept outside the project, in the user's cache folder.
+// usage: node scripts/simulated-card.mjs               sets it up (250 MB, the first time), prints the environment
+//        node scripts/simulated-card.mjs COMMAND …     runs a command with it
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-/** CUDA 13, whose structs test/simulated-gpu/cuda13.h has. */
+/** For CUDA 13, whose structs are in test/simulated-card/cuda13.h. */
 const PACKAGE = "onnxruntime-gpu==1.31.1";
 const sources = path.join(import.meta.dirname, "..", "test", "simulated-gpu");
 const cache = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "sparse-rerank-simulated-gpu");
 
-/** The library of CUDA that a source file is part of; the driver is the card itself, which the others link to. */
+/** The CUDA library that a source file belongs to; the driver is the GPU itself, which the others link to. */
 const LIBRARIES = [
   { name: "libcuda.so.1", files: ["gpu.cc", "facts.cc", "streams.cc", "driver.cc"], symbols: /^cu[A-Z]/, unsupported: 801 },
   { name: "libcudart.so.13", files: ["runtime_device.cc", "runtime_kernels.cc", "runtime_memory.cc"], unsupported: 801 },
@@ -23,9 +23,9 @@ const LIBRARIES = [
   { name: "libcudnn.so.9", files: ["dnn.cc"], symbols: /^cudnn[A-Z]/, unsupported: 3000, folder: "cudnn", link: "libcudnn.so" },
 ];
 
-/** @returns { runtime, libraries, cudnn }; throws the reason where there can be no simulated GPU */
+/** @returns { runtime, libraries, cudnn }; throws the reason if it is unavailable */
 export function simulatedGpu({ install = process.env.SPARSE_RERANK_SIMULATED_GPU === "install" } = {}) {
-  if (process.platform !== "linux" || process.arch !== "x64") throw new Error("ONNX Runtime's CUDA provider is tried on Linux on x64");
+  if (process.platform !== "linux" || process.arch !== "x64") throw new Error("ONNX Runtime's CUDA provider is tested only on Linux on x64");
   const provider = installProvider(install);
   const folder = buildLibraries(provider);
   const runtime = fs.readdirSync(provider).find((name) => name.startsWith("libonnxruntime.so."));
@@ -33,7 +33,7 @@ export function simulatedGpu({ install = process.env.SPARSE_RERANK_SIMULATED_GPU
   return { runtime: path.join(provider, runtime), libraries: folder, cudnn: path.join(folder, "cudnn") };
 }
 
-/** Environment variables that make programs find it. */
+/** Environment variables that make programs use it. */
 export function environmentOf({ runtime, libraries, cudnn }) {
   return { ORT_DYLIB_PATH: runtime, LD_LIBRARY_PATH: `${libraries}:${cudnn}` };
 }
@@ -47,7 +47,7 @@ function installProvider(install) {
   if (!install) throw new Error(`${PACKAGE} is not downloaded; \`npm run test:simulated-gpu\` does it`);
   fs.rmSync(folder, { recursive: true, force: true });
   fs.mkdirSync(folder, { recursive: true });
-  // Any wheel for this platform will do: nothing in it runs in Python.
+  // Any wheel for this platform will do, since nothing in it runs in Python.
   const wheel = ["--only-binary=:all:", "--python-version", "3.12", "--platform", "manylinux_2_28_x86_64", "--no-deps"];
   run("python3", ["-m", "pip", "install", "-q", "--target", folder, ...wheel, PACKAGE]);
   for (const name of fs.readdirSync(libraries)) {
@@ -57,7 +57,7 @@ function installProvider(install) {
   return libraries;
 }
 
-/** @returns the folder with the stand-ins, which a change of their sources or of the provider makes anew */
+/** @returns the folder with the stand-ins, which are rebuilt when their sources or the provider change */
 function buildLibraries(provider) {
   const needed = undefinedSymbols(path.join(provider, "libonnxruntime_providers_cuda.so"));
   const hash = createHash("sha256").update(JSON.stringify(needed));
@@ -66,7 +66,7 @@ function buildLibraries(provider) {
   for (const file of [import.meta.filename, ...files]) hash.update(fs.readFileSync(file));
   const folder = path.join(cache, `libraries-${hash.digest("hex").slice(0, 16)}`);
   if (fs.existsSync(folder)) return folder;
-  // Under another name until it is whole, as several processes may be at it.
+  // Under another name until it is complete, since several processes may build it.
   const unfinished = fs.mkdtempSync(path.join(cache, "unfinished-"));
   try {
     for (const library of LIBRARIES) buildLibrary(library, needed, unfinished);
@@ -78,7 +78,7 @@ function buildLibraries(provider) {
   return folder;
 }
 
-/** What the provider takes from libraries, each with its version, which is the name of CUDA's library or empty. */
+/** The symbols that the provider imports, each with its version, which is the name of CUDA's library or empty. */
 function undefinedSymbols(library) {
   const lines = run("nm", ["-D", "--undefined-only", library]).split("\n");
   return lines
@@ -118,7 +118,7 @@ function buildLibrary({ name, files, symbols, unsupported, folder = "", link }, 
   fs.rmSync(parts, { recursive: true });
 }
 
-/** @returns what it printed */
+/** @returns its output */
 function run(command, args) {
   try {
     return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], maxBuffer: 1 << 26 });
@@ -132,7 +132,7 @@ if (process.argv[1] === import.meta.filename) {
   try {
     main(process.argv.slice(2));
   } catch (error) {
-    console.error(`There is no simulated GPU: ${error.message}`);
+    console.error(`The simulated GPU is unavailable: ${error.message}`);
     process.exitCode = 1;
   }
 }

@@ -1,5 +1,5 @@
-// `npm start`: installs and builds what is missing, then does the main job on the embedded model: encodes a real collection, indexes it, and
-// answers queries with the tokens that made each hit match.
+// `npm start`: installs and builds what is missing, then demonstrates the package with the embedded model: encodes a real collection,
+// indexes it, and answers queries, showing the tokens that made each hit match.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
@@ -16,7 +16,7 @@ Encodes a collection with a SPLADE model, indexes it, answers the queries (or a 
   --model FOLDER     a SPLADE checkpoint in hub layout; default: the embedded splade-tiny
   --limit N          index the first N passages; default: 3000 of node_modules, all of a collection that you name`;
 
-/** Answered by the documentation that every clone has. */
+/** Answered by documentation that is in every clone. */
 const QUERIES = [
   "parse command line arguments",
   "cache that forgets the least used entries",
@@ -27,7 +27,7 @@ const QUERIES = [
 const DOCUMENTATION = {
   folder: path.join(root, "node_modules"),
   limit: "3000",
-  /** The same in every package, or lists of changes. */
+  /** Files that are the same in every package, or lists of changes. */
   exclude: String.raw`(^|/)(changelog|changes|code_of_conduct|contributing|copying|history|licen[cs]e|notice|release-notes|security|third-party)[^/]*$|\.txt$`,
 };
 
@@ -39,7 +39,7 @@ if (values.help) {
 await prepare();
 
 const options = ["--top-k", "3"];
-// Nobody answers a prompt in continuous integration, though it may look like a terminal.
+// Nobody answers a prompt in continuous integration, although it may look like a terminal.
 if (process.stdin.isTTY && !process.env.CI) options.push("--prompt");
 const limit = values.limit ?? (values.collection === undefined ? DOCUMENTATION.limit : undefined);
 if (limit !== undefined) options.push("--limit", limit);
@@ -49,13 +49,13 @@ const collection = values.collection === undefined ? DOCUMENTATION.folder : from
 const queries = positionals.length > 0 ? positionals : QUERIES;
 
 console.error(`\n== Searching ${values.collection === undefined ? "the documentation of the packages in node_modules" : collection}`);
-// ^C is for the search: this process waits for its exit code.
+// ^C is meant for the search: this process waits for its exit code.
 process.on("SIGINT", () => undefined);
 const main = path.join(root, "dist", "cli", "main.js");
 const { status } = spawnSync(process.execPath, [main, "search", ...options, "--", collection, ...queries], { stdio: "inherit" });
 process.exit(status ?? 1);
 
-/** npm runs scripts in the package's folder; paths that people give are relative to where they are. */
+/** npm runs scripts in the package's folder; users' paths are relative to their own working directory. */
 function fromCaller(name) {
   return path.resolve(process.env.INIT_CWD ?? ".", name);
 }

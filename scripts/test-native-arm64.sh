@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the C++ tests for linux-arm64 with Debian's cross compiler and runs them under qemu-user, on a CPU with dot products and on one without,
-# so that each NEON table is the active one once. Death tests start the program anew, which only its own machine can.
-# usage: test-native-arm64.sh [PATTERN]     a ctest -R pattern; without it all of them
+# so that each NEON table is active once. Death tests restart the program, which works only on a real machine, so they are left out.
+# usage: test-native-arm64.sh [PATTERN]     a ctest -R pattern; default: all tests
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh
@@ -10,13 +10,13 @@ triple=aarch64-linux-gnu
 googletest=/usr/src/googletest
 build=$PWD/build-tests-arm64
 if ! command -v "$triple-g++" >/dev/null || ! command -v qemu-aarch64 >/dev/null || [ ! -e "$googletest/CMakeLists.txt" ]; then
-  echo "Skipped: it needs g++-aarch64-linux-gnu, qemu-user and the sources of libgtest-dev (apt-get install); not all of them are here."
+  echo "Skipped: needs g++-aarch64-linux-gnu, qemu-user and the sources of libgtest-dev (apt-get install); at least one is missing."
   exit
 fi
 
 generator=()
 if command -v ninja >/dev/null; then generator=(-G Ninja); fi
-# configure SOURCE FOLDER ARGUMENTS…: the emulator runs the tests both when CTest lists them and when it runs them.
+# configure SOURCE FOLDER ARGUMENTS…: the emulator runs the tests both when CTest lists and when it runs them.
 configure() {
   local source=$1 folder=$2
   shift 2

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the C++ tests and runs them through CTest, in a folder of their own for each variant; CXX chooses another compiler.
-# usage: test-native.sh [SANITIZERS]     as -fsanitize takes them: address,undefined or thread
-# The counts lie in the folder's junit.xml afterwards.
+# Builds the C++ tests and runs them through CTest, in a separate folder for each variant; CXX selects another compiler.
+# usage: test-native.sh [SANITIZERS]     as for -fsanitize: address,undefined or thread
+# Writes the counts to junit.xml in that folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh

@@ -1,5 +1,5 @@
-// `npm run test:package`: builds the addon, packs, and tests the tarballs in an empty project. With `--managers`, in projects of every package
-// manager and runtime as well, which are installed for it.
+// `npm run test:package`: builds the addon, packs, and tests the tarballs in an empty project. With `--managers`, also in projects of every
+// package manager and runtime, which it installs.
 import fs from "node:fs";
 import path from "node:path";
 

@@ -1,4 +1,4 @@
-// Writes docs/explain.svg: what `sparse-rerank explain` shows on a terminal.
+// Writes docs/explain.svg: the terminal output of `sparse-rerank explain`.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
@@ -14,7 +14,7 @@ const ADVANCE = 0.602;
 const LEADING = 1.35;
 const MARGIN = 16;
 const FOREGROUND = "#d4d4d4";
-/** What a terminal's control sequences set: their numbers -> the property and its value. */
+/** The style that terminal control sequences set, by number: the property and its value. */
 const STYLES = new Map([
   [1, ["font-weight", "bold"]],
   [2, ["opacity", "0.65"]],
@@ -64,12 +64,12 @@ function picture(texts) {
   ].join("\n");
 }
 
-/** Each run of one style at the column where it begins, so that a font of another width moves nothing else. */
+/** Places each run of one style at its starting column, so that a font of another width shifts nothing else. */
 function spans(text) {
   const style = new Map();
   let column = 0;
   let svg = "";
-  // Odd parts are the numbers of a control sequence.
+  // Odd parts are the numbers of control sequences.
   text.split(CONTROL).forEach((part, i) => {
     if (i % 2 === 1) {
       part.split(";").forEach((number) => apply(style, Number(number)));

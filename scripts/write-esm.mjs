@@ -1,5 +1,5 @@
-// Writes an .mjs and a .d.mts beside each entry of package.json's exports: ES modules import the same CommonJS instance that require() gives, so
-// both see one SparseRerankError.
+// Writes an .mjs and a .d.mts next to each entry of package.json's exports: ES modules import the same CommonJS instance that require()
+// returns, so both share one SparseRerankError.
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";

@@ -1,5 +1,5 @@
-// Writes docs/evaluation.svg and the table between the marks of docs/evaluation.md: splade-tiny, BM25 and their fusion on collections in BEIR's layout.
-//   node scripts/write-evaluation.mjs FOLDER=NAME ...
+// Writes docs/evaluation.svg and the table between the markers of docs/evaluation.md: splade-tiny, BM25 and their fusion on collections in
+// BEIR's layout.   node scripts/write-evaluation.mjs FOLDER=NAME ...
 import fs from "node:fs";
 import path from "node:path";
 

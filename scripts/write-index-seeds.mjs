@@ -1,11 +1,11 @@
-// Small index files, what fuzzing begins with. usage: write-index-seeds.mjs FOLDER
+// Writes small index files as seeds for fuzzing. usage: write-index-seeds.mjs FOLDER
 import path from "node:path";
 
 import { SparseIndex, SparseMatrix } from "sparse-rerank";
 
 const folder = process.argv[2];
 
-/** Documents of one term of each kind: in all of them, in few, with negative weights. */
+/** Documents with one term of each kind: in all of them, in few, with negative weights. */
 async function write(name, dimension, documents, negative) {
   const index = SparseIndex.create({ dimension });
   const rows = Array.from({ length: documents }, (_, i) => ({

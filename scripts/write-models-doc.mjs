@@ -1,4 +1,4 @@
-// Writes docs/models.md from the catalogue (lib/catalogue, compiled). With --check it only says whether the file is up to date.
+// Writes docs/models.md from the catalogue (lib/catalogue, compiled). With --check it only reports whether the file is up to date.
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -15,7 +15,7 @@ const file = path.join(root, "docs", "models.md");
 const text = await prettier.format(render(), { ...(await prettier.resolveConfig(file)), parser: "markdown" });
 if (process.argv.includes("--check")) {
   if (!fs.existsSync(file) || fs.readFileSync(file, "utf8") !== text) {
-    console.error("docs/models.md is not what the catalogue says: run node scripts/write-models-doc.mjs.");
+    console.error("docs/models.md is out of date: run node scripts/write-models-doc.mjs.");
     process.exitCode = 1;
   }
 } else {

@@ -1,6 +1,6 @@
-// Generates the writer of ONNX models from lib/architectures/onnx.proto: its types, lib/architectures/onnx-messages.d.ts, and in dist/ its code with
-// pbf's writer beside it. pbf is an ES module, which CommonJS cannot require everywhere (Jest), so its CommonJS form is copied.
-// With --check it only says whether the types are up to date.
+// Generates the writer of ONNX models from lib/architectures/onnx.proto: its types, lib/architectures/onnx-messages.d.ts, and in dist/ its
+// code next to pbf's writer. pbf is an ES module, which CommonJS cannot require everywhere (Jest), so its CommonJS form is copied.
+// With --check it only reports whether the types are up to date.
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,7 +23,7 @@ renameFields(schema.messages);
 const types = await prettier.format(renderTypes(), { ...(await prettier.resolveConfig(declarations)), parser: "typescript" });
 if (process.argv.includes("--check")) {
   if (fs.readFileSync(declarations, "utf8") !== types) {
-    console.error("lib/architectures/onnx-messages.d.ts is not what onnx.proto says: run node scripts/write-onnx-messages.mjs.");
+    console.error("lib/architectures/onnx-messages.d.ts is out of date: run node scripts/write-onnx-messages.mjs.");
     process.exitCode = 1;
   }
 } else {
@@ -34,7 +34,7 @@ if (process.argv.includes("--check")) {
   fs.writeFileSync(path.join(built, "pbf.js"), renderPbf());
 }
 
-/** ir_version -> irVersion, as the other fields of TypeScript. */
+/** ir_version -> irVersion, TypeScript's naming convention. */
 function renameFields(messages) {
   for (const { fields, messages: nested } of messages) {
     for (const field of fields) field.name = field.name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
@@ -48,7 +48,7 @@ function renderTypes() {
   return [header, ...schema.messages.flatMap((message) => renderMessage(message, "", {})), encode].join("\n\n");
 }
 
-/** An interface for a message and a constant for each of its enums, named as pbf names them: TensorProtoDataType. */
+/** An interface per message and a constant for each of its enums, with pbf's names: TensorProtoDataType. */
 function renderMessage({ name, fields, enums, messages }, prefix, outer) {
   const full = prefix + name;
   const known = { ...outer };
@@ -66,7 +66,7 @@ function renderMessage({ name, fields, enums, messages }, prefix, outer) {
   return [...constants, `export interface ${full} { ${members.join(" ")} }`, ...inner];
 }
 
-/** pbf 5.1 writes characters above U+1FFFF wrong, so texts are encoded by Node. */
+/** pbf 5.1 encodes characters above U+1FFFF incorrectly, so Node encodes the strings. */
 function renderCode() {
   return `"use strict";
 const { PbfWriter } = require("./pbf.js");

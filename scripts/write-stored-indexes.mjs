@@ -1,5 +1,5 @@
-// Writes small indexes of every kind and what they answer, as test/data/stored-indexes keeps them for each format; test/data/README.md says which kinds.
-// usage: write-stored-indexes.mjs FOLDER     the addon and dist/ are built
+// Writes small indexes of every kind and their results, as test/stored-indexes keeps them for each format; its README lists the kinds.
+// usage: write-stored-indexes.mjs FOLDER     needs the built addon and dist/
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
@@ -12,7 +12,7 @@ import { root } from "./report.mjs";
 const folder = process.argv[2];
 fs.mkdirSync(folder, { recursive: true });
 
-/** Numbers below `limit` that are the same on every machine: a linear congruential generator. */
+/** Numbers below `limit`, the same on every machine: a linear congruential generator. */
 function randomNumbers(seed) {
   let state = BigInt(seed);
   return (limit) => {
@@ -63,7 +63,7 @@ const FILTERS = [
   { and: [{ draft: true }, { field: "tags", in: [true, "none"] }] },
 ];
 
-/** The exact answer, computed as the documentation defines a score: the index has no part in it. */
+/** The exact result, computed from the documentation's definition of a score, without the index. */
 function bestDocuments(documents, query, topK) {
   const weights = new Map(query.indices.map((term, i) => [term, Math.fround(query.values[i])]));
   const hits = [];
@@ -78,7 +78,10 @@ function bestDocuments(documents, query, topK) {
   return hits.sort((a, b) => b.score - a.score).slice(0, topK);
 }
 
-/** Adds documents in several calls, one of `replaced` in the place of another, and removes some; `documents` is what is there afterwards, in order of insertion. */
+/**
+ * Adds documents in several calls, one of `replaced` in the place of another, and removes some; `documents` is the final content, in order
+ * of insertion.
+ */
 async function fill(index, documents, { dimension, batches, terms, extras, smallest, seed, replaced = 8 }) {
   const random = randomNumbers(seed);
   let next = 0;
@@ -106,7 +109,7 @@ async function fill(index, documents, { dimension, batches, terms, extras, small
   for (const id of gone) documents.delete(id);
 }
 
-/** What an index answers: every search, with its hits. */
+/** The results of an index: every search, with its hits. */
 async function answersOf(index, documents, { dimension, terms, extras, seed }) {
   const random = randomNumbers(seed + 1);
   const ids = [...documents.keys()];
@@ -159,7 +162,7 @@ await write("plain-file", { ...small, extras: false, batches: [50], saved: true,
 await write("wide", { ...small, dimension: 70_000, batches: [60, 20], seed: 5 });
 await write("wide-file", { ...small, dimension: 70_000, batches: [60], saved: true, seed: 6 });
 await write("negative", { ...small, smallest: -12, batches: [60, 12], seed: 7 });
-// Enough documents that approximate search was calibrated, with lists that are masks and lists that are not.
+// Enough documents to calibrate approximate search, with lists that are masks and lists that are not.
 const large = { dimension: 200, terms: 5, extras: false, replaced: 100 };
 await write("calibrated", { ...large, batches: [4300, 30], seed: 8 });
 await write("calibrated-file", { ...large, batches: [4300], saved: true, seed: 9 });
@@ -171,7 +174,7 @@ const PASSAGES = [
   { _id: "bread", text: "Bread is made of flour, water and salt." },
 ];
 
-/** What `sparse-rerank index` makes: payloads are the passages, and a file names the model. */
+/** Runs `sparse-rerank index`: payloads are the passages, and a file names the model. */
 async function writeWithCommand(name, queries) {
   const corpus = path.join(folder, "corpus.jsonl");
   fs.writeFileSync(corpus, PASSAGES.map((passage) => JSON.stringify(passage)).join("\n"));

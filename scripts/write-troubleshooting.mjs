@@ -1,4 +1,5 @@
-// Writes docs/troubleshooting.md from the comments of ErrorCode in lib/errors.ts. With --check it only says whether the file is up to date.
+// Writes docs/troubleshooting.md from the comments of ErrorCode in lib/errors.ts. With --check it only reports whether the file is up to
+// date.
 import fs from "node:fs";
 import path from "node:path";
 
@@ -12,7 +13,7 @@ const file = path.join(root, "docs", "troubleshooting.md");
 const text = await prettier.format(render(errorCodes()), { ...(await prettier.resolveConfig(file)), parser: "markdown" });
 if (process.argv.includes("--check")) {
   if (!fs.existsSync(file) || fs.readFileSync(file, "utf8") !== text) {
-    console.error("docs/troubleshooting.md is not what lib/errors.ts says: run node scripts/write-troubleshooting.mjs.");
+    console.error("docs/troubleshooting.md is out of date: run node scripts/write-troubleshooting.mjs.");
     process.exitCode = 1;
   }
 } else {
@@ -25,7 +26,7 @@ function errorCodes() {
   const declared = parsed.statements.find((statement) => ts.isTypeAliasDeclaration(statement) && statement.name.text === "ErrorCode");
   return declared.type.types.map((member) => {
     const code = member.literal.text;
-    // A comment stands before the bar, which the syntax tree leaves out.
+    // A comment comes before the bar, which the syntax tree leaves out.
     const before = parsed.text.slice(0, member.getStart(parsed));
     const comment = /\/\*\*((?:(?!\*\/)[^])*)\*\/\s*\|\s*$/.exec(before)?.[1] ?? "";
     const paragraphs = comment
@@ -65,7 +66,7 @@ ${linked(meaning)}
 `;
 }
 
-/** The comments name pages by their path from the root; this page stands beside them. */
+/** The comments name pages by their path from the root; this page is in the same folder. */
 function linked(paragraph) {
   return paragraph.replace(/\bdocs\/([\w-]+\.md)/g, "[$1]($1)");
 }

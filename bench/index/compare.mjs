@@ -1,4 +1,5 @@
-// SparseIndex and other systems on the same vectors and queries, in one run, one thread each: latency, recall, build time, bytes a posting.
+// SparseIndex and other systems on the same vectors and queries, in one run, one thread each: latency, recall, build time, bytes per
+// posting.
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -60,7 +61,7 @@ async function measureAll(folder) {
   publish(results, { isComplete: isComplete && options.out === undefined });
 }
 
-/** Workloads are called NAME-DOCUMENTS. */
+/** Workloads are named NAME-DOCUMENTS. */
 function byDocuments(a, b) {
   return Number(a.split("-").at(-1)) - Number(b.split("-").at(-1));
 }
@@ -79,7 +80,7 @@ async function measure(workload, folder) {
   const built = [{ name: ours.name, ...own.process.about }];
   const lines = [];
   try {
-    // One peer at a time, since their indexes together are larger than the memory; ours is measured anew with each.
+    // One peer at a time, since all their indexes together exceed the memory; SparseIndex is measured again with each.
     for (const peer of present) {
       console.error(`${workload}: ${peer.name} …`);
       const other = { ...peer, process: await startSystem(peer.name, folder) };
@@ -102,7 +103,10 @@ async function measure(workload, folder) {
   };
 }
 
-/** Rounds of all settings of ours and a peer, if there is one: a line for each setting, with each round's figures and the last one's results. */
+/**
+ * Runs the rounds of all settings of SparseIndex and of a peer, if any: a line per setting, with each round's figures and the last one's
+ * results.
+ */
 async function takeTurns(running) {
   const turn = running.at(1)?.name;
   const lines = TOP_K.flatMap((k) =>
@@ -119,7 +123,7 @@ async function takeTurns(running) {
   return lines;
 }
 
-/** `turn` names the peer that a system took turns with: latencies of the same turn are comparable. */
+/** `turn` names the peer that a system alternated with: latencies of the same turn are comparable. */
 function figuresOf(k, all) {
   const lines = all.filter((line) => line.k === k);
   const [exact] = lines;
@@ -137,7 +141,10 @@ function overlap(ids, expected) {
   return expected.filter((id) => all.has(id)).length;
 }
 
-/** The same scores, bit by bit; ids too, where no other document has the score. A document of score 0 is no hit of ours. */
+/**
+ * Requires the same scores, bit by bit, and the same ids unless another document has the same score. A document with score 0 is not a hit
+ * of SparseIndex.
+ */
 function requireExact({ name, setting, k, ids, scores }, exact) {
   exact.scores.forEach((expected, query) => {
     const isDifferent = (score, rank) => {

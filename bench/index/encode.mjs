@@ -1,5 +1,5 @@
-// Collections -> sparse vectors, for grow.py and compare.mjs. An interrupted run goes on where it was.
-// usage: node bench/index/encode.mjs COLLECTIONS OUT     COLLECTIONS has folders with corpus.jsonl and queries.jsonl (BEIR's layout)
+// Encodes collections to sparse vectors, for grow.py and compare.mjs. An interrupted run resumes where it stopped.
+// usage: node bench/index/encode.mjs COLLECTIONS OUT     COLLECTIONS contains folders with corpus.jsonl and queries.jsonl (BEIR's layout)
 import fs from "node:fs";
 import path from "node:path";
 import readline from "node:readline";

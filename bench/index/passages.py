@@ -1,4 +1,4 @@
-"""Passages and queries of the documentation that is installed on a machine, in BEIR's layout for encode.mjs.
+"""Extracts passages and queries from the documentation installed on a machine, in BEIR's layout for encode.mjs.
 
 usage: passages.py OUT COUNT FOLDER...     FOLDER: /usr/share/doc, /usr/share/man, site-packages, node_modules, or a folder with unpacked packages
 
@@ -94,7 +94,7 @@ def read(path):
 
 
 def files(folder):
-    """(package, path), in a fixed order. Manuals in other languages have folders of their own."""
+    """(package, path), in a fixed order. Manuals in other languages are in separate folders."""
     for at, folders, names in os.walk(folder):
         translated = os.path.basename(at) == "man" or os.path.basename(os.path.dirname(at)) == "help"
         folders[:] = sorted(name for name in folders if not translated or name.startswith("man") or name == "C")
@@ -108,7 +108,7 @@ def files(folder):
 
 
 def is_prose(text):
-    """English, since the model's vocabulary is, and no table or listing."""
+    """Whether the text is English, like the model's vocabulary, and not a table or listing."""
     words = text.lower().split()
     letters = sum(c.isascii() and c.isalpha() for c in text)
     return letters > 0.65 * len(text) and sum(word in ENGLISH for word in words) * 25 >= len(words)

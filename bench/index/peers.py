@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-# Before numpy and numba read them.
+# Set before numpy and numba read them.
 os.environ.update(NUMBA_NUM_THREADS="1", RAYON_NUM_THREADS="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 import numpy as np  # noqa: E402
@@ -129,13 +129,13 @@ class Seismic:
         return [hit[2] for hit in hits], [hit[1] for hit in hits]
 
 
-# The smallest of BMP's documented sizes: on 200,000 mixed documents a query took 6 ms, and with 32 documents a block 75 ms.
+# The smallest of BMP's documented sizes: on 200,000 mixed documents a query took 6 ms, against 75 ms with 32 documents per block.
 BLOCK = 8
 SYSTEMS = {"scipy": Scipy, "splade-index": SpladeIndex, "bmp": Bmp, "seismic": Seismic}
 
 
 def built(path, build):
-    """What build() tells of an index, kept beside it, so that it is built once."""
+    """The result of build(), stored next to the index, so that it is built once."""
     if not os.path.exists(f"{path}.json"):
         about = build()
         with open(f"{path}.json", "w") as file:
@@ -145,7 +145,7 @@ def built(path, build):
 
 
 def main():
-    # Systems print about their work: replies keep the real output to themselves.
+    # Systems print about their work: replies keep the real standard output for themselves.
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 

@@ -1,4 +1,4 @@
-// Latency against recall as an SVG: docs/sparse-index-benchmark.md's picture.
+// Plots latency against recall as an SVG, for docs/index.md.
 import { COLOURS, frame, text, WIDTH } from "../picture.mjs";
 import { number } from "../table.mjs";
 import { OURS, SEISMIC } from "./systems.mjs";
@@ -8,7 +8,7 @@ const [TOP, BOTTOM] = [76, 312];
 const LEAST_RECALL = 0.7;
 const TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200];
 
-/** One panel a workload, all with the same axes; a point is a setting, and recall 1 of ours is exact search. */
+/** One panel per workload, all with the same axes; a point is a setting, and recall 1 of SparseIndex is exact search. */
 export function drawCurves({ machine, workloads }) {
   const drawn = workloads
     .filter(({ missing }) => !missing.includes(SEISMIC))

@@ -11,7 +11,7 @@ import { labelOf, OURS, SEISMIC } from "./systems.mjs";
 const COMMAND = "node bench/index/compare.mjs";
 const RECALLS = [0.9, 0.95, 0.99];
 
-/** Prints results; those of a complete run go into the documentation, too. */
+/** Prints results, and writes those of a complete run to the documentation. */
 export function publish(results, { isComplete = true } = {}) {
   const lines = [...describe(results), ...results.workloads.flatMap(workloadLines)];
   console.log(lines.join("\n"));
@@ -63,7 +63,10 @@ function latencyCells({ figures }) {
   });
 }
 
-/** Exact search against each exhaustive or safe system, approximate search against Seismic at the recall that both reached; of the same turn. */
+/**
+ * Compares exact search with each exhaustive or safe system, and approximate search with Seismic at a recall that both reached, within one
+ * turn.
+ */
 function ratioCells({ figures }) {
   const turns = [...new Set(figures.map(({ turn }) => turn))].filter((turn) => turn !== undefined);
   return [10, 100].flatMap((k) =>
@@ -80,7 +83,7 @@ function compared(label, ours, other) {
   return [label, number(ours.median), number(other.median), `${number(other.median / ours.median)}×`];
 }
 
-/** The fastest setting whose measured recall reaches the least one. */
+/** The fastest setting with at least this measured recall. */
 function fastest(figures, least) {
   return figures.filter(({ recall }) => recall >= least).toSorted((a, b) => a.median - b.median)[0];
 }

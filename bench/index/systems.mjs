@@ -1,4 +1,5 @@
-// The systems that compare.mjs measures: each is a process that holds its index and answers one request at a time, lines of JSON both ways.
+// The systems that compare.mjs measures: each is a process that holds its index and answers one request at a time, as lines of JSON both
+// ways.
 import { spawn } from "node:child_process";
 import path from "node:path";
 import readline from "node:readline";
@@ -8,12 +9,12 @@ import { python } from "../competitors.mjs";
 export const OURS = "sparse-rerank";
 export const SEISMIC = "seismic";
 
-/** {}: exact search, or the only way that a system has. */
+/** {}: exact search, or the only mode of a system. */
 const EXACT = [{}];
 
 export const ours = { name: OURS, settings: [...EXACT, ...[0.99, 0.95, 0.9, 0.8].map((recall) => ({ recall }))] };
 
-/** `isExact`: its results must be ours. `isBuilt`: its index takes long to build and is kept in the workload's folder. */
+/** `isExact`: its results must equal SparseIndex's. `isBuilt`: its index takes long to build and is kept in the workload's folder. */
 export const peers = [
   { name: "scipy", settings: EXACT, isExact: true },
   { name: "splade-index", settings: EXACT, isExact: true },
@@ -39,7 +40,7 @@ export function labelOf(name, { recall, queryCut, heapFactor }) {
   return queryCut === undefined ? name : `${name}, query_cut ${queryCut}, heap_factor ${heapFactor}`;
 }
 
-/** Starts a system on a folder of vectors; settles when its index is there. */
+/** Starts a system on a folder of vectors; resolves when its index is ready. */
 export async function startSystem(name, folder) {
   const [program, script, ...job] =
     name === OURS
@@ -49,7 +50,7 @@ export async function startSystem(name, folder) {
   const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async () => {
     const { value, done } = await lines.next();
-    if (done) throw new Error(`${name} ended without an answer; what it printed is above.`);
+    if (done) throw new Error(`${name} ended without an answer; its output is above.`);
     return JSON.parse(value);
   };
   const about = await next();

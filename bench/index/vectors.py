@@ -14,7 +14,7 @@ def load(folder, name):
 
 
 def save(folder, name, blocks):
-    """Writes matrices one below the other, block by block, and returns the number of their weights."""
+    """Concatenates matrices by rows, block by block, and returns the number of their weights."""
     weights = 0
     with open(f"{folder}/{name}.indptr", "wb") as indptr, open(f"{folder}/{name}.indices", "wb") as indices, open(f"{folder}/{name}.values", "wb") as values:
         np.zeros(1, np.uint64).tofile(indptr)

@@ -1,4 +1,4 @@
-"""One trial of sentence-transformers in a process of its own: python reference.py JOB RESULT (bench/run.mjs writes the first)."""
+"""One trial of sentence-transformers in its own process: python reference.py JOB RESULT (bench/run.mjs writes the first)."""
 
 import json
 import sys
@@ -35,7 +35,7 @@ def pairs(job):
 
 
 def measure(job, run, as_json):
-    """Texts a second with the job's batch size, or with each of several."""
+    """Texts per second with the job's batch size, or with each of several."""
     inputs = job["inputs"]
     if "batchSizes" in job:
         rates = {}
@@ -82,7 +82,7 @@ def rows(embeddings):
 
 
 def export(job):
-    """Writes the folder that @huggingface/transformers reads: the same weights in fp32, as the exporter makes them."""
+    """Writes the folder that @huggingface/transformers reads: the same weights in fp32, as the exporter writes them."""
     import shutil
     from pathlib import Path
 

@@ -1,4 +1,4 @@
-// One trial of this package in a process of its own: node sparse-rerank.mjs JOB RESULT, two JSON files (bench/run.mjs writes the first).
+// One trial of this package in its own process: node sparse-rerank.mjs JOB RESULT, two JSON files (bench/run.mjs writes the first).
 import fs from "node:fs";
 
 import { CrossEncoder, SparseEncoder, configure } from "../../dist/index.mjs";
@@ -29,7 +29,7 @@ async function pairs() {
   return { ...profile, outputs: Array.from(data) };
 }
 
-/** One query after the other, as a server that is not busy sees them. */
+/** One query after the other, as on an idle server. */
 async function query() {
   const encoder = await SparseEncoder.load(job.model, { dtype: job.dtype });
   const [text] = job.inputs;
@@ -72,8 +72,8 @@ async function tokens() {
 }
 
 /**
- * How the time of the threads was spent. Of each thread's second: `other` is in tasks but not in body or head, `idle` in no task.
- * `bodySeconds` of a pass are processor time, which other programs on the machine do not add to.
+ * How the threads spent their time. Of each thread's second, `other` is in tasks but not in body or head, `idle` in no task.
+ * `bodySeconds` of a pass are processor time, which other programs on the machine do not affect.
  */
 async function profiled(run) {
   const cpu = process.cpuUsage();
@@ -95,7 +95,7 @@ function rows(matrix) {
   return Array.from(matrix, ({ indices, values }) => ({ indices: Array.from(indices), values: Array.from(values) }));
 }
 
-/** Of this process, in MB; undefined but on Linux. */
+/** Memory of this process in MB; undefined except on Linux. */
 function memory() {
   if (process.platform !== "linux") return undefined;
   const status = fs.readFileSync("/proc/self/status", "utf8");

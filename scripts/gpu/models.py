@@ -15,7 +15,7 @@ import transformers
 from transformers import AutoTokenizer
 
 TINY = Path(__file__).parents[2] / "models" / "splade-tiny"
-# Mean share of dimensions that are active; splade-tiny's documents have 0.6 %.
+# Mean share of active dimensions; splade-tiny's documents have 0.6 %.
 ACTIVE_SHARE = 0.006
 # Standard deviation of a cross-encoder's logits.
 SPREAD = 2.0
@@ -69,7 +69,7 @@ def write(name, folder, job):
             vocab_size=len(tokenizer), dim=hidden, n_layers=layers, n_heads=heads, hidden_dim=intermediate
         ),
         "xlm-roberta": lambda: transformers.XLMRobertaConfig(
-            # Of the vocabulary only what the texts need has a token.
+            # Only the part of the vocabulary that the texts need has tokens.
             vocab_size=len(tokenizer) if job["small"] else 250002,
             hidden_size=hidden,
             num_hidden_layers=layers,
@@ -124,7 +124,7 @@ def write_tokenizer(family, folder, job):
 
 
 def unigram(texts):
-    """XLM-R's tokenizer with a vocabulary for these texts: short words are a piece, long ones two."""
+    """XLM-R's tokenizer with a vocabulary for these texts: one piece per short word, two per long one."""
     words = sorted({word.strip(".,") for text in texts["passages"] + texts["queries"] for word in text.split()})
     pieces = set("abcdefghijklmnopqrstuvwxyz.,▁")
     for word in words:

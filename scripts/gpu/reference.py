@@ -1,4 +1,4 @@
-"""One trial of sentence-transformers in a process of its own: python reference.py JOB RESULT (speed.mjs writes the first)."""
+"""One trial of sentence-transformers in its own process: python reference.py JOB RESULT (speed.mjs writes the first)."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ import time
 import torch
 
 BATCH_SIZES = (32, 64, 128, 256, 512)
-# As many inputs try a batch size.
+# Inputs used to try a batch size.
 TRIED = 1024
 
 
@@ -15,7 +15,7 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         job = json.load(file)
     if job["small"]:
-        # On small models threads mostly wait for each other.
+        # With small models, threads mostly wait for each other.
         torch.set_num_threads(1)
     result = {"peak": peak, "sparse": sparse, "cross": cross}[job["kind"]](job)
     with open(sys.argv[2], "w", encoding="utf-8") as file:
@@ -23,7 +23,7 @@ def main():
 
 
 def peak(job):
-    """Operations a second of one large matrix product, by number format, and the versions of what is compared with."""
+    """Operations per second of one large matrix product, by number format, and the versions of the reference packages."""
     import sentence_transformers
     import transformers
 
@@ -55,7 +55,7 @@ def sparse(job):
     model = load(SparseEncoder, job)
     ways = {
         "default": lambda texts, size: model.encode_document(texts, batch_size=size).cpu(),
-        # Rows stay dense until all are there: it makes no sparse tensor for each text.
+        # Rows stay dense until all are done, so that there is no sparse tensor per text.
         "dense": lambda texts, size: model.encode_document(texts, batch_size=size, convert_to_sparse_tensor=False).to_sparse().cpu(),
     }
     result = measure(job, job["passages"], ways)
@@ -71,7 +71,7 @@ def cross(job):
     as_it_is = torch.nn.Identity()
     ways = {
         "default": lambda pairs, size: model.predict(pairs, batch_size=size, activation_fn=as_it_is),
-        # Scores stay on the card until all are there.
+        # Scores stay on the GPU until all are done.
         "tensor": lambda pairs, size: model.predict(pairs, batch_size=size, activation_fn=as_it_is, convert_to_tensor=True).cpu(),
     }
     pairs = list(zip(job["queries"], job["passages"]))
@@ -82,7 +82,7 @@ def cross(job):
 
 
 def measure(job, inputs, ways):
-    """Each way to call the model at its best batch size: tried on a part of the inputs, measured on all."""
+    """Each way to call the model at its best batch size: chosen on a part of the inputs, measured on all."""
     result = {}
     for name, run in ways.items():
         tried = {}
@@ -107,7 +107,7 @@ def measure(job, inputs, ways):
 
 
 def rate(job, count, run, share=1):
-    """Of whole passes over `count` inputs, for at least the job's seconds."""
+    """Times whole passes over `count` inputs, for at least the job's seconds."""
     synchronize(job)
     begin = time.perf_counter()
     passes = 0

@@ -1,4 +1,4 @@
-// What the parts of gpu-check.sh share: their report, models that are closed after use, and how outputs are compared.
+// Code shared by the parts of gpu-check.sh: the report, models that are closed after use, and the comparison of outputs.
 import { execFile } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -9,12 +9,12 @@ import { describeMachine } from "../../bench/machine.mjs";
 import { diagnose } from "../../dist/native/diagnosis.js";
 import { root } from "../report.mjs";
 
-/** Thrown by what cannot be tried here; it is no failure. */
+/** Thrown by a check that cannot run here; it is not a failure. */
 export class Skipped extends Error {}
 
 /**
- * Runs a part by the settings of its command line (check.mjs writes them) and sets the exit code. Everything that a part has found is in its file
- * at any moment, as it may be ended when its time is over.
+ * Runs a part with the settings from its command line (check.mjs writes them) and sets the exit code. The part's findings are in its file
+ * at any time, since it may be killed when its time is over.
  */
 export async function runPart(name, run) {
   const settings = JSON.parse(process.argv[2]);
@@ -31,7 +31,7 @@ export async function runPart(name, run) {
   });
   if (report.failed === 0) await run(settings, report);
   process.exitCode = report.failed === 0 ? 0 : 1;
-  // A call that hangs would keep the process.
+  // A hanging call would keep the process alive.
   process.exit();
 }
 
@@ -46,7 +46,7 @@ class Report {
     this.#write();
   }
 
-  /** Prints what `run` resolves with, or why it failed or was skipped. @returns whether it passed */
+  /** Prints the result of `run`, or why it failed or was skipped. @returns whether it passed */
   async attempt(what, run) {
     const attempt = { what, ...(await outcomeOf(run)) };
     const [[kind, text]] = Object.entries(attempt).slice(1);
@@ -75,7 +75,7 @@ async function outcomeOf(run) {
   }
 }
 
-/** Imported late: the library that it loads depends on the environment of the process. */
+/** Imported late: which library it loads depends on the environment of the process. */
 async function library() {
   return import("../../dist/index.mjs");
 }
@@ -96,29 +96,29 @@ export async function use(model, run) {
   }
 }
 
-/** Why the build refuses the options; undefined if it takes them. */
+/** Why the build rejects the options; undefined if it accepts them. */
 export async function refusalOf(options) {
   try {
     await use(await sparse("splade-tiny", options), () => undefined);
     return undefined;
   } catch (error) {
     if (error.code !== "ERR_INVALID_ARGUMENT" && error.code !== "ERR_NOT_SUPPORTED") throw error;
-    return `not known to this build: ${error.message}`;
+    return `not supported by this build: ${error.message}`;
   }
 }
 
-/** One Map of weights for each row. */
+/** One Map of weights per row. */
 export function rowsOf(matrix) {
   return Array.from(matrix, ({ indices, values }) => new Map(Array.from(indices, (index, i) => [index, values[i]])));
 }
 
-/** One Map of label to logit for each pair. */
+/** One Map from label to logit per pair. */
 export async function logitsOf(encoder, pairs) {
   const { data, cols } = await encoder.predict(pairs, { activation: "identity" });
   return pairs.map((_, i) => new Map(Array.from(data.subarray(i * cols, (i + 1) * cols), (score, label) => [label, score])));
 }
 
-/** Of rows as Maps, in which what is absent is 0; NaN where they cannot be compared. */
+/** Compares rows given as Maps, in which absent keys are 0; NaN if they cannot be compared. */
 export function largestDifference(actual, expected) {
   if (actual.length !== expected.length) return NaN;
   let largest = 0;
@@ -138,14 +138,14 @@ export function requireWithin(difference, limit) {
 
 /** Runs a command with two JSON files, `job` and the one that it writes, which is returned; kills it after `seconds`. */
 export async function runJob([program, ...parameters], job, seconds) {
-  if (seconds < 1) throw new Error("no time was left for it");
+  if (seconds < 1) throw new Error("no time left for it");
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-gpu-"));
   try {
     const [jobFile, resultFile] = ["job.json", "result.json"].map((name) => path.join(folder, name));
     fs.writeFileSync(jobFile, JSON.stringify(job));
     await promisify(execFile)(program, [...parameters, jobFile, resultFile], {
       cwd: root,
-      // The models are on this disk, and nobody may look for newer ones while time is taken.
+      // The models are on this disk, so nothing may query the hub during a measurement.
       env: { ...process.env, HF_HUB_OFFLINE: "1" },
       killSignal: "SIGKILL",
       maxBuffer: 1 << 26,
@@ -160,7 +160,7 @@ export async function runJob([program, ...parameters], job, seconds) {
   }
 }
 
-/** Until the part must end. */
+/** Until the part's deadline. */
 export function secondsLeft({ deadline }) {
   return (deadline - Date.now()) / 1000;
 }

@@ -1,5 +1,6 @@
-// Texts and pairs a second against sentence-transformers in one run: the same folders, texts and card, each trial in a process of its own, outputs
-// compared. With the share of the card's measured peak that the matrix products reach, and the share of time in which no kernel ran.
+// Texts and pairs per second against sentence-transformers in one run: the same folders, texts and GPU, each trial in its own process,
+// outputs compared. Also the share of the GPU's measured peak that the matrix products reach, and the share of time without a running
+// kernel.
 import fs from "node:fs";
 import path from "node:path";
 
@@ -11,20 +12,21 @@ import { refusalOf, runJob, runPart, secondsLeft, Skipped } from "./shared.mjs";
 import { makeTexts } from "./texts.mjs";
 
 /**
- * What two runs of a model may differ by: outputs relative to the largest, and rankings. On a card sentence-transformers and the default round to fp16,
- * on the CPU nobody rounds. In torch on the CPU, bf16 differs from fp32 by 0.03 (BERT-base), 0.1 (MiniLM-L12) and 0.29 (XLM-R-large), and fp16 by
+ * How much two runs of a model may differ: in outputs relative to the largest, and in rankings. On a GPU sentence-transformers and the
+ * default round to fp16; on the CPU neither rounds. In torch on the CPU, bf16 differs from fp32 by 0.03 (BERT-base), 0.1 (MiniLM-L12) and
+ * 0.29 (XLM-R-large), and fp16 by
  * 0.005 (BERT-base); limits are twice that, with an eighth of bf16's for each side that rounds to fp16.
  */
 const LIMITS = { rounded: { difference: 0.1, ndcg: 0.97 }, bf16: { difference: 0.6, ndcg: 0.9 }, exact: { difference: 1e-3, ndcg: 0.999 } };
-/** Seconds that one side of one model may take, loading included. */
+/** Time limit of one side of one model in seconds, including loading. */
 const TRIAL_SECONDS = 120;
-/** Measured after all models have been, as far as time is left. */
+/** Measured after all models, if time is left. */
 const VARIANTS = {
   "fp16, padded": { dtype: "fp16", cuda: { packed: false } },
   bf16: { dtype: "bf16" },
   fp32: { dtype: "fp32" },
 };
-/** Of a sample of the card's use: NVML's covers up to a second before it. */
+/** Duration of a utilization sample: NVML's covers up to a second before it. */
 const SAMPLE_MILLISECONDS = 1000;
 
 await runPart("speed", async (settings, report) => {
@@ -33,7 +35,7 @@ await runPart("speed", async (settings, report) => {
   const texts = makeTexts(small ? 12 : 8192);
   let peak;
   await report.attempt("peak of one matrix product", async () => {
-    if (python === undefined) throw new Skipped("it is measured with torch");
+    if (python === undefined) throw new Skipped("needs torch");
     const job = { kind: "peak", device, small, seconds: settings.seconds };
     const result = await runJob(
       [python, path.join(import.meta.dirname, "reference.py")],
@@ -47,7 +49,7 @@ await runPart("speed", async (settings, report) => {
   const sampler = await Sampler.start(settings);
   report.figure("card", sampler.card);
   console.log(
-    sampler.card.problem === undefined ? `driver ${sampler.card.driver}` : `the card's use is not watched: ${sampler.card.problem}`,
+    sampler.card.problem === undefined ? `driver ${sampler.card.driver}` : `the GPU's utilization is not sampled: ${sampler.card.problem}`,
   );
   const context = { settings, sampler, peak, texts, outputs: new Map() };
   const rows = [];
@@ -129,7 +131,7 @@ async function measureVariant(title, options, rows, report, context) {
   if (!isKnown) return;
   for (const row of rows) {
     await report.attempt(`${row.name} ${title}`, async () => {
-      if (secondsLeft(settings) < 20) throw new Skipped("no time was left for it");
+      if (secondsLeft(settings) < 20) throw new Skipped("no time left for it");
       const model = MODELS.find(({ name }) => name === row.name);
       const job = { ...jobOf(model, settings, texts), seconds: settings.seconds / 2 };
       const { outputs, figures } = await runOurs(job, options, context);

@@ -1,17 +1,17 @@
-// Texts of any number that need no collection: words of splade-tiny's vocabulary, as frequent as their rank there says, in passages and queries
-// as long as those of MS MARCO. The same ones for a seed.
+// Generates any number of texts without a collection: words of splade-tiny's vocabulary with the frequency of their rank, in passages and
+// queries as long as those of MS MARCO. Reproducible by the seed.
 import fs from "node:fs";
 import path from "node:path";
 
 import { root } from "../report.mjs";
 
-/** One word in eight is of two pieces, as names and technical terms are. */
+/** One word in eight consists of two pieces, as names and technical terms do. */
 const COMPOUND = 8;
 
 export function makeTexts(count, seed = 20260101) {
   const { words, endings } = readVocabulary();
   const random = randomNumbers(seed);
-  /** Zipf's law, by the inverse of the integral over 1/rank. */
+  /** Zipf's law, by inverting the integral of 1/rank. */
   const pick = (list) => list[Math.floor(list.length ** random()) - 1];
   const word = () => (random() < 1 / COMPOUND ? pick(words) + pick(endings) : pick(words));
   const passage = () =>

@@ -1,4 +1,4 @@
-// One trial of this package in a process of its own: node trial.mjs JOB RESULT (speed.mjs writes the first).
+// One trial of this package in its own process: node trial.mjs JOB RESULT (speed.mjs writes the first).
 import fs from "node:fs";
 
 import { percentile, repeat } from "../../bench/timing.mjs";
@@ -39,7 +39,7 @@ async function pairs() {
   });
 }
 
-/** After a pass that warms up: memory grows and kernels are chosen in it. */
+/** After a warm-up pass, in which memory grows and kernels are chosen. */
 async function measure(run) {
   await run();
   const begin = Date.now();
@@ -59,7 +59,7 @@ async function latency(run) {
   return { p50: percentile(times, 0.5), p99: percentile(times, 0.99) };
 }
 
-/** Tokens of each input, special tokens included. */
+/** Tokens of each input, including special tokens. */
 async function lengths({ maxSeqLength }, encode) {
   const tokenizer = await TextTokenizer.load({ folder: job.model, maxLength: maxSeqLength, lowerCase: false });
   const { offsets } = await encode(tokenizer);

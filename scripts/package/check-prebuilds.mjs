@@ -1,7 +1,8 @@
-// Checks every file in prebuilds/ that a release would have: size, exported symbols, needed libraries and their versions, and that it loads.
+// Checks every file of a release in prebuilds/: size, exported symbols, required libraries and their versions, and that it loads.
 //   node scripts/package/check-prebuilds.mjs [--node-arm64 COMMAND] [--zig COMMAND]
-// COMMAND --node-arm64 runs Node for linux-arm64 here, as with qemu; --zig compiles the program that loads the musl file, which needs musl's
-// loader (apt-get install musl). What has no command here, or is for macOS or Windows, is loaded by its own platform's job alone.
+// The command of --node-arm64 runs Node for linux-arm64 here, for example with qemu; that of --zig compiles the program that loads the musl
+// file, which needs musl's loader (apt-get install musl). Files without a command here, and those for macOS and Windows, are loaded only in
+// their own platform's job.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -12,14 +13,14 @@ const root = path.join(import.meta.dirname, "..", "..");
 const { values } = parseArgs({ options: { "node-arm64": { type: "string" }, zig: { type: "string" } } });
 
 const MAX_BYTES = 4e6;
-/** Debian 10, RHEL 8: what Node 20 itself asks for. */
+/** Debian 10, RHEL 8: what Node 20 itself requires. */
 const MAX_GLIBC = 28;
 const EXPORTS = ["napi_register_module_v1", "node_api_module_get_api_version_v1"];
 const LIBRARIES = {
   glibc: /^(lib(c|m)\.so\.6|libpthread\.so\.0|libdl\.so\.2|ld-linux-[\w-]+\.so\.\d)$/,
   musl: /^libc\.so$/,
 };
-/** Searches; with the argument "encode", what it encoded. */
+/** Searches; with the argument "encode", what it has encoded. */
 const PROGRAM = `
   const { SparseEncoder, SparseIndex, SparseMatrix } = require(${JSON.stringify(path.join(root, "dist"))});
   (async () => {
@@ -70,7 +71,7 @@ function checkElf(file, libc, fail) {
   if (/ \.symtab /.test(readelf("--sections", file))) fail("is not stripped");
   if (libc === "musl") return ["musl"];
   const glibc = Math.max(0, ...Array.from(readelf("--version-info", file).matchAll(/GLIBC_2\.(\d+)/g), ([, minor]) => Number(minor)));
-  if (glibc > MAX_GLIBC) fail(`needs glibc 2.${glibc}; 2.${MAX_GLIBC} should do`);
+  if (glibc > MAX_GLIBC) fail(`needs glibc 2.${glibc}; the limit is 2.${MAX_GLIBC}`);
   return [`glibc 2.${glibc}`];
 }
 
@@ -80,7 +81,7 @@ function load(file, arch, libc, fail) {
   const node = native ? process.execPath : arch === "arm64" ? values["node-arm64"] : undefined;
   if (node === undefined) return "not loaded here";
   const [command, ...options] = node.split(" ");
-  // ONNX Runtime's library for arm64 crashes as it is loaded by qemu-user 7.2, from onnxruntime-node's own addon as well.
+  // qemu-user 7.2 crashes when it loads ONNX Runtime's library for arm64, with onnxruntime-node's own addon as well.
   const task = native ? "encode" : "search";
   const env = { ...process.env, PREBUILDS_ONLY: "1" };
   const { status, stdout, stderr } = spawnSync(command, [...options, "-e", PROGRAM, task], { env, encoding: "utf8" });
@@ -89,7 +90,7 @@ function load(file, arch, libc, fail) {
   return "fails";
 }
 
-/** In a program that stands for Node: it has functions of the names that the addon takes from Node, and loads it. */
+/** Loads it in a program that stands in for Node: it defines functions with the names that the addon imports from Node. */
 function loadOnMusl(file, fail) {
   if (values.zig === undefined || !fs.existsSync("/lib/ld-musl-x86_64.so.1")) return "not loaded here";
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-musl-"));

@@ -1,7 +1,8 @@
-// Makes prebuilds/<platform>-<arch>/ with prebuildify, in a copy of the sources, since node-gyp writes to build/, where the clone's own build is.
-//   node scripts/package/prebuild.mjs [--target linux-x64|linux-arm64|linux-x64-musl]
-// Without a target: this platform, with its own compiler, for use here. With one: with Zig's, against glibc 2.28 or musl and with its own
-// C++ library, so that it runs on every distribution of the last years. Zig is the Python package ziglang (ZIG names the command otherwise).
+// Builds prebuilds/<platform>-<arch>/ with prebuildify, in a copy of the sources, since node-gyp writes to build/, where the clone's own
+// build is.   node scripts/package/prebuild.mjs [--target linux-x64|linux-arm64|linux-x64-musl]
+// Without a target: for this platform, with its own compiler. With a target: with Zig's compiler, against glibc 2.28 or musl and with a
+// bundled C++ library, so that it runs on every distribution of recent years. Zig is the Python package ziglang (the variable ZIG names
+// another command).
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -9,7 +10,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 
 const root = path.join(import.meta.dirname, "..", "..");
-/** Target -> [Zig's name of it, node-gyp's architecture, libc]. glibc 2.28 is what Node's own builds ask for. */
+/** Target -> [Zig's name for it, node-gyp's architecture, libc]. glibc 2.28 is what Node's own builds require. */
 const TARGETS = {
   "linux-x64": ["x86_64-linux-gnu.2.28", "x64", "glibc"],
   "linux-arm64": ["aarch64-linux-gnu.2.28", "arm64", "glibc"],
@@ -18,7 +19,7 @@ const TARGETS = {
 
 const { values } = parseArgs({ options: { target: { type: "string" } } });
 if (values.target !== undefined && !Object.hasOwn(TARGETS, values.target)) {
-  console.error(`--target is one of ${Object.keys(TARGETS).join(", ")}`);
+  console.error(`--target must be one of ${Object.keys(TARGETS).join(", ")}`);
   process.exit(2);
 }
 
@@ -28,10 +29,10 @@ try {
     fs.cpSync(path.join(root, name), path.join(copy, name), { recursive: true });
   fs.symlinkSync(path.join(root, "node_modules"), path.join(copy, "node_modules"), "junction");
   const [zigTarget, arch, libc] = TARGETS[values.target] ?? [undefined, process.arch, undefined];
-  // npm puts its node-gyp on the path.
+  // npm puts its own node-gyp on the path.
   const args = ["exec", "--offline", "--", "prebuildify", "--napi", "--tag-libc", "--arch", arch];
   const env = { ...process.env, ...(libc === undefined ? {} : { PREBUILD_LIBC: libc }) };
-  // The headers that come with Node; where they do not, node-gyp downloads them.
+  // Node's own headers; if they are missing, node-gyp downloads them.
   const headers = path.join(path.dirname(fs.realpathSync(process.execPath)), "..");
   if (fs.existsSync(path.join(headers, "include", "node", "node_api.h"))) env["npm_config_nodedir"] = headers;
   if (zigTarget === undefined) args.push("--strip");
@@ -43,8 +44,9 @@ try {
 }
 
 /**
- * Scripts, since node-gyp wants one word for each compiler. Zig's linker strips with -s; Debian's strip does not know other machines' files. The
- * C++ library inside must not show its operator new to other libraries of the process: a version script hides all but what Node looks up.
+ * Wrapper scripts, since node-gyp expects one word per compiler. Zig's linker strips with -s; Debian's strip does not support other
+ * machines' files. The bundled C++ library must not expose its operator new to other libraries of the process: a version script hides
+ * everything but what Node looks up.
  */
 function compilers(zigTarget) {
   const zig = process.env["ZIG"] ?? "python3 -m ziglang";

@@ -1,5 +1,5 @@
-// The ONNX Runtime libraries that the development dependency onnxruntime-node ships, and how a copy gets a name of our own. On Linux the SONAME
-// inside the copy changes too: two libraries of one SONAME in a process share their version nodes, and a process that loads our
+// The ONNX Runtime libraries of the development dependency onnxruntime-node, and how a copy gets a name of its own. On Linux the SONAME
+// inside the copy changes too: two libraries with the same SONAME in a process share their version nodes, and a process that loads this
 // libonnxruntime.so.1 first and another onnxruntime-node later would fail there ("version `VERS_…' not found").
 import fs from "node:fs";
 import { createRequire } from "node:module";
@@ -7,7 +7,7 @@ import path from "node:path";
 
 const require = createRequire(import.meta.url);
 
-/** Platform -> [the file in onnxruntime-node, our name (as in lib/native/runtime-library.ts), files that must lie beside it]. */
+/** Platform -> [the file in onnxruntime-node, its name here (as in lib/internal/runtime.ts), files that must be next to it]. */
 const LIBRARIES = {
   linux: ["libonnxruntime.so.1", "libsparse_rerank.so", []],
   darwin: ["libonnxruntime.1.dylib", "libsparse_rerank.dylib", []],
@@ -19,7 +19,7 @@ export function runtimeVersion() {
   return require("onnxruntime-node/package.json").version;
 }
 
-/** The platforms that onnxruntime-node has a library for, as [platform, arch]. */
+/** The platforms for which onnxruntime-node has a library, as [platform, arch]. */
 export function runtimePlatforms() {
   return Object.keys(LIBRARIES).flatMap((platform) =>
     ["x64", "arm64"].filter((arch) => hasRuntime(platform, arch)).map((arch) => [platform, arch]),
@@ -30,7 +30,7 @@ export function hasRuntime(platform, arch) {
   return LIBRARIES[platform] !== undefined && fs.existsSync(path.join(folderOf(platform, arch), LIBRARIES[platform][0]));
 }
 
-/** Writes the library of a platform, and what must lie beside it, into `target`. Returns the names of the files. */
+/** Writes the library of a platform, and the files that must be next to it, to `target`. Returns the names of the files. */
 export function copyRuntime(platform, arch, target) {
   const [source, name, companions] = LIBRARIES[platform];
   const folder = folderOf(platform, arch);
@@ -47,7 +47,9 @@ function folderOf(platform, arch) {
   return path.join(path.dirname(require.resolve("onnxruntime-node/package.json")), "bin", "napi-v6", platform, arch);
 }
 
-/** The name stands once in the dynamic string table, where DT_SONAME and the version definition both point: same length, patched in place. */
+/**
+ * The name occurs once in the dynamic string table, where DT_SONAME and the version definition both point: same length, patched in place.
+ */
 function renameSoname(bytes, from, to) {
   const pattern = Buffer.from(`\0${from}\0`);
   const at = bytes.indexOf(pattern);

@@ -1,8 +1,9 @@
-// Makes build-package/: the folders that `npm pack` and `npm publish` take, one for the package and one for each platform's ONNX Runtime.
+// Creates build-package/: the folders that `npm pack` and `npm publish` use, one for the package and one for each platform's ONNX Runtime.
 //   node scripts/package/stage.mjs [--platforms all|host] [--repository URL] [--notices FOLDER]
-// Needs dist/ and prebuilds/. `--repository` is the address of the sources on GitHub: package.json names it, and links of the documents that lead
-// out of the package become absolute. `--notices` is a folder with LICENSE and ThirdPartyNotices.txt of ONNX Runtime, as its Python wheel has them.
-// A release has both; without them the packages are for tests, and are marked private, so that npm refuses to publish them.
+// Needs dist/ and prebuilds/. `--repository` is the address of the sources on GitHub: package.json names it, and links in the documents
+// that lead out of the package become absolute. `--notices` is a folder with LICENSE and ThirdPartyNotices.txt of ONNX Runtime, as its
+// Python wheel has them. A release has both; without them the packages are for tests, and are marked private, so that npm refuses to
+// publish them.
 import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -22,10 +23,10 @@ if (values.notices !== undefined && values.repository === undefined) {
   stop("a release (--notices) needs --repository, for the fields repository, homepage and bugs");
 }
 const source = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
-/** Of these packages one is installed, by npm's choice of platform. */
+/** npm installs one of these packages, by platform. */
 const runtimeName = (platform, arch) => `@sparse-rerank/onnxruntime-${platform}-${arch}`;
 
-/** Of every package. */
+/** Common to every package. */
 const origin =
   values.repository === undefined
     ? {}
@@ -70,7 +71,7 @@ function stagePackage() {
   fs.mkdirSync(folder, { recursive: true });
   const kept = {
     ...source,
-    // Not even an install script: npm would ask users to allow it, and the addon comes as a file. gypfile: false keeps npm from adding one.
+    // Not even an install script: npm would ask users to allow it, and the addon is prebuilt. gypfile: false keeps npm from adding one.
     scripts: undefined,
     devDependencies: undefined,
     allowScripts: undefined,
@@ -96,7 +97,7 @@ function stagePackage() {
   }
 }
 
-/** They name sources that the package does not have. */
+/** They refer to sources that are not in the package. */
 function dropSourceMaps(folder) {
   for (const name of fs.readdirSync(folder, { recursive: true })) {
     const file = path.join(folder, name);
