@@ -9,7 +9,7 @@ import type { SparseCheckpoint, SpladePooling, TransformerPart } from "../../dis
 import type { ErrorCode } from "../../dist/errors";
 import { SparseRerankError } from "../../dist/errors";
 
-/** Contents by relative path; an object that is not bytes is written as JSON. */
+/** Contents by relative path; an object other than bytes is written as JSON. */
 export type Files = Readonly<Record<string, string | Uint8Array | object>>;
 
 export async function withFolder<T>(files: Files, use: (folder: string) => Promise<T>): Promise<T> {
@@ -28,7 +28,7 @@ export async function withFolder<T>(files: Files, use: (folder: string) => Promi
   }
 }
 
-/** A safetensors file: `header` as JSON (or as given bytes), then `body`. */
+/** A safetensors file: `header` as JSON (or as raw bytes), then `body`. */
 export function safetensors(header: unknown, body: Uint8Array = new Uint8Array(0)): Uint8Array {
   const json = header instanceof Uint8Array ? header : Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(8);
@@ -39,7 +39,7 @@ export function safetensors(header: unknown, body: Uint8Array = new Uint8Array(0
 /** One F32 tensor "w" of shape [2, 3]. */
 export const WEIGHTS = safetensors({ w: { dtype: "F32", shape: [2, 3], data_offsets: [0, 24] } }, new Uint8Array(24));
 
-/** A checkpoint that runs one transformer with SPLADE pooling for everything, with the two as fields. */
+/** A checkpoint that runs one transformer with SPLADE pooling for both sides, with the two as fields. */
 export function spladeOf(
   checkpoint: SparseCheckpoint,
 ): SparseCheckpoint & { readonly transformer: TransformerPart; readonly pooling: SpladePooling } {
@@ -50,7 +50,7 @@ export function spladeOf(
   return { ...checkpoint, transformer: document.transformer, pooling: document.head };
 }
 
-/** Rejects with that code, and a message that matches every pattern. */
+/** Asserts a rejection with that code and a message that matches every pattern. */
 export async function fails(promise: Promise<unknown>, code: ErrorCode, ...patterns: RegExp[]): Promise<void> {
   await assert.rejects(promise, (error: unknown) => {
     assert.ok(error instanceof SparseRerankError, `expected a SparseRerankError, got ${String(error)}`);

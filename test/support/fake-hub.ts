@@ -1,4 +1,6 @@
-/** A hub on the loopback interface that speaks the endpoints of huggingface.co, with a second server as its CDN, and fails on demand. */
+/**
+ * A hub on the loopback interface that implements the endpoints of huggingface.co, with a second server as its CDN, and fails on demand.
+ */
 
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -15,16 +17,16 @@ export interface Seen {
   readonly range: string | undefined;
 }
 
-/** Answers in place of the server: true when it did. */
+/** Answers instead of the server; returns true if it did. */
 export type Fault = (seen: Seen, response: http.ServerResponse) => boolean;
 
 export interface Repository {
-  /** Path -> contents, or the path of a file that has them. */
+  /** Path -> contents, or the path of a file with the contents. */
   readonly files: ReadonlyMap<string, Buffer | string>;
   readonly commit?: string;
   /** Branches and tags; "main" by default. */
   readonly revisions?: readonly string[];
-  /** The token that may read it. */
+  /** The token with read access. */
   readonly gatedBy?: string;
 }
 
@@ -41,7 +43,7 @@ const LFS = /\.(safetensors|bin|onnx|h5|msgpack|pt)$/;
 export class FakeHub {
   readonly seen: Seen[] = [];
   fault: Fault | undefined;
-  /** Entries of a page of the listing. */
+  /** Entries per page of the listing. */
   pageSize = 1000;
   readonly #repositories = new Map<
     string,
@@ -71,7 +73,7 @@ export class FakeHub {
     return `http://127.0.0.1:${String((this.#hub.address() as AddressInfo).port)}`;
   }
 
-  /** By another host name, so that clients see another site. */
+  /** Under another host name, so that clients see another site. */
   get cdn(): string {
     return `http://localhost:${String((this.#cdn.address() as AddressInfo).port)}`;
   }
@@ -167,7 +169,7 @@ export class FakeHub {
   }
 }
 
-/** A fault for the requests whose address contains `part`, the first `times` of them. */
+/** A fault for requests whose address contains `part`, for the first `times` of them. */
 export function failing(part: string, times: number, answer: (response: http.ServerResponse, seen: Seen) => void): Fault {
   let left = times;
   return (seen, response) => {

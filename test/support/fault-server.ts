@@ -1,4 +1,4 @@
-/** A local HTTP server that answers as a test says, and keeps what it was asked. */
+/** A local HTTP server that answers as a test specifies, and records its requests. */
 
 import http from "node:http";
 import type { AddressInfo } from "node:net";
@@ -9,7 +9,7 @@ export interface Asked {
   readonly text: string;
 }
 
-/** JSON with a status, "hang" (never), "half" (a length that lies), "reset", or text that is no JSON. */
+/** JSON with a status, "hang" (never), "half" (a false content length), "reset", or text that is not JSON. */
 export type Answer =
   | { readonly status?: number; readonly json: unknown; readonly headers?: Record<string, string> }
   | { readonly text: string }
@@ -55,7 +55,7 @@ function reply(answer: Answer, response: http.ServerResponse): void {
     response.socket?.destroy();
     return;
   }
-  // The client of Elasticsearch talks to no server without this header.
+  // Elasticsearch's client rejects servers without this header.
   const headers = { "content-type": "application/json", "x-elastic-product": "Elasticsearch" };
   if (answer === "half") {
     response.writeHead(200, { ...headers, "content-length": "1000" });

@@ -1,4 +1,4 @@
-/** What the tests of retrieval share: models, small collections, and a folder in BEIR's layout. */
+/** Shared by the tests of retrieval: models, small collections, and a folder in BEIR's layout. */
 
 import fs from "node:fs";
 import os from "node:os";
@@ -22,7 +22,7 @@ export function loadReranker(): Promise<CrossEncoder> {
   return CrossEncoder.load(path.join(FIXTURES, "ce-bert-minilm"));
 }
 
-/** Gives the same documents for every query, with falling scores. */
+/** Returns the same documents for every query, with descending scores. */
 export function fixedRetriever(name: string, ids: readonly string[], options: { readonly texts?: boolean } = {}): Retriever {
   const hits = ids.map((id, i) => ({ id, score: ids.length - i, ...(options.texts === false ? {} : { text: DOCUMENTS.get(id) ?? id }) }));
   return { name, retrieve: (queries, { topK }) => Promise.resolve(queries.map(() => hits.slice(0, topK))) };

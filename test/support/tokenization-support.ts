@@ -1,4 +1,4 @@
-/** Tokenizers in temporary folders, and what they give, for the tests of lib/tokenization. */
+/** Tokenizers in temporary folders and their results, for the tests of lib/tokenization. */
 
 import fs from "node:fs";
 import path from "node:path";
@@ -10,7 +10,7 @@ import type { Files } from "./checkpoint-folder";
 
 export const fixtures = path.join(__dirname, "..", "data", "checkpoints");
 
-/** A file of a fixture, parsed: parts of it may be changed. */
+/** A file of a fixture, parsed, so that parts of it can be changed. */
 export function readFixture(...names: string[]): Record<string, unknown> {
   return JSON.parse(fs.readFileSync(path.join(fixtures, ...names), "utf8")) as Record<string, unknown>;
 }
@@ -22,7 +22,7 @@ export function loadFixture(
   return TextTokenizer.load({ folder: path.join(fixtures, name), maxLength, lowerCase }, workers);
 }
 
-/** A tokenizer.json of the smallest kind: whole words, split at white space. */
+/** A minimal tokenizer.json: whole words, split at white space. */
 export function wordLevel(words: readonly string[], parts: object = {}): Files {
   const vocab = Object.fromEntries(["?", ...words].map((word, id) => [word, id]));
   return {

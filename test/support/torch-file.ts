@@ -1,10 +1,10 @@
-/** Files as torch.save writes them, byte by byte, and with whatever else a test wants in them. */
+/** Files as torch.save writes them, byte by byte, with anything else that a test adds. */
 
 import { crc32 } from "node:zlib";
 
 export interface Storage {
   readonly key: string;
-  /** torch's class, e.g. "FloatStorage". */
+  /** torch's class, such as "FloatStorage". */
   readonly type: string;
   /** In elements; default: as many as there are 4-byte numbers. */
   readonly length?: number;
@@ -39,7 +39,7 @@ export const pickle = {
   dictionary: (...entries: readonly (readonly [key: Uint8Array, value: Uint8Array])[]): Buffer =>
     Buffer.concat([Buffer.of(0x7d, 0x28), ...entries.flat(), Buffer.of(0x75)]),
   list: (...items: readonly Uint8Array[]): Buffer => Buffer.concat([Buffer.of(0x5d, 0x28), ...items, Buffer.of(0x65)]),
-  /** A whole one of protocol 2. */
+  /** A complete pickle of protocol 2. */
   of: (value: Uint8Array): Buffer => Buffer.concat([Buffer.of(0x80, 2), value, Buffer.of(0x2e)]),
 } as const;
 
@@ -53,7 +53,7 @@ export function floats(key: string, ...values: readonly number[]): Storage {
 
 const lengthOf = ({ length, bytes }: Storage): number => length ?? bytes.length / 4;
 
-/** @param legacy the legacy format has one item more */
+/** @param legacy the legacy format has one more item */
 export function storageId({ key, type, ...rest }: Storage, legacy = false): Buffer {
   const items = [text("storage"), pickle.global("torch", type), text(key), text("cpu"), int(lengthOf({ key, type, ...rest }))];
   return pickle.persistent(tuple(...items, ...(legacy ? [pickle.none] : [])));
@@ -72,7 +72,7 @@ export function tensorCall({ storage, offset = 0, shape, strides }: Tensor, lega
   );
 }
 
-/** An OrderedDict of tensors with the attribute _metadata, as state_dict() makes it. */
+/** An OrderedDict of tensors with the attribute _metadata, as state_dict() creates it. */
 export function stateDict(tensors: Readonly<Record<string, Tensor>>, legacy = false): Buffer {
   const items = Object.entries(tensors).flatMap(([name, tensor]) => [text(name), tensorCall(tensor, legacy)]);
   const state = pickle.dictionary([text("_metadata"), call(pickle.global("collections", "OrderedDict"))]);
@@ -97,7 +97,7 @@ export interface ZipOptions {
   readonly flags?: number;
 }
 
-/** Entries in order, each begun at a multiple of 64 bytes as torch does it. */
+/** Entries in order, each starting at a multiple of 64 bytes, like torch's. */
 export function zip(entries: readonly (readonly [name: string, contents: Uint8Array])[], options: ZipOptions = {}): Buffer {
   const { zip64 = false, method = 0, flags = 0 } = options;
   const parts: Buffer[] = [];

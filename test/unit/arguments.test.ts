@@ -8,7 +8,7 @@ import { CrossEncoder, SparseEncoder, SparseRerankError } from "sparse-rerank";
 const root = path.join(__dirname, "..", "..");
 const fixture = (name: string): string => path.join(root, "test", "data", "checkpoints", name);
 
-/** Rejects with a coded error, whatever TypeScript would say to the argument. */
+/** Asserts a rejection with a coded error, without regard to the argument's TypeScript type. */
 async function refuses(call: () => Promise<unknown>, code: string, message?: RegExp): Promise<void> {
   await assert.rejects(call, (error: unknown) => {
     assert.ok(error instanceof SparseRerankError, String(error));
@@ -23,7 +23,7 @@ async function refuses(call: () => Promise<unknown>, code: string, message?: Reg
    JavaScript callers can pass anything, which is what these tests do. */
 
 describe("arguments of load", () => {
-  it("refuses what is no model", async () => {
+  it("rejects values that are not a model", async () => {
     for (const name of [null, undefined, 5, "", {}, [], "a\0b"])
       await refuses(() => SparseEncoder.load(name as any), "ERR_INVALID_ARGUMENT");
     await refuses(() => SparseEncoder.load("/no/such/folder"), "ERR_MODEL_NOT_FOUND", /no model folder/);
@@ -31,12 +31,12 @@ describe("arguments of load", () => {
     await refuses(() => SparseEncoder.load(path.join(root, "docs")), "ERR_FILE_NOT_FOUND", /config\.json/);
   });
 
-  it("tells which class a checkpoint of the other kind needs", async () => {
+  it("names the class that a checkpoint of the other kind needs", async () => {
     await refuses(() => SparseEncoder.load(fixture("ce-bert-minilm")), "ERR_WRONG_MODEL_KIND", /CrossEncoder/);
     await refuses(() => CrossEncoder.load(fixture("splade-bert")), "ERR_WRONG_MODEL_KIND", /SparseEncoder/);
   });
 
-  it("refuses options that it does not have or that are wrong", async () => {
+  it("rejects unknown and invalid options", async () => {
     const load = (options: unknown) => () => SparseEncoder.load("splade-tiny", options as any);
     await refuses(load(null), "ERR_INVALID_ARGUMENT");
     await refuses(load({ devices: "cpu" }), "ERR_INVALID_ARGUMENT", /devices.*known are/);
@@ -58,14 +58,14 @@ describe("arguments of load", () => {
     await refuses(load({ cuda: { tf32: 1 } }), "ERR_INVALID_ARGUMENT", /cuda\.tf32 must be a boolean/);
   });
 
-  it("takes maxSeqLength", async () => {
+  it("applies maxSeqLength", async () => {
     const encoder = await SparseEncoder.load("splade-tiny", { maxSeqLength: 4, device: "cpu", dtype: "fp32" });
     const matrix = await encoder.encode(["one two three four", "one two"]);
     assert.deepEqual([...matrix.truncated], [0]);
     await encoder.close();
   });
 
-  it("refuses a tokenizer with more ids than the model has embeddings", async () => {
+  it("rejects a tokenizer with more ids than the model has embeddings", async () => {
     const folder = await mkdtemp(path.join(os.tmpdir(), "sparse-rerank-vocabulary-"));
     try {
       await cp(fixture("splade-bert"), folder, { recursive: true });
@@ -86,7 +86,7 @@ describe("arguments of SparseEncoder", () => {
   });
   after(() => encoder.close());
 
-  it("refuses what are no texts, before any work", async () => {
+  it("rejects values that are not texts, before any work", async () => {
     for (const texts of [null, undefined, 5, {}, new Set(["a"]), [1], ["a", null], [["a"]], ["a", , "b"]]) {
       await refuses(() => encoder.encodeDocument(texts as any), "ERR_INVALID_ARGUMENT", /texts/);
     }
@@ -94,7 +94,7 @@ describe("arguments of SparseEncoder", () => {
     await refuses(() => encoder.encodeDocumentStream(["a", 5 as any]).next(), "ERR_INVALID_ARGUMENT");
   });
 
-  it("refuses wrong options", async () => {
+  it("rejects invalid options", async () => {
     for (const options of [
       { batchSize: 0 },
       { batchSize: 1.5 },
@@ -115,7 +115,7 @@ describe("arguments of SparseEncoder", () => {
     assert.throws(() => encoder.decode(vector, 0), { code: "ERR_INVALID_ARGUMENT" });
   });
 
-  it("takes empty input, odd strings and very long ones", async () => {
+  it("accepts empty input, unusual strings and very long ones", async () => {
     const none = await encoder.encode([]);
     assert.deepEqual([none.rows, none.cols, none.values.length], [0, encoder.embeddingDimension, 0]);
     const odd = ["", " \t\n", "\ud800 lone", "\udfff", "\0\u0001", "👩‍👩‍👧‍👦", "x".repeat(1_000_000), "[CLS] [SEP] [PAD] [MASK]"];
@@ -133,7 +133,7 @@ describe("arguments of SparseEncoder", () => {
     ]);
   });
 
-  it("gives vectors that survive postMessage", async () => {
+  it("returns vectors that survive postMessage", async () => {
     const matrix = await encoder.encode(["a b c"]);
     const clone = structuredClone({ values: matrix.values }, { transfer: [matrix.values.buffer as ArrayBuffer] });
     assert.ok(clone.values.length > 0);
@@ -148,13 +148,13 @@ describe("arguments of CrossEncoder", () => {
   });
   after(() => encoder.close());
 
-  it("refuses what are no pairs", async () => {
+  it("rejects values that are not pairs", async () => {
     for (const pairs of [null, "a", ["a", "b"], [["a"]], [["a", "b", "c"]], [["a", 5]], [null]]) {
       await refuses(() => encoder.predict(pairs as any), "ERR_INVALID_ARGUMENT", /pairs/);
     }
   });
 
-  it("refuses wrong arguments of rank", async () => {
+  it("rejects invalid arguments of rank", async () => {
     await refuses(() => encoder.rank(5 as any, ["a"]), "ERR_INVALID_ARGUMENT");
     await refuses(() => encoder.rank("q", "a" as any), "ERR_INVALID_ARGUMENT");
     await refuses(() => encoder.rank("q", [{ text: "a" }] as any), "ERR_INVALID_ARGUMENT", /documents\[0\]/);
@@ -165,7 +165,7 @@ describe("arguments of CrossEncoder", () => {
     await refuses(() => encoder.predict([["a", "b"]], { applySoftmax: 1 as any }), "ERR_INVALID_ARGUMENT");
   });
 
-  it("ranks objects by the text that the caller names, and keeps input order among equals", async () => {
+  it("ranks objects by the text that the caller selects, and keeps input order for ties", async () => {
     const documents = [{ body: "same" }, { body: "other words" }, { body: "same" }];
     const ranked = await encoder.rank("q", documents, { text: ({ body }) => body, returnDocuments: true });
     assert.equal(ranked.length, 3);
@@ -177,7 +177,7 @@ describe("arguments of CrossEncoder", () => {
     assert.deepEqual(await encoder.rank("q", []), []);
   });
 
-  it("applies an activation of the caller's", async () => {
+  it("applies a custom activation", async () => {
     const logits = await encoder.predict([["a", "b"]], { activation: "identity" });
     const doubled = await encoder.predict([["a", "b"]], { activation: (row) => row.map((logit) => 2 * logit) });
     assert.equal(doubled.data[0], 2 * (logits.data[0] ?? NaN));

@@ -22,7 +22,7 @@ describe("examples", () => {
     assert.match(stdout.split("\n")[0] ?? "", /^0\.03\d\d note-3 Brush your teeth.*"sparse":.*"bm25":/);
   });
 
-  it("rerank an API's results", async () => {
+  it("rerank results of an API", async () => {
     const { stdout } = await example("rerank-api-results.mjs", RERANKER);
     assert.deepEqual(
       stdout

@@ -1,4 +1,7 @@
-/** Long runs of every kind of character in every function that takes a text: quadratic time would be minutes to hours, linear is far below a second. */
+/**
+ * Long runs of every kind of character in every function that accepts a text: quadratic time would be minutes to hours, linear is far below
+ * a second.
+ */
 
 import assert from "node:assert/strict";
 
@@ -14,7 +17,7 @@ import type { TextTokenizer } from "../../dist/tokenization/tokenizer";
 import { loadFixture } from "../support/tokenization-support";
 
 const LENGTH = 150_000;
-/** Seconds for all runs of one function. A quadratic one takes more for a single run. */
+/** Time limit, in seconds, for all runs of one function. A quadratic one exceeds it in a single run. */
 const LIMIT = 100;
 
 const UNITS = [
@@ -84,7 +87,7 @@ const synchronous: [name: string, read: (text: string) => unknown][] = [
   ]),
 ];
 
-describe("texts of long runs take linear time", function () {
+describe("long runs of one character take linear time", function () {
   this.timeout(LIMIT * 1000);
 
   for (const [name, read] of synchronous) {
@@ -117,8 +120,8 @@ describe("texts of long runs take linear time", function () {
   });
 });
 
-describe("words without an end", () => {
-  it("are terms of at most 255 units", () => {
+describe("endless words", () => {
+  it("become terms of at most 255 units", () => {
     const terms = englishTerms(`${"b".repeat(600)} dogs`);
     assert.deepEqual(
       terms.map(({ length }) => length),

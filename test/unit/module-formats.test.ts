@@ -5,7 +5,7 @@ import path from "node:path";
 const root = path.join(__dirname, "..", "..");
 
 describe("the package's entry points", () => {
-  it("give import and require() the same classes", () => {
+  it("export the same classes for import and require()", () => {
     const program = `
       import * as imported from "sparse-rerank";
       import { createRequire } from "node:module";

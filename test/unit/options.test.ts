@@ -1,4 +1,4 @@
-/** Every public call that takes options refuses those which it does not have, and all counts follow one rule. */
+/** Every public call rejects unknown options, and all counts follow one rule. */
 
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
@@ -47,13 +47,13 @@ const VECTORS = SparseMatrix.fromRows([{ indices: [0], values: [1] }], 2);
 const TEXTS = [...DOCUMENTS.values()];
 const JUDGMENTS = new Map([["q", new Map([["a", 1]])]]);
 
-/** Calls with options of theirs besides those given. The names are those that declared() finds. */
+/** Calls that pass required options in addition to those given. The names are those that declared() finds. */
 function calls(encoder: main.SparseEncoder, reranker: main.CrossEncoder, index: main.SparseIndex): Record<string, Call> {
   const bm25 = new BM25Index();
   const stages = new RetrieveAndRerank({ retrievers: fixedRetriever("f", ["shark"]) });
   const remote = new QdrantEngine({ url: "http://127.0.0.1:9", collection: "c" });
   const local = new LocalEngine({ index });
-  // Options are refused before the broker is asked.
+  // Options are rejected before the broker is contacted.
   const queue = Reflect.construct(EncodeQueue, [FACTORY, "q", {}, { Queue: EventEmitter }, 1]) as EncodeQueue;
   const sample = [{ query: "q", positive: "p", negative: ["n"] }];
   const vocabulary = ["x", "y"];
@@ -118,10 +118,10 @@ function calls(encoder: main.SparseEncoder, reranker: main.CrossEncoder, index: 
   };
 }
 
-/** Options of errors are no options of work, and what another package calls may get more from it. */
+/** Options of errors do not configure calls, and calls made by another package may receive more. */
 const EXEMPT = /^(new (EngineError|SparseRerankError)|SparseRerankRetriever#.*|.*#doRerank)$/;
 
-/** Every exported call with a parameter of options, found by the declarations: a new one must come into the table. */
+/** Every exported call with a parameter of options, found in the declarations: a new one must be added to the table. */
 function declared(): Set<string> {
   const entries = ["index", "engines/index", "queue/index", "adapters/langchain", "adapters/ai"].map((name) => path.join(root, "lib", `${name}.ts`));
   const config = ts.readConfigFile(path.join(root, "tsconfig.json"), (file) => ts.sys.readFile(file));
@@ -185,11 +185,11 @@ describe("options of public calls", () => {
     assert.deepEqual([...declared()].sort(), Object.keys(table).sort());
   });
 
-  it("are refused where they are unknown, by every call", async () => {
+  it("are rejected by every call if unknown", async () => {
     for (const [name, call] of Object.entries(table)) {
       const refusal = { code: "ERR_INVALID_ARGUMENT", message: /has an unknown property "unknownOption"/ };
       await assert.rejects(attempt(call, { unknownOption: 1 }), refusal, name);
-      // A call of the table that adds options of its own passes neither the object itself nor what it inherits.
+      // A call of the table that adds its own options passes neither the object itself nor what it inherits.
       if (String(call).includes("...o")) continue;
       await assert.rejects(attempt(call, Object.create({ unknownOption: 1 })), refusal, `${name}, inherited`);
       for (const wrong of [null, [], new Map(), new Set(), new Date(), "x", 5, () => 1]) {
@@ -198,7 +198,7 @@ describe("options of public calls", () => {
     }
   });
 
-  it("come with the nearest known name", async () => {
+  it("are reported with the nearest known name", async () => {
     const cases: [string, object, string | undefined][] = [
       ["SparseIndex#search", { topk: 1 }, "topK"],
       ["SparseIndex#search", { top_k: 1 }, "topK"],
@@ -223,7 +223,7 @@ describe("options of public calls", () => {
     }
   });
 
-  it("that count are positive integers, and more than there is means all", async () => {
+  it("that count must be positive integers; a value above the number available means all", async () => {
     const counts: Record<string, readonly string[]> = {
       "CrossEncoder#predict": ["batchSize"],
       "CrossEncoder#rank": ["batchSize", "topK"],
@@ -262,7 +262,7 @@ describe("options of public calls", () => {
     await index.close();
   });
 
-  it("that count weights keep all where they are more than there are", async () => {
+  it("that count weights keep all of them if larger", async () => {
     const encode = table["SparseEncoder#encode"]!;
     const all = (await encode({})) as main.SparseVector;
     for (const maxActiveDims of [all.values.length, 30_522, 2 ** 32, Number.MAX_SAFE_INTEGER]) {

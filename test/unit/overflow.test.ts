@@ -1,4 +1,4 @@
-/** Scores beyond the range of float32: in a defined order or refused, never lost. */
+/** Scores beyond the range of float32: in a defined order or rejected, never lost. */
 
 import assert from "node:assert/strict";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -17,7 +17,7 @@ function vector(...weights: number[]): SparseVector {
   return { indices: Uint32Array.from(weights, (_, i) => i), values: Float32Array.from(weights), size: 3 };
 }
 
-/** A copy of a fixture whose tensor begins with `value`. */
+/** A copy of a fixture in which a tensor starts with `value`. */
 async function withDamage(fixture: string, tensor: string, value: number, use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(path.join(os.tmpdir(), "sparse-rerank-"));
   try {
@@ -44,7 +44,7 @@ describe("scores that overflow", () => {
     "infinite-2": vector(HUGE, HUGE, 0),
   };
   const query = vector(HUGE, HUGE, 0);
-  // In float64: 3e38² − 3e38² = 0, which is no hit.
+  // In float64: 3e38² − 3e38² = 0, which is not a hit.
   const expected = [
     ["infinite-1", Infinity],
     ["infinite-2", Infinity],
@@ -79,7 +79,7 @@ describe("scores that overflow", () => {
     await index.close();
   });
 
-  it("come first where all weights are positive and documents are screened", async () => {
+  it("come first if all weights are positive and documents are screened", async () => {
     await using index = SparseIndex.create({ dimension: 3 });
     const count = 3000;
     const rows = Array.from({ length: count }, (_, i) => (i % 1000 === 999 ? vector(HUGE, HUGE, 1) : vector(1 + (i % 7), 1, 1)));
@@ -112,7 +112,7 @@ describe("scores that overflow", () => {
     assert.deepEqual([...pairs], [0, Math.fround(1.5e38)]);
   });
 
-  it("cosines of very large and very small vectors are those of ordinary ones", async () => {
+  it("cosines of very large and very small vectors equal those of ordinary ones", async () => {
     for (const scale of [HUGE, 1, TINY]) {
       const a = vector(scale, scale, 0);
       const b = SparseMatrix.fromRows([vector(scale, 0, 0), vector(scale, scale, 0), vector(scale, -scale, 0), vector(0, 0, scale)], 3);
@@ -125,7 +125,7 @@ describe("scores that overflow", () => {
     assert.deepEqual([...data], [-Infinity]);
   });
 
-  it("intersection() gives a vector of finite weights", () => {
+  it("intersection() returns a vector of finite weights", () => {
     const shared = intersection(vector(HUGE, 2), vector(HUGE, 3));
     assert.deepEqual([...shared.values], [Math.fround(3.4028234663852886e38), 6]);
     assert.doesNotThrow(() => SparseMatrix.fromRows([shared], 3));
@@ -135,12 +135,12 @@ describe("scores that overflow", () => {
 describe("numbers that are not finite", () => {
   const invalid = { code: "ERR_INVALID_ARGUMENT" };
 
-  it("are refused as weights", () => {
+  it("are rejected as weights", () => {
     for (const value of [NaN, Infinity, -Infinity, 1e39])
       assert.throws(() => SparseMatrix.fromRows([{ indices: [0], values: [value] }], 3), invalid);
   });
 
-  it("are refused by fusion of scores; fusion of ranks does not read them", () => {
+  it("are rejected by score fusion; rank fusion does not read them", () => {
     for (const score of [NaN, Infinity, -Infinity]) {
       const lists = [
         [
@@ -160,7 +160,7 @@ describe("numbers that are not finite", () => {
     assert.throws(() => fuse([[{ id: "a", score: 1e308 }]], { method: "weighted-sum", normalization: "none", weights: [10] }), invalid);
   });
 
-  it("do not arise from normalising scores of any size", () => {
+  it("do not result from normalizing scores of any size", () => {
     for (const scale of [1, 1e308, 1e-308, 1e160]) {
       const scores = [scale, 0, -scale];
       assert.deepEqual(normalizeScores(scores, "min-max"), [1, 0.5, 0]);
@@ -172,11 +172,11 @@ describe("numbers that are not finite", () => {
     }
   });
 
-  it("of an activation function are refused", () => {
+  it("from an activation function are rejected", () => {
     assert.throws(() => activate(Float32Array.of(1), 1, () => Float32Array.of(NaN), false), invalid);
   });
 
-  it("of a model are refused, by the pair", async () => {
+  it("from a model are rejected, by pair", async () => {
     await withDamage("ce-bert-minilm", "classifier.bias", NaN, async (folder) => {
       await using encoder = await CrossEncoder.load(folder);
       const refused = { code: "ERR_RUNTIME_FAILED", message: /NaN for pairs\[0\]/ };
@@ -188,7 +188,7 @@ describe("numbers that are not finite", () => {
   // The last is a head without a screen.
   for (const name of ["splade-bert", "splade-bert-sum"]) {
     for (const value of [NaN, Infinity, -Infinity]) {
-      it(`of a sparse encoder's body are refused: ${String(value)}, ${name}`, async () => {
+      it(`from a sparse encoder's body are rejected: ${String(value)}, ${name}`, async () => {
         for (const dtype of ["fp32", "int8"] as const) {
           await withDamage(name, "bert.encoder.layer.1.output.LayerNorm.bias", value, async (folder) => {
             await using encoder = await SparseEncoder.load(folder, { dtype });
@@ -197,9 +197,9 @@ describe("numbers that are not finite", () => {
         }
       });
 
-      it(`of a sparse encoder's head are refused when it is loaded: ${String(value)}, ${name}`, async () => {
+      it(`from a sparse encoder's head are rejected when it is loaded: ${String(value)}, ${name}`, async () => {
         for (const tensor of ["bert.embeddings.word_embeddings.weight", "cls.predictions.bias"]) {
-          // A bias of -infinity keeps an entry out of all vectors.
+          // A bias of -infinity removes an entry from all vectors.
           if (tensor.endsWith("bias") && value === -Infinity) continue;
           await withDamage(name, tensor, value, async (folder) => {
             await assert.rejects(SparseEncoder.load(folder), { code: "ERR_INVALID_WEIGHTS", message: /head/ });
@@ -209,14 +209,14 @@ describe("numbers that are not finite", () => {
     }
   }
 
-  it("of a dense encoder under a sparse one are refused", async () => {
+  it("from a dense encoder under a sparse one are rejected", async () => {
     await withDamage("csr-bert", "embeddings.LayerNorm.bias", NaN, async (folder) => {
       await using encoder = await SparseEncoder.load(folder);
       await assert.rejects(encoder.encodeDocument(["a"]), { code: "ERR_RUNTIME_FAILED" });
     });
   });
 
-  it("do not arise from the parameters of BM25", async () => {
+  it("do not result from the parameters of BM25", async () => {
     assert.throws(() => new BM25Index({ k1: 1e7 }), invalid);
     await using index = new BM25Index({ k1: 1e6, b: 1 });
     await index.add(["a", "b"], ["cat cat cat", "dog"]);

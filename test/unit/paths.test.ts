@@ -1,4 +1,4 @@
-/** Paths and files from outside: no other file than the one that is named is touched, and nothing waits for a file that never answers. */
+/** Paths and files from outside: only the named file is touched, and no call waits for a file that never responds. */
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
@@ -31,7 +31,7 @@ describe("paths from outside", () => {
   });
   after(() => index.close());
 
-  /** Every public call that takes a path. */
+  /** Every public call that accepts a path. */
   const CALLS: Readonly<Record<string, (given: string) => unknown>> = {
     "SparseIndex.open": (given) => SparseIndex.open(given),
     "SparseIndex.open readOnly": (given) => SparseIndex.open(given, { readOnly: true }),
@@ -75,7 +75,7 @@ describe("paths from outside", () => {
   }
 });
 
-describe("files that are no regular files", () => {
+describe("files that are not regular files", () => {
   let folder: string;
   beforeEach(function () {
     if (process.platform === "win32") skip(this, "needs FIFOs");
@@ -93,7 +93,7 @@ describe("files that are no regular files", () => {
   const refusal = { code: "ERR_FILE_UNREADABLE", message: /not a regular file|is a folder/ };
   const readAll = (file: string): Promise<unknown> => collect(readCollection(file, { format: "jsonl" }));
 
-  it("are refused at once: FIFOs, devices and folders", async () => {
+  it("are rejected immediately: FIFOs, devices and folders", async () => {
     for (const file of [fifo("a.jsonl"), "/dev/zero", "/dev/null"]) {
       await assert.rejects(openRegularFile(file), refusal);
       await assert.rejects(readSmallFile(file), refusal);
@@ -104,7 +104,7 @@ describe("files that are no regular files", () => {
     assert.equal(await readSmallFile(path.join(fifo("b"), "absent")), undefined);
   });
 
-  it("are refused in a checkpoint, whichever file is one", async () => {
+  it("are rejected in a checkpoint, in the place of any file", async () => {
     for (const name of ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"]) {
       fs.cpSync(path.join(FIXTURES, "ce-bert-minilm"), folder, { recursive: true });
       fs.rmSync(path.join(folder, name));
@@ -114,7 +114,7 @@ describe("files that are no regular files", () => {
     }
   });
 
-  it("are refused in a collection for evaluation, and as a checkpoint of upsertStream()", async () => {
+  it("are rejected in a collection for evaluation, and as a checkpoint of upsertStream()", async () => {
     fifo("qrels/test.tsv");
     await assert.rejects(evaluateRetriever(folder, fixedRetriever("f", [])), refusal);
     const index = SparseIndex.create({ dimension: 2 });
@@ -149,7 +149,7 @@ describe("files that are no regular files", () => {
     assert.equal(String(piped.stdout).trim().split("\n").length, 2);
   });
 
-  it("must not be larger than what is parsed", async () => {
+  it("must not exceed the limit for parsing", async () => {
     const file = path.join(folder, "large.json");
     fs.closeSync(fs.openSync(file, "w"));
     fs.truncateSync(file, MAX_JSON_BYTES + 1);

@@ -19,7 +19,7 @@ describe("the package in another realm, as under Jest", function () {
   const realm = newRealm();
   const theirs = realm.load(path.join(root, "dist", "index.js")) as typeof ours;
 
-  it("is a copy of its own", () => {
+  it("is a separate copy", () => {
     assert.notEqual(theirs.SparseRerankError, ours.SparseRerankError);
     assert.equal(realm.run("return value instanceof Error", { value: new Error("outside") }), false);
   });
@@ -50,7 +50,7 @@ describe("the package in another realm, as under Jest", function () {
     await encoder.close();
   });
 
-  it("has errors that are a SparseRerankError of every copy", async () => {
+  it("throws errors that are a SparseRerankError of every copy", async () => {
     for (const { SparseEncoder, SparseMatrix } of [ours, theirs]) {
       const missing = await rejection(SparseEncoder.load(path.join(root, "no-such-folder")));
       assert.equal(missing.code, "ERR_MODEL_NOT_FOUND");
@@ -66,7 +66,7 @@ describe("the package in another realm, as under Jest", function () {
     assert.ok(!((Object.assign(new Error("x"), { code: "ERR_ABORTED" }) as unknown) instanceof ours.SparseRerankError));
   });
 
-  it("takes typed arrays and matrices of another realm", async () => {
+  it("accepts typed arrays and matrices of another realm", async () => {
     const parts = realm.run(
       "return { rows: 1, cols: 9, indptr: Uint32Array.of(0, 2), indices: Uint32Array.of(1, 4), values: Float32Array.of(1, 2) }",
     ) as ours.SparseMatrix;
@@ -87,14 +87,14 @@ describe("the package in another realm, as under Jest", function () {
     assert.throws(() => new ours.SparseMatrix(wrong), { code: "ERR_INVALID_ARGUMENT", message: /indptr must be a Uint32Array/ });
   });
 
-  it("takes the scores of an activation function of another realm", async () => {
+  it("accepts the scores of an activation function of another realm", async () => {
     const encoder = await ours.CrossEncoder.load(path.join(root, "test", "data", "checkpoints", "ce-bert-minilm"));
     const activation = realm.run("return (logits) => Float32Array.from(logits)") as (logits: Float32Array) => Float32Array;
     assert.equal((await encoder.predict([["a", "b"]], { activation })).data.length, 1);
     await encoder.close();
   });
 
-  it("takes a signal of another class, as jsdom has one", async () => {
+  it("accepts a signal of another class, such as jsdom's", async () => {
     const encoder = await ours.SparseEncoder.load(spladeTiny);
     const foreign = (aborted: boolean): { signal: AbortSignal; fire: () => void } => {
       const target = new EventTarget();
@@ -117,7 +117,7 @@ describe("the package in another realm, as under Jest", function () {
     await encoder.close();
   });
 
-  it("reads errors by what they are", () => {
+  it("reads errors by their nature, not their class", () => {
     const theirError = realm.run('return Object.assign(new TypeError("no"), { code: "EX" })');
     assert.deepEqual(
       [isError(theirError), isErrorNamed(theirError, "TypeError"), codeOf(theirError), messageOf(theirError)],

@@ -1,4 +1,4 @@
-/** SparseMatrix: what it refuses, and that views, copies and round trips keep every weight. */
+/** SparseMatrix: what it rejects, and that views, copies and round trips keep every weight. */
 
 import assert from "node:assert/strict";
 
@@ -71,7 +71,7 @@ describe("SparseMatrix", () => {
       values: Float32Array.of(1, 2, 3),
     });
 
-    it("takes the arrays without copying them", () => {
+    it("uses the arrays without copying them", () => {
       const parts = good();
       const m = new SparseMatrix(parts);
       assert.equal(m.indptr, parts.indptr);
@@ -80,7 +80,7 @@ describe("SparseMatrix", () => {
       assert.deepEqual([m.rows, m.cols, m.truncated.length], [2, 4, 0]);
     });
 
-    it("takes truncated as a part or as an option, which goes first", () => {
+    it("accepts truncated as a part or as an option, which takes precedence", () => {
       assert.deepEqual(new SparseMatrix({ ...good(), truncated: Uint32Array.of(1) }).truncated, Uint32Array.of(1));
       assert.deepEqual(new SparseMatrix(good(), { truncated: Uint32Array.of(0) }).truncated, Uint32Array.of(0));
       const both = new SparseMatrix({ ...good(), truncated: Uint32Array.of(1) }, { truncated: Uint32Array.of(0) });
@@ -122,18 +122,18 @@ describe("SparseMatrix", () => {
       ["a truncated row twice", { truncated: Uint32Array.of(1, 1) }, "ERR_INVALID_ARGUMENT", /truncated\[1\] is 1/],
     ];
     for (const [name, change, code, message] of cases) {
-      it(`refuses ${name}`, () => {
+      it(`rejects ${name}`, () => {
         refuses(() => new SparseMatrix({ ...good(), ...change }), code, message);
       });
     }
 
-    it("refuses what is no object", () => {
+    it("rejects a value that is not an object", () => {
       for (const value of [undefined, null, 3, "x"]) {
         refuses(() => new SparseMatrix(value as unknown as SparseParts), "ERR_INVALID_ARGUMENT", /parts must be an object/);
       }
     });
 
-    it("never throws anything but a coded error, whatever the arrays hold", () => {
+    it("never throws anything but a coded error, whatever the arrays contain", () => {
       const words = fc.array(fc.oneof(fc.nat(6), fc.constant(2 ** 32 - 1)), { maxLength: 6 });
       fc.assert(
         fc.property(fc.nat(4), fc.nat(7), words, words, words, words, (rows, cols, indptr, indices, values, truncated) => {
@@ -157,7 +157,7 @@ describe("SparseMatrix", () => {
     });
   });
 
-  it("gives rows as views", () => {
+  it("returns rows as views", () => {
     const m = matrix(EXAMPLE, 10);
     assert.deepEqual(rowsOf(m), EXAMPLE);
     assert.deepEqual(m.row(2), { indices: Uint32Array.of(9), values: Float32Array.of(-2), size: 10 });
@@ -180,7 +180,7 @@ describe("SparseMatrix", () => {
     refuses(() => m.slice(0, NaN), "ERR_INVALID_ARGUMENT", /end must be an integer/);
   });
 
-  it("is what its slices make, in any cut", () => {
+  it("equals the concatenation of its slices, for any division", () => {
     fc.assert(
       fc.property(anyMatrix, fc.integer({ min: -10, max: 10 }), (m, cut) => {
         const position = cut < 0 ? Math.max(0, m.rows + cut) : Math.min(m.rows, cut);
@@ -207,7 +207,7 @@ describe("SparseMatrix", () => {
     refuses(() => SparseMatrix.concat([matrix([], 10), 3 as unknown as SparseMatrix]), "ERR_INVALID_ARGUMENT", /parts\[1\] must be/);
   });
 
-  it("refuses more weights than 32 bits count, before it allocates", () => {
+  it("rejects more weights than 32 bits count, before it allocates", () => {
     const length = 2 ** 20;
     const large = new SparseMatrix({
       rows: 1,
@@ -221,7 +221,7 @@ describe("SparseMatrix", () => {
     assert.ok(process.memoryUsage().arrayBuffers - before < 2 ** 24);
   });
 
-  it("becomes dense, up to a limit", () => {
+  it("converts to dense, up to a limit", () => {
     assert.deepEqual(matrix(EXAMPLE.slice(0, 2), 4).toDense(), Float32Array.of(1.5, 0, 0, 0.25, 0, 0, 0, 0));
     assert.equal(matrix([], 4).toDense().length, 0);
     const wide = matrix([[], []], MAX_DENSE_ELEMENTS / 2 + 1);
@@ -277,7 +277,7 @@ describe("SparseMatrix", () => {
       ["a value beyond float32", [{ indices: [1], values: [1e39] }], "ERR_INVALID_ARGUMENT", /row 0, position 0: .* Infinity/],
     ];
     for (const [name, rows, code, message] of cases) {
-      it(`refuses ${name}`, () => {
+      it(`rejects ${name}`, () => {
         refuses(() => SparseMatrix.fromRows(rows as Row[] as never, 3), code, message);
       });
     }
@@ -323,7 +323,7 @@ describe("SparseMatrix", () => {
       );
     });
 
-    it("refuses JSON that is something else", () => {
+    it("rejects other JSON", () => {
       const json = JSON.parse(JSON.stringify(matrix(EXAMPLE, 10))) as Record<string, unknown>;
       refuses(() => SparseMatrix.fromJSON(null as never), "ERR_INVALID_ARGUMENT", /json must be an object/);
       refuses(() => SparseMatrix.fromJSON({} as never), "ERR_INVALID_ARGUMENT", /indptr must be an array of integers/);
@@ -338,7 +338,7 @@ describe("SparseMatrix", () => {
   });
 
   describe("asMatrix", () => {
-    it("passes matrices through and makes vectors and parts matrices", () => {
+    it("passes matrices through and converts vectors and parts to matrices", () => {
       const m = matrix(EXAMPLE, 10);
       assert.equal(asMatrix(m, "m"), m);
       assert.deepEqual(rowsOf(asMatrix(m.row(3), "v")), [EXAMPLE[3]]);
@@ -346,7 +346,7 @@ describe("SparseMatrix", () => {
       assert.deepEqual([isVector(m), isVector(m.row(0)), isVector(structuredClone(m))], [false, true, false]);
     });
 
-    it("checks vectors", () => {
+    it("validates vectors", () => {
       const vector = { indices: Uint32Array.of(1), values: Float32Array.of(1), size: 2 };
       refuses(() => asMatrix({ ...vector, size: 1 }, "v"), "ERR_DIMENSION_MISMATCH", /index 1/);
       refuses(() => asMatrix({ ...vector, values: Float32Array.of(NaN) }, "v"), "ERR_INVALID_ARGUMENT", /NaN/);

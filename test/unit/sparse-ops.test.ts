@@ -77,13 +77,13 @@ describe("sparse operations", () => {
     });
   }
 
-  it("similarity takes vectors and empty matrices", async () => {
+  it("similarity accepts vectors and empty matrices", async () => {
     assert.deepEqual((await similarity(a.row(0), b.row(1), "dot")).data, Float32Array.of(3));
     assert.deepEqual(await similarity(matrix([]), b, "cosine"), { rows: 0, cols: 2, data: new Float32Array(0) });
     assert.deepEqual(await similarityPairwise(matrix([]), matrix([]), "dot"), new Float32Array(0));
   });
 
-  it("similarity refuses what does not belong together, or would be too large", async () => {
+  it("similarity rejects mismatched inputs, and results that would be too large", async () => {
     await assert.rejects(similarity(a, matrix([{}], 9), "dot"), coded("ERR_DIMENSION_MISMATCH"));
     await assert.rejects(similarityPairwise(a, matrix([{}, {}, {}], 9), "dot"), coded("ERR_DIMENSION_MISMATCH"));
     await assert.rejects(similarityPairwise(a, b, "dot"), coded("ERR_INVALID_ARGUMENT"));

@@ -1,4 +1,4 @@
-/** Calls that take an encoder or a reranker refuse anything else before they start, with the name of the argument. */
+/** Calls that accept an encoder or a reranker reject anything else before they start, naming the argument. */
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -23,7 +23,7 @@ const PAIRS = [{ anchor: "a", positive: "b" }];
 const SAMPLES = [{ query: "a", positive: "b", negative: ["c"] }];
 const RETRIEVER = { name: "none", retrieve: () => Promise.resolve([]) };
 
-describe("calls that take an encoder", () => {
+describe("calls that accept an encoder", () => {
   const index = SparseIndex.create({ dimension: 3 });
   after(() => index.close());
 
@@ -38,10 +38,10 @@ describe("calls that take an encoder", () => {
     rerankingModel: ["encoder", (encoder) => rerankingModel(encoder)],
   };
   for (const [name, [argument, call]] of Object.entries(calls)) {
-    it(`${name} refuses anything else`, async () => {
+    it(`${name} rejects anything else`, async () => {
       for (const other of [null, 5, "splade-tiny", {}, () => undefined]) {
         await assert.rejects(
-          // eslint-disable-next-line @typescript-eslint/require-await -- some calls throw at once
+          // eslint-disable-next-line @typescript-eslint/require-await -- some calls throw synchronously
           async () => call(other as never),
           { code: "ERR_INVALID_ARGUMENT", message: new RegExp(`^${argument}\\b`) },
         );

@@ -17,7 +17,7 @@ describe("SparseEncoder.tokenize", () => {
     return encoder.decode({ indices, values, size: encoder.embeddingDimension }).map(({ token }) => token);
   };
 
-  it("gives the ids that the model reads, special tokens included", async () => {
+  it("returns the ids that the model reads, including special tokens", async () => {
     const [heart, empty] = await encoder.tokenize(["Heart attacks", ""]);
     assert.equal(heart?.length, 4);
     assert.deepEqual([heart[0], heart[3]], [...(empty ?? [])]);
@@ -25,22 +25,22 @@ describe("SparseEncoder.tokenize", () => {
     assert.deepEqual(await encoder.tokenize([]), []);
   });
 
-  it("cuts as encoding does", async () => {
+  it("truncates like encoding", async () => {
     const [ids] = await encoder.tokenize(["word ".repeat(100)]);
     assert.equal(ids?.length, 8);
   });
 
-  it("reads with the side of the model that the task names", async () => {
+  it("uses the side of the model that the task names", async () => {
     const fixture = path.join(__dirname, "..", "data", "checkpoints", "inffree-router-v6");
     await using router = await SparseEncoder.load(fixture);
     const [query] = await router.tokenize(["the module"], { task: "query" });
     const [document] = await router.tokenize(["the module"], { task: "document" });
-    // A table of weights reads no special tokens.
+    // A table of weights ignores special tokens.
     assert.deepEqual(query, document?.slice(1, -1));
     assert.deepEqual(await router.tokenize(["the module"]), [document]);
   });
 
-  it("refuses what is no array of texts, and other tasks", async () => {
+  it("rejects anything but an array of texts, and other tasks", async () => {
     await assert.rejects(encoder.tokenize("text" as unknown as string[]), { code: "ERR_INVALID_ARGUMENT" });
     await assert.rejects(encoder.tokenize([], { task: "plain" as "query" }), { code: "ERR_INVALID_ARGUMENT", message: /^task must be/ });
   });

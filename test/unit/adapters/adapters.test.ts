@@ -22,7 +22,7 @@ describe("adapters", () => {
   });
   after(() => encoder.close());
 
-  it("rerank() of the Vercel AI SDK takes the model", async () => {
+  it("rerank() of the Vercel AI SDK accepts the model", async () => {
     const model: RerankingModelV3 = rerankingModel(encoder);
     const { ranking } = await rerank({ model, query: QUERY, documents: TEXTS, topN: 2 });
     const expected = await encoder.rank(QUERY, TEXTS, { topK: 2 });
@@ -48,7 +48,7 @@ describe("adapters", () => {
     assert.throws(() => new CrossEncoderCompressor({ encoder, topN: 0 }), { code: "ERR_INVALID_ARGUMENT" });
   });
 
-  it("LangChain's retriever gives documents with ids and scores", async () => {
+  it("LangChain's retriever returns documents with ids and scores", async () => {
     const bm25 = new BM25Index();
     await bm25.add([...DOCUMENTS.keys()], TEXTS);
     const retriever = new SparseRerankRetriever({ retriever: bm25, k: 1 });
@@ -59,7 +59,7 @@ describe("adapters", () => {
     assert.ok((document!.metadata["score"] as number) > 0);
   });
 
-  it("say which package is missing and how to install it", () => {
+  it("report which package is missing and how to install it", () => {
     const program = `
       const Module = require("node:module");
       const resolve = Module._resolveFilename;

@@ -1,4 +1,4 @@
-/** Checkpoints as lib/architectures sees them, changed in memory, and the graphs that it makes of them. */
+/** Checkpoints as lib/architectures sees them, modified in memory, and the graphs built from them. */
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -40,13 +40,13 @@ export function sequenceClassifier(part: TransformerPart, labels: number): Seque
   return architectureFor(part.config).sequenceClassifier(part, labels);
 }
 
-/** The same with other fields of config.json; undefined removes a field. */
+/** A copy with other fields of config.json; undefined removes a field. */
 export function withConfig(part: TransformerPart, changes: Readonly<Record<string, unknown>>): TransformerPart {
   const json = Object.fromEntries(Object.entries({ ...part.config.json, ...changes }).filter(([, value]) => value !== undefined));
   return { ...part, config: { ...part.config, json } };
 }
 
-/** The same with every tensor renamed, or left out where there is no new name. */
+/** A copy with every tensor renamed, or removed if there is no new name. */
 export function withNames(part: TransformerPart, rename: (name: string) => string | undefined): TransformerPart {
   const tensors = new Map<string, TensorInfo>();
   for (const tensor of part.tensors.values()) {
@@ -61,7 +61,7 @@ export function without(part: TransformerPart, ...names: readonly string[]): Tra
   return withNames(part, (name) => (names.includes(name) ? undefined : name));
 }
 
-/** The same with another tensor, or with one changed: `like` gives what `changes` leaves open. */
+/** A copy with a tensor added or changed: `like` provides what `changes` leaves open. */
 export function withTensor(part: TransformerPart, name: string, like: string, changes: Partial<TensorInfo> = {}): TransformerPart {
   const tensor = part.tensors.get(like);
   assert.ok(tensor, `the fixture has ${like}`);
@@ -72,7 +72,7 @@ export function configOf(json: Readonly<Record<string, unknown>>): ModelConfig {
   return { file: "/models/some/config.json", json };
 }
 
-/** Throws that code, and a message that has every part. */
+/** Asserts that it throws that code, with a message that contains every part. */
 export function refuses(run: () => unknown, code: ErrorCode, ...parts: readonly string[]): void {
   assert.throws(run, (error: unknown) => {
     assert.ok(error instanceof SparseRerankError, String(error));
@@ -103,7 +103,7 @@ export async function startGraph({ model: graph, weights, inputs }: Graph): Prom
   });
 }
 
-/** There is a choice of token types. */
+/** Token types can be chosen. */
 export function takesTokenTypes({ inputs }: Graph): boolean {
   assert.deepEqual(
     inputs.filter((name) => name !== "token_type_ids"),
@@ -112,11 +112,11 @@ export function takesTokenTypes({ inputs }: Graph): boolean {
   return inputs.length === 2;
 }
 
-/** A decoded graph, with the fields that ours always have. */
+/** A decoded graph, with the fields that ours always set. */
 export interface Decoded {
   readonly model: onnx.ModelProto;
   readonly nodes: readonly Node[];
-  /** By the value that a node makes. */
+  /** By the value that a node outputs. */
   readonly producers: ReadonlyMap<string, Node>;
   readonly initialisers: ReadonlyMap<string, onnx.ITensorProto>;
   readonly inputs: readonly onnx.IValueInfoProto[];
@@ -158,7 +158,7 @@ function valueOf(attribute: onnx.IAttributeProto): number | readonly number[] {
   return attribute.type === FLOAT ? (attribute.f ?? NaN) : Number(attribute.i);
 }
 
-/** What ONNX Runtime asks of a graph before it looks at any operator, and what native code asks of its weights. */
+/** What ONNX Runtime requires of a graph before it looks at any operator, and what native code requires of its weights. */
 export function assertWellFormed(graph: Graph, output: string): void {
   const decoded = decode(graph);
   const known = new Set([...decoded.initialisers.keys(), ...decoded.inputs.map(({ name }) => name ?? "")]);
@@ -166,7 +166,7 @@ export function assertWellFormed(graph: Graph, output: string): void {
   const domains = new Set(decoded.model.opsetImport.map(({ domain }) => domain ?? ""));
   for (const node of decoded.nodes) {
     assert.ok(domains.has(node.domain), `${node.operator} is of an imported domain`);
-    // An optional input that is left out has no name.
+    // An omitted optional input has no name.
     for (const input of node.inputs.filter((name) => name !== "")) {
       assert.ok(known.has(input), `${node.operator} uses ${input} after it is made`);
       used.add(input);

@@ -1,4 +1,4 @@
-/** What lib/architectures refuses, and what the messages name. */
+/** What lib/architectures rejects, and what the messages name. */
 
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
@@ -23,7 +23,7 @@ import {
 } from "./architecture-graphs";
 
 describe("architectureFor", () => {
-  it("knows every family by model_type", () => {
+  it("selects every family by model_type", () => {
     assert.deepEqual(MODEL_TYPES, [
       ...["bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra"],
       ...["deberta", "deberta-v2", "modernbert", "mpnet", "new", "gte"],
@@ -34,7 +34,7 @@ describe("architectureFor", () => {
   });
 
   for (const modelType of ["gpt2", "BERT", "", 7, null, undefined, ["bert"], "toString"]) {
-    it(`refuses ${inspect(modelType)} and lists what there is`, () => {
+    it(`rejects ${inspect(modelType)} and lists the supported types`, () => {
       refuses(
         () => architectureFor(configOf({ model_type: modelType })),
         "ERR_UNSUPPORTED_MODEL",
@@ -43,14 +43,14 @@ describe("architectureFor", () => {
     });
   }
 
-  it("does not take a model with code of its own for the family whose name it has", () => {
+  it("does not assign a model with custom code to the family whose name it has", () => {
     for (const autoMap of [{ AutoModel: "owner/name--modeling_bert.OtherModel" }, { AutoConfig: "configuration_bert.OtherConfig" }, {}]) {
       refuses(() => architectureFor(configOf({ model_type: "bert", auto_map: autoMap })), "ERR_UNSUPPORTED_MODEL", '"auto_map"', "bert");
     }
   });
 });
 
-describe("architectures refuse", () => {
+describe("architectures reject", () => {
   let bert: TransformerPart;
   let roberta: TransformerPart;
 
@@ -59,7 +59,7 @@ describe("architectures refuse", () => {
     roberta = await sparsePart("splade-roberta");
   });
 
-  it("position embeddings that are not absolute", async () => {
+  it("position embeddings other than absolute ones", async () => {
     for (const type of ["relative_key", "rope"]) {
       const part = withConfig(bert, { position_embedding_type: type });
       refuses(() => maskedLanguageModel(part), "ERR_UNSUPPORTED_MODEL", part.config.file, '"position_embedding_type"', type, "absolute");
@@ -73,7 +73,7 @@ describe("architectures refuse", () => {
     refuses(() => maskedLanguageModel(withConfig(bert, { is_decoder: true })), "ERR_UNSUPPORTED_MODEL", '"is_decoder" is true');
   });
 
-  it("an unknown activation, with a list of the known", async () => {
+  it("an unknown activation, listing the known ones", async () => {
     refuses(
       () => maskedLanguageModel(withConfig(bert, { hidden_act: "gelu_10" })),
       "ERR_UNSUPPORTED_MODEL",
@@ -119,7 +119,7 @@ describe("architectures refuse", () => {
     });
   });
 
-  describe("weights", () => {
+  describe("architectures reject weights", () => {
     it("that lack a tensor of the body", () => {
       const name = "bert.encoder.layer.1.attention.self.key.bias";
       refuses(() => maskedLanguageModel(without(bert, name)), "ERR_MISSING_TENSOR", name, bert.folder, bert.config.file);
@@ -139,7 +139,7 @@ describe("architectures refuse", () => {
       );
     });
 
-    it("of an untied decoder that the file lacks", () => {
+    it("of an untied decoder that is missing from the file", () => {
       const part = withConfig(bert, { tie_word_embeddings: false });
       refuses(() => maskedLanguageModel(part), "ERR_MISSING_TENSOR", "cls.predictions.decoder.weight");
     });
@@ -155,7 +155,7 @@ describe("architectures refuse", () => {
       refuses(() => maskedLanguageModel(part), "ERR_MISSING_TENSOR", `bert.encoder.layer.${String(layers)}.attention`);
     });
 
-    it("whose shape is not config.json's", () => {
+    it("whose shape differs from config.json", () => {
       const name = "bert.encoder.layer.0.intermediate.dense.weight";
       const { file = "", shape = [] } = bert.tensors.get(name) ?? {};
       const part = withTensor(bert, name, name, { shape: [...shape].reverse() });
@@ -164,7 +164,7 @@ describe("architectures refuse", () => {
       refuses(() => maskedLanguageModel(withTensor(bert, name, name, { shape: shape.slice(0, 1) })), "ERR_TENSOR_MISMATCH", name);
     });
 
-    it("whose embeddings have other rows than vocab_size, positions or token types", () => {
+    it("whose embeddings do not have vocab_size, position or token type rows", () => {
       for (const [field, tensor] of [
         ["vocab_size", "word_embeddings"],
         ["max_position_embeddings", "position_embeddings"],
@@ -175,17 +175,17 @@ describe("architectures refuse", () => {
       }
     });
 
-    it("whose embeddings are not of ELECTRA's usual width where config.json names none", async () => {
+    it("whose embeddings do not have ELECTRA's default width if config.json names none", async () => {
       const part = withConfig(await sparsePart("splade-electra"), { embedding_size: undefined });
       refuses(() => maskedLanguageModel(part), "ERR_TENSOR_MISMATCH", "electra.embeddings.word_embeddings.weight", ", 128]");
     });
 
-    it("whose classifier has other rows than there are labels", async () => {
+    it("whose classifier does not have one row per label", async () => {
       const { part, labels } = await crossPart("ce-bert-multilabel");
       refuses(() => sequenceClassifier(part, labels + 1), "ERR_TENSOR_MISMATCH", "classifier.weight");
     });
 
-    it("of another element type", () => {
+    it("of an unsupported element type", () => {
       for (const dtype of ["F64", "I8", "I64"] as const) {
         const part = withTensor(bert, "cls.predictions.bias", "cls.predictions.bias", { dtype });
         refuses(() => maskedLanguageModel(part), "ERR_TENSOR_MISMATCH", "cls.predictions.bias", dtype, "F32, F16 or BF16");
@@ -193,7 +193,7 @@ describe("architectures refuse", () => {
     });
   });
 
-  it("any other config.json with a coded error, if they do not make a graph of it", async () => {
+  it("with a coded error, or build a graph, for any other config.json", async () => {
     const parts = [bert, roberta, await sparsePart("splade-distilbert"), await sparsePart("splade-electra")];
     const fields = [...new Set(parts.flatMap(({ config }) => Object.keys(config.json)))];
     const number = fc.oneof(fc.integer({ min: -2, max: 70 }), fc.double());

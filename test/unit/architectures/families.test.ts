@@ -1,4 +1,4 @@
-/** DeBERTa, ModernBERT, GTE and Jina's models: which family a config.json names, and what all of their graphs have in common. */
+/** DeBERTa, ModernBERT, GTE and Jina's models: how config.json selects the family, and what all their graphs have in common. */
 
 import assert from "node:assert/strict";
 
@@ -75,7 +75,7 @@ describe("families by config.json", () => {
     });
   }
 
-  it("refuses an auto_map that is no object", () => {
+  it("rejects an auto_map that is not an object", () => {
     refuses(() => architectureFor(configOf({ model_type: "bert", auto_map: "JinaBertConfig" })), "ERR_INVALID_CONFIG", '"auto_map"');
   });
 });
@@ -102,7 +102,7 @@ describe("graphs of other families", () => {
     });
   }
 
-  it("need no prefix of the base model", async () => {
+  it("do not need the prefix of the base model", async () => {
     for (const [name, prefix] of [
       ["splade-gte-new", "new."],
       ["splade-modernbert", "model."],
@@ -120,7 +120,7 @@ describe("graphs of other families", () => {
     );
   });
 
-  it("name the tensor that a checkpoint lacks or that has another shape", async () => {
+  it("name the tensor that is missing or has another shape", async () => {
     for (const [name, tensor] of [
       ["deberta-v1", "deberta.encoder.layer.1.attention.self.pos_q_proj.bias"],
       ["deberta-v1", "deberta.encoder.layer.0.attention.self.q_bias"],
@@ -139,7 +139,7 @@ describe("graphs of other families", () => {
     }
   });
 
-  it("refuse an unknown activation", async () => {
+  it("reject an unknown activation", async () => {
     for (const [name, field] of [
       ["deberta-v3", "hidden_act"],
       ["deberta-v3", "pooler_hidden_act"],
@@ -152,12 +152,12 @@ describe("graphs of other families", () => {
     }
   });
 
-  it("refuse sizes that the tensors do not have, before anything is allocated by them", async () => {
+  it("reject sizes that the tensors do not have, before allocating by them", async () => {
     for (const name of REFERENCES) {
       const part = await referencePart(name);
       const { json } = part.config;
       const fields = ["hidden_size", "num_hidden_layers", "vocab_size", "intermediate_size", "position_buckets"];
-      // With buckets, a far distance adds no rows.
+      // With buckets, a greater distance adds no rows.
       if (json["position_buckets"] === undefined || json["position_buckets"] === -1) fields.push("max_relative_positions");
       for (const field of fields.filter((known) => typeof json[known] === "number")) {
         const lying = withConfig(part, { [field]: 2 ** 50, num_attention_heads: field === "hidden_size" ? 1 : 3, layer_types: undefined });
@@ -166,7 +166,7 @@ describe("graphs of other families", () => {
     }
   });
 
-  it("refuse heads that do not divide the hidden size, or that rotary positions cannot pair", async () => {
+  it("reject heads that do not divide the hidden size, or that rotary positions cannot pair", async () => {
     for (const name of REFERENCES) {
       const part = withConfig(await referencePart(name), { num_attention_heads: 7 });
       refuses(() => sequenceClassifier(part, REFERENCE_LABELS), "ERR_INVALID_CONFIG", '"num_attention_heads" is 7');
@@ -177,7 +177,7 @@ describe("graphs of other families", () => {
     }
   });
 
-  it("compute the first token only in the last layer of a classifier", async () => {
+  it("compute only the first token in the last layer of a classifier", async () => {
     for (const name of ["deberta-v1", "deberta-v3", "gte-ntk"]) {
       const { nodes, producers } = decode(sequenceClassifier(await referencePart(name), REFERENCE_LABELS));
       const last = nodes.filter(({ operator }) => operator === "MultiHeadAttention").at(-1);
@@ -185,7 +185,7 @@ describe("graphs of other families", () => {
     }
   });
 
-  it("are made of any other config.json, or refused with a coded error", async () => {
+  it("are built from any other config.json, or rejected with a coded error", async () => {
     const parts = await Promise.all(["deberta-v1", "deberta-v3", "gte-ntk", "modernbert-local", "jina-roberta"].map(referencePart));
     parts.push((await crossPart("ce-jina-v1")).part);
     const fields = [...new Set(parts.flatMap(({ config }) => Object.keys(config.json)))];

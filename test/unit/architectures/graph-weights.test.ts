@@ -1,4 +1,4 @@
-/** Names of weights in a graph: tensors that are not the same never share one. */
+/** Names of weights in a graph: different tensors never share one. */
 
 import assert from "node:assert/strict";
 
@@ -15,13 +15,13 @@ const TENSOR: TensorInfo = {
 };
 
 describe("names of weights in a graph", () => {
-  it("are the tensor's own, once for each tensor", () => {
+  it("are the tensor's own, once per tensor", () => {
     const graph = new GraphBuilder();
     assert.equal(graph.weight(TENSOR), "linear.weight");
     assert.equal(graph.weight({ ...TENSOR }), "linear.weight");
   });
 
-  it("differ where the tensors lie elsewhere, are read otherwise or are needed in another type", () => {
+  it("differ if the tensors are in other places, are read differently or are needed in another type", () => {
     const others: readonly Partial<TensorInfo>[] = [
       { file: "/m/b/dense/model.safetensors" },
       { offset: 128 },
@@ -39,14 +39,14 @@ describe("names of weights in a graph", () => {
     assert.deepEqual([weightFloats.get(names[0] ?? ""), weightFloats.get(wide)], ["fp16", "fp32"]);
   });
 
-  it("stay apart from a tensor whose name looks like a number of another", () => {
+  it("stay distinct from a tensor whose name looks like a numbered duplicate", () => {
     const graph = new GraphBuilder();
     const odd = { ...TENSOR, name: "linear.weight#2", offset: 0 };
     const names = [graph.weight(odd), graph.weight(TENSOR), graph.weight({ ...TENSOR, offset: 128 })];
     assert.deepEqual(names, ["linear.weight#2", "linear.weight", "linear.weight#3"]);
   });
 
-  it("keep linear layers in 8 bits apart as well", () => {
+  it("keep 8-bit linear layers distinct as well", () => {
     const graph = new GraphBuilder();
     const weight = { ...TENSOR, name: "encoder.layer.0.dense.weight" };
     const other = { ...weight, file: "/m/b/model.safetensors" };

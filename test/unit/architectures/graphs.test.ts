@@ -1,4 +1,4 @@
-/** The graphs of lib/architectures, decoded again. That they compute what the reference does is shown by test/golden. */
+/** The graphs of lib/architectures, decoded. test/golden shows that they compute what the reference does. */
 
 import assert from "node:assert/strict";
 
@@ -69,7 +69,7 @@ describe("architectures", () => {
     }
   });
 
-  it("reads layer norms by their old names, gamma and beta", async () => {
+  it("reads layer norms under their old names, gamma and beta", async () => {
     const part = await sparsePart("splade-bert");
     const old = withNames(part, (name) => name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"));
     const [now, before] = [maskedLanguageModel(part), maskedLanguageModel(old)];
@@ -78,7 +78,7 @@ describe("architectures", () => {
     assert.ok(before.weights.has("bert.encoder.layer.0.output.LayerNorm.beta"));
   });
 
-  it("takes the epsilon of layer norms from config.json, except DistilBERT's, which is fixed", async () => {
+  it("reads the epsilon of layer norms from config.json, except DistilBERT's, which is fixed", async () => {
     const epsilons = (graph: Graph) =>
       new Set(
         [...operators(graph, "LayerNormalization"), ...operators(graph, "SkipLayerNormalization")].map((node) =>
@@ -121,12 +121,12 @@ describe("architectures", () => {
       untied = await sparsePart("splade-bert-untied");
     });
 
-    it("is the word embeddings where the file has no matrix of its own", () => {
+    it("is the word embeddings if the file has no separate matrix", () => {
       assert.equal(maskedLanguageModel(tied).decoder.name, WORDS);
       assert.equal(maskedLanguageModel(withConfig(tied, { tie_word_embeddings: undefined })).decoder.name, WORDS);
     });
 
-    it("is its own matrix where the file has one, tied or not", async () => {
+    it("is the separate matrix if the file has one, tied or not", async () => {
       assert.equal(maskedLanguageModel(untied).decoder.name, DECODER);
       const conflict = await sparsePart("splade-tie-conflict");
       assert.equal(conflict.config.json["tie_word_embeddings"], true);
@@ -135,13 +135,13 @@ describe("architectures", () => {
       assert.ok(weights.has(WORDS) && !weights.has(DECODER), "the embeddings stay the file's");
     });
 
-    it("stands for the word embeddings where a file of tied weights has only the decoder", () => {
+    it("replaces the word embeddings if a file of tied weights has only the decoder", () => {
       const { decoder, weights } = maskedLanguageModel(withNames(tied, (name) => (name === WORDS ? DECODER : name)));
       assert.equal(decoder.name, DECODER);
       assert.ok(weights.has(DECODER));
     });
 
-    it("has the bias that the file gives it, else the head's", () => {
+    it("has its own bias if the file contains one, else the head's", () => {
       assert.equal(maskedLanguageModel(untied).decoderBias?.name, "cls.predictions.decoder.bias");
       assert.equal(maskedLanguageModel(tied).decoderBias?.name, "cls.predictions.bias");
       assert.equal(maskedLanguageModel(without(untied, "cls.predictions.decoder.bias")).decoderBias?.name, "cls.predictions.bias");
@@ -162,14 +162,14 @@ describe("architectures", () => {
       });
     }
 
-    it("of RoBERTa may have a bias of its own", async () => {
+    it("of RoBERTa may have its own bias", async () => {
       const part = withTensor(await sparsePart("splade-roberta"), "lm_head.decoder.bias", "lm_head.bias");
       assert.equal(maskedLanguageModel(part).decoderBias?.name, "lm_head.decoder.bias");
     });
   });
 
   describe("embeddings", () => {
-    it("take token types where there is more than one", async () => {
+    it("add token types if there is more than one", async () => {
       const bert = await sparsePart("splade-bert");
       assert.equal(takesTokenTypes(maskedLanguageModel(bert)), true);
       assert.equal(takesTokenTypes(maskedLanguageModel(await sparsePart("splade-distilbert"))), false);
@@ -180,7 +180,7 @@ describe("architectures", () => {
       assert.equal(takesTokenTypes(maskedLanguageModel(one)), false);
     });
 
-    it("of ELECTRA are projected where they are narrower than the layers", async () => {
+    it("of ELECTRA are projected if they are narrower than the layers", async () => {
       const { part, labels } = await crossPart("ce-electra-qnli");
       assert.ok(sequenceClassifier(part, labels).weights.has("electra.embeddings_project.weight"));
     });
@@ -226,7 +226,7 @@ describe("architectures", () => {
         assert.deepEqual([tail[0]?.inputs[1], tail[2]?.inputs[1]], weights);
       });
 
-      it(`of ${name} compute the first token only in the last layer`, async () => {
+      it(`of ${name} compute only the first token in the last layer`, async () => {
         const { part, labels } = await crossPart(name);
         const { nodes, producers } = decode(sequenceClassifier(part, labels));
         const attention = nodes.filter(({ operator }) => operator === "MultiHeadAttention");
@@ -255,14 +255,14 @@ describe("architectures", () => {
       });
     }
 
-    it("linear is none", async () => {
+    it("linear is the identity", async () => {
       const part = withConfig(await sparsePart("splade-bert"), { hidden_act: "linear" });
       const { nodes, producers } = decode(maskedLanguageModel(part));
       const after = (weight: string) => producers.get(nodes.find(({ inputs }) => inputs[1] === weight)?.inputs[0] ?? "");
       assert.equal(after("bert.encoder.layer.0.output.dense.weight")?.inputs[1], "bert.encoder.layer.0.intermediate.dense.weight");
     });
 
-    it("of the heads of RoBERTa and ELECTRA do not follow config.json", async () => {
+    it("of the heads of RoBERTa and ELECTRA ignore config.json", async () => {
       for (const name of ["splade-roberta", "splade-electra"]) {
         const part = withConfig(await sparsePart(name), { hidden_act: "relu" });
         assert.equal(operators(maskedLanguageModel(part), "Gelu").length, 1, name);
@@ -272,7 +272,7 @@ describe("architectures", () => {
   });
 });
 
-/** Computes the ids that the position table is asked for, for one sequence. */
+/** Computes the positions that are looked up for one sequence. */
 function positionsOf(graph: Graph, inputIds: readonly number[]): number[] {
   const { nodes, producers, initialisers } = decode(graph);
   const compute = (value: string): number[] => {

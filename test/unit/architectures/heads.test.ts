@@ -1,4 +1,4 @@
-/** Graphs of heads over a body: what does not fit together is refused before anything runs. */
+/** Graphs of heads over a body: mismatches are rejected before anything runs. */
 
 import path from "node:path";
 
@@ -33,12 +33,12 @@ describe("architectures: heads of other modules", () => {
     return () => embeddingGraph(architectureFor(part.config), part, [POOLING, ...modules], "sentence_embedding");
   };
 
-  it("refuses a module whose input is not the output before it", async () => {
+  it("rejects a module whose input size differs from the previous output", async () => {
     const part = partOf(["pre_bias", 71], ["encoder.weight", 10, 71], ["latent_bias", 10]);
     refuses(await graph({ ...AUTOENCODER, part, inputs: 71 }), "ERR_INVALID_CONFIG", "expects 71 values but gets 72");
   });
 
-  it("refuses weights of another shape, and names the module's", async () => {
+  it("rejects weights of another shape and names the module", async () => {
     const part = partOf(["pre_bias", 72], ["encoder.weight", 72, 10], ["latent_bias", 10]);
     refuses(
       await graph({ ...AUTOENCODER, part }),
@@ -50,7 +50,7 @@ describe("architectures: heads of other modules", () => {
     );
   });
 
-  it("refuses weights that are missing", async () => {
+  it("rejects missing weights", async () => {
     refuses(
       await graph({ ...AUTOENCODER, part: partOf(["pre_bias", 72], ["latent_bias", 10]) }),
       "ERR_MISSING_TENSOR",
@@ -59,23 +59,23 @@ describe("architectures: heads of other modules", () => {
     refuses(await graph({ ...EMBEDDING, kind: "layer-norm", part: partOf() }), "ERR_MISSING_TENSOR", "norm.weight");
   });
 
-  it("refuses a projection of the residual that is missing", async () => {
+  it("rejects a missing projection of the residual", async () => {
     refuses(await graph({ ...DENSE, part: partOf(...TENSORS), residual: true }), "ERR_MISSING_TENSOR", "residual.weight");
   });
 
-  it("refuses a PReLU without its slope", async () => {
+  it("rejects a PReLU without its slope", async () => {
     const part = partOf(...TENSORS);
     refuses(await graph({ ...DENSE, part, activation: "PReLU" }), "ERR_MISSING_TENSOR", "activation_function.weight");
   });
 
-  it("refuses a GLU of an odd number of values, and one with a residual", async () => {
+  it("rejects a GLU of an odd number of values, and one with a residual", async () => {
     const part = partOf(...TENSORS);
     refuses(await graph({ ...DENSE, part, activation: "GLU" }), "ERR_INVALID_CONFIG", 'even "out_features"');
     const square = partOf(["linear.weight", 72, 72], ["linear.bias", 72]);
     refuses(await graph({ ...DENSE, part: square, outputs: 72, activation: "GLU", residual: true }), "ERR_INVALID_CONFIG", "no residual");
   });
 
-  it("refuses lexical weights for another size of hidden states", async () => {
+  it("rejects lexical weights for another hidden size", async () => {
     const part = await sparsePart("splade-xlmr");
     const head: LexicalHead = { kind: "lexical", part: partOf(["weight", 1, 3], ["bias", 1]), ignoredTokens: [] };
     refuses(() => lexicalGraph(architectureFor(part.config), part, head, [0]), "ERR_TENSOR_MISMATCH", "weight has shape [1, 3]");

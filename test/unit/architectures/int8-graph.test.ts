@@ -9,7 +9,7 @@ import { derivedFolder } from "../../../dist/hub/settings";
 
 const fixtures = path.join(__dirname, "..", "..", "data", "checkpoints");
 
-describe("the graph with layers in 8 bits", () => {
+describe("the graph with 8-bit layers", () => {
   it("replaces the linear layers of the transformer and nothing else", async () => {
     const { transformer, numLabels } = await readCheckpoint(path.join(fixtures, "ce-bert-minilm"), "cross");
     const graph = architectureFor(transformer.config).sequenceClassifier(transformer, numLabels);
@@ -38,8 +38,8 @@ describe("the graph with layers in 8 bits", () => {
   });
 });
 
-describe("the folder of quantised weights", () => {
-  it("lies beside the hub cache unless a variable says otherwise", () => {
+describe("the folder of quantized weights", () => {
+  it("is next to the hub cache unless a variable overrides it", () => {
     const at = (...parts: string[]) => path.resolve(path.sep, ...parts);
     assert.equal(derivedFolder({}, { HF_HOME: at("home") }), at("home", "sparse-rerank"));
     assert.equal(derivedFolder({}, { HF_HUB_CACHE: at("big", "hub") }), at("big", "sparse-rerank"));

@@ -1,4 +1,4 @@
-/** MPNet: its constants, and what is refused. That it computes what the reference does is shown by test/golden. */
+/** MPNet: its constants, and what is rejected. test/golden shows that it computes what the reference does. */
 
 import assert from "node:assert/strict";
 
@@ -16,7 +16,7 @@ import {
 } from "./architecture-graphs";
 
 describe("architectures: mpnet", () => {
-  it("has a row of biases for each distance, as transformers' relative_position_bucket gives them", async () => {
+  it("has a row of biases per distance, like transformers' relative_position_bucket", async () => {
     const { part } = await crossPart("ce-mpnet");
     const { initialisers } = decode(sequenceClassifier(part, 1));
     const rows = Array.from(initialisers.get("distance_rows")?.int64Data ?? [], Number);
@@ -27,14 +27,14 @@ describe("architectures: mpnet", () => {
       rows.slice(129 - after.length, 128).toReversed(),
       after.slice(1).map((row) => row + 16),
     );
-    // The last edges: the logarithm must be rounded as in fp32.
+    // The last boundaries: the logarithm must be rounded as in fp32.
     assert.deepEqual(
       [45, 46, 63, 64, 90, 91, 128].map((distance) => rows[128 + distance]),
       [12, 13, 13, 14, 14, 15, 15],
     );
   });
 
-  it("takes no token types, and as many tokens as have a position whatever the padding token is", async () => {
+  it("uses no token types, and accepts as many tokens as have a position, whatever the padding token", async () => {
     const part = await sparsePart("splade-mpnet");
     const graph = maskedLanguageModel(withConfig(part, { pad_token_id: 0 }));
     assert.equal(takesTokenTypes(graph), false);
@@ -42,13 +42,13 @@ describe("architectures: mpnet", () => {
     assert.deepEqual([graph.maxPositions, usablePositions(part.config)], [positions, positions]);
   });
 
-  it("refuses BERT's weights under its name, where the reference draws weights by lot", async () => {
+  it("rejects BERT's weights under its name, for which the reference initializes weights at random", async () => {
     const { part } = await crossPart("ce-bert-minilm");
     const missing = "mpnet.embeddings.word_embeddings.weight";
     refuses(() => sequenceClassifier(withConfig(part, { model_type: "mpnet" }), 1), "ERR_MISSING_TENSOR", missing);
   });
 
-  it("refuses fewer biases than it has distances, and tables without a position", async () => {
+  it("rejects fewer biases than distances, and tables without a position", async () => {
     const { part } = await crossPart("ce-mpnet");
     const few = withConfig(part, { relative_attention_num_buckets: 16 });
     refuses(() => sequenceClassifier(few, 1), "ERR_UNSUPPORTED_MODEL", '"relative_attention_num_buckets" is 16');
@@ -57,7 +57,7 @@ describe("architectures: mpnet", () => {
     refuses(() => sequenceClassifier(withConfig(part, { max_position_embeddings: 2 }), 1), "ERR_INVALID_CONFIG", "an integer > 2");
   });
 
-  it("takes a bare model's names too", async () => {
+  it("accepts the names of a bare model", async () => {
     const part = await sparsePart("splade-mpnet");
     const bare = withNames(part, (name) => name.replace(/^mpnet\./, ""));
     assert.equal(maskedLanguageModel(bare).weights.size, maskedLanguageModel(part).weights.size);

@@ -42,8 +42,8 @@ function decoded(bytes: Uint8Array): unknown {
   return onnx.ModelProto.toObject(onnx.ModelProto.decode(bytes), { longs: String, bytes: Array, defaults: true, arrays: true });
 }
 
-describe("the messages of ONNX", () => {
-  it("are those that another library writes, whatever they hold", () => {
+describe("ONNX messages", () => {
+  it("equal those that another library writes, for any contents", () => {
     fc.assert(
       fc.property(fc.array(node, { maxLength: 4 }), fc.array(initializer, { maxLength: 4 }), name, (nodes, initializers, label) => {
         const dim = [{ dimParam: label }, { dimParam: "" }];
@@ -61,7 +61,7 @@ describe("the messages of ONNX", () => {
     );
   });
 
-  it("hold a zero that an attribute has, since some readers ask whether it is there", () => {
+  it("write zero-valued attributes, since some readers check for their presence", () => {
     const attributes = [
       { name: "i", type: 2, i: 0 },
       { name: "f", type: 1, f: 0 },
@@ -73,7 +73,7 @@ describe("the messages of ONNX", () => {
     assert.deepEqual(present, [true, true, true]);
   });
 
-  it("have the types that onnx.proto says", () => {
+  it("have the types in onnx.proto", () => {
     const { status, stderr } = spawnSync(process.execPath, [path.join(root, "scripts", "write-onnx-messages.mjs"), "--check"], {
       encoding: "utf8",
     });

@@ -1,4 +1,4 @@
-/** The numbers behind positions, and the estimates of memory that follow from them. */
+/** Relative and rotary positions, and the memory estimates that depend on them. */
 
 import assert from "node:assert/strict";
 
@@ -8,11 +8,11 @@ import type { Graph } from "../../../dist/architectures/types";
 import { crossPart, referencePart, sequenceClassifier, withConfig } from "./architecture-graphs";
 
 describe("rows of relative positions", () => {
-  /** Of distance d, beyond the reach as at its end. */
+  /** The row of distance d; beyond the reach, the row at its end. */
   const rowOf = ({ buckets }: ReturnType<typeof bucketRows>, distance: number): number | undefined =>
     buckets?.rowOf(Math.min(Math.max(distance, -buckets.reach), buckets.reach));
 
-  it("of DeBERTa v3 are one for each distance up to 128, then logarithmic up to 512", () => {
+  it("of DeBERTa v3 are one per distance up to 128, then logarithmic up to 512", () => {
     const rows = bucketRows(256, 512);
     assert.equal(rows.count, 512);
     assert.equal(rows.maxPositions, undefined);
@@ -40,7 +40,7 @@ describe("rows of relative positions", () => {
     }
   });
 
-  it("ascend with the distance and stay in the table", () => {
+  it("ascend with the distance and stay within the table", () => {
     for (const [buckets, farthest] of [
       [2, 512],
       [3, 64],
@@ -66,20 +66,20 @@ describe("rows of relative positions", () => {
     assert.equal(bucketRows(256, 130).maxPositions, undefined);
   });
 
-  it("do not grow without bound with a lying config.json", () => {
+  it("stay bounded with a false config.json", () => {
     const rows = bucketRows(256, 1e15);
     assert.equal(rows.buckets?.reach, 65_536);
     assert.equal(rows.maxPositions, 65_537);
     assert.equal(bucketRows(2 ** 52, 512).count, 2 ** 53);
   });
 
-  it("without buckets are one for each distance", () => {
+  it("without buckets are one per distance", () => {
     assert.deepEqual(linearRows(512), { count: 1024, buckets: undefined, maxPositions: undefined });
   });
 });
 
 describe("frequencies of rotary positions", () => {
-  it("fall from 1 by the same factor", () => {
+  it("decrease from 1 by a constant factor", () => {
     const turns = rotaryFrequencies(64, 10_000);
     assert.equal(turns.length, 32);
     assert.equal(turns[0], 1);
@@ -90,10 +90,10 @@ describe("frequencies of rotary positions", () => {
   });
 });
 
-describe("estimates of memory", () => {
+describe("memory estimates", () => {
   const growth = ({ bytesPerSequence }: Graph): number => bytesPerSequence(8192) / bytesPerSequence(4096);
 
-  it("grow with the length where attention has no bias for pairs of tokens", async () => {
+  it("grow linearly with the length if attention has no bias per pair of tokens", async () => {
     for (const name of ["gte-ntk", "modernbert-local", "modernbert-biases", "jina-roberta"]) {
       assert.equal(growth(sequenceClassifier(await referencePart(name), 3)), 2, name);
     }
@@ -101,7 +101,7 @@ describe("estimates of memory", () => {
     assert.equal(growth(sequenceClassifier(part, labels)), 2);
   });
 
-  it("grow with its square where it has one", async () => {
+  it("grow quadratically if it has one", async () => {
     const { part, labels } = await crossPart("ce-jina-v1");
     for (const graph of [sequenceClassifier(part, labels), sequenceClassifier(await referencePart("deberta-v3"), 3)]) {
       assert.ok(growth(graph) > 3.9 && growth(graph) <= 4);
@@ -110,7 +110,7 @@ describe("estimates of memory", () => {
     assert.equal(growth(sequenceClassifier(plain, 3)), 2);
   });
 
-  it("hold the scores of every head", async () => {
+  it("include the scores of every head", async () => {
     const { part, labels } = await crossPart("ce-jina-v1");
     const heads = Number(part.config.json["num_attention_heads"]);
     const { bytesPerSequence } = sequenceClassifier(part, labels);
@@ -118,7 +118,7 @@ describe("estimates of memory", () => {
     assert.ok(bytesPerSequence(1) > 0);
   });
 
-  it("ask no more of a long text than of as many short ones where windows are local", async () => {
+  it("are no greater for a long text than for as many short ones if windows are local", async () => {
     const { bytesPerSequence } = sequenceClassifier(await referencePart("modernbert-local"), 3);
     assert.equal(bytesPerSequence(8000), 10 * bytesPerSequence(800));
   });

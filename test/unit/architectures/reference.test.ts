@@ -1,4 +1,7 @@
-/** Inputs longer than the golden fixtures' and settings that they lack: test/data/architectures has the logits of transformers (see its generate.py). */
+/**
+ * Inputs longer than the golden fixtures' and settings that those lack: test/reference has the logits of transformers (see its
+ * generate.py).
+ */
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -19,14 +22,14 @@ interface Expected {
   readonly logits: readonly (readonly number[])[];
 }
 
-/** As generate.py has them. */
+/** As in generate.py. */
 function inputOf({ vocabulary, types }: Expected, length: number): NativeSequences {
   const ids = Int32Array.from({ length }, (_, i) => (7919 * i + 13 * length) % vocabulary);
   const offsets = Uint32Array.of(0, length);
   return types ? { ids, offsets, typeIds: Uint8Array.from({ length }, (_, i) => Number(2 * i >= length)) } : { ids, offsets };
 }
 
-describe("architectures compute what transformers computes", () => {
+describe("architectures compute the same as transformers", () => {
   before(() => {
     loadRuntime();
   });

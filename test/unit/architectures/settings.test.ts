@@ -1,4 +1,4 @@
-/** What single settings of config.json make of the graphs of DeBERTa, ModernBERT, GTE and Jina's models. */
+/** How single settings of config.json change the graphs of DeBERTa, ModernBERT, GTE and Jina's models. */
 
 import assert from "node:assert/strict";
 
@@ -34,7 +34,7 @@ describe("DeBERTa", () => {
     [v1, v2, v3] = [await referencePart("deberta-v1"), await referencePart("deberta-v2-convolution"), await referencePart("deberta-v3")];
   });
 
-  it("has a term of the scores for each entry of pos_att_type, as an array or as one string", () => {
+  it("adds a term to the scores per entry of pos_att_type, given as an array or as one string", () => {
     const termsOf = (value: unknown): (number | undefined)[] =>
       operators(classifier(withConfig(v3, { pos_att_type: value })), "GatherElements")
         .slice(0, 2)
@@ -68,13 +68,13 @@ describe("DeBERTa", () => {
     assert.ok(weightsOf(v1).includes(`${SELF}.pos_proj.weight`) && !weightsOf(v1).includes(`${SELF}.pos_proj.bias`));
   });
 
-  it("normalises the distances only where norm_rel_ebd says so", () => {
+  it("normalizes the distances only if norm_rel_ebd is set", () => {
     const normed = (value: unknown): boolean =>
       weightsOf(withConfig(v3, { norm_rel_ebd: value })).includes("deberta.encoder.LayerNorm.weight");
     assert.deepEqual(["layer_norm", "none | Layer_Norm", "none", null].map(normed), [true, true, false, false]);
   });
 
-  it("asks the table of distances for the rows that config.json makes", () => {
+  it("requires as many rows of the distance table as config.json implies", () => {
     const table = "deberta.encoder.rel_embeddings.weight";
     refuses(() => classifier(withConfig(v3, { position_buckets: 128 })), "ERR_TENSOR_MISMATCH", table, "[256, 24]");
     refuses(() => classifier(withConfig(v3, { position_buckets: -1 })), "ERR_TENSOR_MISMATCH", table, "[1024, 24]");
@@ -82,7 +82,7 @@ describe("DeBERTa", () => {
     refuses(() => classifier(withConfig(v3, { position_buckets: 1 })), "ERR_INVALID_CONFIG", '"position_buckets" is 1');
   });
 
-  it("has no limit of the length without positions in the input", () => {
+  it("does not limit the length without positions in the input", () => {
     assert.equal(classifier(v3).maxPositions, undefined);
     const table = "deberta.embeddings.position_embeddings.weight";
     const biased = withConfig(withTensor(v3, table, WORDS, { shape: [512, 24] }), { position_biased_input: true });
@@ -90,11 +90,11 @@ describe("DeBERTa", () => {
     assert.ok(weightsOf(biased).includes(table));
   });
 
-  it("is limited to the distances that the formula of the buckets reaches", () => {
+  it("limits the length to the distances that the bucket formula reaches", () => {
     assert.equal(classifier(withConfig(v3, { max_relative_positions: 100 })).maxPositions, 129);
   });
 
-  it("adds token types where there are some", () => {
+  it("adds token types if there are any", () => {
     const table = "deberta.embeddings.token_type_embeddings.weight";
     assert.equal(takesTokenTypes(classifier(v3)), false);
     assert.equal(takesTokenTypes(classifier(v2)), true);
@@ -103,14 +103,14 @@ describe("DeBERTa", () => {
     assert.equal(takesTokenTypes(classifier(one)), false);
   });
 
-  it("projects embeddings that are narrower than the layers", () => {
+  it("projects embeddings narrower than the layers", () => {
     const narrow = withTensor(withConfig(v3, { embedding_size: 8 }), WORDS, WORDS, { shape: [48, 8] });
     const part = withTensor(narrow, "deberta.embeddings.embed_proj.weight", WORDS, { shape: [24, 8] });
     assertWellFormed(classifier(part), "logits");
     assert.ok(weightsOf(part).includes("deberta.embeddings.embed_proj.weight"));
   });
 
-  it("has a convolution after the first layer if config.json has its width", () => {
+  it("adds a convolution after the first layer if config.json sets its width", () => {
     const [convolution] = operators(classifier(v2), "Conv");
     assert.ok(convolution);
     assert.deepEqual(Object.fromEntries(convolution.attributes), { kernel_shape: [3], pads: [1, 1], group: 3 });
@@ -119,7 +119,7 @@ describe("DeBERTa", () => {
     refuses(() => classifier(withConfig(v2, { conv_groups: 5 })), "ERR_INVALID_CONFIG", '"conv_groups" is 5', "24");
   });
 
-  it("reads the head of a masked language model as transformers or as its authors name it", () => {
+  it("reads the head of a masked language model under the names of transformers or of its authors", () => {
     const named = (at: string, part: TransformerPart): TransformerPart => {
       const dense = withTensor(part, `${at}.dense.weight`, `${SELF}.query_proj.weight`);
       const tensors = [`${at}.dense.bias`, `${at}.LayerNorm.weight`, `${at}.LayerNorm.bias`];
@@ -135,7 +135,7 @@ describe("DeBERTa", () => {
     refuses(() => maskedLanguageModel(v3), "ERR_MISSING_TENSOR", "cls.predictions.transform.dense.weight");
   });
 
-  it("refuses what it does not implement", () => {
+  it("rejects what it does not implement", () => {
     for (const changes of [{ pooler_hidden_size: 48 }, { attention_head_size: 16 }]) {
       refuses(() => classifier(withConfig(v3, changes)), "ERR_UNSUPPORTED_MODEL", ...Object.keys(changes));
     }
@@ -153,13 +153,13 @@ describe("ModernBERT", () => {
     [local, biases] = [await referencePart("modernbert-local"), await referencePart("modernbert-biases")];
   });
 
-  /** Layers of full attention are one operator; a window is written out. */
+  /** Layers of full attention are one operator; windowed attention is composed of several. */
   const countOf = (part: TransformerPart): { full: number; sliding: number } => ({
     full: operators(classifier(part), "MultiHeadAttention").length,
     sliding: operators(classifier(part), "Softmax").length,
   });
 
-  it("takes the kinds of its layers from transformers 5's list or from transformers 4's period", () => {
+  it("reads the layer types from transformers 5's list or transformers 4's period", () => {
     assert.deepEqual(countOf(local), { full: 1, sliding: 2 });
     const old = (period: number | undefined) => withConfig(local, { layer_types: undefined, global_attn_every_n_layers: period });
     assert.deepEqual(countOf(old(undefined)), { full: 1, sliding: 2 });
@@ -171,7 +171,7 @@ describe("ModernBERT", () => {
     }
   });
 
-  it("has a rotation for each kind of layer, from either version's names for the bases", () => {
+  it("has a rotation per layer type, with either version's names for the bases", () => {
     const turns = (part: TransformerPart, kind: string): number | undefined =>
       decode(classifier(part)).initialisers.get(`frequencies_${kind}`)?.floatData?.[1];
     const expected = (base: number): number => Math.fround(1 / Math.fround(base ** Math.fround(2 / 8)));
@@ -192,7 +192,7 @@ describe("ModernBERT", () => {
     refuses(() => classifier(withConfig(local, { rope_scaling: { type: "ntk" } })), "ERR_UNSUPPORTED_MODEL", '"rope_scaling"');
   });
 
-  it("has the biases that config.json names, and no norm before the first attention", () => {
+  it("adds the biases that config.json enables, and no norm before the first attention", () => {
     const kinds = (part: TransformerPart) =>
       new Set(
         weightsOf(part)
@@ -207,14 +207,14 @@ describe("ModernBERT", () => {
     assert.ok(!weightsOf(biases).some((name) => name.startsWith("model.layers.0.attn_norm")));
   });
 
-  it("pools the first token or the mean of all", () => {
+  it("pools the first token or the mean of all tokens", () => {
     assert.equal(operators(classifier(local), "ReduceMean").length, 1);
     const first = withConfig(local, { classifier_pooling: "cls" });
     assert.equal(operators(classifier(first), "ReduceMean").length, 0);
     refuses(() => classifier(withConfig(local, { classifier_pooling: "max" })), "ERR_INVALID_CONFIG", '"classifier_pooling" is "max"');
   });
 
-  it("computes the first token only in a last layer of full attention", () => {
+  it("computes only the first token in a last layer of full attention", () => {
     const queryOf = (types: readonly string[]): string | undefined => {
       const { nodes, producers } = decode(classifier(withConfig(local, { classifier_pooling: "cls", layer_types: types })));
       const last = nodes.filter(({ operator }) => operator === "MultiHeadAttention").at(-1);
@@ -224,7 +224,7 @@ describe("ModernBERT", () => {
     assert.equal(queryOf([FULL, SLIDING, SLIDING]), "RotaryEmbedding");
   });
 
-  it("has a decoder with or without bias, tied or not", async () => {
+  it("has a decoder with or without bias, tied or untied", async () => {
     const part = await sparsePart("splade-modernbert");
     const words = "model.embeddings.tok_embeddings.weight";
     assert.equal(maskedLanguageModel(part).decoder.name, words);
@@ -246,7 +246,7 @@ describe("GTE", () => {
   const turnsOf = (changes: Readonly<Record<string, unknown>>): readonly number[] =>
     decode(classifier(withConfig(part, changes))).initialisers.get("frequencies")?.floatData ?? [];
 
-  it("turns slower with ntk scaling, and as without where the factor asks for no more positions", () => {
+  it("scales rotations with ntk scaling, unless the factor requests no more positions", () => {
     const plain = turnsOf({ rope_scaling: null, rope_theta: 160_000 });
     const scaled = turnsOf({ rope_scaling: { type: "ntk", factor: 8 }, rope_theta: 20_000 });
     assert.equal(plain[0], 1);
@@ -257,7 +257,7 @@ describe("GTE", () => {
     assert.deepEqual(turnsOf({ rope_scaling: null, rope_theta: undefined }), turnsOf({ rope_scaling: null, rope_theta: 10_000 }));
   });
 
-  it("reads the rotation as transformers 5 writes it", () => {
+  it("reads rotary settings as transformers 5 writes them", () => {
     const rewritten = (parameters: unknown) => ({ rope_scaling: undefined, rope_theta: undefined, rope_parameters: parameters });
     const ntk = { factor: 8, rope_theta: 20_000, rope_type: "ntk", type: "ntk" };
     assert.deepEqual(turnsOf(rewritten(ntk)), turnsOf({}));
@@ -265,7 +265,7 @@ describe("GTE", () => {
     assert.deepEqual(turnsOf(rewritten({ rope_type: "default", rope_theta: 20_000 })), turnsOf({ rope_scaling: null }));
   });
 
-  it("reads the rotation of transformers' own class", () => {
+  it("reads rotary settings of transformers' own class", () => {
     const native = (parameters: unknown) =>
       turnsOf({ model_type: "gte", rope_scaling: undefined, rope_theta: undefined, rope_parameters: parameters });
     const plain = native({ rope_type: "default", rope_theta: 160_000 });
@@ -275,12 +275,12 @@ describe("GTE", () => {
       native({ rope_type: "linear", rope_theta: 160_000, factor: 2 }),
       plain.map((turn) => turn / 2),
     );
-    // The published ntk scaling in the words of transformers.
+    // The published ntk scaling, expressed with transformers' settings.
     const linear = native({ rope_type: "linear", rope_theta: 160_000, factor: 8 ** (2 / 8) });
     assert.deepEqual(linear, turnsOf({ rope_scaling: { type: "ntk", factor: 8 }, rope_theta: 20_000 }));
   });
 
-  it("refuses other scalings and settings of its code", () => {
+  it("rejects other scalings and settings of its custom code", () => {
     const cases: [changes: Readonly<Record<string, unknown>>, code: "ERR_UNSUPPORTED_MODEL" | "ERR_INVALID_CONFIG", field: string][] = [
       [{ rope_scaling: { type: "linear", factor: 2 } }, "ERR_UNSUPPORTED_MODEL", '"rope_scaling.type"'],
       [{ rope_scaling: { type: "ntk", factor: 2, mixed_b: 0.6 } }, "ERR_UNSUPPORTED_MODEL", '"rope_scaling.mixed_b"'],
@@ -298,7 +298,7 @@ describe("GTE", () => {
     for (const [changes, code, field] of cases) refuses(() => classifier(withConfig(part, changes)), code, field);
   });
 
-  it("has token types, one of them, or none", () => {
+  it("has several token types, one, or none", () => {
     const table = "new.embeddings.token_type_embeddings.weight";
     assert.equal(takesTokenTypes(classifier(part)), true);
     const one = withTensor(withConfig(part, { type_vocab_size: 1 }), table, table, { shape: [1, 24] });
@@ -309,7 +309,7 @@ describe("GTE", () => {
     assert.equal(takesTokenTypes(classifier(none)), false);
   });
 
-  it("takes query, key and value from one matrix without copying it", () => {
+  it("slices query, key and value from one matrix without copying it", () => {
     const name = "new.encoder.layer.1.attention.qkv_proj.weight";
     const whole = part.tensors.get(name);
     assert.ok(whole);
@@ -331,14 +331,14 @@ describe("JinaBERT", () => {
     ({ part, labels } = await crossPart("ce-jina-v1"));
   });
 
-  it("has ALiBi's slopes, also for heads that are no power of two", () => {
+  it("uses ALiBi's slopes, including for head counts that are not powers of two", () => {
     const slopes = decode(sequenceClassifier(part, labels)).initialisers.get("alibi");
     assert.deepEqual((slopes?.dims ?? []).map(Number), [1, 10, 1, 1]);
     const expected = [1, 2, 3, 4, 5, 6, 7, 8].map((i) => -(2 ** -i)).concat([-(2 ** -0.5), -(2 ** -1.5)]);
     assert.deepEqual(slopes?.floatData, expected.map(Math.fround));
   });
 
-  it("has gates of two kinds", () => {
+  it("supports two kinds of gates", () => {
     const count = (kind: string, operator: string): number =>
       operators(sequenceClassifier(withConfig(part, { feed_forward_type: kind }), labels), operator).length;
     assert.deepEqual([count("geglu", "Gelu"), count("geglu", "Relu")], [2, 0]);
@@ -349,7 +349,7 @@ describe("JinaBERT", () => {
     }
   });
 
-  it("refuses other positions", () => {
+  it("rejects other positions", () => {
     for (const type of ["absolute", undefined]) {
       const other = withConfig(part, { position_embedding_type: type });
       refuses(() => sequenceClassifier(other, labels), "ERR_UNSUPPORTED_MODEL", '"position_embedding_type"', "alibi");
@@ -370,7 +370,7 @@ describe("JinaBERT", () => {
 });
 
 describe("Jina's XLM-RoBERTa", () => {
-  it("is RoBERTa's graph with the tensors under other names", async () => {
+  it("has RoBERTa's graph with renamed tensors", async () => {
     const part = await referencePart("jina-roberta");
     const graph = classifier(part);
     assert.equal(graph.maxPositions, 200);

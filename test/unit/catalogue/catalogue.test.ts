@@ -8,7 +8,7 @@ import type { CatalogueModel } from "../../../dist/catalogue";
 const LATENCIES = ["low", "balanced", "quality"] as const;
 
 describe("catalogue", () => {
-  it("has every row once, with a page and sources for its figures", () => {
+  it("lists every row once, with a page and sources for its figures", () => {
     const rows = models.list();
     assert.equal(new Set(rows.map(({ name }) => name)).size, rows.length);
     for (const row of rows) {
@@ -35,7 +35,7 @@ describe("catalogue", () => {
     assert.throws(() => models.list({ size: 1 } as never), { code: "ERR_INVALID_ARGUMENT" });
   });
 
-  it("recommends what the need permits", () => {
+  it("recommends what the requirements permit", () => {
     const all: CatalogueModel[] = [];
     for (const device of ["cpu", "cuda"] as const) {
       for (const latency of LATENCIES) {
@@ -53,7 +53,7 @@ describe("catalogue", () => {
     assert.ok(new Set(all).size > 6);
   });
 
-  it("never recommends less for a higher wish", () => {
+  it("never recommends a lesser model for a higher requirement", () => {
     const beir = (latency: (typeof LATENCIES)[number]): number =>
       models.recommend({ latency }).encoder.scores.find(({ metric }) => metric === "BEIR-13 nDCG@10")!.value;
     const [low, balanced, quality] = LATENCIES.map(beir);
@@ -62,13 +62,13 @@ describe("catalogue", () => {
     assert.equal(models.recommend().reranker.name, "cross-encoder/ms-marco-MiniLM-L6-v2");
   });
 
-  it("refuses needs that it does not know", () => {
+  it("rejects unknown requirements", () => {
     for (const needs of [{ device: "tpu" }, { latency: "no" }, { licence: "gpl" }, { multilingual: "yes" }, { speed: 1 }]) {
       assert.throws(() => models.recommend(needs as never), { code: "ERR_INVALID_ARGUMENT" });
     }
   });
 
-  it("is what docs/models.md says", () => {
+  it("matches docs/models.md", () => {
     const root = path.join(__dirname, "..", "..", "..");
     const { status, stderr } = spawnSync(process.execPath, [path.join(root, "scripts", "write-models-doc.mjs"), "--check"], {
       encoding: "utf8",

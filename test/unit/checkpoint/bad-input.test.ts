@@ -125,7 +125,7 @@ describe("checkpoint: weights", () => {
     assert.deepEqual(await tensors(files), { a: "model.safetensors" });
   });
 
-  it("takes every tensor of the shards, and weight_map's word where two have the name", async () => {
+  it("reads every tensor of the shards, and follows weight_map if two have the same name", async () => {
     const files = {
       [INDEX]: { metadata: {}, weight_map: { a: "s1", b: "s2", c: "s2" } },
       s1: shard("a", "b", "extra"),
@@ -134,7 +134,7 @@ describe("checkpoint: weights", () => {
     assert.deepEqual(await tensors(files), { a: "s1", b: "s2", c: "s2", extra: "s1" });
   });
 
-  it("takes tensors named like properties of objects", async () => {
+  it("reads tensors named like properties of objects", async () => {
     const files = { [INDEX]: '{"weight_map":{"__proto__":"s1","toString":"s1"}}', s1: shard("toString", "__proto__x") };
     await fails(tensors(files), "ERR_INVALID_WEIGHTS", /no tensor "__proto__"/);
   });
@@ -172,12 +172,12 @@ describe("checkpoint: weights", () => {
     ["a broken shard", { [INDEX]: { weight_map: { a: "s1" } }, s1: "x" }, "ERR_INVALID_WEIGHTS", /s1 has 1 bytes/],
   ];
   for (const [what, files, code, message] of cases) {
-    it(`refuses ${what}`, () => fails(readSparse({ ...base, ...files }), code, message));
+    it(`rejects ${what}`, () => fails(readSparse({ ...base, ...files }), code, message));
   }
 });
 
 describe("checkpoint: files", () => {
-  it("an absent folder, a file in its place, an impossible name", async () => {
+  it("rejects an absent folder, a file in its place and an invalid name", async () => {
     await withFolder({ file: "" }, async (folder) => {
       for (const name of ["none", "file", "file/below", "a\0b"]) {
         await fails(readCheckpoint(path.join(folder, name), "sparse"), "ERR_MODEL_NOT_FOUND", new RegExp(path.basename(folder)));
@@ -185,15 +185,15 @@ describe("checkpoint: files", () => {
     });
   });
 
-  it("an empty folder", async () => {
+  it("rejects an empty folder", async () => {
     await fails(readSparse({}), "ERR_FILE_NOT_FOUND", /no config\.json/);
     await fails(readCross({}), "ERR_FILE_NOT_FOUND", /no config\.json/);
   });
 
-  it("a module's folder without config.json", () =>
+  it("rejects a module's folder without config.json", () =>
     fails(readSparse(without(SPARSE, "config.json")), "ERR_FILE_NOT_FOUND", /no config\.json/));
 
-  it("a folder where a file should be", async () => {
+  it("rejects a folder in place of a file", async () => {
     for (const name of ["config.json", "modules.json", "model.safetensors"]) {
       await withFolder(without(PLAIN_SPARSE, name), async (folder) => {
         await mkdir(path.join(folder, name));
@@ -202,7 +202,7 @@ describe("checkpoint: files", () => {
     }
   });
 
-  it("a FIFO does not hang", async function () {
+  it("rejects a FIFO without hanging", async function () {
     if (process.platform === "win32") skip(this, "Windows has no such links or modes");
     await withFolder(without(PLAIN_SPARSE, "model.safetensors"), async (folder) => {
       execFileSync("mkfifo", [path.join(folder, "model.safetensors")]);
@@ -210,7 +210,7 @@ describe("checkpoint: files", () => {
     });
   });
 
-  it("a symbolic link to itself", async function () {
+  it("rejects a symbolic link to itself", async function () {
     if (process.platform === "win32") skip(this, "Windows has no such links or modes");
     await withFolder(PLAIN_SPARSE, async (folder) => {
       await symlink("modules.json", path.join(folder, "modules.json"));
@@ -218,8 +218,8 @@ describe("checkpoint: files", () => {
     });
   });
 
-  it("a file without permission to read", async function () {
-    // Root reads everything.
+  it("rejects a file without read permission", async function () {
+    // Root can read everything.
     if (process.platform === "win32" || process.getuid?.() === 0) skip(this, "permissions do not bind here");
     await withFolder(PLAIN_SPARSE, async (folder) => {
       await chmod(path.join(folder, "config.json"), 0);
@@ -227,13 +227,13 @@ describe("checkpoint: files", () => {
     });
   });
 
-  it("a configuration file above the size limit", () =>
+  it("rejects a configuration file above the size limit", () =>
     withFolder(PLAIN_SPARSE, async (folder) => {
       await truncate(path.join(folder, "config.json"), 2 ** 33);
       await fails(readCheckpoint(folder, "sparse"), "ERR_INVALID_CONFIG", /config\.json has 8589934592 bytes/);
     }));
 
-  it("a relative folder gives absolute paths", () =>
+  it("returns absolute paths for a relative folder", () =>
     withFolder(PLAIN_SPARSE, async (folder) => {
       const { root, transformer } = spladeOf(await readCheckpoint(path.relative(process.cwd(), folder), "sparse"));
       assert.equal(root, folder);
@@ -262,7 +262,7 @@ describe("checkpoint: hostile configuration", function () {
     "model.safetensors.index.json",
   ];
 
-  it("any JSON in any file gives a description or a coded error", () => {
+  it("any JSON in any file results in a description or a coded error", () => {
     const value = fc.oneof(
       fc.jsonValue(),
       fc.constantFrom(

@@ -1,4 +1,4 @@
-/** readCheckpoint on checkpoints made for each rule: which file and field wins. */
+/** readCheckpoint on a checkpoint for each rule: which file and field takes precedence. */
 
 import assert from "node:assert/strict";
 import path from "node:path";
@@ -47,7 +47,7 @@ describe("checkpoint: sequence length", () => {
     assert.equal(checkpoint.transformer.lowerCase, false);
   });
 
-  it("reads the settings file's names from before version 2", async () => {
+  it("reads the settings file under its names before version 2", async () => {
     const files = {
       ...without(SPARSE, "sentence_bert_config.json"),
       "sentence_roberta_config.json": { max_seq_length: 17, do_lower_case: true },
@@ -66,7 +66,7 @@ describe("checkpoint: sequence length", () => {
 });
 
 describe("checkpoint: sparse encoders", () => {
-  it("knows modules by class name wherever the class lived", async () => {
+  it("recognizes modules by class name in any Python module", async () => {
     for (const [transformer, pooling] of [
       ["sentence_transformers.sparse_encoder.models.MLMTransformer", "sentence_transformers.sparse_encoder.models.SpladePooling"],
       [
@@ -100,12 +100,12 @@ describe("checkpoint: sparse encoders", () => {
     });
   });
 
-  it("pools as SPLADE v2 without a pooling config, like the reference", async () => {
+  it("pools as in SPLADE v2 without a pooling config, like the reference", async () => {
     const { pooling } = await readSparse(without(SPARSE, "1_SpladePooling/config.json"));
     assert.deepEqual(pooling, { kind: "splade", pooling: "max", activation: "relu" });
   });
 
-  it("takes SPLADE modules whose model type was not stored", async () => {
+  it("accepts SPLADE modules without a stored model type", async () => {
     assert.equal((await readSparse(without(SPARSE, "config_sentence_transformers.json"))).kind, "sparse");
   });
 
@@ -116,7 +116,7 @@ describe("checkpoint: sparse encoders", () => {
     assert.equal(defaultPromptName, "web");
   });
 
-  it("keeps a prompt named __proto__ a prompt", async () => {
+  it("keeps a prompt named __proto__", async () => {
     const json = '{"model_type":"SparseEncoder","prompts":{"__proto__":"p"}}';
     const { prompts } = await readSparse({ ...SPARSE, "config_sentence_transformers.json": json });
     assert.deepEqual(Object.keys(prompts).sort(), ["__proto__", "document", "query"]);
@@ -155,7 +155,7 @@ describe("checkpoint: cross-encoders", () => {
     assert.equal(await activation(TWO), "identity");
   });
 
-  it("takes the activation from config.json, the new key before the old, even when the new one is null", async () => {
+  it("reads the activation from config.json, the new key before the old, even if the new one is null", async () => {
     const old = { sbert_ce_default_activation_function: "torch.nn.modules.linear.Identity" };
     assert.equal(await activation(old), "identity");
     assert.equal(await activation({ ...old, sentence_transformers: { version: "4.0.1" } }), "identity");
@@ -164,7 +164,7 @@ describe("checkpoint: cross-encoders", () => {
     assert.equal(await activation({ ...TWO, sentence_transformers: { activation_fn: "torch.nn.modules.activation.Sigmoid" } }), "sigmoid");
   });
 
-  it("takes the pipeline's activation first, with modules.json only", async () => {
+  it("prefers the pipeline's activation, only with modules.json", async () => {
     const pipeline = { model_type: "CrossEncoder", activation_fn: "torch.nn.modules.linear.Identity" };
     const config = { sentence_transformers: { activation_fn: "torch.nn.Softmax" } };
     assert.equal(await activation(config, { "config_sentence_transformers.json": pipeline }), "softmax");
@@ -178,8 +178,8 @@ describe("checkpoint: cross-encoders", () => {
     );
   });
 
-  it("refuses an activation that it does not know, and names it", async () => {
-    // In the reference: without arguments an error, scores drawn by lot, and fewer scores than labels.
+  it("rejects an unknown activation and names it", async () => {
+    // In the reference: without arguments an error, random scores, and fewer scores than labels.
     const UNSUPPORTED = ["Threshold", "RReLU", "GLU", "ReLU7"].map((name) => `torch.nn.modules.activation.${name}`);
     for (const name of [...UNSUPPORTED, "my.module.Sigmoid", "torch.nn.", "Sigmoid"]) {
       await fails(
@@ -208,7 +208,7 @@ describe("checkpoint: cross-encoders", () => {
     });
   }
 
-  it("has no prompts but the stored ones", async () => {
+  it("has only the stored prompts", async () => {
     const stored = { model_type: "CrossEncoder", prompts: { rank: "Find: " }, default_prompt_name: "rank" };
     const checkpoint = await readCross({ ...CROSS, "config_sentence_transformers.json": stored });
     assert.deepEqual(checkpoint.prompts, { rank: "Find: " });
@@ -216,7 +216,7 @@ describe("checkpoint: cross-encoders", () => {
     assert.deepEqual((await readCross(PLAIN_CROSS)).prompts, {});
   });
 
-  it("takes a classifier in a pipeline that another class saved, like the reference", async () => {
+  it("accepts a classifier in a pipeline that another class saved, like the reference", async () => {
     const stored = { model_type: "SentenceTransformer", prompts: { a: "b" }, default_prompt_name: "a" };
     const checkpoint = await readCross({ ...CROSS, "config_sentence_transformers.json": stored });
     assert.deepEqual(checkpoint.prompts, {});
@@ -308,10 +308,10 @@ describe("checkpoint: wrong kinds and unsupported models", () => {
     ["a PEFT adapter", "cross", { ...PLAIN_CROSS, "adapter_config.json": {} }, "ERR_UNSUPPORTED_MODEL", /PEFT/],
   ];
   for (const [what, kind, files, code, ...messages] of cases) {
-    it(`refuses ${what}`, () => fails(kind === "sparse" ? readSparse(files) : readCross(files), code, ...messages));
+    it(`rejects ${what}`, () => fails(kind === "sparse" ? readSparse(files) : readCross(files), code, ...messages));
   }
 
-  it("refuses arguments for transformers that change the results, and takes the others", async () => {
+  it("rejects arguments for transformers that change the results, and accepts the others", async () => {
     const changing = {
       config_kwargs: { hidden_act: "relu" },
       config_args: { num_hidden_layers: 1 },
@@ -331,7 +331,7 @@ describe("checkpoint: wrong kinds and unsupported models", () => {
     assert.equal((await readSparse({ ...SPARSE, "sentence_bert_config.json": settings })).transformer.maxSeqLength, 7);
   });
 
-  it("takes settings that are empty", async () => {
+  it("accepts empty settings", async () => {
     const settings = { transformer_task: "fill-mask", query_length: null, processing_kwargs: {} };
     assert.equal((await readSparse({ ...SPARSE, "sentence_bert_config.json": settings })).transformer.maxSeqLength, 40);
   });

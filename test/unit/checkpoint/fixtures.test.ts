@@ -1,4 +1,4 @@
-/** Every golden fixture and the embedded model: the description that the reference's behaviour implies. */
+/** The descriptions of every golden fixture and of the embedded model match the reference's behavior. */
 
 import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
@@ -41,7 +41,7 @@ const names = fixtures.map(({ name }) => name);
 const goldenOf = (name: string): Golden => JSON.parse(readFileSync(path.join(FIXTURES, name, "golden.json"), "utf8")) as Golden;
 const kindOf = (name: string): "sparse" | "cross" => goldenOf(name).kind;
 
-/** The tensors of each safetensors file cover exactly what follows its header; those of other files lie in them. */
+/** The tensors of each safetensors file exactly cover the bytes after its header; those of other files lie within them. */
 function assertTablesFillFiles(tensors: TensorTable, files: number): void {
   const byFile = new Map<string, number>();
   for (const tensor of tensors.values()) {
@@ -75,7 +75,7 @@ function assertInferenceFree(name: string, folder: string, golden: Golden, { roo
   assert.equal(document.transformer.maxSeqLength, golden.max_seq_length_per_route?.document);
   const isRelu = name === "inffree-asym-old" || name === "inffree-router-trainable";
   assert.equal(document.head.activation, isRelu ? "relu" : "log1p_relu");
-  // Asym had no default route; its first one stands in.
+  // Asym has no default route; its first one is used instead.
   assert.equal(plain, name === "inffree-asym-old" ? query : document);
 }
 
@@ -147,15 +147,15 @@ describe("checkpoint: fixtures", () => {
   }
 
   for (const name of names.filter((candidate) => kindOf(candidate) === "cross")) {
-    it(`${name} is no SparseEncoder`, () =>
+    it(`${name} is not a SparseEncoder`, () =>
       fails(readCheckpoint(path.join(FIXTURES, name), "sparse"), "ERR_WRONG_MODEL_KIND", /CrossEncoder\.load\(\)/));
   }
   for (const name of names.filter((candidate) => kindOf(candidate) === "sparse")) {
-    it(`${name} is no CrossEncoder`, () =>
+    it(`${name} is not a CrossEncoder`, () =>
       fails(readCheckpoint(path.join(FIXTURES, name), "cross"), "ERR_WRONG_MODEL_KIND", /SparseEncoder\.load\(\)/));
   }
 
-  it("the embedded model", async () => {
+  it("reads the embedded model", async () => {
     const checkpoint = spladeOf(await readCheckpoint(MODEL, "sparse"));
     assert.equal(checkpoint.transformer.maxSeqLength, 512);
     assert.equal(checkpoint.similarityFunction, "dot");

@@ -1,4 +1,4 @@
-/** Pooled heads and lexical weights: what is read, and the coded error for what cannot be. */
+/** Pooled heads and lexical weights: valid descriptions, and the coded error of each invalid one. */
 
 import assert from "node:assert/strict";
 
@@ -42,7 +42,7 @@ describe("checkpoint: pooled heads", () => {
     assert.deepEqual(await modes({ pooling_mode: ["max", "cls"] }), ["max", "cls"]);
   });
 
-  it("has the autoencoder's k for every vector, 8 where it is not stated", async () => {
+  it("uses the autoencoder's k for every vector, 8 by default", async () => {
     for (const [k, expected] of [
       [3, 3],
       [null, 8],
@@ -53,14 +53,14 @@ describe("checkpoint: pooled heads", () => {
     }
   });
 
-  it("takes as many labels as the last Dense has outputs", async () => {
+  it("has as many labels as the last Dense has outputs", async () => {
     const checkpoint = await readCross({ ...CROSS, "2/config.json": { in_features: 2, out_features: 3, module_output_name: "scores" } });
     assert.deepEqual(checkpoint.labels, ["LABEL_0", "LABEL_1", "LABEL_2"]);
     assert.equal(checkpoint.activation, "identity");
     assert.equal((await readCross(CROSS)).activation, "sigmoid");
   });
 
-  it("reads what follows the transformer in any order, and the features that it names", async () => {
+  it("reads the modules after the transformer in any order, and the features that they name", async () => {
     const order = [
       ["Normalize", "n"],
       ["Dense", "d"],
@@ -88,7 +88,7 @@ describe("checkpoint: pooled heads", () => {
     assert.deepEqual([numLabels, activation, poolsPrompt(head)], [1, "leakyrelu", false]);
   });
 
-  it("takes a normalisation of what does not exist for nothing, as the reference does", async () => {
+  it("ignores the normalization of an absent feature, as the reference does", async () => {
     const modules = pipeline(
       [`${MODELS}.Transformer`, ""],
       [`${MODELS}.Normalize`, "n"],
@@ -251,7 +251,7 @@ describe("checkpoint: pooled heads", () => {
     ],
   ];
   for (const [what, kind, files, code, message] of cases) {
-    it(`refuses ${what}`, () => fails(kind === "sparse" ? readSparse(files) : readCross(files), code, message));
+    it(`rejects ${what}`, () => fails(kind === "sparse" ? readSparse(files) : readCross(files), code, message));
   }
 });
 
@@ -265,12 +265,12 @@ describe("checkpoint: lexical weights", () => {
     return routes.document.head.ignoredTokens;
   };
 
-  it("makes a sparse encoder of a dense model that has them", async () => {
+  it("reads a dense model that has them as a sparse encoder", async () => {
     assert.deepEqual(await lexical(LEXICAL), ["<s>", "</s>", "<pad>", "<unk>"]);
     assert.deepEqual(await lexical(without(LEXICAL, "modules.json")), ["<s>", "</s>", "<pad>", "<unk>"]);
   });
 
-  it("takes the names of special tokens from the tokenizer's files", async () => {
+  it("reads the names of special tokens from the tokenizer's files", async () => {
     const files: Files = {
       ...LEXICAL,
       "special_tokens_map.json": { cls_token: "[A]", eos_token: { content: "[B]" }, pad_token: "[C]" },
@@ -284,14 +284,14 @@ describe("checkpoint: lexical weights", () => {
     );
   });
 
-  it("leaves a dense model without them refused", () =>
+  it("rejects a dense model without them", () =>
     fails(readSparse(without(LEXICAL, "sparse_linear.pt")), "ERR_WRONG_MODEL_KIND", /does not produce sparse vectors/));
 });
 
 describe("checkpoint: hostile routes and heads", function () {
   this.timeout(120_000);
 
-  it("any JSON in any file gives a description or a coded error", () => {
+  it("any JSON in any file results in a description or a coded error", () => {
     const names = [...Object.keys(ROUTER), ...Object.keys(CSR)].filter((name) => name.endsWith(".json"));
     const text = fc.constantFrom(
       STATIC,

@@ -22,7 +22,7 @@ export const TABLE = safetensors(
 export const pipeline = (...modules: readonly (readonly [type: string, path: string])[]): object[] =>
   modules.map(([type, folder], idx) => ({ idx, name: String(idx), path: folder, type }));
 
-/** As OpenSearch's repositories: the document side in the root. */
+/** As in OpenSearch's repositories: the document side is in the root. */
 export const ROUTER_CONFIG = {
   types: { query_0: STATIC, "": MLM_TRANSFORMER, document_1: SPLADE },
   structure: { query: ["query_0"], document: ["", "document_1"] },

@@ -1,4 +1,4 @@
-/** pytorch_model.bin: what is read from both formats, and the coded error for everything else that can be in such a file. */
+/** pytorch_model.bin: reading both formats, and the coded error for everything else that such a file can contain. */
 
 import assert from "node:assert/strict";
 import { readFileSync, truncateSync, writeFileSync } from "node:fs";
@@ -21,13 +21,13 @@ const { pickle } = torch;
 const A = torch.floats("0", 1, 2, 3, 4, 5, 6);
 const TENSORS: Readonly<Record<string, Tensor>> = {
   matrix: { storage: A, shape: [2, 3] },
-  // Another name for the same, and a part of it.
+  // Another name for the same tensor, and a part of it.
   tied: { storage: A, shape: [2, 3] },
   row: { storage: A, offset: 3, shape: [3] },
   scalar: { storage: torch.floats("1", 7), shape: [] },
   empty: { storage: torch.floats("2"), shape: [0, 4] },
   halves: { storage: { key: "3", type: "HalfStorage", length: 3, bytes: Buffer.from("003c00400042", "hex") }, shape: [3] },
-  // Strides of sizes 1 mean nothing.
+  // Strides of dimensions of size 1 do not matter.
   column: { storage: torch.floats("4", 8, 9), shape: [2, 1], strides: [1, 5] },
 };
 /** The product has 279 digits. */
@@ -55,12 +55,12 @@ describe("pytorch_model.bin", () => {
     return table;
   };
 
-  it("is undefined where there is none", async () => {
+  it("is undefined if there is no file", async () => {
     assert.equal(await readPytorch(path.join(folder, "none.bin")), undefined);
   });
 
   for (const [name, make] of FORMATS) {
-    it(`${name}: finds each tensor's bytes where they are`, async () => {
+    it(`${name}: locates the bytes of each tensor`, async () => {
       const bytes = make();
       const table = await read(bytes);
       assert.deepEqual([...table.keys()], Object.keys(TENSORS));
@@ -79,7 +79,7 @@ describe("pytorch_model.bin", () => {
       }
     });
 
-    it(`${name}: refuses every shorter file`, async () => {
+    it(`${name}: rejects every truncation`, async () => {
       const bytes = make();
       writeFileSync(file, bytes);
       for (let length = bytes.length - 1; length >= 0; length--) {
@@ -89,7 +89,7 @@ describe("pytorch_model.bin", () => {
     });
   }
 
-  it("knows every element type of checkpoints", async () => {
+  it("supports every element type of checkpoints", async () => {
     const types: readonly (readonly [type: string, dtype: string, width: number])[] = [
       ...([
         ["DoubleStorage", "F64", 8],
@@ -115,7 +115,7 @@ describe("pytorch_model.bin", () => {
     }
   });
 
-  it("takes parameters for tensors, and plain dictionaries", async () => {
+  it("accepts parameters as tensors, and plain dictionaries", async () => {
     const parameter = pickle.call(
       pickle.global("torch._utils", "_rebuild_parameter"),
       torch.tensorCall({ storage: A, shape: [6] }),
@@ -126,7 +126,7 @@ describe("pytorch_model.bin", () => {
     assert.deepEqual(table.get("p")?.shape, [6]);
   });
 
-  it("reads what torch itself wrote", async () => {
+  it("reads files written by torch", async () => {
     const fixture = path.join(__dirname, "../../data/checkpoints/splade-bin-fp16/pytorch_model.bin");
     const table = await readPytorch(fixture);
     const words = table?.get("bert.embeddings.word_embeddings.weight");
@@ -306,10 +306,10 @@ describe("pytorch_model.bin", () => {
     ],
   ];
   for (const [what, bytes, code, message] of cases) {
-    it(`refuses ${what}`, () => fails(read(bytes), code, /pytorch_model\.bin/, message));
+    it(`rejects ${what}`, () => fails(read(bytes), code, /pytorch_model\.bin/, message));
   }
 
-  it("ignores what a pickle does to a shape after it was checked", async () => {
+  it("ignores changes that a pickle makes to a shape after its check", async () => {
     // The list of sizes is stored, used, and then appended to.
     const sizes = Buffer.concat([pickle.list(pickle.int(2)), Buffer.of(0x71, 9)]);
     const made = pickle.call(
@@ -319,13 +319,13 @@ describe("pytorch_model.bin", () => {
       sizes,
       pickle.list(pickle.int(1)),
     );
-    // The list is the state of the dictionary, which is not looked at.
+    // The list is the state of the dictionary, which is ignored.
     const later = Buffer.concat([Buffer.of(0x68, 9), pickle.int(1000), Buffer.of(0x61, 0x62)]);
     const table = await read(torch.torchArchive(Buffer.concat([pickle.dictionary([pickle.text("w"), made]), later]), [A]));
     assert.deepEqual(table.get("w")?.shape, [2]);
   });
 
-  it("makes of any change to a file a coded error, or tensors that lie in it", async function () {
+  it("reads any modified file as a coded error, or as tensors within the file", async function () {
     this.timeout(120_000);
     const originals = [
       ...FORMATS.map(([, make]) => make()),
@@ -340,7 +340,7 @@ describe("pytorch_model.bin", () => {
         async (original, edits, head) => {
           let bytes = Buffer.from(original);
           for (const { at, bytes: change, insert } of edits) {
-            // The pickle and the directory are the parts that matter; weights would take most of the changes.
+            // Changes target the pickle and the directory; most would otherwise hit the weights.
             const span = Math.min(bytes.length, 1500);
             const position = head ? at % span : bytes.length - 1 - (at % span);
             if (insert) bytes = Buffer.concat([bytes.subarray(0, position), change, bytes.subarray(position)]);
@@ -353,7 +353,7 @@ describe("pytorch_model.bin", () => {
     );
   });
 
-  it("makes of any bytes a coded error", async function () {
+  it("reads any bytes as a coded error", async function () {
     this.timeout(120_000);
     const start = fc.constantFrom(
       Buffer.alloc(0),
@@ -367,7 +367,7 @@ describe("pytorch_model.bin", () => {
     );
   });
 
-  it("makes of any pickle a coded error, or tensors that lie in the file", async function () {
+  it("reads any pickle as a coded error, or as tensors within the file", async function () {
     this.timeout(120_000);
     const pieces = [
       ...[

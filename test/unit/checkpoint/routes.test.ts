@@ -1,4 +1,4 @@
-/** Routers and tables of token weights: what is read, and the coded error for what cannot be. */
+/** Routers and tables of token weights: valid descriptions, and the coded error of each invalid one. */
 
 import assert from "node:assert/strict";
 import path from "node:path";
@@ -25,7 +25,7 @@ import {
   without,
 } from "./pipelines";
 
-/** A short name: what it does, and where. */
+/** A short name of a module: its kind and its folder. */
 function nameOf(route: SparseRoute): string {
   return route.kind === "static"
     ? `static ${path.basename(route.folder)}`
@@ -39,7 +39,7 @@ describe("checkpoint: routes", () => {
     return [routes.query, routes.document, routes.plain].map((route) => nameOf(route).replace(base, "root"));
   };
 
-  it("takes one side from a table and the other from the root", async () => {
+  it("reads one side from a table and the other from the root", async () => {
     const { routes } = await readSparse(ROUTER);
     assert.ok(routes.query.kind === "static" && routes.document.kind === "transformer" && routes.document.head.kind === "splade");
     assert.equal(routes.query.maxSeqLength, 12);
@@ -62,17 +62,17 @@ describe("checkpoint: routes", () => {
     ],
   ];
   for (const [what, stated, plain] of parameters) {
-    it(`takes for texts without a task: ${what}`, async () => {
+    it(`uses for texts without a task: ${what}`, async () => {
       assert.equal((await routesWith({ parameters: stated }))[2], plain);
     });
   }
 
-  it("maps tasks before it looks for a route of their name", async () => {
+  it("maps tasks before it looks for a route with their name", async () => {
     const route_mappings = { "('query', None)": "document", "('document', 'text')": "query", "(None, ('text', 'image'))": "document" };
     assert.deepEqual((await routesWith({ parameters: { route_mappings } })).slice(0, 2), ["splade root", "static query_0"]);
   });
 
-  it("takes a route named text for every task", async () => {
+  it("uses a route named text for every task", async () => {
     assert.deepEqual(await routesWith({ structure: { text: ["query_0"] }, parameters: {} }), [
       "static query_0",
       "static query_0",
@@ -80,7 +80,7 @@ describe("checkpoint: routes", () => {
     ]);
   });
 
-  it("reads Asym's config.json, and modules in folders of the Router's own", async () => {
+  it("reads Asym's config.json, and modules in folders inside the Router's", async () => {
     const files: Files = {
       "modules.json": pipeline([`${MODELS}.Asym`, "0_Asym"]),
       "config_sentence_transformers.json": { model_type: "SparseEncoder" },
@@ -103,7 +103,7 @@ describe("checkpoint: routes", () => {
     assert.equal(routes.plain, routes.query);
   });
 
-  it("puts modules after a Router on every route, and reads what they share once", async () => {
+  it("appends modules after a Router to every route, and reads shared ones once", async () => {
     const files: Files = {
       ...ROUTER,
       "modules.json": pipeline([`${MODELS}.Router`, ""], [SPLADE, "document_1"]),
@@ -179,7 +179,7 @@ describe("checkpoint: routes", () => {
     ],
   ];
   for (const [what, files, code, message] of cases) {
-    it(`refuses ${what}`, () => fails(readSparse("modules.json" in files ? files : { ...ROUTER, ...files }), code, message));
+    it(`rejects ${what}`, () => fails(readSparse("modules.json" in files ? files : { ...ROUTER, ...files }), code, message));
   }
 });
 
@@ -208,7 +208,7 @@ describe("checkpoint: tables of token weights", () => {
     assert.deepEqual([...(await query({ "query_0/pytorch_model.bin": bytes }, NO_TENSOR))], [4, 5]);
   });
 
-  it("reads idf.json where there is no tensor, and the file that config.json names before one", async () => {
+  it("reads idf.json if there is no tensor, and prefers the file that config.json names", async () => {
     const weights = '{"b":2,"a":0.5,"unknown":9,"__proto__":3}';
     assert.deepEqual([...(await query({ "query_0/idf.json": weights }, NO_TENSOR))], [0.5, 2, 3, 0]);
     assert.deepEqual([...(await query({ "query_0/config.json": { path: "own.json" }, "query_0/own.json": { d: 7 } }))], [0, 0, 0, 7]);
@@ -240,6 +240,6 @@ describe("checkpoint: tables of token weights", () => {
     ["a table that is not there", { "query_0/config.json": { path: "x.json" } }, [], "ERR_FILE_NOT_FOUND", /x\.json is missing/],
   ];
   for (const [what, files, leaveOut, code, message] of cases) {
-    it(`refuses ${what}`, () => fails(query(files, leaveOut), code, message));
+    it(`rejects ${what}`, () => fails(query(files, leaveOut), code, message));
   }
 });

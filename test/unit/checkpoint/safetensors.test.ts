@@ -1,4 +1,4 @@
-/** The safetensors header reader: what the format allows, what it forbids, and arbitrary bytes. */
+/** The reader of safetensors headers: what the format allows, what it forbids, and arbitrary bytes. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -26,7 +26,7 @@ async function read(bytes: Uint8Array): Promise<TensorTable> {
 const f32 = (shape: readonly number[], begin: number, end: number): object => ({ dtype: "F32", shape, data_offsets: [begin, end] });
 
 describe("checkpoint: safetensors", () => {
-  it("locates tensors so that their bytes can be read, whatever the order of the header", async () => {
+  it("locates the bytes of tensors for any header order", async () => {
     const values = Float32Array.of(1.5, -2, 3.25, 4);
     const header = { __metadata__: { format: "pt" }, b: f32([3], 4, 16), a: f32([1, 1], 0, 4) };
     const bytes = safetensors(header, new Uint8Array(values.buffer));
@@ -46,7 +46,7 @@ describe("checkpoint: safetensors", () => {
     });
   });
 
-  it("knows every element type's size", async () => {
+  it("knows the size of every element type", async () => {
     const sizes = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, BOOL: 1 };
     for (const [dtype, size] of Object.entries(sizes)) {
       const table = await read(safetensors({ t: { dtype, shape: [3], data_offsets: [0, 3 * size] } }, new Uint8Array(3 * size)));
@@ -54,7 +54,7 @@ describe("checkpoint: safetensors", () => {
     }
   });
 
-  it("takes scalars, empty tensors, padding after the header and a file without tensors", async () => {
+  it("accepts scalars, empty tensors, padding after the header and a file without tensors", async () => {
     const padded = Buffer.from(`${JSON.stringify({ none: f32([0, 5], 0, 0), one: f32([], 0, 4), last: f32([2, 0], 4, 4) })}     `);
     const table = await read(safetensors(padded, new Uint8Array(4)));
     assert.deepEqual(table.get("one")?.shape, []);
@@ -64,7 +64,7 @@ describe("checkpoint: safetensors", () => {
     assert.equal((await read(safetensors({}))).size, 0);
   });
 
-  it("keeps names that are special to JavaScript objects", async () => {
+  it("keeps names with a special meaning in JavaScript objects", async () => {
     const header = Buffer.from(
       '{"__proto__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"constructor":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}',
     );
@@ -122,19 +122,19 @@ describe("checkpoint: safetensors", () => {
     ["space before the header", Buffer.from(" {}"), /does not begin with \{/],
   ];
   for (const [what, header, message] of wrong) {
-    it(`refuses ${what}`, () => fails(read(safetensors(header, new Uint8Array(8))), "ERR_INVALID_WEIGHTS", /model\.safetensors/, message));
+    it(`rejects ${what}`, () => fails(read(safetensors(header, new Uint8Array(8))), "ERR_INVALID_WEIGHTS", /model\.safetensors/, message));
   }
 
-  it("refuses types of quantised checkpoints as unsupported", async () => {
+  it("rejects types of quantized checkpoints as unsupported", async () => {
     for (const dtype of ["F8_E4M3", "F8_E5M2FNUZ", "U32", "C64", "F4"]) {
       await fails(read(safetensors(tensor({ dtype }), new Uint8Array(8))), "ERR_UNSUPPORTED_MODEL", new RegExp(`type ${dtype}`));
     }
   });
 
-  it("refuses a Git LFS pointer with the remedy", () =>
+  it("rejects a Git LFS pointer and says how to fix it", () =>
     fails(read(Buffer.from("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")), "ERR_INVALID_WEIGHTS", /git lfs pull/));
 
-  it("refuses header lengths that lie, without allocating them", async () => {
+  it("rejects false header lengths without allocating them", async () => {
     for (const length of [2n ** 64n - 1n, 2n ** 63n, 2n ** 40n, 3n]) {
       const bytes = Buffer.concat([Buffer.alloc(8), Buffer.from("{}")]);
       bytes.writeBigUInt64LE(length);
@@ -142,9 +142,9 @@ describe("checkpoint: safetensors", () => {
     }
   });
 
-  it("refuses a header above the limit although the file is large enough", () =>
+  it("rejects a header above the limit even if the file is large enough", () =>
     withFolder({ [FILE]: Buffer.from([0, 0, 0, 1, 0, 0, 0, 0]) }, async (folder) => {
-      // A sparse file: 16 MiB that take no disk.
+      // A sparse file: 16 MiB that occupy no disk space.
       await truncate(path.join(folder, FILE), 2 ** 24 + 8);
       await fails(readSafetensors(path.join(folder, FILE)), "ERR_INVALID_WEIGHTS", /header of 16777216 bytes; at most 8388608/);
     }));
@@ -177,7 +177,7 @@ describe("checkpoint: safetensors from hostile bytes", function () {
     new Uint8Array(24),
   );
 
-  /** A table whose tensors all lie in the file, or one of the two coded errors. */
+  /** Returns a table whose tensors all lie within the file, or one of the two coded errors. */
   async function survives(file: string, bytes: Uint8Array): Promise<"table" | "error"> {
     await writeFile(file, bytes);
     let table: TensorTable | undefined;
@@ -216,7 +216,7 @@ describe("checkpoint: safetensors from hostile bytes", function () {
       fc.assert(
         fc.asyncProperty(fc.uint8Array({ maxLength: 64 }), fc.option(fc.nat(64)), async (bytes, length) => {
           const content = Buffer.from(bytes);
-          // Half of the runs state a plausible header length, to reach the parser.
+          // Half of the runs start with a plausible header length, to reach the parser.
           if (length !== null && content.length >= 8) content.writeBigUInt64LE(BigInt(length));
           await survives(file, content);
         }),

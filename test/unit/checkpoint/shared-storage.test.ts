@@ -1,4 +1,7 @@
-/** pytorch_model.bin in which tensors of different length begin at one place of a storage: each is what the file says, whatever was read before. */
+/**
+ * pytorch_model.bin in which tensors of different lengths start at the same place of a storage: each equals the file, in any order of
+ * reading.
+ */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -40,12 +43,12 @@ describe("tensors that share a storage", () => {
     return Array.from((await model.predict(pairs)).data);
   }
 
-  it("scores are those of the same numbers in storages of their own", async () => {
+  it("scores equal those of the same numbers in separate storages", async () => {
     const table = await readSafetensors(path.join(FIXTURE, "model.safetensors"));
     assert.ok(table !== undefined);
     const shapes = Array.from(table, ([name, { shape }]) => [name, shape] as const);
     const count = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
-    // The largest table is read first, so it stays apart: its copy would serve all others.
+    // The largest table is read first, so it stays separate: its copy would serve all others.
     const isApart = (name: string): boolean => name.includes("word_embeddings");
     const shared = halves("shared", Math.max(...shapes.filter(([name]) => !isApart(name)).map(([, shape]) => count(shape))));
     const own = (key: string, shape: readonly number[]): Tensor => ({ storage: halves(key, count(shape)), shape });

@@ -21,11 +21,11 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Colours and debugging as a user's shell has them by default, whatever started the tests. */
+/** Colors and debugging as in a user's default shell, however the tests were started. */
 function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {
   const plain = { FORCE_COLOR: undefined, NO_COLOR: undefined, SPARSE_RERANK_DEBUG: undefined };
   const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...plain, ...env } });
-  // The command may end before it has read its input.
+  // The command may exit before it has read its input.
   child.stdin.on("error", () => undefined);
   return child;
 }
@@ -77,7 +77,7 @@ describe("sparse-rerank", function () {
       truncated?: boolean;
     }
 
-    it("writes a vector a line for arguments, files and standard input", async () => {
+    it("writes one vector per line for arguments, files and standard input", async () => {
       const argument = await run(["encode", "heart attack", "--max-active-dims", "3"]);
       assert.deepEqual([argument.code, argument.stderr], [0, ""]);
       const vector = JSON.parse(argument.stdout) as Encoded;
@@ -95,7 +95,7 @@ describe("sparse-rerank", function () {
         ["heart", "shark", "tax"],
       );
       assert.ok((fromFile[0]?.tokens["heart"] ?? 0) > 1);
-      // Title and text are what the model reads, so the same text gives the same vector, to the last bit.
+      // The model reads title and text, so the same text produces the same vector, to the last bit.
       const [joined] = await jsonLines<Encoded>(["encode", "--tokens", "Heart The heart pumps blood through the body."]);
       assert.deepEqual(joined?.tokens, fromFile[0]?.tokens);
 
@@ -111,7 +111,7 @@ describe("sparse-rerank", function () {
       assert.deepEqual(await jsonLines(["encode"], ""), []);
     });
 
-    it("tells which texts were cut", async () => {
+    it("reports which texts were truncated", async () => {
       const { stdout, stderr } = await run(["encode", "short", "long ".repeat(2000)]);
       const [short, long] = stdout.split("\n").map((line) => (line === "" ? undefined : (JSON.parse(line) as Encoded)));
       assert.deepEqual([short?.truncated, long?.truncated], [undefined, true]);
@@ -143,7 +143,7 @@ describe("sparse-rerank", function () {
       assert.match(ended.stderr, /^Indexed 3 passages in .*\/s\): \d+ weights each, [\d.]+ MB\.\n$/);
     });
 
-    it("answers queries of standard input, for machines", async () => {
+    it("answers queries from standard input in a machine-readable format", async () => {
       const answers = await jsonLines<Answer>(["search", corpus, "--json"], "sea animals\n\nwhen do I pay taxes\n");
       assert.deepEqual(
         answers.map(({ query, hits }) => [query, hits[0]?.rank, hits[0]?.id]),
@@ -160,7 +160,7 @@ describe("sparse-rerank", function () {
       assert.deepEqual([literal.get("sea"), literal.get("fish")], [true, false]);
     });
 
-    it("indexes folders, part of a collection, and standard input", async () => {
+    it("indexes folders, parts of a collection, and standard input", async () => {
       const docs = path.join(folder, "docs");
       await mkdir(docs);
       const body = "The pool has as many threads as the process may use. ".repeat(8);
@@ -181,7 +181,7 @@ describe("sparse-rerank", function () {
       assert.equal((JSON.parse(piped.stdout) as Answer).hits[0]?.id, "1");
     });
 
-    it("says when nothing matches", async () => {
+    it("reports that nothing matches", async () => {
       const { code, stdout } = await run(["search", corpus, "zebra", "--limit", "1"]);
       assert.equal(code, 0);
       assert.match(stdout, /\nzebra .*\n +no passage shares a token with this query\n$/);
@@ -204,7 +204,7 @@ describe("sparse-rerank", function () {
     assert.match(best.stdout, /^ {2}1 +-?\d+\.\d{4} █+ .*\n {2}2 +-?\d+\.\d{4} .*\n$/);
   });
 
-  it("explain shows the weights of a text, literal tokens apart from added ones", async () => {
+  it("explain shows the weights of a text, literal tokens separately from added ones", async () => {
     const { code, stdout } = await run(["explain", "what causes heart attacks?", "--top-k", "4"]);
     assert.equal(code, 0);
     assert.match(stdout, /^document what causes heart attacks\?\n\d+ weights: ● 3 in the text, \+ \d+ added by the model\n/);
@@ -239,7 +239,7 @@ describe("sparse-rerank", function () {
     assert.ok(Math.abs(sum - (json?.score ?? 0)) < 1e-4);
   });
 
-  it("models lists what loads", async () => {
+  it("models lists the supported models", async () => {
     const [list] = await jsonLines<{ embedded: { name: string }[]; modelTypes: string[] }>(["models", "--json"]);
     assert.ok(list?.embedded.some(({ name }) => name === "splade-tiny"));
     assert.ok(list?.modelTypes.includes("bert"));
@@ -257,7 +257,7 @@ describe("sparse-rerank", function () {
     }
   });
 
-  it("colours when it is told to, and only then", async () => {
+  it("prints colors only on request", async () => {
     const coloured = async (env: NodeJS.ProcessEnv): Promise<boolean> =>
       (await run(["explain", "heart"], { env })).stdout.includes("\x1b[");
     assert.equal(await coloured({}), false);
@@ -281,7 +281,7 @@ describe("sparse-rerank", function () {
       const { code, stdout, stderr } = await run(args);
       assert.ok(code === 1 || code === 2, args.join(" "));
       assert.equal(stdout, "");
-      // eslint-disable-next-line no-control-regex -- that is what must not be there
+      // eslint-disable-next-line no-control-regex -- the characters that must be absent
       assert.doesNotMatch(stderr, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069]/, args.join(" "));
       assert.doesNotMatch(stderr, /\nerror/, args.join(" "));
     }
@@ -298,25 +298,25 @@ describe("sparse-rerank", function () {
     ]) {
       const { code, stdout } = await run(args);
       assert.equal(code, 0, args.join(" "));
-      // eslint-disable-next-line no-control-regex -- that is what must not be there
+      // eslint-disable-next-line no-control-regex -- the characters that must be absent
       assert.doesNotMatch(stdout, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u2029-\u202e\u2066-\u2069]/, args.join(" "));
       if (args.includes("--html")) continue;
       assert.ok(stdout.includes(JSON.stringify(id).slice(1, 3)) && JSON.stringify(JSON.parse(stdout)).includes("\u202e"), args.join(" "));
     }
   });
 
-  it("shows no control characters of what it reads", async () => {
+  it("shows no control characters from its input", async () => {
     const hostile = await file(
       "hostile.jsonl",
       JSON.stringify({ _id: "a\x1b[31m", title: "t\x07\u202e", text: "the heart \x1b]0;owned\x07" }),
     );
     const { code, stdout } = await run(["search", hostile, "heart"]);
     assert.equal(code, 0);
-    // eslint-disable-next-line no-control-regex -- that is what must not be there
+    // eslint-disable-next-line no-control-regex -- the characters that must be absent
     assert.doesNotMatch(stdout, /[\x00-\x09\x0b-\x1f\u202e]/);
   });
 
-  it("tells what is wrong on stderr, with an exit code and no stack", async () => {
+  it("reports errors on stderr, with an exit code and no stack", async () => {
     const empty = await file("empty.jsonl", "\n");
     const bad = await file("bad.jsonl", '{"_id": "a", "text": "x"}\n{"_id": "b", "body": "y"}\n');
     for (const [args, code, message] of [
@@ -348,7 +348,7 @@ describe("sparse-rerank", function () {
     assert.match((await run(["search", empty, "q"], { env: { SPARSE_RERANK_DEBUG: "1" } })).stderr, /\n {4}at /);
   });
 
-  it("ends quietly when its reader leaves", async () => {
+  it("exits quietly when its reader closes the pipe", async () => {
     const child = start(["encode"]);
     let stderr = "";
     child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
@@ -358,7 +358,7 @@ describe("sparse-rerank", function () {
     assert.deepEqual([code, stderr], [0, ""]);
   });
 
-  it("writes results while input still comes", async () => {
+  it("writes results while input still arrives", async () => {
     const child = start(["encode", "--max-active-dims", "1"]);
     child.stdin.write(Array.from({ length: 1100 }, (_, i) => `text ${i}\n`).join(""));
     const [first] = (await once(child.stdout, "data")) as [Buffer];
@@ -369,7 +369,7 @@ describe("sparse-rerank", function () {
     assert.equal(code, 0);
   });
 
-  it("asks for queries on a terminal, until an empty line", async function () {
+  it("prompts for queries on a terminal, until an empty line", async function () {
     if (process.platform !== "linux" || spawnSync("script", ["--version"]).error !== undefined)
       skip(this, "there is no script(1) of util-linux");
     const command = [process.execPath, main, "search", corpus, "--top-k", "1"].map((word) => `'${word}'`).join(" ");
@@ -378,7 +378,7 @@ describe("sparse-rerank", function () {
     const answers = ["sea animals\n", "\n"];
     child.stdout.on("data", (chunk: Buffer) => {
       screen += chunk.toString();
-      // One answer for each prompt that has come up.
+      // One answer per prompt.
       if (screen.split("query (empty to end)> ").length > 3 - answers.length) child.stdin.write(answers.shift() ?? "");
     });
     const [code] = (await once(child, "close")) as [number | null];
@@ -386,7 +386,7 @@ describe("sparse-rerank", function () {
     assert.match(screen, /1\. +\d+\.\d\d █{8} shark/);
   });
 
-  it("ends with 130 on ^C", async function () {
+  it("exits with 130 on ^C", async function () {
     if (process.platform === "win32") skip(this, "Windows has no signals: kill() ends the process itself");
     const child = start(["search", corpus]);
     await once(child.stderr, "data");

@@ -1,4 +1,4 @@
-/** What the command line says of wrong calls and of systems that refuse: a code, an exit code, never a bare error of the language. */
+/** The command line on wrong calls and system failures: an error code and an exit code, never a bare language error. */
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -14,7 +14,7 @@ import { skip } from "../../support/skip";
 const main = path.join(__dirname, "..", "..", "..", "dist", "cli", "main.js");
 const queue = ["--queue", "redis://127.0.0.1:1"];
 
-describe("sparse-rerank, called wrongly or refused", function () {
+describe("sparse-rerank on wrong calls and system failures", function () {
   this.timeout(240_000);
   let folder = "";
   before(() => {
@@ -32,7 +32,7 @@ describe("sparse-rerank, called wrongly or refused", function () {
   const run = (args: readonly string[], stdin?: number): SpawnSyncReturns<string> =>
     spawnSync(process.execPath, [main, ...args], { cwd: folder, encoding: "utf8", stdio: [stdin ?? "ignore", "pipe", "pipe"] });
 
-  it("refuses options that would do nothing", () => {
+  it("rejects options without effect", () => {
     for (const [args, code, message] of [
       [["encode", "x", "--job", "a"], 2, /--job needs --queue/],
       [["encode", "x", "--shard-size", "5"], 2, /--shard-size needs --queue/],
@@ -78,7 +78,7 @@ describe("sparse-rerank, called wrongly or refused", function () {
     assert.deepEqual([status, stderr], [1, "error [ERR_FILE_UNREADABLE] Cannot read standard input: it is a folder.\n"]);
   });
 
-  it("refuses repeated ids in every command that reads records", () => {
+  it("rejects repeated ids in every command that reads records", () => {
     const file = path.join(folder, "repeated.jsonl");
     fs.mkdirSync(path.join(folder, "beir", "qrels"), { recursive: true });
     fs.copyFileSync(file, path.join(folder, "beir", "corpus.jsonl"));
@@ -99,7 +99,7 @@ describe("sparse-rerank, called wrongly or refused", function () {
     }
   });
 
-  it("says that the output is full", function () {
+  it("reports that the output device is full", function () {
     if (!fs.existsSync("/dev/full")) skip(this, "there is no /dev/full");
     const full = fs.openSync("/dev/full", "w");
     const { status, stderr } = spawnSync(process.execPath, [main, "models"], { stdio: ["ignore", full, "pipe"], encoding: "utf8" });
@@ -107,7 +107,7 @@ describe("sparse-rerank, called wrongly or refused", function () {
     assert.deepEqual([status, stderr], [1, "error [ERR_FILE_UNWRITABLE] Cannot write standard output: no space is left on the device.\n"]);
   });
 
-  it("turns errors of the system into coded ones, and a bug into a request to report it", () => {
+  it("turns system errors into coded ones, and a bug into a request to report it", () => {
     const system = (code: string, syscall: string): Error => Object.assign(new Error(`${code}: raw`), { code, syscall, path: "a/b" });
     for (const [code, syscall, expected, message] of [
       ["EACCES", "open", "ERR_FILE_UNREADABLE", "Cannot read a/b: permission denied."],
@@ -128,7 +128,7 @@ describe("sparse-rerank, called wrongly or refused", function () {
     }
   });
 
-  it("writes a line of progress into a log every 10 seconds", async () => {
+  it("writes a progress line to a log every 10 seconds", async () => {
     const child = spawn(process.execPath, [main, "encode", "--max-active-dims", "1"], { stdio: ["pipe", "ignore", "pipe"] });
     let log = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));

@@ -1,4 +1,4 @@
-/** `sparse-rerank index` and `search` on what it made: resuming, models, refusals. */
+/** `sparse-rerank index`, and `search` on its result: resuming, models, rejections. */
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -53,7 +53,7 @@ describe("sparse-rerank index", function () {
     return (JSON.parse(stdout) as Answer).hits;
   };
 
-  it("makes an index that search answers from, and goes on with it", () => {
+  it("creates an index that search reads, and resumes it", () => {
     const sharks = { _id: "s", title: "Fish", text: "Sharks are fish that swim in the sea." };
     const heart = { _id: "h", text: "The heart pumps blood." };
     assert.deepEqual({ ...index(corpus([sharks, heart])) }.added, 2);
@@ -71,7 +71,7 @@ describe("sparse-rerank index", function () {
     assert.equal(search("heart").find(({ id }) => id === "h")?.text, "The heart is a muscle.");
   });
 
-  it("keeps what was committed when it is killed, and resumes", async function () {
+  it("keeps committed documents when it is killed, and resumes", async function () {
     if (process.platform === "win32") skip(this, "needs signals");
     const file = corpus(Array.from({ length: 3000 }, (_, i) => ({ _id: String(i), text: `Document ${i} tells of the number ${i * 7}.` })));
     const child = spawn(process.execPath, [main, "index", home, file], { stdio: "ignore" });
@@ -83,13 +83,13 @@ describe("sparse-rerank index", function () {
     const killed = await SparseIndex.open(home);
     const kept = killed.size;
     await killed.close();
-    // Whole commits, or everything where the signal came too late.
+    // Whole commits, or everything if the signal came too late.
     assert.ok(kept % 512 === 0 || kept === 3000, String(kept));
     const totals = index(file);
     assert.deepEqual([totals.known, totals.added, totals.documents], [kept, 3000 - kept, 3000]);
   });
 
-  it("refuses a folder with other files, a file, and leaves nothing behind", () => {
+  it("rejects a folder with other files and a file, and leaves nothing behind", () => {
     const documents = path.join(folder, "documents");
     fs.mkdirSync(documents);
     fs.writeFileSync(path.join(documents, "a.md"), "# A\n\ntext");
@@ -113,7 +113,7 @@ describe("sparse-rerank index", function () {
       assert.deepEqual(fs.readdirSync(folder).sort(), before);
     }
     assert.deepEqual(fs.readdirSync(documents), ["a.md"]);
-    // What a file system or a tool puts into every folder is in nobody's way.
+    // Files that file systems or tools create in every folder do not matter.
     fs.mkdirSync(path.join(home, "lost+found"), { recursive: true });
     fs.writeFileSync(path.join(home, ".gitkeep"), "");
     assert.equal(index(file).added, 1);
@@ -129,7 +129,7 @@ describe("sparse-rerank index", function () {
     assert.match(search("first line")[0]?.text ?? "", /caf\ufffd au lait/);
   });
 
-  it("knows the model of a folder, also of one that a program made", async () => {
+  it("knows the model of a folder, including one created by a program", async () => {
     const encoder = await SparseEncoder.load("splade-tiny");
     const texts = ["Sharks are fish.", "The heart pumps blood."];
     {
@@ -160,7 +160,7 @@ describe("sparse-rerank index", function () {
     assert.equal(run("search", home, "sharks", "--model", "splade-tiny").status, 0);
   });
 
-  it("refuses another model, and options of collections", () => {
+  it("rejects another model, and options of collections", () => {
     index(corpus([{ _id: "a", text: "one" }]));
     const other = run("search", home, "one", "--model", "other");
     assert.deepEqual([other.status, other.stderr.includes("built with the model splade-tiny")], [1, true], other.stderr);

@@ -24,7 +24,7 @@ describe("sparse-rerank models", () => {
     assert.match(text, /splade-tiny {2}SPLADE/);
   });
 
-  it("recommends for needs", () => {
+  it("recommends models for requirements", () => {
     const { encoder, reranker } = models.recommend({ latency: "low", multilingual: true });
     const text = run("--recommend", "--latency", "low", "--multilingual");
     assert.ok(text.includes(encoder.name) && text.includes(reranker.name));

@@ -41,7 +41,7 @@ describe("sparse-rerank's commands for retrieval", () => {
     fs.rmSync(directory, { recursive: true });
   });
 
-  it("explain marks the words behind the score, as HTML too", () => {
+  it("explain marks the words behind the score, in HTML too", () => {
     const args = ["explain", "heart attack", "cardiac <b>arrest</b> of the heart"];
     const { stdout } = run(args, { FORCE_COLOR: "1" });
     assert.ok(stdout.includes("\x1b[33mheart\x1b[39m"));
@@ -71,7 +71,7 @@ describe("sparse-rerank's commands for retrieval", () => {
     assert.equal(run(["evaluate", path.join(folder, "qrels")]).code, 1);
   });
 
-  it("evaluate gives a hint where queries are documents, and leaves them out when asked", () => {
+  it("evaluate gives a hint if queries are documents, and excludes them on request", () => {
     const own = { _id: "1", text: "which fish is in the sea" };
     const folder = writeFolder({
       "corpus.jsonl": [own, { _id: "a", text: "Sharks are fish that live in the sea." }].map((record) => JSON.stringify(record)).join("\n"),

@@ -1,4 +1,4 @@
-/** What the command's views are made of. */
+/** The building blocks of the command's output. */
 
 import assert from "node:assert/strict";
 
@@ -18,7 +18,7 @@ import {
   writeLine,
 } from "../../../dist/cli/terminal";
 
-/** C0, DEL, C1, direction marks, line separators, halves of surrogate pairs. */
+/** C0, DEL, C1, direction marks, line separators, lone surrogates. */
 const OBEYED = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
 
 function obeyed(): string[] {
@@ -48,7 +48,7 @@ describe("terminal views", () => {
     }
   });
 
-  it("never exceed the width that they are given", () => {
+  it("never exceed the given width", () => {
     fc.assert(
       fc.property(anyText, fc.integer({ min: 1, max: 40 }), (text, width) => {
         const cut = truncate(text, width);
@@ -59,14 +59,14 @@ describe("terminal views", () => {
     );
   });
 
-  it("print nothing that a terminal would obey", () => {
+  it("print no control sequences", () => {
     assert.equal(printable(" a\x1b[31m\tb\r\n\u202ec\x9b "), "a[31m b c");
     for (const character of obeyed()) {
       assert.equal(printable(`a${character}b`).replace(" ", ""), "ab", codeOf(character));
     }
     assert.equal(printableLines("one\r\nerror [ERR_FAKE] \x1b[2Jtwo"), "one\n  error [ERR_FAKE] [2Jtwo");
     assert.equal(printableLines("Error: x\n    at f\x1b[31m (y)\n"), "Error: x\n    at f[31m (y)\n  ");
-    // Emoji, joined ones too, and marks of scripts that need them stay.
+    // Emoji, including joined ones, and marks of scripts that need them stay.
     assert.equal(printable("👩\u200d🚀 می\u200cخواهم"), "👩\u200d🚀 می\u200cخواهم");
     fc.assert(
       fc.property(anyText, (text) => {
@@ -75,7 +75,7 @@ describe("terminal views", () => {
     );
   });
 
-  it("write JSON that terminals show safely and parsers read as it was", () => {
+  it("write JSON that terminals show safely and parsers read unchanged", () => {
     for (const character of obeyed()) {
       const json = safeJson(JSON.stringify({ [`k${character}`]: `a${character}b` }));
       assert.doesNotMatch(json, OBEYED, codeOf(character));
@@ -91,11 +91,11 @@ describe("terminal views", () => {
     );
   });
 
-  it("draw bars in proportion, and something for any weight", () => {
+  it("draw bars in proportion, with something for any weight", () => {
     assert.deepEqual([bar(1, 4), bar(0.5, 4), bar(0.53125, 4), bar(0.0001, 4), bar(0, 4), bar(7, 2)], ["████", "██", "██▏", "▏", "", "██"]);
   });
 
-  it("name numbers and times", () => {
+  it("format numbers and times", () => {
     assert.deepEqual([counted(1, "text"), counted(12_345, "text")], ["1 text", "12,345 texts"]);
     assert.deepEqual([duration(0.04), duration(9.99), duration(600), duration(9000)], ["0.0 s", "10 s", "10 min", "2.5 h"]);
   });
@@ -131,7 +131,7 @@ describe("snippet", () => {
     assert.equal(shown("The Heart pumps blood.", { heart: 1, blood: 1 }, 60), "The <Heart> pumps <blood.>");
   });
 
-  it("is the part where the terms weigh most, in the middle of it", () => {
+  it("is the part with the greatest weight of terms, centered", () => {
     const text = `light ${filler(30)} request.cancel() and Abört ${filler(30)}`;
     assert.match(shown(text, { light: 1, cancel: 3, abort: 2 }, 60), /^… (filler )+<request\.cancel\(\)> and <Abört> (filler )+…$/);
     assert.match(shown(text, { light: 9, cancel: 3, abort: 2 }, 60), /^<light> /);
@@ -142,12 +142,12 @@ describe("snippet", () => {
     assert.match(shown(text, { cancel: 2, request: 1 }, 40), /<cancel> <request>$/);
   });
 
-  it("begins at the beginning where nothing is found", () => {
+  it("starts at the beginning if nothing matches", () => {
     assert.match(shown(filler(50), { heart: 1 }, 40), /^filler .*…$/);
     assert.equal(shown("", { heart: 1 }, 40), "");
   });
 
-  it("fits, if its first word does", () => {
+  it("fits the width if its first word does", () => {
     const words = fc.array(fc.constantFrom("a", "heart", "blood", "心臓", "longer-word"), { maxLength: 60 });
     fc.assert(
       fc.property(words, fc.integer({ min: 20, max: 80 }), (list, width) => {

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { IdSet } from "../../../dist/core/id-set";
 
 describe("IdSet", () => {
-  it("is a set of strings", () => {
+  it("behaves like a set of strings", () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: "binary", maxLength: 3 }), { maxLength: 300 }), (ids) => {
         const set = new IdSet();
@@ -18,7 +18,7 @@ describe("IdSet", () => {
     );
   });
 
-  it("tells apart what UTF-8 would not: halves of surrogate pairs", () => {
+  it("distinguishes lone surrogates, which UTF-8 would not", () => {
     const set = new IdSet();
     assert.deepEqual(
       ["\ud800", "\ud801", "\ufffd", "\ud800"].map((id) => set.add(id)),

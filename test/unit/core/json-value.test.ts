@@ -1,4 +1,4 @@
-/** What can be stored with a document: what JSON keeps as it is, and nothing that it would change in silence. */
+/** Values that can be stored with a document: those that JSON preserves, and none that it would silently change. */
 
 import assert from "node:assert/strict";
 import vm from "node:vm";
@@ -20,7 +20,7 @@ class Instance {
 const cycle: Record<string, unknown> = {};
 cycle["list"] = [{ cycle }];
 
-/** A value, and the place in it that is refused. */
+/** A value, and the path in it that is rejected. */
 const REFUSED: Readonly<Record<string, readonly [value: unknown, place: string, what: RegExp]>> = {
   Map: [new Map([["a", 1]]), "", /is a Map/],
   Set: [new Set([1]), "", /is a Set/],
@@ -47,12 +47,12 @@ const REFUSED: Readonly<Record<string, readonly [value: unknown, place: string, 
   "toJSON() of a function": [{ a: { toJSON: () => () => 1 } }, ".a", /not function/],
 };
 
-describe("what is stored with documents", () => {
+describe("values stored with documents", () => {
   const index = SparseIndex.create({ dimension: 4 });
   after(() => index.close());
 
   for (const [name, [value, place, what]] of Object.entries(REFUSED)) {
-    it(`refuses: ${name}`, async () => {
+    it(`rejects: ${name}`, async () => {
       const refusal = (path: string) => (error: unknown) => {
         const { code, message } = error as { code: string; message: string };
         assert.equal(code, "ERR_INVALID_ARGUMENT");
@@ -70,7 +70,7 @@ describe("what is stored with documents", () => {
     });
   }
 
-  it("refuses a getter and a toJSON() that throw", () => {
+  it("rejects a getter and a toJSON() that throw", () => {
     const throwing = (): never => {
       throw new TypeError("private");
     };
@@ -79,13 +79,13 @@ describe("what is stored with documents", () => {
     }
   });
 
-  it("refuses values nested too deep for the stack", () => {
+  it("rejects values nested too deep for the stack", () => {
     let deep: unknown = 1;
     for (let i = 0; i < 100_000; i++) deep = [deep];
     assert.throws(() => jsonOf(deep, "it"), { code: "ERR_INVALID_ARGUMENT", message: /nested more than 512 levels deep/ });
   });
 
-  it("keeps everything else: JSON of any shape, dates, undefined fields, __proto__, objects of other realms", async () => {
+  it("accepts everything else: JSON of any shape, dates, undefined fields, __proto__, objects of other realms", async () => {
     const kept: [unknown, unknown][] = [
       [{ day: new Date(0) }, { day: "1970-01-01T00:00:00.000Z" }],
       [{ a: undefined, b: 1 }, { b: 1 }],

@@ -8,7 +8,7 @@ import { normalize } from "../../../dist/core/normalize";
 
 const FORMS = ["NFC", "NFD", "NFKC", "NFKD"] as const;
 
-/** Marks of any class, marks of class 0, characters that decompose to marks, starters that compose, and what stands between. */
+/** Marks of any class, marks of class 0, characters that decompose to marks, starters that compose, and other characters. */
 const ADVERSARIAL = Array.from(
   [
     "\u0301\u0316\u0344\u0340\u0343\u0345\u0334\u0F71\u0F73\u0F75\u0F81\u0F74\u20DD\u20DE\uFF9E\uFF9F\u3099\u309A\u309B\u093C\u094D",
@@ -24,7 +24,7 @@ function allCodePoints(): string[] {
 }
 
 describe("normalize()", () => {
-  it("gives what String.prototype.normalize gives for marks in any order", () => {
+  it("equals String.prototype.normalize for marks in any order", () => {
     const character = fc.constantFrom(...ADVERSARIAL);
     const text = fc
       .array(fc.tuple(fc.array(character, { maxLength: 6 }), fc.integer({ min: 1, max: 40 })), { maxLength: 4 })
@@ -50,7 +50,7 @@ describe("normalize()", () => {
     }
   });
 
-  it("needs to look at no other characters: all others begin with one of combining class 0 when they are decomposed", () => {
+  it("can ignore other characters: all of them start with combining class 0 when decomposed", () => {
     for (const character of allCodePoints()) {
       if (/[\p{M}\uFF9E\uFF9F]/u.test(character)) continue;
       const [first = ""] = character.normalize("NFKD");
@@ -58,19 +58,19 @@ describe("normalize()", () => {
     }
   });
 
-  it("sorts 100,000 alternating marks as if they had come in order", function () {
+  it("sorts 100,000 alternating marks as if they had been in order", function () {
     this.timeout(60_000);
     for (const marks of ["\u0301\u0316", "\u0344\u0316", "\u0301\uFF9E", "\u0345\u0301", "\u0651\u064C"]) {
       for (const form of FORMS) {
         const text = normalize(`x${marks.repeat(50_000)}y`, form);
-        // U+FF9E is a mark to the compatibility forms only.
+        // U+FF9E is a mark only in the compatibility forms.
         const ordered =
           marks.includes("\uFF9E") && form.length === 3
             ? marks.repeat(50_000)
             : Array.from(marks, (mark) => mark.repeat(50_000))
                 .reverse()
                 .join("");
-        // Without a message of 100,000 marks.
+        // Without quoting 100,000 marks in a message.
         assert.ok(text === `x${ordered}y`.normalize(form), `${form} ${JSON.stringify(marks)}`);
       }
     }

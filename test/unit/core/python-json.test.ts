@@ -1,4 +1,4 @@
-/** JSON as Python reads it, which has NaN and Infinity, and which files are read so. */
+/** JSON as Python reads it, with NaN and Infinity, and the files that are read that way. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -22,7 +22,7 @@ function dump(value: unknown, space: string): string {
   return `{${entries.join(`,${space}`)}${space}}`;
 }
 
-describe("JSON of Python", () => {
+describe("parsePythonJson", () => {
   const words = fc.constantFrom("NaN", "-Infinity", '"NaN"', "\\", '\\"Infinity', "a\\\\", "__proto__", "\ud800", "NaN:");
   const text = fc.oneof(fc.string({ unit: "binary" }), words);
   const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
@@ -37,7 +37,7 @@ describe("JSON of Python", () => {
     ),
   }));
 
-  it("gives what Python's dumps wrote", () => {
+  it("reads what Python's dumps wrote", () => {
     fc.assert(
       fc.property(tree, fc.constantFrom("", " ", "\n\t"), (value, space) => {
         assert.deepEqual(parsePythonJson(dump(value, space)), value);
@@ -56,7 +56,7 @@ describe("JSON of Python", () => {
     ['{"a":123456789012345678901234567890,"b":1e999,"c":NaN}', { a: 1.2345678901234568e29, b: Infinity, c: NaN }],
     [" \t\r\n[NaN]\n", [NaN]],
   ] as const) {
-    it(`takes ${JSON.stringify(json)}`, () => {
+    it(`accepts ${JSON.stringify(json)}`, () => {
       assert.deepEqual(parsePythonJson(json), value);
     });
   }
@@ -78,7 +78,7 @@ describe("JSON of Python", () => {
     ],
     ...['["NaN]', "[NaN\\]", '{"a":"\tNaN"}', "\ufeff[NaN]", "[InfinityNaN]", "[1e5Infinity]", "[-Infinity.5]", "[-Infinitye5]", ""],
   ]) {
-    it(`refuses ${JSON.stringify(json)}`, () => {
+    it(`rejects ${JSON.stringify(json)}`, () => {
       assert.throws(() => parsePythonJson(json), SyntaxError);
     });
   }
@@ -95,12 +95,12 @@ describe("JSON of Python", () => {
 
 const cross = path.join(fixtures, "ce-bert-minilm");
 const contents = (): Files => Object.fromEntries(fs.readdirSync(cross).map((name) => [name, fs.readFileSync(path.join(cross, name))]));
-/** A file of the fixture with a field more, which nothing reads. */
+/** A file of the fixture with one more field, which nothing reads. */
 const withField = (name: string, field: string): string =>
   fs.readFileSync(path.join(cross, name), "utf8").replace("{", `{"unused": ${field},`);
 
 describe("JSON files of a checkpoint", () => {
-  it("config.json and tokenizer_config.json may have NaN and Infinity", () =>
+  it("config.json and tokenizer_config.json may contain NaN and Infinity", () =>
     withFolder(
       {
         ...contents(),
@@ -115,7 +115,7 @@ describe("JSON files of a checkpoint", () => {
       },
     ));
 
-  it("a field that is read may not be NaN, and the message says so", () =>
+  it("a field that is read must not be NaN, and the message says so", () =>
     withFolder({ ...contents(), "tokenizer_config.json": '{"model_max_length": NaN}' }, (folder) =>
       fails(readCheckpoint(folder, "cross"), "ERR_INVALID_CONFIG", /"model_max_length" is NaN; expected an integer/),
     ));
@@ -126,7 +126,7 @@ describe("JSON files of a checkpoint", () => {
       assert.equal(checkpoint.transformer.maxSeqLength, 50);
     }));
 
-  it("a byte order mark is refused, as in Python", () =>
+  it("a byte order mark is rejected, as in Python", () =>
     withFolder({ ...contents(), "config.json": `\ufeff${withField("config.json", "1")}` }, (folder) =>
       fails(readCheckpoint(folder, "cross"), "ERR_INVALID_CONFIG", /config\.json is not valid JSON/),
     ));
@@ -142,11 +142,11 @@ describe("JSON files of a checkpoint", () => {
     ["a byte order mark", { "tokenizer.json": `\ufeff${JSON.stringify(wordLevel(["a"])["tokenizer.json"])}` }, /the file is not JSON/],
     ["what is not UTF-8", { "tokenizer.json": Uint8Array.of(0x7b, 0xff, 0x7d) }, /not UTF-8/],
   ] as const) {
-    it(`tokenizer.json is stricter, as in tokenizers: ${what}`, () =>
+    it(`tokenizer.json is parsed more strictly, as in tokenizers: ${what}`, () =>
       withFolder(files, (folder) => fails(load(folder), "ERR_INVALID_TOKENIZER", pattern)));
   }
 
-  it("of a key that occurs twice the later value counts, also in tokenizer.json", () =>
+  it("of duplicate keys the later value wins, in tokenizer.json too", () =>
     withTokenizer(
       { "tokenizer.json": JSON.stringify(wordLevel(["a"])["tokenizer.json"]).replace('"a":1', '"a":1,"b":2,"b":1,"a":2') },
       async (loaded) => {

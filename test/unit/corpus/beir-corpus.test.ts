@@ -17,7 +17,7 @@ import { skip } from "../../support/skip";
 
 const words = (count: number): string => Array.from({ length: count }, (_, i) => `word${i}`).join(" ");
 
-/** The bytes of a text in chunks of the given sizes, over and over. */
+/** The bytes of a text in chunks of the given sizes, repeated as needed. */
 async function* chunked(bytes: Uint8Array, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
   for (let at = 0, i = 0; at < bytes.length; i++) {
     const size = sizes[i % sizes.length] ?? bytes.length;
@@ -31,10 +31,10 @@ const sizes = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength
 const lineText = fc.string({ unit: "grapheme", maxLength: 12 }).filter((text) => !/[\r\n]/.test(text) && !/\p{Surrogate}/u.test(text));
 
 describe("lines", () => {
-  it("equal those of split, however the bytes arrive", async () => {
+  it("are the same as with split(), however the bytes arrive", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(lineText, { maxLength: 8 }), fc.constantFrom("\n", "\r\n"), sizes, async (texts, lineBreak, chunks) => {
-        // A byte order mark is no text.
+        // A byte order mark is not part of the text.
         const expected = texts.map((text) => text.replace(/^\ufeff/, ""));
         const bytes = Buffer.from(texts.map((text) => text + lineBreak).join(""));
         const lines = await collect(readRecordLines(chunked(bytes, chunks), "x"));
@@ -51,7 +51,7 @@ describe("lines", () => {
     );
   });
 
-  it("of records must be UTF-8, those of prose may be anything", async () => {
+  it("of records must be UTF-8, those of prose need not be", async () => {
     const bytes = Buffer.concat([Buffer.from("one\n"), Buffer.from([0xff, 0x41])]);
     await assert.rejects(collect(readRecordLines(chunked(bytes, [3]), "x.jsonl")), {
       code: "ERR_INVALID_ARGUMENT",
@@ -60,14 +60,14 @@ describe("lines", () => {
     const invalid: number[] = [];
     assert.deepEqual(await collect(readProseLines(chunked(bytes, [3]), (line) => invalid.push(line))), ["one", "\ufffdA"]);
     assert.deepEqual(invalid, [2]);
-    // A long line that comes in pieces is one line.
+    // A long line that is split counts as one line.
     const long = Buffer.concat([Buffer.from(`${"x".repeat(200_000)}\ny\n`), Buffer.of(0xff)]);
     invalid.length = 0;
     assert.ok((await collect(readProseLines(chunked(long, [50_000]), (line) => invalid.push(line)))).length > 3);
     assert.deepEqual(invalid, [3]);
   });
 
-  it("of prose come in pieces when they are too long, with their characters whole", async () => {
+  it("of prose are split when too long, without breaking characters", async () => {
     const text = "äöü€😀".repeat(30_000);
     const pieces = await collect(readProseLines(chunked(Buffer.from(text), [40_001])));
     assert.ok(pieces.length > 2);
@@ -75,7 +75,7 @@ describe("lines", () => {
     assert.equal(pieces.join(""), text);
   });
 
-  it("of records are refused when they are too long", async () => {
+  it("of records are rejected when too long", async () => {
     const chunk = new Uint8Array(2 ** 20).fill(0x20);
     async function* endless(): AsyncGenerator<Uint8Array> {
       for (;;) yield await Promise.resolve(chunk);
@@ -96,7 +96,7 @@ describe("records", () => {
       }),
     );
 
-  it("come back from JSONL as they were written", async () => {
+  it("survive a round trip through JSONL", async () => {
     const record = fc.record({ _id: fc.oneof(fc.string(), fc.integer()), title: fc.string(), text: fc.string() });
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(record, { maxLength: 5, selector: ({ _id }) => String(_id) }), async (records) => {
@@ -108,7 +108,7 @@ describe("records", () => {
     );
   });
 
-  it("come back from TSV as they were written, tabs in the text too", async () => {
+  it("survive a round trip through TSV, including tabs in the text", async () => {
     const id = lineText.filter((text) => text.trim() !== "" && !/[\t\ufeff]|^_?id$/i.test(text));
     const text = fc.array(lineText, { minLength: 1, maxLength: 3 }).map((parts) => parts.join("\t"));
     await fc.assert(
@@ -122,7 +122,7 @@ describe("records", () => {
     );
   });
 
-  it("have distinct ids, which a record without one may not have either", async () => {
+  it("must have distinct ids, including the default ones", async () => {
     for (const [text, format, line] of [
       ['{"_id":"a","text":"x"}\n\n{"id":"a","text":"y"}', "jsonl", 3],
       ['{"_id":1,"text":"x"}\n{"_id":"1","text":"y"}', "jsonl", 2],
@@ -133,7 +133,7 @@ describe("records", () => {
     }
   });
 
-  it("have their line's number as id when they have none; blank lines and a TSV header are none", async () => {
+  it("use their line number as default id, skipping blank lines and a TSV header", async () => {
     assert.deepEqual(await parse('\n{"text": "a", "title": null}\n', "jsonl"), [{ id: "2", text: "a" }]);
     assert.deepEqual(await parse("one\n \ntwo\n", "lines"), [
       { id: "1", text: "one" },
@@ -143,7 +143,7 @@ describe("records", () => {
     assert.deepEqual(await parse('{"contents": "a", "id": 5}', "jsonl", "contents"), [{ id: "5", text: "a" }]);
   });
 
-  it("that are wrong are refused with their line, and what was found", async () => {
+  it("that are malformed are rejected with their line and what was found", async () => {
     for (const [line, message] of [
       ["{", /^x, line 2: not JSON \(/],
       ["[1]", /^x, line 2: an array; expected a JSON object/],
@@ -160,7 +160,7 @@ describe("records", () => {
     await assert.rejects(parse("\tx\n", "tsv"), { message: /^x, line 1: no id/ });
   });
 
-  it("of any bytes are read or refused", async () => {
+  it("are read from any bytes or rejected", async () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 60 }),
       fc.json().map((json) => new Uint8Array(Buffer.from(json))),
@@ -196,7 +196,7 @@ describe("readCollection", () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  it("reads BEIR's JSONL: the model reads title and text", async () => {
+  it("reads BEIR's JSONL: models see title and text", async () => {
     const passages = await read(await file("corpus.JSONL", '{"_id": "a", "title": "T", "text": "x"}\n{"_id": "b", "text": "y"}\n'));
     assert.deepEqual(passages, [
       { id: "a", headings: ["T"], text: "x" },
@@ -212,13 +212,13 @@ describe("readCollection", () => {
     assert.deepEqual(await ids(text, { format: "lines" }), ["1", "2"]);
   });
 
-  it("tells how much of a file it has read", async () => {
+  it("reports how much of a file it has read", async () => {
     const calls: [number, number][] = [];
     await ids(await file("notes.txt", "one\ntwo\n"), { onRead: (bytes, fileBytes) => calls.push([bytes, fileBytes]) });
     assert.deepEqual(calls, [[8, 8]]);
   });
 
-  it("reads the text files of a folder by name, and says which it leaves out", async () => {
+  it("reads the text files of a folder in name order, and reports what it skips", async () => {
     await file("b.md", `# B\n${words(20)}`);
     await file("a/z.rst", words(20));
     await file("a/y.adoc", words(20));
@@ -241,7 +241,7 @@ describe("readCollection", () => {
     assert.deepEqual(await ids(path.join(folder, "node_modules")), ["p/README.md#1"]);
   });
 
-  it("passes over what it may not read in a folder, and refuses it by name", async function () {
+  it("skips unreadable files in a folder, and rejects them by name", async function () {
     if (process.getuid?.() === 0) skip(this, "root reads files without permission");
     await file("a.md", words(20));
     const secret = await file("secret.md", words(20));
@@ -252,14 +252,14 @@ describe("readCollection", () => {
     await assert.rejects(read(secret), { code: "ERR_FILE_UNREADABLE", message: /permission denied/ });
   });
 
-  it("does not wait for a pipe that lies in a folder", async function () {
+  it("does not wait for a pipe in a folder", async function () {
     if (process.platform === "win32") skip(this, "Windows has no named pipes in folders");
     await file("a.md", words(20));
     execFileSync("mkfifo", [path.join(folder, "pipe.md")]);
     assert.deepEqual(await ids(folder), ["a.md#1"]);
   });
 
-  it("refuses what is not there, of an unknown kind, binary, or without texts", async () => {
+  it("rejects sources that are missing, of an unknown format, binary, or without texts", async () => {
     await assert.rejects(read(path.join(folder, "missing")), { code: "ERR_FILE_NOT_FOUND", message: /missing/ });
     await assert.rejects(read(await file("x.pdf", "x")), { code: "ERR_INVALID_ARGUMENT", message: /known are \.jsonl, .*\.md/ });
     await assert.rejects(read(folder), { code: "ERR_INVALID_ARGUMENT", message: /no text files .*other files there: 1 \.pdf\./ });

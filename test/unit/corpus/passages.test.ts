@@ -19,7 +19,7 @@ async function* linesOf(text: string): AsyncGenerator<string> {
   for (const line of text.split("\n")) yield await Promise.resolve(line);
 }
 
-/** As the module counts them for text without long words and without scripts that have no spaces. */
+/** As the module counts them in text without long words and scripts without spaces. */
 function wordsOf(text: string): string[] {
   return text.split(/\s+/).filter((word) => word !== "");
 }
@@ -28,7 +28,7 @@ const sections = async (text: string, markup: Markup = "markdown"): Promise<(rea
   (await cut(text, markup)).map(({ headings, text: body }) => [headings.join(" > "), wordsOf(body).length] as const);
 
 describe("cutPassages", () => {
-  it("loses, repeats and reorders no word, and keeps passages between the bounds", async () => {
+  it("loses, repeats and reorders no word, and keeps passages within the bounds", async () => {
     const paragraph = fc.integer({ min: 1, max: 450 });
     await fc.assert(
       fc.asyncProperty(fc.array(paragraph, { minLength: 1, maxLength: 8 }), fc.boolean(), async (lengths, sentences) => {
@@ -52,7 +52,7 @@ describe("cutPassages", () => {
     );
   });
 
-  it("takes any text as any markup", async () => {
+  it("accepts any text as any markup", async () => {
     const markup = fc.constantFrom<Markup>("markdown", "restructuredtext", "asciidoc", "plain");
     const line = fc.oneof(
       fc.constantFrom("# H", "===", "---", "```", "~~~~", "<!--", "-->", "| a |", "", ".. note::", "[x]: y", "`", "**", "[a](b"),
@@ -65,7 +65,7 @@ describe("cutPassages", () => {
     );
   });
 
-  it("begins passages at headings, and names those above", async () => {
+  it("starts passages at headings, and names the headings above", async () => {
     const text = `# Guide\n${words(70)}\n\n## Use ##\n${words(80)}\n\n### Deep\n\n${words(90)}\n\n## Other\n${words(100)}`;
     assert.deepEqual(await sections(text), [
       ["Guide", 70],
@@ -82,7 +82,7 @@ describe("cutPassages", () => {
     assert.equal(passage.text, `${words(10, "a")}\n\nUse\n\n${words(10, "b")}`);
   });
 
-  it("prefers the end of a paragraph, then that of a sentence", async () => {
+  it("prefers the end of a paragraph, then the end of a sentence", async () => {
     const paragraphs = await cut(
       "a b c d"
         .split(" ")
@@ -136,7 +136,7 @@ describe("cutPassages", () => {
     );
   });
 
-  it("counts characters where words have no spaces, and cuts what has none at all", async () => {
+  it("counts characters if words have no spaces, and splits text without any boundary", async () => {
     const chinese = await cut("汉字没有空格。".repeat(200), "plain");
     assert.ok(chinese.length > 2);
     assert.ok(chinese.every(({ text }) => text.length <= 2 * MAX_WORDS && text.endsWith("。")));
@@ -146,7 +146,7 @@ describe("cutPassages", () => {
     assert.equal(blob.map(({ text }) => text).join(""), "x".repeat(100_000));
   });
 
-  it("gives out passages while it reads", async () => {
+  it("yields passages while it reads", async () => {
     let read = 0;
     async function* endless(): AsyncGenerator<string> {
       for (;;) yield await Promise.resolve(words(10, `line${read++}x`));
@@ -156,12 +156,12 @@ describe("cutPassages", () => {
     assert.ok(read < 40, `${read} lines were read for the first passage`);
   });
 
-  it("takes time in proportion to hostile lines", async () => {
+  it("takes linear time for hostile lines", async () => {
     for (const unit of ["[", "![", "[a](", "<b ", "<!--", "`", "**", "#", " ", "&", "-", "=", "a b "]) {
       const text = unit.repeat(2 ** 16 / unit.length);
       const before = process.cpuUsage();
       await cut(`${text}\n${text}x`);
-      // Of the processor, so that a busy machine changes nothing.
+      // In processor time, so that a busy machine does not affect it.
       const seconds = process.cpuUsage(before).user / 1e6;
       assert.ok(seconds < 5, `${JSON.stringify(unit)} took ${seconds.toFixed(1)} s`);
     }

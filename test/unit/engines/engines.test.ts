@@ -1,4 +1,4 @@
-/** What engines do without a server: the local one, streams, addresses, exports, arguments. */
+/** Engines without a server: the local one, streams, addresses, exports, arguments. */
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -66,7 +66,7 @@ describe("engines", () => {
     await engine.close();
   });
 
-  it("refuse filters, ids and options that make no sense", async () => {
+  it("reject invalid filters, ids and options", async () => {
     const engine = local();
     const filters: unknown[] = [
       ...[null, {}, [], "x", { field: "a" }, { field: "", equals: 1 }, { field: "a..b", equals: 1 }, { field: "a", equals: NaN }],
@@ -109,7 +109,7 @@ describe("engines", () => {
     throwsCode(() => new PgvectorEngine({ connectionString: "x", table: 'a"; DROP', dimension: 4 }), "ERR_INVALID_ARGUMENT");
   });
 
-  it("match payloads as their filters say, whatever they hold", async () => {
+  it("match any payloads as their filters define", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.dictionary(fc.constantFrom("a", "b"), fc.jsonValue()), { minLength: 1, maxLength: 5 }),
@@ -136,7 +136,7 @@ describe("engines", () => {
     );
   });
 
-  it("upsertStream: goes on where it stopped, and reports the whole stream", async () => {
+  it("upsertStream: resumes where it stopped, and reports the whole stream", async () => {
     const checkpoint = path.join(folder, "progress.json");
     const engine = local();
     let fail = true;
@@ -162,7 +162,7 @@ describe("engines", () => {
       return true;
     });
     fail = false;
-    // Other batches of the same documents.
+    // The same documents in other batches.
     const report = await upsertStream(flaky, [{ ids: ["a", "b", "c"], vectors: MATRIX }], { checkpoint });
     assert.equal(report.succeeded, 3);
     assert.deepEqual(written, ["a", "b", "c"]);
@@ -188,7 +188,7 @@ describe("engines", () => {
     throwsCode(() => openEngine("milvus://localhost:19530/docs", { dimension: -1 }), "ERR_INVALID_ARGUMENT");
   });
 
-  it("addresses with a bad percent escape or without a host are refused, and never quoted", () => {
+  it("addresses with a bad percent escape or without a host are rejected, and never quoted", () => {
     const refuses = (make: () => unknown): void => {
       assert.throws(make, (error: SparseRerankError) => {
         assert.equal(error.code, "ERR_INVALID_ARGUMENT");
@@ -215,7 +215,7 @@ describe("engines", () => {
     refuses(() => new PgvectorEngine({ connectionString: "postgres://user:secret%zz@host/db", table: "docs", dimension: 4 }));
   });
 
-  it("exportSeismic: a line of tokens and weights for each document", async () => {
+  it("exportSeismic: one line of tokens and weights per document", async () => {
     const file = path.join(folder, "documents.jsonl");
     const vocabulary = ["zero", "one", "zwölf", '"'];
     await exportSeismic(file, ["a", "b", "c"], MATRIX, { vocabulary, texts: ["A", "B", "C"] });
@@ -252,7 +252,7 @@ describe("engines", () => {
   });
 });
 
-/** The entries of a ZIP archive without compression, by its central directory. */
+/** The entries of an uncompressed ZIP archive, by its central directory. */
 function storedEntries(zip: Buffer): Map<string, Buffer> {
   const entries = new Map<string, Buffer>();
   const end = zip.length - 22;

@@ -1,4 +1,4 @@
-/** Servers that are down, slow, busy, that refuse, or answer half: a coded error or a full report, and nothing dropped. */
+/** Servers that are down, slow, busy, that reject requests, or respond partially: a coded error or a full report, and nothing dropped. */
 
 import assert from "node:assert/strict";
 
@@ -45,10 +45,10 @@ async function errorOf(promise: Promise<unknown>): Promise<EngineError> {
   return error;
 }
 
-describe("engines and faults of their servers", () => {
+describe("engines and server faults", () => {
   let server: FaultServer | undefined;
   let engine: SearchEngine | undefined;
-  /** An OpenSearch engine before a server that answers bulk requests so, and all others as a healthy one does. */
+  /** An OpenSearch engine in front of a server that answers bulk requests as given, and all others as a healthy one. */
   const opensearch = async (answer: (asked: Asked, count: number) => Answer, timeoutMs?: number): Promise<SearchEngine> => {
     let count = 0;
     server = await FaultServer.start((asked) => {
@@ -71,7 +71,7 @@ describe("engines and faults of their servers", () => {
     server = undefined;
   });
 
-  it("gives all hits where topK is above the server's limit, and refuses where the server has more", async () => {
+  it("returns all hits if topK is above the server's limit, and rejects if the server has more", async () => {
     const hits = (count: number): Answer => ({
       json: { _shards: { failed: 0 }, hits: { hits: ids(count).map((_id) => ({ _id, _score: 1, _source: {} })) } },
     });
@@ -87,13 +87,13 @@ describe("engines and faults of their servers", () => {
     assert.deepEqual(sizes, [10_000, 10_000, 10_000]);
   });
 
-  it("takes time limits and numbers of requests of any size", async () => {
+  it("accepts time limits and request counts of any size", async () => {
     const one = await opensearch((asked) => bulk(asked), Number.MAX_SAFE_INTEGER);
     const { succeeded } = await one.upsert(ids(3), matrix(3), undefined, { concurrency: Number.MAX_SAFE_INTEGER });
     assert.equal(succeeded, 3);
   });
 
-  it("reports each document of a bulk request that failed in part, and writes the rest", async () => {
+  it("reports each failed document of a partially failed bulk request, and writes the rest", async () => {
     const one = await opensearch((asked) => bulk(asked, (id) => (id === "d3" ? { status: 400, error: REFUSED } : { status: 201 })));
     const report = await one.upsert(ids(10), matrix(10));
     assert.equal(report.succeeded, 9);
@@ -102,7 +102,7 @@ describe("engines and faults of their servers", () => {
     ]);
   });
 
-  it("sends again what a busy server did not take, and only that", async () => {
+  it("resends only what a busy server did not accept", async () => {
     const one = await opensearch((asked, count) => bulk(asked, (id) => (count === 0 && id < "d5" ? { status: 429 } : { status: 201 })));
     const report = await one.upsert(ids(10), matrix(10));
     assert.deepEqual(report, { succeeded: 10, failed: [], warnings: [], retries: 1 });
@@ -118,8 +118,8 @@ describe("engines and faults of their servers", () => {
     "no JSON": { text: "<html>" },
     "a report of fewer documents": { json: { items: [{ index: { status: 201 } }] } },
   } satisfies Record<string, Answer>)) {
-    it(`tries again after ${what}`, async () => {
-      // A client may wait for the rest of an answer whose connection broke.
+    it(`retries after ${what}`, async () => {
+      // A client may wait for the rest of a response whose connection broke.
       const one = await opensearch((asked, count) => (count === 0 ? answer : bulk(asked)), 1000);
       const report = await one.upsert(ids(3), matrix(3));
       assert.equal(report.succeeded, 3);
@@ -134,11 +134,11 @@ describe("engines and faults of their servers", () => {
     );
     const before = performance.now();
     await one.upsert(ids(1), matrix(1));
-    // A timer may fire a little before performance.now() says so.
+    // A timer may fire slightly earlier than performance.now() indicates.
     assert.ok(performance.now() - before >= 990);
   });
 
-  it("gives up on a server that stays down, and tells what was written before", async () => {
+  it("gives up on a server that stays down, and reports what was written before", async () => {
     const one = await opensearch((asked, count) => (count < 2 ? bulk(asked) : "reset"));
     const error = await errorOf(one.upsert(ids(10), matrix(10), undefined, { batchSize: 2, concurrency: 1, maxRetries: 1 }));
     assert.equal(error.code, "ERR_ENGINE_UNAVAILABLE");
@@ -151,7 +151,7 @@ describe("engines and faults of their servers", () => {
     );
   });
 
-  it("does not wait for a slow server for ever", async () => {
+  it("does not wait forever for a slow server", async () => {
     const one = await opensearch(() => "hang", 100);
     const error = await errorOf(one.upsert(ids(1), matrix(1), undefined, { maxRetries: 0 }));
     assert.equal(error.code, "ERR_ENGINE_UNAVAILABLE");
@@ -159,7 +159,7 @@ describe("engines and faults of their servers", () => {
     assert.equal((await errorOf(one.search(matrix(1).row(0), { topK: 1 }))).code, "ERR_ENGINE_UNAVAILABLE");
   });
 
-  it("names a server that is not there", async () => {
+  it("names a server that cannot be reached", async () => {
     const stopped = await FaultServer.start(() => "reset");
     const { url } = stopped;
     await stopped.stop();
@@ -175,7 +175,7 @@ describe("engines and faults of their servers", () => {
     }
   });
 
-  it("stops at refused credentials and at a refused mapping, with the server's reason", async () => {
+  it("stops at rejected credentials and at a rejected mapping, with the server's reason", async () => {
     const one = await opensearch(() => ({ status: 401, json: { error: { type: "security_exception", reason: "missing credentials" } } }));
     const error = await errorOf(one.upsert(ids(5), matrix(5), undefined, { batchSize: 1 }));
     assert.equal(error.code, "ERR_ENGINE_AUTH");
@@ -190,7 +190,7 @@ describe("engines and faults of their servers", () => {
     assert.match(refused.message, /failed to parse ← x: why/);
   });
 
-  it("cuts a request that is too large for the server, down to the document that is", async () => {
+  it("splits a request that is too large for the server, down to the document that is", async () => {
     const one = await opensearch((asked) => (idsOf(asked).includes("d6") ? { status: 413, json: {} } : bulk(asked)));
     const report = await one.upsert(ids(8), matrix(8));
     assert.equal(report.succeeded, 7);
@@ -200,7 +200,7 @@ describe("engines and faults of their servers", () => {
     );
   });
 
-  it("never has more requests under way than it may, and never prepares more than it sends", async () => {
+  it("never exceeds the limit of requests in flight, and never prepares more than it sends", async () => {
     let running = 0;
     let most = 0;
     const transport = {
@@ -220,7 +220,7 @@ describe("engines and faults of their servers", () => {
     assert.equal(most, 3);
   });
 
-  it("stops when it is told to, and the report has every document", async () => {
+  it("stops when aborted, and reports every document", async () => {
     const controller = new AbortController();
     const one = await opensearch((asked, count) => {
       if (count === 1) controller.abort(new Error("enough"));
@@ -234,7 +234,7 @@ describe("engines and faults of their servers", () => {
     assert.equal(error.report.failed.length, 4);
   });
 
-  it("refuses hits of a part of the shards", async () => {
+  it("rejects hits from only some of the shards", async () => {
     const one = await opensearch(() => ({
       json: { timed_out: false, _shards: { total: 2, failed: 1, failures: [{ reason: REFUSED }] }, hits: { hits: [] } },
     }));
@@ -243,7 +243,7 @@ describe("engines and faults of their servers", () => {
     assert.match(error.message, /1 shards failed/);
   });
 
-  it("takes negative weights for what an inverted index cannot hold", async () => {
+  it("rejects negative weights, which an inverted index cannot hold", async () => {
     const one = await opensearch((asked) => bulk(asked));
     const rows = SparseMatrix.fromRows(
       [
@@ -257,7 +257,7 @@ describe("engines and faults of their servers", () => {
     assert.match(report.failed[0]!.reason, /^OpenSearch: the weight of dimension 7 is -1/);
   });
 
-  it("says which package is missing, with the command that installs it", async () => {
+  it("reports which package is missing, with the install command", async () => {
     const name = "sparse-rerank-client-that-nobody-has";
     const load = (): Promise<unknown> => import(name);
     await assert.rejects(loadPackage(name, load), (error: EngineError) => {

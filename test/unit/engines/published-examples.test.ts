@@ -1,4 +1,7 @@
-/** What cannot run here, against the requests and answers that the engines' documentation publishes: paths and bodies as sent, answers as read. */
+/**
+ * Servers that cannot run here, checked against the requests and responses in their documentation: paths and bodies as sent, responses as
+ * read.
+ */
 
 import assert from "node:assert/strict";
 
@@ -80,8 +83,8 @@ describe("engines and published examples", () => {
     await engine.close();
   });
 
-  // elastic.co: the error of a query that a server does not know, and rank_feature queries.
-  it("Elasticsearch: rank_features where sparse_vector is not known or not licensed", async () => {
+  // elastic.co: the error for a query type that a server does not support, and rank_feature queries.
+  it("Elasticsearch: rank_features if sparse_vector is unknown or unlicensed", async () => {
     const refusals: Answer[] = [
       { status: 400, json: { error: { type: "parsing_exception", reason: "unknown query [sparse_vector]" }, status: 400 } },
       {
@@ -117,7 +120,7 @@ describe("engines and published examples", () => {
   });
 
   // qdrant.tech: collections and points of the server itself, whose engine is tested in test/engines.
-  it("Qdrant: the server's answers", async () => {
+  it("Qdrant: the server's responses", async () => {
     const ok = (result: unknown): Answer => ({ json: { result, status: "ok", time: 0.002 } });
     const url = await start((asked) => {
       if (asked.path.endsWith("/exists")) return ok({ exists: false });
@@ -144,7 +147,7 @@ describe("engines and published examples", () => {
     });
   });
 
-  it("Qdrant: waits when the server limits the rate, and takes no half-done update for done", async () => {
+  it("Qdrant: waits at a rate limit, and does not accept an unfinished update as completed", async () => {
     let count = 0;
     const url = await start(() => {
       count++;

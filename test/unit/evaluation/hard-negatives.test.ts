@@ -32,7 +32,7 @@ const NAMES: Readonly<Record<string, keyof MineOptions>> = {
   include_positives: "includePositives",
 };
 
-/** Scores to four decimals, texts as they are. */
+/** Scores rounded to four decimals, texts unchanged. */
 function rounded(rows: readonly MinedRow[]): unknown {
   return JSON.parse(JSON.stringify(rows, (_, value: unknown) => (typeof value === "number" ? Number(value.toFixed(3)) : value)));
 }
@@ -59,7 +59,7 @@ describe("mineHardNegatives", () => {
     });
   }
 
-  it("reads a corpus that streams, in blocks, and gives the same", async () => {
+  it("reads a streamed corpus in blocks with the same result", async () => {
     let read = 0;
     const stream = async function* (): AsyncGenerator<string> {
       for (let i = 0; i < 100; i++) {
@@ -74,7 +74,7 @@ describe("mineHardNegatives", () => {
     assert.deepEqual(streamed.rows, (await mineHardNegatives(pairs, { encoder, corpus })).rows);
   });
 
-  it("chooses at random by its seed, among what passes", async () => {
+  it("samples at random by its seed, among the candidates that pass", async () => {
     const mine = async (seed: number): Promise<unknown> =>
       (await mineHardNegatives(pairs, { encoder, corpus, samplingStrategy: "random", negatives: 2, rangeMax: 8, seed })).rows;
     assert.deepEqual(await mine(1), await mine(1));
@@ -94,7 +94,7 @@ describe("mineHardNegatives", () => {
     assert.ok(statistics.skipped.maxScore > 10);
   });
 
-  it("refuses bad input", async () => {
+  it("rejects invalid input", async () => {
     await assert.rejects(mineHardNegatives([], { encoder }), { code: "ERR_INVALID_ARGUMENT", message: /pairs is empty/ });
     await assert.rejects(mineHardNegatives([{ anchor: "a" } as never], { encoder }), {
       code: "ERR_INVALID_ARGUMENT",

@@ -22,7 +22,7 @@ const close = (actual: number, expected: number, message?: string): void => {
 };
 
 describe("measureRankings", () => {
-  it("has trec_eval's definitions", () => {
+  it("follows trec_eval's definitions", () => {
     const judgments = new Map([
       ["q1", new Map(Object.entries({ a: 2, b: 1, c: 0, d: 1 }))],
       ["q2", new Map([["z", 1]])],
@@ -38,7 +38,7 @@ describe("measureRankings", () => {
     close(at3.precision, 1 / 3 / 2, "precision");
   });
 
-  it("counts negative grades and grades of 0 as not relevant, and takes large ones", () => {
+  it("counts negative grades and 0 as not relevant, and accepts large grades", () => {
     const judgments = new Map([["q", new Map(Object.entries({ a: -1, b: Number.MAX_SAFE_INTEGER, c: Number.MAX_SAFE_INTEGER, d: 0 }))]]);
     const { 2: at2 } = measureRankings(judgments, new Map([["q", ["a", "b", "d", "c"]]]), [2, 9]);
     close(at2!.ndcg, 1 / Math.log2(3) / (1 + 1 / Math.log2(3)));
@@ -69,7 +69,7 @@ describe("measureRankings", () => {
     );
   });
 
-  it("gives no credit to constant scores, wherever the relevant document stands", () => {
+  it("gives no credit to constant scores, wherever the relevant document is", () => {
     const judgments = new Map([["q", new Map([["a", 1]])]]);
     for (const ids of [
       ["a", "b", "c", "d"],
@@ -83,7 +83,7 @@ describe("measureRankings", () => {
     }
   });
 
-  it("leaves out the document whose id is the query's when asked, from the rankings alone", () => {
+  it("excludes the document with the query's id on request, only from the rankings", () => {
     const judgments = new Map([["q", new Map(Object.entries({ q: 1, a: 1 }))]]);
     for (const ranking of [["q", "a"], ["q", "a"].map((id, i) => ({ id, score: -i }))]) {
       const rankings = new Map([["q", ranking]]) as Parameters<typeof measureRankings>[1];
@@ -93,7 +93,7 @@ describe("measureRankings", () => {
     }
   });
 
-  it("refuses what it cannot measure", () => {
+  it("rejects what it cannot measure", () => {
     assert.throws(() => measureRankings(new Map(), new Map(), [1]), { code: "ERR_INVALID_ARGUMENT" });
     for (const grade of [NaN, Infinity, "1", null]) {
       const broken = new Map([["q", new Map([["a", grade as number]])]]);
@@ -153,7 +153,7 @@ describe("evaluateEncoder", () => {
     fs.rmSync(folder, { recursive: true });
   });
 
-  it("refuses queries without judgments, two queries of one id, and splits outside of qrels/", async () => {
+  it("rejects queries without judgments, duplicate query ids, and splits outside of qrels/", async () => {
     const folder = folderWith("9\tshark\t1\n");
     await assert.rejects(evaluateEncoder(folder, encoder), { code: "ERR_INVALID_ARGUMENT", message: /No query/ });
     for (const split of ["../test", "a/b", "..\\test", "test\0", ""]) {
@@ -168,7 +168,7 @@ describe("evaluateEncoder", () => {
     await assert.rejects(evaluateEncoder("no-such-folder", encoder), { code: "ERR_FILE_NOT_FOUND" });
   });
 
-  it("leaves out the document of the query's id when asked, and still fills the cutoff", async () => {
+  it("excludes the document with the query's id on request, and still fills the cutoff", async () => {
     const folder = folderWith("1\tshark\t1\n");
     const own = { _id: "1", title: "a title", text: "fish in the sea" };
     fs.appendFileSync(path.join(folder, "corpus.jsonl"), jsonLines([own]));
@@ -191,7 +191,7 @@ describe("evaluateEncoder", () => {
     fs.rmSync(folder, { recursive: true });
   });
 
-  it("gives a constant retriever and a constant reranker what chance gives", async () => {
+  it("scores a constant retriever and a constant reranker at chance level", async () => {
     const folder = folderWith("1\tshark\t1\n");
     const ids = ["shark", "heart", "sport", "sugar"];
     const constant = {
@@ -207,7 +207,7 @@ describe("evaluateEncoder", () => {
     fs.rmSync(folder, { recursive: true });
   });
 
-  it("gives the reference's figures on MED, and BM25's", async function () {
+  it("reproduces the reference's figures on MED, and BM25's", async function () {
     const folder = path.join(COLLECTIONS, "med");
     if (!fs.existsSync(folder)) skip(this, "needs the collection MED in ../shared/data");
     await using bm25 = new BM25Index();
@@ -224,7 +224,7 @@ describe("evaluateEncoder", () => {
 });
 
 describe("evaluateReranking", () => {
-  it("gives CrossEncoderRerankingEvaluator's figures", async () => {
+  it("returns the figures of CrossEncoderRerankingEvaluator", async () => {
     const file = path.join(__dirname, "..", "..", "data", "retrieval", "reranking.json");
     const { samples, results } = JSON.parse(fs.readFileSync(file, "utf8")) as {
       samples: Record<"documents" | "negative", Parameters<typeof evaluateReranking>[0]>;
@@ -243,7 +243,7 @@ describe("evaluateReranking", () => {
     await assert.rejects(evaluateReranking([{ query: "q", positive: "p" }], reranker), /exactly one/);
   });
 
-  it("gives a constant model what chance gives, and refuses NaN", async () => {
+  it("scores a constant model at chance level, and rejects NaN", async () => {
     const model = (score: number): CrossEncoder =>
       ({
         numLabels: 1,

@@ -25,10 +25,10 @@ describe("qrels files", () => {
       ["1\ta\t1\n", { 1: { a: 1 } }],
       ["1 0 a 2\n1  0\t b 1".replace("\t", " "), { 1: { a: 2, b: 1 } }],
       ["1\t0\ta\t2\n", { 1: { a: 2 } }],
-      // Ids with spaces, as tabs alone separate.
+      // Ids with spaces, since only tabs separate.
       ["my query\ta document\t1\n", { "my query": { "a document": 1 } }],
       ["q 1\t0\td 1\t3\n", { "q 1": { "d 1": 3 } }],
-      // Quotes, as Python's csv writes them.
+      // Quotes, as Python's csv module writes them.
       ['"q ""1"""\t"d\t1"\t"1"\n', { 'q "1"': { "d\t1": 1 } }],
       ['q"1\td"\t1\n', { 'q"1': { 'd"': 1 } }],
       ["1\ta\t1\r\n\r\n \n1\tb\t1\r\n", { 1: { a: 1, b: 1 } }],
@@ -42,7 +42,7 @@ describe("qrels files", () => {
     for (const [qrels, expected] of cases) assert.deepEqual(await read(qrels), expected, JSON.stringify(qrels));
   });
 
-  it("are refused with the line that is wrong", async () => {
+  it("are rejected with the malformed line", async () => {
     const cases: [string, RegExp][] = [
       ["1\tshark\n", /line 1: expected query, document/],
       ["query-id\tcorpus-id\tscore\n1\tshark\tgood\n", /line 2: expected/],
@@ -70,7 +70,7 @@ describe("qrels files", () => {
     await assert.rejects(read(Buffer.from("1\t\xff\t1\n", "latin1")), { code: "ERR_INVALID_ARGUMENT", message: /line 1: not UTF-8/ });
   });
 
-  it("give back every field that is written in quotes, and never fail on others but at an open quote", () => {
+  it("return every quoted field, and fail only on an unterminated quote", () => {
     const character = fc.constantFrom("a", '"', "\t", " ", "'", "é");
     const field = fc.string({ unit: character, maxLength: 8 });
     const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;

@@ -13,7 +13,7 @@ import { COMMIT, FakeHub } from "../../support/fake-hub";
 
 const WEIGHTS = randomBytes(2_000_000);
 const SHA256 = createHash("sha256").update(WEIGHTS).digest("hex");
-/** Downloads in a process of its own: node load.js <endpoint> <cacheDir> */
+/** Downloads in its own process: node load.js <endpoint> <cacheDir> */
 const SCRIPT = `
   const { snapshotOf } = require(${JSON.stringify(path.join(__dirname, "..", "..", "..", "dist", "hub", "snapshot.js"))});
   const [HF_ENDPOINT, cacheDir] = process.argv.slice(2);
@@ -79,13 +79,13 @@ describe("hub downloads by several processes", () => {
     assert.equal(hub.seen.filter(({ host }) => host === "cdn").length, 1);
   });
 
-  it("copies for all of them where links are not possible", async () => {
+  it("copies for all of them if links are not possible", async () => {
     const environment = { HF_HOME: cacheDir, HF_ENDPOINT: hub.endpoint, HF_HUB_DISABLE_SYMLINKS: "1" };
     await Promise.all(Array.from({ length: 8 }, () => snapshotOf("org/model", { cacheDir }, environment)));
     assertIntact();
   });
 
-  it("goes on at once where a killed process stopped", async () => {
+  it("resumes at once where a killed process stopped", async () => {
     const held = holdBack(1_000_000);
     const child = start();
     await held.started;
@@ -99,7 +99,7 @@ describe("hub downloads by several processes", () => {
     assert.match(hub.downloads("model.safetensors").at(-1)!.range!, /^bytes=\d{6,}-$/);
   });
 
-  it("leaves the file of a process on another machine alone until that seems dead", async () => {
+  it("leaves the file of a process on another machine alone until that process seems dead", async () => {
     fs.mkdirSync(blobs(), { recursive: true });
     const partial = partialOf(`not ${hostname()}`, 1);
     fs.writeFileSync(partial, WEIGHTS.subarray(0, 1_000_000));
@@ -121,7 +121,7 @@ describe("hub downloads by several processes", () => {
     assert.equal(hub.downloads("model.safetensors").at(-1)?.range, "bytes=1000000-");
   });
 
-  it("goes on with the largest of several files that dead processes left, and mistrusts what is in it", async () => {
+  it("resumes with the largest of several files that dead processes left, and verifies its contents", async () => {
     fs.mkdirSync(blobs(), { recursive: true });
     // No process has this number: Linux stops at 2^22, Windows and macOS far below 2^31.
     const dead = 2 ** 31 - 1;

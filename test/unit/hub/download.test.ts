@@ -27,7 +27,7 @@ const FILES = new Map([
   ["onnx/model.onnx", randomBytes(1000)],
 ]);
 const NEEDED = ["config.json", "model.safetensors", "tokenizer.json"];
-/** What a broken connection still had under way is lost. */
+/** What a broken connection still had in flight is lost. */
 const LARGE_OFFSET = /^bytes=\d{6,}-$/;
 const QUICK: RetryPolicy = { attempts: 3, baseDelayMs: 1, maxDelayMs: 2000, silenceMs: 2000 };
 
@@ -50,7 +50,7 @@ describe("hub downloads", () => {
   const inCache = (...parts: string[]): string => path.join(cacheDir, "models--org--model", ...parts);
   const incomplete = (): string[] =>
     fs.existsSync(inCache("blobs")) ? fs.readdirSync(inCache("blobs")).filter((name) => name.endsWith(".incomplete")) : [];
-  /** What a load reads is what the hub has. */
+  /** Asserts that a load reads what the hub has. */
   const assertIntact = (folder: string): void => {
     assert.deepEqual(fs.readdirSync(folder).sort(), NEEDED);
     assert.ok(fs.readFileSync(path.join(folder, "model.safetensors")).equals(WEIGHTS));
@@ -71,7 +71,7 @@ describe("hub downloads", () => {
     assert.equal(fs.readlinkSync(path.join(folder, "config.json")), path.join("..", "..", "blobs", gitSha1));
   });
 
-  it("asks once where everything is cached, and not at all for a commit", async () => {
+  it("sends one request if everything is cached, and none for a commit", async () => {
     await load();
     const before = hub.seen.length;
     await load();
@@ -114,7 +114,7 @@ describe("hub downloads", () => {
     assert.ok(cdn.length > 0 && cdn.every(({ authorization }) => authorization === undefined));
   });
 
-  it("takes the token of the option, the variable or the file, in that order", async () => {
+  it("reads the token from the option, the variable or the file, in that order", async () => {
     fs.writeFileSync(path.join(cacheDir, "token"), "hf_file\n");
     const used = async (options: HubOptions, environment: Record<string, string>): Promise<string | undefined> => {
       await load(options, environment);
@@ -128,7 +128,7 @@ describe("hub downloads", () => {
     await assert.rejects(load({ token: "two words" }), (error: Error) => !error.message.includes("two words"));
   });
 
-  it("works offline with what is there, and says what is missing", async () => {
+  it("works offline from the cache, and reports what is missing", async () => {
     await fails(load({ localFilesOnly: true }), "ERR_MODEL_NOT_FOUND", /is not in the cache/, /localFilesOnly/);
     await load();
     const before = hub.seen.length;
@@ -143,7 +143,7 @@ describe("hub downloads", () => {
     assert.equal(hub.seen.length, before);
   });
 
-  it("uses a cached snapshot when the hub cannot be asked", async () => {
+  it("uses a cached snapshot if the hub cannot be reached", async () => {
     await load();
     hub.fault = (_, response) => {
       response.destroy();
@@ -160,7 +160,7 @@ describe("hub downloads", () => {
     assertIntact(await load());
   });
 
-  it("stores files in the snapshot where links are not wanted", async () => {
+  it("stores files in the snapshot if links are disabled", async () => {
     const environment = { HF_HUB_DISABLE_SYMLINKS: "1" };
     const folder = await load({}, environment);
     assertIntact(folder);
@@ -170,7 +170,7 @@ describe("hub downloads", () => {
     assert.equal(hub.seen.length, before);
   });
 
-  it("says what to do about gated, private, missing and misnamed models", async () => {
+  it("explains how to handle gated, private, missing and misspelled models", async () => {
     hub.add("org/model", { files: FILES, gatedBy: "hf_right" });
     await fails(load(), "ERR_HUB_AUTH", /gated/, /accept its conditions/, /HF_TOKEN/);
     await fails(load({ token: "hf_wrong" }), "ERR_HUB_AUTH", /with the account of the token/);
@@ -190,7 +190,7 @@ describe("hub downloads", () => {
   });
 
   describe("with faults", () => {
-    it("goes on after a transfer that breaks", async () => {
+    it("resumes a transfer that breaks", async () => {
       hub.fault = failing("model.safetensors", 1, (response) => {
         response.writeHead(200, { "content-length": WEIGHTS.length });
         response.write(WEIGHTS.subarray(0, 1_000_000), () => response.destroy());
@@ -201,7 +201,7 @@ describe("hub downloads", () => {
       assert.match(second!, LARGE_OFFSET);
     });
 
-    it("goes on in a later call where an earlier one gave up", async () => {
+    it("resumes in a later call where an earlier one gave up", async () => {
       hub.fault = failing("model.safetensors", 3, (response) => {
         response.writeHead(200, { "content-length": WEIGHTS.length });
         response.write(WEIGHTS.subarray(0, 500_000), () => response.destroy());
@@ -215,7 +215,7 @@ describe("hub downloads", () => {
       assert.match(hub.downloads("model.safetensors").at(-1)!.range!, LARGE_OFFSET);
     });
 
-    it("starts again where the server ignores the range", async () => {
+    it("starts again if the server ignores the range", async () => {
       let broken = false;
       hub.fault = ({ url }, response) => {
         if (!url.includes("model.safetensors")) return false;
@@ -228,7 +228,7 @@ describe("hub downloads", () => {
       assertIntact(await load());
     });
 
-    it("waits as long as Retry-After asks, and not longer than is sensible", async () => {
+    it("waits as long as Retry-After says, up to a sensible limit", async () => {
       hub.fault = failing("/revision/", 1, (response) => response.writeHead(429, { "retry-after": "1" }).end());
       const start = performance.now();
       await load();
@@ -237,7 +237,7 @@ describe("hub downloads", () => {
       await fails(load({ cacheDir: path.join(cacheDir, "other") }), "ERR_HUB_NETWORK", /429/, /3600 s/);
     });
 
-    it("tries again after 500, 503 and a CDN address that expired, and gives up in the end", async () => {
+    it("retries after 500, 503 and an expired CDN address, and eventually gives up", async () => {
       for (const status of [500, 503]) {
         hub.fault = failing("", 2, (response) => response.writeHead(status).end());
         assertIntact(await load({ cacheDir: path.join(cacheDir, String(status)) }));
@@ -250,7 +250,7 @@ describe("hub downloads", () => {
       assert.equal(hub.seen.length - before, QUICK.attempts);
     });
 
-    it("refuses contents of another length or hash, after one more attempt, and keeps nothing", async () => {
+    it("rejects contents of another length or hash after one retry, and keeps nothing", async () => {
       const wrong = Buffer.from(WEIGHTS);
       wrong.writeUInt8(wrong.readUInt8(77) ^ 1, 77);
       for (const contents of [wrong, Buffer.concat([WEIGHTS, Buffer.from("x")])]) {
@@ -263,7 +263,7 @@ describe("hub downloads", () => {
       assertIntact(await load());
     });
 
-    it("refuses contents that stay too short", async () => {
+    it("rejects contents that remain too short", async () => {
       hub.fault = failing("model.safetensors", Infinity, (response, { range }) => {
         const start = Number(/\d+/.exec(range ?? "0")?.[0]);
         response
@@ -273,7 +273,7 @@ describe("hub downloads", () => {
       await fails(load(), "ERR_HUB_NETWORK", /ended after 1000 of 3000000 bytes/);
     });
 
-    it("bounds redirects and refuses other protocols", async () => {
+    it("limits redirects and rejects other protocols", async () => {
       hub.fault = failing("/resolve/", Infinity, (response, { url }) => response.writeHead(302, { location: url }).end());
       await fails(load(), "ERR_HUB_RESPONSE", /redirects more than 10 times/);
       for (const location of ["file:///etc/passwd", "data:,x", "http://", ""]) {
@@ -302,7 +302,7 @@ describe("hub downloads", () => {
       await fails(load({}, {}, { ...QUICK, attempts: 1, silenceMs: 100 }), "ERR_HUB_NETWORK", /received no data for 0\.1 s/);
     });
 
-    it("stops at an abort, keeps what it has, and goes on later", async () => {
+    it("stops at an abort, keeps what it has, and resumes later", async () => {
       const controller = new AbortController();
       hub.fault = failing("model.safetensors", 1, (response) => {
         response.writeHead(200, { "content-length": WEIGHTS.length });
@@ -319,7 +319,7 @@ describe("hub downloads", () => {
         assert.deepEqual([error.code, error.name, (error.cause as Error).message], ["ERR_ABORTED", "AbortError", "enough"]);
         return true;
       });
-      // The weights, and maybe a small file that was on its way as well.
+      // The weights, and maybe a small file that was also in flight.
       assert.notEqual(incomplete().length, 0);
       assertIntact(await load());
       assert.match(hub.downloads("model.safetensors").at(-1)!.range!, LARGE_OFFSET);
@@ -327,7 +327,7 @@ describe("hub downloads", () => {
       await fails(load({ signal: aborted, cacheDir: path.join(cacheDir, "other") }), "ERR_ABORTED");
     });
 
-    it("refuses answers that are not the hub's", async () => {
+    it("rejects responses that are not the hub's", async () => {
       for (const body of ["<html>Sign in to the Wi-Fi</html>", "[]", '{"sha": "main"}', "null"]) {
         hub.fault = failing("/revision/", 1, (response) => response.end(body));
         await fails(load(), "ERR_HUB_RESPONSE", /HF_ENDPOINT/);
@@ -348,7 +348,7 @@ describe("hub downloads", () => {
       await fails(load(), "ERR_HUB_RESPONSE", /another host/);
     });
 
-    it("has a coded error for every answer that makes no sense", async () => {
+    it("has a coded error for every invalid response", async () => {
       const answers = fc.oneof(
         fc.json(),
         fc.string(),
@@ -366,7 +366,7 @@ describe("hub downloads", () => {
       );
     });
 
-    it("asks again where a cached listing makes no sense", async () => {
+    it("requests the listing again if the cached one is invalid", async () => {
       await load();
       const listing = inCache("trees", `${COMMIT}.json`);
       const text = fs.readFileSync(listing, "utf8");
@@ -398,7 +398,7 @@ describe("hub downloads", () => {
       await fails(load({ revision: COMMIT, localFilesOnly: true }), "ERR_MODEL_NOT_FOUND", /config\.json has 8388609 bytes/);
     });
 
-    it("refuses names that lead out of the cache", async () => {
+    it("rejects names that lead out of the cache", async () => {
       const escape = "../../../escaped";
       const modules = Buffer.from(JSON.stringify([{ path: escape, type: "sentence_transformers.models.Transformer" }]));
       hub.add("org/model", { files: new Map([...FILES, ["modules.json", modules], [`${escape}/config.json`, CONFIG]]) });
@@ -406,7 +406,7 @@ describe("hub downloads", () => {
       assert.ok(!fs.existsSync(path.join(cacheDir, "..", "escaped")));
     });
 
-    it("says that the cache cannot be written", async () => {
+    it("reports that the cache cannot be written", async () => {
       fs.writeFileSync(inCache(), "a file where the folder belongs");
       await fails(load(), "ERR_HUB_CACHE", /cannot be written/, /HF_HUB_CACHE/);
     });

@@ -31,7 +31,7 @@ async function refusal(promise: Promise<unknown>, code: ErrorCode): Promise<Spar
   return error;
 }
 
-/** A proxy that knows the fake hub by a name that no resolver has, and asks for a password where one is set. */
+/** A proxy that knows the fake hub under a name that no resolver has, and requires a password if one is set. */
 class Proxy {
   readonly seen: string[] = [];
   password: string | undefined;
@@ -100,13 +100,13 @@ describe("hub downloads behind a proxy", () => {
     await rm(cacheDir, { recursive: true, force: true });
   });
 
-  /** By a name that only the proxy knows. */
+  /** Under a name that only the proxy knows. */
   const named = (): string => hub.endpoint.replace("127.0.0.1", "hub.invalid");
   const load = (environment: Record<string, string>, repository = "org/model"): Promise<string> =>
     snapshotOf(repository, { cacheDir }, { HF_HOME: cacheDir, HF_ENDPOINT: named(), ...environment }, QUICK);
 
   for (const name of ["HTTP_PROXY", "http_proxy"]) {
-    it(`go through ${name}`, async () => {
+    it(`use the proxy in ${name}`, async () => {
       const folder = await load({ [name]: `http://${address}` });
       assert.equal(fs.readFileSync(path.join(folder, "config.json"), "utf8"), '{"model_type":"bert"}');
       assert.ok(proxy.seen.length > 0 && proxy.seen.some((url) => url.includes("hub.invalid")));
@@ -114,7 +114,7 @@ describe("hub downloads behind a proxy", () => {
   }
 
   for (const name of ["NO_PROXY", "no_proxy"]) {
-    it(`do not where ${name} has the host`, async () => {
+    it(`bypass the proxy if ${name} contains the host`, async () => {
       await load({ HF_ENDPOINT: hub.endpoint, HTTP_PROXY: `http://${address}`, [name]: "localhost,127.0.0.1" });
       assert.deepEqual(proxy.seen, []);
       const other = await refusal(load({ HTTP_PROXY: `http://${address}`, [name]: ".invalid" }, "org/other"), "ERR_HUB_NETWORK");
@@ -122,7 +122,7 @@ describe("hub downloads behind a proxy", () => {
     });
   }
 
-  it("give the proxy its password, and do not show it", async () => {
+  it("send the password to the proxy, and never show it", async () => {
     proxy.password = "hush-hush";
     await load({ HTTP_PROXY: `http://me:hush-hush@${address}` });
     const refused = await refusal(
@@ -138,14 +138,14 @@ describe("hub downloads behind a proxy", () => {
     assert.ok(!/wrong-word|hush-hush/.test(shown), shown);
   });
 
-  it("refuse a variable that is no address, without showing it", async () => {
+  it("reject a variable that is not an address, without showing it", async () => {
     for (const value of ["proxy.example:3128", "socks5://me:secret@proxy.example", "http://me:secret@"]) {
       const error = await refusal(load({ HTTPS_PROXY: value }), "ERR_INVALID_ARGUMENT");
       assert.ok(error.message.startsWith("HTTPS_PROXY must be") && !error.message.includes("secret"), error.message);
     }
   });
 
-  it("say what this version of Node needs", async () => {
+  it("report what this version of Node needs", async () => {
     const error = await refusal(load({}), "ERR_HUB_NETWORK");
     assert.ok(error.message.includes(proxyHint()), error.message);
     assert.match(proxyHint("20.20.2"), /npm install undici/);

@@ -12,14 +12,14 @@ import { fails } from "../../support/checkpoint-folder";
 const CONFIGURATION = ["config.json", "config_sentence_transformers.json", "modules.json", "sentence_bert_config.json"];
 const TOKENIZER = ["special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"];
 
-/** What is selected of a repository, whose JSON files are given and whose other files only have names. */
+/** The selected files of a repository with these JSON files and, by name only, these other files. */
 async function selected(names: readonly string[], json: Readonly<Record<string, unknown>> = {}, modelFile?: string): Promise<string[]> {
   const paths = new Set([...names, ...Object.keys(json)]);
   return [...(await selectFiles(paths, (path) => Promise.resolve(json[path] ?? {}), modelFile))].sort();
 }
 
 describe("selection of a repository's files", () => {
-  it("takes configuration, tokenizer and safetensors of a repository with everything", async () => {
+  it("selects configuration, tokenizer and safetensors of a repository with everything", async () => {
     const rest = [".gitattributes", "README.md", "eval/results.csv", "model.py", "training_args.bin", "generation_config.json"];
     const formats = [
       "pytorch_model.bin",
@@ -37,12 +37,12 @@ describe("selection of a repository's files", () => {
     );
   });
 
-  it("takes vocabulary files where there is no tokenizer.json, and pytorch_model.bin where there are no safetensors", async () => {
+  it("selects vocabulary files without a tokenizer.json, and pytorch_model.bin without safetensors", async () => {
     const names = ["config.json", "vocab.json", "merges.txt", "spm.model", "pytorch_model.bin", "rust_model.ot"];
     assert.deepEqual(await selected(names), names.slice(0, 5).sort());
   });
 
-  it("takes the shards that an index lists", async () => {
+  it("selects the shards that an index lists", async () => {
     const index = { weight_map: { a: "model-00001-of-00002.safetensors", b: "model-00002-of-00002.safetensors", c: "../../x" } };
     const shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
     const names = ["config.json", ...shards, "model-00003-of-00003.safetensors", "pytorch_model.bin"];
@@ -50,7 +50,7 @@ describe("selection of a repository's files", () => {
     assert.deepEqual(await selected(names, json), ["config.json", ...shards, "model.safetensors.index.json"]);
   });
 
-  it("takes shards of the same name from the folders that an index names", async () => {
+  it("selects shards with the same name from the folders that an index names", async () => {
     const shards = ["a/model.safetensors", "b/model.safetensors"];
     const json = { "model.safetensors.index.json": { weight_map: { x: shards[0], y: shards[1] } } };
     assert.deepEqual(await selected(["config.json", ...shards, "c/model.safetensors"], json), [
@@ -81,18 +81,18 @@ describe("selection of a repository's files", () => {
     assert.deepEqual(await selected(inAsym, asym), [...inAsym, ...Object.keys(asym)].sort());
   });
 
-  it("takes the table that a static embedding names", async () => {
+  it("selects the table that a static embedding names", async () => {
     const names = ["a/config.json", "a/model.safetensors", "a/weights.json", "a/other.json"];
     const json = { "modules.json": [{ path: "a" }], "a/config.json": { path: "weights.json" } };
     assert.deepEqual(await selected(names, json), [...names.slice(0, 3), "modules.json"].sort());
   });
 
-  it("takes BGE-M3's lexical head", async () => {
+  it("selects BGE-M3's lexical head", async () => {
     const names = ["config.json", "pytorch_model.bin", "sparse_linear.pt"];
     assert.deepEqual(await selected([...names, "colbert_linear.pt"]), names);
   });
 
-  it("takes an ONNX file, and its weights beside it, in place of the weights", async () => {
+  it("selects an ONNX file, and its external weights, instead of the weights", async () => {
     const onnx = ["onnx/model.onnx", "onnx/model.onnx_data", "onnx/model.onnx_data_1"];
     const names = ["config.json", "tokenizer.json", "model.safetensors", "1_SpladePooling/config.json", "onnx/model_quantized.onnx"];
     const json = { "modules.json": [{ path: "" }, { path: "1_SpladePooling" }] };
@@ -103,7 +103,7 @@ describe("selection of a repository's files", () => {
     await fails(selected(names, {}, "model.onnx"), "ERR_FILE_NOT_FOUND", /onnx\/model_quantized\.onnx/);
   });
 
-  it("says what a repository without usable weights has", async () => {
+  it("reports the contents of a repository without usable weights", async () => {
     await fails(
       selected(["config.json", "tf_model.h5", "flax_model.msgpack"]),
       "ERR_UNSUPPORTED_MODEL",
@@ -112,7 +112,7 @@ describe("selection of a repository's files", () => {
     await fails(selected(["README.md"]), "ERR_UNSUPPORTED_MODEL", /no weights at all/);
   });
 
-  it("takes only files of the repository, whatever the JSON files say", async () => {
+  it("selects only files of the repository, whatever the JSON files say", async () => {
     const names = ["config.json", "model.safetensors", "a/config.json", "a/b/config.json", "model.safetensors.index.json"];
     await fc.assert(
       fc.asyncProperty(fc.jsonValue(), fc.jsonValue(), async (modules, config) => {
@@ -123,8 +123,8 @@ describe("selection of a repository's files", () => {
   });
 });
 
-describe("names of the hub", () => {
-  it("knows repositories, commits and revisions", () => {
+describe("hub names", () => {
+  it("recognizes repositories, commits and revisions", () => {
     for (const name of ["naver/splade-v3", "a/b", "opensearch-project/opensearch-neural-sparse-encoding-doc-v2-mini", "x/y_z.1"]) {
       assert.ok(isRepositoryName(name), name);
     }
@@ -158,7 +158,7 @@ describe("names of the hub", () => {
     }
   });
 
-  it("lets no path out of its folder", () => {
+  it("never resolve to a path outside the folder", () => {
     for (const name of [
       "",
       ".",

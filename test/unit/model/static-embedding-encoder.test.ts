@@ -11,7 +11,7 @@ import { safetensors, withFolder } from "../../support/checkpoint-folder";
 const FOLDER = path.join(__dirname, "../../data/checkpoints/inffree-router-v6/query_0_SparseStaticEmbedding");
 const TEXT = "import the object , object import and the iterable";
 
-/** With the weight that `weightOf` gives each id. */
+/** With the weight that `weightOf` returns for each id. */
 async function withTable<T>(
   weightOf: (id: number) => number,
   use: (embedding: StaticEmbedding) => Promise<T>,
@@ -51,7 +51,7 @@ async function idsOf(text: string): Promise<number[]> {
 }
 
 describe("StaticEmbedding", () => {
-  it("gives every token of a text once, in ascending order", async () => {
+  it("returns every token of a text once, in ascending order", async () => {
     const ids = await idsOf(TEXT);
     await withTable(
       (id) => id + 1,
@@ -69,7 +69,7 @@ describe("StaticEmbedding", () => {
     );
   });
 
-  it("leaves out tokens without weight and keeps negative ones", async () => {
+  it("omits tokens without weight and keeps negative ones", async () => {
     const ids = await idsOf(TEXT);
     const [first = -1, second = -1] = ids;
     await withTable(
@@ -82,7 +82,7 @@ describe("StaticEmbedding", () => {
     );
   });
 
-  it("keeps the weights of the largest magnitude, of equal ones the lower ids", async () => {
+  it("keeps the weights of the largest magnitude; of equal ones, the lower ids", async () => {
     const ids = await idsOf(TEXT);
     const [first = -1, second = -1] = ids;
     const last = ids.at(-1) ?? -1;
@@ -96,7 +96,7 @@ describe("StaticEmbedding", () => {
     );
   });
 
-  it("cuts texts and says which", async () => {
+  it("truncates texts and reports which", async () => {
     await withTable(
       () => 1,
       async (embedding) => {
@@ -109,7 +109,7 @@ describe("StaticEmbedding", () => {
     );
   });
 
-  it("has at least the columns that it is asked for", async () => {
+  it("has at least as many columns as requested", async () => {
     await withTable(
       () => 1,
       async (embedding) => {
@@ -120,7 +120,7 @@ describe("StaticEmbedding", () => {
     );
   });
 
-  it("refuses a table that is smaller than the vocabulary", async () => {
+  it("rejects a table smaller than the vocabulary", async () => {
     await assert.rejects(
       withTable(
         () => 1,
@@ -131,7 +131,7 @@ describe("StaticEmbedding", () => {
     );
   });
 
-  it("stops when it is told to", async () => {
+  it("stops when aborted", async () => {
     await withTable(
       () => 1,
       async (embedding) => {

@@ -12,7 +12,7 @@ import { spladeOf } from "../../support/checkpoint-folder";
 const folder = path.join(__dirname, "..", "..", "data", "checkpoints", "splade-bert");
 
 describe("files of the package in Electron", () => {
-  it("are those that lie unpacked beside the archive", () => {
+  it("are the unpacked ones next to the archive", () => {
     const rest = path.join("node_modules", "sparse-rerank", "models");
     assert.equal(onDisk(path.join("/app", "app.asar", rest)), path.join("/app", "app.asar.unpacked", rest));
     for (const file of [path.join("/app", "app.asar.unpacked", rest), path.join("/app", rest), path.join("/my.app.asar.d", rest)]) {
@@ -21,7 +21,7 @@ describe("files of the package in Electron", () => {
   });
 });
 
-/** The contract of lib/native/contract.ts, without the classes above it. */
+/** The contract of lib/internal/native.ts, without the classes on top of it. */
 describe("the native contract", () => {
   let spec: NativeModelSpec;
   let model: NativeModel;
@@ -49,7 +49,7 @@ describe("the native contract", () => {
     model.dispose();
   });
 
-  it("tells which token won each weight", async () => {
+  it("reports which token attained each weight", async () => {
     const plain = await model.encode(sequences, {});
     const csr = await model.encode(sequences, { positions: true });
     assert.equal(plain.positions, undefined);
@@ -73,7 +73,7 @@ describe("the native contract", () => {
     assert.deepEqual(await pending, expected);
   });
 
-  it("tells what time went into the body and the head of an encoder", async () => {
+  it("reports the time spent in the body and the head of an encoder", async () => {
     const before = native().stageTimes();
     await model.encode(sequences, {});
     const after = native().stageTimes();
@@ -82,7 +82,7 @@ describe("the native contract", () => {
     assert.ok(body! > 0 && head! > 0);
   });
 
-  it("refuses ids, offsets and shapes that would leave the memory", async () => {
+  it("rejects ids, offsets and shapes that would be out of bounds", async () => {
     const code = (expected: string) => ({ name: "SparseRerankError", code: expected });
     assert.throws(() => model.encode({ ids, offsets: Uint32Array.from([0, 9]) }, {}), code("ERR_INVALID_ARGUMENT"));
     assert.throws(() => model.encode({ ids, offsets: Uint32Array.from([0, 6, 5, 8]) }, {}), code("ERR_INVALID_ARGUMENT"));
@@ -91,7 +91,7 @@ describe("the native contract", () => {
     assert.throws(() => model.encode({ ids, offsets: Uint32Array.from([0, 0, 8]) }, {}), code("ERR_INVALID_ARGUMENT"));
     for (const id of [-1, 500, 2 ** 31 - 1]) {
       const outside = { ids: Int32Array.from([id]), offsets: Uint32Array.from([0, 1]) };
-      // A negative id counts from the end in ONNX's Gather, so only ids beyond both ends fail.
+      // A negative id counts from the end in ONNX's Gather, so only ids past both ends fail.
       if (id === -1) await model.encode(outside, {});
       else await assert.rejects(model.encode(outside, {}), code("ERR_RUNTIME_FAILED"));
     }

@@ -1,4 +1,4 @@
-/** Vectors whose fields are not what their class says: refused with a code, never read out of bounds. */
+/** Vectors whose fields contradict their class: rejected with a code, never read out of bounds. */
 
 import assert from "node:assert/strict";
 
@@ -36,7 +36,7 @@ const FORGED: Readonly<Record<string, unknown>> = {
   "no values": { ...good, values: undefined },
 };
 
-/** Newer than the library that the types are of. */
+/** Newer than the library in the type declarations. */
 interface ResizableBuffer extends ArrayBuffer {
   resize(length: number): void;
 }
@@ -67,14 +67,14 @@ async function assertRefused(matrix: SparseMatrix): Promise<void> {
 
 describe("forged vectors", () => {
   for (const [name, parts] of Object.entries(FORGED)) {
-    it(`${name}: refused as parts, as an object of the class, and by native code`, async () => {
+    it(`${name}: rejected as parts, as an object of the class, and by native code`, async () => {
       assert.throws(() => new SparseMatrix(parts as SparseParts), refused);
       const forged = Object.assign(Object.create(SparseMatrix.prototype) as object, parts, { truncated: u() });
       await assertRefused(forged as never);
       const addon = native();
       const index = new addon.Index(4);
       const ids = { offsets: u(0, 1, 2), bytes: Uint8Array.of(97, 98) };
-      // To native code the parts of fewer rows may be sound: what it reads must hold together, not be what TypeScript meant.
+      // Native code may accept the parts of fewer rows: what it reads must be consistent, not what TypeScript meant.
       const calls = [
         () => index.add(parts as never, ids),
         () => index.search(parts as never, 1, {}),
@@ -95,7 +95,7 @@ describe("forged vectors", () => {
     assert.throws(() => Object.defineProperty(matrix, "rows", { value: 9 }), TypeError);
   });
 
-  it("arrays that change after the check are refused by native code", async () => {
+  it("arrays that change after the check are rejected by native code", async () => {
     for (const change of [
       ({ indices }: SparseMatrix) => (indices[1] = 0xffffffff),
       ({ indptr }: SparseMatrix) => (indptr[1] = 0xffffffff),
@@ -111,7 +111,7 @@ describe("forged vectors", () => {
     }
   });
 
-  it("getters that answer differently each time give what was checked", () => {
+  it("getters that return something else each time yield the value that was checked", () => {
     let reads = 0;
     const parts = { ...good };
     Object.defineProperty(parts, "indices", { get: () => (reads++ === 0 ? u(0, 1) : u(0, 0xffffffff)) });
@@ -119,7 +119,7 @@ describe("forged vectors", () => {
     assert.equal(reads, 1);
   });
 
-  it("a matrix that was transferred to a worker is refused", async () => {
+  it("a matrix that was transferred to a worker is rejected", async () => {
     for (const field of ["indptr", "indices", "values"] as const) {
       const matrix = new SparseMatrix({ ...good, indptr: good.indptr.slice(), indices: good.indices.slice(), values: good.values.slice() });
       structuredClone(matrix[field], { transfer: [matrix[field].buffer as ArrayBuffer] });
@@ -147,7 +147,7 @@ describe("forged vectors", () => {
     }
   });
 
-  it("native code reads what a shrunk or shared array has, not what it had", async () => {
+  it("native code reads the current contents of a shrunk or shared array", async () => {
     const memory = newBuffer(8);
     const indices = new Uint32Array(memory, 0, 2);
     indices.set([0, 1]);
@@ -160,7 +160,7 @@ describe("forged vectors", () => {
     assert.equal(index.stats().postings, 2);
   });
 
-  it("add() copies: its caller may use the arrays again while it waits", async () => {
+  it("add() copies: the caller may reuse the arrays while it waits", async () => {
     await using index = SparseIndex.create({ dimension: 4 });
     const matrix = new SparseMatrix({ ...good, indptr: good.indptr.slice(), indices: good.indices.slice(), values: good.values.slice() });
     const before = index.add(["x", "y"], new SparseMatrix(good));

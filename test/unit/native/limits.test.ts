@@ -1,5 +1,5 @@
 /**
- * What the native addon does when the system refuses threads or memory, and with files that are none: coded errors, and a process that goes on.
+ * The native addon when the system denies threads or memory, and with paths that are not files: coded errors, and a process that continues.
  */
 
 import assert from "node:assert/strict";
@@ -71,7 +71,7 @@ describe("limits of the system", function () {
     return library;
   };
 
-  it("a system that starts no thread gives an error, and work goes on once it does", function () {
+  it("reports an error if no thread can be started, and works once one can", function () {
     const library = preload();
     if (library === undefined) return skip(this, "needs Linux and a C compiler");
     const program = `
@@ -88,7 +88,7 @@ describe("limits of the system", function () {
     assertFine(child(program, { LD_PRELOAD: library }));
   });
 
-  it("a system that starts some of the threads is enough", function () {
+  it("works if only some of the threads can be started", function () {
     const library = preload();
     if (library === undefined) return skip(this, "needs Linux and a C compiler");
     const program = `
@@ -101,9 +101,9 @@ describe("limits of the system", function () {
     assertFine(child(program, { LD_PRELOAD: library }));
   });
 
-  it("memory that the system refuses gives an error, on the JS thread and on the pool's", function () {
+  it("reports an error if memory is denied, on the JS thread and on the pool's", function () {
     if (process.platform !== "linux") return skip(this, "needs ulimit -v");
-    // Room for V8's address ranges, and not for 2^36 floats.
+    // Room for V8's address ranges, but not for 2^36 floats.
     const program = `
       const empty = { indptr: new Uint32Array(2 ** 18 + 1), indices: new Uint32Array(0), values: new Float32Array(0) };
       for (const similarity of ["dot", "cosine"]) {
@@ -117,7 +117,7 @@ describe("limits of the system", function () {
   });
 });
 
-describe("paths that lead to no file", () => {
+describe("paths that are not files", () => {
   let folder = "";
   before(() => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-paths-"));
@@ -126,7 +126,7 @@ describe("paths that lead to no file", () => {
     fs.rmSync(folder, { recursive: true, force: true });
   });
 
-  it("zero bytes are refused wherever native code takes a path", async () => {
+  it("zero bytes are rejected wherever native code accepts a path", async () => {
     const victim = path.join(folder, "victim.txt");
     fs.writeFileSync(victim, "precious");
     const cut = `${victim}\0.index`;
@@ -149,7 +149,7 @@ describe("paths that lead to no file", () => {
     assert.deepEqual(fs.readdirSync(folder), ["victim.txt"]);
   });
 
-  it("pipes and devices are refused at once", async function () {
+  it("pipes and devices are rejected immediately", async function () {
     if (process.platform === "win32") return skip(this, "Windows has no pipes among its files");
     const pipe = path.join(folder, "pipe");
     execFileSync("mkfifo", [pipe]);
@@ -171,7 +171,7 @@ describe("paths that lead to no file", () => {
   });
 });
 
-describe("files that are written over while they are open", () => {
+describe("files that are overwritten while open", () => {
   let folder = "";
   beforeEach(() => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-overwritten-"));
@@ -180,7 +180,7 @@ describe("files that are written over while they are open", () => {
     fs.rmSync(folder, { recursive: true, force: true });
   });
 
-  it("an index is refused at the next search, whatever is there now", async function () {
+  it("an index is rejected at the next search, whatever the file now contains", async function () {
     if (process.platform === "win32") return skip(this, "Windows refuses to write to a mapped file");
     const file = path.join(folder, "index");
     const rows = SparseMatrix.fromRows([{ indices: [1], values: [1] }], 8);
@@ -197,7 +197,7 @@ describe("files that are written over while they are open", () => {
     assert.deepEqual(fs.readdirSync(folder), ["index"]);
   });
 
-  it("weights are refused at the next text", async function () {
+  it("weights are rejected at the next text", async function () {
     if (process.platform === "win32") return skip(this, "Windows refuses to write to a mapped file");
     const copy = path.join(folder, "model");
     fs.cpSync(path.join(fixtures, "splade-bert"), copy, { recursive: true });
@@ -207,7 +207,7 @@ describe("files that are written over while they are open", () => {
     await assert.rejects(encoder.encodeDocument(["text"]), { code: "ERR_INVALID_WEIGHTS" });
   });
 
-  it("two that save to one path leave one of the two indexes, whole", async () => {
+  it("two saves to one path leave one of the two indexes, complete", async () => {
     const file = path.join(folder, "index");
     const indexes = await Promise.all(
       ["a", "b", "c", "d"].map(async (id, i) => {

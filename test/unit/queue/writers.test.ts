@@ -23,7 +23,7 @@ describe("fileWriter", () => {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  it("makes the folder, and writes a vector a line", async () => {
+  it("creates the folder, and writes one vector per line", async () => {
     const out = path.join(folder, "a", "b");
     assert.deepEqual(await fileWriter(out)(shard("shard-00000000", 2)), []);
     assert.deepEqual(await readdir(out), ["shard-00000000.jsonl"]);
@@ -32,14 +32,14 @@ describe("fileWriter", () => {
     assert.equal((JSON.parse(lines[1] ?? "") as { id: string }).id, "d1");
   });
 
-  it("clears away what a killed worker left of the shard, and nothing else", async () => {
+  it("removes only what a killed worker left of the shard", async () => {
     const others = ["shard-00000004.jsonl.0011223344556677.tmp", "shard-00000003.jsonl.bak", "notes.tmp"];
     for (const file of ["shard-00000003.jsonl.8899aabbccddeeff.tmp", ...others]) await writeFile(path.join(folder, file), "{");
     await fileWriter(folder)(shard("shard-00000003", 1));
     assert.deepEqual((await readdir(folder)).sort(), ["shard-00000003.jsonl", ...others].sort());
   });
 
-  it("leaves one whole file when several workers write the same shard", async () => {
+  it("leaves one complete file when several workers write the same shard", async () => {
     const same = shard("shard-00000000", 300);
     await fileWriter(folder)(same);
     const whole = await readFile(path.join(folder, "shard-00000000.jsonl"), "utf8");
@@ -50,7 +50,7 @@ describe("fileWriter", () => {
     }
   });
 
-  it("rejects where it cannot write", async () => {
+  it("rejects if it cannot write", async () => {
     await writeFile(path.join(folder, "file"), "");
     await assert.rejects(fileWriter(path.join(folder, "file"))(shard("shard-00000000", 1)), { code: "EEXIST" });
     await mkdir(path.join(folder, "shard-00000000.jsonl"));

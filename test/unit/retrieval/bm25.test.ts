@@ -22,7 +22,7 @@ async function filled(): Promise<BM25Index> {
 }
 
 describe("BM25Index", () => {
-  it("gives the scores of wink-bm25-text-search", async () => {
+  it("returns the scores of wink-bm25-text-search", async () => {
     const engine = (createRequire(__filename)("wink-bm25-text-search") as () => Wink)();
     engine.defineConfig({ fldWeights: { text: 1 }, bm25Params: { k1: 1.2, b: 0.75, k: 1 } });
     engine.definePrepTasks([englishTerms]);
@@ -37,7 +37,7 @@ describe("BM25Index", () => {
     }
   });
 
-  it("computes idf and saturation as written", async () => {
+  it("computes idf and saturation as documented", async () => {
     const index = new BM25Index({ k1: 2, b: 0.5, terms: (text) => text.split(" ") });
     await index.add(["a", "b"], ["x x y", "z"]);
     const [hit, ...others] = await index.search("x");
@@ -47,7 +47,7 @@ describe("BM25Index", () => {
     assert.equal(hit!.text, "x x y");
   });
 
-  it("searches what was added, replaced and removed before", async () => {
+  it("reflects additions, replacements and removals in searches", async () => {
     const index = await filled();
     assert.deepEqual(
       (await index.search("teeth")).map(({ id }) => id),
@@ -62,7 +62,7 @@ describe("BM25Index", () => {
     assert.deepEqual(await new BM25Index().search("anything"), []);
   });
 
-  it("answers a search that was under way when a document came", async () => {
+  it("completes a running search when a document is added", async () => {
     const index = await filled();
     const pending = index.search("heart");
     await index.add(["more"], ["heart heart"]);
@@ -70,7 +70,7 @@ describe("BM25Index", () => {
     assert.equal((await index.search("heart")).length, 3);
   });
 
-  it("refuses bad arguments, and work after dispose()", async () => {
+  it("rejects invalid arguments, and calls after dispose()", async () => {
     const index = await filled();
     await assert.rejects(index.add(["a", "a"], ["x", "y"]), { code: "ERR_DUPLICATE_ID" });
     await assert.rejects(index.add(["a"], []), { code: "ERR_INVALID_ARGUMENT", message: /1 ids and 0 texts/ });

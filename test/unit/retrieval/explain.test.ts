@@ -13,7 +13,7 @@ describe("explain", () => {
   });
   after(() => encoder.close());
 
-  it("splits the score into tokens, with the words that gave them", async () => {
+  it("splits the score into tokens, with the words that they come from", async () => {
     const query = "what is good for the heart?";
     const { score, contributions, querySpans, documentSpans } = await explain(encoder, query, TEXT);
     const [q, d] = [await encoder.encodeQuery(query), await encoder.encodeDocument(TEXT)];
@@ -37,7 +37,7 @@ describe("explain", () => {
     }
   });
 
-  it("is a page of HTML in which every text is escaped", async () => {
+  it("renders an HTML page in which every text is escaped", async () => {
     const html = explainHtml(await explain(encoder, "heart <script>alert('x')</script>", `heart & <img src="x"> soul`));
     assert.ok(!/<script|<img/.test(html));
     assert.ok(html.includes("&lt;script&gt;"));
@@ -70,14 +70,14 @@ describe("explain", () => {
     });
   }
 
-  it("marks no word where no token gives a weight", async () => {
+  it("marks no word if no token contributes a weight", async () => {
     await using csr = await SparseEncoder.load(path.join(FIXTURES, "csr-bert"));
     const { vector, sources } = await csr.trace("a text");
     assert.ok(vector.indices.length > 0);
     assert.ok(sources.every((span) => span === undefined));
   });
 
-  it("traces an empty text, and one that is cut", async () => {
+  it("traces an empty text, and a truncated one", async () => {
     assert.deepEqual((await encoder.trace("")).sources.filter(Boolean), []);
     const long = "heart ".repeat(5000);
     const { sources } = await encoder.trace(long);

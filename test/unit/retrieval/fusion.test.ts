@@ -24,7 +24,7 @@ function optionsOf(name: string): FusionOptions {
 
 describe("fuse", () => {
   for (const [name, expected] of Object.entries(golden.cases)) {
-    it(`gives ranx's scores: ${name}`, () => {
+    it(`returns the scores of ranx: ${name}`, () => {
       const fused = fuse(lists, optionsOf(name));
       assert.deepEqual(fused.map(({ id }) => id).sort(), Object.keys(expected).sort());
       for (const { id, score } of fused) assert.ok(Math.abs(score - expected[id]!) < 1e-9, `${id}: ${score} instead of ${expected[id]}`);
@@ -51,7 +51,7 @@ describe("fuse", () => {
     assert.deepEqual(fuse([]), []);
   });
 
-  it("normalises lists of equal scores without dividing by zero", () => {
+  it("normalizes lists of equal scores without dividing by zero", () => {
     for (const normalization of ["min-max", "max", "sum", "z-score", "none"] as const) {
       fc.assert(
         fc.property(fc.array(fc.constantFrom(0, 2, -1)), (scores) => normalizeScores(scores, normalization).every(Number.isFinite)),
@@ -63,7 +63,7 @@ describe("fuse", () => {
     assert.deepEqual(normalizeScores([3, 1], "z-score"), [1, -1]);
   });
 
-  it("refuses options that do not fit", () => {
+  it("rejects options that do not fit together", () => {
     const list: Scored[] = [{ id: "a", score: 1 }];
     const refused: [FusionOptions, RegExp][] = [
       [{ method: "rrf", k: -1 }, /fusion\.k/],

@@ -31,7 +31,7 @@ describe("RetrieveAndRerank", () => {
     assert.deepEqual([result.complete, result.reranked, result.unanswered], [true, 5, []]);
   });
 
-  it("leaves what is below `rerank` in the order of the first stage", async () => {
+  it("leaves hits below `rerank` in the order of the first stage", async () => {
     const search = new RetrieveAndRerank({ retrievers: fixedRetriever("fixed", IDS), reranker });
     const { hits, reranked } = await search.search(QUERY, { rerank: 2 });
     assert.equal(reranked, 2);
@@ -56,7 +56,7 @@ describe("RetrieveAndRerank", () => {
     for (const { id, text, payload } of hits) {
       assert.deepEqual([text, payload], [DOCUMENTS.get(id), payloads[IDS.indexOf(id)]]);
     }
-    // The same from an engine, and from a retriever of one's own that has payloads only.
+    // The same from an engine, and from a custom retriever that returns only payloads.
     const engine = sparseRetriever({ encoder, index: new LocalEngine({ index }) });
     const [fromEngine] = await engine.retrieve([QUERY], { topK: 9 });
     assert.deepEqual(fromEngine, (await retriever.retrieve([QUERY], { topK: 9 }))[0]);
@@ -92,7 +92,7 @@ describe("RetrieveAndRerank", () => {
     assert.equal(other!.hits[0]!.text, DOCUMENTS.get("sugar"));
   });
 
-  it("retrieves only what a filter lets pass", async () => {
+  it("retrieves only what matches a filter", async () => {
     await using encoder = await SparseEncoder.load("splade-tiny");
     await using index = SparseIndex.create({ dimension: encoder.embeddingDimension });
     const metadata = IDS.map((id) => ({ kind: id === "sugar" ? "food" : "body" }));
@@ -181,7 +181,7 @@ describe("RetrieveAndRerank", () => {
     assert.deepEqual(aggregateWindows([1, 3, 2], "max"), { score: 3, best: 1 });
   });
 
-  it("takes texts from a function, and names the document that has none", async () => {
+  it("reads texts from a function, and names a document without one", async () => {
     const retrievers = fixedRetriever("fixed", IDS, { texts: false });
     const search = new RetrieveAndRerank({ retrievers, reranker, text: (id) => Promise.resolve(DOCUMENTS.get(id)) });
     assert.equal((await search.search(QUERY)).hits[0]!.text?.length !== 0, true);
@@ -191,7 +191,7 @@ describe("RetrieveAndRerank", () => {
     });
   });
 
-  it("rejects when aborted, when a retriever fails, and when its answer is malformed", async () => {
+  it("rejects when aborted, when a retriever fails, and when its result is malformed", async () => {
     const of = (retrieve: unknown): RetrieveAndRerank =>
       new RetrieveAndRerank({ retrievers: { name: "user", retrieve: retrieve as Retriever["retrieve"] } });
     const controller = new AbortController();
@@ -217,7 +217,7 @@ describe("RetrieveAndRerank", () => {
       await assert.rejects(of(retrieve).search(QUERY), { code: "ERR_INVALID_ARGUMENT", message });
   });
 
-  it("refuses bad options", async () => {
+  it("rejects invalid options", async () => {
     const one = fixedRetriever("fixed", IDS);
     assert.throws(() => new RetrieveAndRerank({ retrievers: [] }), { code: "ERR_INVALID_ARGUMENT" });
     assert.throws(() => new RetrieveAndRerank({ retrievers: [one, one] }), /same name/);

@@ -22,7 +22,7 @@ describe("scripts/mocha-reporter.cjs", () => {
     return spawnSync(process.execPath, [mocha, "--no-config", "--reporter", reporter, ...args, "one.cjs"], { cwd: folder }).status;
   };
 
-  it("lets a failed test fail the run, with and without a file for the counts", () => {
+  it("fails the run if a test fails, with and without a file for the counts", () => {
     assert.deepEqual([run(), run("--grep", "passes")], [1, 0]);
     assert.equal(run("--reporter-option", "counts=counts.json"), 1);
     const counts = JSON.parse(fs.readFileSync(path.join(folder, "counts.json"), "utf8")) as Record<string, unknown>;

@@ -1,4 +1,4 @@
-/** SparseIndex in files and folders: what comes back, payloads, filters, writers and readers, and damage. */
+/** SparseIndex in files and folders: round trips, payloads, filters, writers and readers, and damage. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -33,7 +33,7 @@ describe("SparseIndex in files", () => {
     fs.rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Documents "0" to "6" with falling scores for term 1. */
+  /** Documents "0" to "6" with descending scores for term 1. */
   async function addSample(index: SparseIndex): Promise<void> {
     await index.add(
       PAYLOADS.map((_, i) => String(i)),
@@ -64,7 +64,7 @@ describe("SparseIndex in files", () => {
     assert.equal(opened.dimension, DIMENSION);
     assert.equal(opened.size, 8);
     await checkSample(opened);
-    // Changes of an opened file stay in memory.
+    // Changes to an opened file stay in memory.
     assert.equal(await opened.remove(["other"]), 1);
     await using again = await SparseIndex.open(file, { readOnly: true });
     assert.equal(again.size, 8);
@@ -84,7 +84,7 @@ describe("SparseIndex in files", () => {
       await using reader = await SparseIndex.open(home, { readOnly: true });
       await checkSample(reader);
     }
-    // close() has let go of the folder.
+    // close() has released the folder.
     await using index = await SparseIndex.open(home);
     await checkSample(index);
     await index.add(["0"], matrix([{ 1: 20 }]), { payloads: ["new"] });
@@ -104,7 +104,7 @@ describe("SparseIndex in files", () => {
     assert.ok(index.stats().segments <= 17, String(index.stats().segments));
   });
 
-  it("tells which ids it has", async () => {
+  it("reports which ids it contains", async () => {
     await using index = SparseIndex.create({ dimension: DIMENSION });
     await addSample(index);
     await index.remove(["2"]);
@@ -126,7 +126,7 @@ describe("SparseIndex in files", () => {
     assert.deepEqual(await find(["3", "5"]), ["5"]);
   });
 
-  it("a damaged file is an error, wherever the damage is", async () => {
+  it("rejects a damaged file, wherever the damage is", async () => {
     const file = path.join(folder, "index.sparse");
     await using index = SparseIndex.create({ dimension: DIMENSION });
     await addSample(index);

@@ -1,4 +1,4 @@
-/** Metadata and filters of SparseIndex against their definition, over every way that documents come, go and are kept. */
+/** Metadata and filters of SparseIndex against their definition, for every way to add, remove and store documents. */
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -29,14 +29,14 @@ function matrix(entries: readonly Entry[]): SparseMatrix {
   );
 }
 
-/** The long form of filters, which the definition below takes. */
+/** The long form of filters, which the definition below uses. */
 type LongFilter =
   | { field: string; equals?: FilterValue; in?: FilterValue[]; gt?: number; gte?: number; lt?: number; lte?: number }
   | { and: LongFilter[] }
   | { or: LongFilter[] }
   | { not: LongFilter };
 
-/** What a filter means. */
+/** The definition of a filter. */
 function matches(filter: LongFilter, metadata: Metadata | undefined): boolean {
   if ("and" in filter) return filter.and.every((one) => matches(one, metadata));
   if ("or" in filter) return filter.or.some((one) => matches(one, metadata));
@@ -114,12 +114,12 @@ describe("metadata of SparseIndex", () => {
       for (const topK of [3, 1000]) {
         assert.deepEqual(await index.search(QUERY, { topK, filter: one }), [expected.slice(0, topK)], JSON.stringify(one));
       }
-      // With a recall target as well: segments as small as these are searched exactly.
+      // With a recall target as well: segments this small are searched exactly.
       assert.deepEqual(await index.search(QUERY, { topK: 1000, filter: one, mode: { recall: 0.9 } }), [expected]);
     }
   }
 
-  it("filters as its definition says: segments, replaced and removed documents, folders, files and merges", async () => {
+  it("filters according to the definition: segments, replaced and removed documents, folders, files and merges", async () => {
     let run = 0;
     await fc.assert(
       fc.asyncProperty(
@@ -130,7 +130,7 @@ describe("metadata of SparseIndex", () => {
           const model = new Map<string, Entry>();
           const index = await SparseIndex.open(place, { dimension: DIMENSION });
           for (const [i, batch] of batches.entries()) {
-            // Half of each batch replaces documents of the one before.
+            // Half of each batch replaces documents of the previous one.
             const ids = batch.map((_, j) => String(6 * i + j));
             await index.add(ids, matrix(batch), { metadata: batch.map((entry) => entry.metadata) });
             ids.forEach((id, j) => model.set(id, batch[j] ?? { weight: 0, metadata: undefined }));
@@ -153,7 +153,7 @@ describe("metadata of SparseIndex", () => {
     );
   });
 
-  it("takes a short form of filters, and ids", async () => {
+  it("accepts a short form of filters, and ids", async () => {
     const index = SparseIndex.create({ dimension: DIMENSION });
     const documents = [1, 2, 3, 4].map((weight) => ({
       weight,
@@ -172,7 +172,7 @@ describe("metadata of SparseIndex", () => {
     await index.close();
   });
 
-  it("keeps dates as their JSON, and passes over objects in arrays", async () => {
+  it("stores dates as their JSON, and ignores objects in arrays", async () => {
     const index = SparseIndex.create({ dimension: DIMENSION });
     const date = new Date(0);
     const given = [{ day: date, list: [{ x: 1 }, "y", null, ["z"]], none: undefined }] as unknown as Metadata[];
@@ -184,7 +184,7 @@ describe("metadata of SparseIndex", () => {
     await index.close();
   });
 
-  it("refuses what filters cannot use, before anything is added", async () => {
+  it("rejects what filters cannot use, before anything is added", async () => {
     const index = SparseIndex.create({ dimension: DIMENSION });
     const one = matrix([{ weight: 1, metadata: undefined }]);
     const cycle: Record<string, unknown> = {};

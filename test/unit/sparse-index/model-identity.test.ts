@@ -1,4 +1,4 @@
-/** Vectors know their model, and an index refuses those of another one. */
+/** Vectors record their model, and an index rejects those of another one. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -36,7 +36,7 @@ describe("the model of an index", function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it("has one fingerprint for the same weights, wherever they are", async () => {
+  it("has one fingerprint for the same weights, wherever they are stored", async () => {
     const copy = path.join(folder, "copy");
     cpSync(tiny, copy, { recursive: true });
     await using same = await SparseEncoder.load(copy);
@@ -46,7 +46,7 @@ describe("the model of an index", function () {
     assert.equal(encoder.dtype, "fp32");
   });
 
-  it("is that of the first vectors, in memory and in a folder", async () => {
+  it("is set by the first vectors, in memory and in a folder", async () => {
     const home = path.join(folder, "index");
     const texts = ["sharks are fish", "the heart pumps blood"];
     for (const open of [
@@ -76,7 +76,7 @@ describe("the model of an index", function () {
     await assert.rejects(again.add(["c"], (await other.encodeDocument(["x"])).slice(0)), mismatch);
   });
 
-  it("streams and traces have it, copies and plain vectors do not", async () => {
+  it("is recorded in streams and traces, but not in copies and plain vectors", async () => {
     await using index = SparseIndex.create({ encoder });
     for await (const block of other.encodeDocumentStream(["a text"])) await assert.rejects(index.add(["s"], block), mismatch);
     await assert.rejects(index.search((await other.trace("a text")).vector), mismatch);
@@ -90,7 +90,7 @@ describe("the model of an index", function () {
     await index.add(["d", "e"], SparseMatrix.concat([matrix, await encoder.encodeDocument(["x"])]));
   });
 
-  it("is not known of a folder that does not say it", async () => {
+  it("is unknown for a folder that does not record it", async () => {
     const home = path.join(folder, "old");
     {
       await using index = await SparseIndex.open(home, { dimension: encoder.embeddingDimension });
@@ -116,7 +116,7 @@ describe("the model of an index", function () {
     await assert.rejects(SparseIndex.open(home), { code: "ERR_FILE_UNREADABLE", message: /not a regular file/ });
   });
 
-  it("refuses what is no encoder, and two dimensions", async () => {
+  it("rejects a value that is not an encoder, and two dimensions", async () => {
     for (const bad of [null, {}, "splade-tiny", { embeddingDimension: 3 }, { embeddingDimension: 3, model: { name: "x" } }]) {
       assert.throws(() => SparseIndex.create({ encoder: bad as never }), { code: "ERR_INVALID_ARGUMENT" });
       await assert.rejects(SparseIndex.open(path.join(folder, "none"), { encoder: bad as never }), { code: "ERR_INVALID_ARGUMENT" });
@@ -126,7 +126,7 @@ describe("the model of an index", function () {
     assert.ok(!existsSync(path.join(folder, "none")));
   });
 
-  it("refuses to make an index among other files", async () => {
+  it("rejects creating an index among other files", async () => {
     const documents = path.join(folder, "documents");
     cpSync(path.join(tiny, "config.json"), path.join(documents, "config.json"));
     await assert.rejects(SparseIndex.open(documents, { dimension: 4 }), { code: "ERR_INVALID_ARGUMENT", message: /config\.json/ });
@@ -134,7 +134,7 @@ describe("the model of an index", function () {
   });
 });
 
-describe("constructors that are private", () => {
+describe("private constructors", () => {
   it("name the function to call", async () => {
     const { CrossEncoder } = await import("sparse-rerank");
     const { EncodeQueue } = await import("sparse-rerank/queue");

@@ -1,4 +1,4 @@
-/** SparseIndex over the addon: ids, order, atomic batches, refusals, life and death. */
+/** SparseIndex over the addon: ids, order, atomic calls, rejections, lifecycle. */
 
 import assert from "node:assert/strict";
 
@@ -244,7 +244,7 @@ describe("SparseIndex", () => {
     );
   });
 
-  describe("refusals leave the index as it was", () => {
+  describe("rejections leave the index unchanged", () => {
     const longId = "é".repeat(32_769);
     const cases: [string, (index: SparseIndex) => unknown, ErrorCode, RegExp][] = [
       ["an id twice in a batch", (i) => i.add(["b", "c", "b"], matrix([{}, {}, {}])), "ERR_DUPLICATE_ID", /ids\[2\] is "b"/],
@@ -403,7 +403,7 @@ describe("SparseIndex", () => {
   });
 
   describe("dispose and close", () => {
-    it("refuse new work, are idempotent, and work as using", async () => {
+    it("reject new work, are idempotent, and work with using", async () => {
       const index = SparseIndex.create({ dimension: DIMENSION });
       await index.add(["a"], matrix([{ 1: 1 }]));
       index.dispose();
@@ -417,7 +417,7 @@ describe("SparseIndex", () => {
       await refuses(() => index.stats(), "ERR_DISPOSED", /disposed/);
     });
 
-    it("close() lets all calls succeed, dispose() rejects what waits", async () => {
+    it("close() lets all calls succeed, dispose() rejects waiting ones", async () => {
       const ids = Array.from({ length: 2000 }, (_, i) => String(i));
       const start = (index: SparseIndex): Promise<unknown>[] => [
         index.add(ids, matrix(ids.map(() => ({ 1: 1 })))),

@@ -1,4 +1,4 @@
-/** Indexes that earlier releases wrote (test/data/stored-indexes): they open and answer as they did. */
+/** Indexes that earlier releases wrote (test/stored-indexes): they open and return the same results. */
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -14,7 +14,7 @@ const stored = path.join(__dirname, "..", "..", "data", "stored-indexes");
 const main = path.join(__dirname, "..", "..", "..", "dist", "cli", "main.js");
 
 interface StoredSearch {
-  /** What the command line was asked. */
+  /** The queries of the command line. */
   readonly text?: string;
   readonly query: { readonly indices: readonly number[]; readonly values: readonly number[] };
   readonly options: IndexSearchOptions;
@@ -41,7 +41,7 @@ async function checkAnswers(index: SparseIndex, { dimension, size, has, searches
   }
 }
 
-/** What does not depend on how documents lie in segments. */
+/** The results that do not depend on how documents are divided into segments. */
 function exactOnly(answers: StoredAnswers): StoredAnswers {
   return { ...answers, searches: answers.searches.filter(({ options }) => options.mode === undefined) };
 }
@@ -63,14 +63,14 @@ for (const format of fs.readdirSync(stored).filter((name) => name.startsWith("fo
       return copy;
     };
 
-    it("are all here", () => {
+    it("are all present", () => {
       const names = fs.readdirSync(path.join(stored, format)).filter((name) => name !== "answers.json");
       assert.deepEqual(names.sort(), Object.keys(all).sort());
       assert.ok(names.length >= 12, String(names.length));
     });
 
     for (const [name, answers] of Object.entries(all)) {
-      it(`${name} answers as it did`, async () => {
+      it(`${name} returns the same results`, async () => {
         const copy = copyOf(name);
         {
           await using reader = await SparseIndex.open(copy, { readOnly: true });
@@ -85,7 +85,7 @@ for (const format of fs.readdirSync(stored).filter((name) => name.startsWith("fo
         await checkAnswers(writer, answers);
       });
 
-      it(`${name} can be changed, compacted and saved, and answers as it did`, async () => {
+      it(`${name} can be changed, compacted and saved, and returns the same results`, async () => {
         const copy = copyOf(name);
         const exact = exactOnly(answers);
         const [, kept = ""] = answers.has;

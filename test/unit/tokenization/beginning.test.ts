@@ -1,4 +1,4 @@
-/** Texts that are read only as far as their tokens are wanted. */
+/** Texts that are read only as far as their tokens are needed. */
 
 import assert from "node:assert/strict";
 import path from "node:path";
@@ -28,7 +28,7 @@ describe("the beginning of a long text", () => {
     "ce-deberta-v3-nli",
     "splade-modernbert",
   ]) {
-    it(`gives the tokens of the whole text: ${name}`, async () => {
+    it(`has the tokens of the whole text: ${name}`, async () => {
       const definition = await compileTokenizer({ folder: path.join(fixtures, name), maxLength: MAX_LENGTH, lowerCase: false });
       assert.ok(cutsAtBlanks(definition));
       const whole = new TokenizationPipeline(definition);

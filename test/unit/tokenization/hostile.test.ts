@@ -1,4 +1,4 @@
-/** Tokenizer files and texts that are made to exhaust time or memory. */
+/** Tokenizer files and texts designed to exhaust time or memory. */
 
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,7 +10,7 @@ import { loadFixture, tokensOf, withTokenizer, wordLevel } from "../../support/t
 
 const sequence = (normalizers: readonly object[]): object => ({ normalizer: { type: "Sequence", normalizers } });
 const replace = (pattern: object, content: string): object => ({ type: "Replace", pattern, content });
-/** Backtracks for longer than anybody waits, on twenty-odd letters a and another character. */
+/** Backtracks practically forever on twenty-odd letters a followed by another character. */
 const ENDLESS = { normalizer: replace({ Regex: "(a|a)+$" }, "") };
 const ATTACK = `${"a".repeat(60)}!`;
 
@@ -22,7 +22,7 @@ describe("hostile tokenizer files", () => {
     ["ByteLevel after growth", sequence([...Array.from({ length: 16 }, () => replace({ String: "é" }, "éé")), { type: "ByteLevel" }])],
   ];
   for (const [what, parts] of growing) {
-    it(`end in ERR_TOO_LARGE: ${what}`, () =>
+    it(`fail with ERR_TOO_LARGE: ${what}`, () =>
       withTokenizer(wordLevel(["a"], parts), (tokenizer) =>
         fails(tokenizer.encode(["aé".repeat(500)]), "ERR_TOO_LARGE", /256 times as long/),
       ));
@@ -56,13 +56,13 @@ describe("hostile tokenizer files", () => {
     ],
   ];
   for (const [what, parts, pattern] of refused) {
-    it(`are refused: ${what}`, () =>
+    it(`are rejected: ${what}`, () =>
       withFolder(wordLevel(["a"], parts), (folder) =>
         fails(compileTokenizer({ folder, maxLength: undefined, lowerCase: false }), "ERR_INVALID_TOKENIZER", pattern),
       ));
   }
 
-  it("never run a pattern of their own on the JS thread: an abort ends it, and other calls go on", () =>
+  it("never run their own patterns on the JS thread: an abort ends them, and other calls continue", () =>
     withTokenizer(wordLevel(["a", "b"], ENDLESS), async (tokenizer) => {
       assert.deepEqual(await tokensOf(tokenizer, "a b"), ["a", "b"]);
       const controller = new AbortController();
@@ -77,7 +77,7 @@ describe("hostile tokenizer files", () => {
       assert.deepEqual(await tokensOf(tokenizer, "b"), ["b"]);
     }));
 
-  it("lose a worker that passes its time limit; other requests get their results from another", () =>
+  it("lose a worker that exceeds its time limit; other requests get their results from another", () =>
     withFolder(wordLevel(["a", "b"], ENDLESS), async (folder) => {
       const options = { folder, maxLength: undefined, lowerCase: false };
       const client = new WorkerClient({ stays: false });

@@ -1,4 +1,4 @@
-/** TextTokenizer.load on files that are missing, broken or inconsistent, and which file decides what. */
+/** TextTokenizer.load on files that are missing, broken or inconsistent, and the precedence of files. */
 
 import assert from "node:assert/strict";
 import { chmod, mkdir } from "node:fs/promises";
@@ -16,12 +16,12 @@ import { loadFixture, readFixture, sequences, tokensOf, withTokenizer, wordLevel
 
 const load = (folder: string): Promise<TextTokenizer> => TextTokenizer.load({ folder, maxLength: undefined, lowerCase: false });
 
-/** Loading these files fails like this; every message names the file. */
+/** Asserts that loading these files fails with this error; every message names the file. */
 function refuses(what: string, files: Files, code: ErrorCode, ...patterns: RegExp[]): void {
-  it(`refuses ${what}`, () => withFolder(files, (folder) => fails(load(folder), code, ...patterns)));
+  it(`rejects ${what}`, () => withFolder(files, (folder) => fails(load(folder), code, ...patterns)));
 }
 
-/** A tokenizer.json that differs from a good one in these parts. */
+/** A tokenizer.json that differs from a valid one in these parts. */
 function refusesParts(what: string, parts: object, ...patterns: RegExp[]): void {
   refuses(what, wordLevel(["a"], parts), "ERR_INVALID_TOKENIZER", /tokenizer\.json/, ...patterns);
 }
@@ -65,13 +65,13 @@ describe("loading a tokenizer: the files", () => {
   );
   refuses("a vocab.txt whose class nobody names", { "vocab.txt": "[UNK]\na\n" }, "ERR_FILE_NOT_FOUND", /no tokenizer\.json/);
 
-  it("says that a file cannot be read", () =>
+  it("reports a file that cannot be read", () =>
     withFolder({}, async (folder) => {
       await mkdir(path.join(folder, "tokenizer.json"));
       await fails(load(folder), "ERR_FILE_UNREADABLE", /tokenizer\.json is a folder; expected a file/);
     }));
 
-  it("says that a file may not be read", function () {
+  it("reports a file without read permission", function () {
     if (process.getuid?.() === 0 || process.platform === "win32") skip(this, "root reads every file");
     return withFolder(wordLevel(["a"]), async (folder) => {
       await chmod(path.join(folder, "tokenizer.json"), 0);
@@ -79,7 +79,7 @@ describe("loading a tokenizer: the files", () => {
     });
   });
 
-  it("refuses a broken large file as it refuses a small one, though a worker reads it", async () => {
+  it("rejects a broken large file like a small one, though a worker reads it", async () => {
     const words = Array.from({ length: 40_000 }, (_, i) => `word${String(i)}`);
     await withTokenizer(wordLevel(words), async (tokenizer) => {
       assert.equal(tokenizer.vocabularySize, 40_001);
@@ -181,7 +181,7 @@ describe("loading a tokenizer: the fields of tokenizer.json", () => {
   refusesParts("an added token of 200,000 letters", { added_tokens: [{ id: 2, content: "x".repeat(200_000) }] }, /too long or too many/);
   refusesParts("an added token with a wrong flag", { added_tokens: [{ id: 2, content: "x", lstrip: "no" }] }, /added_tokens\[0\]\.lstrip/);
 
-  it("takes model files that name no type", async () => {
+  it("accepts model files without a type", async () => {
     const wordPiece = { vocab: { "[UNK]": 0, a: 1, "##b": 2 }, unk_token: "[UNK]", continuing_subword_prefix: "##" };
     await withTokenizer(wordLevel([], { model: wordPiece }), async (tokenizer) => {
       assert.deepEqual(await tokensOf(tokenizer, "ab b"), ["a", "##b", "[UNK]"]);
@@ -208,7 +208,7 @@ describe("loading a tokenizer: the fields of tokenizer.json", () => {
     });
   });
 
-  it("ends in a tokenizer or in a coded error, whatever is changed", async () => {
+  it("loads a tokenizer or throws a coded error, whatever is changed", async () => {
     const sources = ["splade-bert", "splade-roberta", "splade-xlmr", "splade-modernbert"].map((name) =>
       readFixture(name, "tokenizer.json"),
     );
@@ -221,7 +221,7 @@ describe("loading a tokenizer: the fields of tokenizer.json", () => {
         fc.boolean(),
         async (source, steps, value, remove) => {
           const tokenizer = structuredClone(source);
-          // Classes would replace much of the file: without a configuration it is taken as it is.
+          // Classes would replace much of the file: without a configuration it is used unchanged.
           changeSomewhere(tokenizer, steps, value, remove);
           await withFolder({ "tokenizer.json": tokenizer }, async (folder) => {
             const loaded = await load(folder).catch((error: unknown) => {
@@ -240,7 +240,7 @@ describe("loading a tokenizer: the fields of tokenizer.json", () => {
     );
   });
 
-  /** Walks down the object by the steps and replaces or removes what is there. */
+  /** Descends into the object by the steps and replaces or removes what is there. */
   function changeSomewhere(root: Record<string, unknown>, steps: readonly number[], value: unknown, remove: boolean): void {
     let parent: Record<string, unknown> = root;
     for (const [depth, step] of steps.entries()) {
@@ -259,7 +259,7 @@ describe("loading a tokenizer: the fields of tokenizer.json", () => {
   }
 });
 
-describe("loading a tokenizer: which file decides", () => {
+describe("loading a tokenizer: precedence of files", () => {
   const bert = readFixture("splade-bert", "tokenizer.json");
   const ids = async (files: Files, text: string): Promise<number[][]> =>
     withTokenizer({ "tokenizer.json": bert, ...files }, async (tokenizer) => sequences(await tokenizer.encode([text])));
@@ -276,7 +276,7 @@ describe("loading a tokenizer: which file decides", () => {
     assert.deepEqual(await ids({ "tokenizer_config.json": { do_lower_case: false } }, "IMPORT"), asFile);
   });
 
-  it("a model type that distrusts classes keeps the file", async () => {
+  it("a model type that ignores classes keeps the file", async () => {
     const plain = await ids({}, "IMPORT");
     const cased = { do_lower_case: false };
     const modern = { "config.json": { model_type: "modernbert" }, "tokenizer_config.json": { ...cased, tokenizer_class: "BertTokenizer" } };
@@ -311,7 +311,7 @@ describe("loading a tokenizer: which file decides", () => {
     lower.dispose();
   });
 
-  it("what tokenizer.json says of truncation and padding does not count", async () => {
+  it("truncation and padding in tokenizer.json are ignored", async () => {
     const tokenizer = await loadFixture("ce-bert-minilm");
     assert.equal(tokenizer.maxLength, undefined);
     const [short, long] = sequences(await tokenizer.encode(["a", "a ".repeat(50)]));
@@ -319,7 +319,7 @@ describe("loading a tokenizer: which file decides", () => {
     tokenizer.dispose();
   });
 
-  it("vocab.txt, or vocab.json with merges.txt, do for tokenizer.json", async () => {
+  it("vocab.txt, or vocab.json with merges.txt, replace tokenizer.json", async () => {
     const { vocab } = bert["model"] as { vocab: Record<string, number> };
     const lines = Object.keys(vocab).sort((a, b) => vocab[a]! - vocab[b]!);
     const files = { "vocab.txt": `${lines.join("\r\n")}\r\n`, "config.json": { model_type: "bert" } };

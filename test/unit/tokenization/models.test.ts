@@ -1,4 +1,6 @@
-/** The models of tokenizers against their definitions, written down plainly: every pair looked at again after every merge, every segmentation. */
+/**
+ * The models of tokenizers against naive implementations of their definitions: every pair examined after every merge, every segmentation.
+ */
 
 import assert from "node:assert/strict";
 
@@ -31,7 +33,7 @@ const words = fc.string({ unit: letters, minLength: 1, maxLength: 12 });
 const wordSets = fc.uniqueArray(words, { minLength: 1, maxLength: 60 });
 
 describe("Vocabulary", () => {
-  it("finds each token, nothing else, and knows each text", () => {
+  it("finds each token, nothing else, and returns each text", () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(fc.string({ unit: "binary", maxLength: 8 }), { minLength: 1 }),
@@ -78,7 +80,7 @@ describe("WordPiece", () => {
     return result;
   }
 
-  it("takes the longest token that fits, and gives up on the whole word", () => {
+  it("uses the longest matching token, and gives up on the whole word", () => {
     fc.assert(
       fc.property(wordSets, wordSets, words, (beginnings, continuations, word) => {
         const tokens = ["[UNK]", ...beginnings, ...continuations.map((token) => `##${token}`)];
@@ -134,7 +136,7 @@ describe("BPE", () => {
     }
   }
 
-  // The lengths lie on both sides of the length from which a queue is used.
+  // The lengths are on both sides of the length from which a queue is used.
   for (const [minLength, maxLength] of [
     [1, 24],
     [25, 200],
@@ -150,7 +152,7 @@ describe("BPE", () => {
     });
   }
 
-  it("merges a million letters without looking at all of them each time", () => {
+  it("merges a million letters without examining all of them each time", () => {
     const tokens = ["a", "b", "aa", "aaaa", "ab"];
     const merges = buildMerges([
       { left: 0, right: 0, result: 2 },
@@ -163,7 +165,7 @@ describe("BPE", () => {
     assert.deepEqual(ids.slice(-2), [3, 4]);
   });
 
-  it("spells, replaces, joins or drops characters that it does not know", () => {
+  it("spells, replaces, joins or drops unknown characters", () => {
     const { vocabulary, ids } = vocabularyOf(["?", "a", "<0xC3>", "<0xA9>", "aé"]);
     const byteIds = Array.from({ length: 256 }, (_, byte) => ids.get(`<0x${byte.toString(16).toUpperCase()}>`) ?? NO_TOKEN);
     const merges = buildMerges([]);
@@ -184,7 +186,7 @@ describe("BPE", () => {
     assert.deepEqual(run(new Bpe(spec, vocabulary), "aaa"), [0, 1, 2]);
   });
 
-  it("lets the later of two equal merges count", () => {
+  it("uses the later of two equal merges", () => {
     const merges = buildMerges([
       { left: 0, right: 1, result: 2 },
       { left: 1, right: 0, result: 3 },
@@ -205,7 +207,7 @@ describe("Unigram", () => {
     return new Unigram(spec, vocabularyOf(tokens).vocabulary);
   }
 
-  it("finds a segmentation that no other one beats", () => {
+  it("finds a segmentation with the highest score", () => {
     fc.assert(
       fc.property(scored, fc.string({ unit: letters, minLength: 1, maxLength: 10 }), ([found, values], piece) => {
         const tokens = ["<unk>", ...found];
@@ -222,7 +224,8 @@ describe("Unigram", () => {
             best[start] = Math.max(best[start]!, score + best[end]!);
           }
         }
-        // An unknown token stands for one or more unknown characters; how many, the known tokens around it leave open, the score does not.
+        // An unknown token stands for one or more unknown characters; the known tokens around it do not determine how many, but the score
+        // does.
         const ids = run(modelOf(tokens, scores), piece);
         const known = ids.filter((id) => id !== UNKNOWN);
         const knownLength = known.reduce((sum, id) => sum + Array.from(tokens[id]!).length, 0);
@@ -245,7 +248,7 @@ describe("Unigram", () => {
     assert.deepEqual(run(modelOf(tokens, scores, byteIds), "<unk>"), [UNKNOWN]);
   });
 
-  it("takes a million characters", () => {
+  it("handles a million characters", () => {
     const ids = run(modelOf(["<unk>", "a", "aaa"], [0, -2, -3]), "a".repeat(1_000_000));
     assert.equal(ids.length, 333_334);
   });

@@ -1,4 +1,4 @@
-/** What happens to a text before the model: normalizers, pre-tokenizers, added tokens; and after it: templates and truncation. */
+/** Processing of a text before the model: normalizers, pre-tokenizers, added tokens; and after it: templates and truncation. */
 
 import assert from "node:assert/strict";
 
@@ -40,7 +40,7 @@ describe("character classes", () => {
     }
   });
 
-  it("write a sigma in lower case as in every other place", () => {
+  it("lower-case a final sigma like any other", () => {
     assert.equal(lowerCase("ΟΔΟΣ ΣΣ"), "οδοσ σσ");
     fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => lowerCase(text) === Array.from(text).map(lowerCase).join("")));
   });
@@ -76,7 +76,7 @@ describe("normalizers", () => {
     assert.equal(normalize("AΣ", { type: "Lowercase" }, { type: "Prepend", prefix: "A" }), "Aaσ");
   });
 
-  it("leaves characters that came after the reference's tables as they are", () => {
+  it("leave characters newer than the reference's tables unchanged", () => {
     const todhri = "\u{105D2}\u0307";
     assert.equal(normalize(todhri, { type: "Form", form: "NFC" }), todhri);
     assert.equal(normalize(`e\u0301${todhri}`, { type: "Form", form: "NFC" }), `é${todhri}`);
@@ -88,7 +88,7 @@ describe("precompiled charsmap", () => {
   const bytes = new Uint8Array(Buffer.from(normalizer.precompiled_charsmap, "base64"));
   const charsmap = new Charsmap(bytes);
 
-  it("replaces as sentencepiece's nmt_nfkc", () => {
+  it("replaces like sentencepiece's nmt_nfkc", () => {
     for (const [text, expected] of [
       ["ＡＢＣ ﬁ ①", "ABC fi 1"],
       ["a\u0001b\u200bc\r\nd", "ab c d"],
@@ -105,7 +105,7 @@ describe("precompiled charsmap", () => {
     }
   });
 
-  it("takes any text, and does not depend on what follows a blank between letters", () => {
+  it("accepts any text, and does not depend on what follows a blank between letters", () => {
     fc.assert(
       fc.property(anyText, anyText, (a, b) => {
         assert.equal(charsmap.normalize(`${a}x y${b}`), charsmap.normalize(`${a}x `) + charsmap.normalize(`y${b}`));
@@ -113,7 +113,7 @@ describe("precompiled charsmap", () => {
     );
   });
 
-  it("never leaves a broken file's bytes", () => {
+  it("never reads past the bytes of a broken file", () => {
     const edits = fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { minLength: 1, maxLength: 200 });
     const lengths = fc.oneof(fc.constant(bytes.length), fc.nat(bytes.length), fc.nat(64));
     fc.assert(
@@ -133,7 +133,7 @@ describe("precompiled charsmap", () => {
     );
   });
 
-  it("takes units that point anywhere", () => {
+  it("tolerates units that point anywhere", () => {
     fc.assert(
       fc.property(fc.array(fc.nat(0xffffffff), { minLength: 1, maxLength: 64 }), anyText, (units, text) => {
         const body = Buffer.from(Uint32Array.from([units.length * 4, ...units]).buffer);
@@ -149,7 +149,7 @@ describe("precompiled charsmap", () => {
     ["replacements that are not UTF-8", Uint8Array.of(4, 0, 0, 0, 0, 0, 0, 0, 0xff)],
     ["a replacement without end", Buffer.concat([Uint8Array.of(4, 0, 0, 0, 0, 0, 0, 0), Buffer.alloc(2000, "x")])],
   ] as const) {
-    it(`refuses ${what}`, () => {
+    it(`rejects ${what}`, () => {
       assert.throws(() => new Charsmap(broken), CharsmapError);
     });
   }
@@ -170,7 +170,7 @@ describe("pre-tokenizers", () => {
     assert.deepEqual(split("a  b ", { type: "Metaspace", replacement: "▁", prepend: "always", split: true }), ["▁a", "▁", "▁b", "▁"]);
   });
 
-  it("splits bytes as GPT-2's pattern does", () => {
+  it("splits bytes like GPT-2's pattern", () => {
     const pattern = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
     const unit = fc.constantFrom("a", "é", "漢", "1", "½", "'", "s", "t", "l", "ll", "re", " ", "\n", "\u00a0", "!", "👍", "\u0301");
     fc.assert(
@@ -182,7 +182,7 @@ describe("pre-tokenizers", () => {
     );
   });
 
-  it("does with matches what each behavior says", () => {
+  it("treats matches as each behavior specifies", () => {
     const behaviors = {
       Removed: ["a", "b", "c"],
       Isolated: ["-", "a", "-", "-", "b", "c", "-"].join(" ").replace("b c", "b - c").split(" "),
@@ -198,13 +198,13 @@ describe("pre-tokenizers", () => {
     assert.deepEqual(split("a!?b", { type: "Punctuation", behavior: "MergedWithPrevious" }), ["a!", "?", "b"]);
   });
 
-  it("knows the beginning of the text through a sequence", () => {
+  it("tracks the beginning of the text through a sequence", () => {
     const metaspace = { type: "Metaspace", replacement: "▁", prepend: "first", split: true } as const;
     assert.deepEqual(split("ab", { type: "FixedLength", length: 1 }, metaspace), ["▁a", "b"]);
     assert.deepEqual(split(" ab", { type: "WhitespaceSplit" }, metaspace), ["ab"]);
   });
 
-  it("loses no character and stops when told", () => {
+  it("loses no character and stops on request", () => {
     const specs: PreTokenizerSpec[] = [
       { type: "ByteLevel", addPrefixSpace: false, useRegex: true },
       { type: "FixedLength", length: 3 },
@@ -238,7 +238,7 @@ describe("added tokens", () => {
     });
   });
 
-  it("swallow white space, or stand alone, as their flags say", async () => {
+  it("consume white space, or stand alone, according to their flags", async () => {
     const pre_tokenizer = { type: "Split", pattern: { Regex: "." }, behavior: "Isolated", invert: false };
     const files = wordLevel(["a", " "], {
       pre_tokenizer,
@@ -250,7 +250,7 @@ describe("added tokens", () => {
     assert.deepEqual(await tokens(files, "w aw w"), ["w", " ", "a", "?", " ", "w"]);
   });
 
-  it("are looked for in the normalised text, as they look there", async () => {
+  it("are matched in the normalized text, in normalized form", async () => {
     const normalizer = { type: "Lowercase" };
     const files = wordLevel(["a"], {
       normalizer,
@@ -259,7 +259,7 @@ describe("added tokens", () => {
     assert.deepEqual(await tokens(files, "aqQaRr"), ["a", "q", "q", "a", "R", "?"]);
   });
 
-  it("are text like any other with split_special_tokens", async () => {
+  it("are ordinary text with split_special_tokens", async () => {
     const files = { ...wordLevel(["a"], { added_tokens: [token(2, "<x>")] }), "tokenizer_config.json": { split_special_tokens: true } };
     assert.deepEqual(await tokens(files, "a <x>"), ["a", "?"]);
   });
@@ -281,7 +281,7 @@ describe("truncation", () => {
     }
   });
 
-  it("of pairs fills the room, and never cuts a text that is no longer than half of it", () => {
+  it("of pairs fills the room, and never cuts a text of at most half of it", () => {
     fc.assert(
       fc.property(fc.nat(40), fc.nat(40), fc.nat(40), (first, second, room) => {
         const [keptFirst, keptSecond] = truncatePair(first, second, room);
@@ -298,7 +298,7 @@ describe("truncation", () => {
     .array(fc.constantFrom("import", "module", "x", "[SEP]", "über", "!"), { maxLength: 30 })
     .map((list) => list.join(" "));
 
-  it("keeps the beginning of each text, and says which inputs were cut", async () => {
+  it("keeps the beginning of each text, and reports which inputs were truncated", async () => {
     const whole = await loadFixture("splade-bert");
     await fc.assert(
       fc.asyncProperty(fc.array(someWords, { maxLength: 5 }), limits, fc.boolean(), async (texts, maxLength, addSpecialTokens) => {
@@ -344,7 +344,7 @@ describe("templates", () => {
   const special = { X: { id: "X", ids: [3, 4], tokens: ["X", "Y"] } };
   const types = { "tokenizer_config.json": { model_input_names: ["input_ids", "token_type_ids"] } };
 
-  it("put special tokens and type ids where they say", async () => {
+  it("insert special tokens and type ids as specified", async () => {
     const post_processor = {
       type: "Sequence",
       processors: [
@@ -384,7 +384,7 @@ describe("templates", () => {
     });
   }
 
-  it("are absent without a post-processor; type ids are absent for a model that takes none", async () => {
+  it("are absent without a post-processor; type ids are absent for a model without that input", async () => {
     await withTokenizer({ ...wordLevel(words), ...types }, async (tokenizer) => {
       const batch = await tokenizer.encodePairs([["a", "b"]]);
       assert.deepEqual([sequences(batch), typeIds(batch)], [[[1, 2]], [[0, 1]]]);

@@ -1,4 +1,6 @@
-/** Large calls in worker threads: the same ids, a free event loop, aborts, disposal, a dying worker, and processes that end at any moment. */
+/**
+ * Large calls in worker threads: the same ids, a free event loop, aborts, disposal, a dying worker, and processes that exit at any time.
+ */
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -15,7 +17,7 @@ import { fixtures, loadFixture, sequences, withTokenizer, wordLevel } from "../.
 /** More than a call on the JS thread may have. */
 const LARGE = "import a module, 東京 [SEP] über ".repeat(2000);
 
-/** The same texts one by one, which is on this thread. */
+/** The same texts one by one, which are encoded on this thread. */
 async function onThisThread(tokenizer: TextTokenizer, texts: readonly string[]): Promise<number[][]> {
   const batches: TokenBatch[] = [];
   for (const text of texts) batches.push(await tokenizer.encode([text]));
@@ -37,7 +39,7 @@ describe("tokenization in the worker thread", () => {
     tokenizer.dispose();
   });
 
-  it("gives the ids, type ids and cut inputs that this thread gives, over many slices", async () => {
+  it("returns the same ids, type ids and truncated inputs as this thread, over many slices", async () => {
     const texts = Array.from({ length: 9000 }, (_, i) => (i % 7 === 0 ? "" : `text ${String(i)} `.repeat((i * 31) % 23)));
     const batch = await tokenizer.encode(texts);
     assert.deepEqual(sequences(batch), await onThisThread(tokenizer, texts));
@@ -57,7 +59,7 @@ describe("tokenization in the worker thread", () => {
     both.dispose();
   });
 
-  it("takes many calls of several tokenizers at once", async () => {
+  it("handles many concurrent calls of several tokenizers", async () => {
     const others = await Promise.all(["splade-roberta", "splade-xlmr", "ce-deberta-v3-nli"].map((name) => loadFixture(name)));
     const all = [tokenizer, ...others];
     const calls = Array.from({ length: 24 }, (_, i) => ({ by: all[i % all.length]!, texts: [LARGE.slice(i), `${String(i)} small`] }));
@@ -69,7 +71,7 @@ describe("tokenization in the worker thread", () => {
     for (const other of others) other.dispose();
   });
 
-  it("lets a short call pass a long one", async () => {
+  it("lets a short call overtake a long one", async () => {
     const order: string[] = [];
     const long = tokenizer.encode(Array.from({ length: 400 }, () => LARGE)).then(() => order.push("long"));
     await delay(20);
@@ -78,7 +80,7 @@ describe("tokenization in the worker thread", () => {
     assert.deepEqual(order, ["short", "long"]);
   });
 
-  it("does not hold up the event loop with a text of 10 MB", async () => {
+  it("does not block the event loop with a text of 10 MB", async () => {
     const unlimited = await loadFixture("splade-bert");
     const text = "The quick brown fox jumps over the lazy dog. ".repeat(10e6 / 45);
     await unlimited.encode([LARGE]);
@@ -90,7 +92,7 @@ describe("tokenization in the worker thread", () => {
     assert.ok(utilization < 0.5, `the event loop was busy for ${String(utilization)} of the time`);
   });
 
-  it("rejects at once when the signal fires, and goes on with other calls", async () => {
+  it("rejects immediately when the signal fires, and continues other calls", async () => {
     const controller = new AbortController();
     const reason = new Error("enough");
     const call = tokenizer.encode(
@@ -125,7 +127,7 @@ describe("tokenization in the worker thread", () => {
     assert.ok(short < performance.now() - again, "what comes after it does not wait for it");
   });
 
-  it("dispose() rejects calls in progress and refuses new ones, twice without harm", async () => {
+  it("dispose() rejects calls in progress and new ones, and is idempotent", async () => {
     const doomed = await loadFixture("splade-bert");
     const call = doomed.encode(Array.from({ length: 100 }, () => LARGE));
     const survivor = tokenizer.encode([LARGE]);
@@ -137,7 +139,7 @@ describe("tokenization in the worker thread", () => {
     await survivor;
   });
 
-  it("refuses a maximum length that special tokens fill", async () => {
+  it("rejects a maximum length that special tokens fill", async () => {
     const narrow = await loadFixture("ce-bert-minilm", { maxLength: 2 });
     assert.deepEqual(sequences(await narrow.encode(["a b c"])), [[7, 8]]);
     await fails(narrow.encodePairs([["a", "b"]]), "ERR_INVALID_ARGUMENT", /2 tokens.*3 special tokens of a pair/);
@@ -160,7 +162,7 @@ describe("tokenization in several worker threads", () => {
     tokenizer.dispose();
   });
 
-  it("gives the same for any texts and pairs, however many there are", async () => {
+  it("returns the same for any number of texts and pairs", async () => {
     const [forTexts, forPairs] = await Promise.all([loadAll("splade-bert", 32), loadAll("ce-bert-minilm", 40)]);
     const word = fc.string({ unit: fc.constantFrom("a", "module", "text", " ", "東", "[SEP]", "ü", "\ud800"), maxLength: 8 });
     const text = fc.tuple(word, fc.oneof(fc.nat(3), fc.nat(2000))).map(([part, times]) => part.repeat(times));
@@ -176,7 +178,7 @@ describe("tokenization in several worker threads", () => {
     for (const each of [...forTexts, ...forPairs]) each.dispose();
   });
 
-  it("puts the parts of a call together in the order of its texts", async () => {
+  it("assembles the parts of a call in the order of its texts", async () => {
     // The first part takes longest.
     const texts = Array.from({ length: 600 }, (_, i) =>
       i < 60 ? `${String(i)} über 東京 [SEP] `.repeat(400) : `${String(i)} `.padEnd(900),
@@ -184,7 +186,7 @@ describe("tokenization in several worker threads", () => {
     assert.deepEqual(sequences(await tokenizer.encode(texts)), await onThisThread(tokenizer, texts));
   });
 
-  it("fails a call with a text that cannot be read, and no other", async () => {
+  it("fails only the call with an unreadable text", async () => {
     const texts = Array.from({ length: 12 }, () => LARGE);
     const broken = texts.with(7, { length: 5 } as string);
     const [before, failed, after] = await Promise.allSettled([texts, broken, texts].map((given) => tokenizer.encode(given)));
@@ -218,7 +220,7 @@ describe("the number of tokenization workers", () => {
     for (const plan of [{ backend: "sequences" } as const, groups]) assert.equal(tokenizerWorkers(plan, 64), 1);
   });
 
-  it("is for a card one less than the process has threads, from 1 to 8", () => {
+  it("is for a GPU one less than the process has threads, from 1 to 8", () => {
     const counts = [1, 2, 3, 8, 9, 64].map((threads) => tokenizerWorkers({ ...groups, cuda }, threads));
     assert.deepEqual(counts, [1, 1, 2, 7, 8, 8]);
   });
@@ -262,7 +264,7 @@ describe("processes with tokenization workers", () => {
     );
   }
 
-  /** Keeps the worker threads that are started, newest last. */
+  /** Records the worker threads that are started, newest last. */
   const recordWorkers = `
     const started = [];
     threads.Worker = class extends threads.Worker { constructor(...given) { super(...given); started.push(this); } };
