@@ -44,7 +44,7 @@ function check(given: unknown, name: string, around: readonly object[]): void {
   if (ArrayBuffer.isView(given)) throw refused(given, name, "convert it with Array.from()");
   const value = withToJson(given);
   if (typeof given === "object" && given !== null && value === null) {
-    throw refused(given, name, "it is invalid: its toJSON() returns null");
+    throw refused(given, name, "its toJSON() returns null, so it is invalid");
   }
   if (value === null || typeof value === "string" || typeof value === "boolean") return;
   if (typeof value === "number" && Number.isFinite(value)) return;

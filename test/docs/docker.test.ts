@@ -1,4 +1,4 @@
-/** examples/docker: its Dockerfile, and the service in it, run without a container. */
+/** examples/docker: its Dockerfile, and its service, run without a container. */
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -16,7 +16,7 @@ import { root } from "./pages";
 const docker = path.join(root, "examples", "docker");
 
 describe("examples/docker", () => {
-  it("has a Dockerfile without problems, whose files are there", () => {
+  it("has a valid Dockerfile whose files exist", () => {
     const text = fs.readFileSync(path.join(docker, "Dockerfile"), "utf8");
     assert.deepEqual(validate(text), []);
     // npm writes the lockfile for whoever builds the image.
@@ -27,7 +27,7 @@ describe("examples/docker", () => {
     );
   });
 
-  it("has a service that searches, refuses nonsense, and ends when it is told to", async () => {
+  it("has a service that searches, rejects invalid requests, and ends on request", async () => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-"));
     for (const name of ["server.mjs", "package.json"]) fs.cpSync(path.join(docker, name), path.join(folder, name));
     fs.mkdirSync(path.join(folder, "node_modules"));

@@ -5,7 +5,7 @@ import path from "node:path";
 
 import { pages, readPage, root } from "./pages";
 
-/** Headings as GitHub names them in addresses. */
+/** The anchors that GitHub derives from headings. */
 function anchorsOf(page: string): string[] {
   return Array.from(readPage(page).matchAll(/^#+ (.*)$/gm), ([, heading = ""]) =>
     heading
@@ -16,7 +16,7 @@ function anchorsOf(page: string): string[] {
 }
 
 describe("pages of the documentation", () => {
-  it("docs/troubleshooting.md is what lib/errors.ts says", () => {
+  it("docs/troubleshooting.md matches lib/errors.ts", () => {
     const { status, stderr } = spawnSync(process.execPath, [path.join(root, "scripts", "write-troubleshooting.mjs"), "--check"], {
       encoding: "utf8",
     });
@@ -24,7 +24,7 @@ describe("pages of the documentation", () => {
   });
 
   for (const page of pages()) {
-    it(`${page} links to what there is`, () => {
+    it(`${page} has no broken links`, () => {
       const text = readPage(page).replace(/^```[^]*?^```$/gm, "");
       for (const [, target = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
         if (/^(https?|mailto):/.test(target)) continue;

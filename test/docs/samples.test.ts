@@ -1,4 +1,6 @@
-/** Every sample of the documentation: JavaScript and TypeScript compile against the package's types and run, commands run or are checked. */
+/**
+ * Every sample in README.md and docs/: JavaScript and TypeScript compile against the package's types and run; commands run or are checked.
+ */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -15,12 +17,12 @@ import { typeProblems } from "./type-check";
 
 interface Program {
   readonly page: string;
-  /** With the line where it stands. */
+  /** With its line number. */
   readonly name: string;
   readonly text: string;
 }
 
-/** Each sample is self-contained. */
+/** Whole pages if their samples build on each other. */
 function programs(): Program[] {
   return pages().flatMap((page) =>
     blocksOf(page)
@@ -43,7 +45,7 @@ describe("samples of the documentation", function () {
   });
   after(() => standIns.stop());
 
-  it("have a language that is checked", () => {
+  it("use a language that is checked", () => {
     const checked = ["js", "ts", "sh", ""];
     const others = pages().flatMap((page) => blocksOf(page).filter(({ language }) => !checked.includes(language)));
     assert.deepEqual(
@@ -87,7 +89,7 @@ describe("samples of the documentation", function () {
   });
 });
 
-/** Runs our own commands on stand-ins; of those that need more than this machine, what they name must be there. */
+/** Runs the package's own commands on stand-ins; for those that need more than this machine, the files that they name must exist. */
 async function checkCommand(standIns: StandIns, page: string, command: string): Promise<void> {
   const words = command.split(/\s+/);
   if (words[0] === "sparse-rerank" && command.includes("redis://")) {

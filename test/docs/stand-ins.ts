@@ -1,6 +1,6 @@
 /**
- * What the samples of the documentation find around them: an empty project with the package and the files that they name, a hub whose models
- * are small fixtures, and a server that answers as OpenSearch does.
+ * The environment of the documentation's samples: an empty project with the package and the files that they name, a hub whose models
+ * are small fixtures, and a server that responds like OpenSearch.
  */
 
 import { execFile } from "node:child_process";
@@ -15,7 +15,7 @@ import { DOCUMENTS, FIXTURES, jsonLines, writeFolder } from "../support/retrieva
 
 import { root } from "./pages";
 
-/** Models that samples load by name -> the fixture that answers to it. */
+/** Models that samples load by name -> the fixture that replaces it. */
 const MODELS = {
   "cross-encoder/ms-marco-MiniLM-L6-v2": "ce-bert-minilm",
   "cross-encoder/nli-deberta-v3-base": "ce-deberta-v3-nli",
@@ -23,11 +23,11 @@ const MODELS = {
   "opensearch-project/opensearch-neural-sparse-encoding-doc-v3-distill": "inffree-router-v6",
 };
 
-/** Packages that samples import beside ours. */
+/** Other packages that samples import. */
 const PACKAGES = ["ai"];
 
 export class StandIns {
-  /** Page -> its project: what the samples of one page write, those of others do not see. */
+  /** Page -> its project: files written by the samples of one page are invisible to those of others. */
   readonly #projects = new Map<string, string>();
 
   private constructor(

@@ -1,4 +1,4 @@
-/** Checks programs against the types that the package publishes. */
+/** Type-checks programs against the types that the package publishes. */
 
 import path from "node:path";
 
@@ -7,8 +7,8 @@ import ts from "typescript";
 import { root } from "./pages";
 
 /**
- * Type-checks ECMAScript modules that are given as text: name, ending in .mjs or .mts, -> program, under the project's strict options. They are in
- * the project's folder, where "sparse-rerank" is the package itself. Returns one line for each problem.
+ * Type-checks ECMAScript modules passed as text: name, ending in .mjs or .mts, -> program. They are placed in the project's folder, where
+ * "sparse-rerank" is the package itself. Parameters need no types. Returns one line per problem.
  */
 export function typeProblems(programs: ReadonlyMap<string, string>): string[] {
   const { config } = ts.readConfigFile(path.join(root, "tsconfig.json"), (file) => ts.sys.readFile(file)) as {

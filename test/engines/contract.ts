@@ -1,4 +1,4 @@
-/** What every engine must do alike, against a server that runs. */
+/** The contract of every engine, tested against a running server. */
 
 import assert from "node:assert/strict";
 
@@ -15,7 +15,7 @@ interface Started {
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
-/** Starts a server before the suite that is being described, stops it after, and skips the suite where it cannot be had. */
+/** Starts a server before the current suite, stops it afterwards, and skips the suite if the server is unavailable. */
 export function useServer(name: ServerName): () => string {
   let server: Started | undefined;
   before(async function () {
@@ -37,13 +37,13 @@ export function useServer(name: ServerName): () => string {
 }
 
 export interface ContractOptions {
-  /** A new engine over an index of that name. */
+  /** A new engine over an index with that name. */
   readonly create: (name: string) => SearchEngine;
-  /** Relative error of scores that the engine's storage of weights causes; default 1e-5. */
+  /** Relative error of scores caused by how the engine stores weights; default 1e-5. */
   readonly tolerance?: number;
   /** Default true. */
   readonly takesEmptyVectors?: boolean;
-  /** Why the server of the tests cannot evaluate a filter that the engine's own can. */
+  /** Why the test server cannot evaluate a filter that the real engine can. */
   readonly serverLacks?: (filter: string) => string | undefined;
 }
 
@@ -150,13 +150,13 @@ export function describeContract(options: ContractOptions): void {
     }
   };
 
-  it("creates its index once, and takes it as it is afterwards", async () => {
+  it("creates its index once, and reuses it afterwards", async () => {
     await engine.ensureIndex();
     await create("contract").ensureIndex();
     assert.equal((await engine.stats()).documents, 0);
   });
 
-  it("finds what it was given, with scores of dot products, payloads and odd ids", async () => {
+  it("finds added documents, with dot-product scores, payloads and unusual ids", async () => {
     const progress: number[] = [];
     const report = await engine.upsert(IDS, vectors, PAYLOADS, { batchSize: 3, onProgress: ({ done }) => progress.push(done) });
     assert.deepEqual(report, { succeeded: IDS.length, failed: [], warnings: [], retries: 0 });
@@ -171,7 +171,7 @@ export function describeContract(options: ContractOptions): void {
   });
 
   for (const filter of FILTERS) {
-    it(`filters as a SparseIndex does: ${JSON.stringify(filter)}`, async function () {
+    it(`filters like a SparseIndex: ${JSON.stringify(filter)}`, async function () {
       const lacking = options.serverLacks?.(JSON.stringify(filter));
       if (lacking !== undefined) skip(this, lacking);
       for (const query of queries)
@@ -179,7 +179,7 @@ export function describeContract(options: ContractOptions): void {
     });
   }
 
-  it("replaces a document of the same id, payload included", async () => {
+  it("replaces a document with the same id, including its payload", async () => {
     const second = await made("replaced");
     await second.upsert(["a", "b"], vectors.slice(0, 2), [{ lang: "en" }, undefined]);
     await second.upsert(["a"], vectors.slice(2, 3));
@@ -189,7 +189,7 @@ export function describeContract(options: ContractOptions): void {
     assert.deepEqual(await second.search(vectors.row(2), { topK: 5, filter: { field: "lang", equals: "en" } }), []);
   });
 
-  it("deletes, and tells how many there were", async () => {
+  it("deletes documents, and returns how many there were", async () => {
     const second = await made("deleted");
     await second.upsert(IDS, vectors);
     assert.equal(await second.delete(["plain", "日本語", "plain", "unknown"]), 2);
@@ -198,7 +198,7 @@ export function describeContract(options: ContractOptions): void {
     assert.ok(!hits.some(({ id }) => id === "plain" || id === "日本語"));
   });
 
-  it("reports documents that it cannot take, and writes the others", async () => {
+  it("reports documents that it cannot store, and writes the others", async () => {
     const second = await made("rejected");
     const long = "x".repeat(70_000);
     const cyclic: Payload = {};
@@ -219,7 +219,7 @@ export function describeContract(options: ContractOptions): void {
     );
   });
 
-  it("finds nothing for an empty query, and takes documents without weights or says so", async () => {
+  it("finds nothing for an empty query, and stores or reports documents without weights", async () => {
     const second = await made("empty");
     const some = SparseMatrix.fromRows(
       [
@@ -240,14 +240,14 @@ export function describeContract(options: ContractOptions): void {
     );
   });
 
-  it("says that the index is missing", async () => {
+  it("reports that the index is missing", async () => {
     const missing = create("missing");
     open.push(missing);
     await assert.rejects(missing.upsert(["a"], vectors.slice(0, 1), undefined, { maxRetries: 0 }), hasCode(/INDEX_NOT_FOUND|RESPONSE/));
     await assert.rejects(missing.search(queries.row(0), { topK: 1 }), hasCode(/INDEX_NOT_FOUND|RESPONSE/));
   });
 
-  it("refuses vectors of another model, and stops when it is told to", async () => {
+  it("rejects vectors of another model, and stops when aborted", async () => {
     const wrong = SparseMatrix.fromRows([{ indices: [1], values: [1] }], 10);
     await assert.rejects(engine.upsert(["a"], wrong), hasCode(/DIMENSION_MISMATCH/));
     await assert.rejects(engine.search(wrong.row(0), { topK: 1 }), hasCode(/DIMENSION_MISMATCH/));

@@ -16,7 +16,7 @@ export async function runExample(name: string, ...args: string[]): Promise<strin
   return output.stdout;
 }
 
-/** The lines of the three examples that search: hits after 2020, the one about hearts first. */
+/** The output lines of the three search examples: hits after 2020, the one about hearts first. */
 export function assertSearched(output: string): void {
   assert.match(output.split("\n")[0] ?? "", /^\d+\.\d\d heart Exercise strengthens the heart/);
   assert.doesNotMatch(output, /sea/);

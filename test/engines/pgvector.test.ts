@@ -45,7 +45,7 @@ describe("PgvectorEngine", () => {
     }
   });
 
-  it("isolates the one document that PostgreSQL refuses", async () => {
+  it("isolates the one document that PostgreSQL rejects", async () => {
     const engine = create("none")("isolated");
     await engine.ensureIndex();
     const matrix = SparseMatrix.fromRows(
@@ -67,7 +67,7 @@ describe("PgvectorEngine", () => {
     await engine.close();
   });
 
-  it("refuses a table of another dimension, and credentials that the server refuses", async () => {
+  it("rejects a table of another dimension, and reports rejected credentials", async () => {
     const table = "pruned_none";
     const other = new PgvectorEngine({ connectionString: connectionString(), table, dimension: 10 });
     await assert.rejects(other.ensureIndex(), hasCode(/REFUSED/));

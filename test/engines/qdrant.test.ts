@@ -13,7 +13,7 @@ describe("QdrantEngine, with Qdrant's engine behind a stand-in for the server", 
     serverLacks: (filter) => (filter.includes('"open"') ? "qdrant-edge-py takes booleans for integers" : undefined),
   });
 
-  it("multiplies with inverse document frequencies where it is asked to, and keeps the index on disk", async () => {
+  it("multiplies by inverse document frequencies on request, and keeps the index on disk", async () => {
     const engine = new QdrantEngine({ url: url(), collection: "idf", modifier: "idf", onDisk: true });
     await engine.ensureIndex();
     const rows = Array.from({ length: 10 }, (_, i) => ({ indices: i === 0 ? [1, 2] : [1], values: i === 0 ? [1, 1] : [1] }));
@@ -29,7 +29,7 @@ describe("QdrantEngine, with Qdrant's engine behind a stand-in for the server", 
     await assert.rejects(new QdrantEngine({ url: url(), collection: "idf", vector: "other" }).ensureIndex(), hasCode(/REFUSED/));
   });
 
-  it("says which field name a filter cannot have", async () => {
+  it("reports which field name a filter cannot have", async () => {
     const engine = new QdrantEngine({ url: url(), collection: "contract" });
     const query = { indices: Uint32Array.of(2), values: Float32Array.of(1), size: 10 };
     await assert.rejects(engine.search(query, { topK: 1, filter: { field: 'a"b', equals: 1 } }), hasCode(/FILTER_UNSUPPORTED/));

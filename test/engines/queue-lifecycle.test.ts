@@ -1,4 +1,4 @@
-/** What close() and dispose() do to an EncodeQueue: the contract of test/lifecycle/resources.test.ts, over a broker. */
+/** close() and dispose() of an EncodeQueue: the contract of test/lifecycle/resources.test.ts, with a broker. */
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -42,7 +42,7 @@ describe("close() and dispose(): EncodeQueue", function () {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it("close() waits for work(), which its signal ends, and refuses new calls meanwhile", async () => {
+  it("close() waits for work(), which its signal ends, and rejects new calls meanwhile", async () => {
     const queue = await open();
     await queue.enqueue(corpus, { shardSize: 10 });
     const stop = new AbortController();
@@ -56,7 +56,7 @@ describe("close() and dispose(): EncodeQueue", function () {
     await (await open()).clear();
   });
 
-  it("dispose() rejects work() and enqueue(), ends a close() that waits, and leaves the shard to others", async () => {
+  it("dispose() rejects work() and enqueue(), ends a waiting close(), and leaves the shard to others", async () => {
     const queue = await open();
     await queue.enqueue(corpus, { shardSize: 10 });
     let begun = (): void => undefined;
@@ -89,7 +89,7 @@ describe("close() and dispose(): EncodeQueue", function () {
     assert.deepEqual({ documents, done }, { documents: 20, done: 2 });
   });
 
-  it("dispose() does not wait for a corpus that does not answer", async () => {
+  it("dispose() does not wait for a corpus that does not respond", async () => {
     const queue = await open();
     const silent = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => undefined) }) };
     const pending = queue.enqueue(silent, { shardSize: 10 });

@@ -1,4 +1,4 @@
-/** A worker process of the queue's tests: encodes with a stand-in that is slow, and dies or fails where a text says so. */
+/** A worker process for the queue's tests: encodes with a slow stand-in, and dies or fails if a text says so. */
 
 import { SparseMatrix, SparseRerankError } from "sparse-rerank";
 import { EncodeQueue, fileWriter } from "sparse-rerank/queue";

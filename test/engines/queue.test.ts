@@ -91,7 +91,7 @@ describe("EncodeQueue", function () {
     const [first, second] = await Promise.all(
       Array.from({ length: 4 }, async () => {
         const worker = startWorker("kills");
-        // It has opened the queue, which it could not while the broker is away.
+        // It has opened the queue, which it could not do while the broker is away.
         await once(worker, "message");
         return worker;
       }),
@@ -109,7 +109,7 @@ describe("EncodeQueue", function () {
     await reach(5);
     first!.kill("SIGKILL");
     await reach(15);
-    // A broker that dies without a word, and comes back with what it had written down.
+    // A broker that dies without notice, and restarts with the data that it has written.
     const { port, data } = redis!;
     await redis!.stop("SIGKILL", true);
     await wait(300);
@@ -136,7 +136,7 @@ describe("EncodeQueue", function () {
     });
   });
 
-  it("clears away what a worker left that died after its shard was done", async () => {
+  it("removes the leftovers of a worker that died after its shard was done", async () => {
     const queue = await open("left");
     await queue.enqueue(documents(1));
     const { Worker } = await import("bullmq");
@@ -151,10 +151,10 @@ describe("EncodeQueue", function () {
     assert.deepEqual(await queue.status(), { shards: 1, done: 1, waiting: 0, active: 0, failed: 0, documents: 0, setAside: 0 });
   });
 
-  it("sets a document aside that cannot be encoded, and one that kills its workers", async () => {
+  it("sets aside a document that cannot be encoded, and one that kills its workers", async () => {
     const queue = await open("poison");
     await queue.enqueue(documents(30, { 7: "poison", 12: "killer" }), { shardSize: 10 });
-    // A worker that dies is started again, as a supervisor would.
+    // A worker that dies is restarted, as by a supervisor.
     for (let deaths = 0; ; deaths++) {
       assert.ok(deaths < 5);
       const [, signal] = (await once(startWorker("poison"), "exit")) as [number | null, string | null];
@@ -198,7 +198,7 @@ describe("EncodeQueue", function () {
     };
     const corpus = (...ids: readonly string[]): QueuedDocument[] => ids.map((id) => ({ id, text: `text ${id}` }));
 
-    it("encodes it, and leaves nothing of the one before", async () => {
+    it("encodes it, and keeps nothing of the previous one", async () => {
       const queue = await open("another");
       await queue.enqueue(corpus("a", "b", "c"), { shardSize: 1 });
       assert.deepEqual(await encodeAll(queue), ["text a", "text b", "text c"]);
@@ -209,7 +209,7 @@ describe("EncodeQueue", function () {
       assert.deepEqual(await queue.status(), { shards: 2, done: 2, waiting: 0, active: 0, failed: 0, documents: 2, setAside: 0 });
     });
 
-    it("encodes what was added or changed, also in place, and removes what left", async () => {
+    it("encodes added and changed documents, including in place, and removes deleted ones", async () => {
       const queue = await open("changed");
       await queue.enqueue(corpus("a", "b", "c", "d"), { shardSize: 2 });
       await encodeAll(queue);
@@ -237,7 +237,7 @@ describe("EncodeQueue", function () {
       }
     });
 
-    it("passes over what waits, is set aside or is encoded of a corpus that is no longer there", async () => {
+    it("skips waiting, set-aside and encoded shards of a corpus that no longer exists", async () => {
       const queue = await open("waiting");
       await queue.enqueue([{ id: "bad", text: "poison" }, ...corpus("a")], { shardSize: 1 });
       const failing: QueueEncoder = {
@@ -251,7 +251,7 @@ describe("EncodeQueue", function () {
       let replaced = false;
       const replacing: QueueEncoder = {
         encodeDocument: async (texts) => {
-          // While this shard is encoded, it leaves the corpus.
+          // While this shard is being encoded, it is removed from the corpus.
           if (!replaced) {
             replaced = true;
             await queue.enqueue(corpus("d"), { shardSize: 1 });
@@ -263,7 +263,7 @@ describe("EncodeQueue", function () {
       assert.deepEqual(await idsIn(folder), ["d"]);
     });
 
-    it("refuses a folder with the shards of another job", async () => {
+    it("rejects a folder with the shards of another job", async () => {
       const queue = await open("first");
       await queue.enqueue(corpus("a"));
       await encodeAll(queue);
@@ -274,12 +274,12 @@ describe("EncodeQueue", function () {
       assert.equal((await other.status()).waiting, 1);
     });
 
-    it("takes a folder that has the corpus from before the job was cleared", async () => {
+    it("accepts a folder with the corpus from before the job was cleared", async () => {
       const queue = await open("cleared");
       await queue.enqueue(corpus("a", "b"), { shardSize: 1 });
       await encodeAll(queue);
       await queue.clear();
-      // A worker that begins before the corpus is queued.
+      // A worker that starts before the corpus is queued.
       const early = encodeAll(queue);
       await wait(100);
       await queue.enqueue(corpus("a", "b"), { shardSize: 1 });
@@ -292,7 +292,7 @@ describe("EncodeQueue", function () {
       assert.deepEqual((await idsIn(folder)).sort(), ["a", "b"]);
     });
 
-    it("refuses a second model, and repeated ids", async () => {
+    it("rejects a second model, and repeated ids", async () => {
       const queue = await open("model");
       const by = (fingerprint: string, dtype: string): QueueEncoder => ({
         ...encoder,
@@ -314,7 +314,7 @@ describe("EncodeQueue", function () {
     });
   });
 
-  it("uses nothing from the broker as a path, and fails what makes no sense", async () => {
+  it("uses nothing from the broker as a path, and fails invalid jobs", async () => {
     const queue = await open("hostile");
     const { Queue } = await import("bullmq");
     const foreign = new Queue("hostile", { connection: { url: redis!.address } });
@@ -357,7 +357,7 @@ describe("EncodeQueue", function () {
     await assert.rejects(EncodeQueue.list("redis://127.0.0.1:1"), hasCode(/QUEUE_UNAVAILABLE/));
   });
 
-  it("writes into an engine, and tries again when it was down", async () => {
+  it("writes into an engine, and retries after it was down", async () => {
     const engine = new LocalEngine({ index: SparseIndex.create({ dimension: 1000 }) });
     let calls = 0;
     const write = engineWriter(engine);
@@ -374,7 +374,7 @@ describe("EncodeQueue", function () {
     assert.deepEqual(await engine.search(query, { topK: 5 }), [{ id: "d3", score: 1 }]);
   });
 
-  it("finishes the shard under way when it is told to stop", async () => {
+  it("finishes the current shard when stopped", async () => {
     const queue = await open("stop");
     await queue.enqueue(documents(10), { shardSize: 1 });
     const controller = new AbortController();
@@ -393,7 +393,7 @@ describe("EncodeQueue", function () {
     assert.ok(done >= 1 && done < 10);
   });
 
-  it("is what the commands encode --queue and worker use, into files", async () => {
+  it("is used by the commands encode --queue and worker, with files", async () => {
     const corpus = path.join(folder, "corpus.jsonl");
     const records = documents(12).map(({ id, text }) => JSON.stringify({ _id: id, title: "Number", text }));
     await writeFile(corpus, records.join("\n"));
@@ -417,7 +417,7 @@ describe("EncodeQueue", function () {
     assert.deepEqual(await once(both, "close"), [2, null]);
   });
 
-  it("says that there is no broker, and what it cannot take", async () => {
+  it("reports a missing broker, and invalid arguments", async () => {
     await assert.rejects(EncodeQueue.open("redis://127.0.0.1:1"), hasCode(/QUEUE_UNAVAILABLE/));
     await assert.rejects(EncodeQueue.open("http://127.0.0.1:1"), hasCode(/INVALID_ARGUMENT/));
     await assert.rejects(EncodeQueue.open(redis!.address, { name: "a:b" }), hasCode(/INVALID_ARGUMENT/));

@@ -1,4 +1,7 @@
-/** Every activation of torch.nn that a checkpoint can name, over values of all sizes, against PyTorch's own results: see test/data/activations/generate.py. */
+/**
+ * Every activation of torch.nn that a checkpoint can name, over values of all magnitudes, against PyTorch's results: see
+ * activations/generate.py.
+ */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -24,7 +27,7 @@ const golden = JSON.parse(fs.readFileSync(path.join(__dirname, "..", "data", "ac
 
 const numberOf = (value: number | string): number => Number(String(value).replace("inf", "Infinity"));
 
-/** PyTorch computes in fp32: what it rounds is at most a few units in the last place of the input or of the result. */
+/** PyTorch computes in fp32: its rounding error is at most a few units in the last place of the input or the result. */
 function assertEqual(found: ArrayLike<number>, expected: Numbers, inputs: Numbers, what: string): void {
   assert.equal(found.length, expected.length, what);
   expected.forEach((value, i) => {
@@ -35,7 +38,7 @@ function assertEqual(found: ArrayLike<number>, expected: Numbers, inputs: Number
   });
 }
 
-/** One node after the other, as in the graph of a checkpoint. */
+/** A chain of nodes, as in the graph of a checkpoint. */
 async function run(name: TorchActivation, values: Numbers, size: number): Promise<Float32Array> {
   const graph = new GraphBuilder();
   const x = graph.input("x", ["rows", "columns"], FLOAT);
@@ -52,7 +55,7 @@ async function run(name: TorchActivation, values: Numbers, size: number): Promis
 }
 
 describe("activations of torch.nn", () => {
-  it("are all that PyTorch makes without arguments", () => {
+  it("cover all that PyTorch can construct without arguments", () => {
     assert.deepEqual([...TORCH_ACTIVATIONS].sort(), [...Object.keys(golden.elements), ...Object.keys(golden.of_rows)].sort());
   });
 

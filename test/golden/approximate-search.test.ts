@@ -10,7 +10,7 @@ import { skip } from "../support/skip";
 
 const COLLECTION = path.join(__dirname, "..", "..", "..", "shared", "data", "collections", "dbpedia-entity-subset");
 const TARGETS = [0.9, 0.95, 0.99];
-/** 40 queries: one of their 400 hits is a quarter of a percent. */
+/** With 40 queries, one of their 400 hits is a quarter of a percent. */
 const MARGIN = 0.01;
 
 function texts(name: string): string[] {
@@ -54,7 +54,7 @@ describe("approximate search of a real collection", function () {
     return found / expected;
   }
 
-  it("reaches its target, and says what it reached on its own documents", async () => {
+  it("reaches its target, and reports the recall on its own documents", async () => {
     const { recall } = index.stats();
     assert.deepEqual(
       recall.map(({ target }) => target),
@@ -77,12 +77,12 @@ describe("approximate search of a real collection", function () {
   });
 
   for (const mode of [{ recall: 0 }, { recall: NaN }, { recall: "0.9" }, { recal: 0.9 }, {}]) {
-    it(`refuses the mode ${JSON.stringify(mode)}`, async () => {
+    it(`rejects the mode ${JSON.stringify(mode)}`, async () => {
       await assert.rejects(index.search(queries, { mode } as never), { code: "ERR_INVALID_ARGUMENT" });
     });
   }
 
-  it("is the same after save and open", async () => {
+  it("returns the same after save and open", async () => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-approximate-"));
     const file = path.join(folder, "index");
     try {

@@ -1,4 +1,4 @@
-/** Every row of the catalogue as a checkpoint of its published shape and layout: it loads, and it computes. */
+/** Every row of the catalogue as a checkpoint of its published shape and layout loads and computes. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -22,9 +22,9 @@ const TEXTS = [
   "The gravity of the moon pulls at the oceans, which gives high and low water twice a day.",
   "",
 ];
-/** Layers are taken away until the rest of the model has no more values; embeddings do not count. */
+/** Layers are removed until the rest of the model has at most this many values; embeddings do not count. */
 const MAX_LAYER_VALUES = 45e6;
-/** Smaller checkpoints come through a hub; a larger one would only be copied and hashed more often. */
+/** Smaller checkpoints come through a hub; larger ones would only be copied and hashed more often. */
 const MAX_HUB_BYTES = 100e6;
 
 const rows = new Map(models.list().map((model) => [model.name, model]));
@@ -89,14 +89,14 @@ function checkRow(row: CatalogueModel, { config, layout, name }: Published): voi
   assert.equal(row.hiddenSize, widthOf(config));
   const values = count(tensorShapes(config));
   const decoder = (config["vocab_size"] as number) * widthOf(config);
-  // Some authors count a decoder of its own, others the one that is tied to the embeddings.
+  // Some authors count a separate decoder, others the one that is tied to the embeddings.
   assert.ok(
     [values, values + decoder].some((expected) => Math.abs(row.parameters / expected - 1) < 0.005),
     `${name}: ${String(values)} parameters`,
   );
 }
 
-/** How the catalogue calls what config.json names otherwise or not at all. */
+/** The catalogue's names for what config.json names otherwise or not at all. */
 function familyOf(config: Config): unknown {
   if (config["position_embedding_type"] === "alibi") return "jina-bert";
   if ("use_flash_attn" in config) return "jina-xlm-roberta";
@@ -126,7 +126,7 @@ async function checkSparseEncoder(source: string, { config, layout, tokenizer }:
   assert.ok(documents.values.length > 0 && documents.values.every((weight) => weight > 0 && weight < 100));
   const queries = await encoder.encodeQuery(TEXTS);
   if (layout === "router") {
-    // A static table gives one weight for each different token, and nothing for no token.
+    // A static table has one weight per distinct token, and none without tokens.
     const words = queries.row(0).indices.length;
     assert.ok(words > 0 && words < 100);
     // Each of these words is one token of BERT's vocabulary.

@@ -1,4 +1,4 @@
-/** Writes checkpoints of published shape with random weights, quickly: values repeat, and the largest tables have holes. */
+/** Quickly writes checkpoints of published shape with random weights: values repeat, and the largest tables are sparse files. */
 
 import fs from "node:fs";
 import path from "node:path";
@@ -14,7 +14,7 @@ const REAL_TOKENIZERS = path.join(__dirname, "..", "..", "..", "shared", "data",
 type Dtype = "float32" | "float16" | "bfloat16";
 const DTYPES = { float32: ["F32", 4], float16: ["F16", 2], bfloat16: ["BF16", 2] } as const;
 
-/** Where a tokenizer comes from: the model's own (then it is in the first folder), else a fixture's small one of the same kind. */
+/** The source of a tokenizer: the model's own (then it is in the first folder), else a small one of the same kind from a fixture. */
 const TOKENIZERS: Readonly<Record<TokenizerKind, { readonly real?: string; readonly fixture: string; readonly config: Config }>> = {
   "bert-uncased": { real: "bert-base-uncased", fixture: "splade-bert", config: { tokenizer_class: "BertTokenizer", do_lower_case: true } },
   "bert-multilingual-uncased": {
@@ -30,14 +30,14 @@ const TOKENIZERS: Readonly<Record<TokenizerKind, { readonly real?: string; reado
   jina: { fixture: "ce-jina-v1", config: { tokenizer_class: "RobertaTokenizer" } },
 };
 
-/** Whether this machine has the published tokenizer of that kind; a small one of the same kind takes its place otherwise. */
+/** Whether this machine has the published tokenizer of that kind; otherwise a small one of the same kind replaces it. */
 export function hasRealTokenizer(kind: TokenizerKind): boolean {
   return realTokenizer(kind) !== undefined;
 }
 
 /**
- * @param layers of the transformer; the published number or fewer
- * @returns the bytes of all files
+ * @param layers of the transformer; at most the published number
+ * @returns the total size of the files in bytes
  */
 export function writeCheckpoint(folder: string, published: Published, layers: number): number {
   const config = withLayers(published.config, layers);
@@ -98,7 +98,7 @@ function writeModules(folder: string, published: Published, config: Config): voi
   writeTokenizer(query, published);
 }
 
-/** Tokens that the positions are for: RoBERTa numbers them from the padding's id + 1. */
+/** The number of usable positions: RoBERTa numbers them from the padding token's id + 1. */
 export function positionsOf(config: Config): number {
   const isRoberta = ["roberta", "xlm-roberta"].includes(String(config["model_type"])) || "use_flash_attn" in config;
   return Number(config["max_position_embeddings"]) - (isRoberta ? 2 : 0);
@@ -121,7 +121,7 @@ function realTokenizer(kind: TokenizerKind): string | undefined {
 
 /** 2²⁰ values that look random, between −0.05 and 0.05. */
 const NOISE = Float32Array.from({ length: 1 << 20 }, (_, i) => ((Math.imul(i + 1, 2654435761) >>> 8) / 2 ** 24 - 0.5) / 10);
-/** Tables that are larger keep holes after this many values: ids of small tokenizers lie before it. */
+/** Larger tables are sparse after this many values: ids of small tokenizers lie before it. */
 const MAX_WRITTEN = 1 << 25;
 
 function writeWeights(file: string, shapes: Shapes, dtype: Dtype = "float32"): void {
@@ -171,7 +171,7 @@ function toBfloat16(value: number): number {
   return new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16;
 }
 
-/** For values whose exponent float16 has; smaller ones become 0. */
+/** For values whose exponent fits float16; smaller ones become 0. */
 function toFloat16(value: number): number {
   const bits = new Uint32Array(Float32Array.of(value).buffer)[0]!;
   const exponent = ((bits >>> 23) & 0xff) - 112;

@@ -8,7 +8,7 @@ import type { CrossGolden, Tolerance } from "./golden";
 
 const cross = goldens().filter((golden): golden is CrossGolden => golden.kind === "cross");
 
-/** The calls behind the keys of a golden's "predict". */
+/** The calls behind the keys of a golden file's "predict". */
 const CALLS: Readonly<Record<string, PredictOptions>> = {
   default: {},
   identity: { activation: "identity" },
@@ -26,7 +26,7 @@ for (const golden of cross) {
     });
     after(() => encoder.close());
 
-    it("describes itself as the reference does", () => {
+    it("has the reference's description", () => {
       assert.equal(encoder.maxSeqLength, golden.max_seq_length);
       assert.equal(encoder.numLabels, golden.num_labels);
       assert.equal(encoder.labels.length, golden.num_labels);
@@ -42,13 +42,13 @@ for (const golden of cross) {
       });
     }
 
-    it("gives a pair the same bits in any batch", async () => {
+    it("computes the same bits for a pair in any batch", async () => {
       const together = await encoder.predict(golden.pairs, { activation: "identity" });
       assertScores(together.data, (golden.logits ?? golden.predict["identity"] ?? []).flat(), golden.tolerance);
       assert.deepEqual(await encoder.predict(golden.pairs, { activation: "identity", batchSize: 3 }), together);
     });
 
-    it("ranks as the reference does", async () => {
+    it("ranks like the reference", async () => {
       const { rank } = golden;
       if ("error" in rank) {
         await assert.rejects(encoder.rank("a", ["b"]), { code: "ERR_INVALID_ARGUMENT" });
@@ -60,7 +60,7 @@ for (const golden of cross) {
         const hit = all[i];
         assert.ok(hit !== undefined && close(hit.score, score, golden.tolerance), `rank ${String(i)}`);
         assert.equal(hit.document, rank.documents[hit.index]);
-        // Documents of nearly equal scores may swap places.
+        // Documents with nearly equal scores may swap places.
         const same = all.find(({ index }) => index === corpus_id);
         assert.ok(same !== undefined && close(same.score, score, golden.tolerance), `document ${String(corpus_id)}`);
       });

@@ -1,4 +1,4 @@
-/** A repository's own ONNX files (modelFile): exports of golden fixtures, made by test/data/exports/generate.py. */
+/** A repository's own ONNX files (modelFile): exports of golden fixtures, created by ../exports/generate.py. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -50,7 +50,7 @@ describe("modelFile", () => {
     // 11 bits of each weight, and of each sum.
     ["splade-bert-fp16", { abs: 2e-2, rel: 2e-2 }],
   ] as const) {
-    it(`${file}: the vectors of the reference`, async () => {
+    it(`${file}: equals the reference's vectors`, async () => {
       const { texts, encode_document, dimension, tolerance: exact } = sparseGolden("splade-bert");
       const encoder = await SparseEncoder.load(repository("splade-bert", file), { modelFile });
       const vectors = await encoder.encodeDocument(texts);
@@ -61,8 +61,8 @@ describe("modelFile", () => {
     });
   }
 
-  it("pools logits by the checkpoint's settings", async () => {
-    // Of the same weights.
+  it("pools logits according to the checkpoint's settings", async () => {
+    // With the same weights.
     for (const name of ["splade-bert-sum", "splade-bert-log1p"]) {
       const settings = JSON.parse(fs.readFileSync(path.join(folderOf(name), "1_SpladePooling", "config.json"), "utf8")) as object;
       const change = (folder: string): void => {
@@ -90,16 +90,16 @@ describe("modelFile", () => {
     ["ce-bert-minilm", "with token types"],
     ["ce-roberta-stsb", "with its weights beside it"],
   ] as const) {
-    it(`${name}: the scores of the reference, ${remark}`, async () => {
+    it(`${name}: equals the reference's scores, ${remark}`, async () => {
       const { pairs, logits, tolerance } = crossGolden(name);
       await predicts(repository(name, name), { modelFile }, pairs, logits ?? [], tolerance);
     });
   }
 
-  it("a quantised file gives what ONNX Runtime gives", async () => {
+  it("a quantized file produces the results of ONNX Runtime", async () => {
     const { pairs, tokens } = crossGolden("ce-bert-minilm");
     const folder = repository("ce-bert-minilm", "ce-bert-minilm-quantized");
-    // On this machine: without VNNI its products of 8 bits saturate, which changes the first digit.
+    // On the same machine: without VNNI, its 8-bit products saturate, which changes the first digit.
     const session = await InferenceSession.create(path.join(folder, modelFile));
     const logits: number[][] = [];
     for (const [i, ids] of tokens.input_ids.entries()) {
@@ -131,7 +131,7 @@ describe("modelFile", () => {
     await encoder.close();
   }
 
-  it("refuses what it cannot run, and says why", async () => {
+  it("rejects files that it cannot run, with the reason", async () => {
     const splade = repository("splade-bert", "splade-bert");
     const load = (folder: string, file: unknown): Promise<unknown> => SparseEncoder.load(folder, { modelFile: file as string });
     for (const bad of ["", 1, "model.safetensors", "../model.onnx", "/model.onnx", "onnx//model.onnx", "onnx\\model.onnx"]) {

@@ -1,4 +1,4 @@
-/** The golden files of test/data/checkpoints (see its README.md) as typed values, and how numbers are compared with them. */
+/** The golden files of test/fixtures (see its README.md) as typed values, and the comparison of numbers with them. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -37,7 +37,7 @@ export interface SparseGolden extends Common {
   readonly kind: "sparse";
   readonly texts: readonly string[];
   readonly dimension: number;
-  /** Of each side, or "same as document". */
+  /** For each side, or "same as document". */
   readonly tokens: { readonly query: RouteTokens | string; readonly document: RouteTokens };
   readonly encode_document: Encodings;
   readonly encode_query: Encodings | string;
@@ -57,7 +57,7 @@ export interface CrossGolden extends Common {
   readonly pairs: readonly (readonly [string, string])[];
   readonly num_labels: number;
   readonly predict: Readonly<Record<string, readonly number[] | readonly (readonly number[])[]>>;
-  /** Absent where the scores are not logits of one transformers model. */
+  /** Absent if the scores are not logits of one transformers model. */
   readonly logits?: readonly (readonly number[])[];
   readonly rank:
     | {

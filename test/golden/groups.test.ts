@@ -1,6 +1,6 @@
 /**
- * The graphs for CUDA on the CPU provider: neither padding nor packing changes anything that is seen, and fp16 little. Packed attention, which only
- * CUDA has, is a function of other operators here.
+ * The graphs for CUDA on the CPU provider: neither padding nor packing changes the results, and fp16 changes them little. Packed attention,
+ * which only CUDA supports, is composed of other operators here.
  */
 
 import assert from "node:assert/strict";
@@ -20,7 +20,7 @@ import { withPackedAttention } from "./packed-attention";
 /** Enough for all texts of a golden file in one group, and too little for two of them. */
 const MEMORIES = { "one group": 4e9, "a group for each text": 0 };
 
-/** Seen on the fixtures, whose weights are random and amplify: up to 0.026 for weights and 0.024 for logits. */
+/** Observed on the fixtures, whose weights are random and amplify errors: up to 0.026 for weights and 0.024 for logits. */
 const HALF: Tolerance = { abs: 0.03, rel: 0.03 };
 
 const sparse = goldens().filter((golden): golden is SparseGolden => golden.kind === "sparse");
@@ -108,7 +108,7 @@ function compare<T>(
         });
       }
 
-      // Of a CSR model's nearly equal features other ones are kept.
+      // Among nearly equal features, a CSR model keeps different ones.
       if (golden.name.startsWith("csr")) continue;
       it(`gives nearly the same ${form} in fp16`, async () => {
         same(await run(grouped({ floats: "fp16", packed, memory: MEMORIES["one group"] })), expected, HALF);

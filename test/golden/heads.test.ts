@@ -1,4 +1,4 @@
-/** Heads and routes that no fixture has: see test/data/heads/generate.py. */
+/** Heads and routes that are not in any fixture: see heads/generate.py. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -50,7 +50,7 @@ for (const name of fs.readdirSync(heads).filter((entry) => fs.statSync(path.join
       fs.rmSync(folder, { recursive: true });
     });
 
-    it("gives the reference's numbers", () => ("pairs" in golden ? checkCross(folder, golden) : checkSparse(folder, golden)));
+    it("computes the reference's numbers", () => ("pairs" in golden ? checkCross(folder, golden) : checkSparse(folder, golden)));
   });
 }
 

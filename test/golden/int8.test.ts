@@ -23,7 +23,7 @@ function dot(a: SparseVector, b: SparseVector): number {
   return Array.from(a.indices, (index, i) => (a.values[i] ?? 0) * (values.get(index) ?? 0)).reduce((sum, value) => sum + value, 0);
 }
 
-/** The mean cosine of the rows that are not empty on both sides. */
+/** The mean cosine over rows that are not empty on either side. */
 function meanCosine(a: SparseMatrix, b: SparseMatrix): number {
   const cosines = Array.from(a, (row, i) => [row, b.row(i)] as const)
     .filter(([x, y]) => x.indices.length > 0 || y.indices.length > 0)
@@ -62,7 +62,7 @@ describe("dtype int8", function () {
     assert.notDeepEqual(quantised.values, exact.values);
   });
 
-  // Random weights amplify what rounding changes.
+  // Random weights amplify rounding differences.
   for (const golden of sparse) {
     it(`is close to fp32: ${golden.name}`, async () => {
       const matrices: SparseMatrix[] = [];
@@ -96,7 +96,7 @@ describe("dtype int8", function () {
     });
   }
 
-  it("gives a text the same bits alone and in any batch", async () => {
+  it("computes the same bits for a text alone and in any batch", async () => {
     const encoder = await SparseEncoder.load("splade-tiny", { dtype: "int8" });
     const together = await encoder.encodeDocument(TEXTS);
     for (const [i, text] of TEXTS.entries()) assert.deepEqual(await encoder.encodeDocument(text), together.row(i));
@@ -110,7 +110,7 @@ describe("dtype int8", function () {
   });
 
   // ONNX Runtime's own operators choose their instructions by the CPU alone, so whole models can be compared.
-  it("gives the same scores with every kernel set", async () => {
+  it("computes the same scores with every kernel set", async () => {
     const { available, active } = native().kernels();
     const results: Float32Array[] = [];
     try {
@@ -127,7 +127,7 @@ describe("dtype int8", function () {
     for (const result of results) assert.deepEqual(result, results[0]);
   });
 
-  it("keeps its weights in the cache, and makes them again when the file is damaged", async () => {
+  it("caches its weights, and rebuilds them if the file is damaged", async () => {
     const folder = path.join(cache, "own");
     process.env["SPARSE_RERANK_CACHE"] = folder;
     try {
@@ -151,7 +151,7 @@ describe("dtype int8", function () {
     }
   });
 
-  it("works without a cache: switched off, a file in its way, a folder that cannot be written", async () => {
+  it("works without a cache: disabled, blocked by a file, in a read-only folder", async () => {
     const expected = await encodeWith({ dtype: "int8" });
     const file = path.join(cache, "file");
     const locked = await mkdtemp(path.join(cache, "locked-"));
@@ -187,7 +187,7 @@ describe("dtype int8", function () {
     assert.equal((await readdir(path.join(folder, "int8"))).length, 1);
   });
 
-  it("is refused for a repository's own ONNX file", async () => {
+  it("is rejected for a repository's own ONNX file", async () => {
     await assert.rejects(SparseEncoder.load("splade-tiny", { dtype: "int8", modelFile: "model.onnx" }), { code: "ERR_NOT_SUPPORTED" });
   });
 });

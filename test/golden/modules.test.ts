@@ -1,4 +1,4 @@
-/** Cross-encoders of modules: checkpoints from public reports, and heads over the families whose code the reference lacks. */
+/** Cross-encoders built from modules: checkpoints from public reports, and heads over families whose code is missing from the reference. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -28,7 +28,7 @@ for (const name of ["modular-gelu-ln", "modular-leaky"]) {
     const folder = path.join(reports, name);
     const { pairs, reference } = JSON.parse(fs.readFileSync(path.join(folder, "expected.json"), "utf8")) as Report;
 
-    it("gives the reference's scores", async () => {
+    it("computes the reference's scores", async () => {
       await using encoder = await CrossEncoder.load(folder);
       assert.equal(encoder.maxSeqLength, reference.max);
       const { data } = await encoder.predict(pairs);
@@ -47,7 +47,7 @@ for (const name of ["modular-gelu-ln", "modular-leaky"]) {
   });
 }
 
-describe("cross-encoders of modules", () => {
+describe("cross-encoders built from modules", () => {
   let folder: string;
 
   before(() => {
@@ -58,14 +58,14 @@ describe("cross-encoders of modules", () => {
     fs.rmSync(folder, { recursive: true });
   });
 
-  it("have no ONNX file that could take the place of the transformer alone", async () => {
+  it("reject an ONNX file, which could only replace the transformer", async () => {
     fs.mkdirSync(path.join(folder, "onnx"));
     fs.writeFileSync(path.join(folder, "onnx/model.onnx"), "");
     const message = /modelFile for a model whose scores come from modules/;
     await assert.rejects(CrossEncoder.load(folder, { modelFile: "onnx/model.onnx" }), { code: "ERR_NOT_SUPPORTED", message });
   });
 
-  it("take no prompt where pooling must leave it out, and are as ever without", async () => {
+  it("reject a prompt if pooling must exclude it, and otherwise work without one", async () => {
     const config = path.join(folder, "1_Pooling/config.json");
     fs.writeFileSync(config, JSON.stringify({ pooling_mode: "cls", include_prompt: false }));
     const { pairs, reference } = JSON.parse(fs.readFileSync(path.join(folder, "expected.json"), "utf8")) as Report;
@@ -76,8 +76,8 @@ describe("cross-encoders of modules", () => {
   });
 });
 
-/** A classifier's own layers as modules: over the same body they must give its logits to the last bit or nearly. */
-describe("modules over a body make what its classifier makes", () => {
+/** A classifier's own layers as modules: over the same body, they must produce its logits nearly to the last bit. */
+describe("modules over a body compute the same as its classifier", () => {
   before(() => {
     loadRuntime();
   });

@@ -1,6 +1,6 @@
 /**
- * PackedMultiHeadAttention, which ONNX Runtime has on CUDA only, by operators that the CPU has too: the function that its documentation describes
- * (docs/ContribOperators.md). With it the CPU provider runs the graphs that cards get, all else unchanged.
+ * PackedMultiHeadAttention, which ONNX Runtime supports only on CUDA, composed of operators that the CPU supports too: the function in its
+ * documentation (docs/ContribOperators.md). With it, the CPU provider runs the graphs for GPUs, otherwise unchanged.
  */
 
 import { onnx } from "onnx-proto";
@@ -13,7 +13,7 @@ const { DataType } = onnx.TensorProto;
 
 type Attributes = Readonly<Record<string, number | readonly number[]>>;
 
-/** The same graph, whose packed attention is the function. */
+/** The same graph, with packed attention replaced by the function. */
 export function withPackedAttention(graph: Graph): Graph {
   return {
     ...graph,
@@ -62,7 +62,7 @@ function packedAttention(opset: number): onnx.IFunctionProto {
   function first(matrix: string): string {
     return node("Slice", [matrix, ints(0, 0), ints(1, 1)]);
   }
-  /** [tokens, hidden] -> [batch, heads, longest, size], 0 in the place of padding. */
+  /** [tokens, hidden] -> [batch, heads, longest, size], with 0 for padding. */
   const split = (x: string): string => {
     const padded = node("ScatterND", [empty, node("Unsqueeze", [places, ints(1)]), x]);
     return node("Transpose", [node("Reshape", [padded, byHead])], { perm: [0, 2, 1, 3] });

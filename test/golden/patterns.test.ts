@@ -1,4 +1,7 @@
-/** Patterns of tokenizer.json match as in tokenizers (test/data/tokenization/patterns/generate.py), or are refused by the name of what cannot be translated. */
+/**
+ * Patterns of tokenizer.json match as in tokenizers (test/reference-tokenization/patterns/generate.py), or are rejected with the name of
+ * the unsupported construct.
+ */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -18,7 +21,7 @@ const { texts, cases } = JSON.parse(
   readonly cases: readonly { readonly pattern: string; readonly matches?: readonly (readonly string[])[] }[];
 };
 
-/** tokenizers takes these. */
+/** Accepted by tokenizers. */
 const REFUSED = new Set([
   ...[String.raw`\X`, String.raw`\G.`, String.raw`\K`, "a{2}?", "(?<=(?>a))b", String.raw`(?<n>a)\k<n>`, String.raw`(a)++\1`],
   ...[String.raw`\g<1>(a)`, String.raw`(?<n>a)\g<n>`, "(?~a)", "(*FAIL)", String.raw`\N+`, String.raw`\O`, String.raw`\y`, String.raw`\cA`],
@@ -26,10 +29,10 @@ const REFUSED = new Set([
   ...[String.raw`(?i)\p{L}+`, String.raw`(?i)[\p{Lu}]`, "(?i)[a-z&&[^b]]", "(?i)[[:alpha:]]", "(?i)ŉ", String.raw`(?i)(a)\1`],
 ]);
 
-describe("patterns as tokenizers matches them", () => {
+describe("patterns match as in tokenizers", () => {
   for (const { pattern, matches } of cases) {
     if (matches === undefined || REFUSED.has(pattern)) {
-      it(`${pattern}: refused`, () => {
+      it(`${pattern}: rejected`, () => {
         assert.throws(() => compilePattern({ regex: pattern }), SyntaxError);
       });
     } else {
@@ -54,7 +57,7 @@ describe("patterns as tokenizers matches them", () => {
         ),
     ));
 
-  it("any other string gives an expression or a SyntaxError, in linear time", () => {
+  it("any other string becomes an expression or a SyntaxError, in linear time", () => {
     const part = fc.constantFrom(
       ...Array.from("abK(){}[]?*+|.^$\\ißﬁ-:#, \n&"),
       "(?i)",

@@ -1,6 +1,6 @@
 /**
- * The config.json of every checkpoint of the catalogue, with the values that shape the model, training-only values left out. A checkpoint that was
- * fine-tuned from another keeps that one's shape. docs/layouts.md names the public pages that were read, and what no page states.
+ * The config.json of every checkpoint of the catalogue, with the values that shape the model and without training-only values. A fine-tuned
+ * checkpoint keeps the shape of its base model. docs/layouts.md lists the public sources, and what no page states.
  */
 
 export type Config = Readonly<Record<string, unknown>>;
@@ -21,9 +21,9 @@ export interface Published {
   readonly layout: Layout;
   readonly config: Config;
   readonly tokenizer: TokenizerKind;
-  /** SpladePooling's activation, where it is not relu. */
+  /** SpladePooling's activation, if it is not relu. */
   readonly activation?: "log1p_relu";
-  /** The activation that the reranker applies to one score, where config.json names one. */
+  /** The activation that the reranker applies to one score, if config.json names one. */
   readonly scoreActivation?: "Identity" | "Sigmoid";
 }
 
@@ -152,7 +152,7 @@ function debertaV3(hidden: number, layers: number, heads: number, more: Config):
   };
 }
 
-/** The repositories have their code beside the weights, name the class of the bare model, and state no labels. */
+/** The repositories contain code next to the weights, name the class of the bare model, and state no labels. */
 function jina(layers: number): Config {
   return {
     architectures: ["JinaBertModel"],
@@ -333,7 +333,7 @@ export const PUBLISHED: readonly Published[] = [
   router(`${OPENSEARCH}-doc-v3-distill`, DISTILBERT, { activation: "log1p_relu" }),
   router(
     `${OPENSEARCH}-doc-v3-gte`,
-    // No public page states its rope_theta and rope_scaling, so they are absent. They change numbers, not what is read.
+    // No public page states its rope_theta and rope_scaling, so they are absent. They change numbers, but not what is read.
     gte({
       architectures: ["NewForMaskedLM"],
       pad_token_id: 0,

@@ -1,4 +1,4 @@
-/** Inference-free models: which side does what, and when its transformer is loaded. */
+/** Inference-free models: what each side does, and when the transformer is loaded. */
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -14,7 +14,7 @@ const routed = goldens().filter((golden): golden is SparseGolden => golden.kind 
 
 for (const { name, texts, tokens } of routed) {
   describe(`routes of ${name}`, () => {
-    it("tokenises each side as the reference does", async () => {
+    it("tokenizes each side like the reference", async () => {
       const { query, document } = (await readCheckpoint(folderOf(name), "sparse")).routes;
       assert.ok(query.kind === "static" && document.kind === "transformer" && typeof tokens.query !== "string");
       const { folder, maxSeqLength } = document.transformer;
@@ -22,7 +22,7 @@ for (const { name, texts, tokens } of routed) {
       await checkTokens({ folder, maxLength: maxSeqLength, lowerCase: false }, true, texts, tokens.document.input_ids);
     });
 
-    it("gives a query each of its tokens once, with the weight it has in every text", async () => {
+    it("weights each distinct query token once, with the same weight in every text", async () => {
       await using encoder = await SparseEncoder.load(folderOf(name));
       const matrix = await encoder.encodeQuery(texts);
       const weights = new Map<number, number>();
@@ -64,7 +64,7 @@ describe("the transformer of an inference-free model", () => {
   const model = routed.find(({ name }) => name === "inffree-router-v6")!;
   const expected = model.encode_query as Exclude<SparseGolden["encode_query"], string>;
 
-  /** Runs in a process that has no ONNX Runtime. */
+  /** Runs in a process without ONNX Runtime. */
   const run = (code: string): string => {
     const script = `
       const { SparseEncoder } = require(${JSON.stringify(require.resolve("sparse-rerank"))});
@@ -84,7 +84,7 @@ describe("the transformer of an inference-free model", () => {
     assert.equal(maxSeqLength, model.max_seq_length);
   });
 
-  it("is missed by the first document, and by the next", () => {
+  it("is reported missing at the first document, and at the next", () => {
     const code = `
       for (const text of texts.slice(0, 2)) await encoder.encodeDocument(text).catch((error) => console.log(error.code));
       console.log(encoder.decode(await encoder.encodeQuery(texts)).length);
@@ -92,13 +92,13 @@ describe("the transformer of an inference-free model", () => {
     assert.equal(run(code), `ERR_RUNTIME_NOT_FOUND\nERR_RUNTIME_NOT_FOUND\n${model.texts.length}`);
   });
 
-  it("is loaded once for calls that come together", async () => {
+  it("is loaded once for concurrent calls", async () => {
     await using encoder = await SparseEncoder.load(folderOf("inffree-router-v6"));
     const [first, second] = await Promise.all([encoder.encodeDocument(["one text"]), encoder.encodeDocument(["one text"])]);
     assert.deepEqual(first, second);
   });
 
-  it("that comes after dispose() is let go", async () => {
+  it("is freed if it finishes loading after dispose()", async () => {
     const encoder = await SparseEncoder.load(folderOf("inffree-router-v6"));
     const waiting = encoder.encodeDocument("text");
     encoder.dispose();
@@ -106,11 +106,11 @@ describe("the transformer of an inference-free model", () => {
     await encoder.close();
   });
 
-  it("is checked when the model is loaded", async () => {
+  it("is validated when the model is loaded", async () => {
     await assert.rejects(SparseEncoder.load(folderOf("inffree-router-v6"), { maxSeqLength: 513 }), { code: "ERR_INVALID_ARGUMENT" });
   });
 
-  it("is not started by a call that was aborted before", async () => {
+  it("is not loaded by a call that was already aborted", async () => {
     await using encoder = await SparseEncoder.load(folderOf("inffree-router-v6"));
     await assert.rejects(encoder.encodeDocument("text", { signal: AbortSignal.abort() }), { code: "ERR_ABORTED" });
     assert.ok((await encoder.encodeDocument("text")).indices.length > 0);

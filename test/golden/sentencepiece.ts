@@ -1,4 +1,4 @@
-/** Reads what tests need of a SentencePiece model: a protocol buffer, sentencepiece_model.proto. */
+/** Reads the parts of a SentencePiece model that the tests need: a protocol buffer, sentencepiece_model.proto. */
 
 interface SentencePieceModel {
   readonly pieces: readonly (readonly [piece: string, score: number])[];
@@ -17,7 +17,7 @@ export function readSentencePiece(bytes: Buffer): SentencePieceModel {
   return { pieces, charsmap };
 }
 
-/** The fields of a message; numbers that are not needed come as empty values. */
+/** The fields of a message; numbers that are not needed are empty values. */
 function* fields(bytes: Buffer): Generator<{ readonly tag: number; readonly value: Buffer }> {
   let at = 0;
   const varint = (): number => {

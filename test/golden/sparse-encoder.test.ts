@@ -19,7 +19,7 @@ for (const golden of sparse) {
     });
     after(() => encoder.close());
 
-    it("describes itself as the reference does", () => {
+    it("has the reference's description", () => {
       assert.equal(encoder.maxSeqLength, golden.max_seq_length);
       assert.equal(encoder.embeddingDimension, golden.dimension);
       assert.equal(encoder.similarityFunction, golden.similarity_fn_name);
@@ -31,7 +31,7 @@ for (const golden of sparse) {
       assertRows(await encoder.encode(texts), plain.embeddings, tolerance, "encode");
     });
 
-    it("gives a text the same bits alone, in any batch and in a stream", async () => {
+    it("computes the same bits for a text alone, in any batch and in a stream", async () => {
       const together = await encoder.encodeDocument(texts);
       for (const batchSize of [1, 3]) assert.deepEqual(await encoder.encodeDocument(texts, { batchSize }), together);
       const blocks: SparseMatrix[] = [];
@@ -49,7 +49,7 @@ for (const golden of sparse) {
       assertRows(await encoder.encodeQuery(texts, { maxActiveDims }), expected, tolerance, "maxActiveDims of queries");
     });
 
-    it("compares by its similarity function", async () => {
+    it("compares with its similarity function", async () => {
       const similarities = await encoder.similarity(await encoder.encodeQuery(texts), await encoder.encodeDocument(texts));
       assert.deepEqual([similarities.rows, similarities.cols], [texts.length, texts.length]);
       // A product of hundreds of weights, each within the tolerance.

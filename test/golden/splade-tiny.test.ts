@@ -42,13 +42,13 @@ describe("the embedded model against the reference", function () {
   });
   after(() => encoder.close());
 
-  it("gives the reference's vectors for real texts", async () => {
+  it("computes the reference's vectors for real texts", async () => {
     const golden = readFixture("splade-tiny-golden.json") as RealTexts;
     assert.equal(encoder.maxSeqLength, golden.max_seq_length);
     assertRows(await encoder.encodeDocument(golden.texts), golden.encode_document.embeddings, golden.tolerance, "splade-tiny");
   });
 
-  it("gives the reference's vectors for documents of real collections", async function () {
+  it("computes the reference's vectors for documents of real collections", async function () {
     const data = path.join(__dirname, "..", "..", "..", "shared", "data", "collections");
     if (!fs.existsSync(data)) skip(this, `the collections are not at ${data}`);
     const { collections } = readFixture("splade-tiny-collections.json") as Collections;

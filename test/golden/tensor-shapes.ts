@@ -1,4 +1,6 @@
-/** The tensors that a checkpoint of each family holds, by name and shape, from its config.json: what transformers' save_pretrained() writes. */
+/**
+ * The tensors in a checkpoint of each family, by name and shape, derived from its config.json: what transformers' save_pretrained() writes.
+ */
 
 import assert from "node:assert/strict";
 
@@ -8,7 +10,7 @@ export type Shapes = ReadonlyMap<string, readonly number[]>;
 
 type Write = (name: string, ...shape: number[]) => void;
 
-/** Decoders that are tied to the word embeddings have no tensor of their own. */
+/** Decoders tied to the word embeddings have no tensor of their own. */
 export function tensorShapes(config: Config): Shapes {
   const shapes = new Map<string, readonly number[]>();
   const write: Write = (name, ...shape) => shapes.set(name, shape);
@@ -71,7 +73,7 @@ function norm(write: Write, name: string, width: number, bias = true): void {
 
 function embeddings(config: Config, write: Write, prefix: string, width: number): void {
   const types = number(config, "type_vocab_size");
-  // ALiBi, disentangled and rotary attention know positions by themselves.
+  // ALiBi, disentangled and rotary attention need no position embeddings.
   const relative = ["alibi", "rope"].includes(String(config["position_embedding_type"])) || config["position_biased_input"] === false;
   write(`${prefix}.word_embeddings.weight`, number(config, "vocab_size"), width);
   if (!relative) write(`${prefix}.position_embeddings.weight`, number(config, "max_position_embeddings"), width);
@@ -79,7 +81,7 @@ function embeddings(config: Config, write: Write, prefix: string, width: number)
   norm(write, `${prefix}.LayerNorm`, width);
 }
 
-/** `projections` writes the attention's own part. */
+/** `projections` writes the attention's own tensors. */
 function encoder(config: Config, write: Write, prefix: string, projections: (write: Write, name: string, hidden: number) => void): void {
   const { hidden, inner, layers } = sizes(config);
   for (let i = 0; i < layers; i++) {
@@ -155,7 +157,7 @@ function roberta(config: Config, write: Write): void {
   }
 }
 
-/** By the names of jinaai/xlm-roberta-flash-implementation. */
+/** With the names of jinaai/xlm-roberta-flash-implementation. */
 function jinaRoberta(config: Config, write: Write): void {
   const { hidden, inner, layers, vocabulary } = sizes(config);
   write("roberta.embeddings.word_embeddings.weight", vocabulary, hidden);

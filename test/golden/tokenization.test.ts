@@ -1,4 +1,4 @@
-/** Token ids of every fixture, and of texts that are hard on every kind of tokenizer, equal the reference's. */
+/** Token ids of every fixture, and of texts that are hard for every kind of tokenizer, equal the reference's. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -13,7 +13,7 @@ import { readSentencePiece } from "./sentencepiece";
 interface GoldenTokens {
   readonly prompt: string;
   readonly input_ids: readonly (readonly number[])[];
-  /** "none" where the tokenizer gives none: the model reads zeros, or has no types. */
+  /** "none" if the tokenizer returns none: the model reads zeros, or has no types. */
   readonly token_type_ids: readonly (readonly number[])[] | "all zero" | "none";
 }
 
@@ -24,17 +24,17 @@ interface Golden {
   readonly pairs: readonly (readonly [string, string])[];
   readonly max_seq_length: number;
   readonly max_seq_length_per_route?: Readonly<Record<string, number>>;
-  /** Of a sparse encoder by route: tokens, or "same as …". */
+  /** For a sparse encoder, by route: tokens, or "same as …". */
   readonly tokens: GoldenTokens | Readonly<Record<string, GoldenTokens | string>>;
 }
 
-/** The folder of a route's first module: of its own (Router, Asym), or the checkpoint's. */
+/** The folder of a route's first module: its own (Router, Asym), or the checkpoint's. */
 function tokenizerFolder(root: string, route: string): string {
   const own = fs.readdirSync(root).find((name) => name.startsWith(`${route}_0_`));
   return own === undefined ? root : path.join(root, own);
 }
 
-/** sentence_bert_config.json says so of one fixture. */
+/** According to sentence_bert_config.json of one fixture. */
 function lowerCases(folder: string): boolean {
   const file = path.join(folder, "sentence_bert_config.json");
   return fs.existsSync(file) && (JSON.parse(fs.readFileSync(file, "utf8")) as { do_lower_case?: boolean }).do_lower_case === true;
@@ -94,7 +94,7 @@ describe("token ids of hard texts", () => {
   }
 });
 
-/** Data that only a developer's machine has; see its README.md. */
+/** Data that is only on developers' machines; see its README.md. */
 const data = path.join(__dirname, "..", "..", "..", "shared", "data", "tokenizers");
 
 interface PublishedGolden {
@@ -118,7 +118,7 @@ describe("token ids of published vocabularies", () => {
     });
   }
 
-  // The published ids are those of the slow tokenizer, which gives one token more for a number in this text.
+  // The published ids are those of the slow tokenizer, which returns one more token for a number in this text.
   const LLAMA = [/llama/i];
 
   it("bert-base-uncased", () =>

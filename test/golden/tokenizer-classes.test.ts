@@ -1,6 +1,6 @@
 /**
- * Folders as transformers 5 reads them (test/data/tokenization/tokenizer-classes/generate.py): each tokenizer class, vocabulary files without tokenizer.json,
- * added tokens, and truncation. Ids equal the reference's; what it refuses is refused.
+ * Folders as transformers 5 reads them (test/reference-tokenization/tokenizer-classes/generate.py): each tokenizer class, vocabulary files without tokenizer.json,
+ * added tokens, and truncation. Ids equal the reference's; what it rejects is rejected.
  */
 
 import assert from "node:assert/strict";
@@ -31,7 +31,7 @@ const { texts, pairs, files, cases } = JSON.parse(fs.readFileSync(reference, "ut
   readonly cases: readonly Case[];
 };
 
-describe("tokenizer folders as transformers reads them", () => {
+describe("tokenizer folders are read as by transformers", () => {
   for (const example of cases) {
     const contents = Object.fromEntries(Object.entries(example.files).map(([name, file]) => [name, files[file] ?? ""]));
     if (example.error === undefined) {
@@ -52,7 +52,7 @@ describe("tokenizer folders as transformers reads them", () => {
         ),
       );
     } else {
-      it(`${example.name}: refused`, () =>
+      it(`${example.name}: rejected`, () =>
         withFolder(contents, (folder) =>
           assert.rejects(TextTokenizer.load({ folder, maxLength: example.max_length, lowerCase: false }), SparseRerankError),
         ));
@@ -60,14 +60,14 @@ describe("tokenizer folders as transformers reads them", () => {
   }
 });
 
-describe("tokenizer classes that are not supported", () => {
+describe("unsupported tokenizer classes", () => {
   const folder = (name: string): Record<string, object | string> => ({
     "tokenizer.json": files[cases[0]?.files["tokenizer.json"] ?? 0] ?? "",
     "tokenizer_config.json": { tokenizer_class: name },
     "config.json": { model_type: "bert" },
   });
   for (const name of ["BertJapaneseTokenizer", "PhobertTokenizer", "BertweetTokenizer", "CanineTokenizer", "AlbertTokenizerFast"]) {
-    it(`${name} is refused by name, though there is a tokenizer.json`, () =>
+    it(`${name} is rejected by name, even with a tokenizer.json`, () =>
       withFolder(folder(name), (root) =>
         fails(
           TextTokenizer.load({ folder: root, maxLength: undefined, lowerCase: false }),
@@ -77,7 +77,7 @@ describe("tokenizer classes that are not supported", () => {
       ));
   }
 
-  it("every one of them", async () => {
+  it("are all rejected", async () => {
     for (const name of UNSUPPORTED_CLASSES) {
       await withFolder(folder(name), (root) =>
         fails(TextTokenizer.load({ folder: root, maxLength: undefined, lowerCase: false }), "ERR_NOT_SUPPORTED", new RegExp(name)),
@@ -85,7 +85,7 @@ describe("tokenizer classes that are not supported", () => {
     }
   });
 
-  it("a class in the repository of a model that has code of its own", () =>
+  it("include a class in the repository of a model with custom code", () =>
     withFolder(
       {
         ...folder("SomeTokenizer"),

@@ -1,4 +1,7 @@
-/** Checkpoints of public reports (test/data/reports) whose tokenizer or JSON files are unusual: scores and ids equal the reference's, or a coded error. */
+/**
+ * Checkpoints from public reports (test/fixtures/reports) with unusual tokenizer or JSON files: scores and ids equal the reference's, or a
+ * coded error.
+ */
 
 import assert from "node:assert/strict";
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
@@ -35,8 +38,8 @@ const read = (name: string): SparseReport | CrossReport =>
   JSON.parse(fs.readFileSync(path.join(folderOf(name), "expected.json"), "utf8")) as SparseReport | CrossReport;
 
 /**
- * This tokenizer pads on the left, which moves BERT's positions: in the reference the weights of a text depend on the others in its batch. Here they
- * are those of the text by itself.
+ * This tokenizer pads on the left, which shifts BERT's positions: in the reference, the weights of a text depend on the others in its
+ * batch. Here they equal those of the text alone.
  */
 function alone(name: string): Pick<SparseReport["reference"], "document" | "query"> {
   const rows = JSON.parse(fs.readFileSync(path.join(folderOf(name), "expected-alone.json"), "utf8")) as readonly GoldenRow[];
@@ -73,7 +76,7 @@ for (const name of [
   });
 }
 
-it("report unsupported-japanese-with-json: a class that exists only in Python is refused by name", () =>
+it("report unsupported-japanese-with-json: a class that exists only in Python is rejected by name", () =>
   fails(
     CrossEncoder.load(folderOf("unsupported-japanese-with-json")),
     "ERR_NOT_SUPPORTED",
@@ -84,17 +87,17 @@ describe("added tokens without embeddings", () => {
   const TEXT = "plain import zznew";
   const MESSAGE = /"plain import zznew".* contains the added token "zznew" with the id 500, but the model has 500 embeddings/;
 
-  it("are refused when a text has one, and other texts go on", async () => {
+  it("are rejected if a text contains one, and other texts still work", async () => {
     const encoder = await SparseEncoder.load(folderOf("added-tokens-not-resized"));
     await fails(encoder.encodeDocument(["plain import", TEXT]), "ERR_INVALID_TOKENIZER", MESSAGE);
     await fails(encoder.encodeQuery([TEXT]), "ERR_INVALID_TOKENIZER", MESSAGE);
     assert.equal((await encoder.encodeDocument(["plain import"])).rows, 1);
-    // Cut off: no model sees it.
+    // Truncated: no model sees it.
     assert.equal((await encoder.encodeDocument([`${"plain ".repeat(100)} zznew`])).rows, 1);
     await encoder.close();
   });
 
-  it("do not harm a cross-encoder either", async () => {
+  it("do not affect a cross-encoder either", async () => {
     const folder = await temporaryCopy("ce-bert-minilm", (config) => ({ ...config, extra_special_tokens: ["zznew"] }));
     try {
       const encoder = await CrossEncoder.load(folder);

@@ -1,4 +1,4 @@
-/** Linux's control groups, of version 1 or 2: what containers limit processors and memory with. */
+/** Linux control groups, of version 1 or 2: the means by which containers limit processors and memory. */
 
 import fs from "node:fs";
 import path from "node:path";
@@ -7,13 +7,13 @@ const MOUNT = "/sys/fs/cgroup";
 const PERIOD = 100_000;
 
 export interface Cgroup {
-  /** A command that starts the one behind it in the group. */
+  /** A command that starts the command after it in the group. */
   readonly enter: readonly string[];
-  /** Once no process is in it. */
+  /** Call once no process is in it. */
   remove(): void;
 }
 
-/** A group with these limits; undefined where none can be made. */
+/** A group with these limits; undefined if none can be created. */
 export function cgroup({ cpus, bytes }: { readonly cpus: number; readonly bytes: number }): Cgroup | undefined {
   const name = `sparse-rerank-${String(process.pid)}`;
   const quota = cpus * PERIOD;

@@ -1,4 +1,4 @@
-/** Runs small programs in processes of their own, so that crashes and exit codes can be seen. */
+/** Runs small programs in separate processes, so that crashes and exit codes can be observed. */
 
 import { spawn } from "node:child_process";
 import path from "node:path";
@@ -8,7 +8,7 @@ export const root = path.join(__dirname, "..", "..");
 export const spladeTiny = path.join(root, "models", "splade-tiny");
 export const crossEncoder = path.join(root, "test", "data", "checkpoints", "ce-bert-minilm");
 
-/** SPARSE_RERANK_SOAK=1 (npm run check:full) makes the long variants. */
+/** SPARSE_RERANK_SOAK=1 (npm run check:full) selects the long variants. */
 export const soak = process.env["SPARSE_RERANK_SOAK"] === "1";
 
 export interface Ended {
@@ -19,8 +19,8 @@ export interface Ended {
 }
 
 /**
- * Runs a CommonJS program given as text; `require("sparse-rerank")` works in it.
- * @param options.through a command that starts the one that is put behind it
+ * Runs a CommonJS program passed as text; `require("sparse-rerank")` works in it.
+ * @param options.through a command that starts the command after it
  */
 export function runProgram(
   program: string,
@@ -49,7 +49,7 @@ export function runProgram(
   });
 }
 
-/** Whether a promise has not settled once everything that is due has run. */
+/** Whether a promise is still pending after everything that is due has run. */
 export async function isPending(promise: Promise<unknown>): Promise<boolean> {
   return (await Promise.race([promise, wait(5).then(() => "pending")])) === "pending";
 }

@@ -1,4 +1,4 @@
-/** Devices that are not there, or only in part: drivers and libraries that are made for it, in processes of their own. */
+/** Devices that are missing, or only partly present: simulated drivers and libraries, in separate processes. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -13,7 +13,7 @@ import type { Ended } from "./children";
 
 const runtime = path.join(root, "runtime", "libsparse_rerank.so");
 
-/** Loads with each option in turn, and prints what comes of it as JSON. */
+/** Loads with each option in turn, and prints the outcomes as JSON. */
 const load = (...options: readonly object[]): string => `
   const { SparseEncoder } = require("sparse-rerank");
   (async () => {
@@ -91,7 +91,7 @@ describe("devices", function () {
     for (const part of parts) assert.match(seen.message ?? "", part);
   }
 
-  it("names the driver's library when it is broken", async () => {
+  it("names the driver's library if it is broken", async () => {
     const broken = path.join(folder, "broken");
     mkdirSync(broken);
     writeFileSync(path.join(broken, "libcuda.so.1"), "not a library");
@@ -99,7 +99,7 @@ describe("devices", function () {
     isUnavailable(seen[0], /libcuda\.so\.1 could not be loaded/, /driver/);
   });
 
-  it("names what the driver lacks, and what fails in it", async () => {
+  it("names missing driver functions and failing calls", async () => {
     const old = path.join(folder, "old");
     mkdirSync(old);
     const source = path.join(old, "empty.c");
@@ -113,18 +113,18 @@ describe("devices", function () {
     }
   });
 
-  it("says how many cards there are when another is asked for", async () => {
+  it("reports the number of GPUs if a missing one is requested", async () => {
     const { seen } = await run(load({ device: "cuda:1" }), withDriver());
     isUnavailable(seen[0], /no CUDA device 1: the driver shows 1 device/, /CUDA_VISIBLE_DEVICES/);
   });
 
-  it("names the provider's library when it is not beside ONNX Runtime", async () => {
+  it("names the provider's library if it is not next to ONNX Runtime", async () => {
     const { library } = runtimeFolder("alone");
     const { seen } = await run(load({ device: "cuda" }), { ...withDriver(), ORT_DYLIB_PATH: library });
-    isUnavailable(seen[0], /alone\/libonnxruntime_providers_shared\.so/, /beside .*alone\/libonnxruntime\.so\.1/, /onnxruntime-gpu/);
+    isUnavailable(seen[0], /alone\/libonnxruntime_providers_shared\.so/, /next to .*alone\/libonnxruntime\.so\.1/, /onnxruntime-gpu/);
   });
 
-  it("names the library of CUDA that the provider needs", async () => {
+  it("names the CUDA library that the provider needs", async () => {
     const { library, file } = runtimeFolder("without-cublas");
     const source = file("shared.c");
     writeFileSync(source, "void Provider_SetHost(void* host) { (void)host; }\n");
@@ -142,7 +142,7 @@ describe("devices", function () {
     }
   });
 
-  it("refuses a provider of another version before it is loaded", async () => {
+  it("rejects a provider of another version before loading it", async () => {
     const { library, file } = runtimeFolder("mixed");
     writeFileSync(file("libonnxruntime_providers_cuda.so"), "\0" + "1.99.2\0");
     const { seen } = await run(load({ device: "cuda" }), { ...withDriver(), ORT_DYLIB_PATH: library });
@@ -161,7 +161,7 @@ describe("devices", function () {
       return ended.stdout;
     };
 
-    it("shows ONNX Runtime, the cards and what is missing", async () => {
+    it("shows ONNX Runtime, the GPUs and what is missing", async () => {
       const { library } = runtimeFolder("doctor");
       const report = JSON.parse(await examine({ ...withDriver(), ORT_DYLIB_PATH: library }, "--json")) as Report;
       assert.match(report.runtime.version ?? "", /^1\.\d+/);
@@ -175,7 +175,7 @@ describe("devices", function () {
       assert.match(text, /^cuda:0 +Simulated GPU, 7000\.0 MB of 8000\.0 MB free, compute capability 9\.0$/m);
     });
 
-    it("is no failure without ONNX Runtime or driver", async () => {
+    it("succeeds without ONNX Runtime or driver", async () => {
       const report = JSON.parse(
         await examine({ ...withDriver(), FAKE_CUDA_FAILS: "cuInit", ORT_DYLIB_PATH: "/nonexistent.so" }, "--json"),
       ) as Report;
@@ -185,7 +185,7 @@ describe("devices", function () {
     });
   });
 
-  it("falls back to the CPU with auto, and says why once", async () => {
+  it("falls back to the CPU with auto, and reports the reason once", async () => {
     const { library } = runtimeFolder("fallback");
     const { seen, ended } = await run(load({ device: "auto" }, { device: "auto" }), { ...withDriver(), ORT_DYLIB_PATH: library });
     assert.deepEqual(

@@ -7,7 +7,7 @@ import { spladeTiny } from "./children";
 const texts = Array.from({ length: 500 }, (_, i) => `text ${String(i)} `.repeat(1 + (i % 50)));
 
 describe("dispose and abort", () => {
-  it("dispose() rejects what is queued; earlier results stay valid", async () => {
+  it("dispose() rejects queued calls; earlier results stay valid", async () => {
     const encoder = await SparseEncoder.load(spladeTiny);
     const before = await encoder.encodeDocument(["kept"]);
     const copy = Float32Array.from(before.values);
@@ -22,7 +22,7 @@ describe("dispose and abort", () => {
     await encoder.close();
   });
 
-  it("leaves a second model of the same folder alone", async () => {
+  it("does not affect a second model of the same folder", async () => {
     const [first, second] = await Promise.all([SparseEncoder.load(spladeTiny), SparseEncoder.load(spladeTiny)]);
     const pending = second.encodeDocument(texts);
     first.dispose();
@@ -30,7 +30,7 @@ describe("dispose and abort", () => {
     await second.close();
   });
 
-  it("an AbortSignal stops a call before, in the middle and in a stream, and nothing else", async () => {
+  it("an AbortSignal stops a call before, during and in a stream, and nothing else", async () => {
     const encoder = await SparseEncoder.load(spladeTiny);
     const reason = new Error("the user left");
     const aborted = { name: "AbortError", code: "ERR_ABORTED", cause: reason };
@@ -67,7 +67,7 @@ describe("dispose and abort", () => {
       assert.equal(block.rows, 4);
       break;
     }
-    // Back-pressure: a few windows are read ahead, not more.
+    // Back-pressure: only a few chunks are read ahead.
     assert.ok(pulled <= 4 * 5, `${String(pulled)} texts were pulled`);
     await encoder.close();
   });

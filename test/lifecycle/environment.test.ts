@@ -1,4 +1,6 @@
-/** The package where machines are small, old or locked down. A test asks first whether this machine can play such a place. */
+/**
+ * The package on machines that are small, old or locked down. Each test first checks whether this machine can simulate such an environment.
+ */
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -14,7 +16,7 @@ import { root, runProgram } from "./children";
 import type { Ended } from "./children";
 import { writeHollowCheckpoint } from "./hollow-checkpoint";
 
-/** Encodes, in 8 bits as well, and finds a document in an index; prints what it got. @param index a folder, or none */
+/** Encodes, in 8 bits as well, and finds a document in an index; prints the results. @param index a folder, or none */
 function work(index?: string): string {
   const made = index === undefined ? "create({ dimension })" : `open(${JSON.stringify(index)}, { dimension })`;
   return `
@@ -53,13 +55,13 @@ function workedOf(ended: Ended): Worked {
   return worked;
 }
 
-/** Prints the code of the error that an expression rejects with. */
+/** Prints the error code with which an expression rejects. */
 function codeOf(expression: string): string {
   return `const { CrossEncoder, SparseEncoder, SparseIndex } = require("sparse-rerank");
     ${expression}.then(() => console.log("none"), (error) => console.log(error.code));`;
 }
 
-/** Whether a command can be run here, by letting it run another one. */
+/** Whether a wrapper command works here, by letting it run another one. */
 function can([command = "", ...args]: readonly string[], ...rest: readonly string[]): boolean {
   return process.platform === "linux" && spawnSync(command, [...args, ...rest], { stdio: "ignore" }).status === 0;
 }
@@ -97,7 +99,7 @@ describe("small, old and locked machines", function () {
     }
   });
 
-  it("a model that no machine holds", async function () {
+  it("a model too large for any machine", async function () {
     if (process.platform === "win32") skip(this, "needs files with holes");
     const larger = path.join(folder, "larger");
     const bytesPerLayer = 12 * 1024 * 1024 * 4;
@@ -118,7 +120,7 @@ describe("small, old and locked machines", function () {
     });
   });
 
-  it("folders with spaces and letters beyond ASCII", async () => {
+  it("folders with spaces and non-ASCII letters", async () => {
     const project = path.join(folder, "a project, ünïcode 模型");
     const copy = path.join(project, "node_modules", "sparse-rerank");
     for (const part of ["package.json", "dist", "models", "runtime", "build/Release/sparse_rerank.node"]) {
@@ -134,7 +136,7 @@ describe("small, old and locked machines", function () {
     workedOf(await runProgram(work(), { env: { HOME: undefined, USERPROFILE: undefined, HF_HOME: undefined } }));
   });
 
-  it("a user whom the system does not know", async function () {
+  it("a user unknown to the system", async function () {
     const through = ["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups"];
     if (!can(through, "test", "-r", path.join(root, "package.json")))
       skip(this, "needs root, setpriv, and a checkout that others may read");

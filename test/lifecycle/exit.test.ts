@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import { crossEncoder, runProgram, soak, spladeTiny } from "./children";
 
-/** Milliseconds after which a process or thread is ended, so that the end meets loading, tokenising, computing and settling. */
+/** Milliseconds after which a process or thread is ended, so that the end hits loading, tokenizing, computing and settling. */
 const MOMENTS = soak ? Array.from({ length: 60 }, (_, i) => i * 7) : [0, 5, 20, 60, 150, 300];
 
 const encodeForever = `
@@ -19,7 +19,7 @@ const encodeForever = `
 describe("the end of a process", function () {
   this.timeout(soak ? 600_000 : 60_000);
 
-  it("exits with its own code whenever process.exit() comes", async () => {
+  it("exits with its own code whenever process.exit() is called", async () => {
     for (const moment of MOMENTS) {
       const ended = await runProgram(`${encodeForever}; work(); setTimeout(() => process.exit(7), ${String(moment)});`);
       assert.deepEqual([ended.code, ended.signal, ended.stderr], [7, null, ""], `after ${String(moment)} ms`);
@@ -70,7 +70,7 @@ describe("the end of a worker thread", function () {
     assert.deepEqual([ended.code, ended.signal, ended.stdout, ended.stderr], [0, null, "ok\n", ""]);
   });
 
-  it("leaves the other threads' work alone, many threads loading and disposing at once", async () => {
+  it("does not affect other threads' work, with many threads loading and disposing at once", async () => {
     const threads = soak ? 16 : 6;
     const rounds = soak ? 20 : 3;
     const inWorker = `

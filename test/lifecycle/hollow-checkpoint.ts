@@ -1,4 +1,4 @@
-/** A cross-encoder of any size whose weight file is one hole: it says how large the weights are, and takes no disk. */
+/** A cross-encoder of any size whose weight file is sparse: it has the size of the weights, but occupies no disk space. */
 
 import fs from "node:fs";
 import path from "node:path";

@@ -1,4 +1,4 @@
-/** A durable index and the deaths of its process: kill -9 at any moment, a full disk, and the order of system calls that a power cut needs. */
+/** A durable index whose process dies: kill -9 at any moment, a full disk, and the order of system calls that survives a power failure. */
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -11,13 +11,13 @@ import { skip } from "../support/skip";
 import { root, soak } from "./children";
 import { BATCH, batchesOf, CALIBRATED_BATCH, PROLOGUE, withFolder } from "./index-program";
 
-/** Documents of a batch, and how often its writer is killed. */
+/** Documents per batch, and how often its writer is killed. */
 const KILLS = [
   { documents: BATCH, kills: soak ? 200 : 12 },
   { documents: CALIBRATED_BATCH, kills: soak ? 100 : 4 },
 ];
 
-/** Adds batches of DOCUMENTS for ever, from FIRST on, and removes one of three again; tells of each once it is done. */
+/** Adds batches of DOCUMENTS endlessly, from FIRST on, and removes every third again; reports each once it is done. */
 const WRITER = `${PROLOGUE}
   (async () => {
     const documents = Number(process.env.DOCUMENTS);
@@ -47,7 +47,7 @@ function start(
   });
 }
 
-/** Runs the writer, kills it after some milliseconds of work, and gives what it said. */
+/** Runs the writer, kills it after some milliseconds of work, and returns its output. */
 async function runAndKill(folder: string, documents: number, first: number, milliseconds: number): Promise<string[]> {
   const child = start(process.execPath, ["-e", WRITER], folder, { DOCUMENTS: String(documents), FIRST: String(first) });
   let said = "";
@@ -64,7 +64,7 @@ async function runAndKill(folder: string, documents: number, first: number, mill
 
 describe("durable index", () => {
   for (const { documents, kills } of KILLS) {
-    it(`keeps what was settled through ${kills} kill -9, in batches of ${documents} documents`, async function () {
+    it(`keeps settled changes through ${kills} kill -9, in batches of ${documents} documents`, async function () {
       if (process.platform === "win32") skip(this, "needs SIGKILL");
       this.timeout(kills * 20_000);
       await withFolder(async (folder) => {
@@ -83,7 +83,7 @@ describe("durable index", () => {
               expected.delete(batch);
             }
           }
-          // The batch that was being added may be there, or not.
+          // The batch that was being added may be present or not.
           unsure.add(first);
           await using index = await SparseIndex.open(folder);
           const found = await batchesOf(index);
@@ -110,7 +110,7 @@ describe("durable index", () => {
     });
   }
 
-  it("a full disk refuses a change and a merge, and loses nothing", async function () {
+  it("a full disk rejects a change and a merge, and loses nothing", async function () {
     if (process.platform === "win32") skip(this, "needs ulimit");
     await withFolder(async (folder) => {
       const program = `${PROLOGUE}
@@ -144,7 +144,7 @@ describe("durable index", () => {
     });
   });
 
-  it("syncs files and folders in the order that a power cut needs", async function () {
+  it("syncs files and folders in an order that survives a power failure", async function () {
     if (process.platform !== "linux") skip(this, "needs Linux's strace");
     if (spawnSync("strace", ["-o", "/dev/null", "true"]).status !== 0) skip(this, "needs strace, and permission to trace");
     await withFolder(async (folder) => {

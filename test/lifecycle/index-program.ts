@@ -1,4 +1,4 @@
-/** Programs over a durable index that run in processes of their own, and what their folders must hold afterwards. */
+/** Programs over a durable index that run in separate processes, and the expected contents of their folders. */
 
 import fs from "node:fs";
 import os from "node:os";
@@ -8,12 +8,14 @@ import type { SparseIndex } from "../../dist/sparse-index/sparse-index";
 import { SparseMatrix } from "../../dist/sparse-matrix";
 
 export const DIMENSION = 50;
-/** Documents of each batch of a program, unless it says otherwise. */
+/** Documents per batch of a program, unless it sets another number. */
 export const BATCH = 10;
-/** Documents of a batch whose segment is calibrated: its file is written, measured, and its end written again. */
+/** Documents of a batch whose segment is calibrated: its file is written, measured, and its end rewritten. */
 export const CALIBRATED_BATCH = 4500;
 
-/** What programs begin with: open(), batch(i, documents) for add(), and say() for lines that arrive even if the process is killed next. */
+/**
+ * The start of every program: open(), batch(i, documents) for add(), and say() for lines that arrive even if the process is killed next.
+ */
 export const PROLOGUE = `
   const fs = require("node:fs");
   const { SparseIndex, SparseMatrix } = require("sparse-rerank");
@@ -35,7 +37,7 @@ export async function withFolder(run: (folder: string) => Promise<void>): Promis
   }
 }
 
-/** How many documents of each batch the index holds. */
+/** The number of documents of each batch in the index. */
 export async function batchesOf(index: SparseIndex): Promise<Map<number, number>> {
   const query = SparseMatrix.fromRows([{ indices: [1], values: [1] }], DIMENSION).row(0);
   const batches = new Map<number, number>();

@@ -44,7 +44,7 @@ describe("memory", function () {
       { nodeArguments: ["--expose-gc"] },
     );
     assert.deepEqual([ended.code, ended.stderr], [0, ""]);
-    // One leaked model a round would be 16 MB in each of 75 rounds at least. The allocator's own unrest reached 90 MB.
+    // One leaked model per round would be at least 16 MB in each of 75 rounds. The allocator's own variation reached 90 MB.
     assert.ok(Number(ended.stdout) < 300, `grew by ${ended.stdout} MB`);
   });
 
@@ -95,7 +95,7 @@ describe("memory", function () {
     }
   });
 
-  it("of a long text goes back to the system", async () => {
+  it("of a long text is returned to the system", async () => {
     const ended = await runProgram(
       `${anonymous}
       const { CrossEncoder } = require("sparse-rerank");
@@ -113,11 +113,11 @@ describe("memory", function () {
     );
     assert.deepEqual([ended.code, ended.stderr], [0, ""]);
     const [most, kept] = ended.stdout.split(" ").map(Number);
-    // The bias for each pair of tokens and head alone has 3000 * 3000 floats for each of 4 heads.
+    // The bias for each pair of tokens and head alone takes 3000 * 3000 floats for each of 4 heads.
     assert.ok(Number(most) > 200 && Number(kept) < 60, ended.stdout);
   });
 
-  it("of long texts keeps to the limit, or they are refused", async () => {
+  it("of long texts stays within the limit, or they are rejected", async () => {
     const ended = await runProgram(
       `const { CrossEncoder, configure } = require("sparse-rerank");
       const memoryLimit = 50e6;
@@ -151,7 +151,7 @@ function words(count: number): string {
   return "word ".repeat(count);
 }
 
-/** A one-layer BERT cross-encoder, nearly all of it an embedding matrix. Returns the bytes of its weight file. */
+/** A one-layer BERT cross-encoder, nearly all of it an embedding matrix. Returns the size of its weight file in bytes. */
 async function writeCrossEncoder(folder: string, vocabulary: number): Promise<number> {
   const source = path.join(__dirname, "..", "data", "checkpoints", "ce-bert-minilm");
   const hidden = 64;

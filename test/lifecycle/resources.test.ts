@@ -15,7 +15,7 @@ interface Opened {
   readonly resource: Disposable & AsyncDisposable & { close(): Promise<void>; dispose(): void };
   /** A call that has not ended when the event loop is next free, and ends within seconds. */
   readonly slow: () => Promise<unknown>;
-  /** Lets the slow call end, where it waits for that. */
+  /** Lets the slow call end, if it waits for that. */
   readonly finish?: () => void;
   /** Every method. */
   readonly calls: Readonly<Record<string, () => unknown>>;
@@ -45,7 +45,7 @@ function indexCalls(index: SparseIndex): Opened["calls"] {
   };
 }
 
-/** A client's answer that comes when finish() is called. */
+/** A client's response that arrives when finish() is called. */
 class Gate {
   open: () => void = () => undefined;
   readonly #opened = new Promise<void>((resolve) => {
@@ -180,17 +180,17 @@ for (const [name, open] of Object.entries(RESOURCES)) {
       for (const [method, call] of Object.entries(opened.calls)) await assert.rejects(() => Promise.resolve().then(call), disposed, method);
     };
 
-    it("refuses calls after close()", async () => {
+    it("rejects calls after close()", async () => {
       await opened.resource.close();
       await assertRefused();
     });
 
-    it("refuses calls after dispose()", async () => {
+    it("rejects calls after dispose()", async () => {
       opened.resource.dispose();
       await assertRefused();
     });
 
-    it("close() waits for a running call, which succeeds, and refuses new ones meanwhile", async () => {
+    it("close() waits for a running call, which succeeds, and rejects new ones meanwhile", async () => {
       const states: string[] = [];
       const pending = opened.slow().then(() => states.push("call"));
       const closed = opened.resource.close().then(() => states.push("closed"));
@@ -200,7 +200,7 @@ for (const [name, open] of Object.entries(RESOURCES)) {
       assert.deepEqual(states, ["call", "closed"]);
     });
 
-    it("close() gives one promise, also to later calls and to `await using`", async () => {
+    it("close() returns the same promise to later calls and to `await using`", async () => {
       const pending = opened.slow();
       const closed = opened.resource.close();
       assert.equal(opened.resource.close(), closed);
@@ -210,14 +210,14 @@ for (const [name, open] of Object.entries(RESOURCES)) {
       assert.equal(opened.resource.close(), closed);
     });
 
-    it("dispose() ends a close() that waits; calls of both come after it without an error", async () => {
+    it("dispose() ends a waiting close(); later calls of both succeed", async () => {
       const outcome = opened.slow().then(
         () => "succeeded",
         (error: unknown) => (error as { code: string }).code,
       );
       const closed = opened.resource.close();
       opened.resource.dispose();
-      // Without finish(): what waits for an answer is cancelled.
+      // Without finish(): a call that waits for a response is cancelled.
       assert.equal(await outcome, "ERR_DISPOSED");
       await closed;
       opened.resource.dispose();
@@ -225,7 +225,7 @@ for (const [name, open] of Object.entries(RESOURCES)) {
       assert.equal(opened.resource.close(), closed);
     });
 
-    it("works with `await using`, which waits as close() does", async () => {
+    it("works with `await using`, which waits like close()", async () => {
       let pending: Promise<unknown>;
       {
         await using resource = opened.resource;

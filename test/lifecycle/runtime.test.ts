@@ -14,7 +14,7 @@ const encode = `
     return (await encoder.encodeQuery("what is a sparse vector")).indices.length > 3;
   };`;
 
-/** Runs a model of the other package: an ONNX graph of one Identity node, as bytes. */
+/** Runs a model with the other package: an ONNX graph of one Identity node, as bytes. */
 const otherRuntime = `
   const runOther = async () => {
     const ort = require("onnxruntime-node-other");
@@ -28,7 +28,7 @@ const otherRuntime = `
   };`;
 
 describe("ONNX Runtime", () => {
-  it("runs beside another version of onnxruntime-node, whichever comes first", async () => {
+  it("runs next to another version of onnxruntime-node, in either loading order", async () => {
     for (const order of ["await encode(), await runOther(), await encode()", "await runOther(), await encode(), await runOther()"]) {
       const ended = await runProgram(`${encode}${otherRuntime} (async () => console.log(${order}))();`);
       assert.deepEqual([ended.code, ended.stdout.trim(), ended.stderr], [0, "true true true", ""], order);
@@ -46,7 +46,7 @@ describe("ONNX Runtime", () => {
     assert.deepEqual([byCall.code, byCall.stdout, byCall.stderr], [0, "true\n", ""]);
   });
 
-  it("gives one clear error when it is missing or unfit, and the next path works", async () => {
+  it("reports one clear error if it is missing or unusable, and the next path works", async () => {
     const folder = await mkdtemp(path.join(os.tmpdir(), "sparse-rerank-runtime-"));
     try {
       const text = path.join(folder, "not-a-library.so");
@@ -79,7 +79,7 @@ describe("ONNX Runtime", () => {
     );
   });
 
-  it("is not loaded by what does not need it", async () => {
+  it("is not loaded by calls that do not need it", async () => {
     const ended = await runProgram(
       `const { SparseIndex, SparseMatrix } = require("sparse-rerank");
       (async () => {

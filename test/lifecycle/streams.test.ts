@@ -1,4 +1,4 @@
-/** What close() and dispose() do to streams: see ManagedResource. */
+/** close() and dispose() of streams: see ManagedResource. */
 
 import assert from "node:assert/strict";
 
@@ -23,7 +23,7 @@ describe("close() and dispose(): streams", () => {
   const start = (source: Iterable<string> | AsyncIterable<string> = texts): ReturnType<SparseEncoder["encodeDocumentStream"]> =>
     encoder.encodeDocumentStream(source, { batchSize: 10 });
 
-  it("close() waits until a stream has been read to its end, and every block comes", async () => {
+  it("close() waits until a stream has been read to its end, and every block arrives", async () => {
     const stream = start();
     let rows = (await stream.next()).value?.rows ?? 0;
     const closed = encoder.close();
@@ -70,7 +70,7 @@ describe("close() and dispose(): streams", () => {
     });
   }
 
-  it("an iterator without a next() keeps close() from nothing, and its first next() rejects afterwards", async () => {
+  it("an iterator without a next() does not delay close(), and its first next() rejects afterwards", async () => {
     const [first, second] = [start(), start()];
     await encoder.close();
     await assert.rejects(first.next(), disposed);
@@ -104,7 +104,7 @@ describe("close() and dispose(): streams", () => {
     await closed;
   });
 
-  it("dispose() rejects the next() that runs and the one that comes, and ends a close() that waits", async () => {
+  it("dispose() rejects the running next() and the following one, and ends a waiting close()", async () => {
     const [running, idle] = [start(), start()];
     await idle.next();
     await running.next();
@@ -117,7 +117,7 @@ describe("close() and dispose(): streams", () => {
     await closed;
   });
 
-  it("a source that never answers holds up neither an abort nor dispose()", async () => {
+  it("a source that never responds delays neither an abort nor dispose()", async () => {
     let isReturned = false;
     const silent = {
       [Symbol.asyncIterator]: () => ({
@@ -160,7 +160,7 @@ describe("close() and dispose(): streams", () => {
     assert.equal(returned, 2);
   });
 
-  it("an iterator that was forgotten half-way keeps close() from nothing once it is garbage", async () => {
+  it("an abandoned iterator does not delay close() once it is garbage collected", async () => {
     const program = `
       const { SparseEncoder } = require("sparse-rerank");
       (async () => {

@@ -153,6 +153,6 @@ describe("files that are not regular files", () => {
     const file = path.join(folder, "large.json");
     fs.closeSync(fs.openSync(file, "w"));
     fs.truncateSync(file, MAX_JSON_BYTES + 1);
-    await assert.rejects(readSmallFile(file), { code: "ERR_FILE_UNREADABLE", message: /8388609 bytes; at most 8388608/ });
+    await assert.rejects(readSmallFile(file), { code: "ERR_FILE_UNREADABLE", message: /8388609 bytes; the limit is 8388608/ });
   });
 });

@@ -11,12 +11,12 @@ describe("OpenSearchEngine", () => {
   // rank_features keep 9 significant bits.
   describeContract({ create: (index) => new OpenSearchEngine({ node: node(), index, dimension: 30522 }), tolerance: 2 ** -8 });
 
-  it("falls back to rank_features without the plugin, and says which modes need it", async () => {
+  it("falls back to rank_features without the plugin, and reports which modes need it", async () => {
     assert.equal(await new OpenSearchEngine({ node: node(), index: "modes" }).mode(), "rank_features");
     await assert.rejects(new OpenSearchEngine({ node: node(), index: "modes", mode: "ann" }).ensureIndex(), hasCode(/NOT_SUPPORTED/));
   });
 
-  it("refuses what the server would: long queries, tokens with dots, deep results, fields of another type", async () => {
+  it("rejects what the server would: long queries, tokens with dots, deep results, fields of another type", async () => {
     const engine = new OpenSearchEngine({ node: node(), index: "contract" });
     const long = SparseMatrix.fromRows(
       [{ indices: Array.from({ length: 1025 }, (_, i) => i), values: Array<number>(1025).fill(1) }],

@@ -261,7 +261,7 @@ describe("readCollection", () => {
 
   it("rejects sources that are missing, of an unknown format, binary, or without texts", async () => {
     await assert.rejects(read(path.join(folder, "missing")), { code: "ERR_FILE_NOT_FOUND", message: /missing/ });
-    await assert.rejects(read(await file("x.pdf", "x")), { code: "ERR_INVALID_ARGUMENT", message: /known are \.jsonl, .*\.md/ });
+    await assert.rejects(read(await file("x.pdf", "x")), { code: "ERR_INVALID_ARGUMENT", message: /no known format \(\.jsonl, .*\.md/ });
     await assert.rejects(read(folder), { code: "ERR_INVALID_ARGUMENT", message: /no text files .*other files there: 1 \.pdf\./ });
     await assert.rejects(read(await file("x.md", Uint8Array.of(65, 0, 66))), { code: "ERR_INVALID_ARGUMENT", message: /binary/ });
     await assert.rejects(read(path.join(folder, "x.md", "y")), { code: "ERR_FILE_NOT_FOUND" });

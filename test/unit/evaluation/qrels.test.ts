@@ -61,7 +61,7 @@ describe("qrels files", () => {
       ["1\ta\t1\n1\tb\t1\tx\ty\n", /line 2: expected/],
       ["# comment\n1\ta\t1\n", /line 1: expected/],
       ['1\t"open\t1\n', /line 1: expected/],
-      ["1\tshark\t1\n1\tshark\t2\n", /line 2: document "shark" has the grade 2 here and 1 before/],
+      ["1\tshark\t1\n1\tshark\t2\n", /line 2: document "shark" has the grade 2 here and 1 on an earlier line/],
       ["", /no grades/],
       ["query-id\tcorpus-id\tscore\n", /no grades/],
     ];

@@ -200,7 +200,7 @@ describe("RetrieveAndRerank", () => {
     await assert.rejects(pending, { code: "ERR_ABORTED" });
     await assert.rejects(of(() => Promise.reject(new Error("down"))).search(QUERY), /down/);
     const malformed: [unknown, RegExp][] = [
-      [() => Promise.resolve([]), /"user" gave 0 lists for 1 queries/],
+      [() => Promise.resolve([]), /"user" returned 0 lists for 1 queries/],
       [() => Promise.resolve([[{ id: 1, score: 1 }]]), /without an id/],
       [
         () =>
