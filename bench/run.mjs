@@ -21,12 +21,12 @@ import { OURS, runTrial } from "./trial.mjs";
 
 const HELP = `npm run bench -- [--trials N] [--seconds S] [--only ID,…] [--quick] [--out FILE | --from FILE]
 
-  --trials N   rounds, of one trial for each side; default 5
-  --seconds S  that a trial measures for, at least; default 4
+  --trials N   rounds of one trial per side; default 5
+  --seconds S  minimum duration of a trial; default 4
   --only ID,…  some of ${rows.map(({ id }) => id).join(", ")}
-  --quick      one short trial on a few texts: does everything work?
-  --out FILE   where the results go; default for a run of everything: bench/results/, and from there the documentation's tables and picture
-  --from FILE  measure nothing: put these results into the documentation`;
+  --quick      one short trial on a few texts, to check that everything works
+  --out FILE   file for the results; default for a complete run: bench/results/, which updates the documentation's tables and picture
+  --from FILE  do not measure; write these results into the documentation`;
 
 const { values: options } = parseArgs({
   options: {

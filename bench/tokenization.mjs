@@ -13,10 +13,10 @@ import { median, repeat } from "./timing.mjs";
 
 const HELP = `node bench/tokenization.mjs [--workers N,…] [--texts N] [--rounds N] [--seconds S]
 
-  --workers N,…  default 1, 2, 4 and 8, as far as there are processors
+  --workers N,…  default 1, 2, 4 and 8, up to the number of processors
   --texts N      passages in one pass; default 8192
   --rounds N     measurements of each count; default 5
-  --seconds S    that one measurement takes, at least; default 2`;
+  --seconds S    minimum duration of a measurement; default 2`;
 
 /** Texts of a call that a model on a GPU processes together (lib/model/execution.ts). */
 const CHUNK = 1024;

@@ -9,12 +9,12 @@ import { prepare, root } from "./setup.mjs";
 
 const HELP = `npm start -- [--collection PATH] [--model FOLDER] [--limit N] [QUERY ...]
 
-Encodes a collection with a SPLADE model, indexes it, answers the queries (or a few built-in ones), and asks for more on a terminal.
+Encodes a collection with a SPLADE model, indexes it, answers the queries (or a few built-in ones), and on a terminal prompts for more.
 
-  --collection PATH  a folder of .md, .txt, .rst or .adoc files, one such file, a .jsonl file ({"_id", "title", "text"} a line) or a .tsv file
+  --collection PATH  a folder of .md, .txt, .rst or .adoc files, one such file, a .jsonl file ({"_id", "title", "text"} per line) or a .tsv file
                      (id, tab, text); default: the documentation of the packages in node_modules
   --model FOLDER     a SPLADE checkpoint in hub layout; default: the embedded splade-tiny
-  --limit N          index the first N passages; default: 3000 of node_modules, all of a collection that you name`;
+  --limit N          index the first N passages; default: 3000 of node_modules, all of another collection`;
 
 /** Answered by documentation that is in every clone. */
 const QUERIES = [

@@ -13,7 +13,7 @@ import { touchedByQueries } from "./touched.mjs";
 
 const HELP = `node bench/index/compare.mjs FOLDER [--only WORKLOAD,…] [--peers NAME,…] [--build] [--queries N] [--rounds N] [--out FILE | --from FILE]
 
-  FOLDER       has a folder of vectors for each workload, NAME-DOCUMENTS, made by encode.mjs or grow.py
+  FOLDER       contains a folder of vectors per workload, NAME-DOCUMENTS, written by encode.mjs or grow.py
   --only       some of FOLDER's workloads
   --peers      some of ${peers.map(({ name }) => name).join(", ")}; or none
   --build      builds the indexes of BMP and Seismic that are not in FOLDER yet, which takes minutes; without it those are left out

@@ -1,6 +1,6 @@
 """Grows encoded documents by mixing.
 
-usage: grow.py FOLDER DOCUMENTS OUT     FOLDER was written by encode.mjs; OUT gets as many documents, and FOLDER's queries
+usage: grow.py FOLDER DOCUMENTS OUT     FOLDER was written by encode.mjs; receives DOCUMENTS documents and FOLDER's queries
 
 Each new document keeps a random 60 % of one document's weights and 40 % of another's, so posting lists keep their skew; nothing in such a
 collection clusters, which is the worst case for algorithms that prune blocks of documents. Needs numpy and scipy.

@@ -3,8 +3,8 @@
 usage: passages.py OUT COUNT FOLDER...     FOLDER: /usr/share/doc, /usr/share/man, site-packages, node_modules, or a folder with unpacked packages
 
 Reads HTML, Markdown, reStructuredText, plain text, man pages, Info, POD and Mallard files, gzipped or not, and the docstrings of Python files. A passage
-is consecutive paragraphs under one heading, 20 to 80 words. Headings are left out of passages: 1,000 of them, of 3 to 10 words, are the queries.
-Equal passages, but for digits and punctuation, count once. A package gives at most one passage in ten, so that none makes up the collection.
+is consecutive paragraphs under one heading, 20 to 80 words. Passages exclude headings; 1,000 headings of 3 to 10 words are the queries.
+Passages that differ only in digits and punctuation count once. A package contributes at most one passage in ten, so that none dominates.
 """
 
 import ast

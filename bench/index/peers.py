@@ -2,8 +2,8 @@
 
 usage: peers.py SYSTEM FOLDER     SYSTEM: one of SYSTEMS below; needs requirements.txt
 
-Every system gets the same float32 vectors, runs on one thread and is called as its documentation says, one query a call. Seconds to build are of
-processor time, so that other work on the machine does not count.
+Every system gets the same float32 vectors, runs on one thread and is called as documented, one query per call. Build time is processor
+time, so that other work on the machine does not count.
 """
 
 import json

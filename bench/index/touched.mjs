@@ -1,9 +1,10 @@
-// What a query (the median of them) makes an exhaustive scan and our bounds read: postings and bytes, from the vectors alone (docs/sparse-index-format.md has the lists' layout).
+// The postings and bytes that an exhaustive scan and SparseIndex's bounds read for the median query, computed from the vectors (layout:
+// docs/index.md).
 import { median } from "../timing.mjs";
 import { COLUMNS, openVectors, spread } from "./vectors.mjs";
 
 const CHUNK = 65_536;
-/** A list with a document in as many is masked. */
+/** A list that contains at least one document in this many is stored with masks. */
 const MASKED = 16;
 
 export function touchedByQueries(folder, count) {
@@ -27,7 +28,7 @@ export function touchedByQueries(folder, count) {
     weightsEach: documents.weights / documents.rows,
     queryWeights: median(queries.map(({ indices }) => indices.length)),
     postings: ofQuery(postings),
-    // Of every document its 32-bit score, or its 16-bit bound.
+    // Plus the 32-bit score, or the 16-bit bound, of every document.
     scanBytes: 8 * ofQuery(postings) + 4 * documents.rows,
     ourBytes: ofQuery(bytes) + 2 * documents.rows,
   };

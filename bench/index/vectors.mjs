@@ -1,4 +1,4 @@
-// Vectors on disk, as numpy reads them too: NAME.indptr (u64), NAME.indices (u32) and NAME.values (f32) of a CSR matrix.
+// Vectors on disk, in a format that numpy reads too: NAME.indptr (u64), NAME.indices (u32) and NAME.values (f32) of a CSR matrix.
 import fs from "node:fs";
 import path from "node:path";
 
@@ -6,7 +6,7 @@ import { SparseMatrix } from "sparse-rerank";
 
 export const COLUMNS = 30522;
 
-/** Rows of a matrix that need not fit into memory. */
+/** Reads rows of a matrix that may exceed the memory. */
 export function openVectors(folder, name) {
   const indptr = new BigUint64Array(new Uint8Array(fs.readFileSync(path.join(folder, `${name}.indptr`))).buffer);
   const files = ["indices", "values"].map((part) => fs.openSync(path.join(folder, `${name}.${part}`)));
@@ -31,7 +31,7 @@ export function openVectors(folder, name) {
   };
 }
 
-/** Appends matrices. What an interrupted run left of a last one is cut off: its row ends are written last. */
+/** Appends matrices. Truncates the partial matrix that an interrupted run left: row ends are written last. */
 export function appendVectors(folder, name) {
   const [indptr, indices, values] = ["indptr", "indices", "values"].map((part) => fs.openSync(path.join(folder, `${name}.${part}`), "a+"));
   const { size } = fs.fstatSync(indptr);
@@ -69,7 +69,7 @@ function readRange(file, begin, end, Type) {
   return new Type(bytes.buffer);
 }
 
-/** `count` rows at even distances, as vectors; peers.py takes the same. */
+/** `count` rows at even distances, as vectors; peers.py selects the same. */
 export function spread(vectors, count) {
   return Array.from({ length: count }, (_, i) => [...vectors.slice(Math.floor((i * vectors.rows) / count), 1)][0]);
 }

@@ -1,5 +1,5 @@
-"""A part of Qdrant's REST interface over qdrant-edge-py, Qdrant's own engine as a Python package. It stands in for the server, which no package
-registry has: storage, scoring and filters are Qdrant's, what the server itself checks and answers is not.
+"""A part of Qdrant's REST interface over qdrant-edge-py, Qdrant's own engine as a Python package. It stands in for the server, which is in no package
+registry: storage, scoring and filters are Qdrant's; the server's own checks and responses are not.
 
 usage: qdrant-edge.py PORT FOLDER
 """

@@ -1,6 +1,6 @@
 """Writes checkpoints of real models' sizes with seeded random weights: python models.py JOB RESULT (models.mjs writes the first).
 
-Weights have the spread of their number of inputs, so that attention and every layer matter; a decoder bias sets how many dimensions are active, as
+Weights are scaled by their number of inputs, so that attention and every layer matter; a decoder bias sets the number of active dimensions, as
 in bench/checkpoints.mjs, and cross-encoders' logits are spread like those of trained ones.
 """
 

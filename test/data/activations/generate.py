@@ -1,4 +1,4 @@
-"""What torch gives for every activation of torch.nn that needs no argument. Needs torch:
+"""Outputs of torch for every activation of torch.nn without required arguments. Needs torch:
     python generate.py
 """
 
@@ -15,9 +15,9 @@ SIZES = [0, 1e-30, 1e-20, 1e-10, 1e-7, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 0.25, 0.5, 0
          19.99, 20, 20.01, 30, 50, 80, 87, 89, 100, 1000, 1e4, math.inf]
 VALUES = [sign * size for size in SIZES for sign in (1, -1)] + [math.nan]
 ROWS = [[1, 2, 3, 4], [-1e4, 0, 1e4, 1], [1e-30, -1e-30, 0, 0], [5, -80, 89, 88], [-math.inf, 1, 2, 3], [math.inf, 1, 2, 3], [math.nan, 1, 2, 3]]
-# What a row of several values makes together.
+# Activations over a row of several values.
 OF_ROWS = {"Softmax", "Softmin", "LogSoftmax", "GLU"}
-# Not of a row: they need images, or queries and keys.
+# Not applicable to a row: they need images, or queries and keys.
 OTHERS = {"Softmax2d", "MultiheadAttention"}
 
 
@@ -30,7 +30,7 @@ def without_arguments():
 
 
 def plain(tensor):
-    """JSON has no NaN and no infinities; seven digits are what fp32 needs."""
+    """JSON has no NaN and no infinities; fp32 needs seven digits."""
     return [float(f"{value:.9g}") if math.isfinite(value) else str(value) for value in tensor.tolist()]
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints with heads and routes that no fixture has, and what the reference gives for them.
+"""Checkpoints with heads and routes that are in no fixture, and the reference's outputs for them.
 
 Each is a fixture of test/data/checkpoints with the files of its folder here put over it. Needs sentence-transformers 6.0.1:
     HF_HUB_OFFLINE=1 python generate.py [NAME …]
@@ -107,7 +107,7 @@ def cross(folder, _):
 
 
 def lexical(folder, _):
-    """As FlagEmbedding's M3Embedder: the largest relu(w · hidden + b) of each token, special ones left out."""
+    """Same as FlagEmbedding's M3Embedder: the largest relu(w · hidden + b) of each token, without special ones."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModel.from_pretrained(folder).eval()
     linear = torch.nn.Linear(model.config.hidden_size, 1)
@@ -186,7 +186,7 @@ IDENTITY = "torch.nn.modules.linear.Identity"
 
 
 def head(folder, *names, activation=None):
-    """A cross-encoder of a Transformer and modules, given as class or as folder of which the last part is Class or NUMBER_Class."""
+    """A cross-encoder of a Transformer and modules, given as a class, or as a folder whose last part is Class or NUMBER_Class."""
     paths = [name if "/" in name else f"{i + 1}_{name}" for i, name in enumerate(names)]
     write(folder, "modules.json", modules(("", MODULES + "Transformer"), *[(path, MODULES + path.split("/")[-1].split("_")[-1]) for path in paths]))
     config = {"model_type": "CrossEncoder", "prompts": {}, "default_prompt_name": None}
@@ -243,7 +243,7 @@ def learned_slope(folder):
 
 
 def named_features(folder):
-    """Vectors under names of their own, a module that has nothing to do, and one after the scores."""
+    """Features with custom names, a module without effect, and one after the scores."""
     before, pool, first, second, last, after = head(folder, "Normalize", "Pooling", "Dense", "Dense", "Dense", "Normalize", activation=IDENTITY)
     write(before, "config.json", {"module_input_name": "sentence_embedding"})
     pooling(pool, "mean")

@@ -201,7 +201,7 @@ describe("checkpoint: safetensors from hostile bytes", function () {
   const withFile = (use: (file: string) => Promise<void>) => (): Promise<void> => withFolder({}, (folder) => use(path.join(folder, FILE)));
 
   it(
-    "every truncation is an error",
+    "rejects every truncation",
     withFile(async (file) => {
       assert.equal(await survives(file, valid), "table");
       for (let length = 0; length < valid.length; length++) {
@@ -211,7 +211,7 @@ describe("checkpoint: safetensors from hostile bytes", function () {
   );
 
   it(
-    "random bytes",
+    "rejects random bytes or reads valid tensors",
     withFile((file) =>
       fc.assert(
         fc.asyncProperty(fc.uint8Array({ maxLength: 64 }), fc.option(fc.nat(64)), async (bytes, length) => {
@@ -226,7 +226,7 @@ describe("checkpoint: safetensors from hostile bytes", function () {
   );
 
   it(
-    "bytes changed in a valid file",
+    "rejects changed bytes in a valid file or reads valid tensors",
     withFile((file) =>
       fc.assert(
         fc.asyncProperty(fc.array(fc.tuple(fc.nat(valid.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }), async (changes) => {
@@ -240,7 +240,7 @@ describe("checkpoint: safetensors from hostile bytes", function () {
   );
 
   it(
-    "fields of the header replaced by other JSON",
+    "rejects header fields replaced by other JSON or reads valid tensors",
     withFile((file) => {
       const number = fc.oneof(fc.nat(40), fc.integer(), fc.constantFrom(2 ** 31, 2 ** 32, 2 ** 53 - 1, 2 ** 53, -0, 1e308, 0.5));
       const value = fc.oneof(number, fc.array(number, { maxLength: 4 }), fc.constantFrom("F32", "U8", "I64", "F8_E4M3"), fc.jsonValue());
@@ -256,7 +256,7 @@ describe("checkpoint: safetensors from hostile bytes", function () {
   );
 
   it(
-    "any layout without gaps is read back",
+    "reads back any layout without gaps",
     withFile((file) => {
       const shapes = fc.array(fc.array(fc.nat(3), { maxLength: 3 }), { maxLength: 6 });
       return fc.assert(
@@ -282,7 +282,7 @@ describe("checkpoint: safetensors from hostile bytes", function () {
   );
 
   it(
-    "a header of brackets only ends soon",
+    "rejects a header of nothing but brackets quickly",
     withFile(async (file) => {
       assert.equal(await survives(file, safetensors(Buffer.from(`{"a":${"[".repeat(1_000_000)}`))), "error");
       assert.equal(await survives(file, safetensors(Buffer.from(`{"a":${"[".repeat(500_000)}${"]".repeat(500_000)}}`))), "error");

@@ -71,7 +71,7 @@ describe("SparseIndex", () => {
   );
 
   it(
-    "returns ten hits unless told otherwise",
+    "returns ten hits by default",
     withIndex(async (index) => {
       const ids = Array.from({ length: 30 }, (_, i) => String(i));
       await index.add(ids, matrix(ids.map(() => ({ 0: 1 }))));
@@ -190,7 +190,7 @@ describe("SparseIndex", () => {
     );
 
     it(
-      "a search waits for no change and sees those that had settled",
+      "a search does not wait for changes and sees those already settled",
       withIndex(async (index) => {
         await index.add(["a"], matrix([{ 1: 1 }]));
         const add = index.add(["b"], matrix([{ 1: 1 }]));
@@ -232,7 +232,7 @@ describe("SparseIndex", () => {
     );
 
     it(
-      "the caller may reuse its array of ids at once",
+      "the caller may reuse its array of ids immediately",
       withIndex(async (index) => {
         const ids = ["a"];
         const blocked = index.add(["first"], matrix([{ 1: 1 }]));
@@ -327,7 +327,7 @@ describe("SparseIndex", () => {
     }
 
     it(
-      "weights that were spoilt after the matrix was checked",
+      "weights corrupted after the matrix was checked",
       withIndex(async (index) => {
         await index.add(["a"], matrix([{ 1: 1 }]));
         const spoilt = matrix([{ 1: 1 }, { 2: 1, 3: 1 }]);
@@ -343,7 +343,7 @@ describe("SparseIndex", () => {
   });
 
   it(
-    "takes ids of any Unicode up to 64 KiB",
+    "accepts any Unicode ids up to 64 KiB",
     withIndex(async (index) => {
       const ids = ["é".repeat(32_768), "😀", "\u0000", "__proto__", " "];
       await index.add(ids, matrix(ids.map(() => ({ 1: 1 }))));
@@ -384,7 +384,7 @@ describe("SparseIndex", () => {
     );
 
     it(
-      "while it waits or runs, and the index goes on",
+      "while it waits or runs, and the index keeps working",
       withIndex(async (index) => {
         const ids = Array.from({ length: 5000 }, (_, i) => String(i));
         const abort = new AbortController();

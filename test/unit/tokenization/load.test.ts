@@ -131,7 +131,11 @@ describe("loading a tokenizer: the fields of tokenizer.json", () => {
     { normalizer: { type: "Replace", pattern: { Regex: "(" }, content: "" } },
     /normalizer\.pattern has no equivalent/,
   );
-  refusesParts("an unknown pre-tokenizer", { pre_tokenizer: { type: "Magic" } }, /pre_tokenizer has the unknown or unsupported type "Magic"/);
+  refusesParts(
+    "an unknown pre-tokenizer",
+    { pre_tokenizer: { type: "Magic" } },
+    /pre_tokenizer has the unknown or unsupported type "Magic"/,
+  );
   refusesParts(
     "an unknown behavior",
     { pre_tokenizer: { type: "Punctuation", behavior: "Eaten" } },
