@@ -25,7 +25,8 @@ const LIBRARIES = [
 
 /** @returns { runtime, libraries, cudnn }; throws the reason if it is unavailable */
 export function simulatedGpu({ install = process.env.SPARSE_RERANK_SIMULATED_GPU === "install" } = {}) {
-  if (process.platform !== "linux" || process.arch !== "x64") throw new Error("ONNX Runtime's CUDA provider is tested only on Linux on x64");
+  if (process.platform !== "linux" || process.arch !== "x64")
+    throw new Error("ONNX Runtime's CUDA provider is tested only on Linux on x64");
   const provider = installProvider(install);
   const folder = buildLibraries(provider);
   const runtime = fs.readdirSync(provider).find((name) => name.startsWith("libonnxruntime.so."));

@@ -16,11 +16,11 @@ const HELP = `node bench/index/compare.mjs FOLDER [--only WORKLOAD,…] [--peers
   FOLDER       contains a folder of vectors per workload, NAME-DOCUMENTS, written by encode.mjs or grow.py
   --only       some of FOLDER's workloads
   --peers      some of ${peers.map(({ name }) => name).join(", ")}; or none
-  --build      builds the indexes of BMP and Seismic that are not in FOLDER yet, which takes minutes; without it those are left out
-  --queries N  of each workload, at even distances; default 150
-  --rounds N   in which a peer and SparseIndex take turns; figures are medians of the rounds'; default 3
-  --out FILE   where the results go; default for a run of everything: bench/results/, and from there the tables and the picture of docs/sparse-index-benchmark.md
-  --from FILE  measure nothing: put these results into the documentation`;
+  --build      build the indexes of BMP and Seismic that are not in FOLDER yet, which takes minutes; default: skip these systems
+  --queries N  evenly spaced queries per workload; default 150
+  --rounds N   rounds in which a peer and SparseIndex take turns; figures are medians over rounds; default 3
+  --out FILE   file for the results; default for a complete run: bench/results/, which updates the tables and the picture of docs/sparse-index-benchmark.md
+  --from FILE  do not measure; write these results into the documentation`;
 
 const TOP_K = [10, 100];
 

@@ -69,7 +69,7 @@ describe("samples of the documentation", function () {
       });
     }
 
-    it("docs/engines.md: the search engine is asked as written", () => {
+    it("docs/engines.md: sends the documented request to the search engine", () => {
       const searches = standIns.openSearch.asked.filter(({ path: asked }) => asked.includes("_search"));
       assert.match(searches.map(({ text }) => text).join("\n"), /"terms":\{"payload.lang":\["en"\]\}/);
     });

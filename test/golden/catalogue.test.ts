@@ -53,7 +53,7 @@ describe("catalogue: published checkpoints", () => {
     ...["splade-bert", "splade-distilbert", "splade-roberta", "splade-gte-new", "ce-bert-msmarco", "ce-electra-qnli", "ce-roberta-nli"],
     ...["ce-xlmr-bge", "ce-deberta-v3-nli", "ce-modernbert-cls", "ce-jina-v1", "ce-gte-new"],
   ]) {
-    it(`writes the tensors that the reference wrote: ${fixture}`, async () => {
+    it(`writes the same tensors as the reference: ${fixture}`, async () => {
       const folder = path.join(__dirname, "..", "data", "checkpoints", fixture);
       const config = JSON.parse(fs.readFileSync(path.join(folder, "config.json"), "utf8")) as Config;
       const table = await readSafetensors(path.join(folder, "model.safetensors"));

@@ -103,14 +103,14 @@ function compare<T>(
     for (const packed of [false, true]) {
       const form = packed ? "packed if it can be" : "padded";
       for (const [name, memory] of Object.entries(MEMORIES)) {
-        it(`gives the same ${form} in ${name}`, async () => {
+        it(`produce the same ${form} in ${name}`, async () => {
           same(await run(grouped({ floats: "fp32", packed, memory })), expected, golden.tolerance);
         });
       }
 
       // Among nearly equal features, a CSR model keeps different ones.
       if (golden.name.startsWith("csr")) continue;
-      it(`gives nearly the same ${form} in fp16`, async () => {
+      it(`produce nearly the same ${form} in fp16`, async () => {
         same(await run(grouped({ floats: "fp16", packed, memory: MEMORIES["one group"] })), expected, HALF);
       });
     }
@@ -121,7 +121,7 @@ for (const golden of sparse) compare(golden, (execution) => encode(golden, execu
 for (const golden of cross) compare(golden, (execution) => predict(golden, execution), assertScores);
 
 describe("packed groups", () => {
-  it("are those of every family whose attention needs no more than where sequences begin", async () => {
+  it("are supported by every family whose attention needs only the start of each sequence", async () => {
     const packed = new Set<unknown>();
     const padded = new Set<unknown>();
     for (const golden of cross) {

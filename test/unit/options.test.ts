@@ -123,7 +123,9 @@ const EXEMPT = /^(new (EngineError|SparseRerankError)|SparseRerankRetriever#.*|.
 
 /** Every exported call with a parameter of options, found in the declarations: a new one must be added to the table. */
 function declared(): Set<string> {
-  const entries = ["index", "engines/index", "queue/index", "adapters/langchain", "adapters/ai"].map((name) => path.join(root, "lib", `${name}.ts`));
+  const entries = ["index", "engines/index", "queue/index", "adapters/langchain", "adapters/ai"].map((name) =>
+    path.join(root, "lib", `${name}.ts`),
+  );
   const config = ts.readConfigFile(path.join(root, "tsconfig.json"), (file) => ts.sys.readFile(file));
   const { options } = ts.parseJsonConfigFileContent(config.config, ts.sys, root);
   const program = ts.createProgram(entries, { ...options, noEmit: true });
