@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs everything in .ci/run, plus the checks that take longer: the C++ tests under ThreadSanitizer, with clang and on emulated processors,
 # the golden tests on every kernel set of this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers that
-# take minutes to download, the GPU checks as far as they run without a GPU, CUDA on a simulated card, other versions of Node, and the build
+# take minutes to download, the GPU checks as far as they run without a GPU, CUDA on a simulated GPU, other versions of Node, and the build
 # through binding.gyp. Installs the npm packages if they are missing, and nothing on the system.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1

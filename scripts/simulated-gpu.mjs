@@ -1,14 +1,14 @@
-// A simulated GPU (test/simulated-card/card.h): ONNX Runtime's CUDA provider from the Python package onnxruntime-gpu, and stand-ins for
+// A simulated GPU (test/simulated-gpu/gpu.h): ONNX Runtime's CUDA provider from the Python package onnxruntime-gpu, and stand-ins for
 // CUDA's libraries, which are built here. Both are kept outside the project, in the user's cache folder.
-// usage: node scripts/simulated-card.mjs               sets it up (250 MB, the first time), prints the environment
-//        node scripts/simulated-card.mjs COMMAND …     runs a command with it
+// usage: node scripts/simulated-gpu.mjs               sets it up (250 MB, the first time), prints the environment
+//        node scripts/simulated-gpu.mjs COMMAND …     runs a command with it
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-/** For CUDA 13, whose structs are in test/simulated-card/cuda13.h. */
+/** For CUDA 13, whose structs are in test/simulated-gpu/cuda13.h. */
 const PACKAGE = "onnxruntime-gpu==1.31.1";
 const sources = path.join(import.meta.dirname, "..", "test", "simulated-gpu");
 const cache = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "sparse-rerank-simulated-gpu");
@@ -112,9 +112,9 @@ function buildLibrary({ name, files, symbols, unsupported, folder = "", link }, 
   const versions = path.join(parts, "versions");
   fs.writeFileSync(versions, `${name} { *; };\n`);
   const script = wanted.some(([, version]) => version === name) ? [`-Wl,--version-script=${versions}`] : [];
-  const card = name === "libcuda.so.1" ? [] : [path.join(root, "libcuda.so.1")];
+  const driver = name === "libcuda.so.1" ? [] : [path.join(root, "libcuda.so.1")];
   const options = ["-std=c++20", "-shared", "-fPIC", "-I", sources, `-Wl,-soname,${name}`, "-Wl,-rpath,$ORIGIN:$ORIGIN/..", ...script];
-  run("g++", [...options, "-o", path.join(target, name), source, ...objects, ...card]);
+  run("g++", [...options, "-o", path.join(target, name), source, ...objects, ...driver]);
   if (link !== undefined) fs.symlinkSync(name, path.join(target, link));
   fs.rmSync(parts, { recursive: true });
 }

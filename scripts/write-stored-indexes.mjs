@@ -79,7 +79,7 @@ function bestDocuments(documents, query, topK) {
 }
 
 /**
- * Adds documents in several calls, one of `replaced` in the place of another, and removes some; `documents` is the final content, in order
+ * Adds documents in several calls, one of `replaced` instead of another, and removes some; `documents` is the final content, in order
  * of insertion.
  */
 async function fill(index, documents, { dimension, batches, terms, extras, smallest, seed, replaced = 8 }) {

@@ -177,7 +177,7 @@ std::string SegmentedIndex::next_path(std::uint64_t& number) {
 }
 
 Status SegmentedIndex::publish(Snapshot next) {
-  // Before the folder changes: nothing after that may fail for want of memory.
+  // Before the folder changes: nothing after that may run out of memory.
   auto published = std::make_shared<const Snapshot>(std::move(next));
   if (folder_) {
     if (Status error = folder_->commit(*published)) return error;

@@ -85,8 +85,9 @@ Result<Model::Parts> Model::load_parts(const Runtime& runtime, const GroupSpec& 
   session.cuda = spec.cuda ? &*spec.cuda : nullptr;
   auto created = Session::create(runtime, std::move(session));
   if (!created && created.error().message.find("cannot use the graph capture feature") != std::string::npos) {
-    return Error{"ERR_NOT_SUPPORTED",
-                 "This architecture cannot run as CUDA graphs, since it asks the CPU in mid-run. Load it without cuda.graphs."};
+    return Error{
+        "ERR_NOT_SUPPORTED",
+        "This architecture cannot run as CUDA graphs, because it synchronizes with the CPU during a run. Load it without cuda.graphs."};
   }
   if (!created) return spec.cuda ? with_memory_remedy(std::move(created).error()) : std::move(created).error();
   // The session has copies.

@@ -100,7 +100,7 @@ class Session {
   /// What the graph takes.
   [[nodiscard]] std::span<const SessionInput> inputs() const { return inputs_; }
 
-  /// Waits for the result, also of a card.
+  /// Waits for the result, also of a GPU.
   /// @param inputs all that the graph takes
   /// @param captured as a CUDA graph, which the next run with as long sequences repeats; for sessions that can, and lone sequences
   Result<OutputTensor> run(std::span<const InputView> inputs, const RunControl& control, bool captured = false) const;
@@ -108,7 +108,7 @@ class Session {
  private:
   explicit Session(const Runtime& runtime) : runtime_(&runtime) {}
 
-  /// What lets runs on a card copy without waiting for the CPU: memory that stays where it is.
+  /// What lets runs on a GPU copy without waiting for the CPU: memory that stays where it is.
   Status pin_memory(const CudaSpec& cuda);
   Result<Tensor> make_input(const InputView& view) const;
   Result<Tensor> run_unbound(std::span<const InputView> inputs, const RunControl& control) const;
@@ -124,7 +124,7 @@ class Session {
   OrtPointer<ort::OrtCustomOpDomain> domain_;
   std::vector<Tensor> initialisers_;
   OrtPointer<ort::OrtSession> session_;
-  // For a card only.
+  // For a GPU only.
   OrtPointer<ort::OrtMemoryInfo> pinned_memory_;
   OrtPointer<ort::OrtAllocator> pinned_;
   // Where lone sequences run as CUDA graphs.

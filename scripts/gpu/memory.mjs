@@ -4,7 +4,7 @@ import path from "node:path";
 import { readCheckpoint } from "../../dist/checkpoint/index.js";
 import { openRoutes } from "../../dist/model/sparse-route.js";
 import { root } from "../report.mjs";
-import { freeBytes, withFullCard } from "./card.mjs";
+import { freeBytes, withFullGpu } from "./device.mjs";
 import { cross, largestDifference, logitsOf, requireWithin, rowsOf, runPart, Skipped, sparse, use } from "./shared.mjs";
 import { makeTexts } from "./texts.mjs";
 
@@ -38,21 +38,21 @@ await runPart("memory", async (settings, report) => {
   };
   const alone = {};
   for (const [name, { load, run }] of Object.entries(models)) alone[name] = await use(await load(), run);
-  const hasCard = freeBytes() !== undefined;
-  await report.attempt(`${Object.keys(models).length} models at the same time`, () => together(models, alone, hasCard, report));
-  await report.attempt(`dispose() frees over ${ROUNDS} rounds`, () => rounds(models["splade-tiny"], hasCard, report));
+  const hasGpu = freeBytes() !== undefined;
+  await report.attempt(`${Object.keys(models).length} models at the same time`, () => together(models, alone, hasGpu, report));
+  await report.attempt(`dispose() frees over ${ROUNDS} rounds`, () => rounds(models["splade-tiny"], hasGpu, report));
   await report.attempt("recovery from a full arena", async () => {
-    if (!hasCard) throw new Skipped("needs a GPU");
+    if (!hasGpu) throw new Skipped("needs a GPU");
     return recover(passages, alone["splade-tiny"]);
   });
   await report.attempt("recovery from a GPU that another process fills", async () => {
-    if (!hasCard || settings.python === undefined) throw new Skipped("needs a GPU and Python");
-    return recoverFromFullCard(settings, models["splade-tiny"], alone["splade-tiny"]);
+    if (!hasGpu || settings.python === undefined) throw new Skipped("needs a GPU and Python");
+    return recoverFromFullGpu(settings, models["splade-tiny"], alone["splade-tiny"]);
   });
 });
 
 /** Loads the models one after the other, runs all at once, disposes the first, and runs the others again. */
-async function together(models, alone, hasCard, report) {
+async function together(models, alone, hasGpu, report) {
   const names = Object.keys(models);
   const loaded = {};
   const free = [freeBytes()];
@@ -65,12 +65,12 @@ async function together(models, alone, hasCard, report) {
     const difference = await runAll(models, loaded, alone);
     const before = freeBytes();
     await loaded[names[0]].close();
-    const after = await freeAfter((bytes) => !hasCard || bytes > before);
+    const after = await freeAfter((bytes) => !hasGpu || bytes > before);
     const { [names[0]]: closed, ...others } = loaded;
     const later = await runAll(models, others, alone);
     await requireDisposed(() => models[names[0]].run(closed));
     const result = requireWithin(Math.max(difference, later), LIMIT);
-    if (!hasCard) return `${result}; without a GPU, its memory is not checked`;
+    if (!hasGpu) return `${result}; without a GPU, its memory is not checked`;
     report.figure("free bytes", { "before, and after each model": free, "before the first was disposed": before, after });
     const [taken, given] = [free[0] - free[1], after - before];
     if (given < Math.min(taken, SLACK) / 4) throw new Error(`the first model used ${inMegabytes(taken)} and freed ${inMegabytes(given)}`);
@@ -97,20 +97,20 @@ async function requireDisposed(run) {
   if (code !== "ERR_DISPOSED") throw new Error(`a disposed model failed with ${code}`);
 }
 
-async function rounds({ load, run }, hasCard, report) {
+async function rounds({ load, run }, hasGpu, report) {
   // Libraries and CUDA's context allocate memory on first use, and keep it.
   await use(await load(), run);
   const start = freeBytes();
   const figures = { free: [start], resident: [process.memoryUsage.rss()] };
   for (let round = 0; round < ROUNDS; round++) {
     await use(await load(), run);
-    figures.free.push(await freeAfter((bytes) => !hasCard || bytes >= start - SLACK));
+    figures.free.push(await freeAfter((bytes) => !hasGpu || bytes >= start - SLACK));
     figures.resident.push(process.memoryUsage.rss());
   }
   report.figure("rounds of load, run and dispose", figures);
   const grown = figures.resident.at(-1) - figures.resident[1];
   const host = `the process ${grown < 0 ? "shrank" : "grew"} by ${inMegabytes(Math.abs(grown))} from the first round to the last`;
-  if (!hasCard) return `${host}; without a GPU, its memory is not checked`;
+  if (!hasGpu) return `${host}; without a GPU, its memory is not checked`;
   const lost = start - figures.free.at(-1);
   if (lost > SLACK) throw new Error(`${inMegabytes(lost)} of GPU memory were not freed`);
   return `${inMegabytes(Math.max(0, lost))} of GPU memory were not freed; ${host}`;
@@ -137,11 +137,11 @@ async function recover(passages, expected) {
 }
 
 /** The model planned its groups for an empty GPU. */
-async function recoverFromFullCard(settings, { load, run }, expected) {
+async function recoverFromFullGpu(settings, { load, run }, expected) {
   return use(await load(), async (encoder) => {
     // Creates kernels and handles before the GPU is full.
     await encoder.encodeDocument(["a text"]);
-    const rows = await withFullCard(settings, LEFT, () => run(encoder));
+    const rows = await withFullGpu(settings, LEFT, () => run(encoder));
     const difference = largestDifference(rows, expected);
     const again = largestDifference(await run(encoder), expected);
     return requireWithin(Math.max(difference, again), LIMIT);

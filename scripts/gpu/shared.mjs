@@ -21,7 +21,7 @@ export async function runPart(name, run) {
   const { cuda } = await diagnose();
   const report = new Report(path.join(settings.out, `${name}.json`), {
     ...describeMachine({}),
-    card: cuda.devices?.[0],
+    gpu: cuda.devices?.[0],
     cuda: cuda.driverVersion,
   });
   await report.attempt(`${name}: a model runs on ${settings.device}`, async () => {

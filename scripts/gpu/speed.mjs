@@ -6,7 +6,7 @@ import path from "node:path";
 
 import { flopsOf } from "../../bench/flops.mjs";
 import { agreementOf } from "./agreement.mjs";
-import { Sampler } from "./card.mjs";
+import { Sampler } from "./device.mjs";
 import { buildModels, modelFolder, MODELS } from "./models.mjs";
 import { refusalOf, runJob, runPart, secondsLeft, Skipped } from "./shared.mjs";
 import { makeTexts } from "./texts.mjs";
@@ -47,9 +47,9 @@ await runPart("speed", async (settings, report) => {
     return Object.entries(peak).map(([dtype, rate]) => `${dtype} ${(rate / 1e12).toFixed(2)} TFLOP/s`);
   });
   const sampler = await Sampler.start(settings);
-  report.figure("card", sampler.card);
+  report.figure("gpu", sampler.gpu);
   console.log(
-    sampler.card.problem === undefined ? `driver ${sampler.card.driver}` : `the GPU's utilization is not sampled: ${sampler.card.problem}`,
+    sampler.gpu.problem === undefined ? `driver ${sampler.gpu.driver}` : `the GPU's utilization is not sampled: ${sampler.gpu.problem}`,
   );
   const context = { settings, sampler, peak, texts, outputs: new Map() };
   const rows = [];

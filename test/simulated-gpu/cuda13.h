@@ -89,7 +89,7 @@ struct FunctionAttributes {
 
 /// The beginning of cudaPointerAttributes.
 struct PointerAttributes {
-  /// 0 pageable, 1 pinned, 2 of the card.
+  /// 0 pageable, 1 pinned, 2 of the GPU.
   int type;
   int device;
   void* device_address;

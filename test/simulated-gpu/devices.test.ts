@@ -1,16 +1,16 @@
-/** The simulated GPU as people meet a card: by the command line, by "auto", without cuDNN. */
+/** The simulated GPU as people meet a GPU: by the command line, by "auto", without cuDNN. */
 
 import assert from "node:assert/strict";
 
 import { folderOf } from "../golden/golden";
 import { spladeTiny } from "../lifecycle/children";
 
-import { useCard } from "./use-gpu";
+import { useGpu } from "./use-gpu";
 
 const model = JSON.stringify(spladeTiny);
 
 describe("devices with a simulated GPU", () => {
-  const run = useCard();
+  const run = useGpu();
 
   it("are shown by doctor, with nothing missing", async () => {
     const { result } = await run('process.argv.push("doctor", "--json"); require("./dist/cli/main.js");', {

@@ -45,7 +45,7 @@ int attribute(int number) {
     case 106:  // blocks of a multiprocessor
       return 32;
     case 31:   // concurrent kernels
-    case 41:   // one address space for host and card
+    case 41:   // one address space for host and GPU
     case 95:   // cooperative launches
     case 115:  // pools of memory
       return 1;

@@ -6,7 +6,7 @@ import { folderOf, goldens } from "../golden/golden";
 import { spladeTiny } from "../lifecycle/children";
 
 import type { Trace } from "./trace";
-import { useCard } from "./use-gpu";
+import { useGpu } from "./use-gpu";
 
 interface Seen {
   readonly device: string;
@@ -14,7 +14,7 @@ interface Seen {
 }
 
 /**
- * Bytes of what the host wants to know in mid-run: the lengths of DeBERTa's table of distances, and whether an input of packed attention is valid where
+ * Bytes of what the host reads during a run: the lengths of DeBERTa's table of distances, and whether an input of packed attention is valid where
  * no fused kernel takes it, as fixtures have heads whose size is no multiple of 8.
  */
 const SHAPE_BYTES = 8;
@@ -28,7 +28,7 @@ const FORMS = {
 } as const;
 
 describe("fixtures on a simulated GPU", () => {
-  const run = useCard();
+  const run = useGpu();
 
   /** The second call of each form is marked, as the first one sets up streams and memory. */
   const calls = (load: string, call: string): string => `
@@ -57,7 +57,7 @@ describe("fixtures on a simulated GPU", () => {
       // A node that ran on the CPU would take what flows through the graph there and back.
       const results = fetched.filter((bytes) => bytes > shapeBytes);
       assert.equal(results.length, 1, `${form} fetched ${fetched.join(", ")} bytes`);
-      assert.equal(trace.after(`${form} done`).used, 0, `${form} leaves memory of the card in use`);
+      assert.equal(trace.after(`${form} done`).used, 0, `${form} leaves memory of the GPU in use`);
     }
   }
 

@@ -53,7 +53,7 @@ std::size_t in_use() {
 struct Block {
   Memory memory{};
   std::size_t bytes = 0;
-  /// Where the contents are: at the address itself for the host's memory, elsewhere for the card's.
+  /// Where the contents are: at the address itself for the host's memory, elsewhere for the GPU's.
   std::byte* contents = nullptr;
 };
 
@@ -88,7 +88,7 @@ const std::pair<const std::uintptr_t, Block>* find_block(const void* address) {
   return number - next->first < next->second.bytes ? &*next : nullptr;
 }
 
-/// Takes address space only: pages come when they are written to, so that a large card costs nothing.
+/// Takes address space only: pages come when they are written to, so that a large GPU costs nothing.
 void* map_pages(std::size_t bytes, int protection) {
   void* const address = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return address == MAP_FAILED ? nullptr : address;

@@ -1,28 +1,28 @@
-/// A graphics card that is not there, so that ONNX Runtime's real CUDA provider can run on machines without one. The libraries that the
+/// A GPU that is not there, so that ONNX Runtime's real CUDA provider can run on machines without one. The libraries that the
 /// provider links to are replaced by ones that keep the books and compute nothing:
 ///
-///   libcuda.so.1        gpu.cc, facts.cc, streams.cc, driver.cc: the card itself, which the others share
+///   libcuda.so.1        gpu.cc, facts.cc, streams.cc, driver.cc: the GPU itself, which the others share
 ///   libcudart.so.13     runtime_*.cc
 ///   libcublas*.so.13    blas.cc, blas_lt.cc
 ///   libcudnn.so.9       dnn.cc
 ///
 /// Simulated: memory with its size; what is device, pinned or pageable memory; streams, events, capture into graphs, and what is illegal
-/// meanwhile; limits of launches. The host cannot touch device memory, as on a real card: doing so ends the process. Copies move contents,
-/// so that what was copied to the card comes back the same; new memory is zero.
+/// meanwhile; limits of launches. The host cannot touch device memory, as on a real GPU: doing so ends the process. Copies move contents,
+/// so that what was copied to the GPU comes back the same; new memory is zero.
 ///
 /// Not simulated: what kernels compute (they do nothing, so results are mostly zeros), time (work is done when it is enqueued), the memory
-/// that contexts, cuBLAS and cuDNN take for themselves, fragmentation of the card's memory.
+/// that contexts, cuBLAS and cuDNN take for themselves, fragmentation of the GPU's memory.
 ///
 /// Settings are environment variables:
 ///
-///   SIMULATED_GPU_MEMORY      bytes of the card; default 80 GB
+///   SIMULATED_GPU_MEMORY      bytes of the GPU; default 80 GB
 ///   SIMULATED_GPU_IN_USE      bytes of it that other processes hold, or a file that says how many at any time; default 0
 ///   SIMULATED_GPU_CAPABILITY  compute capability; default 9.0
 ///   SIMULATED_GPU_TRACE       a file that what happens is appended to; trace.ts reads it
 ///
 /// A line of the trace is a word and pairs `key=value`; the last value of a line may have spaces.
 ///
-///   malloc bytes used, refused bytes used, free bytes used    used: bytes of the card after it
+///   malloc bytes used, refused bytes used, free bytes used    used: bytes of the GPU after it
 ///   pin bytes, unpin bytes                                    memory of the host
 ///   copy on from to bytes wait                                on: a stream, or a graph that is captured; wait: whether the caller does
 ///   fill on bytes

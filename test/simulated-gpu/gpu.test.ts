@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 
-import { useCard } from "./use-gpu";
+import { useGpu } from "./use-gpu";
 
 describe("the simulated GPU", () => {
-  const run = useCard();
+  const run = useGpu();
 
   it("behaves as CUDA does, and writes down what happened", async () => {
     const { result, trace } = await run(

@@ -1,16 +1,16 @@
-/** cuda.graphs on a simulated GPU, which refuses what no card allows while a graph is captured. */
+/** cuda.graphs on a simulated GPU, which refuses what no GPU allows while a graph is captured. */
 
 import assert from "node:assert/strict";
 
 import { folderOf } from "../golden/golden";
 import { spladeTiny } from "../lifecycle/children";
 
-import { useCard } from "./use-gpu";
+import { useGpu } from "./use-gpu";
 
 const model = JSON.stringify(spladeTiny);
 
 describe("CUDA graphs on a simulated GPU", () => {
-  const run = useCard();
+  const run = useGpu();
 
   it("are captured for the second text of a length, and then replayed without launching a kernel", async () => {
     const { trace } = await run(

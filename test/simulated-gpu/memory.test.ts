@@ -1,16 +1,16 @@
-/** What happens when the card's memory ends, and what stays of it. */
+/** What happens when the GPU's memory ends, and what stays of it. */
 
 import assert from "node:assert/strict";
 
 import { spladeTiny } from "../lifecycle/children";
 
-import { useCard } from "./use-gpu";
+import { useGpu } from "./use-gpu";
 
 const MEGABYTE = 1e6;
 const memory = 8000 * MEGABYTE;
 
 describe("memory of a simulated GPU", () => {
-  const run = useCard();
+  const run = useGpu();
   const load = `SparseEncoder.load(${JSON.stringify(spladeTiny)}, { device: "cuda", cuda: { arenaGrowth: "as-requested" } })`;
 
   it("costs halved groups when others take it after a model was loaded, and later groups stay small", async () => {

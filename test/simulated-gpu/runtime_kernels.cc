@@ -163,7 +163,7 @@ int cudaLibraryGetKernel(const void** kernel, void*, const char* name) {
   return called(kSuccess);
 }
 
-/// Variables of the card are not simulated: they are zero.
+/// Variables of the GPU are not simulated: they are zero.
 int cudaMemcpyFromSymbol(void* to, const void*, std::size_t bytes, std::size_t, int) {
   if (const int error = require_no_capture("cudaMemcpyFromSymbol")) return called(error);
   trace("copy on=stream0 from=device to=%s bytes=%zu wait=yes", memory_name(to), bytes);

@@ -11,7 +11,7 @@ using namespace simulated_gpu;
 
 namespace {
 
-/// cudaMalloc and what gives memory back wait for the card; what takes it from a pool does neither.
+/// cudaMalloc and what gives memory back wait for the GPU; what takes it from a pool does neither.
 int allocate_waiting(Memory memory, std::size_t bytes, void** address, const char* call) {
   if (const int error = require_no_capture(call)) return error;
   return allocate(memory, bytes, address);

@@ -1,7 +1,7 @@
 /// Streams, events and graphs of the simulated GPU. Work is done when it is enqueued, in the caller's thread; what is kept is where it
 /// would run, and what may not be done while a stream is captured.
 ///
-/// Capture in the global mode makes what may wait for the card, or allocates from the driver, an error in every thread; in the thread's own
+/// Capture in the global mode makes what may wait for the GPU, or allocates from the driver, an error in every thread; in the thread's own
 /// mode, in the thread that captures. Such a call spoils the capture, which end_capture() then tells. Copies of pageable memory count as
 /// what may wait.
 #pragma once
@@ -25,7 +25,7 @@ int pop_context();
 int create_stream(bool blocking, void** stream);
 int destroy_stream(void* stream);
 int wait_stream(void* stream, const char* call);
-/// Of everything on the card.
+/// Of everything on the GPU.
 int wait_all(const char* call);
 
 /// Does the work, or makes it part of a graph where the stream is captured, and adds the line "WORD on=… DETAILS" to the trace.

@@ -45,17 +45,17 @@ export class Trace {
     return this.all("call").filter(({ fields }) => /gemm|Matmul/i.test(fields["name"] ?? "")).length;
   }
 
-  /** Bytes of each copy from the card to the host. */
+  /** Bytes of each copy from the GPU to the host. */
   get fetched(): number[] {
     return this.#copied((from, to) => from === "device" && to !== "device");
   }
 
-  /** Bytes of each copy from the host to the card. */
+  /** Bytes of each copy from the host to the GPU. */
   get sent(): number[] {
     return this.#copied((from, to) => from !== "device" && to === "device");
   }
 
-  /** Bytes of the card that were in use at the end. */
+  /** Bytes of the GPU that were in use at the end. */
   get used(): number {
     return this.#usages().at(-1) ?? 0;
   }

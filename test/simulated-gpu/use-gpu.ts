@@ -11,7 +11,7 @@ import { skip } from "../support/skip";
 
 import { Trace } from "./trace";
 
-export interface CardSettings {
+export interface GpuSettings {
   /** Bytes; default 80 GB. */
   readonly memory?: number;
   /** Compute capability; default 9.0. */
@@ -21,13 +21,13 @@ export interface CardSettings {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-export interface CardRun extends Ended {
+export interface GpuRun extends Ended {
   /** What the program printed as JSON. */
   readonly result: unknown;
   readonly trace: Trace;
 }
 
-/** What programs begin with: mark() puts a mark into the trace, occupy() says how many bytes of the card other processes hold from now on. */
+/** What programs begin with: mark() puts a mark into the trace, occupy() says how many bytes of the GPU other processes hold from now on. */
 const PRELUDE = `
   const { SparseEncoder, CrossEncoder } = require("sparse-rerank");
   const fs = require("node:fs");
@@ -37,7 +37,7 @@ const PRELUDE = `
 `;
 
 /** Skips the suite where there is no simulated GPU. A program is text; it gives a function to main() and ends well. */
-export function useCard(): (program: string, settings?: CardSettings) => Promise<CardRun> {
+export function useGpu(): (program: string, settings?: GpuSettings) => Promise<GpuRun> {
   let folder = "";
   let libraries: { readonly all: NodeJS.ProcessEnv; readonly withoutCudnn: NodeJS.ProcessEnv } | undefined;
 
@@ -50,7 +50,7 @@ export function useCard(): (program: string, settings?: CardSettings) => Promise
     } catch (error) {
       skip(this, `no simulated GPU: ${error instanceof Error ? error.message : String(error)}`);
     }
-    folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-card-"));
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-gpu-"));
   });
 
   after(() => {

@@ -104,7 +104,7 @@ describe("files that are not regular files", () => {
     assert.equal(await readSmallFile(path.join(fifo("b"), "absent")), undefined);
   });
 
-  it("are rejected in a checkpoint, in the place of any file", async () => {
+  it("are rejected in a checkpoint instead of any file", async () => {
     for (const name of ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"]) {
       fs.cpSync(path.join(FIXTURES, "ce-bert-minilm"), folder, { recursive: true });
       fs.rmSync(path.join(folder, name));

@@ -23,7 +23,7 @@ namespace sparse_rerank {
 /// The run option by which ONNX Runtime tells graphs apart; -1 is for runs without one.
 inline constexpr const char* kGraphId = "gpu_graph_id";
 
-/// Runs of a session as CUDA graphs: a card is told once what to do for sequences of some length, and then only to do it again, which saves
+/// Runs of a session as CUDA graphs: a GPU is told once what to do for sequences of some length, and then only to do it again, which saves
 /// the time of launching each kernel. A graph reads and writes the same memory each time, so one run is under way at a time. ONNX Runtime
 /// keeps graphs for each thread, so all runs are on one thread of their own. Thread-safe.
 class CapturedRuns {
@@ -40,7 +40,7 @@ class CapturedRuns {
   Result<Tensor> run(std::span<const InputView> inputs, const Run& run);
 
  private:
-  /// What one graph reads and writes, on the card.
+  /// What one graph reads and writes, on the GPU.
   struct Capture {
     std::vector<Tensor> inputs;
     Tensor output;

@@ -11,7 +11,7 @@
 
 namespace sparse_rerank {
 
-/// The card that a session runs on.
+/// The GPU that a session runs on.
 struct CudaSpec {
   int device = 0;
   /// Further options of ONNX Runtime's CUDA provider, by its names: gpu_mem_limit, arena_extend_strategy, use_tf32.

@@ -1,4 +1,4 @@
-// The GPU as other processes see it: free memory (`sparse-rerank doctor`), utilization over time and a full GPU (card.py).
+// The GPU as other processes see it: free memory (`sparse-rerank doctor`), utilization over time and a full GPU (device.py).
 import { execFileSync, spawn } from "node:child_process";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -14,16 +14,16 @@ export function freeBytes() {
 /** Samples the GPU's utilization in the background. */
 export class Sampler {
   /** Name and driver of the GPU, or why it cannot be sampled. */
-  card = { problem: "there is no Python" };
+  gpu = { problem: "there is no Python" };
   #samples = [];
   #process;
 
   static async start({ python }) {
     const sampler = new Sampler();
     if (python === undefined) return sampler;
-    const { child, first } = await startCard(python, ["sample"], (sample) => sampler.#take(sample));
+    const { child, first } = await startSampler(python, ["sample"], (sample) => sampler.#take(sample));
     sampler.#process = child;
-    sampler.card = first;
+    sampler.gpu = first;
     return sampler;
   }
 
@@ -37,7 +37,7 @@ export class Sampler {
 
   #take(sample) {
     if (sample.problem === undefined) this.#samples.push(sample);
-    else this.card.problem = sample.problem;
+    else this.gpu.problem = sample.problem;
   }
 
   stop() {
@@ -46,8 +46,8 @@ export class Sampler {
 }
 
 /** Runs `run` while another process occupies all of the GPU's memory but `leave` bytes. */
-export async function withFullCard({ python }, leave, run) {
-  const { child, first } = await startCard(python, ["fill", String(leave)], () => undefined);
+export async function withFullGpu({ python }, leave, run) {
+  const { child, first } = await startSampler(python, ["fill", String(leave)], () => undefined);
   try {
     if (first.problem !== undefined) throw new Error(`the GPU could not be filled: ${first.problem}`);
     return await run(first);
@@ -59,8 +59,8 @@ export async function withFullCard({ python }, leave, run) {
   }
 }
 
-async function startCard(python, parameters, onMore) {
-  const child = spawn(python, [path.join(import.meta.dirname, "card.py"), ...parameters], { stdio: ["pipe", "pipe", "inherit"] });
+async function startSampler(python, parameters, onMore) {
+  const child = spawn(python, [path.join(import.meta.dirname, "device.py"), ...parameters], { stdio: ["pipe", "pipe", "inherit"] });
   const first = await new Promise((resolve) => {
     let isFirst = true;
     createInterface({ input: child.stdout }).on("line", (line) => {

@@ -1,6 +1,6 @@
 // The host's work for a GPU: texts and tokens per second that it tokenizes, submits, receives and makes sparse if kernels take no time.
-// That bounds the input rate of any GPU on this machine. On the simulated card, whose results mean nothing:
-//   node scripts/simulated-card.mjs node bench/card-host.mjs [--texts N] [--rounds N]
+// That bounds the input rate of any GPU on this machine. On the simulated GPU, whose results mean nothing:
+//   node scripts/simulated-gpu.mjs node bench/gpu-host.mjs [--texts N] [--rounds N]
 import { parseArgs } from "node:util";
 
 import { CrossEncoder, SparseEncoder } from "../dist/index.mjs";

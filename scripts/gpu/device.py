@@ -1,7 +1,7 @@
 """The GPU as NVIDIA's libraries see it, through ctypes, so that nothing needs to be installed.
 
-card.py sample    prints one JSON object per line: first name and driver, then the utilization, 20 times a second, until it is killed
-card.py fill N    allocates all but N bytes of GPU memory, prints how much that was, and keeps it until its input ends
+device.py sample    prints one JSON object per line: first name and driver, then the utilization, 20 times a second, until it is killed
+device.py fill N    allocates all but N bytes of GPU memory, prints how much that was, and keeps it until its input ends
 """
 
 import ctypes
