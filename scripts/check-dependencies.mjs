@@ -101,6 +101,7 @@ const LIB = {
     uses: [...MODELS, "sparse-matrix", "sparse-ops", "sparse-index/model-identity"],
   },
   "cross-encoder": { holds: "`CrossEncoder`", uses: [...MODELS, "native", "sparse-ops", "tokenization/pipeline"] },
+  lexical: { holds: "texts -> terms for lexical search: words, stop words, stemmers", uses: ["errors", "core", "native", "native/contract"] },
   retrieval: {
     holds: "two-stage search, fusion, BM25, explanation",
     uses: ["errors", "core", "options", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],
@@ -145,6 +146,7 @@ const LIB_PACKAGES = {
   "@opensearch-project/opensearch": "engines",
   "@qdrant/js-client-rest": "engines",
   "@zilliz/milvus2-sdk-node": "engines",
+  "@orama/stemmers": "lexical",
   bullmq: "queue",
   commander: "cli",
   ioredis: "queue",
