@@ -63,6 +63,11 @@ export function unsupportedFilter(engine: string, problem: string, remedy: strin
   return new EngineError(engine, "ERR_FILTER_UNSUPPORTED", `the filter cannot be expressed: ${withStop(problem)} ${remedy}`);
 }
 
+/** Payloads hold dates as strings, which engines compare letter by letter. */
+export function datesUnsupported(engine: string): EngineError {
+  return unsupportedFilter(engine, "it compares dates", "Store them as numbers (date.getTime()) and compare those.");
+}
+
 /** The message of a client's error, shortened: servers may return whole stack traces. */
 export function messageOf(error: unknown): string {
   const text = errorMessage(error);

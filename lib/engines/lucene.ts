@@ -6,7 +6,7 @@ import type { CheckedFilter, FilterValue } from "../sparse-index/filter";
 import type { SparseVector } from "../sparse-matrix";
 import type { Prepared, Rejection } from "./bulk";
 import type { CheckedSearch, DocumentLimits } from "./documents";
-import { codeOfStatus, EngineError, messageOf, requestError, shorten, unsupportedFilter } from "./errors";
+import { codeOfStatus, datesUnsupported, EngineError, messageOf, requestError, shorten, unsupportedFilter } from "./errors";
 import { nonZeros } from "./json-lines";
 import { objectAt } from "./json-object";
 import { RemoteEngine, requireName, requireOneOf } from "./remote-engine";
@@ -234,6 +234,12 @@ export abstract class LuceneEngine extends RemoteEngine<string> {
       case "in":
         this.#requireTerms(filter.values);
         return { terms: { [payloadField(filter.field)]: filter.values } };
+      case "exists":
+        return { exists: { field: payloadField(filter.field) } };
+      case "prefix":
+        return { prefix: { [payloadField(filter.field)]: filter.prefix } };
+      case "dates":
+        throw datesUnsupported(this.name);
     }
   }
 

@@ -4,7 +4,7 @@ import { invalid, requireString } from "../core/validate";
 import type { CheckedFilter } from "../sparse-index/filter";
 import type { Prepared, Rejection } from "./bulk";
 import type { CheckedSearch, DocumentLimits } from "./documents";
-import { EngineError, messageOf, requestError } from "./errors";
+import { datesUnsupported, EngineError, messageOf, requestError, unsupportedFilter } from "./errors";
 import { nonZeros } from "./json-lines";
 import { objectAt } from "./json-object";
 import type { Payload } from "./json-object";
@@ -252,6 +252,12 @@ function condition(filter: CheckedFilter): string {
       const tests = filter.values.map((value) => `${key} == ${JSON.stringify(value)} or json_contains(${key}, ${JSON.stringify(value)})`);
       return ifExists(key, tests.join(" or "));
     }
+    case "dates":
+      throw datesUnsupported("Milvus");
+    case "exists":
+      throw unsupportedFilter("Milvus", "null and no field cannot be told apart", "Leave out fields without a value, or store a flag.");
+    case "prefix":
+      throw unsupportedFilter("Milvus", "it asks how a string begins", "Store the beginning in a field of its own.");
     case "range": {
       const signs = { gt: ">", gte: ">=", lt: "<", lte: "<=" } as const;
       const bounds = Object.entries(filter.range) as [keyof typeof signs, number][];

@@ -5,7 +5,7 @@ import type { SparseVector } from "../sparse-matrix";
 import type { Prepared, Rejection } from "./bulk";
 import { prune } from "./documents";
 import type { CheckedSearch, DocumentLimits } from "./documents";
-import { EngineError, messageOf, requestError } from "./errors";
+import { datesUnsupported, EngineError, messageOf, requestError } from "./errors";
 import { nonZeros } from "./json-lines";
 import { objectAt } from "./json-object";
 import type { Payload } from "./json-object";
@@ -256,6 +256,12 @@ function condition(filter: CheckedFilter, values: unknown[]): string {
       const names = filter.values.map((_, i) => `@ == $v${i}`);
       return test(filter.field, names.join(" || "), Object.fromEntries(filter.values.map((value, i) => [`v${i}`, value])));
     }
+    case "dates":
+      throw datesUnsupported("pgvector");
+    case "exists":
+      return test(filter.field, '@ != null || @.type() == "object"', {});
+    case "prefix":
+      return test(filter.field, "@ starts with $prefix", { prefix: filter.prefix });
     case "range": {
       const signs = { gt: ">", gte: ">=", lt: "<", lte: "<=" } as const;
       const bounds = Object.keys(filter.range) as (keyof typeof signs)[];

@@ -185,6 +185,14 @@ export class QdrantEngine extends RemoteEngine<QdrantPoint> {
         return { must_not: [this.#filter(filter.filter)] };
       case "range":
         return { must: [{ key: this.#key(filter.field), range: filter.range }] };
+      case "dates": {
+        const bounds = Object.entries(filter.range as Record<string, number>).map(([name, bound]) => [name, new Date(bound).toISOString()]);
+        return { must: [{ key: this.#key(filter.field), range: Object.fromEntries(bounds) as object }] };
+      }
+      case "exists":
+        return { must_not: [{ is_empty: { key: this.#key(filter.field) } }] };
+      case "prefix":
+        throw unsupportedFilter(this.name, "it asks how a string begins", "Store the beginning in a field of its own.");
       case "in": {
         const key = this.#key(filter.field);
         const strings = filter.values.filter((value) => typeof value === "string");

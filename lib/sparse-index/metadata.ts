@@ -2,29 +2,33 @@
  * Encodes metadata and filters for native code. Each pair of a field and a value is an attribute: the dotted field path in UTF-8, the byte
  * 0xff (which never occurs in UTF-8), a letter for the type, and the value in bytes that sort like the values. A filter therefore becomes a
  * set of attribute ranges, and native code needs no knowledge of types (docs/sparse-index-format.md).
+ *
+ * Some strings have a second attribute, with the byte 0xfe instead of 0xff: a date its point in time, a long string its beginning. Documents
+ * that version 0.1 added do not have these.
  */
 
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
+import { instantOf } from "../core/instant";
 import { requireJsonValue, withToJson } from "../core/json-value";
 import { invalid } from "../core/validate";
 import { SparseRerankError } from "../errors";
 import type { NativeAttributes, NativeFilter } from "../native/contract";
 import { packBytes, packStrings } from "../native/strings";
-import { isFilterValue } from "./filter";
+import { isFilterValue, MAX_PREFIX_BYTES } from "./filter";
 import type { CheckedFilter, FilterValue, NumberRange } from "./filter";
 
 /**
  * Fields of a document that searches can filter by. A field that is null or undefined counts as absent. Objects and arrays nested in an
  * array are ignored. Values that JSON cannot represent are rejected: a Map, an instance of a class, NaN. A Date is stored as its toJSON()
- * string.
+ * string, which filters compare as a date.
  */
 export interface Metadata {
   readonly [field: string]: MetadataValue;
 }
 
-export type MetadataValue = FilterValue | null | undefined | Metadata | readonly MetadataValue[];
+export type MetadataValue = FilterValue | Date | null | undefined | Metadata | readonly MetadataValue[];
 
 /** Opcodes; must match native/index/filter.h. */
 const IDS = 0;
@@ -35,17 +39,21 @@ const NOT = 4;
 
 /** Limits recursion: deeper metadata is a mistake or a cycle. */
 const MAX_DEPTH = 32;
-/** Longer strings are stored as a hash, since filters compare strings only for equality. */
-const MAX_STRING_BYTES = 256;
+/** Longer strings are stored as a hash and their beginning. */
+const MAX_STRING_BYTES = MAX_PREFIX_BYTES;
 const MAX_FIELD_BYTES = 1024;
 /** Documents processed before yielding to the event loop: about a millisecond of work. */
 const DOCUMENTS_PER_TURN = 500;
 
 const SEPARATOR = 0xff;
-const NUMBER = "n".charCodeAt(0);
+/** Of what is derived from a value. */
+const DERIVED = 0xfe;
+const DOT = ".".charCodeAt(0);
 const NO_BYTES = Buffer.alloc(0);
 /** Suffix that turns a name into its immediate successor in byte order. */
 const ABOVE = Buffer.of(0);
+/** The bytes that follow a string in what is above all strings that begin with it. */
+const ABOVE_ALL = Buffer.of(0xff);
 
 /**
  * Collects the attributes of documents. Yields to the event loop in between.
@@ -54,15 +62,26 @@ const ABOVE = Buffer.of(0);
  */
 export async function attributesOf(metadata: readonly (Metadata | undefined)[]): Promise<NativeAttributes> {
   const lists = new Map<string, { readonly name: Buffer; readonly documents: number[] }>();
+  const add = (key: string, name: () => Buffer, document: number): void => {
+    const list = lists.get(key);
+    if (list === undefined) lists.set(key, { name: name(), documents: [document] });
+    else if (list.documents.at(-1) !== document) list.documents.push(document);
+  };
   for (const [document, fields] of metadata.entries()) {
     if (document % DOCUMENTS_PER_TURN === DOCUMENTS_PER_TURN - 1) await nextTurn();
     const name = `metadata[${document}]`;
     if (fields !== undefined) requireJsonValue(fields, name);
     for (const [field, value] of valuesOf(withToJson(fields), name)) {
-      const key = `${typeof value}:${field.length}:${field}${value}`;
-      const list = lists.get(key);
-      if (list === undefined) lists.set(key, { name: attributeName(field, value), documents: [document] });
-      else if (list.documents.at(-1) !== document) list.documents.push(document);
+      add(`${typeof value}:${field.length}:${field}${value}`, () => attributeName(field, value), document);
+      if (typeof value !== "string") continue;
+      const instant = instantOf(value);
+      if (instant !== undefined) add(`date:${field.length}:${field}${instant}`, () => dateName(field, instant), document);
+      if (value.length * 3 <= MAX_STRING_BYTES || Buffer.byteLength(value) <= MAX_STRING_BYTES) continue;
+      // As a string of one character for each byte, since a character may be cut.
+      const beginning = Buffer.from(value.slice(0, MAX_STRING_BYTES + 1))
+        .subarray(0, MAX_STRING_BYTES)
+        .toString("latin1");
+      add(`beginning:${field.length}:${field}${beginning}`, () => beginningName(field, Buffer.from(beginning, "latin1")), document);
     }
   }
   const offsets = new Uint32Array(lists.size + 1);
@@ -98,8 +117,28 @@ export function compileFilter(filter: CheckedFilter): NativeFilter {
         steps.push(RANGES, one.values.length);
         break;
       case "range":
-        bounds.push(...boundsOf(one.field.join("."), one.range));
+        bounds.push(...boundsOf(typePrefix(one.field.join("."), SEPARATOR, "n"), one.range));
         steps.push(RANGES, 1);
+        break;
+      case "dates":
+        bounds.push(...boundsOf(typePrefix(one.field.join("."), DERIVED, "d"), one.range));
+        steps.push(RANGES, 1);
+        break;
+      case "prefix": {
+        const prefix = Buffer.from(one.prefix);
+        for (const name of [attributeName(one.field.join("."), one.prefix), beginningName(one.field.join("."), prefix)]) {
+          bounds.push(name, Buffer.concat([name, ABOVE_ALL]));
+        }
+        steps.push(RANGES, 2);
+        break;
+      }
+      case "exists": {
+        const field = Buffer.from(one.field.join("."));
+        // Of the field itself, and of those of an object in it.
+        bounds.push(Buffer.concat([field, Buffer.of(SEPARATOR)]), Buffer.concat([field, ABOVE_ALL, ABOVE_ALL]));
+        bounds.push(Buffer.concat([field, Buffer.of(DOT)]), Buffer.concat([field, Buffer.of(DOT + 1)]));
+        steps.push(RANGES, 2);
+      }
     }
   };
   compile(filter);
@@ -111,20 +150,50 @@ export function compileIds(ids: readonly string[]): NativeFilter {
   return { steps: Uint32Array.of(IDS, ids.length), strings: packStrings(ids) };
 }
 
-/** The half-open range of attribute names [first, end) of all numbers within the bounds. */
-function boundsOf(field: string, { gt, gte, lt, lte }: NumberRange): [Buffer, Buffer] {
-  const firsts = [numberPrefix(field, NUMBER)];
-  if (gte !== undefined) firsts.push(attributeName(field, gte));
-  if (gt !== undefined) firsts.push(Buffer.concat([attributeName(field, gt), ABOVE]));
-  const ends = [numberPrefix(field, NUMBER + 1)];
-  if (lt !== undefined) ends.push(attributeName(field, lt));
-  if (lte !== undefined) ends.push(Buffer.concat([attributeName(field, lte), ABOVE]));
+/** What the names of all attributes of a field begin with that have a value of the field: for facets. */
+export function facetPrefix(field: string): Buffer {
+  return Buffer.concat([Buffer.from(field), Buffer.of(SEPARATOR)]);
+}
+
+/**
+ * The value of an attribute whose name begins with facetPrefix(); undefined for a string of more than 256 bytes in UTF-8, of which the name has a hash, and
+ * for what is no such name.
+ */
+export function facetValue(attributeName: Uint8Array): FilterValue | undefined {
+  const name = Buffer.from(attributeName.buffer, attributeName.byteOffset, attributeName.byteLength);
+  const separator = name.indexOf(SEPARATOR);
+  if (separator < 0) return undefined;
+  const type = name.toString("latin1", separator + 1, separator + 2);
+  const bytes = name.subarray(separator + 2);
+  if (type === "s") return bytes.toString();
+  if (type === "b" && bytes.length === 1) return bytes[0] === 1;
+  return type === "n" && bytes.length === 8 ? numberOf(bytes) : undefined;
+}
+
+/** The names of all numbers in the range: from the first on, below the second. @param prefix what comes before the number */
+function boundsOf(prefix: Buffer, { gt, gte, lt, lte }: NumberRange): [Buffer, Buffer] {
+  const nameOf = (bound: number): Buffer => Buffer.concat([prefix, numberBytes(bound)]);
+  const firsts = [prefix];
+  if (gte !== undefined) firsts.push(nameOf(gte));
+  if (gt !== undefined) firsts.push(Buffer.concat([nameOf(gt), ABOVE]));
+  // The numbers of a type end where the next type begins: infinity, whose bytes are the highest, is none.
+  const ends = [Buffer.concat([prefix, ABOVE_ALL, ABOVE_ALL])];
+  if (lt !== undefined) ends.push(nameOf(lt));
+  if (lte !== undefined) ends.push(Buffer.concat([nameOf(lte), ABOVE]));
   const ascending = (a: Buffer, b: Buffer): number => a.compare(b);
   return [firsts.sort(ascending).at(-1) ?? NO_BYTES, ends.sort(ascending)[0] ?? NO_BYTES];
 }
 
-function numberPrefix(field: string, type: number): Buffer {
-  return Buffer.concat([Buffer.from(field), Buffer.of(SEPARATOR, type)]);
+function typePrefix(field: string, separator: number, type: string): Buffer {
+  return Buffer.concat([Buffer.from(field), Buffer.of(separator), Buffer.from(type)]);
+}
+
+function dateName(field: string, instant: number): Buffer {
+  return Buffer.concat([typePrefix(field, DERIVED, "d"), numberBytes(instant)]);
+}
+
+function beginningName(field: string, bytes: Buffer): Buffer {
+  return Buffer.concat([typePrefix(field, DERIVED, "p"), bytes]);
 }
 
 function attributeName(field: string, value: FilterValue): Buffer {
@@ -138,12 +207,21 @@ function valueBytes(value: FilterValue): [type: string, bytes: Buffer] {
     const bytes = Buffer.from(value);
     return bytes.length <= MAX_STRING_BYTES ? ["s", bytes] : ["h", createHash("sha256").update(bytes).digest()];
   }
+  return ["n", numberBytes(value)];
+}
+
+/** 8 bytes in the order of numbers: positive ones above negative ones, and negative ones the other way round. */
+function numberBytes(value: number): Buffer<ArrayBuffer> {
   const bytes = Buffer.alloc(8);
   // 0 and -0 must have the same name.
   bytes.writeDoubleBE(value === 0 ? 0 : value);
-  // Makes the byte order equal the numeric order: flips the sign bit of positive numbers and all bits of negative ones.
   const negative = ((bytes[0] ?? 0) & 0x80) !== 0;
-  return ["n", bytes.map((byte, i) => (negative ? ~byte : i === 0 ? byte | 0x80 : byte)) as Buffer];
+  return bytes.map((byte, i) => (negative ? ~byte : i === 0 ? byte | 0x80 : byte)) as Buffer;
+}
+
+function numberOf(bytes: Uint8Array): number {
+  const negative = ((bytes[0] ?? 0) & 0x80) === 0;
+  return Buffer.from(bytes.map((byte, i) => (negative ? ~byte : i === 0 ? byte & 0x7f : byte))).readDoubleBE();
 }
 
 /** Yields each pair of a field and a value. @param fields a value that JSON can represent */

@@ -8,7 +8,8 @@ import path from "node:path";
 import fc from "fast-check";
 
 import type { ErrorCode } from "../../../dist/errors";
-import type { Filter, FilterValue } from "../../../dist/sparse-index/filter";
+import type { FieldCondition, Filter, FilterValue } from "../../../dist/sparse-index/filter";
+import { attributesOf, facetPrefix, facetValue } from "../../../dist/sparse-index/metadata";
 import type { Metadata } from "../../../dist/sparse-index/metadata";
 import { SparseIndex } from "../../../dist/sparse-index/sparse-index";
 import type { SearchHit } from "../../../dist/sparse-index/sparse-index";
@@ -29,12 +30,29 @@ function matrix(entries: readonly Entry[]): SparseMatrix {
   );
 }
 
-/** The long form of filters, which the definition below uses. */
-type LongFilter =
-  | { field: string; equals?: FilterValue; in?: FilterValue[]; gt?: number; gte?: number; lt?: number; lte?: number }
-  | { and: LongFilter[] }
-  | { or: LongFilter[] }
-  | { not: LongFilter };
+/** The long form of filters, which the definition below takes. */
+type LongFilter = ({ field: string } & FieldCondition) | { and: LongFilter[] } | { or: LongFilter[] } | { not: LongFilter };
+
+/** The dates of the tests, as points in time. A table, so that the reader of dates is tested too. */
+const DATES = new Map([
+  ["1969-12-31", -86_400_000],
+  ["1970-01-01", 0],
+  ["1970-01-01T00:00", 0],
+  ["1970-01-01T01:00:00+01:00", 0],
+  ["1970-01-01T00:00:00.001Z", 1],
+  ["2024-02-29", 1_709_164_800_000],
+  ["2024-02-29T00:00:00.000Z", 1_709_164_800_000],
+  ["+010000-01-01T00:00:00.000Z", 253_402_300_800_000],
+]);
+const NO_DATES = ["2024-02-30", "2024-13-01", "2024-02", "1970-01-01 00:00", "1970-01-01T25:00Z"];
+
+function instant(value: unknown): number | undefined {
+  return value instanceof Date ? value.getTime() : typeof value === "string" ? DATES.get(value) : undefined;
+}
+
+function isEqual(value: unknown, wanted: FilterValue | Date): boolean {
+  return wanted instanceof Date ? instant(value) === wanted.getTime() : (value instanceof Date ? value.toJSON() : value) === wanted;
+}
 
 /** The definition of a filter. */
 function matches(filter: LongFilter, metadata: Metadata | undefined): boolean {
@@ -43,26 +61,56 @@ function matches(filter: LongFilter, metadata: Metadata | undefined): boolean {
   if ("not" in filter) return !matches(filter.not, metadata);
   let at: unknown = metadata;
   for (const key of filter.field.split(".")) {
-    at = typeof at === "object" && at !== null && !Array.isArray(at) && Object.hasOwn(at, key) ? (at as Metadata)[key] : undefined;
+    const inside = typeof at === "object" && at !== null && !Array.isArray(at) && !(at instanceof Date) && Object.hasOwn(at, key);
+    at = inside ? (at as Metadata)[key] : undefined;
   }
   const values: unknown[] = Array.isArray(at) ? at : [at];
-  const { equals, in: list, gt, gte, lt, lte } = filter;
-  const numbers = values.filter((value): value is number => typeof value === "number");
-  const bounded = [gt, gte, lt, lte].some((bound) => bound !== undefined);
+  const { equals, in: list, all, exists, prefix } = filter;
+  const bounds = [filter.gt, filter.gte, filter.lt, filter.lte];
+  const ofDates = bounds.some((bound) => bound !== undefined && typeof bound !== "number");
+  const numberOf = (value: unknown): number | undefined => (ofDates ? instant(value) : typeof value === "number" ? value : undefined);
+  const [gt = -Infinity, gte = -Infinity, lt = Infinity, lte = Infinity] = bounds.map(numberOf);
   return (
-    (equals === undefined || values.includes(equals)) &&
-    (list === undefined || values.some((value) => list.includes(value as FilterValue))) &&
-    (!bounded ||
-      numbers.some(
-        (value) => value > (gt ?? -Infinity) && value >= (gte ?? -Infinity) && value < (lt ?? Infinity) && value <= (lte ?? Infinity),
-      ))
+    (equals === undefined || values.some((value) => isEqual(value, equals))) &&
+    (list === undefined || values.some((value) => list.some((one) => isEqual(value, one)))) &&
+    (all === undefined || all.every((one) => values.some((value) => isEqual(value, one)))) &&
+    (exists === undefined || exists === hasValue(at)) &&
+    (prefix === undefined ||
+      values.some((value) => (value instanceof Date ? value.toJSON() : typeof value === "string" ? value : "").startsWith(prefix))) &&
+    (bounds.every((bound) => bound === undefined) ||
+      values.map(numberOf).some((value) => value !== undefined && value > gt && value >= gte && value < lt && value <= lte))
   );
+}
+
+function hasValue(at: unknown): boolean {
+  if (Array.isArray(at)) return at.some((value) => value !== null);
+  if (typeof at === "object" && at !== null && !(at instanceof Date)) return Object.values(at).some(hasValue);
+  return at !== undefined && at !== null;
 }
 
 const LONG = "long ".repeat(100);
 const NUMBERS = [0, -0, 1, -1, 1.5, -1.5, 2 ** 53, 5e-324, -5e-324, Number.MAX_VALUE, -Number.MAX_VALUE];
 const number = fc.constantFrom(...NUMBERS);
-const value = fc.oneof(number, fc.boolean(), fc.constantFrom("", "x", "1", "true", "ünï", "\u0000", LONG, `${LONG}!`));
+const EDGE = `${"x".repeat(255)}é${"y".repeat(9)}`;
+const PAIR = `${"x".repeat(255)}😀${"y".repeat(9)}`;
+const string = fc.constantFrom("", "x", "1", "true", "ünï", "\u0000", LONG, `${LONG}!`, EDGE, PAIR);
+const date = fc.oneof(
+  fc.constantFrom(...DATES.keys()),
+  fc.constantFrom(...DATES.values()).map((at) => new Date(at)),
+);
+const value = fc.oneof(number, fc.boolean(), string, date, fc.constantFrom(...NO_DATES));
+const prefix = fc.constantFrom(
+  "x",
+  "l",
+  "long ",
+  "ü",
+  "1970-",
+  "2024-02-",
+  "\u0000",
+  "x".repeat(255),
+  `${"x".repeat(254)}`,
+  EDGE.slice(0, 250),
+);
 const field = fc.constantFrom("a", "b", "a.b", "a.b.c", "a ");
 const metadata = fc.option(
   fc.dictionary(
@@ -83,6 +131,11 @@ const condition = fc.oneof(
   fc.record({ field, gt: number }, { requiredKeys: ["field", "gt"] }),
   fc.record({ field, gte: number, lt: number }),
   fc.record({ field, gt: number, lte: number }),
+  fc.record({ field, all: fc.array(value, { minLength: 1, maxLength: 2 }) }),
+  fc.record({ field, exists: fc.boolean() }),
+  fc.record({ field, prefix }),
+  fc.record({ field, gte: date, lt: date }),
+  fc.record({ field, gt: date, lte: date }),
   fc.record({ field, gte: number, gt: number, in: fc.array(value, { minLength: 1, maxLength: 4 }) }),
 );
 const { filter } = fc.letrec<{ filter: LongFilter }>((tie) => ({
@@ -182,6 +235,38 @@ describe("metadata of SparseIndex", () => {
     assert.equal(await hits({ list: "y" }), 1);
     for (const none of [{ "list.x": 1 }, { list: "z" }, { none: "undefined" }]) assert.equal(await hits(none), 0);
     await index.close();
+  });
+
+  it("refuses conditions that make no sense", async () => {
+    const index = SparseIndex.create({ dimension: DIMENSION });
+    for (const bad of [
+      { gt: 1, lt: new Date(0) },
+      { gt: "soon" },
+      ...NO_DATES.map((lt) => ({ lt })),
+      { gte: new Date(NaN) },
+      { exists: 1 },
+      { prefix: "" },
+      { prefix: "x".repeat(257) },
+      { all: [] },
+      { all: [null] },
+      { equals: null },
+    ]) {
+      await refuses(() => index.search(QUERY, { filter: { a: bad as never } }), /filter\.a/);
+    }
+    await index.close();
+  });
+
+  it("gives the values of a field's attributes", async () => {
+    const metadata = [{ tag: ["x", "ünï", "", LONG], n: [-1.5, 0, 3e10], yes: true, day: "2024-02-29", tagged: "no", "tag.x": 1 }];
+    const { names } = await attributesOf(metadata);
+    const all = Array.from(names.offsets.subarray(1), (end, i) => names.bytes.subarray(names.offsets[i], end));
+    const values = (field: string): unknown[] =>
+      all.filter((name) => facetPrefix(field).compare(name.subarray(0, facetPrefix(field).length)) === 0).map(facetValue);
+    assert.deepEqual(values("tag"), ["x", "ünï", "", undefined]);
+    assert.deepEqual(values("n"), [-1.5, 0, 3e10]);
+    assert.deepEqual(values("yes"), [true]);
+    assert.deepEqual(values("day"), ["2024-02-29"]);
+    assert.equal(facetValue(Buffer.from("x")), undefined);
   });
 
   it("rejects what filters cannot use, before anything is added", async () => {
