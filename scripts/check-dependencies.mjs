@@ -101,7 +101,10 @@ const LIB = {
     uses: [...MODELS, "sparse-matrix", "sparse-ops", "sparse-index/model-identity"],
   },
   "cross-encoder": { holds: "`CrossEncoder`", uses: [...MODELS, "native", "sparse-ops", "tokenization/pipeline"] },
-  lexical: { holds: "texts -> terms for lexical search: words, stop words, stemmers", uses: ["errors", "core", "native", "native/contract"] },
+  lexical: {
+    holds: "texts -> terms for lexical search: words, stop words, stemmers",
+    uses: ["errors", "core", "native", "native/contract"],
+  },
   retrieval: {
     holds: "two-stage search, fusion, BM25, explanation",
     uses: ["errors", "core", "options", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],

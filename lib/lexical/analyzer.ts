@@ -3,8 +3,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 import { SparseRerankError } from "../errors";
-import { throwIfAborted } from "../internal/abort";
-import { invalid } from "../internal/validate";
+import { throwIfAborted } from "../core/abort";
+import { invalid } from "../core/validate";
 import { loadStemmer, normalizeWord, withoutElision } from "./languages";
 import type { LexicalLanguage, Stemmer } from "./languages";
 import { lexicalSettings } from "./options";

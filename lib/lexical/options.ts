@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 
 import { SparseRerankError } from "../errors";
-import { invalid, requireFunction, requireRecord, requireTexts } from "../internal/validate";
+import { invalid, requireFunction, requireRecord, requireTexts } from "../core/validate";
 import { LANGUAGES } from "./languages";
 import type { LexicalLanguage } from "./languages";
 import { STOP_WORDS } from "./stop-words";

@@ -1,5 +1,5 @@
-import { packStrings } from "../internal/native-strings";
-import type { NativeStrings } from "../internal/native";
+import { packStrings } from "../native/strings";
+import type { NativeStrings } from "../native/contract";
 
 /** Term frequencies: row i has terms[indices[k]] counts[k] times, k in [indptr[i], indptr[i + 1]). */
 export interface TermRows {

@@ -112,7 +112,7 @@ export class WordScanner {
       } else if (first === LETTER || first === DIGIT || first === EXTEND_NUM_LET) {
         const start = at;
         at = wordEnd(units, at, length, first);
-        if (first !== EXTEND_NUM_LET || !isLoneUnderscore(units, start, at)) this.#push(start, at);
+        if (isWordLike(units, start, at)) this.#push(start, at);
       } else {
         at++;
         if (isSpace(unit)) {
@@ -178,8 +178,9 @@ function wordEnd(units: Uint16Array, start: number, end: number, first: number):
   return at;
 }
 
-/** Intl.Segmenter takes several characters such as the underscore for a word, and one for none. */
-function isLoneUnderscore(units: Uint16Array, start: number, end: number): boolean {
-  for (let at = start + 1; at < end; at++) if (classOf(units[at] ?? 0) !== EXTEND) return false;
-  return true;
+/** Intl.Segmenter takes a single character such as the underscore for no word, nor what ends with one and a combining mark. */
+function isWordLike(units: Uint16Array, start: number, end: number): boolean {
+  let last = end - 1;
+  while (classOf(units[last] ?? 0) === EXTEND) last--;
+  return classOf(units[last] ?? 0) !== EXTEND_NUM_LET || (last === end - 1 && last > start);
 }

@@ -177,7 +177,7 @@ function boundsOf(prefix: Buffer, { gt, gte, lt, lte }: NumberRange): [Buffer, B
   if (gte !== undefined) firsts.push(nameOf(gte));
   if (gt !== undefined) firsts.push(Buffer.concat([nameOf(gt), ABOVE]));
   // The numbers of a type end where the next type begins: infinity, whose bytes are the highest, is none.
-  const ends = [Buffer.concat([prefix, ABOVE_ALL, ABOVE_ALL])];
+  const ends: Buffer[] = [Buffer.concat([prefix, ABOVE_ALL, ABOVE_ALL])];
   if (lt !== undefined) ends.push(nameOf(lt));
   if (lte !== undefined) ends.push(Buffer.concat([nameOf(lte), ABOVE]));
   const ascending = (a: Buffer, b: Buffer): number => a.compare(b);
@@ -211,7 +211,7 @@ function valueBytes(value: FilterValue): [type: string, bytes: Buffer] {
 }
 
 /** 8 bytes in the order of numbers: positive ones above negative ones, and negative ones the other way round. */
-function numberBytes(value: number): Buffer<ArrayBuffer> {
+function numberBytes(value: number): Buffer {
   const bytes = Buffer.alloc(8);
   // 0 and -0 must have the same name.
   bytes.writeDoubleBE(value === 0 ? 0 : value);

@@ -7,6 +7,8 @@ import assert from "node:assert/strict";
 
 import { plain, snippet } from "../../dist/cli/snippet";
 import { printable } from "../../dist/cli/terminal";
+import { createAnalyzer } from "../../dist/lexical/analyzer";
+import { checkLexicalOptions } from "../../dist/lexical/options";
 import { MarkupReader } from "../../dist/corpus/markup";
 import type { Markup } from "../../dist/corpus/markup";
 import type { CrossEncoder } from "../../dist/cross-encoder";
@@ -103,6 +105,13 @@ describe("long runs of one character take linear time", function () {
         for (const text of RUNS) assert.equal((await tokenizer.encode([text])).offsets.length, 2);
         tokenizer.dispose();
       }
+    });
+  }
+
+  for (const language of ["english", "turkish", "serbian"] as const) {
+    it(`the analyzer of lexical search for ${language}`, async () => {
+      const analyzer = await createAnalyzer(checkLexicalOptions({ language }));
+      for (const text of RUNS) assert.equal((await analyzer.termRows([text])).indptr.length, 2);
     });
   }
 
