@@ -99,6 +99,10 @@ bool MappedFile::unchanged() const {
   return true;
 }
 
+bool MappedFile::is(const std::string&) const {
+  return false;
+}
+
 #else
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
@@ -127,6 +131,13 @@ bool MappedFile::unchanged() const {
   if (watch_.file < 0 || fstat(watch_.file, &status) != 0) return false;
   const timespec& changed = change_time(status);
   return static_cast<std::size_t>(status.st_size) == size_ && changed.tv_sec == watch_.seconds && changed.tv_nsec == watch_.nanoseconds;
+}
+
+bool MappedFile::is(const std::string& path) const {
+  struct stat own{};
+  struct stat named{};
+  if (watch_.file < 0 || fstat(watch_.file, &own) != 0 || stat(path.c_str(), &named) != 0) return false;
+  return own.st_dev == named.st_dev && own.st_ino == named.st_ino;
 }
 
 #endif

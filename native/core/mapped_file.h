@@ -34,6 +34,9 @@ class MappedFile {
   /// true on Windows, which refuses to write to a mapped file.
   [[nodiscard]] bool unchanged() const;
 
+  /// Whether `path` leads to this very file now. Never true on Windows, which tells of no file without opening it.
+  [[nodiscard]] bool is(const std::string& path) const;
+
  private:
   /// A descriptor, which refers to this file even if its name is reused, and the file's initial state.
   struct Watch {

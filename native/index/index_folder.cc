@@ -55,28 +55,50 @@ Error no_index(const std::string& folder) {
   return {"ERR_FILE_NOT_FOUND", folder + " holds no index (" + join(folder, kManifest) + " is missing); give a dimension to create one."};
 }
 
-Result<Snapshot> open_segments(const std::string& folder, const Manifest& manifest) {
-  Snapshot snapshot;
-  for (const ManifestSegment& listed : manifest.segments) {
-    auto segment = Segment::open(segment_file(folder, listed.number));
+/// The segment of a number as it is open already; nothing when it is not, or its file was replaced.
+const IndexSegment* find_known(const Snapshot* known, std::uint64_t number, const std::string& path) {
+  if (known == nullptr) return nullptr;
+  for (const IndexSegment& segment : known->segments) {
+    if (segment.number == number && segment.segment->is_file(path)) return &segment;
+  }
+  return nullptr;
+}
+
+Result<IndexSegment> open_segment(const std::string& path, const ManifestSegment& listed, const IndexSettings& settings,
+                                  const Snapshot* known) {
+  IndexSegment entry;
+  if (const IndexSegment* const open = find_known(known, listed.number, path)) {
+    entry = *open;
+  } else {
+    auto segment = Segment::open(path);
     if (!segment) return std::move(segment).error();
-    if (segment.value()->documents() != listed.documents || segment.value()->dimension() != manifest.dimension) {
-      return Error{"ERR_INDEX_CORRUPT",
-                   segment_file(folder, listed.number) +
-                       " is not the file that the manifest tells of; restore the folder from a copy, or build the index "
-                       "again."};
-    }
-    IndexSegment entry = {std::move(segment).value(), nullptr, static_cast<std::uint32_t>(listed.removed_count), listed.number};
-    if (listed.removed_count > 0) entry.removed = std::make_shared<Bitmap>(listed.removed);
-    snapshot.segments.push_back(std::move(entry));
+    entry.segment = std::move(segment).value();
+    entry.number = listed.number;
+  }
+  if (entry.segment->documents() != listed.documents || entry.segment->settings() != settings) {
+    return Error{"ERR_INDEX_CORRUPT",
+                 path + " is not the file that the manifest tells of; restore the folder from a copy, or build the index again."};
+  }
+  if (listed.removed_count > 0 && (entry.removed == nullptr || *entry.removed != listed.removed)) {
+    entry.set_removed(std::make_shared<Bitmap>(listed.removed), static_cast<std::uint32_t>(listed.removed_count));
+  }
+  return entry;
+}
+
+Result<Snapshot> open_segments(const std::string& folder, const Manifest& manifest, const Snapshot* known) {
+  Snapshot snapshot{manifest.settings, {}};
+  for (const ManifestSegment& listed : manifest.segments) {
+    Result<IndexSegment> segment = open_segment(segment_file(folder, listed.number), listed, manifest.settings, known);
+    if (!segment) return std::move(segment).error();
+    snapshot.segments.push_back(std::move(segment).value());
   }
   return snapshot;
 }
 
 }  // namespace
 
-Result<IndexFolder> IndexFolder::open(const std::string& path, std::optional<std::size_t> dimension, Snapshot& contents) {
-  if (dimension && !is_directory(path)) {
+Result<IndexFolder> IndexFolder::open(const std::string& path, const std::optional<IndexSettings>& create, Snapshot& contents) {
+  if (create && !is_directory(path)) {
     if (Status error = make_directory(path)) return *std::move(error);
     if (Status error = sync_directory(parent_directory(path))) return *std::move(error);
   }
@@ -89,21 +111,21 @@ Result<IndexFolder> IndexFolder::open(const std::string& path, std::optional<std
   if (!found) return std::move(found).error();
   std::optional<Manifest>& manifest = found.value();
   if (!manifest) {
-    if (!dimension) return no_index(path);
-    folder.manifest_.dimension = *dimension;
-    contents = {};
+    if (!create) return no_index(path);
+    folder.manifest_.settings = *create;
+    contents = {*create, {}};
     if (Status error = folder.commit(contents)) return *std::move(error);
     return folder;
   }
   folder.manifest_ = *std::move(manifest);
-  Result<Snapshot> opened = open_segments(path, folder.manifest_);
+  Result<Snapshot> opened = open_segments(path, folder.manifest_, nullptr);
   if (!opened) return std::move(opened).error();
   contents = std::move(opened).value();
   folder.remove_leftovers();
   return folder;
 }
 
-Result<IndexFolder::Contents> IndexFolder::read(const std::string& path) {
+Result<Snapshot> IndexFolder::read(const std::string& path, const Snapshot* known) {
   // A writer may replace segments between the two steps; the next manifest tells of the new ones.
   constexpr int kAttempts = 10;
   for (int attempt = 1;; ++attempt) {
@@ -111,9 +133,8 @@ Result<IndexFolder::Contents> IndexFolder::read(const std::string& path) {
     if (!found) return found.error();
     const std::optional<Manifest>& manifest = found.value();
     if (!manifest) return no_index(path);
-    Result<Snapshot> snapshot = open_segments(path, *manifest);
-    if (snapshot) return Contents{manifest->dimension, std::move(snapshot).value()};
-    if (attempt == kAttempts) return std::move(snapshot).error();
+    Result<Snapshot> snapshot = open_segments(path, *manifest, known);
+    if (snapshot || attempt == kAttempts) return snapshot;
   }
 }
 
@@ -137,7 +158,7 @@ Status IndexFolder::commit(const Snapshot& next) {
     return Error{"ERR_FILE_UNWRITABLE", "An earlier change of " + path_ + " failed half-way; open the index again to see what it holds."};
   }
   Manifest manifest;
-  manifest.dimension = manifest_.dimension;
+  manifest.settings = manifest_.settings;
   manifest.next_number = manifest_.next_number;
   for (const IndexSegment& segment : next.segments) {
     manifest.segments.push_back(

@@ -19,19 +19,17 @@ namespace sparse_rerank {
 class IndexFolder {
  public:
   /// Opens a folder to write. Files that a crash left behind are removed once all that count were opened.
-  /// @param dimension makes a new index, and the folder, where there is none
+  /// @param create makes a new index, and the folder, where there is none
   /// @param contents set to what the folder holds
   /// Errors: ERR_INDEX_LOCKED, ERR_FILE_NOT_FOUND, ERR_INDEX_CORRUPT, ERR_INDEX_VERSION, ERR_FILE_UNREADABLE, ERR_FILE_UNWRITABLE.
-  static Result<IndexFolder> open(const std::string& path, std::optional<std::size_t> dimension, Snapshot& contents);
+  static Result<IndexFolder> open(const std::string& path, const std::optional<IndexSettings>& create, Snapshot& contents);
 
-  /// What a folder holds, for a reader; a writer may be at work there. Errors: as open(), but for the lock.
-  struct Contents {
-    std::size_t dimension;
-    Snapshot snapshot;
-  };
-  static Result<Contents> read(const std::string& path);
+  /// What a folder holds, for a reader; a writer may be at work there.
+  /// @param known what it held before: files that are still part of it stay open. May be null
+  /// Errors: as open(), but for the lock.
+  static Result<Snapshot> read(const std::string& path, const Snapshot* known);
 
-  [[nodiscard]] std::size_t dimension() const { return manifest_.dimension; }
+  [[nodiscard]] const IndexSettings& settings() const { return manifest_.settings; }
 
   /// A number that no segment had yet, for a new file.
   [[nodiscard]] std::uint64_t new_number() { return manifest_.next_number++; }

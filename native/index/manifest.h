@@ -9,6 +9,7 @@
 
 #include "core/result.h"
 #include "index/bitmap.h"
+#include "index/bm25.h"
 
 namespace sparse_rerank {
 
@@ -26,7 +27,7 @@ struct ManifestSegment {
 
 /// What a folder's index consists of. Every change of the index is one new manifest in the place of the old.
 struct Manifest {
-  std::uint64_t dimension = 0;
+  IndexSettings settings;
   /// No segment file had this number or a larger one; decode() refuses others.
   std::uint64_t next_number = 0;
   /// In insertion order.

@@ -9,6 +9,7 @@
 #include "core/result.h"
 #include "index/attribute.h"
 #include "index/sparse_rows.h"
+#include "index/term_rows.h"
 
 namespace sparse_rerank {
 
@@ -29,6 +30,8 @@ class RowSource {
   [[nodiscard]] virtual Result<std::span<const std::byte>> stored(std::uint32_t document) = 0;
   /// The attributes of all documents, one by one, in ascending order of the bytes of their names; nothing after the last.
   [[nodiscard]] virtual Result<std::optional<Attribute>> next_attribute() = 0;
+  /// The documents' terms, which lives as long as the source. Null unless the index has a lexical side.
+  [[nodiscard]] virtual TermSource* terms() = 0;
 };
 
 }  // namespace sparse_rerank

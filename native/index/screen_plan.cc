@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace sparse_rerank {
 
@@ -10,17 +11,12 @@ namespace {
 
 constexpr double kLargestBound = 65535.0;
 constexpr double kFactorOne = 256.0;
-/// The sum of all largest contributions is this many times the largest bound. No document comes near that sum, so that the unit may be
-/// finer; bounds that stop at 65535 count as unlimited.
+/// Of vectors.
 constexpr double kOverflow = 2.0;
 /// Each of n products and n sums adds half a unit in the last place at most: a factor of (1 + 2^-24)^(2n), generously.
 constexpr double kRounding = 4.0 * 0x1p-24;
 
-struct Contribution {
-  std::size_t ordinal;
-  /// Of the term to the score of any document, at most.
-  double largest;
-};
+using Contribution = ScreenPlan::Contribution;
 
 /// Drops the smallest ones that are not needed for `share` of the sum; returns the sum of the rest.
 double keep_largest(std::vector<Contribution>& contributions, double sum, float share) {
@@ -37,7 +33,6 @@ double keep_largest(std::vector<Contribution>& contributions, double sum, float 
 
 Result<std::optional<ScreenPlan>> ScreenPlan::make(const Segment& segment, const SparseQuery& query, const Pruning& pruning) {
   std::vector<Contribution> contributions;
-  double sum = 0.0;
   for (std::size_t i = 0; i < query.terms.size(); ++i) {
     if (query.weights[i] == 0.0f) continue;
     const auto term = segment.find_term(query.terms[i]);
@@ -46,15 +41,20 @@ Result<std::optional<ScreenPlan>> ScreenPlan::make(const Segment& segment, const
     const auto& [ordinal, range] = *term.value();
     if (query.weights[i] < 0.0f || !(range.smallest >= 0.0f) || !(range.largest > 0.0f)) return std::optional<ScreenPlan>();
     contributions.push_back({ordinal, static_cast<double>(query.weights[i]) * range.largest});
-    sum += contributions.back().largest;
   }
+  return std::optional(of(std::move(contributions), pruning, kOverflow));
+}
+
+ScreenPlan ScreenPlan::of(std::vector<Contribution> contributions, const Pruning& pruning, double overflow) {
+  double sum = 0.0;
+  for (const Contribution& contribution : contributions) sum += contribution.largest;
   if (pruning.share < 1.0f) sum = keep_largest(contributions, sum, pruning.share);
   ScreenPlan plan;
   plan.threshold_ = pruning.threshold;
   double largest = 0.0;
   for (const Contribution& contribution : contributions) largest = std::max(largest, contribution.largest);
   // A quantised weight q stands for at most q / 255 of the term's largest weight.
-  const double unit = std::max(sum / (kLargestBound * kOverflow), largest * kFactorOne / (kWeightLevels * kLargestBound));
+  const double unit = std::max(sum / (kLargestBound * overflow), largest * kFactorOne / (kWeightLevels * kLargestBound));
   plan.terms_.reserve(contributions.size());
   for (const Contribution& contribution : contributions) {
     const double factor = std::ceil(contribution.largest * kFactorOne / (kWeightLevels * unit));
@@ -63,7 +63,7 @@ Result<std::optional<ScreenPlan>> ScreenPlan::make(const Segment& segment, const
   const auto n = static_cast<double>(contributions.size());
   plan.unit_ = unit * (1.0 + (n + 2.0) * kRounding);
   plan.denormal_ = 2.0 * n * static_cast<double>(std::numeric_limits<float>::denorm_min());
-  return std::optional(std::move(plan));
+  return plan;
 }
 
 std::uint16_t ScreenPlan::least_bound(float score) const {

@@ -20,7 +20,18 @@ class ScreenPlan {
     std::uint16_t factor;
   };
 
-  /// Nothing when weights below zero leave no bound. Errors: ERR_INDEX_CORRUPT.
+  /// A term of the query that the segment has.
+  struct Contribution {
+    std::size_t ordinal;
+    /// Of the term to the score of any document, at most: what the largest quantised weight, 255, stands for.
+    double largest;
+  };
+  /// For scores that are rounded as those of vectors are, or more exactly.
+  /// @param overflow how many times the largest bound the sum of all contributions is. Where no document comes near that sum, the unit may
+  ///   be finer; bounds that stop at 65535 count as unlimited.
+  static ScreenPlan of(std::vector<Contribution> contributions, const Pruning& pruning, double overflow);
+
+  /// The plan for a segment's vectors; nothing when weights below zero leave no bound. Errors: ERR_INDEX_CORRUPT.
   static Result<std::optional<ScreenPlan>> make(const Segment& segment, const SparseQuery& query, const Pruning& pruning);
 
   [[nodiscard]] const std::vector<Term>& terms() const { return terms_; }

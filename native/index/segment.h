@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,22 +7,15 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <utility>
 #include <vector>
 
-#include "core/mapped_file.h"
 #include "core/result.h"
 #include "index/row_source.h"
-#include "index/segment_format.h"
+#include "index/segment_bytes.h"
+#include "index/segment_terms.h"
 
 namespace sparse_rerank {
-
-/// A posting list of one chunk. Exactly one of `documents` and `masks` is set.
-struct Postings {
-  const std::uint16_t* documents = nullptr;
-  const std::uint64_t* masks = nullptr;
-  std::span<const std::uint8_t> weights;
-};
 
 /// Documents that never change, with an inverted and a forward index over them: built in memory, or a mapped file. Any thread.
 ///
@@ -31,26 +23,35 @@ struct Postings {
 /// outside the file is read. Errors of everything that returns a Result or Status: ERR_INDEX_CORRUPT.
 class Segment {
  public:
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
+  ~Segment() = default;
+
   static Result<std::shared_ptr<Segment>> from_memory(std::vector<std::byte> bytes, const SegmentFooter& footer);
-  /// Errors also: ERR_FILE_UNREADABLE, ERR_INDEX_VERSION.
+  /// Errors also: ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_INDEX_VERSION.
   static Result<std::shared_ptr<Segment>> open(const std::string& path);
 
-  [[nodiscard]] std::size_t dimension() const { return footer_.dimension; }
-  [[nodiscard]] std::uint32_t documents() const { return static_cast<std::uint32_t>(footer_.documents); }
-  [[nodiscard]] std::uint64_t weights() const { return footer_.weights; }
+  [[nodiscard]] std::size_t dimension() const { return counts().dimension; }
+  [[nodiscard]] std::uint32_t documents() const { return static_cast<std::uint32_t>(counts().documents); }
+  [[nodiscard]] std::uint64_t weights() const { return counts().weights; }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_.size(); }
+  [[nodiscard]] IndexSettings settings() const;
+  /// The lexical side; null where there is none.
+  [[nodiscard]] const SegmentTerms* lexical() const { return lexical_ ? &*lexical_ : nullptr; }
   /// Of what every search reads: postings and their tables. The rest is read for candidates and hits only.
   [[nodiscard]] std::uint64_t hot_bytes() const;
 
   /// Refuses a file that was written over since it was opened: its pages are other ones now, and may be gone. Memory passes.
-  [[nodiscard]] Status check_unchanged() const;
+  [[nodiscard]] Status check_unchanged() const { return bytes_.check_unchanged(); }
+  /// Whether a path still leads to the segment's file.
+  [[nodiscard]] bool is_file(const std::string& path) const { return bytes_.is_file(path); }
 
   [[nodiscard]] std::span<const Chunk> chunks() const { return chunks_; }
 
   /// The cheapest pruning whose measured recall reaches `recall`; none where no measured one does.
   [[nodiscard]] PruningLevel level_for(double recall) const;
   /// Before other threads see the segment.
-  void set_levels(const PruningLevels& levels) { footer_.levels = levels; }
+  void set_levels(const PruningLevels& levels) { bytes_.set_levels(levels); }
 
   struct Term {
     std::size_t ordinal;
@@ -76,7 +77,7 @@ class Segment {
   /// The document with this id, if any.
   [[nodiscard]] Result<std::optional<std::uint32_t>> find(std::string_view id) const;
 
-  [[nodiscard]] std::size_t attributes() const { return footer_.regions[kAttributes].bytes / sizeof(AttributeEntry); }
+  [[nodiscard]] std::size_t attributes() const { return bytes_.bytes_of(kAttributes) / sizeof(AttributeEntry); }
   /// Of attribute i in ascending order of the bytes of their names.
   [[nodiscard]] Result<std::string_view> attribute_name(std::size_t i) const;
   [[nodiscard]] Result<std::span<const std::uint32_t>> attribute_documents(std::size_t i) const;
@@ -84,47 +85,25 @@ class Segment {
   [[nodiscard]] Result<std::size_t> find_attribute(std::string_view name) const;
 
  private:
-  Segment(std::optional<MappedFile> file, std::vector<std::byte> memory, const SegmentFooter& footer);
+  using Extent = SegmentBytes::Extent;
 
-  static Result<std::shared_ptr<Segment>> checked(std::unique_ptr<Segment> segment, const std::string& name);
-  [[nodiscard]] Status check_regions() const;
-  [[nodiscard]] Status check_chunks() const;
+  explicit Segment(SegmentBytes bytes) : bytes_(std::move(bytes)) {}
 
-  [[nodiscard]] bool wide() const { return footer_.wide != 0; }
-  [[nodiscard]] Error corrupt(const char* what) const;
-  /// Checks the pages that hold these bytes unless that was done. They lie within the regions.
-  [[nodiscard]] bool intact(std::uint64_t offset, std::uint64_t bytes) const;
-  [[nodiscard]] bool check_page(std::size_t page) const;
-  /// Elements [first, first + count) of a region, which has them.
-  template <typename T>
-  [[nodiscard]] Result<const T*> read(Region region, std::uint64_t first, std::uint64_t count) const;
-  template <typename T>
-  [[nodiscard]] const T* at(Region region) const {
-    return reinterpret_cast<const T*>(bytes_.data() + footer_.regions[region].offset);
-  }
-  struct Extent {
-    std::uint64_t first;
-    std::uint64_t count;
-  };
+  static Result<std::shared_ptr<Segment>> checked(SegmentBytes bytes);
+  [[nodiscard]] Status check_counts() const;
+
+  [[nodiscard]] const SegmentCounts& counts() const { return bytes_.footer().counts; }
+  [[nodiscard]] bool wide() const { return counts().wide != 0; }
   /// Elements of kAttributeData: bytes of the name, and numbers of documents.
   struct AttributePlace {
     Extent name;
     Extent documents;
   };
   [[nodiscard]] Result<AttributePlace> attribute_place(std::size_t i) const;
-  /// Entry `document` of a table of offsets, within `limit`.
-  [[nodiscard]] Result<Extent> extent(Region offsets, std::uint32_t document, std::uint64_t limit) const;
-  [[nodiscard]] Result<std::span<const std::byte>> bytes_of(Region offsets, Region bytes, std::uint32_t document) const;
 
-  std::optional<MappedFile> file_;
-  std::vector<std::byte> memory_;
-  std::span<const std::byte> bytes_;  // of the regions
-  SegmentFooter footer_;
-  std::string name_;
+  SegmentBytes bytes_;
   std::span<const Chunk> chunks_;
-  std::span<const std::uint64_t> checksums_;
-  // By page: whether it was found intact. Empty for memory.
-  std::unique_ptr<std::atomic<bool>[]> checked_;
+  std::optional<SegmentTerms> lexical_;
 };
 
 }  // namespace sparse_rerank

@@ -3,6 +3,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+
+#include "index/bm25.h"
 
 /// The bytes of a segment, in memory and in files; docs/sparse-index-format.md explains them. Little-endian; every region starts at a
 /// multiple of 8.
@@ -10,8 +13,10 @@ namespace sparse_rerank {
 
 /// "SPRKSEG\0" as a number in memory order, at the beginning and the end of a segment.
 inline constexpr std::uint64_t kSegmentMagic = 0x004745534B525053;
-/// Grows with every change that an older reader would not understand.
-inline constexpr std::uint64_t kSegmentVersion = 3;
+/// Grows when the footer's own form changes: what it lists has versions of its own.
+inline constexpr std::uint64_t kSegmentVersion = 4;
+/// The only older one that is read: see segment_footer.h.
+inline constexpr std::uint64_t kOldestSegmentVersion = 3;
 
 /// Contents are checked page by page, when they are first used.
 inline constexpr std::size_t kPageBytes = std::size_t{1} << 16;
@@ -27,6 +32,7 @@ inline constexpr std::size_t kNarrowTerms = std::size_t{1} << 16;
 /// Zero bytes after the postings: kernels read beyond a list's end.
 inline constexpr std::size_t kPostingPadding = 128;
 
+/// Each is a section of the file, of the kind kFirstRegionKind plus its number here: new ones come last.
 enum Region : std::size_t {
   /// Chunk[chunks].
   kChunks,
@@ -56,8 +62,34 @@ enum Region : std::size_t {
   kAttributes,
   /// What the entries tell of.
   kAttributeData,
+
+  // The lexical side; pages of checksums begin anew with the first of its regions in the file, so that damage there harms nothing else.
+  /// Chunk[lexical chunks].
+  kLexicalChunks,
+  /// u64[lexical terms + 1]: term i is [offsets[i], offsets[i + 1]) of kTermBytes. Ascending by their bytes.
+  kTermOffsets,
+  kTermBytes,
+  /// u32[lexical terms]: documents that have the term, 1 at least.
+  kTermDocuments,
+  /// f32[lexical terms]: the largest impact of the term (see Bm25), above 0.
+  kTermImpacts,
+  /// u64[lexical terms + 1]: the lists of term i are [offsets[i], offsets[i + 1]) of kLexicalEntries.
+  kLexicalEntryOffsets,
+  /// LexicalEntry[lexical entries], for each term in ascending order of chunks.
+  kLexicalEntries,
+  /// As kPostings; a weight is ceil(impact * 255 / largest impact of the term).
+  kLexicalPostings,
+  /// u64[documents + 1]: the terms of document i are [offsets[i], offsets[i + 1]) of the next two.
+  kFrequencyOffsets,
+  /// u16[frequencies], or u32[frequencies] when there are more than kNarrowTerms terms: ascending in each document.
+  kFrequencyTerms,
+  /// u16[frequencies]: how often the document has the term, 65535 for more.
+  kFrequencyCounts,
+  /// u32[documents]: the sum of all counts of a document.
+  kLengths,
   kRegionCount,
 };
+inline constexpr std::size_t kVersion3Regions = kLexicalChunks;
 
 struct Chunk {
   std::uint32_t first;
@@ -77,6 +109,14 @@ struct PostingEntry {
   std::uint32_t count;
   /// 0: u16 documents[count], u8 weights[count]. 1: u64 masks[ceil(chunk's documents / 64)], u8 weights[count].
   std::uint32_t masked;
+};
+
+/// Where the weights of a term in one chunk lie: see PostingEntry.
+struct LexicalEntry {
+  std::uint64_t offset;
+  std::uint32_t count;
+  /// Twice the chunk's number, plus 1 when masked.
+  std::uint32_t chunk_and_form;
 };
 
 struct IdSlot {
@@ -118,8 +158,7 @@ inline constexpr std::size_t kPruningLevels = 8;
 /// Cheaper from level to level.
 using PruningLevels = std::array<PruningLevel, kPruningLevels>;
 
-/// Follows the checksums of the pages, which follow the regions.
-struct SegmentFooter {
+struct SegmentCounts {
   std::uint64_t dimension;
   std::uint64_t documents;
   /// Weights in the forward index.
@@ -129,6 +168,26 @@ struct SegmentFooter {
   std::uint64_t id_slots;
   /// 1 when row terms have 32 bits: the dimension is above 65536.
   std::uint64_t wide;
+};
+
+struct LexicalCounts {
+  Bm25 bm25;
+  /// Of the documents when the segment was built: what impacts are computed with. 1 when they have no terms.
+  double average_length;
+  /// The sum of kLengths.
+  std::uint64_t total_length;
+  std::uint64_t terms;
+  /// Of the forward index: terms of documents, each counted once for each document.
+  std::uint64_t frequencies;
+  std::uint64_t chunks;
+  std::uint64_t entries;
+};
+
+/// What a segment's footer says: segment_footer.h has its bytes.
+struct SegmentFooter {
+  SegmentCounts counts;
+  std::optional<LexicalCounts> lexical;
+  /// Those of no bytes are left out of files.
   std::array<RegionRange, kRegionCount> regions;
   PruningLevels levels;
 };

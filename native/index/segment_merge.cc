@@ -1,5 +1,6 @@
 #include "index/segment_merge.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -28,6 +29,9 @@ MergedRows::MergedRows(std::vector<IndexSegment> segments) : segments_(std::move
       if (!segments_[i].is_removed(document)) origins_.push_back({i, document});
     }
   }
+  const bool lexical =
+      std::all_of(segments_.begin(), segments_.end(), [](const IndexSegment& segment) { return segment.segment->lexical() != nullptr; });
+  if (lexical) merged_terms_.emplace(segments_, origins_);
 }
 
 Result<SparseRow> MergedRows::row(std::uint32_t document) {
@@ -90,10 +94,10 @@ Result<std::optional<Attribute>> MergedRows::next_attribute() {
   }
 }
 
-Result<std::unique_ptr<SegmentBuild>> SegmentBuild::begin(RowSource& source, std::size_t dimension, const std::string& path) {
+Result<std::unique_ptr<SegmentBuild>> SegmentBuild::begin(RowSource& source, const IndexSettings& settings, const std::string& path) {
   auto sink = make_sink(path);
   if (!sink) return std::move(sink).error();
-  return std::unique_ptr<SegmentBuild>(new SegmentBuild(source, dimension, path, std::move(sink).value()));
+  return std::unique_ptr<SegmentBuild>(new SegmentBuild(source, settings, path, std::move(sink).value()));
 }
 
 SegmentBuild::~SegmentBuild() {
@@ -145,17 +149,17 @@ std::shared_ptr<const Segment> SegmentBuild::take() {
   return std::move(segment_);
 }
 
-Result<std::unique_ptr<SegmentMerge>> SegmentMerge::begin(std::vector<IndexSegment> segments, std::size_t dimension,
+Result<std::unique_ptr<SegmentMerge>> SegmentMerge::begin(std::vector<IndexSegment> segments, const IndexSettings& settings,
                                                           const std::string& path) {
   std::unique_ptr<SegmentMerge> merge(new SegmentMerge(std::move(segments)));
-  auto build = SegmentBuild::begin(merge->rows_, dimension, path);
+  auto build = SegmentBuild::begin(merge->rows_, settings, path);
   if (!build) return std::move(build).error();
   merge->build_ = std::move(build).value();
   return merge;
 }
 
-Result<std::shared_ptr<const Segment>> build_segment(RowSource& source, std::size_t dimension, const std::string& path) {
-  const auto build = SegmentBuild::begin(source, dimension, path);
+Result<std::shared_ptr<const Segment>> build_segment(RowSource& source, const IndexSettings& settings, const std::string& path) {
+  const auto build = SegmentBuild::begin(source, settings, path);
   if (!build) return build.error();
   while (true) {
     const Result<bool> done = build.value()->step();

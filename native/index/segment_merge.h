@@ -10,6 +10,7 @@
 
 #include "core/result.h"
 #include "index/calibration.h"
+#include "index/merged_terms.h"
 #include "index/row_source.h"
 #include "index/segment_writer.h"
 #include "index/snapshot.h"
@@ -26,6 +27,7 @@ class MergedRows final : public RowSource {
   [[nodiscard]] Result<std::string_view> id(std::uint32_t document) override;
   [[nodiscard]] Result<std::span<const std::byte>> stored(std::uint32_t document) override;
   [[nodiscard]] Result<std::optional<Attribute>> next_attribute() override;
+  [[nodiscard]] TermSource* terms() override { return merged_terms_ ? &*merged_terms_ : nullptr; }
 
   [[nodiscard]] const std::vector<IndexSegment>& segments() const { return segments_; }
   /// Where each document comes from; `segment` counts among segments().
@@ -35,6 +37,7 @@ class MergedRows final : public RowSource {
   std::vector<IndexSegment> segments_;
   std::vector<Location> origins_;
   std::vector<std::uint32_t> terms_;
+  std::optional<MergedTerms> merged_terms_;  // when all segments have a lexical side
 
   /// The attributes of one segment, as they are merged.
   struct AttributeCursor {
@@ -54,7 +57,7 @@ class SegmentBuild {
  public:
   /// @param source must outlive the build
   /// @param path of the file; empty for memory. A file that exists is replaced.
-  static Result<std::unique_ptr<SegmentBuild>> begin(RowSource& source, std::size_t dimension, const std::string& path);
+  static Result<std::unique_ptr<SegmentBuild>> begin(RowSource& source, const IndexSettings& settings, const std::string& path);
   SegmentBuild(const SegmentBuild&) = delete;
   SegmentBuild& operator=(const SegmentBuild&) = delete;
   ~SegmentBuild();
@@ -65,8 +68,8 @@ class SegmentBuild {
   [[nodiscard]] std::shared_ptr<const Segment> take();
 
  private:
-  SegmentBuild(RowSource& source, std::size_t dimension, std::string path, std::unique_ptr<SegmentSink> sink)
-      : path_(std::move(path)), sink_(std::move(sink)), writer_(dimension, source, *sink_) {}
+  SegmentBuild(RowSource& source, const IndexSettings& settings, std::string path, std::unique_ptr<SegmentSink> sink)
+      : path_(std::move(path)), sink_(std::move(sink)), writer_(settings, source, *sink_) {}
 
   [[nodiscard]] Status open();
   [[nodiscard]] Status keep_levels();
@@ -82,7 +85,8 @@ class SegmentBuild {
 /// Writes segments into one. Parameters, steps and errors as for a build.
 class SegmentMerge {
  public:
-  static Result<std::unique_ptr<SegmentMerge>> begin(std::vector<IndexSegment> segments, std::size_t dimension, const std::string& path);
+  static Result<std::unique_ptr<SegmentMerge>> begin(std::vector<IndexSegment> segments, const IndexSettings& settings,
+                                                     const std::string& path);
 
   [[nodiscard]] Result<bool> step() { return build_->step(); }
   [[nodiscard]] std::shared_ptr<const Segment> take() { return build_->take(); }
@@ -96,6 +100,7 @@ class SegmentMerge {
 };
 
 /// Builds one segment of `source` at once.
-[[nodiscard]] Result<std::shared_ptr<const Segment>> build_segment(RowSource& source, std::size_t dimension, const std::string& path);
+[[nodiscard]] Result<std::shared_ptr<const Segment>> build_segment(RowSource& source, const IndexSettings& settings,
+                                                                   const std::string& path);
 
 }  // namespace sparse_rerank

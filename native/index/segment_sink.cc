@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/checksum.h"
+#include "index/segment_footer.h"
 
 namespace sparse_rerank {
 
@@ -43,7 +44,12 @@ Status FileSink::end_page() {
   return std::nullopt;
 }
 
+Status FileSink::begin_pages() {
+  return page_.empty() ? std::nullopt : end_page();
+}
+
 Status FileSink::write(std::span<const std::byte> bytes) {
+  position_ += bytes.size();
   while (!bytes.empty()) {
     const auto part = bytes.first(std::min(bytes.size(), kPageBytes - page_.size()));
     page_.insert(page_.end(), part.begin(), part.end());
@@ -75,7 +81,8 @@ Status FileSink::amend(const SegmentFooter& footer) {
 std::vector<std::byte> FileSink::tail(const SegmentFooter& footer) const {
   std::vector<std::byte> bytes;
   append(bytes, std::span<const std::uint64_t>(checksums_));
-  append(bytes, std::span(&footer, 1));
+  const std::vector<std::byte> encoded = encode_footer(footer, contents_ + bytes.size());
+  bytes.insert(bytes.end(), encoded.begin(), encoded.end());
   const SegmentTrailer trailer = {contents_, xxh64(bytes), kSegmentVersion, kSegmentMagic};
   append(bytes, std::span(&trailer, 1));
   return bytes;

@@ -10,31 +10,6 @@
 
 namespace sparse_rerank {
 
-namespace {
-
-/// Documents that one step looks at.
-constexpr std::uint32_t kStepDocuments = kChunkDocuments;
-constexpr std::size_t kAlignment = 8;
-
-constexpr std::uint64_t aligned(std::uint64_t bytes) {
-  return (bytes + (kAlignment - 1)) / kAlignment * kAlignment;
-}
-
-std::uint64_t list_bytes(const PostingEntry& entry, std::uint32_t groups) {
-  const std::uint64_t places = entry.masked != 0 ? std::uint64_t{groups} * sizeof(std::uint64_t) : std::uint64_t{entry.count} * 2;
-  return aligned(places + entry.count);
-}
-
-/// ceil(weight * 255 / largest) for 0 < weight <= largest.
-std::uint8_t quantised(float weight, double inverse) {
-  const double level = static_cast<double>(weight) * inverse;
-  auto rounded = static_cast<std::uint32_t>(level);
-  if (rounded < level) ++rounded;
-  return static_cast<std::uint8_t>(std::clamp<std::uint32_t>(rounded, 1, kWeightLevels));
-}
-
-}  // namespace
-
 Result<bool> SegmentWriter::step() {
   Status error;
   switch (phase_) {
@@ -58,6 +33,9 @@ Result<bool> SegmentWriter::step() {
       break;
     case Phase::kAttributes:
       error = write_attributes();
+      break;
+    case Phase::kLexical:
+      error = write_lexical();
       break;
     case Phase::kDone:
       break;
@@ -90,27 +68,6 @@ Status SegmentWriter::for_next_rows(std::uint32_t count, Visit visit) {
   return std::nullopt;
 }
 
-Status SegmentWriter::begin(Region region) {
-  const std::uint64_t position = sink_.position();
-  footer_.regions[region].offset = aligned(position);
-  constexpr std::byte kZeros[kAlignment] = {};
-  return sink_.write(std::span(kZeros).first(aligned(position) - position));
-}
-
-Status SegmentWriter::end(Region region, std::size_t padding) {
-  const std::vector<std::byte> zeros(padding);
-  if (Status error = sink_.write(zeros)) return error;
-  footer_.regions[region].bytes = sink_.position() - footer_.regions[region].offset;
-  return std::nullopt;
-}
-
-template <typename T>
-Status SegmentWriter::put_region(Region region, std::span<const T> values) {
-  if (Status error = begin(region)) return error;
-  if (Status error = put(values)) return error;
-  return end(region);
-}
-
 Status SegmentWriter::scan() {
   if (offsets_.empty()) {
     offsets_.reserve(source_.documents() + std::size_t{1});
@@ -129,8 +86,8 @@ Status SegmentWriter::scan() {
   if (failed || !all_seen()) return failed;
   number_terms();
   enter(Phase::kChunks);
-  if (Status error = put(std::span(&kSegmentMagic, 1))) return error;
-  return begin(kPostings);
+  if (Status error = writer_.put(std::span(&kSegmentMagic, 1))) return error;
+  return writer_.begin(kPostings);
 }
 
 void SegmentWriter::number_terms() {
@@ -150,13 +107,7 @@ void SegmentWriter::number_terms() {
 
 Status SegmentWriter::write_chunk() {
   if (!all_seen()) {
-    Chunk chunk = {next_, 0};
-    while (chunk.documents < kChunkDocuments && next_ + chunk.documents < source_.documents()) {
-      const std::uint32_t more = std::min(kGroupDocuments, source_.documents() - next_ - chunk.documents);
-      const std::uint64_t weights = offsets_[std::size_t{next_} + chunk.documents + more] - offsets_[next_];
-      if (chunk.documents > 0 && weights > kChunkPostings) break;
-      chunk.documents += more;
-    }
+    const Chunk chunk = next_chunk(next_, offsets_);
     entries_.resize(entries_.size() + terms_.size());
     const std::span<PostingEntry> entries = std::span(entries_).last(terms_.size());
     Status error = for_next_rows(chunk.documents, [&](std::uint32_t) -> Status {
@@ -167,12 +118,8 @@ Status SegmentWriter::write_chunk() {
     });
     if (error) return error;
     std::uint64_t bytes = 0;
-    const std::uint64_t base = sink_.position() - footer_.regions[kPostings].offset;
-    for (PostingEntry& entry : entries) {
-      entry.masked = entry.count * std::uint64_t{kMaskedShare} >= chunk.documents ? 1 : 0;
-      entry.offset = base + bytes;
-      bytes += list_bytes(entry, groups_of(chunk.documents));
-    }
+    const std::uint64_t base = writer_.written(kPostings);
+    for (PostingEntry& entry : entries) bytes += place_list(entry, base + bytes, chunk);
     postings_.assign(bytes, std::byte{0});
     next_ = chunk.first;
     if (Status failed = fill_chunk(chunk, entries)) return failed;
@@ -181,73 +128,62 @@ Status SegmentWriter::write_chunk() {
   }
   if (!all_seen()) return std::nullopt;
   postings_ = {};
-  if (Status error = end(kPostings, kPostingPadding)) return error;
-  if (Status error = put_region(kChunks, std::span<const Chunk>(chunks_))) return error;
-  if (Status error = put_region(kTerms, std::span<const std::uint32_t>(terms_))) return error;
-  if (Status error = put_region(kRanges, std::span<const TermRange>(ranges_))) return error;
-  if (Status error = put_region(kEntries, std::span<const PostingEntry>(entries_))) return error;
-  if (Status error = put_region(kRowOffsets, std::span<const std::uint64_t>(offsets_))) return error;
+  if (Status error = writer_.end(kPostings, kPostingPadding)) return error;
+  if (Status error = writer_.put_region(kChunks, std::span<const Chunk>(chunks_))) return error;
+  if (Status error = writer_.put_region(kTerms, std::span<const std::uint32_t>(terms_))) return error;
+  if (Status error = writer_.put_region(kRanges, std::span<const TermRange>(ranges_))) return error;
+  if (Status error = writer_.put_region(kEntries, std::span<const PostingEntry>(entries_))) return error;
+  if (Status error = writer_.put_region(kRowOffsets, std::span<const std::uint64_t>(offsets_))) return error;
   enter(Phase::kRowTerms);
-  return begin(kRowTerms);
+  return writer_.begin(kRowTerms);
 }
 
 Status SegmentWriter::fill_chunk(const Chunk& chunk, std::span<const PostingEntry> entries) {
   std::fill(filled_.begin(), filled_.end(), 0);
-  const std::uint64_t base = sink_.position() - footer_.regions[kPostings].offset;
-  const std::size_t mask_bytes = groups_of(chunk.documents) * sizeof(std::uint64_t);
+  const std::uint64_t base = writer_.written(kPostings);
   return for_next_rows(chunk.documents, [&](std::uint32_t document) -> Status {
     const auto slot = static_cast<std::uint16_t>(document - chunk.first);
     for (std::size_t i = 0; i < row_terms_.size(); ++i) {
       if (!(row_weights_[i] > 0.0f)) continue;
       const std::uint32_t ordinal = ordinals_[row_terms_[i]];
       const PostingEntry& entry = entries[ordinal];
-      std::byte* const list = postings_.data() + (entry.offset - base);
-      const std::uint32_t place = filled_[ordinal]++;
-      std::size_t weights;
-      if (entry.masked != 0) {
-        // Little-endian: bit j of the mask of group g is bit j % 8 of byte 8 * g + j / 8, and so of byte slot / 8.
-        list[slot / 8] |= static_cast<std::byte>(1u << (slot % 8));
-        weights = mask_bytes;
-      } else {
-        std::memcpy(list + place * sizeof(slot), &slot, sizeof(slot));
-        weights = entry.count * sizeof(slot);
-      }
-      list[weights + place] = static_cast<std::byte>(quantised(row_weights_[i], inverses_[ordinal]));
+      put_posting(postings_.data() + (entry.offset - base), entry, chunk, filled_[ordinal]++, slot,
+                  quantised(row_weights_[i], inverses_[ordinal]));
     }
     return std::nullopt;
   });
 }
 
 Status SegmentWriter::write_row_terms() {
-  const bool wide = dimension_ > kNarrowTerms;
+  const bool wide = settings_.dimension > kNarrowTerms;
   std::vector<std::uint16_t> narrow;
   Status failed = for_next_rows(kStepDocuments, [&](std::uint32_t) -> Status {
-    if (wide) return put(std::span<const std::uint32_t>(row_terms_));
+    if (wide) return writer_.put(std::span<const std::uint32_t>(row_terms_));
     narrow.assign(row_terms_.begin(), row_terms_.end());
-    return put(std::span<const std::uint16_t>(narrow));
+    return writer_.put(std::span<const std::uint16_t>(narrow));
   });
   if (failed || !all_seen()) return failed;
-  footer_.wide = wide ? 1 : 0;
-  if (Status error = end(kRowTerms)) return error;
+  footer_.counts.wide = wide ? 1 : 0;
+  if (Status error = writer_.end(kRowTerms)) return error;
   enter(Phase::kRowWeights);
-  return begin(kRowWeights);
+  return writer_.begin(kRowWeights);
 }
 
 Status SegmentWriter::write_row_weights() {
-  Status failed = for_next_rows(kStepDocuments, [&](std::uint32_t) { return put(std::span<const float>(row_weights_)); });
+  Status failed = for_next_rows(kStepDocuments, [&](std::uint32_t) { return writer_.put(std::span<const float>(row_weights_)); });
   if (failed || !all_seen()) return failed;
-  if (Status error = end(kRowWeights)) return error;
+  if (Status error = writer_.end(kRowWeights)) return error;
   enter(Phase::kIds);
   return std::nullopt;
 }
 
 Status SegmentWriter::write_ids() {
   const std::uint32_t documents = source_.documents();
-  footer_.id_slots = std::bit_ceil(std::uint64_t{documents} + documents / 2 + 1);
-  std::vector<IdSlot> table(footer_.id_slots);
+  footer_.counts.id_slots = std::bit_ceil(std::uint64_t{documents} + documents / 2 + 1);
+  std::vector<IdSlot> table(footer_.counts.id_slots);
   std::vector<std::uint64_t> offsets = {0};
   offsets.reserve(documents + std::size_t{1});
-  if (Status error = begin(kIdBytes)) return error;
+  if (Status error = writer_.begin(kIdBytes)) return error;
   for (std::uint32_t document = 0; document < documents; ++document) {
     const Result<std::string_view> id = source_.id(document);
     if (!id) return id.error();
@@ -255,36 +191,36 @@ Status SegmentWriter::write_ids() {
     if (Status error = sink_.write(bytes)) return error;
     offsets.push_back(offsets.back() + bytes.size());
     const std::uint64_t hash = xxh64(bytes);
-    std::uint64_t slot = hash & (footer_.id_slots - 1);
-    while (table[slot].document != 0) slot = (slot + 1) & (footer_.id_slots - 1);
+    std::uint64_t slot = hash & (footer_.counts.id_slots - 1);
+    while (table[slot].document != 0) slot = (slot + 1) & (footer_.counts.id_slots - 1);
     table[slot] = {static_cast<std::uint32_t>(hash >> 32), document + 1};
   }
-  if (Status error = end(kIdBytes)) return error;
-  if (Status error = put_region(kIdOffsets, std::span<const std::uint64_t>(offsets))) return error;
-  if (Status error = put_region(kIdTable, std::span<const IdSlot>(table))) return error;
+  if (Status error = writer_.end(kIdBytes)) return error;
+  if (Status error = writer_.put_region(kIdOffsets, std::span<const std::uint64_t>(offsets))) return error;
+  if (Status error = writer_.put_region(kIdTable, std::span<const IdSlot>(table))) return error;
   enter(Phase::kStored);
   return std::nullopt;
 }
 
 Status SegmentWriter::write_stored() {
   std::vector<std::uint64_t> offsets = {0};
-  if (Status error = begin(kStoredBytes)) return error;
+  if (Status error = writer_.begin(kStoredBytes)) return error;
   for (std::uint32_t document = 0; document < source_.documents(); ++document) {
     const auto stored = source_.stored(document);
     if (!stored) return stored.error();
     if (Status error = sink_.write(stored.value())) return error;
     offsets.push_back(offsets.back() + stored.value().size());
   }
-  if (Status error = end(kStoredBytes)) return error;
+  if (Status error = writer_.end(kStoredBytes)) return error;
   if (offsets.back() == 0) offsets.clear();
-  if (Status error = put_region(kStoredOffsets, std::span<const std::uint64_t>(offsets))) return error;
+  if (Status error = writer_.put_region(kStoredOffsets, std::span<const std::uint64_t>(offsets))) return error;
   enter(Phase::kAttributes);
   return std::nullopt;
 }
 
 Status SegmentWriter::write_attributes() {
   std::vector<AttributeEntry> entries;
-  if (Status error = begin(kAttributeData)) return error;
+  if (Status error = writer_.begin(kAttributeData)) return error;
   const std::uint64_t base = sink_.position();
   while (true) {
     const auto result = source_.next_attribute();
@@ -293,18 +229,34 @@ Status SegmentWriter::write_attributes() {
     if (!next) break;
     const auto& [name, documents] = *next;
     entries.push_back({sink_.position() - base, static_cast<std::uint32_t>(name.size()), static_cast<std::uint32_t>(documents.size())});
-    if (Status error = put(std::span(name))) return error;
+    if (Status error = writer_.put(std::span(name))) return error;
     constexpr std::byte kZeros[sizeof(std::uint32_t)] = {};
     if (Status error = sink_.write(std::span(kZeros).first((sizeof(kZeros) - name.size() % sizeof(kZeros)) % sizeof(kZeros)))) return error;
-    if (Status error = put(documents)) return error;
+    if (Status error = writer_.put(documents)) return error;
   }
-  if (Status error = end(kAttributeData)) return error;
-  if (Status error = put_region(kAttributes, std::span<const AttributeEntry>(entries))) return error;
-  footer_.dimension = dimension_;
-  footer_.documents = source_.documents();
-  footer_.weights = offsets_.back();
-  footer_.terms = terms_.size();
-  footer_.chunks = chunks_.size();
+  if (Status error = writer_.end(kAttributeData)) return error;
+  if (Status error = writer_.put_region(kAttributes, std::span<const AttributeEntry>(entries))) return error;
+  footer_.counts.dimension = settings_.dimension;
+  footer_.counts.documents = source_.documents();
+  footer_.counts.weights = offsets_.back();
+  footer_.counts.terms = terms_.size();
+  footer_.counts.chunks = chunks_.size();
+  if (!settings_.lexical) return finish();
+  terms_writer_ = std::make_unique<TermsWriter>(*settings_.lexical, source_.documents(), *source_.terms(), footer_, writer_);
+  enter(Phase::kLexical);
+  return std::nullopt;
+}
+
+Status SegmentWriter::write_lexical() {
+  const Result<bool> done = terms_writer_->step();
+  if (!done) return done.error();
+  if (!done.value()) return std::nullopt;
+  terms_writer_.reset();
+  return finish();
+}
+
+Status SegmentWriter::finish() {
+  if (Status error = writer_.align()) return error;
   phase_ = Phase::kDone;
   return sink_.finish(footer_);
 }

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "core/result.h"
+#include "index/region_writer.h"
 #include "index/row_source.h"
 #include "index/segment_format.h"
 #include "index/segment_sink.h"
+#include "index/terms_writer.h"
 
 namespace sparse_rerank {
 
@@ -18,14 +20,15 @@ namespace sparse_rerank {
 class SegmentWriter {
  public:
   /// @param source, sink outlive the writer
-  SegmentWriter(std::size_t dimension, RowSource& source, SegmentSink& sink) : dimension_(dimension), source_(source), sink_(sink) {}
+  SegmentWriter(const IndexSettings& settings, RowSource& source, SegmentSink& sink)
+      : settings_(settings), source_(source), sink_(sink), writer_(sink, footer_) {}
 
   /// A part of the work: some tenths of a second at most. Settles with whether the segment is complete, and the sink finished.
   /// Errors: those of the source and the sink, after which the writer is of no use.
   [[nodiscard]] Result<bool> step();
 
  private:
-  enum class Phase { kScan, kChunks, kRowTerms, kRowWeights, kIds, kStored, kAttributes, kDone };
+  enum class Phase { kScan, kChunks, kRowTerms, kRowWeights, kIds, kStored, kAttributes, kLexical, kDone };
 
   [[nodiscard]] Status scan();
   void number_terms();
@@ -36,6 +39,8 @@ class SegmentWriter {
   [[nodiscard]] Status write_ids();
   [[nodiscard]] Status write_stored();
   [[nodiscard]] Status write_attributes();
+  [[nodiscard]] Status write_lexical();
+  [[nodiscard]] Status finish();
 
   /// Calls visit(document, row without zero weights) for the next documents of the phase, up to `count`.
   template <typename Visit>
@@ -43,21 +48,14 @@ class SegmentWriter {
   [[nodiscard]] bool all_seen() const { return next_ == source_.documents(); }
   void enter(Phase phase);
 
-  [[nodiscard]] Status begin(Region region);
-  [[nodiscard]] Status end(Region region, std::size_t padding = 0);
-  template <typename T>
-  [[nodiscard]] Status put(std::span<const T> values) {
-    return sink_.write(std::as_bytes(values));
-  }
-  template <typename T>
-  [[nodiscard]] Status put_region(Region region, std::span<const T> values);
-
-  const std::size_t dimension_;
+  const IndexSettings settings_;
   RowSource& source_;
   SegmentSink& sink_;
   Phase phase_ = Phase::kScan;
   std::uint32_t next_ = 0;  // document of the phase
   SegmentFooter footer_{};
+  RegionWriter writer_;
+  std::unique_ptr<TermsWriter> terms_writer_;  // once its phase began
 
   std::vector<TermRange> ranges_;        // by term while scanning, then by ordinal
   std::vector<std::uint32_t> ordinals_;  // by term: its place among the terms that have weights

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -17,13 +19,14 @@ namespace {
 /// As many neighbouring segments of a size become one.
 constexpr std::size_t kMergedSegments = 8;
 
-/// The rows of one add().
+/// The documents of one change.
 class BatchRows final : public RowSource {
  public:
   explicit BatchRows(const DocumentBatch& batch) : batch_(batch), by_name_(batch.attributes.names.size()) {
     std::iota(by_name_.begin(), by_name_.end(), std::size_t{0});
     const StringsView& names = batch.attributes.names;
     std::sort(by_name_.begin(), by_name_.end(), [&](std::size_t a, std::size_t b) { return names.text(a) < names.text(b); });
+    if (batch.terms) terms_.emplace(*batch.terms);
   }
 
   [[nodiscard]] std::uint32_t documents() const override { return static_cast<std::uint32_t>(batch_.rows.rows()); }
@@ -36,11 +39,13 @@ class BatchRows final : public RowSource {
     if (next_ == by_name_.size()) return std::optional<Attribute>();
     return std::optional(batch_.attributes[by_name_[next_++]]);
   }
+  [[nodiscard]] TermSource* terms() override { return terms_ ? &*terms_ : nullptr; }
 
  private:
   const DocumentBatch& batch_;
   std::vector<std::size_t> by_name_;
   std::size_t next_ = 0;
+  std::optional<BatchTerms> terms_;
 };
 
 /// Marks documents as removed, in copies of the bitmaps that searches are reading.
@@ -55,7 +60,7 @@ class Removals {
     if (bitmap == nullptr) {
       bitmap = segment.removed == nullptr ? std::make_shared<Bitmap>(bitmap_words(segment.segment->documents()))
                                           : std::make_shared<Bitmap>(*segment.removed);
-      segment.removed = bitmap;
+      segment.set_removed(bitmap, segment.removed_count);
     }
     set_bit(*bitmap, location.document);
     ++segment.removed_count;
@@ -66,9 +71,9 @@ class Removals {
   std::vector<std::shared_ptr<Bitmap>> bitmaps_;
 };
 
-/// Removes the documents with these ids; returns how many there were.
-Result<std::size_t> remove_ids(Snapshot& snapshot, const StringsView& ids) {
-  Removals removals(snapshot);
+/// Removes the documents with these ids; returns how many there were that have none of `replaced`.
+Result<std::size_t> remove_ids(Snapshot& snapshot, Removals& removals, const StringsView& ids,
+                               const std::unordered_set<std::string_view>& replaced) {
   std::size_t count = 0;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const auto location = snapshot.find(ids.text(i));
@@ -76,9 +81,31 @@ Result<std::size_t> remove_ids(Snapshot& snapshot, const StringsView& ids) {
     const std::optional<Location>& found = location.value();
     if (!found) continue;
     removals.remove(*found);
-    ++count;
+    if (!replaced.contains(ids.text(i))) ++count;
   }
   return count;
+}
+
+/// Whether two states of one folder have the same documents.
+bool same_contents(const Snapshot& a, const Snapshot& b) {
+  return std::equal(
+      a.segments.begin(), a.segments.end(), b.segments.begin(), b.segments.end(),
+      [](const IndexSegment& one, const IndexSegment& other) { return one.segment == other.segment && one.removed == other.removed; });
+}
+
+/// ERR_DIMENSION_MISMATCH or ERR_INVALID_ARGUMENT when an index is another one than is asked for.
+Status check_settings(const std::string& path, const IndexSettings& found, std::optional<std::size_t> dimension,
+                      const std::optional<Bm25>& lexical) {
+  if (dimension && *dimension != found.dimension) {
+    return Error{"ERR_DIMENSION_MISMATCH", path + " holds an index of " + std::to_string(found.dimension) + " dimensions, not " +
+                                               std::to_string(*dimension) + "; another model made it."};
+  }
+  if (lexical == found.lexical) return std::nullopt;
+  const auto named = [](const std::optional<Bm25>& side) {
+    return side ? "BM25 with k1 = " + std::to_string(side->k1) + " and b = " + std::to_string(side->b) : std::string("no lexical side");
+  };
+  return Error{"ERR_INVALID_ARGUMENT",
+               path + " holds an index with " + named(found.lexical) + ", not with " + named(lexical) + "; build it again to change that."};
 }
 
 /// 0 for 1 to 7 documents, 1 for up to 63, …
@@ -121,42 +148,44 @@ Neighbours all(const Snapshot& snapshot) {
 
 }  // namespace
 
-SegmentedIndex::SegmentedIndex(std::size_t dimension, Snapshot snapshot, std::optional<IndexFolder> folder, bool read_only)
-    : dimension_(dimension),
+SegmentedIndex::SegmentedIndex(Snapshot snapshot, std::optional<IndexFolder> folder, bool read_only, std::string read_folder)
+    : settings_(snapshot.settings),
       read_only_(read_only),
+      read_folder_(std::move(read_folder)),
       folder_(std::move(folder)),
       snapshot_(std::make_shared<const Snapshot>(std::move(snapshot))) {}
 
-std::shared_ptr<SegmentedIndex> SegmentedIndex::create(std::size_t dimension) {
-  return std::shared_ptr<SegmentedIndex>(new SegmentedIndex(dimension, {}, std::nullopt, false));
+std::shared_ptr<SegmentedIndex> SegmentedIndex::create(const IndexSettings& settings) {
+  return std::shared_ptr<SegmentedIndex>(new SegmentedIndex({settings, {}}, std::nullopt, false, ""));
 }
 
 Result<std::shared_ptr<SegmentedIndex>> SegmentedIndex::open(const std::string& path, const OpenOptions& options) {
-  std::size_t dimension = 0;
   Snapshot snapshot;
   std::optional<IndexFolder> folder;
+  std::string read_folder;
   if (Status error = check_path(path)) return *std::move(error);
   if (file_exists(path) && !is_directory(path)) {
     auto segment = Segment::open(path);
     if (!segment) return std::move(segment).error();
-    dimension = segment.value()->dimension();
+    snapshot.settings = segment.value()->settings();
     if (segment.value()->documents() > 0) snapshot.segments.push_back({std::move(segment).value(), nullptr, 0, 0});
   } else if (options.read_only) {
-    Result<IndexFolder::Contents> contents = IndexFolder::read(path);
+    Result<Snapshot> contents = IndexFolder::read(path, nullptr);
     if (!contents) return std::move(contents).error();
-    dimension = contents.value().dimension;
-    snapshot = std::move(contents).value().snapshot;
+    snapshot = std::move(contents).value();
+    read_folder = path;
   } else {
-    Result<IndexFolder> opened = IndexFolder::open(path, options.dimension, snapshot);
+    std::optional<IndexSettings> create;
+    if (options.dimension) create = IndexSettings{*options.dimension, options.lexical};
+    Result<IndexFolder> opened = IndexFolder::open(path, create, snapshot);
     if (!opened) return std::move(opened).error();
-    dimension = opened.value().dimension();
     folder.emplace(std::move(opened).value());
   }
-  if (options.dimension && *options.dimension != dimension) {
-    return Error{"ERR_DIMENSION_MISMATCH", path + " holds an index of " + std::to_string(dimension) + " dimensions, not " +
-                                               std::to_string(*options.dimension) + "; another model made it."};
-  }
-  return std::shared_ptr<SegmentedIndex>(new SegmentedIndex(dimension, std::move(snapshot), std::move(folder), options.read_only));
+  if (Status error =
+          check_settings(path, snapshot.settings, options.dimension, options.lexical ? options.lexical : snapshot.settings.lexical))
+    return *std::move(error);
+  return std::shared_ptr<SegmentedIndex>(
+      new SegmentedIndex(std::move(snapshot), std::move(folder), options.read_only, std::move(read_folder)));
 }
 
 std::shared_ptr<const Snapshot> SegmentedIndex::snapshot() const {
@@ -164,8 +193,13 @@ std::shared_ptr<const Snapshot> SegmentedIndex::snapshot() const {
   return snapshot_;
 }
 
-Status SegmentedIndex::check_writable() const {
+Status SegmentedIndex::check_open() const {
   if (closed_) return Error{"ERR_DISPOSED", "the index was closed"};
+  return std::nullopt;
+}
+
+Status SegmentedIndex::check_writable() const {
+  if (Status error = check_open()) return error;
   if (read_only_) return Error{"ERR_READ_ONLY", "The index was opened with readOnly; open it without to change it."};
   return std::nullopt;
 }
@@ -187,40 +221,99 @@ Status SegmentedIndex::publish(Snapshot next) {
   return std::nullopt;
 }
 
-Status SegmentedIndex::add(const DocumentBatch& batch) {
-  if (Status error = validate(batch.rows, dimension_)) return error;
-  const std::lock_guard lock(change_mutex_);
-  if (Status error = check_writable()) return error;
-  if (batch.rows.rows() == 0) return std::nullopt;
-  Snapshot next = *snapshot();
-  if (Status error = next.check_unchanged()) return error;
-  if (batch.rows.rows() > kMaxSlots - next.slots()) {
-    return Error{"ERR_TOO_LARGE",
-                 "An index holds at most " + std::to_string(kMaxSlots) + " documents, removed ones included until compact()."};
+Status SegmentedIndex::check_batch(const DocumentBatch& batch) const {
+  if (Status error = validate(batch.rows, dimension())) return error;
+  if (batch.terms.has_value() != settings_.lexical.has_value()) {
+    return Error{"ERR_INVALID_ARGUMENT", settings_.lexical ? "The index has a lexical side: documents need their terms."
+                                                           : "The index has no lexical side: documents cannot have terms."};
   }
-  const Result<std::size_t> replaced = remove_ids(next, batch.ids);
-  if (!replaced) return replaced.error();
-  IndexSegment added;
-  const std::string path = next_path(added.number);
-  BatchRows rows(batch);
-  auto segment = build_segment(rows, dimension_, path);
-  if (!segment) return std::move(segment).error();
-  added.segment = std::move(segment).value();
-  next.segments.push_back(added);
-  Status error = publish(std::move(next));
-  if (error && folder_) folder_->discard(added.number);
-  return error;
+  if (!batch.terms) return std::nullopt;
+  if (Status error = validate(*batch.terms)) return error;
+  if (batch.terms->rows() == batch.rows.rows()) return std::nullopt;
+  return Error{"ERR_INVALID_ARGUMENT", "There are " + std::to_string(batch.terms->rows()) + " rows of terms for " +
+                                           std::to_string(batch.rows.rows()) + " documents."};
 }
 
-Result<std::size_t> SegmentedIndex::remove(const StringsView& ids) {
+Result<std::size_t> SegmentedIndex::apply(const StringsView& removed, const DocumentBatch* added) {
+  if (added != nullptr) {
+    if (Status error = check_batch(*added)) return *std::move(error);
+    if (added->rows.rows() == 0) added = nullptr;
+  }
   const std::lock_guard lock(change_mutex_);
   if (Status error = check_writable()) return *std::move(error);
   Snapshot next = *snapshot();
   if (Status error = next.check_unchanged()) return *std::move(error);
-  Result<std::size_t> count = remove_ids(next, ids);
-  if (!count || count.value() == 0) return count;
+  if (added != nullptr && added->rows.rows() > kMaxSlots - next.slots()) {
+    return Error{"ERR_TOO_LARGE",
+                 "An index holds at most " + std::to_string(kMaxSlots) + " documents, removed ones included until compact()."};
+  }
+  Removals removals(next);
+  std::unordered_set<std::string_view> replaced;
+  if (added != nullptr && removed.size() > 0) {
+    for (std::size_t i = 0; i < added->ids.size(); ++i) replaced.insert(added->ids.text(i));
+  }
+  const Result<std::size_t> count = remove_ids(next, removals, removed, replaced);
+  if (!count) return count;
+  if (added == nullptr) {
+    if (count.value() == 0) return count;
+    if (Status error = publish(std::move(next))) return *std::move(error);
+    return count;
+  }
+  if (const Result<std::size_t> old = remove_ids(next, removals, added->ids, {}); !old) return old.error();
+  IndexSegment segment;
+  const std::string path = next_path(segment.number);
+  BatchRows rows(*added);
+  auto built = build_segment(rows, settings_, path);
+  if (!built) return std::move(built).error();
+  segment.segment = std::move(built).value();
+  next.segments.push_back(segment);
+  if (Status error = publish(std::move(next))) {
+    if (folder_) folder_->discard(segment.number);
+    return *std::move(error);
+  }
+  return count;
+}
+
+Status SegmentedIndex::add(const DocumentBatch& batch) {
+  const Result<std::size_t> applied = apply({}, &batch);
+  return applied ? Status() : Status(applied.error());
+}
+
+Result<std::size_t> SegmentedIndex::remove_matching(const FilterView& filter) {
+  const std::lock_guard lock(change_mutex_);
+  if (Status error = check_writable()) return *std::move(error);
+  Snapshot next = *snapshot();
+  if (Status error = next.check_unchanged()) return *std::move(error);
+  Removals removals(next);
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < next.segments.size(); ++i) {
+    const auto excluded = next.excluded(next.segments[i], &filter);
+    if (!excluded) return excluded.error();
+    for (std::uint32_t document = 0; document < next.segments[i].segment->documents(); ++document) {
+      if (test_bit(*excluded.value(), document)) continue;
+      removals.remove({i, document});
+      ++count;
+    }
+  }
+  if (count == 0) return count;
   if (Status error = publish(std::move(next))) return *std::move(error);
   return count;
+}
+
+Result<bool> SegmentedIndex::refresh() {
+  const std::lock_guard lock(change_mutex_);
+  if (Status error = check_open()) return *std::move(error);
+  if (read_folder_.empty()) return false;
+  const std::shared_ptr<const Snapshot> current = snapshot();
+  Result<Snapshot> contents = IndexFolder::read(read_folder_, current.get());
+  if (!contents) return std::move(contents).error();
+  Snapshot& next = contents.value();
+  if (Status error = check_settings(read_folder_, next.settings, dimension(), settings_.lexical)) return *std::move(error);
+  if (same_contents(*current, next)) return false;
+  auto refreshed = std::make_shared<const Snapshot>(std::move(next));
+  const std::lock_guard snapshot_lock(snapshot_mutex_);
+  snapshot_ = std::move(refreshed);
+  return true;
 }
 
 Result<MergeStep> SegmentedIndex::merge_step(bool everything) {
@@ -251,7 +344,7 @@ Status SegmentedIndex::begin_merge(bool everything) {
   const auto begin = current->segments.begin();
   const std::string path = next_path(merge_number_);
   auto merge = SegmentMerge::begin({begin + static_cast<std::ptrdiff_t>(chosen.first), begin + static_cast<std::ptrdiff_t>(chosen.last)},
-                                   dimension_, path);
+                                   settings_, path);
   if (!merge) return std::move(merge).error();
   merge_ = std::move(merge).value();
   return std::nullopt;
@@ -274,7 +367,7 @@ Status SegmentedIndex::install_merge(SegmentMerge& merge) {
   const auto last = first + static_cast<std::ptrdiff_t>(sources.size());
 
   // What was removed since the merge began.
-  Snapshot next;
+  Snapshot next{current.settings, {}};
   next.segments.assign(current.segments.begin(), first);
   const std::size_t place = next.segments.size();
   next.segments.push_back(merged);
@@ -323,7 +416,7 @@ Status SegmentedIndex::save(const std::string& path, const std::atomic<bool>* ca
   const std::string folder = parent_directory(path);
   remove_abandoned(folder, to_utf8(to_path(path).filename()));
   const std::string new_path = temporary_name(path);
-  auto merge = SegmentMerge::begin(current->segments, dimension_, new_path);
+  auto merge = SegmentMerge::begin(current->segments, settings_, new_path);
   if (!merge) return std::move(merge).error();
   while (true) {
     if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) return Error{"ERR_ABORTED", "saving was aborted"};

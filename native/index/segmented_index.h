@@ -14,6 +14,7 @@
 #include "index/segment_merge.h"
 #include "index/snapshot.h"
 #include "index/sparse_rows.h"
+#include "index/term_rows.h"
 
 namespace sparse_rerank {
 
@@ -25,6 +26,8 @@ struct DocumentBatch {
   /// Empty, or one for each row.
   StringsView stored;
   AttributesView attributes = {};
+  /// One row for each document. Set when the index has a lexical side, and only then.
+  std::optional<TermRowsView> terms = std::nullopt;
 };
 
 /// Those that users are told of.
@@ -46,30 +49,43 @@ struct IndexStats {
 
 enum class MergeStep { kNothing, kMore, kMerged };
 
-/// A sparse index: immutable segments, of which every add() makes one and merges make few. Any thread: searches take a snapshot() and never
-/// wait; changes run one after the other and each becomes visible wholly or not at all. A call that fails changes nothing.
+/// A sparse index: immutable segments, of which every change that adds documents makes one and merges make few. Any thread: searches take a
+/// snapshot() and never wait; changes run one after the other and each becomes visible wholly or not at all. A call that fails changes
+/// nothing.
 class SegmentedIndex {
  public:
-  /// An empty index in memory. @param dimension at most kMaxDimension
-  static std::shared_ptr<SegmentedIndex> create(std::size_t dimension);
+  /// An empty index in memory. @param settings dimension at most kMaxDimension; lexical valid()
+  static std::shared_ptr<SegmentedIndex> create(const IndexSettings& settings);
+  static std::shared_ptr<SegmentedIndex> create(std::size_t dimension) { return create(IndexSettings{dimension, std::nullopt}); }
 
   struct OpenOptions {
     /// Creates a folder's index where there is none; else it must be the index's.
     std::optional<std::size_t> dimension;
     /// Changes are refused, and a folder that a writer has open can be read: as it was at this moment.
     bool read_only = false;
+    /// The lexical side of an index that is created; else it must be the index's.
+    std::optional<Bm25> lexical = std::nullopt;
   };
   /// A file of save(), whose changes stay in memory, or a durable folder.
-  /// Errors: those of Segment::open() and IndexFolder::open(), ERR_DIMENSION_MISMATCH.
+  /// Errors: those of Segment::open() and IndexFolder::open(), ERR_DIMENSION_MISMATCH, ERR_INVALID_ARGUMENT.
   static Result<std::shared_ptr<SegmentedIndex>> open(const std::string& path, const OpenOptions& options);
 
-  [[nodiscard]] std::size_t dimension() const { return dimension_; }
+  [[nodiscard]] const IndexSettings& settings() const { return settings_; }
+  [[nodiscard]] std::size_t dimension() const { return settings_.dimension; }
 
-  /// Appends documents, all or none, and removes those that had their ids. Once it returns they are durable, in a folder.
-  /// Errors: those of validate(), ERR_TOO_LARGE, ERR_READ_ONLY, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT.
+  /// Removes documents, unknown ids passed over, then adds some, which replace those that had their ids: all of it or nothing. Once it
+  /// returns it is durable, in a folder. Returns how many documents were removed that the added ones do not replace.
+  /// @param added may be null
+  /// Errors: those of validate(), ERR_INVALID_ARGUMENT, ERR_TOO_LARGE, ERR_READ_ONLY, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_DISPOSED.
+  [[nodiscard]] Result<std::size_t> apply(const StringsView& removed, const DocumentBatch* added);
   [[nodiscard]] Status add(const DocumentBatch& batch);
-  /// Returns how many there were. Errors: ERR_READ_ONLY, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT.
-  [[nodiscard]] Result<std::size_t> remove(const StringsView& ids);
+  [[nodiscard]] Result<std::size_t> remove(const StringsView& ids) { return apply(ids, nullptr); }
+  /// Removes the documents that pass, and returns how many there were. Errors as apply().
+  [[nodiscard]] Result<std::size_t> remove_matching(const FilterView& filter);
+
+  /// Makes the snapshot what a folder that was opened to read holds now, and returns whether that is something else. Segments that are
+  /// still part of it stay open. After an error the snapshot stays. Errors: those of open(), ERR_DISPOSED.
+  [[nodiscard]] Result<bool> refresh();
 
   [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
   [[nodiscard]] IndexStats stats() const;
@@ -89,9 +105,11 @@ class SegmentedIndex {
   void close();
 
  private:
-  SegmentedIndex(std::size_t dimension, Snapshot snapshot, std::optional<IndexFolder> folder, bool read_only);
+  SegmentedIndex(Snapshot snapshot, std::optional<IndexFolder> folder, bool read_only, std::string read_folder);
 
+  [[nodiscard]] Status check_open() const;
   [[nodiscard]] Status check_writable() const;
+  [[nodiscard]] Status check_batch(const DocumentBatch& batch) const;
   /// A path for a new segment, empty in memory; `number` names it.
   [[nodiscard]] std::string next_path(std::uint64_t& number);
   /// Makes `next` the contents, on disk first. Segments in it that the current contents do not have were written before.
@@ -99,8 +117,9 @@ class SegmentedIndex {
   [[nodiscard]] Status begin_merge(bool everything);
   [[nodiscard]] Status install_merge(SegmentMerge& merge);
 
-  const std::size_t dimension_;
+  const IndexSettings settings_;
   const bool read_only_;
+  const std::string read_folder_;  // what refresh() reads; may be empty
 
   std::mutex change_mutex_;  // held by changes, file work included
   std::optional<IndexFolder> folder_;

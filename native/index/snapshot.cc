@@ -28,6 +28,12 @@ class DenseQuery {
 
 }  // namespace
 
+void IndexSegment::set_removed(std::shared_ptr<const Bitmap> bitmap, std::uint32_t count) {
+  if (segment->lexical() != nullptr) removed_terms = std::make_shared<RemovedTerms>(segment, bitmap, removed_terms.get());
+  removed = std::move(bitmap);
+  removed_count = count;
+}
+
 Status Snapshot::check_unchanged() const {
   for (const IndexSegment& segment : segments) {
     if (Status error = segment.segment->check_unchanged()) return error;
@@ -82,15 +88,22 @@ Result<Exclusions> Snapshot::all_but(const FilterView& filter) const {
   Exclusions exclusions;
   exclusions.reserve(segments.size());
   for (const IndexSegment& segment : segments) {
-    Result<Bitmap> allowed = matching(*segment.segment, filter);
-    if (!allowed) return std::move(allowed).error();
-    Bitmap excluded = std::move(allowed).value();
-    for (std::size_t i = 0; i < excluded.size(); ++i) {
-      excluded[i] = ~excluded[i] | (segment.removed == nullptr ? 0 : (*segment.removed)[i]);
-    }
-    exclusions.push_back(std::make_shared<const Bitmap>(std::move(excluded)));
+    auto bitmap = excluded(segment, &filter);
+    if (!bitmap) return std::move(bitmap).error();
+    exclusions.push_back(std::move(bitmap).value());
   }
   return exclusions;
+}
+
+Result<std::shared_ptr<const Bitmap>> Snapshot::excluded(const IndexSegment& segment, const FilterView* filter) const {
+  if (filter == nullptr) return segment.removed;
+  Result<Bitmap> allowed = matching(*segment.segment, *filter);
+  if (!allowed) return std::move(allowed).error();
+  auto excluded = std::make_shared<Bitmap>(std::move(allowed).value());
+  for (std::size_t i = 0; i < excluded->size(); ++i) {
+    (*excluded)[i] = ~(*excluded)[i] | (segment.removed == nullptr ? 0 : (*segment.removed)[i]);
+  }
+  return std::shared_ptr<const Bitmap>(std::move(excluded));
 }
 
 Status Snapshot::search(const SparseQuery& query, const Wanted& wanted, const Exclusions& exclusions, SearchScratch& scratch,

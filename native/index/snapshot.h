@@ -11,6 +11,7 @@
 #include "core/result.h"
 #include "index/bitmap.h"
 #include "index/filter.h"
+#include "index/removed_terms.h"
 #include "index/screen_plan.h"
 #include "index/search_scratch.h"
 #include "index/segment.h"
@@ -25,6 +26,12 @@ struct IndexSegment {
   std::uint32_t removed_count = 0;
   /// Names its file in a folder.
   std::uint64_t number = 0;
+  /// Set when documents were removed and the segment has a lexical side.
+  std::shared_ptr<const RemovedTerms> removed_terms = nullptr;
+
+  /// Replaces what was removed, of which it is a part.
+  /// @param bitmap not changed once the segment is read
+  void set_removed(std::shared_ptr<const Bitmap> bitmap, std::uint32_t count);
 
   [[nodiscard]] bool is_removed(std::uint32_t document) const { return removed != nullptr && test_bit(*removed, document); }
   [[nodiscard]] std::uint32_t live() const { return segment->documents() - removed_count; }
@@ -49,6 +56,7 @@ struct Wanted {
 /// The contents of an index at one moment; never changes. Slots number the documents of all segments in insertion order. Any thread.
 /// Errors of everything that reads: ERR_INDEX_CORRUPT.
 struct Snapshot {
+  IndexSettings settings;
   std::vector<IndexSegment> segments;
 
   /// For the beginning of every call that reads: refuses files that were written over since they were opened. One system call a file.
@@ -67,6 +75,8 @@ struct Snapshot {
   [[nodiscard]] Exclusions removed() const;
   /// What a search among the documents that pass leaves out.
   [[nodiscard]] Result<Exclusions> all_but(const FilterView& filter) const;
+  /// The part of a segment; null when nothing is left out. @param filter may be null
+  [[nodiscard]] Result<std::shared_ptr<const Bitmap>> excluded(const IndexSegment& segment, const FilterView* filter) const;
 
   /// The best hits, best first, equal scores in insertion order; search_exhaustively() defines score and hit.
   /// @param out replaced

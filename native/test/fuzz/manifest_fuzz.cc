@@ -1,7 +1,7 @@
 // libFuzzer target of the reader of manifests: scripts/fuzz-index.sh builds and runs it.
 //
 // The checksum would refuse nearly every input at once, so the harness puts the right one into it; every fourth input keeps its own. What
-// is accepted must be consistent, and encode to the same bytes.
+// is accepted must be consistent, and what it encodes to is accepted, too.
 
 #include <algorithm>
 #include <cstddef>
@@ -31,8 +31,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto require = [](bool holds) {
     if (!holds) std::abort();
   };
-  require(read.encode() == bytes);
-  require(read.dimension > 0 && read.dimension <= kMaxDimension);
+  const std::vector<std::byte> encoded = read.encode();
+  const auto again = Manifest::decode(encoded, "manifest");
+  require(again.ok() && again.value().encode() == encoded && again.value().settings == read.settings);
+  require(read.settings.dimension > 0 && read.settings.dimension <= kMaxDimension);
+  require(!read.settings.lexical || read.settings.lexical->valid());
   std::set<std::uint64_t> numbers;
   std::uint64_t documents = 0;
   for (const ManifestSegment& segment : read.segments) {
