@@ -3,6 +3,10 @@ import path from "node:path";
 
 import { SparseIndex, SparseMatrix } from "sparse-rerank";
 
+import { native } from "../dist/internal/load.js";
+import { packStrings } from "../dist/internal/native-strings.js";
+import { attributesOf } from "../dist/metadata.js";
+
 const folder = process.argv[2];
 
 /** Documents with one term of each kind: in all of them, in few, with negative weights. */
@@ -27,3 +31,28 @@ await write("negative", 50, 70, true);
 const empty = SparseIndex.create({ dimension: 3 });
 await empty.save(path.join(folder, "empty"));
 await empty.close();
+
+/** The same with a lexical side: a term in all documents, one in most, and others. */
+async function writeLexical(name, documents) {
+  const index = new (native().Index)(50, { k1: 1.2, b: 0.75 });
+  const numbers = Array.from({ length: documents }, (_, i) => i);
+  const ends = Uint32Array.from({ length: documents + 1 }, (_, i) => i);
+  await index.apply({
+    add: {
+      ids: packStrings(numbers.map(String)),
+      vectors: { indptr: ends, indices: new Uint32Array(documents), values: new Float32Array(documents).fill(1) },
+      terms: {
+        terms: packStrings(["all", "common", ...Array.from({ length: 20 }, (_, i) => `word${i}`)]),
+        indptr: ends.map((end) => 3 * end),
+        indices: Uint32Array.from({ length: 3 * documents }, (_, k) => (k % 3 < 2 ? k % 3 : 2 + (Math.floor(k / 3) % 20))),
+        counts: Uint32Array.from({ length: 3 * documents }, (_, k) => 1 + (k % 7)),
+      },
+      attributes: await attributesOf(numbers.map((n) => ({ n: n % 4 }))),
+    },
+  });
+  await index.save(path.join(folder, name));
+  await index.dispose();
+}
+
+await writeLexical("lexical-one", 1);
+await writeLexical("lexical", 130);

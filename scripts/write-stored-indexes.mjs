@@ -7,6 +7,8 @@ import path from "node:path";
 
 import { SparseEncoder, SparseIndex, SparseMatrix } from "sparse-rerank";
 
+import { native } from "../dist/internal/load.js";
+import { packStrings } from "../dist/internal/native-strings.js";
 import { root } from "./report.mjs";
 
 const folder = process.argv[2];
@@ -197,4 +199,90 @@ async function writeWithCommand(name, queries) {
 
 await writeWithCommand("command-line", ["what lives in the sea?", "which organ moves blood?"]);
 
+/** Rows of terms for the addon, of texts whose words have spaces between them. */
+function termRows(texts) {
+  const numbers = new Map();
+  const rows = texts.map((text) => {
+    const words = new Map();
+    for (const word of text.split(" ").filter(Boolean)) words.set(word, (words.get(word) ?? 0) + 1);
+    for (const word of words.keys()) if (!numbers.has(word)) numbers.set(word, numbers.size);
+    return [...words];
+  });
+  let end = 0;
+  return {
+    terms: packStrings([...numbers.keys()]),
+    indptr: Uint32Array.from([0, ...rows.map((row) => (end += row.length))]),
+    indices: Uint32Array.from(rows.flat().map(([word]) => numbers.get(word))),
+    counts: Uint32Array.from(rows.flat().map(([, count]) => count)),
+  };
+}
+
+/** BM25 by its definition: ids and scores, best first. */
+function bestByTerms(texts, query, { k1, b }) {
+  const documents = [...texts].map(([id, text]) => ({ id, words: text.split(" ").filter(Boolean) }));
+  const averageLength = documents.reduce((sum, { words }) => sum + words.length, 0) / documents.length;
+  const terms = [...new Set(query.split(" "))].sort();
+  const idfs = terms.map((term) => {
+    const having = documents.filter(({ words }) => words.includes(term)).length;
+    return Math.log(1 + (documents.length - having + 0.5) / (having + 0.5));
+  });
+  const hits = documents.map(({ id, words }) => {
+    const norm = k1 * (1 - b + (b * words.length) / averageLength);
+    const frequencies = terms.map((term) => words.filter((word) => word === term).length);
+    return { id, score: frequencies.reduce((sum, frequency, i) => sum + (idfs[i] * frequency) / (frequency + norm), 0) };
+  });
+  return hits.filter(({ score }) => score > 0).sort((x, y) => y.score - x.score);
+}
+
+const lexicalAnswers = {};
+
+/** An index with a lexical side: documents added, replaced and removed, in one folder of several segments and one of one. */
+async function writeLexical(name, { compacted, bm25, seed }) {
+  const random = randomNumbers(seed);
+  const index = await native().openIndex(path.join(folder, name), { dimension: 8, lexical: bm25 });
+  const texts = new Map();
+  for (const [batch, count] of [60, 20, 5].entries()) {
+    const ids = Array.from({ length: count }, (_, i) => (batch > 0 && i % 4 === 0 ? `d${random(60)}` : `d${batch * 100 + i}`));
+    const distinct = [...new Set(ids)];
+    const added = distinct.map(() => Array.from({ length: random(25) }, () => `w${Math.min(random(120), random(120))}`).join(" "));
+    await index.apply({
+      add: {
+        ids: packStrings(distinct),
+        vectors: {
+          indptr: Uint32Array.from({ length: distinct.length + 1 }, (_, i) => i),
+          indices: Uint32Array.from(distinct, (_, i) => i % 8),
+          values: Float32Array.from(distinct, (_, i) => 1 + i),
+        },
+        terms: termRows(added),
+        stored: packStrings(added),
+      },
+    });
+    for (const [i, id] of distinct.entries()) {
+      texts.delete(id);
+      texts.set(id, added[i]);
+    }
+  }
+  const gone = ["d3", "d17", "d103"].filter((id) => texts.has(id));
+  await index.apply({ remove: packStrings(gone) });
+  for (const id of gone) texts.delete(id);
+  if (compacted) while ((await index.mergeStep(true)) !== "nothing");
+  const snapshot = index.snapshot();
+  const searches = [];
+  for (const query of ["w0", "w1 w5 w50", "w2 w2 w90", "w0 w1 w2 w3 w4", "absent w7"]) {
+    const { ids, scores } = await snapshot.searchTerms(termRows([query]), 10, {});
+    if (new Set(query.split(" ")).size === query.split(" ").length) {
+      const expected = bestByTerms(texts, query, bm25).slice(0, 10);
+      assert.equal(ids.length, expected.length);
+      expected.forEach(({ score }, i) => assert.ok(Math.abs(score - scores[i]) < 1e-5, query));
+    }
+    searches.push({ query, ids, scores: [...scores] });
+  }
+  lexicalAnswers[name] = { bm25, size: texts.size, searches };
+  await index.dispose();
+}
+
+await writeLexical("lexical", { bm25: { k1: 1.2, b: 0.75 }, seed: 10 });
+await writeLexical("lexical-compacted", { bm25: { k1: 0.9, b: 0.4 }, seed: 11, compacted: true });
+
+fs.writeFileSync(path.join(folder, "lexical-answers.json"), `${JSON.stringify(lexicalAnswers)}\n`);
 fs.writeFileSync(path.join(folder, "answers.json"), `${JSON.stringify(answers)}\n`);

@@ -167,6 +167,23 @@ export interface NativeStrings {
   readonly bytes: Uint8Array;
 }
 
+/** Term frequencies: row i has terms[indices[k]] counts[k] times, k in [indptr[i], indptr[i + 1]). A document's length is the sum of its counts. */
+export interface NativeTermRows {
+  /** Distinct, in UTF-8, at most 65,535 bytes each. */
+  readonly terms: NativeStrings;
+  readonly indptr: Uint32Array;
+  /** Distinct in a row, in any order. */
+  readonly indices: Uint32Array;
+  /** 1 at least; more than 65,535 count as so many. */
+  readonly counts: Uint32Array;
+}
+
+/** Parameters of BM25 (native/index/bm25.h), fixed for the life of an index: k1 from 0 to 1000, b from 0 to 1. */
+export interface NativeLexicalOptions {
+  readonly k1: number;
+  readonly b: number;
+}
+
 export interface NativeHits {
   /** Hits of query i are [indptr[i], indptr[i+1]): best first, ties by insertion order. */
   readonly indptr: Uint32Array;
@@ -208,16 +225,80 @@ export interface NativeSearchOptions {
   readonly cancel?: NativeCancelToken;
 }
 
-/** A sparse index in memory, or backed by a file or folder. Searches see the changes that settled before the call. */
-export interface NativeIndex {
-  dimension(): number;
-  /** Appends rows, all or none, and removes the documents that had the same ids. `ids` are distinct. */
-  add(rows: NativeRows, ids: NativeStrings, stored?: NativeStrings, attributes?: NativeAttributes): Promise<void>;
-  /** Resolves to the number of removed documents. */
-  remove(ids: NativeStrings): Promise<number>;
+/** Documents to add: row i of each member belongs to document i. */
+export interface NativeDocuments {
+  /** Distinct. */
+  readonly ids: NativeStrings;
+  readonly vectors: NativeRows;
+  /** Present if and only if the index has a lexical side. */
+  readonly terms?: NativeTermRows;
+  readonly stored?: NativeStrings;
+  readonly attributes?: NativeAttributes;
+}
+
+export interface NativeChange {
+  /** Ids of documents to remove; unknown ids are ignored. */
+  readonly remove?: NativeStrings;
+  /** Documents to add; they replace those with the same ids. */
+  readonly add?: NativeDocuments;
+}
+
+/** The contents of an index when snapshot() was called. It stays readable after later changes, merges and dispose() of the index. */
+export interface NativeSnapshot {
+  search(queries: NativeRows, topK: number, options: NativeSearchOptions): Promise<NativeHits>;
+  /** Exact BM25 over the live documents; the counts of the query's terms weight them. Errors: ERR_INVALID_ARGUMENT (no lexical side). */
+  searchTerms(queries: NativeTermRows, topK: number, options: Omit<NativeSearchOptions, "recall">): Promise<NativeHits>;
   /** 1 for each id that is in the index, else 0. */
   contains(ids: NativeStrings): Promise<Uint8Array>;
-  search(queries: NativeRows, topK: number, options: NativeSearchOptions): Promise<NativeHits>;
+  /** For each id: whether it is in the index, its stored bytes, and its vector; empty if it is not. */
+  read(
+    ids: NativeStrings,
+    options: { readonly vectors?: boolean; readonly cancel?: NativeCancelToken },
+  ): Promise<{ readonly found: Uint8Array; readonly stored: readonly Uint8Array[]; readonly vectors?: NativeRows }>;
+  /** In insertion order, after the document with the id `after` (one string). Errors: ERR_INVALID_ARGUMENT (it is not in the index). */
+  list(options: {
+    readonly filter?: NativeFilter;
+    readonly after?: NativeStrings;
+    readonly limit: number;
+    readonly stored?: boolean;
+    readonly cancel?: NativeCancelToken;
+  }): Promise<{ readonly ids: readonly string[]; readonly stored: readonly Uint8Array[] }>;
+  count(filter?: NativeFilter, options?: { readonly cancel?: NativeCancelToken }): Promise<number>;
+  /**
+   * For each attribute whose name begins with the one string of `prefix`: how many of the documents have it that pass the filter and, when one is
+   * given, are a hit of the query or the terms (one row each). The largest counts first, then by name. Names are
+   * bytes, as attributes have them.
+   */
+  facets(
+    prefix: NativeStrings,
+    limit: number,
+    options: {
+      readonly filter?: NativeFilter;
+      readonly query?: NativeRows;
+      readonly terms?: NativeTermRows;
+      readonly cancel?: NativeCancelToken;
+    },
+  ): Promise<{ readonly names: readonly Uint8Array[]; readonly counts: Uint32Array }>;
+  /** The statistics of BM25 over the live documents. */
+  termStatistics(
+    terms: NativeStrings,
+  ): Promise<{ readonly documents: number; readonly averageLength: number; readonly documentFrequencies: Uint32Array }>;
+  /** Releases the documents once running calls have ended; later calls reject with ERR_DISPOSED. Garbage collection does the same. */
+  dispose(): void;
+}
+
+/** A sparse index in memory, or backed by a file or folder. */
+export interface NativeIndex {
+  dimension(): number;
+  lexical(): NativeLexicalOptions | undefined;
+  /** One commit: removes, then adds, all or nothing. Resolves to the number of removed documents that `add` did not replace. */
+  apply(change: NativeChange): Promise<number>;
+  /** One commit. Resolves to the number of removed documents. */
+  removeMatching(filter: NativeFilter): Promise<number>;
+  /** For a folder opened with readOnly: reads its current state. Resolves to whether it has changed. */
+  refresh(): Promise<boolean>;
+  /** The contents after the changes that have settled. */
+  snapshot(): NativeSnapshot;
   /** Spends a few tenths of a second on merging segments: those that are due, or all. "merged" completes what "more" started. */
   mergeStep(everything: boolean): Promise<"nothing" | "more" | "merged">;
   save(path: string): Promise<void>;
@@ -265,8 +346,12 @@ export interface NativeAddon {
   createModel(spec: NativeModelSpec): Promise<NativeModel>;
   openModel(spec: NativeExportSpec): Promise<NativeModel>;
   /** An empty index in memory. */
-  readonly Index: new (dimension: number) => NativeIndex;
-  openIndex(path: string, options: { readonly dimension?: number; readonly readOnly?: boolean }): Promise<NativeIndex>;
+  readonly Index: new (dimension: number, lexical?: NativeLexicalOptions) => NativeIndex;
+  /** `dimension` creates a folder's index where there is none, `lexical` with a lexical side. Others than the index has are refused. */
+  openIndex(
+    path: string,
+    options: { readonly dimension?: number; readonly readOnly?: boolean; readonly lexical?: NativeLexicalOptions },
+  ): Promise<NativeIndex>;
   readonly CancelToken: new () => NativeCancelToken;
   /** [a rows, b rows] row-major. `dimension` bounds every index. */
   similarity(a: NativeRows, b: NativeRows, dimension: number, similarityFunction: NativeSimilarityFunction): Promise<Float32Array>;

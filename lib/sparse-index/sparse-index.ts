@@ -215,7 +215,14 @@ export class SparseIndex extends ManagedResource {
         const stored = payloads === undefined ? undefined : packBytes(await encodePayloads(payloads));
         const attributes = metadata === undefined ? undefined : await attributesOf(metadata);
         await this.#keepModel(matrix);
-        await this.#native.add(rows, packStrings(copies), stored, attributes);
+        await this.#native.apply({
+          add: {
+            ids: packStrings(copies),
+            vectors: rows,
+            ...(stored === undefined ? {} : { stored }),
+            ...(attributes === undefined ? {} : { attributes }),
+          },
+        });
       });
     });
   }
@@ -229,7 +236,7 @@ export class SparseIndex extends ManagedResource {
     return this.run(async () => {
       if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
       const distinct = [...new Set(ids.map((id, i) => checkId(id, `ids[${i}]`)))];
-      return this.#change(() => this.#native.remove(packStrings(distinct)));
+      return this.#change(() => this.#native.apply({ remove: packStrings(distinct) }));
     });
   }
 
@@ -238,7 +245,10 @@ export class SparseIndex extends ManagedResource {
     return this.run(async () => {
       if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
       const packed = packStrings(ids.map((id, i) => checkId(id, `ids[${i}]`)));
-      return Array.from(await withCancel(undefined, () => this.#native.contains(packed)), (contained) => contained === 1);
+      return Array.from(
+        await withCancel(undefined, () => this.#read((snapshot) => snapshot.contains(packed))),
+        (contained) => contained === 1,
+      );
     });
   }
 
@@ -251,10 +261,11 @@ export class SparseIndex extends ManagedResource {
   search(queries: SparseMatrix, options?: IndexSearchOptions): Promise<SearchHit[][]>;
   search(query: SparseVector, options?: IndexSearchOptions): Promise<SearchHit[]>;
   search(queries: SparseMatrix | SparseVector, options: IndexSearchOptions = {}): Promise<SearchHit[][] | SearchHit[]> {
-    return this.run(async () => {
+    return this.run(async (running) => {
       const filter = checkSearchOptions(options);
       const matrix = this.#checkVectors(queries, "queries");
-      const lists = matrix.rows === 0 ? [] : await this.#search(matrix, options, filter);
+      const signal = running.signal(options.signal);
+      const lists = matrix.rows === 0 ? [] : await this.#search(matrix, { ...options, signal }, filter);
       return isVector(queries) ? (lists[0] ?? []) : lists;
     });
   }
@@ -292,6 +303,16 @@ export class SparseIndex extends ManagedResource {
   /** Settles when another writer can open the folder. */
   protected override release(): Promise<void> {
     return this.#native.dispose();
+  }
+
+  /** Starts a call on what is there now. The snapshot goes with it: one that waits for the garbage collector would keep replaced files open. */
+  #read<T>(call: (snapshot: NativeSnapshot) => Promise<T>): Promise<T> {
+    const snapshot = this.#native.snapshot();
+    try {
+      return call(snapshot);
+    } finally {
+      snapshot.dispose();
+    }
   }
 
   #checkVectors(vectors: SparseMatrix | SparseVector, name: string): SparseMatrix {
@@ -360,7 +381,7 @@ export class SparseIndex extends ManagedResource {
         ...(filter === undefined ? {} : { filter }),
         ...(cancel === undefined ? {} : { cancel }),
       };
-      return this.#native.search(queries, Math.min(topK, MAX_TOP_K), nativeOptions);
+      return this.#read((snapshot) => snapshot.search(queries, Math.min(topK, MAX_TOP_K), nativeOptions));
     });
     const payloads = await decodePayloads(hits.stored);
     return Array.from({ length: queries.rows }, (_, i) => hitsOf(hits, payloads, i));

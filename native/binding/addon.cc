@@ -10,6 +10,7 @@
 #include "binding/index.h"
 #include "binding/model.h"
 #include "binding/similarity.h"
+#include "binding/snapshot.h"
 #include "core/memory_budget.h"
 #include "core/shared_library.h"
 #include "core/stage_times.h"
@@ -98,6 +99,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* const environment = new Environment(env);
   env.SetInstanceData(environment);  // deleted with the environment
   environment->set_model_class(ModelWrap::define(env));
+  environment->set_snapshot_class(SnapshotWrap::define(env));
 
   exports.Set("initialize", Napi::Function::New<entry<initialize>>(env));
   exports.Set("setThreads", Napi::Function::New<entry<set_threads>>(env));

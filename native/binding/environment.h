@@ -91,6 +91,8 @@ class Environment {
   /// The class whose objects openIndex() also makes.
   void set_index_class(Napi::Function index_class) { index_class_ = Napi::Persistent(index_class); }
   [[nodiscard]] const Napi::FunctionReference& index_class() const { return index_class_; }
+  void set_snapshot_class(Napi::Function snapshot_class) { snapshot_class_ = Napi::Persistent(snapshot_class); }
+  [[nodiscard]] const Napi::FunctionReference& snapshot_class() const { return snapshot_class_; }
 
  private:
   friend class Channel;
@@ -101,6 +103,7 @@ class Environment {
   Napi::FunctionReference error_class_;
   Napi::FunctionReference model_class_;
   Napi::FunctionReference index_class_;
+  Napi::FunctionReference snapshot_class_;
   std::shared_ptr<Channel> channel_;
   std::size_t pending_ = 0;
 };

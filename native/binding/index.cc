@@ -1,21 +1,52 @@
 #include "binding/index.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
-#include "binding/cancel_token.h"
 #include "binding/convert.h"
 #include "binding/index_work.h"
+#include "binding/snapshot.h"
 
 namespace sparse_rerank::binding {
 
 Napi::Function IndexWrap::define(Napi::Env env) {
   return DefineClass(
       env, "NativeIndex",
-      {method<&IndexWrap::add>("add"), method<&IndexWrap::remove>("remove"), method<&IndexWrap::contains>("contains"),
-       method<&IndexWrap::search>("search"), method<&IndexWrap::merge_step>("mergeStep"), method<&IndexWrap::save>("save"),
-       method<&IndexWrap::stats>("stats"), method<&IndexWrap::dimension>("dimension"), method<&IndexWrap::dispose>("dispose")});
+      {method<&IndexWrap::apply>("apply"), method<&IndexWrap::remove_matching>("removeMatching"), method<&IndexWrap::refresh>("refresh"),
+       method<&IndexWrap::snapshot>("snapshot"), method<&IndexWrap::lexical>("lexical"), method<&IndexWrap::merge_step>("mergeStep"),
+       method<&IndexWrap::save>("save"), method<&IndexWrap::stats>("stats"), method<&IndexWrap::dimension>("dimension"),
+       method<&IndexWrap::dispose>("dispose")});
 }
+
+namespace {
+
+/// The parameters of a lexical side; none for undefined.
+std::optional<Bm25> read_lexical(const Napi::Value& value) {
+  if (value.IsUndefined()) return std::nullopt;
+  const auto object = value.As<Napi::Object>();
+  const Bm25 bm25 = {object.Get("k1").ToNumber().DoubleValue(), object.Get("b").ToNumber().DoubleValue()};
+  if (!bm25.valid()) fail(value.Env(), {"ERR_INVALID_ARGUMENT", "k1 is a number from 0 to 1000, b one from 0 to 1."});
+  return bm25;
+}
+
+Documents read_documents(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  // The index checks vectors and terms itself, on the pool.
+  Documents documents = {copy_rows(object.Get("vectors")), read_strings(object.Get("ids")), read_strings(object.Get("stored")), {}, {}};
+  const std::size_t rows = documents.ids.view().size();
+  documents.attributes = read_attributes(object.Get("attributes"), rows);
+  if (const Napi::Value terms = object.Get("terms"); !terms.IsUndefined()) documents.terms = copy_term_rows(terms);
+  if (documents.rows.indptr.empty()) {
+    fail(value.Env(), {"ERR_INVALID_ARGUMENT", "indptr is empty; it must have one entry more than there are rows."});
+  }
+  if (rows + 1 != documents.rows.indptr.size() || (!documents.stored.offsets.empty() && documents.stored.view().size() != rows)) {
+    fail_contract(value.Env(), "as many ids and stored values as rows");
+  }
+  return documents;
+}
+
+}  // namespace
 
 IndexWrap::IndexWrap(const Napi::CallbackInfo& info) : GuardedWrap(info) {
   if (info[0].IsExternal()) {
@@ -26,7 +57,7 @@ IndexWrap::IndexWrap(const Napi::CallbackInfo& info) : GuardedWrap(info) {
   if (dimension == 0 || dimension > kMaxDimension) {
     fail(info.Env(), {"ERR_TOO_LARGE", "An index has 1 to " + std::to_string(kMaxDimension) + " dimensions."});
   }
-  index_ = guarded(info.Env(), [&] { return SegmentedIndex::create(dimension); });
+  index_ = guarded(info.Env(), [&] { return SegmentedIndex::create(IndexSettings{dimension, read_lexical(info[1])}); });
 }
 
 Napi::Value IndexWrap::open(const Napi::CallbackInfo& info) {
@@ -36,6 +67,7 @@ Napi::Value IndexWrap::open(const Napi::CallbackInfo& info) {
     options.dimension = dimension.As<Napi::Number>().Uint32Value();
   }
   options.read_only = given.Get("readOnly").ToBoolean();
+  options.lexical = read_lexical(given.Get("lexical"));
   return Environment::of(info.Env()).start(std::make_shared<OpenWork>(read_path(info[0]), options));
 }
 
@@ -49,40 +81,34 @@ Napi::Promise IndexWrap::start(Napi::Env env, const std::shared_ptr<PromiseWork>
   return Environment::of(env).start(work);
 }
 
-Napi::Value IndexWrap::add(const Napi::CallbackInfo& info) {
-  // The index checks the rows itself, on the pool.
-  Rows rows = copy_rows(info[0]);
-  if (rows.indptr.empty()) fail(info.Env(), {"ERR_INVALID_ARGUMENT", "indptr is empty; it must have one entry more than there are rows."});
-  Strings ids = read_strings(info[1]);
-  Strings stored = read_strings(info[2]);
-  Attributes attributes = read_attributes(info[3], ids.view().size());
-  if (ids.view().size() + 1 != rows.indptr.size() || (!stored.offsets.empty() && stored.view().size() != ids.view().size())) {
-    fail_contract(info.Env(), "as many ids and stored values as rows");
-  }
-  return start(info.Env(),
-               std::make_shared<AddWork>(index(info.Env()), std::move(rows), std::move(ids), std::move(stored), std::move(attributes)));
-}
-
-Napi::Value IndexWrap::remove(const Napi::CallbackInfo& info) {
-  return start(info.Env(), std::make_shared<RemoveWork>(index(info.Env()), read_strings(info[0])));
-}
-
-Napi::Value IndexWrap::contains(const Napi::CallbackInfo& info) {
-  return start(info.Env(), std::make_shared<ContainsWork>(index(info.Env())->snapshot(), read_strings(info[0])));
-}
-
-Napi::Value IndexWrap::search(const Napi::CallbackInfo& info) {
+Napi::Value IndexWrap::apply(const Napi::CallbackInfo& info) {
   const auto& owner = index(info.Env());
-  const auto options = info[2].As<Napi::Object>();
-  CancelToken* const token = CancelToken::from(options);
-  SearchRequest request = {read_rows(info[0], owner->dimension()), {info[1].As<Napi::Number>().Uint32Value()}, {}, false};
-  if (const Napi::Value recall = options.Get("recall"); recall.IsNumber()) request.wanted.recall = recall.As<Napi::Number>().DoubleValue();
-  if (const Napi::Value filter = options.Get("filter"); filter.IsObject()) request.filter = read_filter(filter);
-  request.with_stored = options.Get("stored").ToBoolean();
-  const auto work = std::make_shared<SearchWork>(owner->snapshot(), std::move(request));
-  const Napi::Promise promise = start(info.Env(), work);
-  if (token != nullptr) token->attach(work);
-  return promise;
+  const auto change = info[0].As<Napi::Object>();
+  Strings removed = read_strings(change.Get("remove"));
+  std::optional<Documents> added;
+  if (const Napi::Value documents = change.Get("add"); !documents.IsUndefined()) added = read_documents(documents);
+  return start(info.Env(), std::make_shared<ApplyWork>(owner, std::move(removed), std::move(added)));
+}
+
+Napi::Value IndexWrap::remove_matching(const Napi::CallbackInfo& info) {
+  return start(info.Env(), std::make_shared<RemoveMatchingWork>(index(info.Env()), read_filter(info[0])));
+}
+
+Napi::Value IndexWrap::refresh(const Napi::CallbackInfo& info) {
+  return start(info.Env(), std::make_shared<RefreshWork>(index(info.Env())));
+}
+
+Napi::Value IndexWrap::snapshot(const Napi::CallbackInfo& info) {
+  return SnapshotWrap::create(info.Env(), index(info.Env())->snapshot());
+}
+
+Napi::Value IndexWrap::lexical(const Napi::CallbackInfo& info) {
+  const std::optional<Bm25>& bm25 = index(info.Env())->settings().lexical;
+  if (!bm25) return info.Env().Undefined();
+  auto object = Napi::Object::New(info.Env());
+  object.Set("k1", bm25->k1);
+  object.Set("b", bm25->b);
+  return object;
 }
 
 Napi::Value IndexWrap::merge_step(const Napi::CallbackInfo& info) {

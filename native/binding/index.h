@@ -14,17 +14,18 @@ namespace sparse_rerank::binding {
 class IndexWrap : public GuardedWrap<IndexWrap> {
  public:
   static Napi::Function define(Napi::Env env);
-  /// new NativeIndex(dimension), or of what openIndex() opened
+  /// new NativeIndex(dimension, lexical), or of what openIndex() opened
   explicit IndexWrap(const Napi::CallbackInfo& info);
 
   /// openIndex(path, options): Promise<NativeIndex>
   static Napi::Value open(const Napi::CallbackInfo& info);
 
  private:
-  Napi::Value add(const Napi::CallbackInfo& info);
-  Napi::Value remove(const Napi::CallbackInfo& info);
-  Napi::Value contains(const Napi::CallbackInfo& info);
-  Napi::Value search(const Napi::CallbackInfo& info);
+  Napi::Value apply(const Napi::CallbackInfo& info);
+  Napi::Value remove_matching(const Napi::CallbackInfo& info);
+  Napi::Value refresh(const Napi::CallbackInfo& info);
+  Napi::Value snapshot(const Napi::CallbackInfo& info);
+  Napi::Value lexical(const Napi::CallbackInfo& info);
   Napi::Value merge_step(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);

@@ -3,11 +3,9 @@
 #include <napi.h>
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "binding/environment.h"
 #include "binding/rows.h"
@@ -29,87 +27,54 @@ class OpenWork final : public PromiseWork {
   std::shared_ptr<SegmentedIndex> index_;
 };
 
-class AddWork final : public PromiseWork {
- public:
-  AddWork(std::shared_ptr<SegmentedIndex> index, Rows rows, Strings ids, Strings stored, Attributes attributes)
-      : PromiseWork(1),
-        index_(std::move(index)),
-        rows_(std::move(rows)),
-        ids_(std::move(ids)),
-        stored_(std::move(stored)),
-        attributes_(std::move(attributes)) {}
-
- private:
-  Status run(std::size_t) override { return index_->add({rows_.view(), ids_.view(), stored_.view(), attributes_.view()}); }
-  Napi::Value result(Napi::Env env) override { return env.Undefined(); }
-
-  std::shared_ptr<SegmentedIndex> index_;
-  Rows rows_;
-  Strings ids_;
-  Strings stored_;
-  Attributes attributes_;
+/// The documents of one change, with memory of their own.
+struct Documents {
+  Rows rows;
+  Strings ids;
+  Strings stored;
+  Attributes attributes;
+  std::optional<TermRows> terms;
 };
 
-class RemoveWork final : public PromiseWork {
+class ApplyWork final : public PromiseWork {
  public:
-  RemoveWork(std::shared_ptr<SegmentedIndex> index, Strings ids) : PromiseWork(1), index_(std::move(index)), ids_(std::move(ids)) {}
+  ApplyWork(std::shared_ptr<SegmentedIndex> index, Strings removed, std::optional<Documents> added)
+      : PromiseWork(1), index_(std::move(index)), removed_(std::move(removed)), added_(std::move(added)) {}
 
  private:
   Status run(std::size_t) override;
   Napi::Value result(Napi::Env env) override { return Napi::Number::New(env, static_cast<double>(count_)); }
 
   std::shared_ptr<SegmentedIndex> index_;
-  Strings ids_;
+  Strings removed_;
+  std::optional<Documents> added_;
   std::size_t count_ = 0;
 };
 
-/// One byte for each id: whether it is in the index.
-class ContainsWork final : public PromiseWork {
+class RemoveMatchingWork final : public PromiseWork {
  public:
-  ContainsWork(std::shared_ptr<const Snapshot> snapshot, Strings ids)
-      : PromiseWork(1), snapshot_(std::move(snapshot)), ids_(std::move(ids)) {}
+  RemoveMatchingWork(std::shared_ptr<SegmentedIndex> index, Filter filter)
+      : PromiseWork(1), index_(std::move(index)), filter_(std::move(filter)) {}
 
  private:
   Status run(std::size_t) override;
-  Napi::Value result(Napi::Env env) override;
+  Napi::Value result(Napi::Env env) override { return Napi::Number::New(env, static_cast<double>(count_)); }
 
-  std::shared_ptr<const Snapshot> snapshot_;
-  Strings ids_;
-  std::vector<std::uint8_t> contained_;
+  std::shared_ptr<SegmentedIndex> index_;
+  Filter filter_;
+  std::size_t count_ = 0;
 };
 
-struct SearchRequest {
-  Rows queries;
-  Wanted wanted;
-  /// Which documents to find; all without it.
-  std::optional<Filter> filter;
-  bool with_stored;
-};
-
-/// One task for each query, all on one snapshot.
-class SearchWork final : public PromiseWork {
+class RefreshWork final : public PromiseWork {
  public:
-  SearchWork(std::shared_ptr<const Snapshot> snapshot, SearchRequest request);
+  explicit RefreshWork(std::shared_ptr<SegmentedIndex> index) : PromiseWork(1), index_(std::move(index)) {}
 
  private:
-  struct Found {
-    std::vector<Hit> hits;
-    std::vector<std::string> ids;
-    std::vector<std::vector<std::uint8_t>> stored;
-  };
+  Status run(std::size_t) override;
+  Napi::Value result(Napi::Env env) override { return Napi::Boolean::New(env, changed_); }
 
-  Status run(std::size_t task) override;
-  /// Once, by the first task.
-  Status prepare();
-  Status read_hits(Found& found) const;
-  Napi::Value result(Napi::Env env) override;
-
-  std::shared_ptr<const Snapshot> snapshot_;
-  SearchRequest request_;
-  std::once_flag prepared_;
-  Status preparation_;
-  Exclusions exclusions_;
-  std::vector<Found> found_;
+  std::shared_ptr<SegmentedIndex> index_;
+  bool changed_ = false;
 };
 
 class MergeStepWork final : public PromiseWork {

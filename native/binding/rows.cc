@@ -33,6 +33,18 @@ Attributes read_attributes(const Napi::Value& value, std::size_t rows) {
   return attributes;
 }
 
+TermRows copy_term_rows(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  return {read_strings(object.Get("terms")), copy_array<std::uint32_t>(object.Get("indptr"), "indptr"),
+          copy_array<std::uint32_t>(object.Get("indices"), "indices"), copy_array<std::uint32_t>(object.Get("counts"), "counts")};
+}
+
+TermRows read_term_rows(const Napi::Value& value) {
+  TermRows rows = copy_term_rows(value);
+  if (const auto failure = validate(rows.view())) fail(value.Env(), *failure);
+  return rows;
+}
+
 Filter read_filter(const Napi::Value& value) {
   const auto object = value.As<Napi::Object>();
   const std::vector<std::uint32_t> numbers = copy_array<std::uint32_t>(object.Get("steps"), "steps");

@@ -8,6 +8,7 @@
 
 #include "index/snapshot.h"
 #include "index/sparse_rows.h"
+#include "index/term_rows.h"
 
 /// Copies of what JavaScript passes in bulk. JS thread.
 namespace sparse_rerank::binding {
@@ -48,6 +49,21 @@ struct Attributes {
 
 /// A copy of { names, offsets, documents } that hold together, of this many documents; none for undefined.
 Attributes read_attributes(const Napi::Value& value, std::size_t rows);
+
+/// Term frequencies with memory of their own.
+struct TermRows {
+  Strings terms;
+  std::vector<std::uint32_t> indptr;
+  std::vector<std::uint32_t> indices;
+  std::vector<std::uint32_t> counts;
+
+  [[nodiscard]] TermRowsView view() const { return {terms.view(), indptr, indices, counts}; }
+};
+
+/// A copy of rows, not checked.
+TermRows copy_term_rows(const Napi::Value& value);
+/// A copy of rows that hold together, whatever JavaScript gave.
+TermRows read_term_rows(const Napi::Value& value);
 
 /// A filter with memory of its own.
 struct Filter {

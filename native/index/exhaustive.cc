@@ -1,5 +1,7 @@
 #include "index/exhaustive.h"
 
+#include "index/cancel.h"
+
 namespace sparse_rerank {
 
 Status offer_document(const SegmentView& view, std::uint32_t document, SearchScratch& scratch) {
@@ -13,9 +15,7 @@ Status offer_document(const SegmentView& view, std::uint32_t document, SearchScr
 Status search_exhaustively(const SegmentView& view, SearchScratch& scratch, const std::atomic<bool>* cancel) {
   constexpr std::uint32_t kDocumentsPerLook = 1024;
   for (std::uint32_t document = 0; document < view.segment.documents(); ++document) {
-    if (document % kDocumentsPerLook == 0 && cancel != nullptr && cancel->load(std::memory_order_relaxed)) {
-      return Error{"ERR_ABORTED", "the search was aborted"};
-    }
+    if (document % kDocumentsPerLook == 0 && is_cancelled(cancel)) return aborted();
     if (view.excludes(document)) continue;
     if (Status error = offer_document(view, document, scratch)) return error;
   }

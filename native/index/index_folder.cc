@@ -79,6 +79,8 @@ Result<IndexSegment> open_segment(const std::string& path, const ManifestSegment
     return Error{"ERR_INDEX_CORRUPT",
                  path + " is not the file that the manifest tells of; restore the folder from a copy, or build the index again."};
   }
+  // Nothing comes back but in a folder that was restored from a copy.
+  if (listed.removed_count < entry.removed_count) entry = {entry.segment, nullptr, 0, listed.number};
   if (listed.removed_count > 0 && (entry.removed == nullptr || *entry.removed != listed.removed)) {
     entry.set_removed(std::make_shared<Bitmap>(listed.removed), static_cast<std::uint32_t>(listed.removed_count));
   }

@@ -72,6 +72,10 @@ Result<ScreenPlan> plan_of(const SegmentTerms& lexical, std::span<const Weighted
 
 }  // namespace
 
+Error no_lexical_side() {
+  return {"ERR_INVALID_ARGUMENT", "The index was made without a lexical side; it has no terms to search."};
+}
+
 LexicalQuery lexical_query(const TermRowsView& rows, std::size_t row) {
   std::vector<std::pair<std::string_view, std::uint32_t>> terms;
   for (std::uint32_t i = rows.indptr[row]; i < rows.indptr[row + 1]; ++i)
@@ -103,8 +107,7 @@ Result<TermStatistics> term_statistics(const Snapshot& snapshot, const std::vect
 Status search_terms(const Snapshot& snapshot, const LexicalQuery& query, std::size_t k, const Exclusions& exclusions,
                     SearchScratch& scratch, std::vector<Hit>& out, const std::atomic<bool>* cancel) {
   out.clear();
-  if (!snapshot.settings.lexical)
-    return Error{"ERR_INVALID_ARGUMENT", "The index was made without a lexical side; it has no terms to search."};
+  if (!snapshot.settings.lexical) return no_lexical_side();
   if (k == 0 || query.terms.empty()) return std::nullopt;
   const Result<TermStatistics> counted = term_statistics(snapshot, query.terms);
   if (!counted) return counted.error();

@@ -21,6 +21,9 @@ struct LexicalQuery {
 /// @param rows checked by validate()
 [[nodiscard]] LexicalQuery lexical_query(const TermRowsView& rows, std::size_t row);
 
+/// ERR_INVALID_ARGUMENT: there is nothing to search by terms.
+[[nodiscard]] Error no_lexical_side();
+
 /// What BM25 knows of the documents of a snapshot.
 struct TermStatistics {
   std::uint64_t documents = 0;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/result.h"
+#include "index/cancel.h"
 #include "index/screen_plan.h"
 #include "index/search_scratch.h"
 #include "kernels/kernels.h"
@@ -155,7 +156,7 @@ template <typename Field>
   if (plan.terms().empty()) return std::nullopt;
   scratch.bounds.reserve_discarding(kChunkDocuments);
   for (std::size_t chunk = 0; chunk < field.chunks().size(); ++chunk) {
-    if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) return Error{"ERR_ABORTED", "the search was aborted"};
+    if (is_cancelled(cancel)) return aborted();
     if (Status error = ChunkSearch<Field>(field, excluded, plan, chunk, scratch).run()) return error;
   }
   return std::nullopt;

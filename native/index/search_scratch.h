@@ -34,6 +34,26 @@ struct SearchScratch {
   std::uint64_t rows_scored = 0;
 };
 
+/// Sets the query's weights in scratch.dense, and puts zeros back at its end.
+class DenseQuery {
+ public:
+  /// @param size dense_size() of the segments
+  /// @param dense zeros
+  DenseQuery(const SparseQuery& query, std::size_t size, std::vector<float>& dense) : query_(query), dense_(dense) {
+    if (dense_.size() < size) dense_.resize(size);
+    for (std::size_t i = 0; i < query.terms.size(); ++i) dense_[query.terms[i]] = query.weights[i];
+  }
+  DenseQuery(const DenseQuery&) = delete;
+  DenseQuery& operator=(const DenseQuery&) = delete;
+  ~DenseQuery() {
+    for (const std::uint32_t term : query_.terms) dense_[term] = 0.0f;
+  }
+
+ private:
+  const SparseQuery& query_;
+  std::vector<float>& dense_;
+};
+
 /// One segment of an index, as a search sees it.
 struct SegmentView {
   const Segment& segment;

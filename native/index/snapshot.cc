@@ -6,28 +6,6 @@
 
 namespace sparse_rerank {
 
-namespace {
-
-/// Sets the query's weights in scratch.dense, and puts zeros back.
-class DenseQuery {
- public:
-  DenseQuery(const SparseQuery& query, std::size_t size, std::vector<float>& dense) : query_(query), dense_(dense) {
-    if (dense_.size() < size) dense_.resize(size);
-    for (std::size_t i = 0; i < query.terms.size(); ++i) dense_[query.terms[i]] = query.weights[i];
-  }
-  DenseQuery(const DenseQuery&) = delete;
-  DenseQuery& operator=(const DenseQuery&) = delete;
-  ~DenseQuery() {
-    for (const std::uint32_t term : query_.terms) dense_[term] = 0.0f;
-  }
-
- private:
-  const SparseQuery& query_;
-  std::vector<float>& dense_;
-};
-
-}  // namespace
-
 void IndexSegment::set_removed(std::shared_ptr<const Bitmap> bitmap, std::uint32_t count) {
   if (segment->lexical() != nullptr) removed_terms = std::make_shared<RemovedTerms>(segment, bitmap, removed_terms.get());
   removed = std::move(bitmap);

@@ -76,8 +76,9 @@ describe("forged vectors", () => {
       const ids = { offsets: u(0, 1, 2), bytes: Uint8Array.of(97, 98) };
       // Native code may accept the parts of fewer rows: what it reads must be consistent, not what TypeScript meant.
       const calls = [
-        () => index.add(parts as never, ids),
-        () => index.search(parts as never, 1, {}),
+        () => index.apply({ add: { ids, vectors: parts as never } }),
+        () => index.snapshot().search(parts as never, 1, {}),
+        () => index.snapshot().facets({ offsets: u(0, 0), bytes: new Uint8Array() }, 1, { query: parts as never }),
         () => addon.similarity(parts as never, parts as never, 4, "dot"),
         () => addon.similarityPairwise(parts as never, parts as never, 4, "dot"),
       ];
@@ -153,10 +154,10 @@ describe("forged vectors", () => {
     indices.set([0, 1]);
     memory.resize(4);
     const index = new (native().Index)(4);
-    await assert.rejects(() => Promise.resolve().then(() => index.search({ ...good, indices }, 1, {})), refused);
+    await assert.rejects(() => Promise.resolve().then(() => index.snapshot().search({ ...good, indices }, 1, {})), refused);
     const shared = new Uint32Array(new SharedArrayBuffer(8) as never);
     shared.set([0, 1]);
-    await index.add({ ...good, indices: shared }, { offsets: u(0, 1, 2), bytes: Uint8Array.of(97, 98) });
+    await index.apply({ add: { ids: { offsets: u(0, 1, 2), bytes: Uint8Array.of(97, 98) }, vectors: { ...good, indices: shared } } });
     assert.equal(index.stats().postings, 2);
   });
 

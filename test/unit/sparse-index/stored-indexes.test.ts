@@ -6,9 +6,13 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
+import { native } from "../../../dist/native/load";
+import type { NativeLexicalOptions } from "../../../dist/native/contract";
+import { packStrings } from "../../../dist/native/strings";
 import { SparseIndex } from "../../../dist/sparse-index/sparse-index";
 import type { IndexSearchOptions, IndexStats, SearchHit } from "../../../dist/sparse-index/sparse-index";
 import { SparseMatrix } from "../../../dist/sparse-matrix";
+import { termRows } from "./term-rows";
 
 const stored = path.join(__dirname, "..", "..", "data", "stored-indexes");
 const main = path.join(__dirname, "..", "..", "..", "dist", "cli", "main.js");
@@ -41,6 +45,36 @@ async function checkAnswers(index: SparseIndex, { dimension, size, has, searches
   }
 }
 
+/** Of an index with a lexical side. */
+interface LexicalAnswers {
+  readonly bm25: NativeLexicalOptions;
+  readonly size: number;
+  readonly searches: readonly { readonly query: string; readonly ids: readonly string[]; readonly scores: readonly number[] }[];
+}
+
+async function checkTerms(folder: string, { bm25, size, searches }: LexicalAnswers, readOnly: boolean): Promise<void> {
+  const index = await native().openIndex(folder, { lexical: bm25, readOnly });
+  const check = async (): Promise<void> => {
+    const snapshot = index.snapshot();
+    assert.equal(await snapshot.count(), size);
+    for (const { query, ids, scores } of searches) {
+      const hits = await snapshot.searchTerms(termRows([query]), 10, {});
+      assert.deepEqual({ ids: hits.ids, scores: [...hits.scores] }, { ids, scores }, query);
+    }
+  };
+  await check();
+  if (!readOnly) {
+    const vectors = { indptr: Uint32Array.of(0, 0), indices: new Uint32Array(), values: new Float32Array() };
+    await index.apply({ add: { ids: packStrings(["new"]), vectors, terms: termRows(["w0 w1 new"]) } });
+    assert.deepEqual((await index.snapshot().searchTerms(termRows(["new"]), 10, {})).ids, ["new"]);
+    await index.apply({ remove: packStrings(["new"]) });
+    await check();
+    while ((await index.mergeStep(true)) !== "nothing");
+    await check();
+  }
+  await index.dispose();
+}
+
 /** The results that do not depend on how documents are divided into segments. */
 function exactOnly(answers: StoredAnswers): StoredAnswers {
   return { ...answers, searches: answers.searches.filter(({ options }) => options.mode === undefined) };
@@ -48,6 +82,8 @@ function exactOnly(answers: StoredAnswers): StoredAnswers {
 
 for (const format of fs.readdirSync(stored).filter((name) => name.startsWith("format-"))) {
   const all = JSON.parse(fs.readFileSync(path.join(stored, format, "answers.json"), "utf8")) as Record<string, StoredAnswers>;
+  const lexicalFile = path.join(stored, format, "lexical-answers.json");
+  const lexical = fs.existsSync(lexicalFile) ? (JSON.parse(fs.readFileSync(lexicalFile, "utf8")) as Record<string, LexicalAnswers>) : {};
 
   describe(`stored indexes of ${format}`, () => {
     let folder = "";
@@ -64,8 +100,8 @@ for (const format of fs.readdirSync(stored).filter((name) => name.startsWith("fo
     };
 
     it("are all present", () => {
-      const names = fs.readdirSync(path.join(stored, format)).filter((name) => name !== "answers.json");
-      assert.deepEqual(names.sort(), Object.keys(all).sort());
+      const names = fs.readdirSync(path.join(stored, format)).filter((name) => !name.endsWith("answers.json"));
+      assert.deepEqual(names.sort(), [...Object.keys(all), ...Object.keys(lexical)].sort());
       assert.ok(names.length >= 12, String(names.length));
     });
 
@@ -117,6 +153,13 @@ for (const format of fs.readdirSync(stored).filter((name) => name.startsWith("fo
         if (!fs.statSync(copy).isDirectory()) return;
         await using again = await SparseIndex.open(copy);
         await checkAnswers(again, exact);
+      });
+    }
+
+    for (const [name, answers] of Object.entries(lexical)) {
+      it(`${name} answers searches by terms as it did`, async () => {
+        await checkTerms(copyOf(name), answers, true);
+        await checkTerms(copyOf(name), answers, false);
       });
     }
 
