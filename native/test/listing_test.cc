@@ -44,7 +44,8 @@ struct Collection {
       for (std::size_t i = 0; i < 150; ++i) {
         terms[batch_ids[i]] = documents[i];
         const SparseRow row = rows.view().row(i);
-        for (std::size_t j = 0; j < row.indices.size(); ++j) weights[batch_ids[i]][row.indices[j]] = row.values[j];
+        std::map<std::uint32_t, float>& own = weights[batch_ids[i]];
+        for (std::size_t j = 0; j < row.indices.size(); ++j) own[row.indices[j]] = row.values[j];
       }
       const TestStrings strings(batch_ids);
       const TestTerms term_rows(documents);
