@@ -13,6 +13,7 @@ import { SparseRerankError } from "../errors";
 import { withCancel } from "../native/cancellation";
 import type { NativeFilter, NativeHits, NativeIndex, NativeSearchOptions } from "../native/contract";
 import { native } from "../native/load";
+import { onSnapshot } from "../native/snapshot";
 import { packBytes, packStrings } from "../native/strings";
 import { asMatrix, isVector } from "../sparse-matrix";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
@@ -246,7 +247,7 @@ export class SparseIndex extends ManagedResource {
       if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
       const packed = packStrings(ids.map((id, i) => checkId(id, `ids[${i}]`)));
       return Array.from(
-        await withCancel(undefined, () => this.#read((snapshot) => snapshot.contains(packed))),
+        await withCancel(undefined, () => onSnapshot(this.#native, (snapshot) => snapshot.contains(packed))),
         (contained) => contained === 1,
       );
     });
@@ -303,16 +304,6 @@ export class SparseIndex extends ManagedResource {
   /** Settles when another writer can open the folder. */
   protected override release(): Promise<void> {
     return this.#native.dispose();
-  }
-
-  /** Starts a call on what is there now. The snapshot goes with it: one that waits for the garbage collector would keep replaced files open. */
-  #read<T>(call: (snapshot: NativeSnapshot) => Promise<T>): Promise<T> {
-    const snapshot = this.#native.snapshot();
-    try {
-      return call(snapshot);
-    } finally {
-      snapshot.dispose();
-    }
   }
 
   #checkVectors(vectors: SparseMatrix | SparseVector, name: string): SparseMatrix {
@@ -381,7 +372,7 @@ export class SparseIndex extends ManagedResource {
         ...(filter === undefined ? {} : { filter }),
         ...(cancel === undefined ? {} : { cancel }),
       };
-      return this.#read((snapshot) => snapshot.search(queries, Math.min(topK, MAX_TOP_K), nativeOptions));
+      return onSnapshot(this.#native, (snapshot) => snapshot.search(queries, Math.min(topK, MAX_TOP_K), nativeOptions));
     });
     const payloads = await decodePayloads(hits.stored);
     return Array.from({ length: queries.rows }, (_, i) => hitsOf(hits, payloads, i));

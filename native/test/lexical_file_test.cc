@@ -69,7 +69,7 @@ std::string use(SegmentedIndex& index) {
   SearchScratch scratch;
   std::vector<Hit> hits;
   for (int term = 0; term < 60; ++term) {
-    const TestTerms query({{{"t" + std::to_string(term), 1}, {"t0", 1}}});
+    const TestTerms query({{{std::string("t") + std::to_string(term), 1}, {"t0", 1}}});
     keep(search_terms(*snapshot, lexical_query(query.view(), 0), 400, snapshot->removed(), scratch, hits, nullptr));
   }
   const auto removed = index.remove(TestStrings({"1", "70"}).view());
@@ -91,7 +91,7 @@ TEST(LexicalFile, OpensAsItWasSavedWithItsSettings) {
   ASSERT_TRUE(opened.ok()) << opened.error().message;
   EXPECT_EQ(opened.value()->settings(), (IndexSettings{10, kBm25}));
   for (int term = 0; term < 40; ++term) {
-    const TermCounts query = {{"t" + std::to_string(term), 1}, {"t3", 2}};
+    const TermCounts query = {{std::string("t") + std::to_string(term), 1}, {"t3", 2}};
     EXPECT_EQ(search_terms(*opened.value(), query, 20), search_terms(*index, query, 20));
   }
   EXPECT_EQ(code_of(open_lexical(path.get(), {1.2, 0.75})), "ERR_INVALID_ARGUMENT");

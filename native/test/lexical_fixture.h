@@ -57,7 +57,7 @@ struct TestTerms {
 /// A term of rank r among `vocabulary`, with a probability of about 1 / r.
 inline std::string zipf_term(std::mt19937& random, std::uint32_t vocabulary) {
   const std::uint32_t bound = 1 + static_cast<std::uint32_t>(random() % vocabulary);
-  return "t" + std::to_string(random() % bound);
+  return std::string("t") + std::to_string(random() % bound);
 }
 
 /// Documents of up to `longest` words.

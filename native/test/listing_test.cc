@@ -201,8 +201,8 @@ TEST(Facets, ManyNamesKeepTheBest) {
   for (std::uint32_t name = 0; name < 300; ++name) {
     std::vector<std::uint32_t> of;
     for (std::uint32_t i = 0; i < 1 + (name * 37) % 50; ++i) of.push_back(name + i * 20);
-    attributes.push("x" + std::to_string(name), of);
-    expected.emplace_back("x" + std::to_string(name), of.size());
+    attributes.push(std::string("x") + std::to_string(name), of);
+    expected.emplace_back(std::string("x") + std::to_string(name), of.size());
   }
   const TestStrings ids(numbered(0, 2000));
   ASSERT_FALSE(index->add({rows.view(), ids.view(), {}, attributes.view()}));

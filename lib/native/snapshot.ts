@@ -1,0 +1,14 @@
+import type { NativeIndex, NativeSnapshot } from "./contract";
+
+/**
+ * Starts a call on the current contents of an index. The snapshot is disposed once the call has started: one left to the garbage collector
+ * would keep replaced files open.
+ */
+export function onSnapshot<T>(index: NativeIndex, call: (snapshot: NativeSnapshot) => Promise<T>): Promise<T> {
+  const snapshot = index.snapshot();
+  try {
+    return call(snapshot);
+  } finally {
+    snapshot.dispose();
+  }
+}
