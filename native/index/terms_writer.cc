@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "kernels/target.h"
+
 namespace sparse_rerank {
 
 namespace {
@@ -126,7 +128,7 @@ void TermsWriter::number_terms() {
   }
   having_.resize(numbers_.size());
   largest_.resize(numbers_.size());
-  places_.assign(numbers_.size(), kNoList);
+  places_.assign(ordinals_.size(), kNoList);
 }
 
 Status TermsWriter::write_chunk() {
@@ -142,8 +144,8 @@ Status TermsWriter::write_chunk() {
     if (Status error = fill_chunk(chunk, base)) return error;
     const auto number = static_cast<std::uint32_t>(chunks_.size());
     for (const List& list : lists_) {
-      places_[list.ordinal] = kNoList;
-      entry_ordinals_.push_back(list.ordinal);
+      places_[list.number] = kNoList;
+      entry_ordinals_.push_back(ordinals_[list.number]);
       entries_.push_back({list.entry.offset, list.entry.count, number * 2 + list.entry.masked});
     }
     chunks_.push_back(chunk);
@@ -160,12 +162,12 @@ Status TermsWriter::write_chunk() {
 Status TermsWriter::count_chunk(const Chunk& chunk) {
   return for_next_rows(chunk.documents, [&](std::uint32_t, const TermRow& row) -> Status {
     for (const std::uint32_t number : row.terms) {
-      const std::uint32_t ordinal = ordinals_[number];
-      if (places_[ordinal] == kNoList) {
-        places_[ordinal] = static_cast<std::uint32_t>(lists_.size());
-        lists_.push_back({ordinal, 0, {}});
+      std::uint32_t& place = places_[number];
+      if (place == kNoList) {
+        place = static_cast<std::uint32_t>(lists_.size());
+        lists_.push_back({number, 0, {}, largest_[ordinals_[number]]});
       }
-      ++lists_[places_[ordinal]].entry.count;
+      ++lists_[place].entry.count;
     }
     return std::nullopt;
   });
@@ -175,11 +177,11 @@ Status TermsWriter::fill_chunk(const Chunk& chunk, std::uint64_t base) {
   return for_next_rows(chunk.documents, [&](std::uint32_t document, const TermRow& row) -> Status {
     const auto slot = static_cast<std::uint16_t>(document - chunk.first);
     const double norm = this->norm(row);
+    for (const std::uint32_t number : row.terms) SPARSE_RERANK_PREFETCH(&lists_[places_[number]]);
     for (std::size_t i = 0; i < row.terms.size(); ++i) {
-      const std::uint32_t ordinal = ordinals_[row.terms[i]];
-      List& list = lists_[places_[ordinal]];
+      List& list = lists_[places_[row.terms[i]]];
       put_posting(postings_.data() + (list.entry.offset - base), list.entry, chunk, list.filled++, slot,
-                  quantised(Bm25::impact(row.counts[i], norm), largest_[ordinal]));
+                  quantised(Bm25::impact(row.counts[i], norm), list.inverse));
     }
     return std::nullopt;
   });

@@ -67,14 +67,15 @@ class TermsWriter {
   std::vector<float> impacts_;           // by ordinal
   std::vector<std::uint64_t> row_offsets_ = {0};
 
-  /// A list of the chunk, as it is filled.
+  /// A list of the chunk, as it is filled: all that a posting needs, since most terms are rare and out of the caches.
   struct List {
-    std::uint32_t ordinal;
+    std::uint32_t number;
     std::uint32_t filled;
     PostingEntry entry;
+    double inverse;  // for quantised()
   };
   std::vector<List> lists_;
-  std::vector<std::uint32_t> places_;  // by ordinal: its list in lists_
+  std::vector<std::uint32_t> places_;  // by number in the source: its list in lists_
   std::vector<std::byte> postings_;    // of the chunk
   std::vector<Chunk> chunks_;
   std::vector<std::uint32_t> entry_ordinals_;
