@@ -123,8 +123,7 @@ describe("an index with a lexical side", () => {
       const child = start(folder, 0, COMMITS);
       let said = "";
       child.stdout?.on("data", (chunk: Buffer) => (said += chunk.toString()));
-      let ended = false;
-      const closed = new Promise((resolve) => child.once("close", resolve)).finally(() => (ended = true));
+      const closed = new Promise((resolve) => child.once("close", resolve));
       while (!said.includes("open") && child.exitCode === null) await sleep(2);
       const reader = await native().openIndex(folder, { readOnly: true });
       let states = 0;
@@ -138,7 +137,7 @@ describe("an index with a lexical side", () => {
         newest = last;
         assert.deepEqual([...found].sort(), [...expectedAfter(last)].sort());
       };
-      while (!ended) {
+      while (child.exitCode === null && child.signalCode === null) {
         if (await reader.refresh()) states++;
         await look();
       }
