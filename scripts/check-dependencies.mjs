@@ -276,7 +276,7 @@ function includes(file) {
   return found;
 }
 
-/** lib/internal/transformer.ts -> internal/transformer, since it has its own row; lib/hub/resolve.ts -> hub; lib/errors.ts -> errors. */
+/** lib/native/contract.ts -> native/contract, since it has its own row; lib/hub/resolve.ts -> hub; lib/errors.ts -> errors. */
 function partOf(file) {
   const inLib = file.slice("lib/".length).replace(/\.ts$/, "");
   return inLib in LIB || !inLib.includes("/") ? inLib : path.posix.dirname(inLib);

@@ -3,8 +3,8 @@ import path from "node:path";
 
 import { SparseIndex, SparseMatrix } from "sparse-rerank";
 
-import { native } from "../dist/internal/load.js";
-import { packStrings } from "../dist/internal/native-strings.js";
+import { native } from "../dist/native/load.js";
+import { packStrings } from "../dist/native/strings.js";
 import { attributesOf } from "../dist/metadata.js";
 
 const folder = process.argv[2];

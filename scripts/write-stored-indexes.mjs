@@ -7,8 +7,8 @@ import path from "node:path";
 
 import { SparseEncoder, SparseIndex, SparseMatrix } from "sparse-rerank";
 
-import { native } from "../dist/internal/load.js";
-import { packStrings } from "../dist/internal/native-strings.js";
+import { native } from "../dist/native/load.js";
+import { packStrings } from "../dist/native/strings.js";
 import { root } from "./report.mjs";
 
 const folder = process.argv[2];

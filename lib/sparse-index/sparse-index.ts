@@ -1,14 +1,5 @@
 import { ManagedResource } from "../core/managed-resource";
-import {
-  describe,
-  FACTORY,
-  invalid,
-  requireControls,
-  requireFactory,
-  requirePath,
-  requirePositiveInteger,
-  requireRecord,
-} from "../core/validate";
+import { FACTORY, invalid, requireFactory, requirePath, requirePositiveInteger, requireRecord } from "../core/validate";
 import { SparseRerankError } from "../errors";
 import { withCancel } from "../native/cancellation";
 import type { NativeFilter, NativeHits, NativeIndex, NativeSearchOptions } from "../native/contract";
@@ -19,37 +10,22 @@ import { asMatrix, isVector } from "../sparse-matrix";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
 import { requireDimension } from "../sparse-ops";
 import { checkId, checkIds } from "./document-ids";
-import { checkFilter } from "./filter";
-import type { Filter } from "./filter";
 import { isFolder, requireIndexFolder } from "./index-folder";
-import { attributesOf, compileFilter, compileIds } from "./metadata";
+import { attributesOf } from "./metadata";
 import type { Metadata } from "./metadata";
 import { checkEncoder, modelOf, readModelFile, requireSameModel, writeModelFile } from "./model-identity";
 import type { IndexEncoder, KnownModel, ModelIdentity } from "./model-identity";
 import { decodePayloads, encodePayloads } from "./payloads";
+import { checkSearchOptions } from "./search-options";
+import type { IndexSearchOptions } from "./search-options";
 
-export type { IndexEncoder, KnownModel, ModelIdentity };
+export type { IndexEncoder, IndexSearchOptions, KnownModel, ModelIdentity };
 
 export interface SearchHit<P = unknown> {
   readonly id: string;
   readonly score: number;
   /** Present with `withPayload`, for documents that have a payload. */
   readonly payload?: P;
-}
-
-export interface IndexSearchOptions {
-  /** Maximum number of hits per query. Default 10. */
-  readonly topK?: number;
-  /**
-   * Default "exact". With a recall target, above 0 and at most 1, a search is faster and aims to find this share of the hits of an exact
-   * search, with their exact scores. stats().recall reports the measured recall.
-   */
-  readonly mode?: "exact" | { readonly recall: number };
-  /** Restricts the search to matching documents, by metadata or by ids. Unknown ids are ignored. */
-  readonly filter?: Filter | { readonly ids: Iterable<string> };
-  /** Return the payload of each hit. */
-  readonly withPayload?: boolean;
-  readonly signal?: AbortSignal;
 }
 
 export interface DocumentExtras {
@@ -96,7 +72,6 @@ const DEFAULT_TOP_K = 10;
 const MAX_TOP_K = 2 ** 32 - 1;
 /** Above this number of segments, a change waits for the pending merge. */
 const MAX_SEGMENTS_BEHIND = 16;
-const SEARCH_OPTIONS = ["topK", "mode", "filter", "withPayload", "signal"];
 
 /**
  * A sparse inverted index in native memory, in a file or in a folder.
@@ -422,31 +397,4 @@ function checkExtra<T>(extra: readonly T[], name: string, documents: number): re
     );
   }
   return [...(extra as readonly T[])];
-}
-
-/** Validates the options and compiles their filter. */
-function checkSearchOptions(options: IndexSearchOptions): NativeFilter | undefined {
-  requireRecord(options, "options", SEARCH_OPTIONS);
-  requireControls(options);
-  if (options.topK !== undefined) requirePositiveInteger(options.topK, "topK");
-  if (options.withPayload !== undefined && typeof options.withPayload !== "boolean") {
-    throw invalid("withPayload", options.withPayload, "a boolean");
-  }
-  if (options.mode !== undefined && options.mode !== "exact") {
-    if (typeof options.mode !== "object" || (options.mode as unknown) === null) {
-      throw new SparseRerankError("ERR_INVALID_ARGUMENT", `mode must be "exact" or { recall: number }, not ${describe(options.mode)}.`);
-    }
-    requireRecord(options.mode, "mode", ["recall"]);
-    const { recall } = options.mode;
-    if (typeof recall !== "number" || !(recall > 0 && recall <= 1)) throw invalid("mode.recall", recall, "a number above 0 and at most 1");
-  }
-  return options.filter === undefined ? undefined : checkIndexFilter(options.filter);
-}
-
-function checkIndexFilter(filter: NonNullable<IndexSearchOptions["filter"]>): NativeFilter {
-  if (typeof filter !== "object" || (filter as unknown) === null || !("ids" in filter)) return compileFilter(checkFilter(filter));
-  requireRecord(filter, "filter", ["ids"]);
-  const ids: unknown = filter.ids;
-  if (typeof ids !== "object" || ids === null || !(Symbol.iterator in ids)) throw invalid("filter.ids", ids, "an iterable of strings");
-  return compileIds(Array.from(ids as Iterable<unknown>, (id, i) => checkId(id, `filter.ids[${i}]`)));
 }

@@ -85,23 +85,18 @@ struct FacetCall {
 }  // namespace
 
 Napi::Function SnapshotWrap::define(Napi::Env env) {
-  return DefineClass(
-      env, "NativeSnapshot",
-      {InstanceMethod<&SnapshotWrap::entry<&SnapshotWrap::search>>("search"),
-       InstanceMethod<&SnapshotWrap::entry<&SnapshotWrap::search_terms>>("searchTerms"),
-       InstanceMethod<&SnapshotWrap::entry<&SnapshotWrap::contains>>("contains"),
-       InstanceMethod<&SnapshotWrap::entry<&SnapshotWrap::read>>("read"), InstanceMethod<&SnapshotWrap::entry<&SnapshotWrap::list>>("list"),
-       InstanceMethod<&SnapshotWrap::entry<&SnapshotWrap::count>>("count"),
-       InstanceMethod<&SnapshotWrap::entry<&SnapshotWrap::facets>>("facets"),
-       InstanceMethod<&SnapshotWrap::entry<&SnapshotWrap::term_statistics>>("termStatistics"),
-       InstanceMethod<&SnapshotWrap::entry<&SnapshotWrap::dispose>>("dispose")});
+  return DefineClass(env, "NativeSnapshot",
+                     {method<&SnapshotWrap::search>("search"), method<&SnapshotWrap::search_terms>("searchTerms"),
+                      method<&SnapshotWrap::contains>("contains"), method<&SnapshotWrap::read>("read"), method<&SnapshotWrap::list>("list"),
+                      method<&SnapshotWrap::count>("count"), method<&SnapshotWrap::facets>("facets"),
+                      method<&SnapshotWrap::term_statistics>("termStatistics"), method<&SnapshotWrap::dispose>("dispose")});
 }
 
 Napi::Value SnapshotWrap::create(Napi::Env env, std::shared_ptr<const Snapshot> snapshot) {
   return Environment::of(env).snapshot_class().New({Napi::External<std::shared_ptr<const Snapshot>>::New(env, &snapshot)});
 }
 
-SnapshotWrap::SnapshotWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SnapshotWrap>(info) {
+SnapshotWrap::SnapshotWrap(const Napi::CallbackInfo& info) : GuardedWrap(info) {
   if (!info[0].IsExternal()) fail_contract(info.Env(), "a snapshot of an index");
   snapshot_ = *info[0].As<Napi::External<std::shared_ptr<const Snapshot>>>().Data();
 }

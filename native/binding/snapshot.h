@@ -7,12 +7,13 @@
 
 #include "binding/convert.h"
 #include "binding/environment.h"
+#include "binding/guarded_wrap.h"
 #include "index/snapshot.h"
 
 namespace sparse_rerank::binding {
 
 /// NativeSnapshot: what an index held at one moment. JS thread.
-class SnapshotWrap : public Napi::ObjectWrap<SnapshotWrap> {
+class SnapshotWrap : public GuardedWrap<SnapshotWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   static Napi::Value create(Napi::Env env, std::shared_ptr<const Snapshot> snapshot);
@@ -28,10 +29,6 @@ class SnapshotWrap : public Napi::ObjectWrap<SnapshotWrap> {
   Napi::Value facets(const Napi::CallbackInfo& info);
   Napi::Value term_statistics(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
-  template <auto method>
-  Napi::Value entry(const Napi::CallbackInfo& info) {
-    return guarded(info.Env(), [&] { return (this->*method)(info); });
-  }
 
   const std::shared_ptr<const Snapshot>& snapshot(Napi::Env env) const;
 

@@ -7,7 +7,7 @@ import path from "node:path";
 
 const require = createRequire(import.meta.url);
 
-/** Platform -> [the file in onnxruntime-node, its name here (as in lib/internal/runtime.ts), files that must be next to it]. */
+/** Platform -> [the file in onnxruntime-node, its name here (as in lib/native/runtime-library.ts), files that must be next to it]. */
 const LIBRARIES = {
   linux: ["libonnxruntime.so.1", "libsparse_rerank.so", []],
   darwin: ["libonnxruntime.1.dylib", "libsparse_rerank.dylib", []],

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { native } from "../../dist/internal/load";
-import type { NativeSnapshot } from "../../dist/internal/native";
-import { packStrings } from "../../dist/internal/native-strings";
-import { skip } from "../skip";
+import { native } from "../../dist/native/load";
+import type { NativeSnapshot } from "../../dist/native/contract";
+import { packStrings } from "../../dist/native/strings";
+import { skip } from "../support/skip";
 import { root, soak } from "./children";
 import { withFolder } from "./index-program";
 
@@ -22,8 +22,8 @@ const ALL = 1_000_000;
  */
 const WRITER = `
   const fs = require("node:fs");
-  const { native } = require("./dist/internal/load");
-  const { packStrings } = require("./dist/internal/native-strings");
+  const { native } = require("./dist/native/load");
+  const { packStrings } = require("./dist/native/strings");
   const say = (line) => fs.writeSync(1, line + "\\n");
   const BATCH = ${BATCH};
   const ids = (i) => packStrings(Array.from({ length: BATCH }, (_, j) => i + "-" + j));

@@ -21,7 +21,7 @@ describe("files of the package in Electron", () => {
   });
 });
 
-/** The contract of lib/internal/native.ts, without the classes on top of it. */
+/** The contract of lib/native/contract.ts, without the classes on top of it. */
 describe("the native contract", () => {
   let spec: NativeModelSpec;
   let model: NativeModel;

@@ -12,7 +12,7 @@ import { packStrings } from "../../../dist/native/strings";
 import { SparseIndex } from "../../../dist/sparse-index/sparse-index";
 import type { IndexSearchOptions, IndexStats, SearchHit } from "../../../dist/sparse-index/sparse-index";
 import { SparseMatrix } from "../../../dist/sparse-matrix";
-import { termRows } from "./term-rows";
+import { termRows } from "../../support/term-rows";
 
 const stored = path.join(__dirname, "..", "..", "data", "stored-indexes");
 const main = path.join(__dirname, "..", "..", "..", "dist", "cli", "main.js");

@@ -5,13 +5,13 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-import { native } from "../../dist/internal/load";
-import type { NativeDocuments, NativeIndex, NativeRows, NativeTermRows } from "../../dist/internal/native";
-import { packBytes, packStrings } from "../../dist/internal/native-strings";
-import { checkFilter } from "../../dist/filter";
-import { attributesOf, compileFilter, compileIds } from "../../dist/metadata";
-import { SparseIndex } from "../../dist/sparse-index";
-import { termRows } from "./term-rows";
+import { native } from "../../../dist/native/load";
+import type { NativeDocuments, NativeIndex, NativeRows, NativeTermRows } from "../../../dist/native/contract";
+import { packBytes, packStrings } from "../../../dist/native/strings";
+import { checkFilter } from "../../../dist/sparse-index/filter";
+import { attributesOf, compileFilter, compileIds } from "../../../dist/sparse-index/metadata";
+import { SparseIndex } from "../../../dist/sparse-index/sparse-index";
+import { termRows } from "../../support/term-rows";
 
 const BM25 = { k1: 1.2, b: 0.75 };
 const TEXTS = ["the shark swims in the sea", "the heart pumps blood", "rivers end in the sea", "bread and salt", ""];

@@ -1,7 +1,7 @@
 /** Term frequencies as the addon takes them, for tests. */
 
-import { packStrings } from "../../dist/internal/native-strings";
-import type { NativeTermRows } from "../../dist/internal/native";
+import { packStrings } from "../../dist/native/strings";
+import type { NativeTermRows } from "../../dist/native/contract";
 
 /** One row for each text: its words and how often it has each. */
 export function termRows(texts: readonly string[]): NativeTermRows {
