@@ -1,4 +1,4 @@
-// Writes small indexes of every kind and their results, as test/stored-indexes keeps them for each format; its README lists the kinds.
+// Writes small indexes of every kind and their results, as test/data/stored-indexes keeps them for each format; test/data/README.md lists the kinds.
 // usage: write-stored-indexes.mjs FOLDER     needs the built addon and dist/
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
