@@ -13,7 +13,7 @@ namespace sparse_rerank {
 
 namespace {
 
-/// The messages of onnx.proto on the way to external data.
+/// The messages of onnx.proto that lead to external data.
 enum class Message { kModel, kFunction, kGraph, kNode, kAttribute, kSparseTensor, kTensor, kEntry };
 
 struct Child {
@@ -41,10 +41,10 @@ constexpr Child kChildren[] = {
     {Message::kTensor, 13, Message::kEntry},
 };
 
-/// Graphs in attributes of graphs.
+/// Limits graphs nested in attributes of graphs.
 constexpr int kMaxDepth = 100;
 
-/// Reads the fields of a serialised message one by one.
+/// Reads the fields of a serialized message one by one.
 class Fields {
  public:
   explicit Fields(std::span<const std::byte> bytes) : bytes_(bytes) {}
@@ -55,7 +55,7 @@ class Fields {
     std::span<const std::byte> bytes;
   };
 
-  /// Nothing at the end, or where the bytes make no sense.
+  /// Empty at the end of the message, or if the bytes are malformed.
   std::optional<Field> next() {
     const auto tag = varint();
     if (!tag) return std::nullopt;
@@ -133,7 +133,7 @@ Status check_onnx_files(const std::string& path) {
   const std::filesystem::path folder = to_path(path).parent_path();
   std::string checked;
   for (const std::string& location : external_locations(file.value().bytes())) {
-    // Most tensors are in one file.
+    // Most tensors share one file.
     if (location == checked) continue;
     const std::string named = to_utf8(folder / to_path(location));
     if (Status error = check_path(location)) return error;

@@ -13,13 +13,13 @@ namespace {
 
 constexpr std::size_t kGroupsInFlight = 2;
 
-/// Tokens of a lone sequence that runs as a CUDA graph: longer ones keep a GPU busy for longer than launching takes, and there is a graph,
-/// with memory of its own, for every eight tokens of length.
+/// The longest single sequence, in tokens, that runs as a CUDA graph. Longer ones keep a GPU busy for longer than the launches take, and
+/// each multiple of eight tokens needs a graph with its own memory.
 constexpr std::size_t kLongestGraph = 128;
 
 struct RunControls {
   RunControl usual;
-  /// Of runs that give idle memory of the device back; absent for the CPU.
+  /// For runs that return idle device memory; absent on the CPU.
   std::optional<RunControl> giving_back;
 };
 
@@ -64,7 +64,7 @@ class GroupBackend::GroupRunner final : public Runner {
 
   [[nodiscard]] Result<OutputTensor> run_session(SequenceGroup group, const RunControl& control) const {
     const Session& session = backend_.session_;
-    // Pool threads live as long as the process; this keeps its memory from run to run.
+    // Reused from run to run: pool threads live as long as the process.
     thread_local GroupInputs inputs;
     const std::span<const InputView> views = inputs.fill(backend_.layout_, session.inputs(), sequences_, group);
     const StageTimes::Scope timed(Stage::kBody);
@@ -99,7 +99,7 @@ Result<std::unique_ptr<Runner>> GroupBackend::start(Sequences sequences) const {
 }
 
 Status GroupBackend::try_out() const {
-  // More than one row of a group, so that no operator is left out.
+  // Long enough for more than one group of rows, so that every operator runs.
   const std::size_t limit = layout_.max_length;
   const auto length = static_cast<std::uint32_t>(limit == 0 ? kRowGroups + 1 : std::min(kRowGroups + 1, limit));
   const Sequences sequences{std::vector<std::int32_t>(length, 0), {0, length}, {}, {}};
@@ -110,7 +110,7 @@ Status GroupBackend::try_out() const {
   const auto output = session_.run(inputs.fill(layout_, session_.inputs(), sequences, {&member, 1}), control.value());
   if (output) return std::nullopt;
   const Error& failure = output.error();
-  // The provider of ONNX Runtime 1.31 and later looks for it only now.
+  // Since ONNX Runtime 1.31 the provider looks for cuDNN only when a run needs it.
   if (failure.message.find("cuDNN is unavailable") != std::string::npos) return Error{"ERR_DEVICE_UNAVAILABLE", failure.message};
   return failure;
 }

@@ -14,25 +14,25 @@
 
 namespace sparse_rerank {
 
-/// A graph that takes groups of sequences, and gives one row for each.
+/// A graph that runs groups of sequences and outputs one row for each sequence.
 struct GroupSpec {
   GroupLayout layout;
-  /// Memory that a group may take, by the estimates that come with the sequences.
+  /// Memory that a group may use, by the estimates in Sequences::bytes.
   std::size_t bytes = 0;
-  /// Still to be applied to the rows, which are maxima of logits; absent where the rows are the result.
+  /// The activation to apply to the rows, which are maxima of logits; absent if the rows are the result.
   std::optional<SpladeActivation> activation;
-  /// Absent for the CPU, where tests run the graphs of GPUs.
+  /// Absent on the CPU, where tests run the graphs built for GPUs.
   std::optional<CudaSpec> cuda;
 };
 
-/// A GPU: sequences of similar length run together. Two tasks take one group after the other, so that the GPU has its next group when it
-/// ends one. A group that finds no memory runs in halves, and later groups are smaller.
+/// Execution on a GPU: sequences of similar length run together. Two tasks take turns, so that the next group is ready when the GPU
+/// finishes one. A group that runs out of memory is run in halves, and later groups are smaller.
 class GroupBackend final : public Backend {
  public:
   GroupBackend(const Runtime& runtime, Session session, const GroupSpec& spec);
 
   [[nodiscard]] Result<std::unique_ptr<Runner>> start(Sequences sequences) const override;
-  /// Runs one sequence: libraries are loaded when a kernel first needs them, and what is missing should be known before there is work.
+  /// Runs one sequence. Kernels load their libraries on first use, so this reports a missing one when the model loads.
   /// Errors: ERR_DEVICE_UNAVAILABLE, ERR_RUNTIME_FAILED.
   [[nodiscard]] Status try_out() const;
 
@@ -41,7 +41,7 @@ class GroupBackend final : public Backend {
 
   struct Device {
     explicit Device(int number);
-    std::string name;  // as RunControl has it
+    std::string name;  // in the form of RunControl::create
     DeviceMemoryUser memory;
   };
 
@@ -49,7 +49,7 @@ class GroupBackend final : public Backend {
   Session session_;
   GroupLayout layout_;
   mutable GroupBudget budget_;
-  std::unique_ptr<Device> device_;  // null for the CPU
+  std::unique_ptr<Device> device_;  // null on the CPU
 };
 
 }  // namespace sparse_rerank

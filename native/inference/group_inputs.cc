@@ -6,7 +6,7 @@ namespace sparse_rerank {
 
 namespace {
 
-/// Where the tokens of a group stand in its inputs.
+/// The placement of a group's tokens in its inputs.
 struct Placement {
   Placement(const GroupLayout& layout, const Sequences& all, SequenceGroup members)
       : sequences(all), group(members), packed(layout.packed) {
@@ -21,16 +21,16 @@ struct Placement {
     starts.push_back(tokens);
   }
 
-  /// Where the ids of member i begin in `sequences`.
+  /// The offset of member i's ids in `sequences`.
   [[nodiscard]] std::size_t source(std::size_t i) const { return sequences.offsets[group[i].position]; }
 
   const Sequences& sequences;
   SequenceGroup group;
   bool packed;
   std::size_t length = 0;
-  /// Padding included where there is any.
+  /// Including padding.
   std::size_t tokens = 0;
-  /// Where each member begins among them, and their number.
+  /// The offset of each member's first token, then the number of tokens.
   std::vector<std::size_t> starts;
 };
 

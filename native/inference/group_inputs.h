@@ -13,27 +13,28 @@
 
 namespace sparse_rerank {
 
-/// What a graph can take of a group. B sequences, of which the longest has L tokens; padded, all have S; packed, there are T tokens in all.
+/// The inputs that a graph can have. A group has B sequences, the longest of L tokens; a padded group has S tokens per sequence, a packed
+/// group T tokens in total.
 enum class SessionInput : std::size_t {
-  /// int64 [B, S], packed [1, T], like the token types and the positions of the tokens in their sequences.
+  /// int64 [B, S], or [1, T] if packed; so are the token types and the positions of tokens in their sequences.
   kIds,
   kTokenTypes,
   kPositions,
   /// int64 [B, S]: 1 for tokens, 0 for padding.
   kMask,
-  /// int32 [3 B + 2]: tokens of each sequence; where the queries of each begin, and where all end; the same for its keys.
+  /// int32 [3 B + 2]: the number of tokens of each sequence; the offset of each sequence's queries and their total; the same for its keys.
   kKeyPadding,
-  /// The same where the first tokens alone are queries.
+  /// Like kKeyPadding, if only the first token of each sequence is a query.
   kFirstKeyPadding,
-  /// int32 [B, S]: where each token would stand if the group were padded, then where the padding would.
+  /// int32 [B, S]: the offsets of all tokens in the equivalent padded group, then those of its padding.
   kTokenOffset,
-  /// int32 [B + 1]: where each packed sequence begins, and T.
+  /// int32 [B + 1]: the offset of each packed sequence, then T.
   kBounds,
-  /// int32 [kRowGroups, B, ceil(L / kRowGroups)]: the rows of all tokens, spread over groups; a shorter sequence repeats its first.
+  /// int32 [kRowGroups, B, ceil(L / kRowGroups)]: the rows of all tokens, divided into groups; shorter sequences repeat their first row.
   kGroupedRows,
 };
 
-/// By SessionInput.
+/// Indexed by SessionInput.
 inline constexpr std::array<std::string_view, 9> kInputNames = {
     "input_ids",   "token_type_ids",    "position_ids", "attention_mask",
     "key_padding", "first_key_padding", "token_offset", "cumulative_sequence_length",
@@ -43,19 +44,20 @@ inline constexpr std::size_t kRowGroups = 8;
 
 std::optional<SessionInput> input_named(std::string_view name);
 
-/// How a graph takes its groups: padded to the longest sequence, or packed, with the tokens of all sequences one after the other. By
-/// default as for a lone sequence, which needs neither.
+/// The layout of a graph's inputs: padded to the longest sequence, or packed, with the tokens of all sequences concatenated. The default
+/// suits single sequences, which need neither.
 struct GroupLayout {
   bool packed = false;
-  /// Padded lengths are multiples of this, as far as max_length allows.
+  /// Padded lengths are multiples of this, unless that exceeds max_length.
   std::size_t multiple = 1;
-  /// Tokens of a sequence at most, padding included; 0 where there is no limit.
+  /// The maximum number of tokens per sequence, including padding; 0 for no limit.
   std::size_t max_length = 0;
-  /// The id of the padding token where positions count from it plus 1 and padding tokens stay at it; else they count from 0.
+  /// The id of the padding token if positions start at that id plus 1 and padding tokens have that id as their position; otherwise
+  /// positions start at 0.
   std::optional<std::int64_t> positions_after = std::nullopt;
 };
 
-/// One input of a run; the memory is somebody else's.
+/// One input of a run. Does not own its memory.
 struct InputView {
   SessionInput input;
   bool is_int32;
@@ -64,11 +66,11 @@ struct InputView {
   std::size_t rank;
 };
 
-/// The inputs of one run after the other: memory that grows to the largest. Not thread-safe.
+/// Builds the inputs of runs in memory that grows to the largest and is reused. Not thread-safe.
 class GroupInputs {
  public:
-  /// @param wanted inputs of the graph
-  /// @param group positions in `sequences`, the longest first, none of them empty
+  /// @param wanted the inputs of the graph
+  /// @param group members of `sequences`, the longest first, none empty
   /// @return views that stay valid until the next call
   std::span<const InputView> fill(const GroupLayout& layout, std::span<const SessionInput> wanted, const Sequences& sequences,
                                   SequenceGroup group);

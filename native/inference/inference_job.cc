@@ -14,7 +14,7 @@ namespace sparse_rerank {
 
 namespace {
 
-/// The output of an external ONNX model.
+/// Checks the output of an external ONNX model.
 Status check_exported(OutputTensor& output, std::size_t length, std::size_t columns) {
   const std::vector<std::int64_t>& shape = output.shape();
   const bool is_vector = shape.size() == 2;
@@ -27,7 +27,7 @@ Status check_exported(OutputTensor& output, std::size_t length, std::size_t colu
                                           std::to_string(columns) + "], or a vector, [1, " + std::to_string(columns) + "]."};
 }
 
-/// NaN would vanish in the head, which keeps only positive weights: the text would get an empty vector.
+/// The head keeps only positive weights, so NaN would vanish there and the text would get an empty vector.
 Error not_finite() {
   return {
       "ERR_RUNTIME_FAILED",

@@ -13,19 +13,18 @@
 
 namespace sparse_rerank {
 
-/// The work of one call on a model: the runs of its backend, and what becomes of their outputs.
+/// The work of one call on a model: runs the backend and collects the outputs.
 class InferenceJob : protected OutputSink {
  public:
   InferenceJob(const InferenceJob&) = delete;
   InferenceJob& operator=(const InferenceJob&) = delete;
 
   [[nodiscard]] std::size_t tasks() const { return runner_->tasks(); }
-  /// Pool thread. Tasks write to places of their own. Errors: ERR_INVALID_WEIGHTS for weight files that were written over, and those of the
-  /// runs.
+  /// Pool thread. Tasks write to disjoint memory. Errors: ERR_INVALID_WEIGHTS (a weight file was overwritten), and those of the runs.
   Status run(std::size_t task);
-  /// Any thread: running tasks end soon, with an error.
+  /// Any thread. Running tasks end soon, with an error.
   void interrupt() const { runner_->interrupt(); }
-  /// Once no task runs or will run; the results stay.
+  /// Call once no task runs or will run. The results remain.
   void release_model() { model_.reset(); }
 
  protected:
@@ -39,18 +38,18 @@ class InferenceJob : protected OutputSink {
 };
 
 struct EncodeOptions {
-  /// Weights of each vector, the largest; 0 for all.
+  /// Keeps this many of the largest weights of each vector; 0 keeps all.
   std::size_t keep = 0;
-  /// Whether each weight comes with the position of its token; for models with Model::knows_positions.
+  /// Whether to report the token position of each weight; requires Model::knows_positions.
   bool positions = false;
 };
 
-/// SPLADE vectors.
+/// Computes SPLADE vectors.
 class EncodeJob final : public InferenceJob {
  public:
   static Result<std::unique_ptr<EncodeJob>> create(std::shared_ptr<const Model> model, Sequences sequences, EncodeOptions options);
 
-  /// In input order; complete once every task ended.
+  /// In input order. Complete once every task has ended.
   [[nodiscard]] std::span<const SpladeRow> rows() const { return rows_; }
   [[nodiscard]] bool positions() const { return options_.positions; }
 
@@ -65,12 +64,12 @@ class EncodeJob final : public InferenceJob {
   std::vector<SpladeRow> rows_;
 };
 
-/// Cross-encoder logits.
+/// Computes cross-encoder logits.
 class PredictJob final : public InferenceJob {
  public:
   static Result<std::unique_ptr<PredictJob>> create(std::shared_ptr<const Model> model, Sequences sequences, std::size_t labels);
 
-  /// [sequences, labels] row-major; complete once every task ended.
+  /// [sequences, labels] row-major. Complete once every task has ended.
   [[nodiscard]] std::span<const float> logits() const { return logits_; }
 
  private:

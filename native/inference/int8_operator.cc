@@ -38,7 +38,7 @@ int SPARSE_RERANK_ORT_CALL first_version(const ort::OrtCustomOp*) {
 
 }  // namespace
 
-/// One node of a graph.
+/// The state of one node of a graph.
 struct Int8Operator::Kernel {
   const ort::Functions& functions;
   const Int8Linear& layer;
@@ -91,19 +91,19 @@ ort::OrtStatus* Int8Operator::compute(void* kernel, ort::OrtKernelContext* conte
     return functions.CreateStatus(ort::ORT_FAIL, "Int8Linear: the input does not fit the layer");
 
   void* x = nullptr;
-  // The interface has no const variant.
+  // The C interface has no const variant.
   if (ort::OrtStatus* error = functions.GetTensorMutableData(const_cast<ort::OrtValue*>(input), &x)) return error;
   shape[1] = static_cast<std::int64_t>(layer.shape().outputs);
   ort::OrtValue* output = nullptr;
   if (ort::OrtStatus* error = functions.KernelContext_GetOutput(context, 0, shape, 2, &output)) return error;
   void* y = nullptr;
   if (ort::OrtStatus* error = functions.GetTensorMutableData(output, &y)) return error;
-  // Pool threads live as long as the process; this keeps its capacity from node to node.
+  // Reused from node to node: pool threads live as long as the process.
   thread_local Int8Linear::Scratch scratch;
   try {
     layer.apply(static_cast<const float*>(x), static_cast<std::size_t>(shape[0]), scratch, static_cast<float*>(y));
   } catch (const std::bad_alloc&) {
-    // It must not cross the C interface.
+    // An exception must not cross the C interface.
     return functions.CreateStatus(ort::ORT_FAIL, "Int8Linear: out of memory");
   }
   return nullptr;

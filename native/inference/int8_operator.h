@@ -8,14 +8,14 @@
 
 namespace sparse_rerank {
 
-/// The operator Int8Linear of our own domain: input and output float [tokens, inputs] and [tokens, outputs], attribute `layer`, an index
-/// into the layers. ONNX Runtime's integer operators would need one operator for each step (scale, round, multiply, scale back) and
-/// saturate or lose a bit on x86 without VNNI.
+/// The custom operator Int8Linear: float [tokens, inputs] -> float [tokens, outputs], with the attribute `layer`, an index into the layers.
+/// ONNX Runtime's integer operators would need one node per step (scale, round, multiply, rescale), and saturate or lose a bit on x86
+/// without VNNI.
 class Int8Operator : private ort::OrtCustomOp {
  public:
   static constexpr const char* kDomain = "sparse_rerank";
 
-  /// @param layers must outlive the sessions that use the operator, as this object must
+  /// @param layers must outlive the sessions that use the operator, and so must this object
   Int8Operator(const Runtime& runtime, std::span<const Int8Linear> layers);
   Int8Operator(const Int8Operator&) = delete;
   Int8Operator& operator=(const Int8Operator&) = delete;

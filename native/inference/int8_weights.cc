@@ -8,7 +8,7 @@ namespace sparse_rerank {
 
 namespace {
 
-/// Grows with the packed layout or the way of rounding: older files are then not found.
+/// Incremented when the packed layout or the rounding changes, so that older files are not found.
 constexpr std::uint64_t kFormat = 2;
 
 struct Layer {
@@ -37,7 +37,8 @@ Result<Layer> locate(const Int8LayerSpec& spec, Weights& weights) {
   return layer;
 }
 
-/// @param paths of the weight files: whoever makes a checkpoint can choose weights with the digest of another's, but not where they lie
+/// @param paths of the weight files: the author of a checkpoint can craft weights with the digest of another checkpoint, but does not
+///   control its path
 Digest key_of(std::span<const Layer> layers, std::span<const std::string> paths) {
   Digester digester;
   digester.add(kFormat);

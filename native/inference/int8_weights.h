@@ -18,22 +18,22 @@ struct Int8LayerSpec {
   std::optional<TensorLocation> bias;  // [outputs]
 };
 
-/// The linear layers of a model in 8 bits: packed once, kept in a cache by the digest of their weights and of where they lie, and mapped
-/// from there by every later load, so that processes share them.
+/// The linear layers of a model in 8 bits: packed once, cached by a digest of their weights and file paths, and memory-mapped from the
+/// cache by later loads, so that processes share them.
 class Int8Weights {
  public:
-  /// @param cache_folder empty for none; where it cannot be used, the layers lie in memory of their own
-  /// Errors: ERR_INVALID_WEIGHTS, ERR_TENSOR_MISMATCH, ERR_NOT_SUPPORTED for matrices with too many inputs.
+  /// @param cache_folder empty for none; if it cannot be used, the layers are kept in private memory
+  /// Errors: ERR_INVALID_WEIGHTS, ERR_TENSOR_MISMATCH, ERR_NOT_SUPPORTED (a matrix has too many inputs).
   static Result<Int8Weights> load(std::span<const Int8LayerSpec> specs, Weights& weights, const std::string& cache_folder);
 
   [[nodiscard]] std::span<const Int8Linear> layers() const { return layers_; }
-  /// Bytes that are not mapped from the cache.
+  /// Size in bytes, unless mapped from the cache.
   [[nodiscard]] std::size_t owned_bytes() const { return packed_.size(); }
 
  private:
   Int8Weights() = default;
 
-  // One of the two holds what the layers read.
+  // The layers read from one of the two.
   AlignedBuffer<std::byte> packed_;
   std::optional<StoredFile> stored_;
   std::vector<Int8Linear> layers_;

@@ -47,7 +47,7 @@ Result<std::vector<NamedWeight>> load_initialisers(std::span<const WeightSpec> s
   return initialisers;
 }
 
-/// Errors of loading that mean that the device has no memory say what can be done.
+/// Adds a remedy to a load error that means that the device is out of memory.
 Error with_memory_remedy(Error failure) {
   if (!is_out_of_memory(failure.message)) return failure;
   return {"ERR_TOO_LARGE", "The device has no memory for the model: " + failure.message +
@@ -80,7 +80,7 @@ Result<Model::Parts> Model::load_parts(const Runtime& runtime, const SequenceSpe
 
 Result<Model::Parts> Model::load_parts(const Runtime& runtime, const GroupSpec& spec, SessionSpec session, Weights weights) {
   session.copies_weights = true;
-  // What comes after the extended level is layouts of the CPU. It crashed over DeBERTa in fp16 (ONNX Runtime 1.24 to 1.32).
+  // The level above changes layouts for the CPU only, and crashes for DeBERTa in fp16 (ONNX Runtime 1.24 to 1.32).
   session.optimization = ort::ORT_ENABLE_EXTENDED;
   session.cuda = spec.cuda ? &*spec.cuda : nullptr;
   auto created = Session::create(runtime, std::move(session));
@@ -90,7 +90,7 @@ Result<Model::Parts> Model::load_parts(const Runtime& runtime, const GroupSpec& 
         "This architecture cannot run as CUDA graphs, because it synchronizes with the CPU during a run. Load it without cuda.graphs."};
   }
   if (!created) return spec.cuda ? with_memory_remedy(std::move(created).error()) : std::move(created).error();
-  // The session has copies.
+  // The session has its own copies.
   weights = Weights();
   auto backend = std::make_unique<const GroupBackend>(runtime, std::move(created).value(), spec);
   if (spec.cuda) {
@@ -125,7 +125,7 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
 Result<std::shared_ptr<const Model>> Model::load(const ExportSpec& spec) {
   const Runtime* runtime = Runtime::loaded();
   if (runtime == nullptr) return Error{"ERR_INTERNAL", "A model was loaded before ONNX Runtime."};
-  // The names that Optimum and sentence-transformers give to the outputs of their exports.
+  // The output names of exports by Optimum and sentence-transformers.
   const std::vector<std::string> outputs = spec.vectors ? std::vector<std::string>{"logits", "token_logits", "sentence_embedding"}
                                                         : std::vector<std::string>{"logits", "scores"};
   auto session = Session::open(*runtime, spec.file, outputs);

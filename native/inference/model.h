@@ -19,7 +19,7 @@
 
 namespace sparse_rerank {
 
-/// The SPLADE head of a model: where its decoder lies and how tokens are pooled.
+/// The SPLADE head of a model: the location of its decoder, and its pooling.
 struct HeadSpec {
   TensorLocation decoder;              // [vocabulary, hidden]
   std::optional<TensorLocation> bias;  // [vocabulary]
@@ -29,8 +29,8 @@ struct HeadSpec {
 
 /// Execution by SequenceBackend.
 struct SequenceSpec {
-  std::optional<HeadSpec> head;            // over the graph's output `hidden`; absent: the output is `logits`
-  std::vector<Int8LayerSpec> int8_layers;  // by the attribute of their nodes
+  std::optional<HeadSpec> head;            // reads the graph's output `hidden`; absent: the output is `logits`
+  std::vector<Int8LayerSpec> int8_layers;  // indexed by the nodes' attribute `layer`
   std::string int8_cache;                  // folder, or empty for none
 };
 
@@ -41,20 +41,19 @@ struct WeightSpec {
 };
 
 struct ModelSpec {
-  std::string graph;  // serialised ModelProto
+  std::string graph;  // serialized ModelProto
   std::string weight_folder;
   std::vector<std::string> files;
-  std::vector<WeightSpec> weights;  // by initialiser name
+  std::vector<WeightSpec> weights;  // by initializer name
   std::vector<SessionInput> inputs;
-  /// Each style of execution has a specification, and a Backend that it chooses.
+  /// Selects the Backend.
   std::variant<SequenceSpec, GroupSpec> backend;
 };
 
-/// An external ONNX model: a file with its graph. SequenceBackend runs it. Without a pooling it is a classifier with an output [sequences,
-/// labels].
+/// An external ONNX model, run by SequenceBackend. Without `vectors` it is a classifier whose output is [sequences, labels].
 struct ExportSpec {
   std::string file;
-  /// Of the output: logits [sequences, tokens, columns], or vectors [sequences, columns] that need no pooling any more.
+  /// The output is logits [sequences, tokens, columns], or already pooled vectors [sequences, columns].
   struct Vectors {
     std::size_t columns = 0;
     Pooling pooling = Pooling::kMax;
@@ -66,31 +65,31 @@ struct ExportSpec {
 /// A loaded checkpoint: the body in ONNX Runtime and, for SPLADE, the head in our kernels. Immutable; any number of threads may use it.
 class Model {
  public:
-  /// Needs a loaded Runtime. Takes from milliseconds to seconds: ONNX Runtime packs the matrices.
+  /// Requires a loaded Runtime. Takes milliseconds to seconds, since ONNX Runtime packs the matrices.
   static Result<std::shared_ptr<const Model>> load(const ModelSpec& spec);
 
   static Result<std::shared_ptr<const Model>> load(const ExportSpec& spec);
 
-  /// The runs of a call.
+  /// Prepares the runs of a call.
   [[nodiscard]] Result<std::unique_ptr<Runner>> start(Sequences sequences) const { return parts_.backend->start(std::move(sequences)); }
-  /// Null where the graph has the head.
+  /// Null if the head is part of the graph.
   [[nodiscard]] const SpladeHead* head() const { return parts_.head ? &*parts_.head : nullptr; }
-  /// Null for our own graphs and for a cross-encoder.
+  /// Null unless an external ONNX model outputs vectors.
   [[nodiscard]] const ExportSpec::Vectors* exported_vectors() const { return parts_.exported ? &*parts_.exported : nullptr; }
-  /// Still to be applied to the rows of groups (GroupSpec).
+  /// See GroupSpec::activation.
   [[nodiscard]] std::optional<SpladeActivation> row_activation() const { return parts_.row_activation; }
-  /// Whether it pools logits over tokens, so that each weight of a vector has a token.
+  /// Whether the model pools logits over tokens here, so that each weight has a token.
   [[nodiscard]] bool knows_positions() const { return parts_.head.has_value() || parts_.exported.has_value(); }
-  /// For the beginning of every run: refuses weight files that were written over since they were opened. Errors: ERR_INVALID_WEIGHTS.
+  /// Called before every run. Errors: ERR_INVALID_WEIGHTS (a weight file was overwritten after it was opened).
   [[nodiscard]] Status check_unchanged() const { return parts_.weights.check_unchanged(); }
-  /// Bytes of anonymous memory that this model is known to hold beside what ONNX Runtime allocates.
+  /// Bytes of anonymous memory that this model holds, apart from ONNX Runtime's allocations.
   [[nodiscard]] std::size_t owned_bytes() const {
     return parts_.weights.copied_bytes() + (parts_.int8 ? parts_.int8->weights.owned_bytes() : 0) +
            (parts_.head ? parts_.head->packed_bytes() : 0);
   }
 
  private:
-  /// Stays at its address: sessions keep it.
+  /// Must not move: sessions refer to it.
   struct Int8Body {
     Int8Body(const Runtime& runtime, Int8Weights loaded) : weights(std::move(loaded)), custom_op(runtime, weights.layers()) {}
     Int8Weights weights;
@@ -98,7 +97,7 @@ class Model {
   };
 
   struct Parts {
-    // The backend and the head read the weights, so they go first (members are destroyed in reverse order).
+    // Declared first, since the backend and the head read the weights (members are destroyed in reverse order).
     Weights weights;
     std::unique_ptr<const Int8Body> int8;
     std::optional<SpladeHead> head;
@@ -109,7 +108,7 @@ class Model {
 
   explicit Model(Parts parts) : parts_(std::move(parts)) {}
 
-  /// One for each style of execution. @param session without what depends on it
+  /// One overload per backend. @param session without the fields that depend on the backend
   static Result<Parts> load_parts(const Runtime& runtime, const SequenceSpec& spec, SessionSpec session, Weights weights);
   static Result<Parts> load_parts(const Runtime& runtime, const GroupSpec& spec, SessionSpec session, Weights weights);
 

@@ -1,8 +1,8 @@
 #pragma once
 
-/// The slice of ONNX Runtime's C interface that this project uses, declared in our own words: no registry package ships the header, and
-/// the library is loaded at run time. The interface is a table of function pointers that only grows at its end, so a function is its slot
-/// number, its signature and the first version that has it. native/test/ort_abi_check.cc compares every line with the official header.
+/// The part of ONNX Runtime's C API that this project uses. It is declared here because no registry package ships the header, and the
+/// library is loaded at run time. The API is a table of function pointers that only grows at its end, so a function is defined by its slot
+/// and signature. native/test/ort_abi_check.cc compares every line with the official header.
 
 #include <cstddef>
 #include <cstdint>
@@ -110,7 +110,7 @@ using OrtPathChar = wchar_t;
 using OrtPathChar = char;
 #endif
 
-// The official enumerations are plain C enums; only the members in use are named, and the check compares their values.
+// The official enumerations are plain C enums. Only the members in use are declared; the check compares their values.
 enum OrtErrorCode : int { ORT_OK = 0, ORT_FAIL = 1 };
 enum OrtLoggingLevel : int { ORT_LOGGING_LEVEL_FATAL = 4 };
 enum GraphOptimizationLevel : int { ORT_ENABLE_EXTENDED = 2, ORT_ENABLE_ALL = 99 };
@@ -125,8 +125,8 @@ enum OrtAllocatorType : int { OrtDeviceAllocator = 0, OrtArenaAllocator = 1 };
 enum OrtMemType : int { OrtMemTypeCPUOutput = -1, OrtMemTypeDefault = 0 };
 enum OrtCustomOpInputOutputCharacteristic : int { INPUT_OUTPUT_REQUIRED = 0 };
 
-/// An operator of our own: a table of callbacks, of which null ones are optional. ONNX Runtime calls them on the thread that loads the
-/// model or runs it.
+/// A custom operator: a table of callbacks; those that are optional may be null. ONNX Runtime calls them on the thread that loads or runs
+/// the model.
 struct OrtCustomOp {
   std::uint32_t version;
   void*(SPARSE_RERANK_ORT_CALL* CreateKernel)(const OrtCustomOp*, const void* api, const OrtKernelInfo*);
@@ -162,7 +162,7 @@ struct OrtApiBase {
   const char*(SPARSE_RERANK_ORT_CALL* GetVersionString)();
 };
 
-/// The functions in use, read from their slots.
+/// The functions of the table that this project calls.
 struct Functions {
 #define SPARSE_RERANK_ORT_MEMBER(name, slot, result, parameters) result(SPARSE_RERANK_ORT_CALL* name) parameters;
   SPARSE_RERANK_ORT_FUNCTIONS(SPARSE_RERANK_ORT_MEMBER)

@@ -29,8 +29,8 @@ Result<const Runtime*> Runtime::load(std::span<const std::string> candidates) {
   for (const std::string& path : candidates) {
     auto runtime = open(path);
     if (runtime) {
-      // For processes without an exit event (lib/native/load.ts), such as embedders: handlers registered after the library was opened run
-      // before the static objects that it made while it was opened are destroyed.
+      // For processes without an exit event (lib/native/load.ts), such as embedders: a handler registered after the library was opened runs
+      // before the library's static objects are destroyed.
       std::atexit([] { ThreadPool::instance().shut_down(); });
       the_runtime.store(runtime.value(), std::memory_order_release);
       return runtime;
@@ -51,13 +51,13 @@ Result<const Runtime*> Runtime::open(const std::string& path) {
   if (get_api_base == nullptr) return Error{"ERR_RUNTIME_INCOMPATIBLE", "not an ONNX Runtime library: it exports no OrtGetApiBase"};
   const ort::OrtApiBase* base = get_api_base();
   std::string version = base->GetVersionString();
-  // Asking an older library for a newer interface makes it print a line on stderr, so its version is looked at first.
+  // An older library prints to stderr when asked for a newer API, so the version is checked first.
   const std::size_t dot = version.find('.');
   const unsigned long minor = dot == std::string::npos ? 0 : std::strtoul(version.c_str() + dot + 1, nullptr, 10);
   const void* const* table = minor < kApiVersion ? nullptr : base->GetApi(kApiVersion);
   if (table == nullptr) return Error{"ERR_RUNTIME_INCOMPATIBLE", "it is ONNX Runtime " + version + ", which is too old"};
 
-  // Leaked on purpose: sessions of other threads may use it until the process ends.
+  // Leaked on purpose: sessions in other threads may use it until the process ends.
   auto* const runtime = new Runtime(table, path, std::move(version));
   const auto& functions = runtime->functions_;
   if (auto failure = runtime->check(functions.CreateEnv(ort::ORT_LOGGING_LEVEL_FATAL, "sparse-rerank", &runtime->env_), "start"))

@@ -11,10 +11,11 @@ namespace sparse_rerank {
 /// The ONNX Runtime library of this process: loaded once, on first use, and never unloaded.
 class Runtime {
  public:
-  /// ONNX Runtime 1.20, the first that takes external initialisers for a graph in memory. Everything else in use is older.
+  /// ONNX Runtime 1.20, the first version that accepts external initializers for a graph in memory. Everything else in use is older.
   static constexpr std::uint32_t kApiVersion = 20;
 
-  /// Any thread. Tries each path in order and keeps the first that fits; later calls return the same runtime whatever they name.
+  /// Any thread. Tries each path in order and keeps the first compatible library; later calls ignore their paths and return the same
+  /// runtime.
   static Result<const Runtime*> load(std::span<const std::string> candidates);
   /// Null before the first successful load.
   static const Runtime* loaded();
@@ -25,7 +26,7 @@ class Runtime {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] const std::string& version() const { return version_; }
 
-  /// Takes a status over: success, or its message as ERR_RUNTIME_FAILED prefixed with what was being done.
+  /// Takes ownership of a status. A failure becomes ERR_RUNTIME_FAILED, with `doing` in its message.
   Status check(ort::OrtStatus* status, const char* doing) const;
 
  private:

@@ -28,7 +28,7 @@ class SequenceRunner final : public Runner {
 
  private:
   [[nodiscard]] Result<OutputTensor> run_session(const GroupMember& member) const {
-    // Pool threads live as long as the process; this keeps its memory from run to run.
+    // Reused from run to run: pool threads live as long as the process.
     thread_local GroupInputs inputs;
     const std::span<const InputView> views = inputs.fill({}, session_.inputs(), sequences_, {&member, 1});
     const StageTimes::Scope timed(Stage::kBody);

@@ -8,8 +8,8 @@
 
 namespace sparse_rerank {
 
-/// The CPU: one task and one run for each sequence, the longest first, so that no thread is left with a long one at the end. Nothing is
-/// padded and no run is shared, so a text's result has the same bits whatever texts come with it. A sequence waits until the memory that it
+/// Execution on the CPU: one task and one run per sequence, the longest first, so that no thread ends with a long one. Nothing is padded
+/// and no run is shared, so the result of a text does not depend on the other texts, bit for bit. A sequence waits until the memory that it
 /// needs is free.
 class SequenceBackend final : public Backend {
  public:

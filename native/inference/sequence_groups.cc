@@ -58,7 +58,7 @@ GroupQueue::GroupQueue(std::vector<GroupMember> members, GroupBudget& budget)
 
 Status GroupQueue::drain(const std::function<Status(SequenceGroup)>& run) {
   for (std::size_t i = next_++; i < groups_.size(); i = next_++) {
-    // A group planned before the budget shrank is cut again.
+    // Splits a group that was planned before the budget shrank.
     for (const SequenceGroup group : make_groups(groups_[i], budget_.bytes())) {
       if (auto failure = run_group(group, budget_, run)) return failure;
     }

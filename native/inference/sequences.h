@@ -13,15 +13,15 @@ struct Sequences {
   std::vector<std::int32_t> ids;
   std::vector<std::uint32_t> offsets;
   std::vector<std::uint8_t> type_ids;  // like ids, or empty for all zero
-  std::vector<double> bytes;           // working memory that each sequence needs, or empty where it is not known
+  std::vector<double> bytes;           // working memory that each sequence needs, or empty if unknown
 
   [[nodiscard]] std::size_t size() const { return offsets.size() - 1; }
   [[nodiscard]] std::size_t length(std::size_t i) const { return offsets[i + 1] - offsets[i]; }
 
-  /// The offsets ascend from 0 to the number of ids, no sequence is empty, there are as many type ids as ids, and as many numbers of bytes
-  /// as sequences.
+  /// Checks that the offsets ascend from 0 to the number of ids, that no sequence is empty, that there is a type id per id, and a byte
+  /// count per sequence.
   [[nodiscard]] Status check() const;
-  /// Whether one needs so much memory that keeping it for later runs would be waste.
+  /// Whether a sequence needs so much memory that keeping it for later runs would be wasteful.
   [[nodiscard]] bool has_large() const;
 };
 

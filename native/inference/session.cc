@@ -14,7 +14,7 @@ namespace sparse_rerank {
 
 namespace {
 
-/// Takes every status over; the first failure, if any.
+/// Takes ownership of every status. Returns the first failure, if any.
 Status check_all(const Runtime& runtime, std::span<ort::OrtStatus* const> steps) {
   Status first;
   for (ort::OrtStatus* status : steps) {
@@ -24,7 +24,7 @@ Status check_all(const Runtime& runtime, std::span<ort::OrtStatus* const> steps)
   return first;
 }
 
-/// What graphs of someone else may take.
+/// The inputs that an external ONNX model may have.
 constexpr std::array kExportedInputs = {SessionInput::kIds, SessionInput::kMask, SessionInput::kTokenTypes};
 
 std::string joined(std::span<const std::string> names) {
@@ -46,7 +46,7 @@ Result<std::string> name_of(const Runtime& runtime, GetName get, const ort::OrtS
   return name;
 }
 
-/// Of an input.
+/// The element type of an input; 0 if it is not a tensor.
 Result<ort::ONNXTensorElementDataType> element_type(const Runtime& runtime, const ort::OrtSession* session, std::size_t index) {
   const ort::Functions& functions = runtime.functions();
   ort::OrtTypeInfo* raw_type = nullptr;
@@ -55,13 +55,13 @@ Result<ort::ONNXTensorElementDataType> element_type(const Runtime& runtime, cons
   const ort::OrtTensorTypeAndShapeInfo* tensor = nullptr;
   if (auto failure = runtime.check(functions.CastTypeInfoToTensorInfo(raw_type, &tensor), "read an input")) return *failure;
   ort::ONNXTensorElementDataType element{};
-  // Null for what is no tensor, and then 0 is no type that is known.
+  // Null if the input is not a tensor.
   if (tensor == nullptr) return element;
   if (auto failure = runtime.check(functions.GetTensorElementType(tensor, &element), "read an input")) return *failure;
   return element;
 }
 
-/// The settings of every session; one thread runs each sequence.
+/// The options that all sessions share; each run uses one thread.
 Result<OrtPointer<ort::OrtSessionOptions>> make_options(const Runtime& runtime, ort::GraphOptimizationLevel level) {
   const ort::Functions& functions = runtime.functions();
   ort::OrtSessionOptions* options = nullptr;
@@ -71,15 +71,15 @@ Result<OrtPointer<ort::OrtSessionOptions>> make_options(const Runtime& runtime, 
       functions.SetIntraOpNumThreads(options, 1),
       functions.SetInterOpNumThreads(options, 1),
       functions.SetSessionGraphOptimizationLevel(options, level),
-      // Patterns are remembered for every input shape; lengths vary freely here, so they would only pile up.
+      // A pattern is kept for every input shape; lengths vary, so they would accumulate.
       functions.DisableMemPattern(options),
   };
   if (auto failure = check_all(runtime, steps)) return *failure;
   return owned;
 }
 
-/// @param copied the session takes copies. Memory that is to be used where it lies can only serve the CPU: for another device ONNX Runtime
-///   would pass over it and read the declared file.
+/// @param copied whether the session copies the weights. Weights used in place work only on the CPU: for another device ONNX Runtime would
+///   ignore them and read the declared file.
 Result<std::vector<Tensor>> add_weights(const Runtime& runtime, ort::OrtSessionOptions* options, std::span<const NamedWeight> weights,
                                         bool copied) {
   const ort::Functions& functions = runtime.functions();
@@ -122,7 +122,7 @@ Result<RunControl> RunControl::create(const Runtime& runtime, const std::string&
   ort::OrtRunOptions* options = nullptr;
   if (auto failure = runtime.check(runtime.functions().CreateRunOptions(&options), "make run options")) return *failure;
   RunControl control(runtime, options);
-  // A session that captures CUDA graphs would do so in every run; others do not look.
+  // A session that captures CUDA graphs would otherwise capture in every run; other sessions ignore this.
   if (auto failure = runtime.check(runtime.functions().AddRunConfigEntry(options, kGraphId, "-1"), "set run options")) return *failure;
   if (!giving_back.empty()) {
     const char* key = "memory.enable_memory_arena_shrinkage";
@@ -134,7 +134,7 @@ Result<RunControl> RunControl::create(const Runtime& runtime, const std::string&
 }
 
 void RunControl::terminate() const {
-  // It can only fail for lack of memory, and then the run simply goes on to its end.
+  // Fails only if out of memory; the run then continues to its end.
   static_cast<void>(runtime_->check(runtime_->functions().RunOptionsSetTerminate(options_.get()), "stop a run"));
 }
 
@@ -149,7 +149,7 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
   ort::OrtSessionOptions* const raw_options = options.value().get();
   const std::array steps = {
       functions.AddSessionConfigEntry(raw_options, "session.model_external_initializers_file_folder_path", spec.weight_folder.c_str()),
-      // Constant folding reads weights from their declared file, not from the memory that they are given in, and so would fold garbage.
+      // Constant folding reads weights from their declared file instead of the memory passed here, and would fold garbage.
       functions.AddSessionConfigEntry(raw_options, "optimization.disable_specified_optimizers", "ConstantFolding"),
   };
   if (auto failure = check_all(runtime, steps)) return *failure;
@@ -163,7 +163,7 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
     if (auto failure = check_all(runtime, additions)) return *failure;
   }
   if (spec.cuda != nullptr) {
-    // In the arena they would be rounded up to a power of two.
+    // The arena would round their size up to a power of two.
     if (auto failure = runtime.check(functions.AddSessionConfigEntry(raw_options, "session.use_device_allocator_for_initializers", "1"),
                                      "set session options")) {
       return *failure;

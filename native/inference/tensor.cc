@@ -36,7 +36,7 @@ Result<TensorType> type_of(const Runtime& runtime, const ort::OrtValue& tensor) 
 
 Result<Tensor> wrap_tensor(const Runtime& runtime, std::span<const std::byte> data, const TensorType& type) {
   ort::OrtValue* tensor = nullptr;
-  // The interface has no const variant.
+  // The C interface has no const variant.
   void* const memory = const_cast<std::byte*>(data.data());
   const auto status = runtime.functions().CreateTensorWithDataAsOrtValue(runtime.cpu_memory(), memory, data.size(), type.shape.data(),
                                                                          type.shape.size(), type.element, &tensor);

@@ -13,7 +13,7 @@
 
 namespace sparse_rerank {
 
-/// A tensor of ONNX Runtime, on whatever device.
+/// A tensor of ONNX Runtime, on any device.
 using Tensor = OrtPointer<ort::OrtValue>;
 
 struct TensorType {
@@ -27,15 +27,15 @@ struct TensorType {
 /// "[2, 30522]"
 std::string to_text(std::span<const std::int64_t> shape);
 
-/// Of an input of a graph.
+/// The type of a graph input.
 TensorType type_of(const InputView& view);
 Result<TensorType> type_of(const Runtime& runtime, const ort::OrtValue& tensor);
 
-/// A tensor over memory of the CPU that must outlive it and is not written to.
+/// A tensor over CPU memory, which must outlive it and is not written to.
 Result<Tensor> wrap_tensor(const Runtime& runtime, std::span<const std::byte> data, const TensorType& type);
-/// A tensor in new memory, whose contents are undefined.
+/// A tensor in new, uninitialized memory.
 Result<Tensor> make_tensor(const Runtime& runtime, ort::OrtAllocator* allocator, const TensorType& type);
-/// Where it lies, on its device.
+/// Its address on its device.
 Result<void*> data_of(const Runtime& runtime, ort::OrtValue& tensor);
 
 }  // namespace sparse_rerank

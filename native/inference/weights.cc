@@ -15,7 +15,7 @@ void copy_floats(const std::byte* data, WeightType type, std::size_t count, floa
     std::memcpy(out, data, count * sizeof(float));
     return;
   }
-  // safetensors does not promise alignment; 16-bit loads of the kernels want it.
+  // safetensors does not guarantee alignment, which the kernels' 16-bit loads require.
   const auto* halves = reinterpret_cast<const std::uint16_t*>(data);
   std::vector<std::uint16_t> realigned;
   if (reinterpret_cast<std::uintptr_t>(data) % alignof(std::uint16_t) != 0) {
@@ -75,10 +75,10 @@ std::uint16_t half_of(float value) {
   const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000U);
   const std::uint32_t magnitude = bits & 0x7fffffffU;
   if (magnitude > 0x7f800000U) return sign | 0x7e00U;  // NaN
-  // 65520 is half way from the largest fp16 to the next step.
+  // 65520 is halfway between the largest fp16 and the next step.
   if (magnitude >= 0x477ff000U) return sign | 0x7c00U;
   if (magnitude < 0x38800000U) {
-    // Below 2^-14 fp16 counts in steps of 2^-24, as floats near 0.5 do: adding that rounds.
+    // Below 2^-14 fp16 has steps of 2^-24, like floats near 0.5, so adding 0.5 rounds.
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
     return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000U));
   }

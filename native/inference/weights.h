@@ -20,51 +20,51 @@ enum class WeightType { kF32, kF16, kBF16 };
   return type == WeightType::kF32 ? 4 : 2;
 }
 
-/// Where a tensor lies in the weight files.
+/// The location of a tensor in the weight files.
 struct TensorLocation {
   std::size_t file = 0;
-  std::uint64_t offset = 0;  // bytes from the file's beginning
+  std::uint64_t offset = 0;  // in bytes from the start of the file
   WeightType type = WeightType::kF32;
   std::vector<std::int64_t> shape;  // row-major
 };
 
-/// The nearest fp16, ties to even; beyond the largest it is infinite.
+/// The nearest fp16, ties to even; infinite beyond the largest.
 [[nodiscard]] std::uint16_t half_of(float value);
 /// The nearest bf16, ties to even.
 [[nodiscard]] std::uint16_t bfloat_of(float value);
 
-/// Widens `count` values at any alignment into floats.
+/// Widens `count` values of any alignment to floats.
 void copy_floats(const std::byte* data, WeightType type, std::size_t count, float* out);
 
-/// The weight files of one model, memory-mapped. fp32 tensors are used where they lie; fp16 and bf16 ones are widened once into memory of
-/// our own. Spans stay valid for the life of this object. Not thread-safe: used while a model loads.
+/// The memory-mapped weight files of a model. fp32 tensors are used in place; fp16 and bf16 ones are widened once into private memory.
+/// Spans are valid for the lifetime of this object. Not thread-safe: used while a model loads.
 class Weights {
  public:
-  /// Of no file.
+  /// No files.
   Weights() = default;
   static Result<Weights> open(std::span<const std::string> paths);
 
-  /// Errors: ERR_INVALID_WEIGHTS when the tensor does not lie within its file.
+  /// Errors: ERR_INVALID_WEIGHTS (the tensor is not within its file).
   Result<std::span<const float>> tensor(const TensorLocation& location);
 
-  /// The same in fp16 or bf16: where it lies, or narrowed once into memory of our own.
+  /// The tensor in fp16 or bf16: in place, or narrowed once into private memory. Same errors.
   Result<std::span<const std::uint16_t>> narrowed(const TensorLocation& location, WeightType type);
 
-  /// The tensor as it lies in its file. Same errors.
+  /// The tensor as stored in its file. Same errors.
   [[nodiscard]] Result<std::span<const std::byte>> bytes(const TensorLocation& location) const;
 
-  /// Of the files, as open() was given them.
+  /// The paths that were passed to open().
   [[nodiscard]] std::span<const std::string> paths() const { return paths_; }
 
-  /// Once a model is loaded: most weights have been packed, or widened, into memory of their own and are not read again.
+  /// Call once the model is loaded: most weights have been packed or widened into private memory and are not read again.
   void release_pages() const {
     for (const MappedFile& file : files_) file.release_pages();
   }
 
-  /// Refuses files that were written over since they were opened. Errors: ERR_INVALID_WEIGHTS.
+  /// Errors: ERR_INVALID_WEIGHTS (a file was overwritten after it was opened).
   [[nodiscard]] Status check_unchanged() const;
 
-  /// Bytes mapped from files, and bytes of widened copies.
+  /// Bytes mapped from files, and bytes of converted copies.
   [[nodiscard]] std::size_t mapped_bytes() const;
   [[nodiscard]] std::size_t copied_bytes() const;
 
@@ -72,8 +72,8 @@ class Weights {
   Weights(std::span<const std::string> paths, std::vector<MappedFile> files)
       : paths_(paths.begin(), paths.end()), files_(std::move(files)) {}
 
-  /// All that a copy depends on, so that it is made once, for a tensor that is both embedding and decoder, and never changes: sessions read
-  /// it where it lies. Tensors of a hostile file may begin at one place with different lengths and types.
+  /// Everything that a copy depends on. A tensor that is both embedding and decoder is copied once, and a copy never changes, since
+  /// sessions read it in place. Tensors of a hostile file may share an offset but differ in length and type.
   struct CopyKey {
     std::size_t file;
     std::uint64_t offset;

@@ -87,7 +87,7 @@ Result<CapturedRuns::Capture> CapturedRuns::prepare(std::span<const InputView> i
   ort::OrtRunOptions* raw_options = nullptr;
   if (auto failure = runtime_->check(functions.CreateRunOptions(&raw_options), kDoing)) return *failure;
   capture.options = own(raw_options, functions.ReleaseRunOptions);
-  // ONNX Runtime captures a graph in the first run with its number, and repeats it in later ones.
+  // ONNX Runtime captures a graph in the first run with its id, and replays it in later ones.
   const std::string id = std::to_string(length);
   if (auto failure = runtime_->check(functions.AddRunConfigEntry(raw_options, kGraphId, id.c_str()), kDoing)) return *failure;
   return capture;

@@ -20,27 +20,27 @@
 
 namespace sparse_rerank {
 
-/// The run option by which ONNX Runtime tells graphs apart; -1 is for runs without one.
+/// The run option that identifies a CUDA graph to ONNX Runtime; -1 runs without one.
 inline constexpr const char* kGraphId = "gpu_graph_id";
 
-/// Runs of a session as CUDA graphs: a GPU is told once what to do for sequences of some length, and then only to do it again, which saves
-/// the time of launching each kernel. A graph reads and writes the same memory each time, so one run is under way at a time. ONNX Runtime
-/// keeps graphs for each thread, so all runs are on one thread of their own. Thread-safe.
+/// Runs a session as CUDA graphs: the kernel launches for a sequence length are captured once and then replayed, which saves the time of
+/// launching each kernel. A graph reads and writes the same memory each time, so runs are serialized. ONNX Runtime keeps graphs per thread,
+/// so all runs execute on a dedicated thread. Thread-safe.
 class CapturedRuns {
  public:
-  /// @param session made with graphs enabled; must outlive this
+  /// @param session created with graphs enabled; must outlive this object
   static Result<std::unique_ptr<CapturedRuns>> create(const Runtime& runtime, ort::OrtSession* session, std::string output_name,
                                                       const CudaSpec& cuda);
 
   using Run = std::function<Result<Tensor>()>;
 
-  /// A result in memory of the CPU.
-  /// @param inputs of a lone sequence; all their shapes follow from the length of the first
-  /// @param run the same without a graph: the first time for a length, whose result then tells what the graph will write
+  /// Returns the result in CPU memory.
+  /// @param inputs of a single sequence; their shapes all follow from the length of the first
+  /// @param run does the same without a graph; called for the first run of a length, to learn the type of the output
   Result<Tensor> run(std::span<const InputView> inputs, const Run& run);
 
  private:
-  /// What one graph reads and writes, on the GPU.
+  /// The GPU memory that one graph reads and writes.
   struct Capture {
     std::vector<Tensor> inputs;
     Tensor output;
@@ -52,7 +52,7 @@ class CapturedRuns {
   CapturedRuns(const Runtime& runtime, ort::OrtSession* session, std::string output_name, OrtPointer<ort::OrtMemoryInfo> memory,
                OrtPointer<ort::OrtAllocator> allocator, std::unique_ptr<const CudaDriver::Copier> copier);
 
-  /// All on the thread.
+  /// Runs on `thread_`.
   Result<Tensor> run_here(std::span<const InputView> inputs, const Run& run);
   Result<Capture> prepare(std::span<const InputView> inputs, const ort::OrtValue& sample, std::int64_t length) const;
   Result<Tensor> replay(const Capture& capture, std::span<const InputView> inputs) const;
@@ -63,7 +63,7 @@ class CapturedRuns {
   OrtPointer<ort::OrtMemoryInfo> memory_;
   OrtPointer<ort::OrtAllocator> allocator_;
   std::unique_ptr<const CudaDriver::Copier> copier_;
-  std::map<std::int64_t, Capture> captures_;  // by length; the thread's
+  std::map<std::int64_t, Capture> captures_;  // by length; used on `thread_` only
   DedicatedThread thread_;
 };
 

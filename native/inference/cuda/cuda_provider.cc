@@ -19,8 +19,8 @@ constexpr const char* kLibrary = "onnxruntime_providers_cuda.dll";
 constexpr const char* kLibrary = "libonnxruntime_providers_cuda.so";
 #endif
 
-/// ONNX Runtime calls into the provider without looking at its version, and another one's tables have other functions in their places.
-/// Libraries that do not tell their version, as older ones, are let pass; one that cannot be read is left to the loader's message.
+/// ONNX Runtime calls the provider without checking its version, and other versions have other function tables. Libraries that do not state
+/// a version, such as older ones, are accepted; an unreadable one is left for the loader to report.
 Status check_version(const Runtime& runtime) {
   const std::size_t folder_end = runtime.path().find_last_of("/\\") + 1;
   const std::string path = runtime.path().substr(0, folder_end) + kLibrary;
@@ -33,7 +33,7 @@ Status check_version(const Runtime& runtime) {
                path + " is of version " + releases.front() + ", but ONNX Runtime at " + runtime.path() + " is " + runtime.version()};
 }
 
-/// ONNX Runtime puts the place in its source before what failed.
+/// Removes the source location that ONNX Runtime puts before the reason.
 std::string without_source(const std::string& message) {
   const std::size_t begin = message.find("Failed to load library");
   const std::string_view rest = std::string_view(message).substr(begin == std::string::npos ? 0 : begin);
@@ -89,7 +89,7 @@ Result<CudaProviderOptions> make_cuda_options(const Runtime& runtime, const Cuda
     keys.push_back(key.c_str());
     values.push_back(value.c_str());
   }
-  // The first call into the provider, and the only one whose status tells why its library does not load.
+  // The first call into the provider, and the only one whose status says why its library cannot be loaded.
   auto failure = runtime.check(functions.UpdateCUDAProviderOptions(options, keys.data(), values.data(), keys.size()), "use CUDA");
   if (failure) return Error{"ERR_DEVICE_UNAVAILABLE", without_source(failure->message)};
   return owned;

@@ -14,22 +14,22 @@ namespace sparse_rerank {
 /// The GPU that a session runs on.
 struct CudaSpec {
   int device = 0;
-  /// Further options of ONNX Runtime's CUDA provider, by its names: gpu_mem_limit, arena_extend_strategy, use_tf32.
+  /// Options of ONNX Runtime's CUDA provider under its own names: gpu_mem_limit, arena_extend_strategy, use_tf32.
   std::vector<std::pair<std::string, std::string>> options;
-  /// Lone sequences run as CUDA graphs.
+  /// Whether single sequences run as CUDA graphs.
   bool graphs = false;
 };
 
 using CudaProviderOptions = OrtPointer<ort::OrtCUDAProviderOptionsV2>;
 
-/// Execution providers that the library was built with; whether their libraries load is another matter.
+/// The execution providers that the library was built with; their own libraries may be missing.
 Result<std::vector<std::string>> available_providers(const Runtime& runtime);
 
-/// The strings of a library that are release numbers of ONNX Runtime, 1.NN.N.
+/// The strings in a library that look like ONNX Runtime versions, 1.NN.N.
 std::vector<std::string> find_releases(std::string_view bytes);
 
-/// Loads the provider's library, which lies beside ONNX Runtime's, with the CUDA libraries that it needs: seconds, the first time.
-/// Errors: ERR_DEVICE_UNAVAILABLE, whose message names the file that could not be loaded.
+/// Loads the provider's library, which is next to ONNX Runtime's, and the CUDA libraries that it needs. Takes seconds the first time.
+/// Errors: ERR_DEVICE_UNAVAILABLE (the message names the file that could not be loaded).
 Result<CudaProviderOptions> make_cuda_options(const Runtime& runtime, const CudaSpec& spec);
 
 }  // namespace sparse_rerank
