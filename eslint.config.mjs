@@ -32,7 +32,7 @@ const coreRules = {
   "preserve-caught-error": "error",
 };
 
-/** Of lib/, which a process may load in several realms: Jest's sandboxes, vm contexts, a page of Electron. Each has classes of its own. */
+/** For lib/, which a process may load in several realms, each with its own classes: Jest's sandboxes, vm contexts, Electron pages. */
 const libSyntax = [
   { selector: "ExportDefaultDeclaration", message: "Named exports only." },
   {
@@ -72,7 +72,7 @@ export default tseslint.config(
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       // A counting loop over typed arrays often needs its index for a second array as well, which the rule sees only in part.
       "@typescript-eslint/prefer-for-of": "off",
-      // It would ask for the `!` that another rule forbids.
+      // Would require the `!` that another rule forbids.
       "@typescript-eslint/non-nullable-type-assertion-style": "off",
     },
   },
@@ -82,7 +82,7 @@ export default tseslint.config(
   },
   // The command line is a process of its own, in one realm.
   { files: ["lib/cli/**/*.ts"], rules: { "no-restricted-syntax": ["error", ...libSyntax] } },
-  // No input of any kind takes time in proportion to the square of its length.
+  // Regular expressions must run in linear time on every input.
   {
     files: ["lib/**/*.ts", "scripts/**/*.{mjs,cjs}", "bench/**/*.{ts,mjs}"],
     plugins: { regexp },
@@ -91,7 +91,7 @@ export default tseslint.config(
       "regexp/no-super-linear-backtracking": ["error", { report: "potential" }],
     },
   },
-  // A library writes nothing to the terminal. The command line writes through terminal.ts and progress.ts, which keep out what a terminal would obey.
+  // A library writes nothing to the terminal. The command line writes through terminal.ts and progress.ts, which escape control sequences.
   { files: ["lib/**/*.ts"], rules: { "no-console": "error" } },
   {
     files: ["lib/cli/**/*.ts"],
@@ -128,7 +128,7 @@ export default tseslint.config(
       ],
     },
   },
-  // Scripts, examples and benchmarks run as they are, without types.
+  // Scripts, examples and benchmarks run unchanged, without types.
   { files: ["**/*.{js,mjs,cjs}"], extends: [tseslint.configs.strict, tseslint.configs.stylistic], rules: coreRules },
   { files: ["**/*.cjs"], rules: { "@typescript-eslint/no-require-imports": "off" } },
 );

@@ -41,7 +41,7 @@ native_tests_with_clang() {
   CXX=$clang bash scripts/test-native.sh address,undefined
 }
 
-# On processors other than this machine's: without AVX2, and with only AVX2.
+# On emulated processors: without AVX2, and with only AVX2.
 native_tests_on_older_processors() {
   if [ "$(uname -m)" != x86_64 ] || ! command -v qemu-x86_64 >/dev/null; then
     echo "Skipped: needs qemu-x86_64 to emulate x86-64 processors (apt-get install qemu-user)."
@@ -70,7 +70,7 @@ tests_with_node() {
   return "$status"
 }
 
-# In a copy, since node-gyp writes to build/, which holds the other build.
+# In a copy, since node-gyp writes to build/, which contains the other build.
 build_with_node_gyp() {
   local node_gyp node_folder copy
   node_gyp=$(dirname "$(readlink -f "$(command -v npm)")")/../node_modules/node-gyp/bin/node-gyp.js
@@ -98,9 +98,9 @@ part "the packed package, by every manager" npm run --silent test:package -- --m
 part "prebuilt binaries of a release" bash scripts/check-prebuilds.sh
 part lint bash scripts/lint.sh
 part "ONNX Runtime ABI" bash scripts/check-ort-abi.sh
-part "C++ tests, address and undefined behaviour" bash scripts/test-native.sh address,undefined
+part "C++ tests, address and undefined behavior" bash scripts/test-native.sh address,undefined
 part "C++ tests, threads" bash scripts/test-native.sh thread
-part "C++ tests with clang, address and undefined behaviour" native_tests_with_clang
+part "C++ tests with clang, address and undefined behavior" native_tests_with_clang
 part "C++ tests on older processors, emulated" native_tests_on_older_processors
 part "C++ tests on arm64, emulated" bash scripts/test-native-arm64.sh
 for kernels in $(kernel_sets); do

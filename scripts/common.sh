@@ -1,4 +1,3 @@
-# Sourced by the other scripts, after they changed to the repository's root.
 # Sourced by the other scripts after they have changed to the repository's root.
 
 export LC_ALL=C.UTF-8

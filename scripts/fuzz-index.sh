@@ -20,7 +20,7 @@ grep -E '^native/(core|index|kernels)/' native/sources.txt | xargs -P "$(process
   'source=$1 to=$2; shift 2; "$@" -c "$source" -o "$to/$(echo "$source" | tr / _).o"' \
   _ '{}' "$build/objects" "$clang" "${flags[@]}" -fsanitize=fuzzer-no-link,address,undefined
 node scripts/write-index-seeds.mjs "$build/segments"
-# Those of every kind of folder.
+# The manifests of every kind of folder.
 for manifest in test/data/stored-indexes/format-*/*/manifest; do
   cp "$manifest" "$build/manifests/$(echo "$manifest" | tr / _)"
 done

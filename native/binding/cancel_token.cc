@@ -6,7 +6,7 @@ namespace sparse_rerank::binding {
 
 namespace {
 
-/// Told by no class chain, which JavaScript can fake: only objects made here carry it.
+/// Identifies tokens: JavaScript can fake a prototype chain, but only objects created here carry this tag.
 const napi_type_tag kTypeTag = {0x6b1d0f6c2a5f4c11, 0x9a4e3f5d7c80b2e6};
 const Error kAborted{"ERR_ABORTED", "The operation was aborted."};
 

@@ -15,9 +15,9 @@ class CancelToken : public GuardedWrap<CancelToken> {
   static Napi::Function define(Napi::Env env);
   explicit CancelToken(const Napi::CallbackInfo& info);
 
-  /// The token in `options.cancel`, or null. Throws when something else is there.
+  /// The token in `options.cancel`, or null. Throws if it is anything else.
   static CancelToken* from(const Napi::Object& options);
-  /// Cancels the job at once if the token was cancelled before.
+  /// Cancels the job immediately if the token is already cancelled.
   void attach(const std::shared_ptr<Job>& job);
 
  private:

@@ -11,15 +11,15 @@
 #include "core/failure.h"
 #include "core/result.h"
 
-/// JavaScript values to C++ values and back. TypeScript has validated them for meaning; here only what protects memory is checked. Every
-/// function runs on the JS thread and throws a SparseRerankError.
+/// Converts values between JavaScript and C++. TypeScript has validated their meaning; this code checks only what memory safety needs.
+/// Every function runs on the JS thread and throws a SparseRerankError.
 namespace sparse_rerank::binding {
 
 [[noreturn]] void fail(Napi::Env env, const Error& error);
-/// ERR_INTERNAL: the TypeScript layer passed what the contract (lib/native/contract.ts) does not allow.
+/// ERR_INTERNAL: the TypeScript layer passed a value that the contract (lib/native/contract.ts) does not allow.
 [[noreturn]] void fail_contract(Napi::Env env, const std::string& what);
 
-/// What the C++ library throws in a callback (no memory, no thread) as a SparseRerankError: nothing else may leave one.
+/// Turns exceptions of the C++ library (out of memory, no thread) into a SparseRerankError: nothing else may leave a callback.
 template <typename Body>
 auto guarded(Napi::Env env, Body&& body) -> decltype(body()) {
   try {
@@ -31,16 +31,16 @@ auto guarded(Napi::Env env, Body&& body) -> decltype(body()) {
   }
 }
 
-/// A function as JavaScript calls it.
+/// Wraps a function for JavaScript.
 template <auto callback>
 auto entry(const Napi::CallbackInfo& info) -> decltype(callback(info)) {
   return guarded(info.Env(), [&] { return callback(info); });
 }
 
-/// A path, in UTF-8. Refuses zero bytes (ERR_INVALID_ARGUMENT), where the system would end it.
+/// A path, in UTF-8. Errors: ERR_INVALID_ARGUMENT (it contains a NUL character, where the system would truncate it).
 std::string read_path(const Napi::Value& value);
 
-/// The kind of typed array that holds an element type.
+/// The typed array class for an element type.
 template <typename Element>
 struct ArrayType;
 template <>
@@ -74,7 +74,7 @@ std::vector<Element> copy_array(const Napi::Value& value, const char* name) {
   return std::vector<Element>(array.Data(), array.Data() + array.ElementLength());
 }
 
-/// A typed array. V8 ends the process when it has no memory for one: this asks the system first, and throws std::bad_alloc.
+/// A typed array. V8 aborts the process if it cannot allocate one, so this allocates the memory on trial first and throws std::bad_alloc.
 template <typename TypedArray>
 TypedArray new_array(Napi::Env env, std::size_t length) {
   constexpr std::size_t kSmall = std::size_t{1} << 20;
@@ -83,7 +83,7 @@ TypedArray new_array(Napi::Env env, std::size_t length) {
   return TypedArray::New(env, length);
 }
 
-/// A typed array with memory of its own: memory of ours could not be transferred to a worker thread, and Electron forbids it.
+/// A typed array that V8 allocates: external memory cannot be transferred to a worker thread, and Electron forbids it.
 template <typename TypedArray, typename Element>
 TypedArray make_array(Napi::Env env, std::span<const Element> elements) {
   auto array = new_array<TypedArray>(env, elements.size());
@@ -91,7 +91,7 @@ TypedArray make_array(Napi::Env env, std::span<const Element> elements) {
   return array;
 }
 
-/// The element types that JavaScript's vectors of this project have.
+/// Conversions for the element types of vectors.
 inline Napi::Uint32Array to_js(Napi::Env env, std::span<const std::uint32_t> elements) {
   return make_array<Napi::Uint32Array>(env, elements);
 }

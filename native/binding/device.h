@@ -4,7 +4,8 @@
 
 #include "inference/cuda/cuda_provider.h"
 
-/// What can run models beside the CPU, as lib/native/contract.ts declares it. JS thread; the driver is asked on pool threads.
+/// The devices that can run models besides the CPU, as lib/native/contract.ts declares them. JS thread; the driver is queried on pool
+/// threads.
 namespace sparse_rerank::binding {
 
 CudaSpec read_cuda(const Napi::Object& object);

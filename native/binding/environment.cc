@@ -47,7 +47,7 @@ void Channel::done(const PromiseWork* work) {
     return;
   }
   finished_.splice(finished_.end(), running_, found);
-  // The queue is unbounded and the function is not closing (close() would have set closed_), so this cannot fail but for lack of memory.
+  // The queue is unbounded and the function is not closing (close() would have set closed_), so this fails only if out of memory.
   napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking);
 }
 
@@ -61,7 +61,7 @@ void Channel::close() {
   std::unique_lock lock(mutex_);
   closed_ = true;
   finished.swap(finished_);
-  // Nobody reads the reason, and one so short takes no memory, which may have run out: nothing may leave this hook.
+  // No caller reads the reason. It is short enough not to allocate: memory may have run out, and nothing may be thrown out of this hook.
   for (const auto& work : running_) work->cancel({"ERR_ABORTED", "It has ended."});
   drained_.wait(lock, [this] { return running_.empty(); });
   napi_release_threadsafe_function(function_, napi_tsfn_abort);
@@ -83,7 +83,7 @@ void Channel::settle_all(napi_env env, napi_value, void* context, void*) {
 }
 
 Environment::Environment(Napi::Env env) : env_(env), channel_(std::make_shared<Channel>(env, this)) {
-  // Registered after the channel made its function, so it runs before that function's own clean-up (hooks run in reverse order).
+  // Registered after the channel created its function, so it runs before that function's own cleanup (hooks run in reverse order).
   env.AddCleanupHook([channel = channel_.get()] { channel->close(); });
 }
 
@@ -107,8 +107,8 @@ Napi::Promise Environment::start(const std::shared_ptr<PromiseWork>& work) {
 
 void Environment::settle(PromiseWork& work) {
   if (--pending_ == 0) channel_->keep_loop_alive(false);
-  // An environment that is being terminated runs no JavaScript, and everything below may throw: nobody waits for the promise any more, and
-  // nothing may leave this callback.
+  // An environment that is being terminated runs no JavaScript, so everything below may throw. No caller awaits the promise by then, and
+  // nothing may be thrown out of this callback.
   try {
     const Napi::HandleScope scope(env_);
     try {

@@ -15,17 +15,17 @@ namespace sparse_rerank::binding {
 
 class Environment;
 
-/// Work that a pool does and a promise tells of. Derived classes hold plain C++ values only: inputs are copied before the work is queued,
-/// so that no pool thread ever touches a JavaScript object, and the last reference may go away on any thread.
+/// Work on the thread pool that settles a promise. Derived classes hold plain C++ values only: inputs are copied before the work is queued,
+/// so that no pool thread touches a JavaScript object, and any thread may drop the last reference.
 class PromiseWork : public Job {
  public:
   explicit PromiseWork(std::size_t task_count) : Job(task_count) {}
 
  protected:
-  /// Pool thread, once all tasks have ended and before the promise is settled: lets go of what the result needs no more. A pool thread
-  /// holds the work for a moment longer, and what an object owns is to be free when its close() resolves.
+  /// Pool thread, after all tasks have ended and before the promise settles: releases what the result does not need. A pool thread may hold
+  /// the work slightly longer, but the resources of an object must be free when its close() resolves.
   virtual void release() {}
-  /// JS thread: the value to resolve with. May throw Napi::Error, which rejects.
+  /// JS thread: the value that the promise resolves to. Throwing Napi::Error rejects the promise.
   virtual Napi::Value result(Napi::Env env) = 0;
 
  private:
@@ -38,8 +38,8 @@ class PromiseWork : public Job {
   napi_deferred deferred_ = nullptr;  // touched on the JS thread only
 };
 
-/// The way from pool threads to one JS thread. Shared by the environment and its work, so it outlives both; after close() it swallows
-/// everything.
+/// Delivers finished work from pool threads to one JS thread. Shared by the environment and its work, so it outlives both; after close() it
+/// discards everything.
 class Channel {
  public:
   /// JS thread.
@@ -48,13 +48,13 @@ class Channel {
   Channel& operator=(const Channel&) = delete;
   ~Channel() = default;
 
-  /// JS thread: hands the work to the pool. Errors: those of ThreadPool::submit().
+  /// JS thread: submits the work to the pool. Errors: those of ThreadPool::submit().
   Status start(const std::shared_ptr<PromiseWork>& work);
   /// Pool thread, once for each started work.
   void done(const PromiseWork* work);
   /// JS thread: whether pending promises keep the event loop alive.
   void keep_loop_alive(bool alive);
-  /// JS thread, when the environment ends: cancels all work and waits until no pool thread is in it.
+  /// JS thread, when the environment ends: cancels all work and waits until no pool thread runs it.
   void close();
 
  private:
@@ -64,7 +64,7 @@ class Channel {
   napi_threadsafe_function function_ = nullptr;
   std::mutex mutex_;
   std::condition_variable drained_;
-  // Lists, since a node moves from one to the other without memory: no pool thread fails there.
+  // Lists, since moving a node between them does not allocate, so it cannot fail on a pool thread.
   std::list<std::shared_ptr<PromiseWork>> running_;
   std::list<std::shared_ptr<PromiseWork>> finished_;
   bool closed_ = false;
@@ -82,13 +82,13 @@ class Environment {
   /// An instance of SparseRerankError.
   Napi::Error make_error(const Error& error);
 
-  /// Starts the work and returns its promise. It rejects with what the job failed with.
+  /// Starts the work and returns its promise, which rejects with the job's error.
   Napi::Promise start(const std::shared_ptr<PromiseWork>& work);
 
   /// The classes of this environment that have no public constructor.
   void set_model_class(Napi::Function model_class) { model_class_ = Napi::Persistent(model_class); }
   [[nodiscard]] const Napi::FunctionReference& model_class() const { return model_class_; }
-  /// The class whose objects openIndex() also makes.
+  /// The class of the objects that openIndex() creates too.
   void set_index_class(Napi::Function index_class) { index_class_ = Napi::Persistent(index_class); }
   [[nodiscard]] const Napi::FunctionReference& index_class() const { return index_class_; }
   void set_snapshot_class(Napi::Function snapshot_class) { snapshot_class_ = Napi::Persistent(snapshot_class); }
@@ -108,7 +108,7 @@ class Environment {
   std::size_t pending_ = 0;
 };
 
-/// The jobs that an object started, so that dispose() can end them. JS thread.
+/// The jobs that an object started, for dispose() to cancel. JS thread.
 class StartedJobs {
  public:
   void add(const std::shared_ptr<Job>& job);

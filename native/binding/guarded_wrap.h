@@ -6,12 +6,12 @@
 
 namespace sparse_rerank::binding {
 
-/// Base of the classes that JavaScript sees: their methods turn what the C++ library throws into a SparseRerankError, as entry() does for
-/// functions.
+/// Base of the classes exposed to JavaScript: their methods turn exceptions of the C++ library into a SparseRerankError, as entry() does
+/// for functions.
 template <typename Self>
 class GuardedWrap : public Napi::ObjectWrap<Self> {
  protected:
-  /// For DefineClass: `callback`, a method of Self, under the name that JavaScript calls it by.
+  /// For DefineClass: exposes `callback`, a method of Self, under a JavaScript name.
   template <auto callback>
   static Napi::ClassPropertyDescriptor<Self> method(const char* name) {
     using Callback = Napi::Value (Self::*)(const Napi::CallbackInfo&);

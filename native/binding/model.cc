@@ -49,7 +49,7 @@ SpladeActivation read_activation(const Napi::Object& object) {
   return object.Get("activation").ToString().Utf8Value() == "log1p_relu" ? SpladeActivation::kLog1pRelu : SpladeActivation::kRelu;
 }
 
-/// Multiples of 8 suit the tensor cores, and biases of attention that memory-efficient kernels take.
+/// Tensor cores, and the attention biases of memory-efficient kernels, need multiples of 8.
 constexpr std::size_t kLengthMultiple = 8;
 
 SequenceSpec read_sequence_backend(const Napi::Object& object) {
@@ -231,7 +231,7 @@ Napi::Function ModelWrap::define(Napi::Env env) {
 ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : GuardedWrap(info) {
   if (!info[0].IsExternal()) fail_contract(info.Env(), "a model is made by createModel");
   model_ = std::move(*info[0].As<Napi::External<std::shared_ptr<const Model>>>().Data());
-  // Tells the garbage collector what hangs on this small object.
+  // Tells the garbage collector how much memory this small object keeps alive.
   Napi::MemoryManagement::AdjustExternalMemory(info.Env(), static_cast<std::int64_t>(model_->owned_bytes()));
 }
 

@@ -15,7 +15,7 @@ class ModelWrap : public GuardedWrap<ModelWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit ModelWrap(const Napi::CallbackInfo& info);
-  /// Without dispose(): calls in progress keep the model until they end.
+  /// Without dispose(), running calls keep the model alive until they end.
   ~ModelWrap() override = default;
   void Finalize(Napi::Env env) override;
 

@@ -10,10 +10,10 @@
 #include "index/sparse_rows.h"
 #include "index/term_rows.h"
 
-/// Copies of what JavaScript passes in bulk. JS thread.
+/// Copies of bulk data from JavaScript. JS thread.
 namespace sparse_rerank::binding {
 
-/// Compressed sparse rows with memory of their own.
+/// Compressed sparse rows that own their memory.
 struct Rows {
   std::vector<std::uint32_t> indptr;
   std::vector<std::uint32_t> indices;
@@ -22,12 +22,12 @@ struct Rows {
   [[nodiscard]] SparseRowsView view() const { return {indptr, indices, values}; }
 };
 
-/// A copy of rows, not checked.
+/// Copies rows without checking them.
 Rows copy_rows(const Napi::Value& value);
-/// A copy of rows that hold together, whatever JavaScript gave.
+/// Copies rows and checks that they are consistent.
 Rows read_rows(const Napi::Value& value, std::size_t dimension);
 
-/// Strings, or other bytes, with memory of their own.
+/// Strings, or other byte strings, that own their memory.
 struct Strings {
   std::vector<std::uint32_t> offsets;
   std::vector<std::uint8_t> bytes;
@@ -35,10 +35,10 @@ struct Strings {
   [[nodiscard]] StringsView view() const { return {offsets, std::as_bytes(std::span(bytes))}; }
 };
 
-/// A copy of { offsets, bytes } that hold together; none for undefined.
+/// Copies and checks { offsets, bytes }; empty for undefined.
 Strings read_strings(const Napi::Value& value);
 
-/// Attributes with memory of their own.
+/// Attributes that own their memory.
 struct Attributes {
   Strings names;
   std::vector<std::uint32_t> offsets;
@@ -47,7 +47,7 @@ struct Attributes {
   [[nodiscard]] AttributesView view() const { return {names.view(), offsets, documents}; }
 };
 
-/// A copy of { names, offsets, documents } that hold together, of this many documents; none for undefined.
+/// Copies and checks { names, offsets, documents }, the attributes of `rows` documents; empty for undefined.
 Attributes read_attributes(const Napi::Value& value, std::size_t rows);
 
 /// Term frequencies with memory of their own.
@@ -73,7 +73,7 @@ struct Filter {
   [[nodiscard]] FilterView view() const { return {steps, strings.view()}; }
 };
 
-/// A copy of { steps: two numbers for each step, strings } that hold together.
+/// Copies and checks { steps, strings }, with two numbers per step.
 Filter read_filter(const Napi::Value& value);
 
 }  // namespace sparse_rerank::binding

@@ -15,7 +15,7 @@ namespace sparse_rerank::binding {
 
 namespace {
 
-/// Row blocks of a matrix against another, or row by row: tasks write to ranges of their own.
+/// Computes blocks of rows against another matrix, or row by row. Tasks write to disjoint ranges.
 class SimilarityWork final : public PromiseWork {
  public:
   SimilarityWork(SimilarityFunction function, Rows a, Rows b, std::size_t dimension, bool pairwise)

@@ -75,7 +75,7 @@ Status EncodeJob::take_sequence(OutputTensor& output, std::uint32_t sequence, st
   if (exported != nullptr && output.shape().size() == 3) {
     pool_logits(values, exported->columns, exported->pooling, exported->activation, options_.positions, row);
   } else if (options_.positions) {
-    return Error{"ERR_NOT_SUPPORTED", "The ONNX file pools over the tokens itself, and so does not tell which token gave a weight."};
+    return Error{"ERR_NOT_SUPPORTED", "The ONNX file pools over the tokens itself, so the token of each weight is unknown."};
   } else {
     take_positive(values, row);
   }
@@ -86,7 +86,7 @@ Status EncodeJob::take_sequence(OutputTensor& output, std::uint32_t sequence, st
 
 Status EncodeJob::take_rows(OutputTensor& output, SequenceGroup group) {
   if (options_.positions)
-    return Error{"ERR_NOT_SUPPORTED", "A model that runs groups of sequences does not report which token gave a weight."};
+    return Error{"ERR_NOT_SUPPORTED", "A model that runs groups of sequences does not report the token of each weight."};
   const std::span<const std::uint16_t> halves = output.halves();
   const std::span<const float> floats = halves.empty() ? output.floats() : std::span<const float>();
   const auto columns = static_cast<std::size_t>(output.shape().back());

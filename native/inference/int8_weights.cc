@@ -25,8 +25,9 @@ Result<Layer> locate(const Int8LayerSpec& spec, Weights& weights) {
   if (!bytes) return std::move(bytes).error();
   Layer layer{{static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])}, spec.weight.type, bytes.value(), {}};
   if (layer.shape.inputs > LinearShape::kMostInputs) {
-    return Error{"ERR_NOT_SUPPORTED", "A linear layer has " + std::to_string(layer.shape.inputs) + " inputs; dtype \"int8\" takes up to " +
-                                          std::to_string(LinearShape::kMostInputs) + ". Load the model with dtype \"fp32\"."};
+    return Error{"ERR_NOT_SUPPORTED", "A linear layer has " + std::to_string(layer.shape.inputs) +
+                                          " inputs; dtype \"int8\" supports up to " + std::to_string(LinearShape::kMostInputs) +
+                                          ". Load the model with dtype \"fp32\"."};
   }
   if (spec.bias) {
     auto bias = weights.tensor(*spec.bias);

@@ -22,7 +22,7 @@ Result<SpladeHead> load_head(const HeadSpec& spec, Weights& weights) {
   }
   // An entry's bias may be -infinity, which keeps it out of every vector.
   if (!all_finite(decoder.value()) || !all_below_infinity(bias)) {
-    return Error{"ERR_INVALID_WEIGHTS", "The weights of the SPLADE head have NaN or infinity. Download the model again."};
+    return Error{"ERR_INVALID_WEIGHTS", "The weights of the SPLADE head contain NaN or infinity. Download the model again."};
   }
   return SpladeHead::create(decoder.value(), bias, static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1]), spec.pooling,
                             spec.activation);
@@ -51,7 +51,7 @@ Result<std::vector<NamedWeight>> load_initialisers(std::span<const WeightSpec> s
 Error with_memory_remedy(Error failure) {
   if (!is_out_of_memory(failure.message)) return failure;
   return {"ERR_TOO_LARGE", "The device has no memory for the model: " + failure.message +
-                               ". Free some (models that are no longer used want dispose()), or take a smaller dtype."};
+                               ". Dispose of models that are no longer used, or choose a smaller dtype."};
 }
 
 }  // namespace

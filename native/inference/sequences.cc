@@ -11,10 +11,11 @@ Status Sequences::check() const {
   if (std::adjacent_find(offsets.begin(), offsets.end()) != offsets.end()) {
     return Error{"ERR_INVALID_ARGUMENT", "A sequence has no tokens."};
   }
-  if (!type_ids.empty() && type_ids.size() != ids.size()) return Error{"ERR_INVALID_ARGUMENT", "There must be as many type ids as ids."};
+  if (!type_ids.empty() && type_ids.size() != ids.size())
+    return Error{"ERR_INVALID_ARGUMENT", "The number of type ids must equal the number of ids."};
   const auto countable = [](double number) { return number >= 0 && number < 9e15; };
   if (!bytes.empty() && (bytes.size() != size() || !std::all_of(bytes.begin(), bytes.end(), countable))) {
-    return Error{"ERR_INVALID_ARGUMENT", "There must be a number of bytes for each sequence."};
+    return Error{"ERR_INVALID_ARGUMENT", "Every sequence needs a byte count."};
   }
   return std::nullopt;
 }

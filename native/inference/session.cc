@@ -228,7 +228,7 @@ Status Session::recognise(const std::string& path, std::span<const std::string> 
     const auto known = input_named(name.value());
     if (!known || std::find(kExportedInputs.begin(), kExportedInputs.end(), *known) == kExportedInputs.end()) {
       return Error{"ERR_UNSUPPORTED_MODEL",
-                   path + " has an input " + name.value() + "; known are input_ids, attention_mask and token_type_ids."};
+                   path + " has an unknown input " + name.value() + "; supported are input_ids, attention_mask and token_type_ids."};
     }
     auto type = element_type(*runtime_, session_.get(), i);
     if (!type) return std::move(type).error();
@@ -257,7 +257,7 @@ Status Session::recognise(const std::string& path, std::span<const std::string> 
     output_name_ = outputs.front();
     return std::nullopt;
   }
-  return Error{"ERR_UNSUPPORTED_MODEL", path + " has the outputs " + joined(outputs) + "; known are " + joined(output_names) + "."};
+  return Error{"ERR_UNSUPPORTED_MODEL", path + " has the outputs " + joined(outputs) + "; supported are " + joined(output_names) + "."};
 }
 
 Status Session::pin_memory(const CudaSpec& cuda) {

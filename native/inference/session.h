@@ -109,7 +109,7 @@ class Session {
  private:
   explicit Session(const Runtime& runtime) : runtime_(&runtime) {}
 
-  /// Prepares pinned memory, which lets runs on a GPU copy their output asynchronously.
+  /// Prepares pinned memory, through which runs on a GPU copy their inputs and output asynchronously.
   Status pin_memory(const CudaSpec& cuda);
   Result<Tensor> make_input(const InputView& view) const;
   Result<Tensor> run_unbound(std::span<const InputView> inputs, const RunControl& control) const;

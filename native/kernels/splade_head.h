@@ -87,7 +87,7 @@ class SpladeHead {
   /// @param hidden_states [tokens, hidden] row-major; without tokens the row is empty
   /// @param keep 0 keeps every positive weight, otherwise the `keep` largest; of equal weights, the lower index is kept
   /// @param positions whether to report, for max pooling, the first token that reaches the maximum, and for sum pooling the first token
-  /// with   the largest contribution
+  ///   with the largest contribution
   void encode(const float* hidden_states, std::size_t tokens, std::size_t keep, bool positions, Scratch& scratch, SpladeRow& row) const;
 
   [[nodiscard]] std::size_t vocabulary() const { return vocabulary_; }

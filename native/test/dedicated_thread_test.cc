@@ -12,7 +12,7 @@ namespace {
 
 TEST(DedicatedThread, DoesAllWorkOnOneThread) {
   DedicatedThread dedicated;
-  // Written there only, without a lock: the thread sanitizer sees two at once.
+  // Written only on that thread, without a lock, so that ThreadSanitizer reports a second thread.
   std::set<std::thread::id> threads;
   std::size_t runs = 0;
   std::vector<std::thread> callers;

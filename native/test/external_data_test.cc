@@ -21,7 +21,7 @@ std::string varint(std::uint64_t value) {
   return bytes + static_cast<char>(value);
 }
 
-/// A field of bytes.
+/// A length-delimited field.
 std::string field(std::uint64_t number, const std::string& bytes) {
   return varint(number << 3 | 2) + varint(bytes.size()) + bytes;
 }
@@ -44,7 +44,7 @@ TEST(ExternalData, IsFoundWhereverTensorsAre) {
   const std::string model = varint(1 << 3) + varint(10) + field(7, initializer + sparse + constant + subgraph) + functions;
   EXPECT_EQ(locations(model), (std::vector<std::string>{"a", "b", "c", "d", "e", "f"}));
   EXPECT_TRUE(locations("").empty());
-  // Cut anywhere, it names some of them and reads nothing beyond its end.
+  // A truncated message yields some of the locations and is not read beyond its end.
   for (std::size_t size = 0; size < model.size(); ++size) EXPECT_LE(locations(model.substr(0, size)).size(), 6U);
 }
 
@@ -62,13 +62,13 @@ TEST(ExternalData, NoBytesAreReadBeyondTheEnd) {
 
 TEST(ExternalData, InPipesIsRefusedAtOnce) {
 #ifdef _WIN32
-  GTEST_SKIP() << "Windows has no pipes among its files";
+  GTEST_SKIP() << "Windows has no named pipes in its file system";
 #else
   const auto folder = std::filesystem::temp_directory_path() / ("sr-onnx-" + std::to_string(std::random_device()()));
   std::filesystem::create_directory(folder);
   const std::string model = (folder / "model.onnx").string();
   std::ofstream(model, std::ios::binary) << field(7, field(5, tensor_in("weights")));
-  EXPECT_FALSE(check_onnx_files(model));  // absent: ONNX Runtime says so
+  EXPECT_FALSE(check_onnx_files(model));  // absent: ONNX Runtime reports it
   std::ofstream(folder / "weights") << "x";
   EXPECT_FALSE(check_onnx_files(model));
   std::filesystem::remove(folder / "weights");

@@ -11,7 +11,7 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-/// At every place, so that a vectorized loop's remainder is tested as well.
+/// The largest floats, with `value` at position `at`: tests try every position, so that the remainder of a vectorized loop is covered.
 std::vector<float> with(float value, std::size_t at, std::size_t size) {
   std::vector<float> values(size, std::numeric_limits<float>::max());
   values[at] = value;

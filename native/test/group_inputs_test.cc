@@ -8,7 +8,7 @@
 namespace sparse_rerank {
 namespace {
 
-/// Three sequences; the members name them by length.
+/// Three sequences of different lengths, by which the members refer to them.
 const Sequences kSequences{{5, 6, 7, 8, 9, 1, 11}, {0, 2, 5, 7}, {0, 1, 0, 0, 1, 0, 1}, {}};
 const std::vector<GroupMember> kGroup = {{1, 3, 0}, {0, 2, 0}, {2, 2, 0}};
 

@@ -30,7 +30,7 @@ AlignedBuffer<std::byte> pack(const LinearShape& shape, const Matrix& weight) {
   return packed;
 }
 
-/// Buffers have exactly the sizes that are promised, so that AddressSanitizer sees any access beyond them.
+/// Buffers have exactly the documented sizes, so that AddressSanitizer reports any access beyond them.
 Matrix apply(const KernelTable& table, const LinearShape& shape, const AlignedBuffer<std::byte>& packed, const Matrix& bias,
              const Matrix& x) {
   const std::size_t tokens = x.size() / shape.inputs;
@@ -42,12 +42,12 @@ Matrix apply(const KernelTable& table, const LinearShape& shape, const AlignedBu
 
 std::vector<std::uint32_t> bits(const Matrix& matrix) {
   std::vector<std::uint32_t> patterns;
-  // One pattern for every NaN: which payload survives is up to the instructions.
+  // One pattern for every NaN: which payload survives depends on the instructions.
   for (const float value : matrix) patterns.push_back(std::isnan(value) ? 0x7fc00000U : std::bit_cast<std::uint32_t>(value));
   return patterns;
 }
 
-/// Float by float what the layer promises, from the fp32 weights.
+/// The definition of the layer, one float at a time, from the fp32 weights.
 Matrix by_definition(const LinearShape& shape, const Matrix& weight, const Matrix& bias, const Matrix& x) {
   const auto round = [](float value) { return static_cast<int>(value + std::copysign(0.5F, value)); };
   const std::size_t tokens = x.size() / shape.inputs;
@@ -94,7 +94,7 @@ TEST_P(EveryInt8Table, GivesTheDefinitionsBitsForEveryTailOfTokensInputsAndOutpu
   }
 }
 
-// All bytes at their ends at once: where 16-bit sums of products saturate, if the instructions are used in the wrong way.
+// All bytes at the ends of their range: misused instructions would saturate 16-bit sums of products.
 TEST_P(EveryInt8Table, IsExactAtTheExtremes) {
   const LinearShape shape{60, 3072};
   for (const float weight_sign : {1.0F, -1.0F}) {
@@ -152,7 +152,7 @@ TEST_P(EveryInt8Table, HandlesRowsWithoutAScale) {
       } else if (std::abs(value) < 1e-30F || j == 0) {
         EXPECT_EQ(found, bias[j]) << value;
       }
-      // Its neighbours are zeros.
+      // Its neighbors are zeros.
       if (j != 2) {
         EXPECT_EQ(out[j], bias[j]) << value;
       }
@@ -175,7 +175,7 @@ TEST_P(EveryInt8Table, IsCloseToTheFloatProduct) {
       norm += exact * exact;
     }
   }
-  // Steps of about 1/40 of a standard deviation each round by their length over the root of 12.
+  // A step is about 1/40 of a standard deviation; the error of rounding to it is the step divided by the square root of 12.
   EXPECT_LT(std::sqrt(error / norm), 0.012);
 }
 

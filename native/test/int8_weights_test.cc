@@ -28,7 +28,7 @@ class Int8WeightsTest : public testing::Test {
     std::uniform_real_distribution<float> values(-1, 1);
     std::vector<char> bytes(kHalves + 2 * kCount);
     for (std::size_t i = 0; i < kCount; ++i) {
-      // Values that bfloat16 has too.
+      // Values that bfloat16 represents exactly.
       const auto half = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(values(random)) >> 16);
       const std::uint32_t whole = static_cast<std::uint32_t>(half) << 16;
       std::memcpy(bytes.data() + 4 * i, &whole, 4);
@@ -49,7 +49,7 @@ class Int8WeightsTest : public testing::Test {
     std::size_t owned;
   };
 
-  /// The layer's output for a fixed input.
+  /// Loads the layer and computes its output for a fixed input.
   [[nodiscard]] Loaded load(const Int8LayerSpec& spec, const std::string& cache_folder) const {
     const std::vector<std::string> files = {file()};
     auto weights = Weights::open(files);
@@ -90,7 +90,7 @@ TEST_F(Int8WeightsTest, AreKeptApartByTheirWeights) {
   EXPECT_EQ(std::distance(fs::directory_iterator(cache()), fs::directory_iterator()), 2);
 }
 
-// The digest is not cryptographic: a hostile checkpoint could be made to have that of another.
+// The digest is not cryptographic: a hostile checkpoint could be crafted to have the digest of another.
 TEST_F(Int8WeightsTest, AreKeptApartByWhereTheyLie) {
   const Loaded before = load(floats_, cache());
   const fs::path other = folder_ / "other";
@@ -114,7 +114,7 @@ TEST_F(Int8WeightsTest, AreMadeAgainWhenTheCacheIsDamaged) {
 }
 
 TEST_F(Int8WeightsTest, NeedNoUsableCacheFolder) {
-  // A file where the folder should be.
+  // A file instead of the folder.
   const Loaded loaded = load(floats_, file());
   EXPECT_EQ(loaded.output, load(floats_, "").output);
   EXPECT_GT(loaded.owned, 0U);

@@ -1,4 +1,4 @@
-// Runs one kernel on fixed input, for scripts/count-kernel-instructions.sh to count the instructions of: kernel_counts TABLE KERNEL
+// Runs one kernel on fixed input, so that scripts/count-kernel-instructions.sh can count its instructions: kernel_counts TABLE KERNEL
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -14,7 +14,7 @@
 #define SPARSE_RERANK_NOINLINE __attribute__((noinline))
 #endif
 
-/// Callgrind counts what happens inside this function, which it finds by name.
+/// Callgrind counts the instructions inside this function, which it finds by name.
 extern "C" SPARSE_RERANK_NOINLINE void counted_kernel(const std::function<void()>& kernel) {
   kernel();
 }
@@ -36,14 +36,14 @@ AlignedBuffer<T> numbers(std::size_t count) {
   return buffer;
 }
 
-/// Eight documents in each group.
+/// Eight documents per group.
 AlignedBuffer<std::uint64_t> sparse_masks(std::size_t groups) {
   AlignedBuffer<std::uint64_t> masks(groups);
   for (std::size_t g = 0; g < groups; ++g) masks.data()[g] = std::uint64_t{0x0102040810204080} << g % 2;
   return masks;
 }
 
-/// Null when the table has no such kernel.
+/// Null if the table has no such kernel.
 std::function<void()> kernel_of(const KernelTable& table, const std::string& name) {
   static const AlignedBuffer<float> floats = numbers<float>(1 << 16);
   static const AlignedBuffer<std::uint32_t> words = numbers<std::uint32_t>(1 << 16);

@@ -50,7 +50,7 @@ float half_by_definition(std::uint16_t half) {
   return (half & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
-/// Puts the table that was active back when a test ends.
+/// Restores the active table when a test ends.
 class ActiveTableGuard {
  public:
   ActiveTableGuard() : name_(kernels().name) {}
@@ -75,14 +75,14 @@ class EveryTable : public testing::TestWithParam<const KernelTable*> {};
 INSTANTIATE_TEST_SUITE_P(Kernels, EveryTable, testing::ValuesIn(available_kernels()),
                          [](const auto& parameter) { return std::string(parameter.param->name); });
 
-/// Lists with their arrays.
+/// Lists, and the arrays that they refer to.
 struct MaskedLists {
   std::vector<std::vector<std::uint64_t>> masks;
   std::vector<std::vector<std::uint8_t>> weights;
   std::vector<MaskedList> lists;
 };
 
-/// A list for each density, the bits of 64 that are set on average.
+/// A list per density; a density is the average number of set bits per 64.
 MaskedLists random_lists(const std::vector<int>& densities, std::size_t groups, std::mt19937_64& random) {
   constexpr std::uint16_t kFactors[] = {0, 1, 255, 256, 1000, 40000, 65535};
   MaskedLists made;
@@ -126,7 +126,7 @@ TEST_P(EveryTable, AddMaskedEqualsScalar) {
 }
 
 TEST_P(EveryTable, AddMaskedReadsNoFurtherThanItMay) {
-  // Every mask lies: there is one weight only. Address Sanitizer sees what is read beyond the array.
+  // The masks claim more weights than the one that exists. AddressSanitizer reports reads beyond the array.
   const std::vector<std::uint64_t> masks(100, ~std::uint64_t{0});
   const std::vector<std::uint8_t> weights(1 + 128, 1);
   std::vector<std::uint16_t> bounds(masks.size() * 64);
@@ -169,7 +169,7 @@ TEST_P(EveryTable, WidensEveryBfloat16) {
   for (std::size_t i = 0; i < in.size(); ++i) ASSERT_EQ(std::bit_cast<std::uint32_t>(out[i]), static_cast<std::uint32_t>(in[i]) << 16);
 }
 
-// Buffers of exactly the length, so that AddressSanitizer sees any access beyond them.
+// Buffers have exactly the length, so that AddressSanitizer reports any access beyond them.
 TEST_P(EveryTable, WidensEveryLength) {
   const std::vector<std::uint16_t> patterns = all_half_patterns();
   for (std::size_t n = 0; n <= 70; ++n) {
@@ -185,7 +185,7 @@ TEST_P(EveryTable, WidensEveryLength) {
   }
 }
 
-/// One panel and one sequence in plain and in packed form.
+/// One panel and one sequence, plain and packed.
 struct DecoderCase {
   std::size_t tokens;
   std::size_t hidden;
@@ -211,7 +211,7 @@ DecoderCase make_case(const KernelTable& table, std::size_t tokens, std::size_t 
   return c;
 }
 
-/// The logit by the summation order that the table promises.
+/// The logit in the documented summation order of the table.
 float logit(const KernelTable& table, const DecoderCase& c, std::size_t token, std::size_t column) {
   float sum = 0.0f;
   for (std::size_t k = 0; k < c.hidden; ++k) {
@@ -311,7 +311,7 @@ TEST(SparseKernels, DotGatherRoundsEachStep) {
   const std::uint16_t narrow[] = {1, 0};
   EXPECT_EQ(dot_gather(narrow, fused_values, 2, dense), 0.0f);
 
-  // From the left each 2^-24 rounds away; pairwise the sum would grow.
+  // From left to right each 2^-24 is rounded away; a pairwise sum would be larger.
   const std::uint32_t order[] = {1, 2, 2, 2, 2};
   const float ones[] = {1.0f, 1.0f, 1.0f, 1.0f, 1.0f};
   EXPECT_EQ(dot_gather(order, ones, 5, dense), 1.0f);
@@ -379,7 +379,7 @@ TEST(KernelSelection, ChecksTheEnvironmentVariable) {
   set_environment(saved.c_str());
 }
 
-// The first choice happens once per process, so each case runs in a process of its own (the "threadsafe" style starts the binary again).
+// The table is first selected once per process, so each case runs in its own process (the "threadsafe" style restarts the binary).
 class KernelEnvironmentDeathTest : public testing::Test {
  protected:
   void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }

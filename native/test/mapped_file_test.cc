@@ -28,7 +28,7 @@ class MappedFiles : public testing::Test {
   ~MappedFiles() override { std::filesystem::remove_all(folder_); }
 
   [[nodiscard]] std::string path(const std::string& name) const { return (folder_ / name).string(); }
-  std::string file(const std::string& name, const std::string& text) const {  // NOLINT(modernize-use-nodiscard): a file is made
+  std::string file(const std::string& name, const std::string& text) const {  // NOLINT(modernize-use-nodiscard): creates a file
     std::ofstream(path(name), std::ios::binary) << text;
     return path(name);
   }
@@ -81,7 +81,7 @@ TEST_F(MappedFiles, KnowWhenTheyWereWrittenOver) {
   ASSERT_TRUE(opened);
   const MappedFile mapped = std::move(opened).value();
   EXPECT_TRUE(mapped.unchanged());
-  // What another name leads to, and what leads here, is not the contents.
+  // Links from and to other names do not change the contents.
   std::filesystem::create_hard_link(name, path("other"));
   std::filesystem::permissions(name, std::filesystem::perms::owner_read);
   EXPECT_TRUE(mapped.unchanged());

@@ -1,4 +1,4 @@
-// Compiled in CI against the official onnxruntime_c_api.h: a slot, a signature or an enumeration value that differs is a compile error.
+// Compiled in CI against the official onnxruntime_c_api.h: a different slot, signature or enumeration value is a compile error.
 #include <onnxruntime_c_api.h>
 
 #include <type_traits>
@@ -9,8 +9,8 @@ namespace {
 
 using OrtPathChar = ORTCHAR_T;
 
-// Both interfaces declare their functions over types of the same names; the official ones are in the global namespace, so expanding the
-// list here, outside sparse_rerank::ort, gives our signatures over the official types.
+// Both headers use the same type names, and the official ones are in the global namespace, so expanding the list outside sparse_rerank::ort
+// yields our signatures with the official types.
 template <typename Function>
 struct WithoutNoexcept {
   using Type = Function;

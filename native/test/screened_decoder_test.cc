@@ -89,7 +89,7 @@ Maxima fused_maxima(const KernelTable& table, const Model& model, const std::vec
   return result;
 }
 
-/// What the head gives without a screen.
+/// The result of the head without a screen.
 SpladeRow fused_row(const KernelTable& table, const Model& model, const std::vector<float>& states) {
   const Maxima maxima = fused_maxima(table, model, states);
   SpladeRow row;
@@ -132,7 +132,7 @@ class EveryScreen : public testing::TestWithParam<const KernelTable*> {
     return row;
   }
 
-  /// Before and after the head has learnt a centre.
+  /// Before and after the head has learned a center.
   static void expect_exact(const Model& model, const std::vector<float>& states) {
     const SpladeRow expected = fused_row(*GetParam(), model, states);
     const SpladeHead subject = head(model);
@@ -167,7 +167,7 @@ TEST_P(EveryScreen, OddShapes) {
 TEST_P(EveryScreen, BiasesNextToTheThreshold) {
   for (unsigned seed = 0; seed < 24; ++seed) {
     Model model = random_model(331, 1 + seed * 9, seed);
-    // Half of the cases have a large common part, which centring subtracts.
+    // Half of the cases have a large common part, which centering subtracts.
     const std::vector<float> states = normal_values((1 + seed % 13) * model.hidden, seed + 50, 1.0f, seed % 2 == 0 ? 0.0f : 100.0f);
     const Maxima maxima = fused_maxima(*GetParam(), model, states);
     for (std::size_t v = 0; v < model.vocabulary(); ++v) {
@@ -191,7 +191,7 @@ TEST_P(EveryScreen, HugeDynamicRange) {
     for (float& state : states) state *= std::exp2(exponent(random));
     expect_exact(model, states);
   }
-  // Rows and states at the ends of the range of floats, whose products and squares leave it.
+  // Rows and states at the ends of the float range, whose products and squares overflow or underflow.
   for (float weight : {kDenormal, 1e-38f, 1e-30f, 1e-19f, 1e19f, 1e30f, 3e38f}) {
     for (float state : {kDenormal, 1e-38f, 1e-30f, 1e-19f, 1e19f, 1e30f, 3e38f}) {
       Model model = random_model(100, 6, 3);
@@ -234,7 +234,7 @@ TEST_P(EveryScreen, NotFinite) {
   }
 }
 
-// Integer products at their limits: sums of neighbours must not saturate, and 255 must not be read as -1.
+// Integer products at their limits: sums of adjacent products must not saturate, and 255 must not be read as -1.
 TEST_P(EveryScreen, ProductsAreExact) {
   const KernelTable& table = *GetParam();
   const ScreenKernel& screen = *table.screen;
@@ -305,7 +305,7 @@ TEST_P(EveryScreen, AddsAllTermsOfABound) {
   EXPECT_TRUE(bound({.scale = 0.5f, .norm = kNan, .error = 0.0f}));
 }
 
-/// A tensor of a safetensors file, whose header is small enough to be searched as text.
+/// A tensor of a safetensors file, whose header is small enough to search as text.
 std::vector<float> read_tensor(const std::filesystem::path& path, const std::string& name) {
   std::ifstream file(path, std::ios::binary);
   std::uint64_t length = 0;
@@ -323,11 +323,11 @@ std::vector<float> read_tensor(const std::filesystem::path& path, const std::str
   return values;
 }
 
-// The weights of a real checkpoint. The states are its word vectors with noise and a common part that suppresses most entries, as training
-// does it: a small share of the vocabulary is positive.
+// The weights of a real checkpoint. The states are its word vectors plus noise and a common part that suppresses most entries, as training
+// does: a small share of the vocabulary is positive.
 TEST_P(EveryScreen, RealWeights) {
   const std::filesystem::path path = std::filesystem::path(__FILE__).parent_path() / "../../models/splade-tiny/model.safetensors";
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not here";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is missing";
   const Model model{128, read_tensor(path, "bert.embeddings.word_embeddings.weight"), read_tensor(path, "cls.predictions.bias")};
   std::vector<double> mean(128);
   for (std::size_t v = 0; v < model.vocabulary(); ++v) {
@@ -357,7 +357,7 @@ TEST_P(EveryScreen, RealWeights) {
   EXPECT_LT(surviving, 2 * positive);
 }
 
-// Several threads take the first texts, one of them learns, and nothing changes but what survives.
+// Several threads encode the first texts and one of them learns; only the survivors may change.
 TEST_P(EveryScreen, ThreadsLearnTogether) {
   const Model model = random_model(400, 32, 18);
   const SpladeHead subject = head(model);
@@ -374,7 +374,7 @@ TEST_P(EveryScreen, ThreadsLearnTogether) {
   for (std::size_t i = 0; i < rows.size(); ++i) expect_equal(rows[i], fused_row(*GetParam(), model, texts[i % texts.size()]));
 }
 
-// The common part of all tokens costs precision until it is subtracted.
+// The part common to all tokens costs precision until it is subtracted.
 TEST_P(EveryScreen, LearntCentreRulesOutMore) {
   Model model = random_model(2000, 64, 20);
   const std::vector<float> states = normal_values(300 * 64, 21, 1.0f, 20.0f);

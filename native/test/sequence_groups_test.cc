@@ -25,7 +25,7 @@ std::vector<std::size_t> sizes_of(const std::vector<SequenceGroup>& groups) {
   return sizes;
 }
 
-/// A GPU that has room for so many padded bytes.
+/// A GPU with memory for a fixed number of padded bytes.
 struct SimulatedGpu {
   std::size_t room;
   std::vector<std::uint32_t> done;

@@ -19,7 +19,7 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-/// Makes `table` active for the length of a test.
+/// Makes `table` active for the duration of a test.
 class ActiveTable {
  public:
   explicit ActiveTable(const KernelTable& table) : before_(kernels().name) { EXPECT_FALSE(use_kernels(table.name).has_value()); }
@@ -37,7 +37,7 @@ struct Model {
   std::vector<float> decoder;
   std::vector<float> bias;
 
-  /// The head may read the decoder: the model must outlive it.
+  /// The model must outlive the head, which may read its decoder.
   [[nodiscard]] SpladeHead head(Pooling pooling = Pooling::kMax, SpladeActivation activation = SpladeActivation::kRelu) const {
     Result<SpladeHead> result = SpladeHead::create(decoder, bias, vocabulary, hidden, pooling, activation);
     EXPECT_TRUE(result.ok());
@@ -53,7 +53,7 @@ std::vector<float> normal_values(std::size_t n, unsigned seed) {
   return values;
 }
 
-/// Biases around minus one standard deviation of a logit: a good part of the entries is positive, a good part is not.
+/// Biases around minus one standard deviation of a logit, so that many entries are positive and many are not.
 Model random_model(std::size_t vocabulary, std::size_t hidden, unsigned seed) {
   Model model{vocabulary, hidden, normal_values(vocabulary * hidden, seed), normal_values(vocabulary, seed + 1)};
   for (float& b : model.bias) b -= std::sqrt(static_cast<float>(hidden));
@@ -78,8 +78,8 @@ double log1p_relu_chain(double x, SpladeActivation activation) {
   return activation == SpladeActivation::kRelu ? once : std::log1p(once);
 }
 
-/// Compares with the whole [tokens, vocabulary] array in double. An fp32 sum of n products is within n * 2^-24 * sum|a b| of the exact one
-/// (Higham, Accuracy and Stability of Numerical Algorithms, 3.1); the activations have slope 1 at most.
+/// Compares with the full [tokens, vocabulary] array in double. An fp32 sum of n products is within n * 2^-24 * sum|a b| of the exact sum
+/// (Higham, Accuracy and Stability of Numerical Algorithms, 3.1); the slope of the activations is at most 1.
 void expect_matches_definition(const Model& model, Pooling pooling, SpladeActivation activation, const std::vector<float>& states,
                                const SpladeRow& row) {
   const std::size_t tokens = states.size() / model.hidden;
@@ -181,7 +181,7 @@ TEST_P(EveryTableHead, EmptyRows) {
   }
 }
 
-// A token of NaN counts for nothing, wherever it stands in a block.
+// A NaN token is ignored at every position in a block.
 TEST_P(EveryTableHead, NanTokensAreDropped) {
   const Model model = random_model(90, 5, 7);
   const std::vector<float> clean = normal_values(17 * 5, 8);
@@ -203,7 +203,7 @@ TEST_P(EveryTableHead, NanTokensAreDropped) {
 TEST_P(EveryTableHead, InfiniteLogits) {
   const Model model{3, 1, {1.0f, -1.0f, 0.0f}, {-5.0f, 0.0f, -kInfinity}};
   const SpladeRow row = encode(model.head(), {kInfinity, 2.0f});
-  // Entry 1 gets -inf and -2, entry 2 gets NaN (0 * inf) and -inf.
+  // Entry 1 has the logits -inf and -2, entry 2 NaN (0 * inf) and -inf.
   EXPECT_EQ(row.indices, std::vector<std::uint32_t>{0});
   EXPECT_EQ(row.values, std::vector<float>{kInfinity});
 }
@@ -295,7 +295,7 @@ TEST(SpladeHeadTest, SimdTablesAgreeBitForBit) {
     const ActiveTable active(*table);
     rows.push_back(encode(model.head(), states));
   }
-  if (rows.size() < 2) GTEST_SKIP() << "this machine runs fewer than two SIMD tables";
+  if (rows.size() < 2) GTEST_SKIP() << "this machine supports fewer than two SIMD tables";
   for (const SpladeRow& row : rows) expect_equal(row, rows.front());
 }
 
@@ -336,7 +336,7 @@ TEST(SpladeHeadTest, RefusesWrongShapes) {
   EXPECT_EQ(code(six, {}, enormous, 1), "ERR_TOO_LARGE");
 }
 
-// A head whose decoder is the identity has the logits as its hidden states.
+// For a head whose decoder is the identity, the hidden states are the logits.
 TEST(PoolLogits, DoesWhatAHeadDoesWithItsOwnLogits) {
   constexpr std::size_t kVocabulary = 19;
   constexpr std::size_t kTokens = 11;

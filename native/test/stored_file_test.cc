@@ -40,7 +40,7 @@ TEST(Digest, ChangesWithEveryBitAndLength) {
   EXPECT_EQ(before.size(), 32U);
 }
 
-// Signs of two floats a line apart: differences in the highest bit of one lane must not cancel.
+// Sets the highest bit of two 64-bit lanes: such differences must not cancel.
 TEST(Digest, SeesPairsOfHighBits) {
   std::set<std::string> seen;
   for (std::size_t a = 7; a < 512; a += 8) {

@@ -18,7 +18,7 @@
 namespace sparse_rerank {
 namespace {
 
-/// A job made of a function, whose end can be awaited.
+/// A job that runs a function and can be awaited.
 class FunctionJob final : public Job {
  public:
   FunctionJob(std::size_t tasks, std::function<Status(std::size_t)> body) : Job(tasks), body_(std::move(body)) {}
@@ -55,7 +55,7 @@ std::shared_ptr<FunctionJob> submit(std::size_t tasks, std::function<Status(std:
   return job;
 }
 
-/// Lets tasks wait until the test says go.
+/// Blocks tasks until the test opens it.
 class Gate {
  public:
   void open() {
@@ -200,7 +200,7 @@ TEST(ThreadPool, TheThreadCountIsFixedOnceThreadsRun) {
   EXPECT_STREQ(refused->code, "ERR_ALREADY_CONFIGURED");
 }
 
-/// Starts so many threads and then refuses, as a system does whose limit is reached.
+/// Starts `left` threads and then fails, like a system that has reached its limit.
 ThreadPool::ThreadStarter limited(std::atomic<int>& left) {
   return [&left](std::function<void()> body) {
     if (left-- <= 0) throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
@@ -222,7 +222,7 @@ TEST(ThreadPool, GoesOnWithTheThreadsThatStarted) {
   job->wait();
   EXPECT_EQ(runs, 100);
   EXPECT_FALSE(job->failure());
-  // The others come with a later job, once the system has threads again.
+  // The remaining threads start with a later job, once the system allows them.
   left = 100;
   const auto again = std::make_shared<FunctionJob>(100, body);
   EXPECT_FALSE(pool.submit(again));

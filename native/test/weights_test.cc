@@ -16,8 +16,8 @@
 namespace sparse_rerank {
 namespace {
 
-/// A file with given bytes, removed at the end of the test. CTest runs each test in a process of its own, several at a time, so the name is
-/// drawn by chance rather than counted.
+/// A file with the given bytes, removed at the end of the test. CTest runs each test in its own process, several at a time, so the name is
+/// random rather than counted.
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::vector<char>& bytes)
@@ -99,7 +99,7 @@ TEST(Halves, EveryValueComesBackAndWhatLiesBetweenGoesToTheNearest) {
     ASSERT_EQ(half_of(-value), half | 0x8000U);
     if (half == 0x7bff) break;
     const float next = widened(static_cast<std::uint16_t>(half + 1));
-    const float middle = (value + next) / 2;  // exact: fp32 has 13 bits more
+    const float middle = (value + next) / 2;  // exact: fp32 has 13 more bits
     ASSERT_EQ(half_of(middle), half + (half & 1U));
     ASSERT_EQ(half_of(std::nextafter(middle, 0.0F)), half);
     ASSERT_EQ(half_of(std::nextafter(middle, 1e9F)), half + 1);
@@ -126,7 +126,7 @@ TEST(Halves, AreReadWhereTheyLieOrNarrowed) {
   EXPECT_STREQ(weights.value().narrowed({0, 6, WeightType::kF32, {1}}, WeightType::kF16).error().code, "ERR_INVALID_WEIGHTS");
 }
 
-// A session reads the spans for as long as it lives: under Address Sanitizer a copy that was replaced is a use after free.
+// A session reads the spans for its lifetime: AddressSanitizer reports a replaced copy as a use after free.
 TEST(Weights, TensorsThatBeginAtOnePlaceHaveCopiesOfTheirOwn) {
   const std::vector<std::uint16_t> halves = {0x3C00, 0x4000, 0x4200, 0x4400};  // 1, 2, 3, 4 as fp16
   std::vector<char> bytes(halves.size() * sizeof(std::uint16_t));

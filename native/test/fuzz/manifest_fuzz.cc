@@ -1,7 +1,7 @@
-// libFuzzer target of the reader of manifests: scripts/fuzz-index.sh builds and runs it.
+// libFuzzer target for the manifest reader; scripts/fuzz-index.sh builds and runs it.
 //
-// The checksum would refuse nearly every input at once, so the harness puts the right one into it; every fourth input keeps its own. What
-// is accepted must be consistent, and what it encodes to is accepted, too.
+// The checksum would reject nearly every input, so the harness corrects it; every fourth input keeps its own. An accepted manifest must be
+// consistent and encode to the same bytes.
 
 #include <algorithm>
 #include <cstddef>

@@ -1,6 +1,6 @@
-// libFuzzer target of the segment reader: scripts/fuzz-index.sh builds and runs it.
+// libFuzzer target for the segment reader; scripts/fuzz-index.sh builds and runs it.
 //
-// Checksums would refuse nearly every input at once, so the harness puts the right ones into it; every fourth input keeps its own.
+// Checksums would reject nearly every input, so the harness corrects them; every fourth input keeps its own.
 
 #include <algorithm>
 #include <cstddef>
@@ -22,7 +22,7 @@
 namespace sparse_rerank {
 namespace {
 
-/// Makes checksums fit, where the input is long enough to have them.
+/// Corrects the checksums, if the input is long enough to have them.
 void repair(std::vector<std::uint8_t>& bytes) {
   SegmentTrailer trailer;
   if (bytes.size() < sizeof(trailer)) return;
@@ -90,7 +90,7 @@ void use(SegmentedIndex& index) {
       (void)snapshot->segments[segment].segment->stored(document);
     }
   }
-  // The seeds' numbers and strings.
+  // The numbers and strings of the seeds.
   const std::string bounds = "nu";
   const std::vector<std::uint32_t> bound_offsets = {0, 1, 2};
   const FilterStep step = {FilterOperation::kRanges, 1};
@@ -124,7 +124,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace sparse_rerank;
   std::vector<std::uint8_t> bytes(data, data + size);
   if (size % 4 != 3) repair(bytes);
-  // A new file each time: the one before may be mapped.
+  // A new file each time: the previous one may still be mapped.
   std::filesystem::remove(scratch_file());
   std::ofstream(scratch_file(), std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(size));
   const auto index = SegmentedIndex::open(scratch_file(), {std::nullopt, false});
