@@ -93,7 +93,7 @@ function checkPackages() {
     const isDevelopment = dev === true || devOptional === true;
     if (isDevelopment ? license !== undefined : PERMISSIVE.includes(license)) continue;
     problems.push(
-      `package-lock.json: ${folder || "the package itself"} has the licence ${license}; ${PERMISSIVE.join(", ")} may be installed.`,
+      `package-lock.json: ${folder || "the package itself"} has the license ${license}; ${PERMISSIVE.join(", ")} may be installed.`,
     );
   }
 }

@@ -8,10 +8,10 @@ import type { Architecture } from "./types";
 /** Each kind is a backend of the addon (native/inference/backend.h). */
 export type ExecutionPlan = SequencePlan | GroupPlan;
 
-/** For the CPU: each sequence is a run of its own. */
+/** For the CPU: each sequence is a separate run. */
 export interface SequencePlan {
   readonly backend: "sequences";
-  /** The linear layers run in 8 bits; `cacheFolder` keeps them. Not for external ONNX models. */
+  /** Runs the linear layers in 8 bits, cached in `cacheFolder`. Not for external ONNX models. */
   readonly int8?: { readonly cacheFolder: string | undefined };
 }
 
@@ -19,23 +19,23 @@ export interface SequencePlan {
 export interface GroupPlan {
   readonly backend: "groups";
   readonly floats: Floats;
-  /** Without padding where the architecture and the type allow it. */
+  /** Packs groups, without padding, if the architecture and the element type allow it. */
   readonly packed: boolean;
-  /** Bytes for the weights and all that runs. */
+  /** Bytes available for the weights and all running groups. */
   readonly memory: number;
-  /** Absent for the CPU, where tests run the graphs of GPUs. */
+  /** Absent on the CPU, where tests run the graphs built for GPUs. */
   readonly cuda?: NativeCuda;
 }
 
-/** For a head that reads the first token of each sequence, or a maximum over the tokens. */
+/** The layout for a head that reads the first token of each sequence, or a maximum over the tokens. */
 export function layoutFor({ packs }: Architecture, plan: ExecutionPlan): GraphLayout {
   if (plan.backend === "sequences") return SINGLE_SEQUENCE;
-  // CUDA's packed attention has no bf16.
+  // The CUDA provider's packed attention does not support bf16.
   const isPacked = plan.packed && packs === true && plan.floats !== "bf16";
   return { form: isPacked ? "packed" : "padded", floats: plan.floats };
 }
 
-/** For a head that reads each token. */
+/** The layout for a head that reads every token. */
 export function paddedLayout(plan: ExecutionPlan): GraphLayout {
   return plan.backend === "sequences" ? SINGLE_SEQUENCE : { form: "padded", floats: plan.floats };
 }

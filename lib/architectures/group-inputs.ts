@@ -1,5 +1,5 @@
 /**
- * Inputs of graphs that run sequences of different length together, which GPUs need. A padded group extends shorter sequences with padding,
+ * Inputs of graphs that run sequences of different length together, as on GPUs. A padded group extends shorter sequences with padding,
  * which attention must mask and heads must ignore. A packed group concatenates the tokens of all sequences. Values that depend only on the
  * lengths are computed by native code and passed as inputs (native/inference/group_inputs.h): computing them in the graph would synchronize
  * with the CPU.

@@ -43,7 +43,7 @@ const abandoned = new FinalizationRegistry<{ readonly resource: ManagedResource;
  * - `close()` waits for running calls, which succeed, and for streams that have started, then frees everything. Calls and streams that
  *   start later reject with ERR_DISPOSED. All calls of `close()` return the same promise; `await using` and `Symbol.asyncDispose` call it.
  * - `dispose()` cancels instead: calls and streams reject with ERR_DISPOSED, including those that a `close()` waits for, which then settles
- * as soon as   they have ended. `using` and `Symbol.dispose` call it.
+ *   as soon as they have ended. `using` and `Symbol.dispose` call it.
  *
  * A stream starts with the first `next()` of its iterator. It ends with its last item, an error, its signal, `return()` or `throw()` (a
  * `break` in `for await`), or when its iterator is garbage collected. `close()` cannot settle while a suspended loop holds the iterator, so

@@ -1,4 +1,4 @@
-/** How much working memory texts need, and which are refused for it. */
+/** Estimates the working memory of texts, and rejects texts that need too much. */
 
 import { headFloats } from "../architectures/splade-head";
 import type { GraphLimits } from "../architectures/types";

@@ -1,4 +1,4 @@
-/** A plan -> the description of a model that the addon takes. */
+/** Translates a model plan to the specification that the addon accepts. */
 
 import path from "node:path";
 

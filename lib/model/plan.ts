@@ -18,7 +18,10 @@ export interface TransformerPlan {
   readonly execution: ExecutionPlan;
 }
 
-/** In tokens, including special tokens. Errors: ERR_INVALID_ARGUMENT (the options exceed the number of positions). */
+/**
+ * The maximum sequence length in tokens, including special tokens. Errors: ERR_INVALID_ARGUMENT (the options exceed the number of
+ * positions).
+ */
 export function maxSeqLengthOf({ part, graph }: TransformerPlan, options: LoadOptions): number {
   const positions = graph.maxPositions ?? Number.MAX_SAFE_INTEGER;
   if (options.maxSeqLength !== undefined) {

@@ -4,8 +4,8 @@ import type { ExecutionPlan } from "../architectures/execution-plan";
 const MOST_TOKENIZER_WORKERS = 8;
 
 /**
- * Number of tokenization threads. For the CPU one is enough: it tokenizes faster than all others compute, and more would take cores from
- * them. A GPU may compute faster than one thread tokenizes, and leaves the cores nearly idle; one of them is for the JS thread.
+ * Number of tokenization threads. On the CPU one is enough: it tokenizes faster than all other threads compute, and more would take cores
+ * from them. A GPU may compute faster than one thread tokenizes, and leaves the cores nearly idle; one of them is for the JS thread.
  */
 export function tokenizerWorkers(execution: ExecutionPlan, threads: number): number {
   if (execution.backend === "sequences" || execution.cuda === undefined) return 1;

@@ -12,7 +12,7 @@ export const FLOAT_BYTES = 4;
 
 /**
  * Just below its limit a container makes no progress but is not killed either: the system rereads the same pages of programs and weights. A
- * tenth of the limit is left for them.
+ * tenth of the limit is reserved for them.
  */
 const SHARE_TO_FILL = 0.9;
 

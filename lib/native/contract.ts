@@ -78,7 +78,7 @@ export interface NativeGroupBackend {
   readonly positionsAfter?: number;
   /** The activation, if the rows are maxima of logits to which it still applies. */
   readonly activation?: NativeHead["activation"];
-  /** Absent for the CPU, where tests run the graphs of GPUs. */
+  /** Absent on the CPU, where tests run the graphs built for GPUs. */
   readonly cuda?: NativeCuda;
 }
 
@@ -353,8 +353,8 @@ export interface NativeAddon {
     options: { readonly dimension?: number; readonly readOnly?: boolean; readonly lexical?: NativeLexicalOptions },
   ): Promise<NativeIndex>;
   readonly CancelToken: new () => NativeCancelToken;
-  /** [a rows, b rows] row-major. `dimension` bounds every index. */
+  /** Resolves to [rows of a, rows of b], row-major. `dimension` bounds every index. */
   similarity(a: NativeRows, b: NativeRows, dimension: number, similarityFunction: NativeSimilarityFunction): Promise<Float32Array>;
-  /** Row i of a with row i of b. */
+  /** Compares row i of `a` with row i of `b`. */
   similarityPairwise(a: NativeRows, b: NativeRows, dimension: number, similarityFunction: NativeSimilarityFunction): Promise<Float32Array>;
 }

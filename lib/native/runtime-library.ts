@@ -18,7 +18,7 @@ const ABOUT_THE_LIBRARY: readonly ErrorCode[] = ["ERR_RUNTIME_NOT_FOUND", "ERR_R
 let chosenPath: string | undefined;
 let loaded: { readonly path: string; readonly version: string } | undefined;
 
-/** The library is process-wide: each worker thread may call this, and gets the runtime that the first call loaded. */
+/** Loads ONNX Runtime. The library is process-wide: any worker thread may call this, and gets the runtime that the first call loaded. */
 export function loadRuntime(): { readonly path: string; readonly version: string } {
   if (loaded !== undefined) return loaded;
   try {
@@ -56,7 +56,7 @@ function runtimeCandidates(): string[] {
   const name = LIBRARY_NAMES[process.platform];
   if (name === undefined) return [];
   const installed = installedRuntime();
-  // A clone has its own copy.
+  // A clone contains its own copy.
   const beside = BESIDE[`${process.platform}-${process.arch}`];
   const candidates = [installed === undefined ? undefined : path.join(installed, name), beside, path.join(packageRoot, "runtime", name)];
   return candidates.filter((candidate) => candidate !== undefined).map(onDisk);

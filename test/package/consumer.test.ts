@@ -1,4 +1,4 @@
-/** The tarballs that `npm publish` would send, installed into an empty project and used as people use them. */
+/** Installs the tarballs that `npm publish` would upload into an empty project and uses them like a consumer. */
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
@@ -11,10 +11,10 @@ import { pack, root, runtime } from "./tarballs";
 import type { Packed } from "./tarballs";
 
 const MEGABYTE = 1e6;
-/** Of the package and all that npm installs with it, as a disk counts. */
+/** Maximum size on disk of the package and its dependencies. */
 const INSTALLED = 72 * MEGABYTE;
 
-/** Installed for these tests, beside the project. */
+/** Installed for these tests, next to the project. */
 const TOOLS = ["jest@30", "@vercel/nft@1"];
 
 interface Manifest {
@@ -24,7 +24,7 @@ interface Manifest {
   readonly repository: { readonly url: string };
 }
 
-/** Commands that a consumer's machine has: Node's own, and none that compiles. */
+/** The commands of a consumer's machine: Node's own, and no compiler. */
 function commandsOf(folder: string): string {
   const bin = path.join(folder, "commands");
   fs.mkdirSync(bin);
@@ -57,7 +57,7 @@ describe("the package", function () {
     fs.mkdirSync(project);
     fs.writeFileSync(path.join(project, "package.json"), JSON.stringify({ name: "consumer", version: "1.0.0", private: true }));
     env = { ...process.env, PATH: commandsOf(folder), NODE_PATH: "" };
-    // npm hands the settings of the clone's .npmrc to its children.
+    // npm passes the settings of the clone's .npmrc to child processes.
     delete env["npm_config_onnxruntime_node_install"];
     install();
     run(process.execPath, [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", path.join(folder, "tools"), ...TOOLS]);
@@ -67,7 +67,7 @@ describe("the package", function () {
     fs.rmSync(folder, { recursive: true, force: true });
   });
 
-  /** The platform's runtime is named beside it, since no registry has it before a release. */
+  /** Also names the platform's runtime package, which no registry has before a release. */
   function install(...options: string[]): void {
     const tarballs = [packed.runtime, packed.main].map(({ filename }) => path.join(folder, filename));
     const args = [npm, "install", "--no-audit", "--no-fund", ...options, ...tarballs];
@@ -78,12 +78,12 @@ describe("the package", function () {
 
   const encode = 'SparseEncoder.load("splade-tiny").then((e) => e.encode("a cat")).then((v) => console.log(v.indices.length > 5))';
 
-  it("keeps to its budget of size", () => {
+  it("stays within its size budget", () => {
     assert.ok(packed.main.size < 24 * MEGABYTE, `${String(packed.main.size)} bytes`);
     assert.ok(packed.runtime.size < 20 * MEGABYTE, `${String(packed.runtime.size)} bytes`);
   });
 
-  it("installs without a warning, within its budget of size", () => {
+  it("installs without a warning, within its size budget", () => {
     assert.equal(installWarnings, "");
     const modules = path.join(project, "node_modules");
     const files = fs.readdirSync(modules, { recursive: true, encoding: "utf8" });
@@ -92,7 +92,7 @@ describe("the package", function () {
     assert.ok(bytes <= INSTALLED, `${String(bytes)} bytes`);
   });
 
-  it("has no link to a file that it does not have", async () => {
+  it("has no broken links to its files", async () => {
     const { missingTargets } = await import("../../scripts/package/links.mjs");
     const folder = path.join(project, "node_modules", "sparse-rerank");
     for (const name of ["README.md", "CHANGELOG.md"]) {
@@ -103,7 +103,7 @@ describe("the package", function () {
     assert.match(fs.readFileSync(path.join(folder, "README.md"), "utf8"), /\]\(https:\/\/github\.com\/example\/sparse-rerank\/raw\/v\d/);
   });
 
-  it("has something to publish only with a repository and ONNX Runtime's notices", () => {
+  it("can be published only with a repository and ONNX Runtime's notices", () => {
     const manifest = JSON.parse(fs.readFileSync(path.join(root, "build-package", "sparse-rerank", "package.json"), "utf8")) as Manifest;
     assert.equal(manifest.private, true);
     assert.equal(manifest.repository.url, "git+https://github.com/example/sparse-rerank.git");
@@ -120,7 +120,7 @@ describe("the package", function () {
     }
   });
 
-  it("has what it needs and nothing of the tests", () => {
+  it("contains the files that it needs, and no tests", () => {
     const files = packed.main.files.map((file) => file.path);
     for (const needed of ["dist/index.js", "dist/index.mjs", "dist/index.d.ts", "binding.gyp", "LICENSE", "NOTICE", "README.md"]) {
       assert.ok(files.includes(needed), needed);
@@ -133,22 +133,22 @@ describe("the package", function () {
     );
   });
 
-  it("is what publint and arethetypeswrong ask of a package", () => {
+  it("passes publint and arethetypeswrong", () => {
     const tarball = path.join(folder, packed.main.filename);
     const bin = path.join(root, "node_modules", ".bin");
     run(path.join(bin, "publint"), ["run", tarball, "--strict"], process.env);
-    // Node 10 and its resolution know no exports.
+    // Node 10 and its resolution do not support exports.
     run(path.join(bin, "attw"), [tarball, "--profile", "node16"], process.env);
   });
 
-  it("works by require, import and in a worker, without a compiler", () => {
+  it("works with require, with import and in a worker, without a compiler", () => {
     assert.equal(node(`const { SparseEncoder } = require("sparse-rerank"); ${encode}`), "true");
     assert.equal(node(`import { SparseEncoder } from "sparse-rerank"; ${encode}`, ["--input-type=module", "-e"]), "true");
     const worker = `const { SparseEncoder } = require("sparse-rerank"); ${encode}`;
     assert.equal(node(`new (require("node:worker_threads").Worker)(${JSON.stringify(worker)}, { eval: true })`), "true");
   });
 
-  it("works without a home folder, and as a command", () => {
+  it("works without a home folder, and from the command line", () => {
     assert.equal(node(`const { SparseEncoder } = require("sparse-rerank"); ${encode}`, ["-e"], { HOME: undefined }), "true");
     const printed = run(process.execPath, ["node_modules/.bin/sparse-rerank", "encode", "a cat"]);
     assert.ok((JSON.parse(printed) as { indices: number[] }).indices.length > 5);
@@ -186,14 +186,14 @@ describe("the package", function () {
     });
   }
 
-  it("can stay outside of a bundle", () => {
+  it("works outside a bundle", () => {
     fs.writeFileSync(path.join(project, "app.ts"), `import { SparseEncoder } from "sparse-rerank"; ${encode}`);
     const esbuild = path.join(root, "node_modules", "esbuild", "bin", "esbuild");
     run(esbuild, ["app.ts", "--bundle", "--platform=node", "--external:sparse-rerank", "--outfile=app.js", "--log-level=error"]);
     assert.equal(run(process.execPath, ["app.js"]).trim(), "true");
   });
 
-  it("says that it must stay outside of a bundle that has it", () => {
+  it("reports that it was bundled and must be external", () => {
     const esbuild = path.join(root, "node_modules", "esbuild", "bin", "esbuild");
     run(esbuild, ["app.ts", "--bundle", "--platform=node", "--outfile=whole/app.js", "--log-level=error"]);
     const { status, stderr } = spawnSync(process.execPath, ["whole/app.js"], { cwd: project, env, encoding: "utf8" });
@@ -201,7 +201,7 @@ describe("the package", function () {
     assert.match(stderr, /SparseRerankError: A bundler has copied sparse-rerank into .*esbuild --external:sparse-rerank/);
   });
 
-  it("runs from the files that a tracer finds, as in a standalone build of Next.js", () => {
+  it("runs from traced files, as in a standalone build of Next.js", () => {
     fs.writeFileSync(path.join(project, "traced.js"), `const { SparseEncoder } = require("sparse-rerank"); ${encode}`);
     const trace = `
       const { nodeFileTrace } = require(${JSON.stringify(tool("@vercel", "nft"))});
@@ -216,14 +216,14 @@ describe("the package", function () {
     assert.equal(execFileSync(process.execPath, ["traced.js"], { cwd: copy, env, encoding: "utf8" }).trim(), "true");
   });
 
-  it("names the switch of Node's permission model that is missing", function () {
+  it("names the missing flag of Node's permission model", function () {
     if (!process.allowedNodeEnvironmentFlags.has("--experimental-permission") && !process.allowedNodeEnvironmentFlags.has("--permission")) {
       skip(this, "this Node has no permission model");
     }
     const model = process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission";
     const program = `require("sparse-rerank").SparseEncoder.load(process.argv[1] ?? "splade-tiny").then((e) => e.encode("a cat")).then(
       () => console.log("encoded"), (e) => console.log(e.code, e.message))`;
-    // node-gyp-build looks at the second.
+    // node-gyp-build reads the second.
     const readable = [`${fs.realpathSync(project)}/*`, "/etc/alpine-release"].map((file) => `--allow-fs-read=${file}`);
     const load = (switches: readonly string[], ...more: string[]): string =>
       run(process.execPath, ["--no-warnings", model, ...readable, ...switches, "-e", program, ...more]).trim();
@@ -263,7 +263,7 @@ describe("the package", function () {
       assert.match(stderr, /Tests: +4 passed, 4 total/);
     };
 
-    /** Two files each: Jest loads a copy of the package for each. */
+    /** Two test files: Jest loads a copy of the package for each. */
     it("works as CommonJS", () => {
       for (const name of ["one", "two"])
         fs.writeFileSync(path.join(project, `${name}.test.js`), `const ${names} = require("sparse-rerank");${body}`);

@@ -1,4 +1,4 @@
-/** The tarballs that `npm publish` would send, made of the folders in build-package/. */
+/** Packs the folders in build-package/ into the tarballs that `npm publish` would upload. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

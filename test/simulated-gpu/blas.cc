@@ -1,4 +1,4 @@
-/// libcublas.so: products of matrices, which do nothing but be counted.
+/// libcublas.so: matrix products, which are counted but not computed.
 #include "library.h"
 
 using simulated_gpu::Handle;

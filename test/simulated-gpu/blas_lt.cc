@@ -1,4 +1,4 @@
-/// libcublasLt.so: the same, with descriptions of what is multiplied.
+/// libcublasLt.so: matrix products with descriptors of their operands; counted but not computed.
 #include <cstddef>
 #include <cstdint>
 
@@ -32,7 +32,7 @@ struct HeuristicResult {
   int reserved[4];
 };
 
-/// One way to multiply, without a workspace.
+/// Offers one algorithm, without a workspace.
 int cublasLtMatmulAlgoGetHeuristic(Handle*, void*, void*, void*, void*, void*, void*, int wanted, HeuristicResult* results, int* found) {
   *found = wanted > 0 ? 1 : 0;
   if (wanted > 0) results[0] = {};

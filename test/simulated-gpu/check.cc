@@ -1,4 +1,4 @@
-/// Uses the simulated GPU as a program uses CUDA, and says the line of what is not as it should be. Linked to the runtime and the driver.
+/// Uses the simulated GPU as a program uses CUDA, and prints the line of each failed expectation. Linked to the runtime and the driver.
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -1,5 +1,4 @@
-/// The structs of CUDA 13 that callers share with its runtime, as far as they are read or written here: its interface between binaries.
-/// Those of CUDA 12 differ.
+/// The structs of CUDA 13's ABI that callers share with its runtime, as far as they are read or written here. CUDA 12 has others.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +11,7 @@ struct Dim3 {
   unsigned z;
 };
 
-/// cudaDeviceProp. The names that are not used are those of limits of textures and surfaces, and of what comes after the last that is.
+/// cudaDeviceProp. The limits of textures and surfaces, and everything after the last field in use, have placeholder names.
 struct DeviceProperties {
   char name[256];
   char uuid[16];
@@ -74,7 +73,7 @@ static_assert(offsetof(DeviceProperties, total_memory) == 288);
 static_assert(offsetof(DeviceProperties, surface_alignment) == 552);
 static_assert(sizeof(DeviceProperties) == 1008);
 
-/// The beginning of cudaFuncAttributes.
+/// The first fields of cudaFuncAttributes.
 struct FunctionAttributes {
   std::size_t shared_bytes;
   std::size_t constant_bytes;
@@ -87,7 +86,7 @@ struct FunctionAttributes {
   int dynamic_shared_bytes;
 };
 
-/// The beginning of cudaPointerAttributes.
+/// The first fields of cudaPointerAttributes.
 struct PointerAttributes {
   /// 0 pageable, 1 pinned, 2 of the GPU.
   int type;

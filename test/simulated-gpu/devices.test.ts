@@ -1,4 +1,4 @@
-/** The simulated GPU as people meet a GPU: by the command line, by "auto", without cuDNN. */
+/** Device selection with a simulated GPU: `doctor`, "auto", older GPUs, missing cuDNN. */
 
 import assert from "node:assert/strict";
 
@@ -12,7 +12,7 @@ const model = JSON.stringify(spladeTiny);
 describe("devices with a simulated GPU", () => {
   const run = useGpu();
 
-  it("are shown by doctor, with nothing missing", async () => {
+  it("are listed by doctor, with nothing missing", async () => {
     const { result } = await run('process.argv.push("doctor", "--json"); require("./dist/cli/main.js");', {
       memory: 24_000_000_000,
       capability: "8.9",
@@ -29,7 +29,7 @@ describe("devices with a simulated GPU", () => {
     ]);
   });
 
-  it("are what auto takes, without a warning", async () => {
+  it("are selected by auto, without a warning", async () => {
     const { result, stderr, trace } = await run(`main(async () => {
       const encoder = await SparseEncoder.load(${model}, { device: "auto" });
       const matrix = await encoder.encodeQuery(["a query"]);
@@ -41,7 +41,7 @@ describe("devices with a simulated GPU", () => {
     assert.ok(trace.products > 0);
   });
 
-  it("agree with the driver on what is free", async () => {
+  it("have the free memory that the driver reports", async () => {
     const { result } = await run(
       `const { cudaDevices } = require("./dist/native/cuda.js");
       main(async () => {
@@ -59,7 +59,7 @@ describe("devices with a simulated GPU", () => {
     assert.ok(during < before);
   });
 
-  it("of older generations run what they can", async () => {
+  it("of older generations run the element types that they support", async () => {
     const { result, trace } = await run(
       `main(async () => {
         const seen = [];
@@ -86,14 +86,14 @@ describe("devices with a simulated GPU", () => {
     assert.ok(!trace.kernels.some((name) => name.includes("flash_fwd_kernel")));
   });
 
-  it("name cuDNN where it is missing and wanted, when a model is loaded", async () => {
+  it("name a missing cuDNN when a model that needs it is loaded", async () => {
     const { result } = await run(
       `main(async () => {
         const failures = [];
         for (const packed of [true, false]) {
           await SparseEncoder.load(${model}, { device: "cuda", cuda: { packed } }).catch(({ code, message }) => failures.push({ code, message }));
         }
-        // Packed attention does without it.
+        // Packed attention does not need it.
         const encoder = await CrossEncoder.load(${JSON.stringify(folderOf("ce-bert-msmarco"))}, { device: "cuda" });
         await encoder.predict([["a query", "a passage"]]);
         await encoder.close();

@@ -1,4 +1,4 @@
-/// libcudnn.so.9: of cuDNN what the provider uses for transformers, which is reductions.
+/// libcudnn.so.9: the reductions, which are all that the provider uses of cuDNN for transformers.
 #include <cstddef>
 
 #include "library.h"

@@ -1,4 +1,4 @@
-/// libcuda.so.1: the driver. Usable alone, for what asks only which GPUs there are. FAKE_CUDA_FAILS names a function that fails.
+/// libcuda.so.1: the driver. Usable on its own to list GPUs. The environment variable FAKE_CUDA_FAILS names a function that fails.
 #include <cstdlib>
 #include <cstring>
 

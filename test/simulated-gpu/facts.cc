@@ -5,7 +5,7 @@
 
 namespace simulated_gpu {
 
-/// Of an H100, whatever the compute capability is said to be.
+/// The attributes of an H100, regardless of the compute capability that is set.
 int attribute(int number) {
   switch (number) {
     case 1:  // threads of a block

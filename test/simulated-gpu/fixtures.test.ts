@@ -1,4 +1,7 @@
-/** ONNX Runtime's CUDA provider takes the graph of every fixture, whole: what is computed is not looked at, as kernels of the simulated GPU do nothing. */
+/**
+ * ONNX Runtime's CUDA provider runs the whole graph of every fixture on the GPU. Results are not checked, since the simulated GPU's kernels
+ * compute nothing.
+ */
 
 import assert from "node:assert/strict";
 
@@ -14,12 +17,12 @@ interface Seen {
 }
 
 /**
- * Bytes of what the host reads during a run: the lengths of DeBERTa's table of distances, and whether an input of packed attention is valid where
- * no fused kernel takes it, as fixtures have heads whose size is no multiple of 8.
+ * Size of the values that the host reads during a run: the lengths of DeBERTa's distance table, and whether an input of packed attention is
+ * valid if no fused kernel supports it, since the head size of fixtures is not a multiple of 8.
  */
 const SHAPE_BYTES = 8;
 
-/** What a graph can be made for; without packed groups where its family has none. */
+/** The options that determine a graph; families without packed groups skip these. */
 const FORMS = {
   "fp16, packed": { dtype: "fp16" },
   "fp16, padded": { dtype: "fp16", cuda: { packed: false } },
@@ -30,7 +33,7 @@ const FORMS = {
 describe("fixtures on a simulated GPU", () => {
   const run = useGpu();
 
-  /** The second call of each form is marked, as the first one sets up streams and memory. */
+  /** Marks the second call of each form: the first one sets up streams and memory. */
   const calls = (load: string, call: string): string => `
     main(async () => {
       const seen = [];
@@ -54,7 +57,7 @@ describe("fixtures on a simulated GPU", () => {
       assert.deepEqual(seen[i], { device: "cuda:0", shape }, form);
       const { kernels, products, fetched } = trace.after(form);
       assert.ok(kernels.length > 20 && products > 10, `${form}: ${String(kernels.length)} kernels and ${String(products)} products`);
-      // A node that ran on the CPU would take what flows through the graph there and back.
+      // A node that ran on the CPU would copy its inputs to the host and its outputs back.
       const results = fetched.filter((bytes) => bytes > shapeBytes);
       assert.equal(results.length, 1, `${form} fetched ${fetched.join(", ")} bytes`);
       assert.equal(trace.after(`${form} done`).used, 0, `${form} leaves memory of the GPU in use`);

@@ -40,7 +40,7 @@ const Settings& settings() {
   return settings;
 }
 
-/// Bytes that other processes hold now.
+/// Bytes that other processes hold at the moment.
 std::size_t in_use() {
   const char* text = std::getenv("SIMULATED_GPU_IN_USE");
   if (text == nullptr) return 0;
@@ -53,11 +53,11 @@ std::size_t in_use() {
 struct Block {
   Memory memory{};
   std::size_t bytes = 0;
-  /// Where the contents are: at the address itself for the host's memory, elsewhere for the GPU's.
+  /// The location of the contents: the address itself for host memory, another one for GPU memory.
   std::byte* contents = nullptr;
 };
 
-/// Never destroyed, as threads of others may still run when the process ends.
+/// Never destroyed, since other threads may still run when the process ends.
 struct Books {
   std::mutex mutex;
   std::map<std::uintptr_t, Block> blocks;
@@ -73,13 +73,13 @@ Books& books() {
   return *books;
 }
 
-/// The mutex is held.
+/// Requires the mutex.
 std::size_t available() {
   const std::size_t taken = in_use() + books().used;
   return taken < settings().total ? settings().total - taken : 0;
 }
 
-/// The block that an address lies in, or null. The mutex is held.
+/// The block that contains an address, or null. Requires the mutex.
 const std::pair<const std::uintptr_t, Block>* find_block(const void* address) {
   const auto number = reinterpret_cast<std::uintptr_t>(address);
   auto next = books().blocks.upper_bound(number);
@@ -88,13 +88,13 @@ const std::pair<const std::uintptr_t, Block>* find_block(const void* address) {
   return number - next->first < next->second.bytes ? &*next : nullptr;
 }
 
-/// Takes address space only: pages come when they are written to, so that a large GPU costs nothing.
+/// Reserves address space only: pages are allocated when written to, so a large GPU costs nothing.
 void* map_pages(std::size_t bytes, int protection) {
   void* const address = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return address == MAP_FAILED ? nullptr : address;
 }
 
-/// Where a range can be read and written, or null where it leaves its allocation.
+/// The readable and writable memory of a range, or null if it exceeds its allocation.
 std::byte* contents_of(const void* address, std::size_t bytes) {
   const std::lock_guard lock(books().mutex);
   const auto* const found = find_block(address);
@@ -219,7 +219,7 @@ void trace(const char* format, ...) {
   std::vsnprintf(line.data(), line.size(), format, again);
   va_end(again);
   line.back() = '\n';
-  // One call, so that lines of several threads, and of the test itself, stay whole.
+  // A single write, so that lines of several threads and of the test itself are not interleaved.
   static_cast<void>(!write(trace_file(), line.data(), line.size()));
 }
 

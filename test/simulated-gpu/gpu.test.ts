@@ -1,4 +1,4 @@
-/** The simulated GPU itself: a program that uses it as CUDA is used, and what its trace tells. */
+/** The simulated GPU itself: runs a program that uses it like CUDA, and checks the trace. */
 
 import assert from "node:assert/strict";
 import path from "node:path";
@@ -8,7 +8,7 @@ import { useGpu } from "./use-gpu";
 describe("the simulated GPU", () => {
   const run = useGpu();
 
-  it("behaves as CUDA does, and writes down what happened", async () => {
+  it("behaves like CUDA, and records a trace", async () => {
     const { result, trace } = await run(
       `const { execFileSync, spawnSync } = require("node:child_process");
       const [libraries] = process.env.LD_LIBRARY_PATH.split(":");

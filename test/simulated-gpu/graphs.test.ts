@@ -1,4 +1,4 @@
-/** cuda.graphs on a simulated GPU, which refuses what no GPU allows while a graph is captured. */
+/** cuda.graphs on a simulated GPU, which rejects what CUDA forbids during capture. */
 
 import assert from "node:assert/strict";
 
@@ -12,11 +12,11 @@ const model = JSON.stringify(spladeTiny);
 describe("CUDA graphs on a simulated GPU", () => {
   const run = useGpu();
 
-  it("are captured for the second text of a length, and then replayed without launching a kernel", async () => {
+  it("are captured for the second text of a length, and then replayed without a kernel launch", async () => {
     const { trace } = await run(
       `main(async () => {
         const encoder = await SparseEncoder.load(${model}, { device: "cuda", cuda: { graphs: true } });
-        // All of 8 tokens, padding included.
+        // Each has 8 tokens, including padding.
         for (const text of ["what is a vector", "two words", "three more words", "one"]) {
           mark(text);
           await encoder.encodeQuery(text);
@@ -40,7 +40,7 @@ describe("CUDA graphs on a simulated GPU", () => {
     assert.equal(trace.used, 0);
   });
 
-  it("serve calls at the same time one after the other", async () => {
+  it("serialize concurrent calls", async () => {
     const { result, trace } = await run(
       `main(async () => {
         const encoder = await CrossEncoder.load(${JSON.stringify(folderOf("ce-bert-msmarco"))}, { device: "cuda", cuda: { graphs: true } });

@@ -1,4 +1,4 @@
-/// What the stand-ins for cuBLAS and cuDNN have in common: a handle is the stream that it works in; what computes is put into it by name.
+/// Shared by the substitutes for cuBLAS and cuDNN: a handle is the stream that it uses; computations are enqueued there by name.
 #pragma once
 
 #include <string>
@@ -19,26 +19,26 @@ inline int compute_in(void* stream, const char* name) {
 
 }  // namespace simulated_gpu
 
-/// A function that computes something. The handle is its first argument; the others stay where the caller put them, as nobody reads them.
+/// A function that computes. Its first argument is the handle; the other arguments are not read, so they need no declaration.
 #define SIMULATED_GPU_COMPUTES(name)                         \
   extern "C" int name(simulated_gpu::Handle* handle) {       \
     return simulated_gpu::compute_in(handle->stream, #name); \
   }
 
-/// A function whose success is all that callers see.
+/// A function that only reports success.
 #define SIMULATED_GPU_SUCCEEDS(name) \
   extern "C" int name() {            \
     return 0;                        \
   }
 
-/// A function that makes an object which is only handed on.
+/// A function that creates an opaque object.
 #define SIMULATED_GPU_MAKES(name)        \
   extern "C" int name(void** object) {   \
     *object = new simulated_gpu::Handle; \
     return 0;                            \
   }
 
-/// The end of such an object.
+/// A function that destroys such an object.
 #define SIMULATED_GPU_DESTROYS(name)                   \
   extern "C" int name(simulated_gpu::Handle* object) { \
     delete object;                                     \

@@ -1,4 +1,4 @@
-/** What happens when the GPU's memory ends, and what stays of it. */
+/** What happens when the GPU runs out of memory, and what is freed afterwards. */
 
 import assert from "node:assert/strict";
 
@@ -13,7 +13,7 @@ describe("memory of a simulated GPU", () => {
   const run = useGpu();
   const load = `SparseEncoder.load(${JSON.stringify(spladeTiny)}, { device: "cuda", cuda: { arenaGrowth: "as-requested" } })`;
 
-  it("costs halved groups when others take it after a model was loaded, and later groups stay small", async () => {
+  it("halves groups when other processes take memory after a model was loaded, and keeps later groups small", async () => {
     const { result, trace } = await run(
       `main(async () => {
         const encoder = await ${load};
@@ -37,7 +37,7 @@ describe("memory of a simulated GPU", () => {
     assert.equal(trace.used, 0);
   });
 
-  it("is asked for with a code where a text has none alone, and the model stays of use", async () => {
+  it("rejects a single text that does not fit, and leaves the model usable", async () => {
     const { result, trace } = await run(
       `main(async () => {
         const encoder = await ${load};
@@ -57,7 +57,7 @@ describe("memory of a simulated GPU", () => {
     assert.equal(trace.used, 0);
   });
 
-  it("is all given back by close, also by a model that did not fit", async () => {
+  it("is freed completely by close, and by a model that failed to load", async () => {
     const { result, trace } = await run(
       `main(async () => {
         const texts = ["one text", "and another one"];
@@ -81,7 +81,7 @@ describe("memory of a simulated GPU", () => {
   });
 
   for (const options of [{}, { cuda: { packed: false } }, { dtype: "fp32" }, { dtype: "bf16" }]) {
-    it(`is for a group what is estimated, ${JSON.stringify(options)}`, async () => {
+    it(`matches the estimate for a group, ${JSON.stringify(options)}`, async () => {
       const { result, trace } = await run(
         `const { bytesOf } = require("./dist/model/start.js");
         const { planRoute } = require("./dist/model/sparse-route.js");
@@ -105,7 +105,7 @@ describe("memory of a simulated GPU", () => {
     });
   }
 
-  it("is shared by two models that work at once", async () => {
+  it("is shared by two models that run concurrently", async () => {
     const { result, trace } = await run(
       `main(async () => {
         const [one, other] = await Promise.all([${load}, ${load}]);

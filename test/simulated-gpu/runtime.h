@@ -1,9 +1,9 @@
-/// What the parts of the runtime have in common.
+/// Shared by the parts of the runtime.
 #pragma once
 
 namespace simulated_gpu {
 
-/// Ends every call of the runtime: makes the context current, and keeps an error for cudaGetLastError().
+/// Called at the end of every runtime function: makes the context current, and stores an error for cudaGetLastError().
 int called(int error);
 
 }  // namespace simulated_gpu

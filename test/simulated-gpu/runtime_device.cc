@@ -108,7 +108,7 @@ int cudaGetDeviceProperties(DeviceProperties* properties, int device) {
   return called(kSuccess);
 }
 
-/// A name stands for the newest version of a function, which the driver's library may export with a suffix.
+/// A name refers to the newest version of a function, which the driver's library may export with a suffix.
 int cudaGetDriverEntryPointByVersion(const char* name, void** function, unsigned, unsigned long long, int* status) {
   void* const driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
   *function = nullptr;

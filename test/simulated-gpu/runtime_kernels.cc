@@ -1,4 +1,4 @@
-/// libcudart.so.13: kernels, which are known by name and do nothing.
+/// libcudart.so.13: kernels, which have a name and do nothing.
 #include <cxxabi.h>
 
 #include <cstdlib>
@@ -16,7 +16,7 @@ using namespace simulated_gpu;
 
 namespace {
 
-/// Kernels by what launches name them with: the address of their stub in the program. Never destroyed, as libraries unload late.
+/// Kernels by the handle that launches use, the address of their stub in the program. Never destroyed, since libraries unload late.
 struct Kernels {
   std::mutex mutex;
   std::unordered_map<const void*, const char*> names;
@@ -60,7 +60,7 @@ int launch(const void* kernel, const Dim3& grid, const Dim3& block, std::size_t 
   return called(enqueue(stream, Work::kLaunch, "launch", details.c_str(), {}));
 }
 
-/// The parts of a launch that the compiler's <<<…>>> puts between its two calls.
+/// The launch configuration that <<<…>>> passes from its first call to its second.
 struct Pending {
   Dim3 grid;
   Dim3 block;
@@ -144,7 +144,7 @@ int cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, const vo
   return called(kSuccess);
 }
 
-/// Libraries of kernels that a program brings along as bytes.
+/// Loads a kernel library that a program contains as bytes.
 int cudaLibraryLoadData(void** library, const void* code, void*, void*, unsigned, void*, void*, unsigned) {
   *library = const_cast<void*>(code);
   return called(kSuccess);
@@ -155,7 +155,7 @@ int cudaLibraryUnload(void*) {
 }
 
 int cudaLibraryGetKernel(const void** kernel, void*, const char* name) {
-  // Kept for good, as launches may come at any time: there are few, and the same name gets a new copy only when it is asked for again.
+  // Leaked, since launches may come at any time. There are few names, and each is copied only when it is requested.
   const char* const kept = strdup(name);
   const std::lock_guard lock(kernels().mutex);
   kernels().names[kept] = kept;
@@ -163,7 +163,7 @@ int cudaLibraryGetKernel(const void** kernel, void*, const char* name) {
   return called(kSuccess);
 }
 
-/// Variables of the GPU are not simulated: they are zero.
+/// Device variables are not simulated: they are zero.
 int cudaMemcpyFromSymbol(void* to, const void*, std::size_t bytes, std::size_t, int) {
   if (const int error = require_no_capture("cudaMemcpyFromSymbol")) return called(error);
   trace("copy on=stream0 from=device to=%s bytes=%zu wait=yes", memory_name(to), bytes);

@@ -11,7 +11,7 @@ using namespace simulated_gpu;
 
 namespace {
 
-/// cudaMalloc and what gives memory back wait for the GPU; what takes it from a pool does neither.
+/// cudaMalloc and the functions that free memory wait for the GPU; allocations from a pool do not.
 int allocate_waiting(Memory memory, std::size_t bytes, void** address, const char* call) {
   if (const int error = require_no_capture(call)) return error;
   return allocate(memory, bytes, address);
@@ -82,7 +82,7 @@ int cudaMemPoolTrimTo(void*, std::size_t) {
   return called(kSuccess);
 }
 
-/// All that it can tell are numbers of 8 bytes; a pool here keeps nothing back.
+/// Supports the 8-byte attributes only; a pool holds no memory here.
 int cudaMemPoolGetAttribute(void*, int, void* value) {
   *static_cast<std::uint64_t*>(value) = 0;
   return called(kSuccess);

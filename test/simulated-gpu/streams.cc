@@ -40,26 +40,26 @@ struct Stream {
 };
 
 struct Event {
-  /// Of the stream that it was last recorded in.
+  /// The capture of the stream that it was last recorded in.
   std::shared_ptr<Capture> capture;
 };
 
-/// Never destroyed, as threads of others may still run when the process ends.
+/// Never destroyed, since other threads may still run when the process ends.
 struct State {
   std::mutex mutex;
   std::uintptr_t last_handle = 0;
   int last_stream = 0;
   int last_graph = 0;
-  /// The default stream is number 0, by each of its three handles.
+  /// The default stream has number 0 under each of its three handles.
   std::map<void*, Stream> streams = {{nullptr, {}}, {handle_of(1), {}}, {handle_of(2), {}}};
   std::map<void*, Event> events;
-  /// Those that were captured, and those made of them to be run.
+  /// Captured graphs, and the executable graphs instantiated from them.
   std::map<void*, std::shared_ptr<Graph>> graphs;
   std::map<void*, std::shared_ptr<Graph>> executables;
   std::vector<std::shared_ptr<Capture>> captures;
 
   static void* handle_of(std::uintptr_t number) { return reinterpret_cast<void*>(number); }
-  /// Handles are numbers: whoever looks behind one ends the process.
+  /// Handles are numbers: dereferencing one crashes the process.
   void* new_handle() { return handle_of(0x100 + 0x10 * ++last_handle); }
 };
 
@@ -75,7 +75,7 @@ Value* find(std::map<void*, Value>& map, void* handle) {
   return found == map.end() ? nullptr : &found->second;
 }
 
-/// One that does not wait for others, of each thread, has the handle 2.
+/// Handle 2 is the per-thread default stream.
 bool is_default(void* stream) {
   return reinterpret_cast<std::uintptr_t>(stream) <= 1;
 }
@@ -88,7 +88,7 @@ int illegal(const char* call, int error) {
   return error;
 }
 
-/// Whether it is a call that may wait or allocate, which a capture of that mode forbids.
+/// Whether the capture's mode forbids calls of this thread that may wait or allocate.
 bool forbids(const Capture& capture) {
   return capture.mode == kGlobal || (capture.mode == kThreadLocal && capture.thread == std::this_thread::get_id());
 }
@@ -105,7 +105,7 @@ int spoil_captures(const char* call, int error, Condition concerned) {
   return found ? illegal(call, error) : kSuccess;
 }
 
-/// Of a stream that is captured, or of the default one while a stream is that waits for it. The mutex is held.
+/// Rejects a call on a captured stream, or on the default stream while a stream that waits for it is captured. Requires the mutex.
 int require_outside_capture(void* stream, const Stream& found, const char* call) {
   if (found.capture != nullptr) {
     found.capture->spoilt = true;

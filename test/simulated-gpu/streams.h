@@ -1,9 +1,9 @@
-/// Streams, events and graphs of the simulated GPU. Work is done when it is enqueued, in the caller's thread; what is kept is where it
-/// would run, and what may not be done while a stream is captured.
+/// Streams, events and graphs of the simulated GPU. Work is done when it is enqueued, on the caller's thread. The state tracks where work
+/// would run, and which calls capture forbids.
 ///
-/// Capture in the global mode makes what may wait for the GPU, or allocates from the driver, an error in every thread; in the thread's own
-/// mode, in the thread that captures. Such a call spoils the capture, which end_capture() then tells. Copies of pageable memory count as
-/// what may wait.
+/// During capture, calls that may wait for the GPU or allocate from the driver are errors: in global mode on every thread, in thread-local
+/// mode on the capturing thread. Such a call invalidates the capture, which end_capture() reports. Copies of pageable memory count as calls
+/// that may wait.
 #pragma once
 
 #include <cstddef>
@@ -11,12 +11,12 @@
 
 namespace simulated_gpu {
 
-/// What a graph counts.
+/// The kinds of work that a graph counts.
 enum class Work { kLaunch, kCall, kCopy };
 
-/// Makes the primary context current in this thread, as every call of the runtime does.
+/// Makes the primary context current on this thread, as every runtime call does.
 void enter_context();
-/// What the driver's calls that need a context check. Errors: kInvalidContext.
+/// Called by driver functions that need a context. Errors: kInvalidContext.
 int require_context();
 void push_context();
 int pop_context();
@@ -25,14 +25,14 @@ int pop_context();
 int create_stream(bool blocking, void** stream);
 int destroy_stream(void* stream);
 int wait_stream(void* stream, const char* call);
-/// Of everything on the GPU.
+/// Waits for everything on the GPU.
 int wait_all(const char* call);
 
-/// Does the work, or makes it part of a graph where the stream is captured, and adds the line "WORD on=… DETAILS" to the trace.
-/// @param run may be empty; it is called again whenever the graph is replayed
+/// Does the work, or adds it to the graph if the stream is captured, and adds the line "WORD on=… DETAILS" to the trace.
+/// @param run may be empty; called again on every replay of the graph
 int enqueue(void* stream, Work kind, const char* word, const char* details, std::function<int()> run);
 
-/// Whether a call is allowed while streams are captured that may wait, or allocates from the driver. Errors: kCaptureUnsupported.
+/// Called by functions that may wait, or that allocate from the driver. Errors: kCaptureUnsupported (a capture forbids them).
 int require_no_capture(const char* call);
 
 int copy(void* to, const void* from, std::size_t bytes, const char* call);
@@ -40,7 +40,7 @@ int copy_in_stream(void* to, const void* from, std::size_t bytes, void* stream, 
 
 int begin_capture(void* stream, int mode);
 int end_capture(void* stream, void** graph);
-/// 0 none, 1 active, 2 spoilt.
+/// 0: none, 1: active, 2: invalidated.
 int capture_status(void* stream, int* status);
 
 int instantiate_graph(void* graph, void** executable);
@@ -51,7 +51,7 @@ int destroy_executable(void* executable);
 int create_event(void** event);
 int destroy_event(void* event);
 int record_event(void* event, void* stream);
-/// A stream that waits for an event of a captured one is captured too.
+/// A stream that waits for an event of a captured stream is captured too.
 int wait_in_stream(void* stream, void* event);
 int wait_event(void* event);
 

@@ -1,4 +1,4 @@
-/** What happened on the simulated GPU: its trace (gpu.h), with marks that the program under test put between. */
+/** Reads the trace of the simulated GPU (gpu.h), with the marks that the program under test adds. */
 
 import fs from "node:fs";
 
@@ -19,12 +19,12 @@ export class Trace {
     return new Trace(lines.filter((line) => line !== "").map(parse));
   }
 
-  /** What came before a mark. */
+  /** The events before a mark. */
   before(mark: string): Trace {
     return new Trace(this.events.slice(0, this.#find(mark)));
   }
 
-  /** What came after one mark and before the next. */
+  /** The events after a mark and before the next one. */
   after(mark: string): Trace {
     const begin = this.#find(mark);
     const length = this.events.slice(begin + 1).findIndex(({ word }) => word === "mark");
@@ -40,7 +40,7 @@ export class Trace {
     return this.all("launch").map(({ fields }) => fields["kernel"] ?? "");
   }
 
-  /** Products of matrices. */
+  /** Number of matrix products. */
   get products(): number {
     return this.all("call").filter(({ fields }) => /gemm|Matmul/i.test(fields["name"] ?? "")).length;
   }
@@ -64,7 +64,7 @@ export class Trace {
     return Math.max(0, ...this.#usages());
   }
 
-  /** What CUDA would have refused, and what the simulated GPU does not know. */
+  /** Calls that CUDA would have rejected, and calls that are not simulated. */
   get faults(): TraceEvent[] {
     return [...this.all("illegal"), ...this.all("unsupported")];
   }
@@ -85,7 +85,7 @@ export class Trace {
   }
 }
 
-/** The fields that names with spaces and signs of equality stand in come last. */
+/** Fields whose values may contain spaces and equals signs come last. */
 const FIELD = /(?:^| )(?:(kernel|name)=(.*)$|(\w+)=(\S*))/g;
 
 function parse(line: string): TraceEvent {

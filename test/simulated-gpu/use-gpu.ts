@@ -22,12 +22,12 @@ export interface GpuSettings {
 }
 
 export interface GpuRun extends Ended {
-  /** What the program printed as JSON. */
+  /** The JSON value that the program printed. */
   readonly result: unknown;
   readonly trace: Trace;
 }
 
-/** What programs begin with: mark() puts a mark into the trace, occupy() says how many bytes of the GPU other processes hold from now on. */
+/** Prepended to programs: mark() adds a mark to the trace, occupy() sets how many bytes of the GPU other processes hold. */
 const PRELUDE = `
   const { SparseEncoder, CrossEncoder } = require("sparse-rerank");
   const fs = require("node:fs");
@@ -36,7 +36,7 @@ const PRELUDE = `
   const main = async (run) => console.log(JSON.stringify(await run()));
 `;
 
-/** Skips the suite where there is no simulated GPU. A program is text; it gives a function to main() and ends well. */
+/** Skips the suite if the simulated GPU cannot be built. A program is source text that passes a function to main() and must succeed. */
 export function useGpu(): (program: string, settings?: GpuSettings) => Promise<GpuRun> {
   let folder = "";
   let libraries: { readonly all: NodeJS.ProcessEnv; readonly withoutCudnn: NodeJS.ProcessEnv } | undefined;

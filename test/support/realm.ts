@@ -1,4 +1,6 @@
-/** The package in another realm, as Jest has it: its CommonJS runs in a vm context, while Node's own modules and the addon stay outside. */
+/**
+ * Loads the package in another realm, like Jest: its CommonJS runs in a vm context, while Node's own modules and the addon stay outside.
+ */
 
 import fs from "node:fs";
 import { createRequire, isBuiltin } from "node:module";

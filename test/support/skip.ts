@@ -1,4 +1,4 @@
-/** What mocha's tests, hooks and suites have in common here. */
+/** The common part of mocha's tests, hooks and suites. */
 interface Skippable {
   readonly type?: string;
   readonly parent?: Skippable | undefined;

@@ -1,4 +1,4 @@
-/** Files as torch.save writes them, byte by byte, with anything else that a test adds. */
+/** Builds the files of torch.save, with any changes that a test makes. */
 
 import { crc32 } from "node:zlib";
 

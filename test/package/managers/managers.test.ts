@@ -1,4 +1,4 @@
-/** The package as each manager installs it from a registry, with install scripts blocked, and as each runtime of JavaScript runs it. */
+/** Installs the package from a registry with each package manager, with install scripts blocked, and runs it in each JavaScript runtime. */
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -27,20 +27,20 @@ const APP = `
   console.log(best.id, other.id);
 `;
 
-/** As they were tried. */
+/** The tested versions. */
 const TOOLS = ["pnpm@10.34.9", "yarn@1.22.22", "@yarnpkg/cli-dist@4.18.1", "bun@1.4.5", "deno@2.9.6"];
 const NODES = [22, 24];
-/** Variables that say how this machine reaches registries. */
+/** Environment variables through which this machine reaches registries. */
 const NETWORK = /^(NODE_EXTRA_CA_CERTS|SSL_CERT_\w+|https?_proxy|no_proxy)$/i;
 
 interface Manager {
   readonly name: string;
-  /** Files of the project, beside the program. */
+  /** Files of the project, in addition to the program. */
   readonly files?: Readonly<Record<string, string>>;
   readonly install: readonly string[];
-  /** How the program is run. */
+  /** Commands that run the program. */
   readonly runs: readonly (readonly string[])[];
-  /** It asks for the ONNX Runtime of every platform, and goes on where that fails. */
+  /** Requests the ONNX Runtime of every platform, and continues if one fails. */
   readonly downloadsAll?: true;
 }
 
@@ -104,13 +104,13 @@ describe("package managers and runtimes", function () {
 
   const env = (): NodeJS.ProcessEnv => ({
     ...Object.fromEntries(Object.entries(process.env).filter(([key]) => NETWORK.test(key))),
-    // Their caches would keep this version of the package.
+    // A separate home, since caches there would keep this version of the package.
     ...{ PATH: [path.dirname(node), "/usr/bin", "/bin"].join(":"), HOME: path.join(folder, "home") },
     ...{ npm_config_registry: registry.url, NPM_CONFIG_REGISTRY: registry.url },
     ...{ YARN_NPM_REGISTRY_SERVER: registry.url.slice(0, -1), YARN_UNSAFE_HTTP_WHITELIST: "127.0.0.1" },
   });
 
-  /** Makes a project, and gives what runs commands in it. */
+  /** Creates a project. Returns a function that runs commands in it. */
   function project(name: string, files: Readonly<Record<string, string>>): (command: readonly string[]) => Promise<string> {
     const cwd = path.join(folder, name);
     fs.mkdirSync(cwd);
@@ -130,11 +130,11 @@ describe("package managers and runtimes", function () {
       }
       const others = [...registry.downloads].filter((file) => file.startsWith("onnxruntime-"));
       if (downloadsAll === true) assert.notDeepEqual(others, []);
-      else assert.deepEqual(others, [], "downloaded what is for other platforms");
+      else assert.deepEqual(others, [], "downloaded files of other platforms");
     });
   }
 
-  it("beside @huggingface/transformers and its ONNX Runtime, whichever comes first", async () => {
+  it("works alongside @huggingface/transformers and its ONNX Runtime, in either load order", async () => {
     const theirs = 'await import("@huggingface/transformers");';
     const shared = "process.report.getReport().sharedObjects.map((file) => path.basename(file))";
     const show = `import path from "node:path"; console.log(${shared}.filter((name) => /onnxruntime|sparse_rerank\\./.test(name)).sort().join(" "));`;
@@ -151,7 +151,7 @@ describe("package managers and runtimes", function () {
     }
   });
 
-  it("webpack: a bundle that leaves the package outside works, and one that has it says how to do that", async () => {
+  it("webpack: works as an external, and a bundle that contains it explains how to make it one", async () => {
     const build = `
       const webpack = require("webpack");
       const inside = { target: "node", mode: "production", entry: "./app.mjs", experiments: { topLevelAwait: true }, context: __dirname };

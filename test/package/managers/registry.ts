@@ -1,4 +1,6 @@
-/** A registry that has the packages of this clone as if they were published, and all others from the registry that npm uses here. */
+/**
+ * A registry that serves the packages of this clone as if they were published, and proxies all others from the registry that npm uses here.
+ */
 
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
@@ -15,19 +17,19 @@ interface Manifest {
   readonly optionalDependencies: Readonly<Record<string, string>>;
 }
 
-/** Old enough for managers that let new releases wait. */
+/** Old enough for managers that delay new releases. */
 const PUBLISHED = "2020-01-01T00:00:00.000Z";
 
 export class Registry {
   readonly #server: http.Server;
   readonly #upstream = execFileSync("npm", ["config", "get", "registry"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
-  /** By name: what the registry says of a package. */
+  /** By name: the registry's metadata of a package. */
   readonly #packages = new Map<string, (url: string) => object>();
   readonly #folder: string;
-  /** Tarballs that were asked for. */
+  /** The requested tarballs. */
   readonly downloads = new Set<string>();
 
-  /** @param folder is where the tarballs are written */
+  /** @param folder the folder that receives the tarballs */
   private constructor(folder: string) {
     this.#folder = folder;
     this.#server = http.createServer((request, response) => {
@@ -66,7 +68,7 @@ export class Registry {
     return manifest;
   }
 
-  /** A platform's package whose tarball no one here may want. */
+  /** Adds the package of another platform, whose tarball must not be requested. */
   #announce(name: string, version: string): void {
     if (this.#packages.has(name)) return;
     const [, platform, arch] = /onnxruntime-(\w+)-(\w+)$/.exec(name) ?? [];
