@@ -25,7 +25,7 @@ export function drawPicture({ machine, rows }) {
     y += 12;
     return lines.join("\n");
   });
-  const footer = `${machine.cpu}, ${machine.threads} threads; every side with the same weights and texts, tokenisation included`;
+  const footer = `${machine.cpu}, ${machine.threads} threads; every side with the same weights and texts, tokenization included`;
   return frame({ height, title: "Speed on one CPU: longer is faster", footer, body: parts.join("\n") });
 }
 

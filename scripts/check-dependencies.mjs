@@ -73,17 +73,17 @@ const LIB = {
     uses: ["errors", "core", "tokenization/steps", "tokenization/models", "tokenization/pipeline"],
   },
   "tokenization/workers": {
-    holds: "worker threads that tokenise, and the queue before them",
+    holds: "worker threads that tokenize, and the queue before them",
     uses: ["errors", "core", "tokenization/pipeline", "tokenization/files"],
   },
   tokenization: {
-    holds: "`TextTokenizer`, which tokenises on the JS thread or in workers",
+    holds: "`TextTokenizer`, which tokenizes on the JS thread or in workers",
     uses: [
       ...["errors", "core", "tokenization/steps", "tokenization/models", "tokenization/pipeline"],
       ...["tokenization/files", "tokenization/workers"],
     ],
   },
-  catalogue: { holds: "published checkpoints, with their scores and licences", uses: ["errors", "core"] },
+  catalogue: { holds: "published checkpoints, with their scores and licenses", uses: ["errors", "core"] },
   checkpoint: { holds: "config.json, modules.json, headers of weight files -> typed descriptions", uses: ["errors", "core"] },
   architectures: {
     holds: "one file per model family: config and tensors -> ONNX graph",

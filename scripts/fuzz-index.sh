@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes the readers of segments and manifests with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer, starting from files that the
-# package writes. usage: fuzz-index.sh SECONDS     for each reader; needs the built addon and dist/; a failing input is kept in build-fuzz/
+# package writes. Needs the built addon and dist/. Keeps a failing input in build-fuzz/.
+# usage: fuzz-index.sh SECONDS     for each reader
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/common.sh

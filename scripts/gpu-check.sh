@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Verifies on a machine with an NVIDIA GPU that models run there as docs/gpu.md describes: every golden fixture against the CPU, memory,
 # latency, rankings of real collections, and speed against sentence-transformers. Prints a report, writes it as JSON, and fails if something
-# differs. usage: gpu-check.sh [FOLDER] [options]    --help lists the options
-#   FOLDER contains an ONNX Runtime library with its CUDA provider (libonnxruntime.so.1, libonnxruntime_providers_*.so), and optionally a
-# node binary.   Default: ORT_DYLIB_PATH, or the library of the clone. CUDA's own libraries must be in LD_LIBRARY_PATH; those of Python
-# packages named   nvidia-* are found. Needs a built checkout (npm run build) on the same platform. Environment: PYTHON, a Python with torch
-# and   sentence-transformers (default python3), and SPARSE_RERANK_COMMIT, the checkout's commit if git cannot report it.
+# differs. Needs a built checkout (npm run build) on the same platform.
+# usage: gpu-check.sh [FOLDER] [options]    --help lists the options
+#   FOLDER: contains an ONNX Runtime library with its CUDA provider (libonnxruntime.so.1, libonnxruntime_providers_*.so), and optionally a
+#     node binary. Default: ORT_DYLIB_PATH, or the library of the clone. CUDA's own libraries must be in LD_LIBRARY_PATH; those of Python
+#     packages named nvidia-* are found.
+#   Environment: PYTHON, a Python with torch and sentence-transformers (default python3), and SPARSE_RERANK_COMMIT, the checkout's commit if
+#     git cannot report it.
 set -euo pipefail
 
 node=node

@@ -45,7 +45,7 @@ ${table(["device", "latency", "languages", "first stage", "reranker"], recommend
 ## Sparse encoders
 
 ${table(
-  ["model", "queries", "architecture", "parameters", "vocabulary", "MS MARCO MRR@10", "BEIR-13 nDCG@10", "memory", "licence", "for"],
+  ["model", "queries", "architecture", "parameters", "vocabulary", "MS MARCO MRR@10", "BEIR-13 nDCG@10", "memory", "license", "for"],
   [
     ...sparse.map((row) => [
       link(row),
@@ -86,7 +86,7 @@ ${table(
     "BEIR-17 nDCG@10",
     "documents/s on a V100",
     "memory",
-    "licence",
+    "license",
     "for",
   ],
   cross
@@ -108,7 +108,7 @@ ${table(
 ## Cross-encoders for other tasks
 
 ${table(
-  ["model", "task", "architecture", "parameters", "vocabulary", "score", "memory", "licence"],
+  ["model", "task", "architecture", "parameters", "vocabulary", "score", "memory", "license"],
   cross
     .filter(({ task }) => task !== "reranking")
     .map((row) => [
@@ -129,7 +129,7 @@ ${sources()
   .map((address, i) => `${i + 1}. <${address}>`)
   .join("\n")}
 
-Licences are those of the models' pages. An empty cell means that no public source states the value.
+Licenses are those of the models' pages. An empty cell means that no public source states the value.
 `;
 }
 

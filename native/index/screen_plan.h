@@ -11,7 +11,7 @@
 namespace sparse_rerank {
 
 /// A query in the integers of a segment's postings: a document's bound is the sum, over the query's terms, of
-/// floor(quantised weight * factor / 256), at most 65535. least_bound() says which bounds may stand for a score.
+/// floor(quantized weight * factor / 256), at most 65535. least_bound() says which bounds may stand for a score.
 class ScreenPlan {
  public:
   struct Term {

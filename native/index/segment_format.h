@@ -102,7 +102,7 @@ struct TermRange {
   float smallest;
 };
 
-/// Where the positive weights of a term in a chunk lie, quantised to ceil(weight * 255 / largest).
+/// Where the positive weights of a term in a chunk lie, quantized to ceil(weight * 255 / largest).
 struct PostingEntry {
   /// From the beginning of kPostings.
   std::uint64_t offset;

@@ -16,7 +16,7 @@ namespace sparse_rerank {
 
 namespace {
 
-/// As many neighbouring segments of a size become one.
+/// As many neighboring segments of a size become one.
 constexpr std::size_t kMergedSegments = 8;
 
 /// The documents of one change.
@@ -115,7 +115,7 @@ std::size_t size_class(std::size_t documents) {
   return result;
 }
 
-/// Neighbouring segments [first, last) that should become one; empty when none should. Only neighbours, since the order of segments is the
+/// Neighboring segments [first, last) that should become one; empty if none should. Only neighbors, since the order of segments is the
 /// order of insertion.
 struct Neighbours {
   std::size_t first = 0;

@@ -68,14 +68,14 @@ State& state() {
   return *state;
 }
 
-/// The mutex is held.
+/// Requires the mutex.
 template <typename Value>
 Value* find(std::map<void*, Value>& map, void* handle) {
   const auto found = map.find(handle);
   return found == map.end() ? nullptr : &found->second;
 }
 
-/// Handle 2 is the per-thread default stream.
+/// Excludes handle 2, the per-thread default stream, which does not wait for other streams.
 bool is_default(void* stream) {
   return reinterpret_cast<std::uintptr_t>(stream) <= 1;
 }
@@ -93,7 +93,7 @@ bool forbids(const Capture& capture) {
   return capture.mode == kGlobal || (capture.mode == kThreadLocal && capture.thread == std::this_thread::get_id());
 }
 
-/// The mutex is held.
+/// Requires the mutex.
 template <typename Condition>
 int spoil_captures(const char* call, int error, Condition concerned) {
   bool found = false;

@@ -1,6 +1,6 @@
 """
-Writes the checkpoints beside this file: tiny random classifiers of families whose long inputs, or whose less common settings, the golden
-fixtures do not reach, with the logits that transformers computes in float32. Run by hand, with transformers 5.23 and torch 2.15:
+Writes the checkpoints next to this file: tiny random classifiers for long inputs and less common settings that the golden fixtures do not
+cover, with the logits that transformers computes in float32. Run by hand, with transformers 5.23 and torch 2.15:
 
     HF_HUB_OFFLINE=1 python test/data/architectures/generate.py
 

@@ -1,6 +1,6 @@
 """
-Writes the ONNX files beside this file from golden fixtures, as a repository's onnx/ folder has them: exported by PyTorch, and quantised by ONNX
-Runtime. Run by hand, with transformers 5.23, torch 2.15, onnxscript 0.7, onnx 1.23 and onnxruntime 1.32:
+Writes the ONNX files next to this file from golden fixtures, in the layout of a repository's onnx/ folder: exported by PyTorch, and
+quantized by ONNX Runtime. Run by hand, with transformers 5.23, torch 2.15, onnxscript 0.7, onnx 1.23 and onnxruntime 1.32:
 
     HF_HUB_OFFLINE=1 python test/data/exports/generate.py
 """

@@ -1,6 +1,6 @@
-"""Checkpoints with heads and routes that are in no fixture, and the reference's outputs for them.
+"""Checkpoints with heads and routes that no fixture has, and the reference's outputs for them.
 
-Each is a fixture of test/data/checkpoints with the files of its folder here put over it. Needs sentence-transformers 6.0.1:
+Each is a fixture of test/data/checkpoints overlaid with the files of its folder here. Needs sentence-transformers 6.0.1:
     HF_HUB_OFFLINE=1 python generate.py [NAME …]
 """
 

@@ -1,6 +1,6 @@
 """Writes hard-negatives.json: rows of sentence-transformers 6.0.1's mine_hard_negatives over splade-tiny, for the unit tests. Run once, from the
-project's root, with pandas; the output is committed. A shim hands the reference the sparse model's vectors as dense ones, with or without unit length, and
-another one stands for datasets.Dataset."""
+project's root, with pandas; the output is committed. A shim passes the sparse model's vectors to the reference as dense ones, normalized or not, and
+another one replaces datasets.Dataset."""
 
 import json
 import pathlib

@@ -68,7 +68,7 @@ export class Registry {
     return manifest;
   }
 
-  /** Adds the package of another platform, whose tarball must not be requested. */
+  /** Adds a platform's package without serving its tarball. */
   #announce(name: string, version: string): void {
     if (this.#packages.has(name)) return;
     const [, platform, arch] = /onnxruntime-(\w+)-(\w+)$/.exec(name) ?? [];

@@ -1,6 +1,6 @@
-"""How tokenizers' Split matches patterns: python generate.py writes cases.json beside this file. Made with tokenizers 0.23.3.
+"""How tokenizers' Split matches patterns: python generate.py writes cases.json next to this file. Written with tokenizers 0.23.3.
 
-{ "texts", "cases": [{ "pattern", "matches": for each text the matches }] }; a pattern that tokenizers refuses has no matches.
+{ "texts", "cases": [{ "pattern", "matches": for each text the matches }] }; a pattern that tokenizers rejects has no matches.
 """
 
 import json

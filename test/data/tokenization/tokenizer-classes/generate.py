@@ -1,8 +1,8 @@
-"""What transformers 5 gives for tokenizer folders: each class, vocabulary files without tokenizer.json, truncation, patterns, added tokens.
+"""The results of transformers 5 for tokenizer folders: each class, vocabulary files without tokenizer.json, truncation, patterns, added tokens.
 
     HF_HUB_OFFLINE=1 python generate.py
 
-Writes cases.json beside this file: { "texts", "pairs", "cases": [{ "name", "files", "max_length"?, "single", "pairs", "types", "error"? }] }.
+Writes cases.json next to this file: { "texts", "pairs", "cases": [{ "name", "files", "max_length"?, "single", "pairs", "types", "error"? }] }.
 A case's files are JSON objects, or strings as they are written. Where the reference fails, "error" has the kind of its error and no ids.
 Also checks lib/tokenization/files/unsupported-classes.ts: every class of the installed transformers is in it, or a case here.
 
