@@ -59,7 +59,7 @@ Napi::Value kernel_sets(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/// The main JS thread, at its exit event.
+/// Called on the main JS thread, by its exit event.
 void stop_threads(const Napi::CallbackInfo&) {
   ThreadPool::instance().shut_down();
 }

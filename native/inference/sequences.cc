@@ -11,8 +11,7 @@ Status Sequences::check() const {
   if (std::adjacent_find(offsets.begin(), offsets.end()) != offsets.end()) {
     return Error{"ERR_INVALID_ARGUMENT", "A sequence has no tokens."};
   }
-  if (!type_ids.empty() && type_ids.size() != ids.size())
-    return Error{"ERR_INVALID_ARGUMENT", "The number of type ids must equal the number of ids."};
+  if (!type_ids.empty() && type_ids.size() != ids.size()) return Error{"ERR_INVALID_ARGUMENT", "Every id needs a type id."};
   const auto countable = [](double number) { return number >= 0 && number < 9e15; };
   if (!bytes.empty() && (bytes.size() != size() || !std::all_of(bytes.begin(), bytes.end(), countable))) {
     return Error{"ERR_INVALID_ARGUMENT", "Every sequence needs a byte count."};

@@ -65,7 +65,7 @@ Result<ort::ONNXTensorElementDataType> element_type(const Runtime& runtime, cons
 Result<OrtPointer<ort::OrtSessionOptions>> make_options(const Runtime& runtime, ort::GraphOptimizationLevel level) {
   const ort::Functions& functions = runtime.functions();
   ort::OrtSessionOptions* options = nullptr;
-  if (auto failure = runtime.check(functions.CreateSessionOptions(&options), "make session options")) return *failure;
+  if (auto failure = runtime.check(functions.CreateSessionOptions(&options), "create session options")) return *failure;
   auto owned = own(options, functions.ReleaseSessionOptions);
   const std::array steps = {
       functions.SetIntraOpNumThreads(options, 1),
@@ -120,7 +120,7 @@ RunControl::RunControl(const Runtime& runtime, ort::OrtRunOptions* options)
 
 Result<RunControl> RunControl::create(const Runtime& runtime, const std::string& giving_back) {
   ort::OrtRunOptions* options = nullptr;
-  if (auto failure = runtime.check(runtime.functions().CreateRunOptions(&options), "make run options")) return *failure;
+  if (auto failure = runtime.check(runtime.functions().CreateRunOptions(&options), "create run options")) return *failure;
   RunControl control(runtime, options);
   // A session that captures CUDA graphs would otherwise capture in every run; other sessions ignore this.
   if (auto failure = runtime.check(runtime.functions().AddRunConfigEntry(options, kGraphId, "-1"), "set run options")) return *failure;
@@ -156,7 +156,7 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
 
   if (spec.int8 != nullptr) {
     ort::OrtCustomOpDomain* domain = nullptr;
-    if (auto failure = runtime.check(functions.CreateCustomOpDomain(Int8Operator::kDomain, &domain), "make a domain")) return *failure;
+    if (auto failure = runtime.check(functions.CreateCustomOpDomain(Int8Operator::kDomain, &domain), "create a domain")) return *failure;
     session.domain_ = own(domain, functions.ReleaseCustomOpDomain);
     const std::array additions = {functions.CustomOpDomain_Add(domain, spec.int8->custom_op()),
                                   functions.AddCustomOpDomain(raw_options, domain)};

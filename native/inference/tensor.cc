@@ -47,13 +47,13 @@ Result<Tensor> wrap_tensor(const Runtime& runtime, std::span<const std::byte> da
 Result<Tensor> make_tensor(const Runtime& runtime, ort::OrtAllocator* allocator, const TensorType& type) {
   ort::OrtValue* tensor = nullptr;
   const auto status = runtime.functions().CreateTensorAsOrtValue(allocator, type.shape.data(), type.shape.size(), type.element, &tensor);
-  if (auto failure = runtime.check(status, "make a tensor")) return *failure;
+  if (auto failure = runtime.check(status, "create a tensor")) return *failure;
   return own(tensor, runtime.functions().ReleaseValue);
 }
 
 Result<void*> data_of(const Runtime& runtime, ort::OrtValue& tensor) {
   void* data = nullptr;
-  if (auto failure = runtime.check(runtime.functions().GetTensorMutableData(&tensor, &data), "find a tensor's memory")) return *failure;
+  if (auto failure = runtime.check(runtime.functions().GetTensorMutableData(&tensor, &data), "access a tensor's data")) return *failure;
   return data;
 }
 

@@ -146,7 +146,7 @@ describe("devices", function () {
     const { library, file } = runtimeFolder("mixed");
     writeFileSync(file("libonnxruntime_providers_cuda.so"), "\0" + "1.99.2\0");
     const { seen } = await run(load({ device: "cuda" }), { ...withDriver(), ORT_DYLIB_PATH: library });
-    isUnavailable(seen[0], /libonnxruntime_providers_cuda\.so is of version 1\.99\.2, but ONNX Runtime at .* is 1\./);
+    isUnavailable(seen[0], /libonnxruntime_providers_cuda\.so is version 1\.99\.2, but ONNX Runtime at .* is 1\./);
   });
 
   describe("sparse-rerank doctor", () => {

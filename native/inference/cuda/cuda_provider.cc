@@ -30,7 +30,7 @@ Status check_version(const Runtime& runtime) {
   const std::vector<std::string> releases = find_releases({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   if (releases.empty() || std::find(releases.begin(), releases.end(), runtime.version()) != releases.end()) return std::nullopt;
   return Error{"ERR_DEVICE_UNAVAILABLE",
-               path + " is of version " + releases.front() + ", but ONNX Runtime at " + runtime.path() + " is " + runtime.version()};
+               path + " is version " + releases.front() + ", but ONNX Runtime at " + runtime.path() + " is " + runtime.version()};
 }
 
 /// Removes the source location that ONNX Runtime puts before the reason.
@@ -75,7 +75,7 @@ Result<CudaProviderOptions> make_cuda_options(const Runtime& runtime, const Cuda
   if (auto failure = check_version(runtime)) return *failure;
   const ort::Functions& functions = runtime.functions();
   ort::OrtCUDAProviderOptionsV2* options = nullptr;
-  if (auto failure = runtime.check(functions.CreateCUDAProviderOptions(&options), "make options for CUDA")) return *failure;
+  if (auto failure = runtime.check(functions.CreateCUDAProviderOptions(&options), "create CUDA options")) return *failure;
   auto owned = own(options, functions.ReleaseCUDAProviderOptions);
 
   const std::string device = std::to_string(spec.device);

@@ -24,7 +24,7 @@ LABELS = 3
 BASE = dict(vocab_size=VOCABULARY, hidden_size=24, num_attention_heads=3, intermediate_size=32, num_labels=LABELS)
 
 
-# What the file holds; the logits are float32 computations on it. 16 bits keep the repository small, and take the way of such checkpoints.
+# The element type of the file; logits are computed on it in float32. 16 bits keep the repository small, and cover how such files are read.
 DTYPES = {"modernbert-biases": torch.float16, "gte-ntk": torch.bfloat16, "gte-native": torch.bfloat16, "deberta-v1": torch.float16}
 
 

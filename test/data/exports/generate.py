@@ -62,7 +62,7 @@ def main():
     quantized = OUT / "ce-bert-minilm-quantized.onnx"
     quantize_dynamic(OUT / "ce-bert-minilm.onnx", quantized, weight_type=QuantType.QInt8, per_channel=True)
 
-    # Weights beside the file, as models above 2 GB have them.
+    # Weights next to the file, as for models above 2 GB.
     model = onnx.load(OUT / "ce-roberta-stsb.onnx")
     onnx.save_model(model, OUT / "ce-roberta-stsb.onnx", save_as_external_data=True, location="model.onnx_data", size_threshold=0)
     for kept in OUT.glob("*.onnx"):

@@ -151,7 +151,7 @@ describe("package managers and runtimes", function () {
     }
   });
 
-  it("webpack: works as an external, and a bundle that contains it explains how to make it one", async () => {
+  it("webpack: works as an external; a bundle that contains it reports how to exclude it", async () => {
     const build = `
       const webpack = require("webpack");
       const inside = { target: "node", mode: "production", entry: "./app.mjs", experiments: { topLevelAwait: true }, context: __dirname };
