@@ -1,7 +1,7 @@
 // libFuzzer target for the manifest reader; scripts/fuzz-index.sh builds and runs it.
 //
 // The checksum would reject nearly every input, so the harness corrects it; every fourth input keeps its own. An accepted manifest must be
-// consistent and encode to the same bytes.
+// consistent, and what it encodes to must be accepted as well.
 
 #include <algorithm>
 #include <cstddef>
