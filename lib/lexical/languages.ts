@@ -1,5 +1,6 @@
 /** Snowball stemmers, and what else depends on the language of a text. */
 
+import { loadPackage } from "../core/optional-package";
 import { porter2 } from "./porter2";
 
 export type Stemmer = (word: string) => string;
@@ -47,9 +48,9 @@ export const LANGUAGES = Object.keys(STEMMERS) as LexicalLanguage[];
 /** Some of the stemmers take time in proportion to the square of a word's length: what is longer is no word of a language, and stays as it is. */
 const MAX_STEMMED_LENGTH = 64;
 
-/** A module of its own for each language, so that a program loads one. */
+/** Each language is a module of its own, so a program loads only one. Errors: ERR_CLIENT_NOT_FOUND (a language other than English). */
 export async function loadStemmer(language: LexicalLanguage): Promise<Stemmer> {
-  const { stemmer } = await STEMMERS[language]();
+  const { stemmer } = await loadPackage("@orama/stemmers", STEMMERS[language] as () => Promise<StemmerModule>);
   return (word) => (word.length <= MAX_STEMMED_LENGTH ? stemmer(word) : word);
 }
 
