@@ -3,6 +3,8 @@
  * and 24.0 if NODE_USE_ENV_PROXY=1 or --use-env-proxy is set; otherwise the optional package undici is used.
  */
 
+import type * as Undici from "undici";
+
 import { SparseRerankError } from "../errors";
 import type { Environment } from "./settings";
 
@@ -16,7 +18,7 @@ const PROXY_VARIABLES = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY
  *
  * Errors: ERR_INVALID_ARGUMENT (a variable is not an address). The message omits the value, which may contain a password.
  */
-export async function proxiedFetch(environment: Environment): Promise<Fetch> {
+export function proxiedFetch(environment: Environment): Fetch {
   const named = PROXY_VARIABLES.filter((name) => (environment[name] ?? "") !== "");
   if (named.length === 0 || usesEnvironmentProxy(environment)) return fetch;
   for (const name of named) {
@@ -26,7 +28,7 @@ export async function proxiedFetch(environment: Environment): Promise<Fetch> {
       `${name} must be the http or https address of a proxy, e.g. http://proxy.example:3128.`,
     );
   }
-  const undici = await import("undici").catch(() => undefined);
+  const undici = optionalUndici();
   if (undici === undefined) return fetch;
   const option = (name: string): string => environment[name] ?? environment[name.toUpperCase()] ?? "";
   const dispatcher = new undici.EnvHttpProxyAgent({
@@ -36,6 +38,16 @@ export async function proxiedFetch(environment: Environment): Promise<Fetch> {
   });
   // undici's types differ from those of Node's bundled version; its behavior follows the standard.
   return ((url: string, init: object) => undici.fetch(url, { ...init, dispatcher })) as unknown as Fetch;
+}
+
+/** In a try block, so that bundlers treat the package as optional; undefined if it is not installed. */
+function optionalUndici(): typeof Undici | undefined {
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- webpack reports a missing import() as an error
+    return require("undici") as typeof Undici;
+  } catch {
+    return undefined;
+  }
 }
 
 /** How to make this version of Node use a proxy, for messages about failed connections. */

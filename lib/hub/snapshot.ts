@@ -55,7 +55,7 @@ export async function snapshotOf(
 
   const source = { repository, revision };
   const { endpoint, token } = settings;
-  const connection = { endpoint, token, policy, signal: options.signal, fetch: await proxiedFetch(environment) };
+  const connection = { endpoint, token, policy, signal: options.signal, fetch: proxiedFetch(environment) };
   let commit: string;
   try {
     commit = await resolveCommit(cached === undefined ? connection : { ...connection, policy: singleAttempt(policy) }, source);

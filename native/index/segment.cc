@@ -35,8 +35,8 @@ Result<std::shared_ptr<Segment>> Segment::checked(SegmentBytes bytes) {
   const auto chunks = segment->bytes_.chunks(kChunks, segment->counts().chunks);
   if (!chunks) return chunks.error();
   segment->chunks_ = chunks.value();
-  if (segment->bytes_.footer().lexical) {
-    Result<SegmentTerms> lexical = SegmentTerms::of(segment->bytes_);
+  if (const std::optional<LexicalCounts>& counts = segment->bytes_.footer().lexical) {
+    Result<SegmentTerms> lexical = SegmentTerms::of(segment->bytes_, *counts);
     if (!lexical) return std::move(lexical).error();
     segment->lexical_ = std::move(lexical).value();
   }

@@ -7,8 +7,7 @@
 
 namespace sparse_rerank {
 
-Result<SegmentTerms> SegmentTerms::of(const SegmentBytes& bytes) {
-  const LexicalCounts& c = *bytes.footer().lexical;
+Result<SegmentTerms> SegmentTerms::of(const SegmentBytes& bytes, const LexicalCounts& c) {
   const std::uint64_t documents = bytes.footer().counts.documents;
   if (!c.bm25.valid() || !(c.average_length > 0.0) || !std::isfinite(c.average_length) || c.terms > c.frequencies || c.chunks > documents ||
       c.entries > c.frequencies) {
@@ -24,7 +23,7 @@ Result<SegmentTerms> SegmentTerms::of(const SegmentBytes& bytes) {
       bytes.holds(kFrequencyTerms, c.frequencies, wide ? sizeof(std::uint32_t) : sizeof(std::uint16_t)) &&
       bytes.holds(kFrequencyCounts, c.frequencies, sizeof(std::uint16_t)) && bytes.holds(kLengths, documents, sizeof(std::uint32_t));
   if (!sizes_fit) return bytes.corrupt("a lexical region has another size than the counts ask for");
-  return SegmentTerms(bytes);
+  return SegmentTerms(bytes, c);
 }
 
 Result<std::string_view> SegmentTerms::term(std::size_t ordinal) const {

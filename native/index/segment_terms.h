@@ -24,7 +24,7 @@ struct WeightedTerm {
 class SegmentTerms {
  public:
   /// @param bytes of the segment, which outlive this object and do not move
-  static Result<SegmentTerms> of(const SegmentBytes& bytes);
+  static Result<SegmentTerms> of(const SegmentBytes& bytes, const LexicalCounts& counts);
 
   [[nodiscard]] const Bm25& bm25() const { return counts().bm25; }
   /// What the impacts of the lists were computed with.
@@ -57,13 +57,14 @@ class SegmentTerms {
   void prefetch_row(std::uint32_t document) const;
 
  private:
-  explicit SegmentTerms(const SegmentBytes& bytes) : bytes_(&bytes) {}
-  [[nodiscard]] const LexicalCounts& counts() const { return *bytes_->footer().lexical; }
+  SegmentTerms(const SegmentBytes& bytes, const LexicalCounts& counts) : bytes_(&bytes), counts_(&counts) {}
+  [[nodiscard]] const LexicalCounts& counts() const { return *counts_; }
   [[nodiscard]] bool wide() const { return counts().terms > kNarrowTerms; }
   template <typename Ordinal>
   [[nodiscard]] Result<double> score_row(const SegmentBytes::Extent& row, std::span<const WeightedTerm> query, double norm) const;
 
   const SegmentBytes* bytes_;
+  const LexicalCounts* counts_;  // in the footer of bytes_
 };
 
 }  // namespace sparse_rerank
