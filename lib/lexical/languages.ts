@@ -50,7 +50,7 @@ const MAX_STEMMED_LENGTH = 64;
 
 /** Each language is a module of its own, so a program loads only one. Errors: ERR_CLIENT_NOT_FOUND (a language other than English). */
 export async function loadStemmer(language: LexicalLanguage): Promise<Stemmer> {
-  const { stemmer } = await loadPackage("@orama/stemmers", STEMMERS[language] as () => Promise<StemmerModule>);
+  const { stemmer } = await loadPackage("@orama/stemmers", STEMMERS[language]);
   return (word) => (word.length <= MAX_STEMMED_LENGTH ? stemmer(word) : word);
 }
 

@@ -13,7 +13,7 @@ import type { TorchActivation } from "../../dist/checkpoint/torch-activation";
 import type { DenseModule, EmbeddingModule, TransformerPart } from "../../dist/checkpoint/types";
 import { loadRuntime } from "../../dist/native/runtime-library";
 import { crossPart, referencePart, sequenceClassifier, startGraph } from "../unit/architectures/architecture-graphs";
-import { close, fixtures } from "./golden";
+import { close } from "./golden";
 
 const tolerance = { abs: 2e-5, rel: 1e-4 };
 const reports = path.join(__dirname, "..", "data", "reports");
