@@ -187,7 +187,7 @@ TEST(LexicalFile, LyingContentsCrashNothing) {
   const std::size_t trailer_at = bytes.size() - sizeof(SegmentTrailer);
   std::mt19937 random(62);
   std::size_t corrupt = 0;
-  for (int round = 0; round < 4000; ++round) {
+  for (int round = 0; round < 500; ++round) {
     std::vector<char> lying = bytes;
     for (std::size_t flips = 1 + random() % 4; flips > 0; --flips) {
       // Each region in turn, the footer in between.
@@ -207,7 +207,7 @@ TEST(LexicalFile, LyingContentsCrashNothing) {
     ASSERT_TRUE(code.empty() || code == "ERR_INDEX_CORRUPT" || code == "ERR_INDEX_VERSION" || code == "ERR_INVALID_ARGUMENT") << code;
     if (!code.empty()) ++corrupt;
   }
-  EXPECT_GT(corrupt, 500u);
+  EXPECT_GT(corrupt, 60u);
 }
 
 /// A file with one section more.
