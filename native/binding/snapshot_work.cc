@@ -139,9 +139,10 @@ Result<ReadDocuments> read_documents(const Snapshot& snapshot, const StringsView
     if (is_cancelled(&cancelled)) return aborted();
     const auto location = snapshot.find(ids.text(i));
     if (!location) return location.error();
-    read.found.push_back(location.value() ? 1 : 0);
-    if (location.value()) {
-      const auto [segment, document] = *location.value();
+    const std::optional<Location>& found = location.value();
+    read.found.push_back(found ? 1 : 0);
+    if (found) {
+      const auto [segment, document] = *found;
       const Segment& home = *snapshot.segments[segment].segment;
       const auto stored = home.stored(document);
       if (!stored) return stored.error();

@@ -38,6 +38,7 @@ class ComputeWork final : public PromiseWork {
     return std::nullopt;
   }
   void release() override { compute_ = nullptr; }
+  // NOLINTNEXTLINE(bugprone-unchecked-optional-access): called only after run() has succeeded
   Napi::Value result(Napi::Env env) override { return convert_(env, *value_); }
 
   Compute compute_;
