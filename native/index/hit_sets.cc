@@ -55,15 +55,16 @@ Status add_hits(const SegmentView& view, const SparseQuery& query, SearchScratch
   Bitmap unsure(set.size());
   std::vector<std::pair<Segment::Term, float>> terms;
   for (std::size_t i = 0; i < query.terms.size(); ++i) {
-    const auto term = segment.find_term(query.terms[i]);
-    if (!term) return term.error();
-    if (!term.value() || query.weights[i] == 0.0f) continue;
+    const auto found = segment.find_term(query.terms[i]);
+    if (!found) return found.error();
+    const auto& term = found.value();
+    if (!term || query.weights[i] == 0.0f) continue;
     // Products may cancel out, and lists have positive weights only.
-    if (query.weights[i] < 0.0f || term.value()->range.smallest < 0.0f) {
+    if (query.weights[i] < 0.0f || term->range.smallest < 0.0f) {
       unsure.assign(unsure.size(), ~std::uint64_t{0});
       return add_scored(view, unsure, scratch, set, cancel);
     }
-    terms.emplace_back(*term.value(), query.weights[i]);
+    terms.emplace_back(*term, query.weights[i]);
   }
   for (std::size_t chunk = 0; chunk < segment.chunks().size(); ++chunk) {
     if (is_cancelled(cancel)) return aborted();

@@ -47,8 +47,9 @@ Status count_terms(const IndexSegment& segment, const std::vector<std::string_vi
   for (std::size_t i = 0; i < terms.size(); ++i) {
     const auto found = lexical.find(terms[i]);
     if (!found) return found.error();
-    if (!found.value()) continue;
-    ordinals[i] = *found.value();
+    const auto& ordinal = found.value();
+    if (!ordinal) continue;
+    ordinals[i] = *ordinal;
     const Result<std::uint32_t> having = lexical.documents_with(ordinals[i]);
     if (!having) return having.error();
     const std::uint32_t gone = removed == nullptr ? 0 : removed->documents_with(ordinals[i]);

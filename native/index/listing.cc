@@ -133,10 +133,9 @@ Result<std::vector<Location>> list_documents(const Snapshot& snapshot, const Fil
   if (after) {
     const auto found = snapshot.find(*after);
     if (!found) return found.error();
-    if (!found.value()) {
-      return Error{"ERR_INVALID_ARGUMENT", "There is no document " + std::string(*after) + " after which to go on."};
-    }
-    next = *found.value();
+    const std::optional<Location>& location = found.value();
+    if (!location) return Error{"ERR_INVALID_ARGUMENT", "There is no document " + std::string(*after) + " to continue after."};
+    next = *location;
     ++next.document;
   }
   std::vector<Location> documents;

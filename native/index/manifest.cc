@@ -107,7 +107,7 @@ class ManifestReader {
     manifest_.next_number = from.next();
   }
   void read_lexical(Reader& from) {
-    const double k1 = std::bit_cast<double>(from.next());
+    const auto k1 = std::bit_cast<double>(from.next());
     manifest_.settings.lexical = Bm25{k1, std::bit_cast<double>(from.next())};
   }
 

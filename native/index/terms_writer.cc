@@ -71,13 +71,14 @@ Status TermsWriter::read_dictionary() {
   for (std::size_t i = 0; i < kStepTerms; ++i) {
     const auto next = source_.next_term();
     if (!next) return next.error();
-    if (!next.value()) {
+    const auto& term = next.value();
+    if (!term) {
       having_.resize(term_offsets_.size() - 1);
       largest_.resize(having_.size());
       enter(Phase::kLengths);
       return std::nullopt;
     }
-    bytes_ += *next.value();
+    bytes_ += *term;
     term_offsets_.push_back(bytes_.size());
   }
   return std::nullopt;
