@@ -252,7 +252,7 @@ Result<std::size_t> SegmentedIndex::apply(const StringsView& removed, const Docu
   if (added != nullptr && removed.size() > 0) {
     for (std::size_t i = 0; i < added->ids.size(); ++i) replaced.insert(added->ids.text(i));
   }
-  const Result<std::size_t> count = remove_ids(next, removals, removed, replaced);
+  Result<std::size_t> count = remove_ids(next, removals, removed, replaced);
   if (!count) return count;
   if (added == nullptr) {
     if (count.value() == 0) return count;
