@@ -46,6 +46,28 @@ interface Word {
 
 /** Milliseconds of work before other events get their turn. */
 const SLICE_MS = 8;
+
+/** Shares the JS thread with other events. */
+class TimeSlice {
+  readonly #signal: AbortSignal | undefined;
+  #end = performance.now() + SLICE_MS;
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+  }
+
+  get isOver(): boolean {
+    return performance.now() >= this.#end;
+  }
+
+  /** Lets other events through and begins anew. Errors: ERR_ABORTED. */
+  async renew(): Promise<void> {
+    await nextTurn();
+    throwIfAborted(this.#signal);
+    this.#end = performance.now() + SLICE_MS;
+  }
+}
+
 /** Bytes of a term in UTF-8 that an index takes. */
 const MAX_TERM_BYTES = 65_535;
 
@@ -96,14 +118,11 @@ class WordAnalyzer implements Analyzer {
       }
       counter.count(word.index);
     };
-    let sliceEnd = performance.now() + SLICE_MS;
+    const slice = new TimeSlice(signal);
     for (const text of texts) {
       for (let from = 0; from < text.length;) {
         from = this.#readBlock(text, from, count);
-        if (performance.now() < sliceEnd) continue;
-        await nextTurn();
-        throwIfAborted(signal);
-        sliceEnd = performance.now() + SLICE_MS;
+        if (slice.isOver) await slice.renew();
       }
       counter.endRow();
     }
@@ -150,14 +169,11 @@ class CustomAnalyzer implements Analyzer {
 
   async termRows(texts: readonly string[], { signal }: { readonly signal?: AbortSignal } = {}): Promise<TermRows> {
     const counter = new TermCounter();
-    let sliceEnd = performance.now() + SLICE_MS;
+    const slice = new TimeSlice(signal);
     for (const text of texts) {
       for (const term of this.#read(text)) {
         counter.count(counter.indexOf(term));
-        if (performance.now() < sliceEnd) continue;
-        await nextTurn();
-        throwIfAborted(signal);
-        sliceEnd = performance.now() + SLICE_MS;
+        if (slice.isOver) await slice.renew();
       }
       counter.endRow();
     }

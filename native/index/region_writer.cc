@@ -4,6 +4,12 @@
 
 namespace sparse_rerank {
 
+Status RegionWriter::put_terms(std::span<const std::uint32_t> terms, bool wide) {
+  if (wide) return put(terms);
+  narrow_.assign(terms.begin(), terms.end());
+  return put(std::span<const std::uint16_t>(narrow_));
+}
+
 Status RegionWriter::align() {
   constexpr std::byte kZeros[kRegionAlignment] = {};
   const std::uint64_t position = sink_.position();

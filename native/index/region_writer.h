@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <vector>
 
 #include "core/result.h"
 #include "index/segment_format.h"
@@ -36,12 +37,15 @@ class RegionWriter {
     if (Status error = put(values)) return error;
     return end(region);
   }
+  /// The terms of a row, with 32 bits if `wide` and 16 otherwise.
+  [[nodiscard]] Status put_terms(std::span<const std::uint32_t> terms, bool wide);
   /// Zeros up to a multiple of 8.
   [[nodiscard]] Status align();
 
  private:
   SegmentSink& sink_;
   SegmentFooter& footer_;
+  std::vector<std::uint16_t> narrow_;  // of put_terms()
 };
 
 /// Documents that one step of a writer looks at.

@@ -9,7 +9,6 @@
 
 #include "core/checksum.h"
 #include "kernels/kernels.h"
-#include "kernels/target.h"
 
 namespace sparse_rerank {
 
@@ -129,19 +128,8 @@ Result<float> Segment::score(std::uint32_t document, const float* dense) const {
 }
 
 void Segment::prefetch_row(std::uint32_t document) const {
-  constexpr std::uint64_t kLine = 64;
-  constexpr std::uint64_t kMost = 16;
-  const std::uint64_t* const offsets = bytes_.at<std::uint64_t>(kRowOffsets) + document;
-  const std::uint64_t first = offsets[0];
-  if (offsets[1] < first || offsets[1] > counts().weights) return;
-  const std::uint64_t size = wide() ? sizeof(std::uint32_t) : sizeof(std::uint16_t);
-  const auto prefetch = [&](Region region, std::uint64_t element) {
-    const std::byte* const begin = bytes_.at<std::byte>(region) + first * element;
-    const std::uint64_t lines = std::min((offsets[1] - first) * element / kLine + 1, kMost);
-    for (std::uint64_t i = 0; i < lines; ++i) SPARSE_RERANK_PREFETCH(begin + i * kLine);
-  };
-  prefetch(kRowTerms, size);
-  prefetch(kRowWeights, sizeof(float));
+  bytes_.prefetch_row(kRowOffsets, document, counts().weights,
+                      {{kRowTerms, wide() ? sizeof(std::uint32_t) : sizeof(std::uint16_t)}, {kRowWeights, sizeof(float)}});
 }
 
 Result<SparseRow> Segment::row(std::uint32_t document, std::vector<std::uint32_t>& terms) const {
@@ -150,15 +138,7 @@ Result<SparseRow> Segment::row(std::uint32_t document, std::vector<std::uint32_t
   const auto [first, count] = row.value();
   const Result<const float*> weights = bytes_.read<float>(kRowWeights, first, count);
   if (!weights) return weights.error();
-  if (wide()) {
-    const Result<const std::uint32_t*> from = bytes_.read<std::uint32_t>(kRowTerms, first, count);
-    if (!from) return from.error();
-    terms.assign(from.value(), from.value() + count);
-  } else {
-    const Result<const std::uint16_t*> from = bytes_.read<std::uint16_t>(kRowTerms, first, count);
-    if (!from) return from.error();
-    terms.assign(from.value(), from.value() + count);
-  }
+  if (Status error = bytes_.copy_terms(kRowTerms, row.value(), wide(), terms)) return *std::move(error);
   // Whoever takes rows relies on it: see validate().
   for (std::size_t i = 0; i < count; ++i) {
     if (terms[i] >= dimension() || (i > 0 && terms[i] <= terms[i - 1]) || !std::isfinite(weights.value()[i])) {
@@ -169,9 +149,7 @@ Result<SparseRow> Segment::row(std::uint32_t document, std::vector<std::uint32_t
 }
 
 Result<std::string_view> Segment::id(std::uint32_t document) const {
-  const auto bytes = bytes_.item(kIdOffsets, kIdBytes, document);
-  if (!bytes) return bytes.error();
-  return std::string_view(reinterpret_cast<const char*>(bytes.value().data()), bytes.value().size());
+  return bytes_.text(kIdOffsets, kIdBytes, document);
 }
 
 Result<std::span<const std::byte>> Segment::stored(std::uint32_t document) const {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/checksum.h"
+#include "kernels/target.h"
 
 namespace sparse_rerank {
 
@@ -109,6 +110,34 @@ Result<std::span<const std::byte>> SegmentBytes::item(Region offsets, Region byt
   const Result<const std::byte*> begin = read<std::byte>(bytes, first, count);
   if (!begin) return begin.error();
   return std::span(begin.value(), static_cast<std::size_t>(count));
+}
+
+Result<std::string_view> SegmentBytes::text(Region offsets, Region bytes, std::uint64_t i) const {
+  const Result<std::span<const std::byte>> found = item(offsets, bytes, i);
+  if (!found) return found.error();
+  return std::string_view(reinterpret_cast<const char*>(found.value().data()), found.value().size());
+}
+
+Status SegmentBytes::copy_terms(Region region, const Extent& row, bool wide, std::vector<std::uint32_t>& terms) const {
+  const auto copy = [&](const auto& from) -> Status {
+    if (!from) return from.error();
+    terms.assign(from.value(), from.value() + row.count);
+    return std::nullopt;
+  };
+  return wide ? copy(read<std::uint32_t>(region, row.first, row.count)) : copy(read<std::uint16_t>(region, row.first, row.count));
+}
+
+void SegmentBytes::prefetch_row(Region offsets, std::uint64_t i, std::uint64_t limit, std::initializer_list<Column> columns) const {
+  constexpr std::uint64_t kLine = 64;
+  constexpr std::uint64_t kMost = 16;
+  const std::uint64_t* const pair = at<std::uint64_t>(offsets) + i;
+  const std::uint64_t first = pair[0];
+  if (pair[1] < first || pair[1] > limit) return;
+  for (const auto& [region, element_bytes] : columns) {
+    const std::byte* const begin = at<std::byte>(region) + first * element_bytes;
+    const std::uint64_t lines = std::min((pair[1] - first) * element_bytes / kLine + 1, kMost);
+    for (std::uint64_t line = 0; line < lines; ++line) SPARSE_RERANK_PREFETCH(begin + line * kLine);
+  }
 }
 
 Result<Postings> SegmentBytes::postings(Region region, const PostingEntry& entry, std::uint64_t groups) const {

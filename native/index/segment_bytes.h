@@ -3,10 +3,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/mapped_file.h"
@@ -66,6 +68,15 @@ class SegmentBytes {
   /// Entry i of a table of offsets, within `limit`.
   [[nodiscard]] Result<Extent> extent(Region offsets, std::uint64_t i, std::uint64_t limit) const;
   [[nodiscard]] Result<std::span<const std::byte>> item(Region offsets, Region bytes, std::uint64_t i) const;
+  [[nodiscard]] Result<std::string_view> text(Region offsets, Region bytes, std::uint64_t i) const;
+  /// Copies the terms of a row, which have 32 bits if `wide` and 16 otherwise.
+  [[nodiscard]] Status copy_terms(Region region, const Extent& row, bool wide, std::vector<std::uint32_t>& terms) const;
+  struct Column {
+    Region region;
+    std::uint64_t element_bytes;
+  };
+  /// Asks the processor for the beginning of row i in each column. Does nothing for a row that is not within `limit`.
+  void prefetch_row(Region offsets, std::uint64_t i, std::uint64_t limit, std::initializer_list<Column> columns) const;
   /// @param groups of the list's chunk
   [[nodiscard]] Result<Postings> postings(Region region, const PostingEntry& entry, std::uint64_t groups) const;
   /// Chunks that follow each other and hold all documents.

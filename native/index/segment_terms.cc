@@ -27,9 +27,7 @@ Result<SegmentTerms> SegmentTerms::of(const SegmentBytes& bytes, const LexicalCo
 }
 
 Result<std::string_view> SegmentTerms::term(std::size_t ordinal) const {
-  const auto bytes = bytes_->item(kTermOffsets, kTermBytes, ordinal);
-  if (!bytes) return bytes.error();
-  return std::string_view(reinterpret_cast<const char*>(bytes.value().data()), bytes.value().size());
+  return bytes_->text(kTermOffsets, kTermBytes, ordinal);
 }
 
 Result<std::optional<std::uint32_t>> SegmentTerms::find(std::string_view term) const {
@@ -86,15 +84,7 @@ Result<TermRow> SegmentTerms::row(std::uint32_t document, std::vector<std::uint3
   const auto row = bytes_->extent(kFrequencyOffsets, document, counts().frequencies);
   if (!row) return row.error();
   const auto [first, count] = row.value();
-  if (wide()) {
-    const Result<const std::uint32_t*> from = bytes_->read<std::uint32_t>(kFrequencyTerms, first, count);
-    if (!from) return from.error();
-    memory.assign(from.value(), from.value() + count);
-  } else {
-    const Result<const std::uint16_t*> from = bytes_->read<std::uint16_t>(kFrequencyTerms, first, count);
-    if (!from) return from.error();
-    memory.assign(from.value(), from.value() + count);
-  }
+  if (Status error = bytes_->copy_terms(kFrequencyTerms, row.value(), wide(), memory)) return *std::move(error);
   const Result<const std::uint16_t*> frequencies = bytes_->read<std::uint16_t>(kFrequencyCounts, first, count);
   if (!frequencies) return frequencies.error();
   // Whoever takes rows relies on it.
@@ -142,18 +132,9 @@ Result<double> SegmentTerms::score(std::uint32_t document, std::span<const Weigh
 }
 
 void SegmentTerms::prefetch_row(std::uint32_t document) const {
-  constexpr std::uint64_t kLine = 64;
-  constexpr std::uint64_t kMost = 16;
-  const std::uint64_t* const offsets = bytes_->at<std::uint64_t>(kFrequencyOffsets) + document;
-  const std::uint64_t first = offsets[0];
-  if (offsets[1] < first || offsets[1] > counts().frequencies) return;
-  const auto prefetch = [&](Region region, std::uint64_t element) {
-    const std::byte* const begin = bytes_->at<std::byte>(region) + first * element;
-    const std::uint64_t lines = std::min((offsets[1] - first) * element / kLine + 1, kMost);
-    for (std::uint64_t i = 0; i < lines; ++i) SPARSE_RERANK_PREFETCH(begin + i * kLine);
-  };
-  prefetch(kFrequencyTerms, wide() ? sizeof(std::uint32_t) : sizeof(std::uint16_t));
-  prefetch(kFrequencyCounts, sizeof(std::uint16_t));
+  bytes_->prefetch_row(
+      kFrequencyOffsets, document, counts().frequencies,
+      {{kFrequencyTerms, wide() ? sizeof(std::uint32_t) : sizeof(std::uint16_t)}, {kFrequencyCounts, sizeof(std::uint16_t)}});
   SPARSE_RERANK_PREFETCH(bytes_->at<std::byte>(kLengths) + std::uint64_t{document} * sizeof(std::uint32_t));
 }
 

@@ -156,12 +156,7 @@ Status SegmentWriter::fill_chunk(const Chunk& chunk, std::span<const PostingEntr
 
 Status SegmentWriter::write_row_terms() {
   const bool wide = settings_.dimension > kNarrowTerms;
-  std::vector<std::uint16_t> narrow;
-  Status failed = for_next_rows(kStepDocuments, [&](std::uint32_t) -> Status {
-    if (wide) return writer_.put(std::span<const std::uint32_t>(row_terms_));
-    narrow.assign(row_terms_.begin(), row_terms_.end());
-    return writer_.put(std::span<const std::uint16_t>(narrow));
-  });
+  Status failed = for_next_rows(kStepDocuments, [&](std::uint32_t) { return writer_.put_terms(row_terms_, wide); });
   if (failed || !all_seen()) return failed;
   footer_.counts.wide = wide ? 1 : 0;
   if (Status error = writer_.end(kRowTerms)) return error;

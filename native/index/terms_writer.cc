@@ -225,13 +225,10 @@ Status TermsWriter::write_entries() {
 Status TermsWriter::write_row_terms() {
   const bool wide = numbers_.size() > kNarrowTerms;
   std::vector<std::uint32_t> terms;
-  std::vector<std::uint16_t> narrow;
   Status failed = for_next_rows(kStepDocuments, [&](std::uint32_t, const TermRow& row) -> Status {
     terms.clear();
     for (const std::uint32_t number : row.terms) terms.push_back(ordinals_[number]);
-    if (wide) return writer_.put(std::span<const std::uint32_t>(terms));
-    narrow.assign(terms.begin(), terms.end());
-    return writer_.put(std::span<const std::uint16_t>(narrow));
+    return writer_.put_terms(terms, wide);
   });
   if (failed || next_ < documents_) return failed;
   if (Status error = writer_.end(kFrequencyTerms)) return error;
