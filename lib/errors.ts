@@ -295,7 +295,8 @@ export type ErrorCode =
   /**
    * An optional peer dependency is required but not installed.
    *
-   * Causes: a search engine, the LangChain adapter or the queue is used without its client package.
+   * Causes: a search engine, the LangChain adapter or the queue is used without its client package; a collection is in CSV or HTML, and the
+   * package that reads it is missing.
    *
    * Remedy: run the `npm install` command in the message.
    */

@@ -109,7 +109,7 @@ const LIB = {
     holds: "two-stage search, fusion, BM25, explanation",
     uses: ["errors", "core", "options", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],
   },
-  corpus: { holds: "BEIR collections, text files cut into passages, lines and records of any length", uses: ["errors", "core"] },
+  corpus: { holds: "collections: folders of texts, HTML, BEIR, CSV; whole documents and passages of them", uses: ["errors", "core"] },
   evaluation: {
     holds: "measures, evaluators, judgments, hard negatives",
     uses: [
@@ -152,6 +152,8 @@ const LIB_PACKAGES = {
   "@orama/stemmers": "lexical",
   bullmq: "queue",
   commander: "cli",
+  "csv-parse": "corpus",
+  htmlparser2: "corpus",
   ioredis: "queue",
   "node-gyp-build": "native",
   "@langchain/core": "adapters",

@@ -11,8 +11,8 @@ const HELP = `npm start -- [--collection PATH] [--model FOLDER] [--limit N] [QUE
 
 Encodes a collection with a SPLADE model, indexes it, answers the queries (or a few built-in ones), and on a terminal prompts for more.
 
-  --collection PATH  a folder of .md, .txt, .rst or .adoc files, one such file, a .jsonl file ({"_id", "title", "text"} per line) or a .tsv file
-                     (id, tab, text); default: the documentation of the packages in node_modules
+  --collection PATH  a folder of .md, .txt, .rst, .adoc or .html files, one such file, a .jsonl file ({"_id", "title", "text"} per line), a .tsv
+                     file (id, tab, text) or a .csv file; default: the documentation of the packages in node_modules
   --model FOLDER     a SPLADE checkpoint in hub layout; default: the embedded splade-tiny
   --limit N          index the first N passages; default: 3000 of node_modules, all of another collection`;
 

@@ -33,7 +33,7 @@ export function indexCommand(): Command {
     'sparse-rerank search my-index "how are threads used"',
   ])
     .argument("<index>", "folder of the index: new, empty, or created by this command")
-    .argument("<collection>", "folder of texts, or a .jsonl, .tsv, .md, .txt, .rst or .adoc file")
+    .argument("<collection>", "folder of texts, or a .jsonl, .tsv, .csv, .md, .txt, .rst, .adoc or .html file")
     .option("--update", "encode passages again whose ids are already in the index (default: skip them)");
   return addModelOptions(addInputOptions(created), sparseModelOption()).action(run);
 }

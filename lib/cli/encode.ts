@@ -38,7 +38,7 @@ export function encodeCommand(): Command {
     "sparse-rerank encode --file corpus.jsonl --queue redis://localhost",
   ])
     .argument("[texts...]", "texts (default: --file, or standard input: JSONL, or one text per line)")
-    .option("-f, --file <path>", "a .jsonl, .tsv or .txt file (one text per line), or a folder of texts");
+    .option("-f, --file <path>", "a .jsonl, .tsv, .csv or .txt file (one text per line), a text file, or a folder of texts");
   return addModelOptions(addInputOptions(created), sparseModelOption())
     .option("-q, --query", "encode as queries instead of documents")
     .option("-t, --tokens", "print {token: weight} instead of indices and values")

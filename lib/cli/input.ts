@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 
 import { readCollection } from "../corpus/beir-corpus";
-import type { CollectionOptions, SkipReason } from "../corpus/beir-corpus";
+import type { CollectionOptions, SkipReason } from "../corpus/formats";
 import type { Passage } from "../corpus/passages";
 import { INPUT_OPTIONS, refuseOptions } from "./options";
 import type { InputOptions } from "./options";
@@ -74,7 +74,8 @@ export async function* readPassages(source: string, options: CollectionOptions):
     yield* readCollection(source, { ...options, onSkip, onInvalid });
   } finally {
     for (const [reason, { count, first }] of skipped) {
-      if (reason !== "excluded") writeNote(`skipped ${counted(count, "file")} (${reason}), the first: ${first}`);
+      const remedy = reason === "needs htmlparser2" ? "; run: npm install htmlparser2" : "";
+      if (reason !== "excluded") writeNote(`skipped ${counted(count, "file")} (${reason}${remedy}), the first: ${first}`);
     }
     if (invalid.count > 0) {
       writeNote(`${counted(invalid.count, "line")} not in UTF-8: invalid bytes were replaced by U+FFFD, first in ${invalid.first}`);

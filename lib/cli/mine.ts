@@ -35,7 +35,7 @@ export function mineCommand(): Command {
     "sparse-rerank mine pairs.jsonl --corpus corpus.jsonl --relative-margin 0.05 --reranker ./reranker --output-format n-tuple",
   ]).argument("<pairs>", 'a JSONL file of {"anchor": …, "positive": …}');
   return addModelOptions(created, sparseModelOption())
-    .option("--corpus <path>", "candidate negatives: a .jsonl, .tsv or .txt file, or a folder (default: the positives)")
+    .option("--corpus <path>", "candidate negatives: a .jsonl, .tsv, .csv or text file, or a folder (default: the positives)")
     .option("--reranker <name>", "cross-encoder that rescores the candidates for the margins and --max-score")
     .option("-n, --negatives <n>", "number of negatives per query", positiveInteger, 3)
     .option("--range-min <n>", "skip the n best candidates", positiveInteger)

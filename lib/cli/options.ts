@@ -2,8 +2,8 @@
 
 import { Command, InvalidArgumentError, Option } from "commander";
 
-import { COLLECTION_FORMATS } from "../corpus/beir-corpus";
-import type { CollectionFormat } from "../corpus/beir-corpus";
+import { COLLECTION_FORMATS } from "../corpus/formats";
+import type { CollectionFormat } from "../corpus/formats";
 import { configure, CrossEncoder, SparseEncoder } from "../index";
 import type { Device, LoadOptions } from "../index";
 import { clearProgress, ProgressLine } from "./progress";
@@ -93,7 +93,7 @@ export function sparseModelOption(): Option {
 export function addInputOptions(command: Command): Command {
   return command
     .addOption(new Option("--format <format>", "format of the input (default: by file name)").choices(COLLECTION_FORMATS))
-    .option("--text-field <name>", 'JSONL field that holds the text of a record (default: "text")');
+    .option("--text-field <name>", 'JSONL field, or CSV column, that holds the text of a record (default: "text")');
 }
 
 export function loadSparseEncoder(options: ModelOptions): Promise<SparseEncoder> {

@@ -23,7 +23,7 @@ export function rerankCommand(): Command {
   ])
     .argument("<query>", "the query")
     .argument("[documents...]", "documents (default: --file, or standard input: JSONL, or one document per line)")
-    .option("-f, --file <path>", "a .jsonl, .tsv or .txt file (one document per line), or a folder of texts");
+    .option("-f, --file <path>", "a .jsonl, .tsv, .csv or .txt file (one document per line), a text file, or a folder of texts");
   const model = new Option("-m, --model <name>", "folder or hub name of a cross-encoder with one label").makeOptionMandatory();
   return addModelOptions(addInputOptions(created), model)
     .option("-k, --top-k <n>", "print only the n best documents (default: all)", positiveInteger)

@@ -34,8 +34,8 @@ interface SearchCommandOptions extends ModelOptions, InputOptions {
 
 export function searchCommand(): Command {
   const collections =
-    "folder of an index that sparse-rerank index created, or a collection to index in memory: a folder of .md, .txt, .rst and .adoc files, such a " +
-    "file, or a .jsonl (_id, title, text) or .tsv (id, text) file";
+    "folder of an index that sparse-rerank index created, or a collection to index in memory: a folder of .md, .txt, .rst, .adoc and .html files, such a " +
+    "file, or a .jsonl (_id, title, text), .tsv (id, text) or .csv (columns id, title, text) file";
   const created = command("search", "Search an index, or a collection that is indexed in memory first", [
     'sparse-rerank search my-index "how are threads used"',
     'sparse-rerank search docs/ "how are threads used"',

@@ -26,8 +26,8 @@ export function requirePackage<T>(name: string, load: () => T): T {
   }
 }
 
-/** If a package is present but broken, its own error says why. */
-function notInstalled(name: string, cause: unknown): unknown {
+/** The error of a package that does not load: ERR_CLIENT_NOT_FOUND; if it is present but broken, its own error says why. */
+export function notInstalled(name: string, cause: unknown): unknown {
   const missing = (cause as NodeJS.ErrnoException).code?.endsWith("MODULE_NOT_FOUND") === true && String(cause).includes(name);
   if (!missing) return cause;
   return new SparseRerankError("ERR_CLIENT_NOT_FOUND", `The package ${name} is not installed; run: npm install ${name}`, { cause });

@@ -97,7 +97,7 @@ async function* splitLines(bytes: AsyncIterable<Uint8Array>, isTooLong: (held: n
 }
 
 /** Where the last UTF-8 character starts, which may be incomplete. */
-function lastCharacterStart(bytes: Uint8Array): number {
+export function lastCharacterStart(bytes: Uint8Array): number {
   let start = bytes.length - 1;
   while (start > 0 && ((bytes[start] ?? 0) & 0xc0) === 0x80) start--;
   return start;

@@ -46,6 +46,43 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "#39": "'",
 };
 
+/** YAML before the text of a Markdown file: "---", a line with a key, further lines, and "---" or "...". */
+const FRONT_MATTER_START = /^---[ \t]*$/;
+const FRONT_MATTER_KEY = /^["']?[\p{L}_][^:]{0,200}:(?:\s|$)/u;
+const FRONT_MATTER_END = /^(?:---|\.\.\.)[ \t]*$/;
+/** Longer front matter, in UTF-16 units, is text. */
+const MAX_FRONT_MATTER = 2 ** 16;
+
+/** The events of a file's lines. YAML front matter of Markdown is left out. */
+export async function* readMarkup(lines: AsyncIterable<string>, markup: Markup): AsyncGenerator<MarkupEvent> {
+  const reader = new MarkupReader(markup);
+  for await (const line of markup === "markdown" ? withoutFrontMatter(lines) : lines) yield* reader.push(line);
+  yield* reader.end();
+}
+
+async function* withoutFrontMatter(lines: AsyncIterable<string>): AsyncGenerator<string> {
+  /** The lines that may be front matter; undefined after it. */
+  let held: string[] | undefined = [];
+  let length = 0;
+  for await (const line of lines) {
+    if (held === undefined) {
+      yield line;
+      continue;
+    }
+    if (held.length > 1 && FRONT_MATTER_END.test(line)) {
+      held = undefined;
+      continue;
+    }
+    held.push(line);
+    length += line.length;
+    const expected = [FRONT_MATTER_START, FRONT_MATTER_KEY][held.length - 1];
+    if (length <= MAX_FRONT_MATTER && expected?.test(line) !== false) continue;
+    yield* held;
+    held = undefined;
+  }
+  if (held !== undefined) yield* held;
+}
+
 /** Push the lines of one file, then call end(). Underlined headings need one line of look-ahead. */
 export class MarkupReader {
   readonly #markup: Markup;

@@ -3,8 +3,7 @@
  * boundary: a heading, a paragraph or a sentence, in this order of preference.
  */
 
-import { MarkupReader } from "./markup";
-import type { Markup, MarkupEvent } from "./markup";
+import type { MarkupEvent } from "./markup";
 
 export interface Passage {
   readonly id: string;
@@ -51,18 +50,16 @@ interface Word {
   readonly headings: readonly string[];
 }
 
-/** Streams the passages of a file from its lines while it is read. Ids are path#1, path#2, … */
-export async function* cutPassages(lines: AsyncIterable<string>, markup: Markup, path: string): AsyncGenerator<Passage> {
-  const reader = new MarkupReader(markup);
+/** Streams the passages of a file from its events while it is read. Ids are path#1, path#2, … */
+export async function* cutPassages(events: AsyncIterable<MarkupEvent> | Iterable<MarkupEvent>, path: string): AsyncGenerator<Passage> {
   const words = new WordBuffer();
   let count = 0;
   const passage = (cut: Word[]): Passage => ({ id: `${path}#${++count}`, ...render(cut), path });
-  for await (const line of lines) {
-    for (const event of reader.push(line)) words.push(event);
+  for await (const event of events) {
+    words.push(event);
     // With more words than this, later ones cannot change where the first passage ends.
     while (words.length >= MIN_WORDS + MAX_WORDS) yield passage(words.take(false));
   }
-  for (const event of reader.end()) words.push(event);
   while (words.length > 0) yield passage(words.take(true));
 }
 

@@ -1,33 +1,30 @@
-/** Collections in one file, one record per line: JSON (the layout of BEIR's corpus.jsonl), id<TAB>text, or plain text. */
+/**
+ * Collections in one file, one record per line: JSON (the layout of BEIR's corpus.jsonl), id<TAB>text, a table with named columns between
+ * tabs, or plain text.
+ */
 
 import { messageOf } from "../core/error-code";
 import { IdSet } from "../core/id-set";
-import { SparseRerankError } from "../errors";
+import { requireJsonValue } from "../core/json-value";
+import { columnsOf, recordOfRow } from "./columns";
+import type { Columns } from "./columns";
 import type { Line } from "./lines";
+import { badLine, MAX_NAMED_FIELDS, refuseRepeated } from "./text-record";
+import type { RecordOptions, TextRecord } from "./text-record";
 
 export type RecordFormat = "jsonl" | "tsv" | "lines";
 
-export interface TextRecord {
-  /** The record's own id, else its line number. */
-  readonly id: string;
-  readonly title?: string;
-  readonly text: string;
-}
-
-export interface RecordOptions {
-  /** The source's name in messages. */
-  readonly name: string;
-  /** The field of a JSON record that holds its text; default "text". */
-  readonly textField?: string;
-}
-
+/** A first line with more columns is no header. */
+const MAX_TSV_COLUMNS = 10_000;
 const ID_FIELDS = ["_id", "id"];
 const TSV_HEADER = /^_?id\ttext$/i;
-/** The most fields that a message lists. */
-const MAX_NAMED_FIELDS = 12;
 
 /**
- * Blank lines are skipped, and so is a TSV header "id<TAB>text".
+ * Blank lines are skipped, and so is a TSV header "id<TAB>text". If the first line of a TSV file has more columns, with an id and a text
+ * among them, it names the columns of the table.
+ *
+ * The metadata of a JSON record are its fields other than id, title and text, side by side. If the only other field is "metadata" and holds
+ * an object, as in BEIR's layout, that object is the metadata.
  *
  * Errors: ERR_INVALID_ARGUMENT and ERR_DUPLICATE_ID, with the line number.
  */
@@ -35,21 +32,28 @@ export async function* parseRecords(lines: AsyncIterable<Line>, format: RecordFo
   const parse = { jsonl: parseJsonLine, tsv: parseTsvLine, lines: parseBareLine }[format];
   const ids = new IdSet();
   let first = true;
+  let columns: Columns | undefined;
   for await (const line of lines) {
     if (line.text.trim() === "") continue;
-    const isHeader = first && format === "tsv" && TSV_HEADER.test(line.text);
-    first = false;
-    if (isHeader) continue;
-    const record = parse(line, options);
-    if (!ids.add(record.id)) {
-      const id = JSON.stringify(record.id.slice(0, 200));
-      throw new SparseRerankError(
-        "ERR_DUPLICATE_ID",
-        `${options.name}, line ${line.number}: the id ${id} occurs on an earlier line; make ids distinct.`,
-      );
+    if (first && format === "tsv") {
+      first = false;
+      if (TSV_HEADER.test(line.text)) continue;
+      columns = tableColumns(line, options);
+      if (columns !== undefined) continue;
     }
+    const record =
+      columns === undefined ? parse(line, options) : recordOfRow(line.text.split("\t"), columns, line.number, line.number, options);
+    refuseRepeated(ids, record.id, line.number, options);
     yield record;
   }
+}
+
+/** Undefined if the line is not the header of a table. A record of three columns with just these contents would be strange. */
+function tableColumns({ text, number }: Line, options: RecordOptions): Columns | undefined {
+  const header = text.split("\t", MAX_TSV_COLUMNS);
+  const names = header.map((name) => name.trim().toLowerCase());
+  const isHeader = header.length > 2 && names.includes("text") && ID_FIELDS.some((id) => names.includes(id));
+  return isHeader ? columnsOf(text.split("\t"), number, options) : undefined;
 }
 
 function parseBareLine({ text, number }: Line): TextRecord {
@@ -87,15 +91,28 @@ function parseJsonLine({ text, number }: Line, options: RecordOptions): TextReco
     throw badLine(options, number, `the id is ${kindOf(id)}; expected a string or a number`);
   const title = fields.get("title") ?? "";
   if (typeof title !== "string") throw badLine(options, number, `the field "title" is ${kindOf(title)}; expected a string`);
-  return { id: String(id), ...(title === "" || textField === "title" ? {} : { title }), text: body };
+  const record = { id: String(id), ...(title === "" || textField === "title" ? {} : { title }), text: body };
+  if (options.withMetadata !== true) return record;
+  const metadata = metadataOf(fields, textField, number, options);
+  return metadata === undefined ? record : { ...record, metadata };
 }
 
-function badLine(options: RecordOptions, number: number, problem: string, cause?: unknown): SparseRerankError {
-  return new SparseRerankError(
-    "ERR_INVALID_ARGUMENT",
-    `${options.name}, line ${number}: ${problem}.`,
-    cause === undefined ? {} : { cause },
-  );
+function metadataOf(
+  fields: ReadonlyMap<string, unknown>,
+  textField: string,
+  number: number,
+  options: RecordOptions,
+): Record<string, unknown> | undefined {
+  const others = Array.from(fields).filter(([name]) => !ID_FIELDS.includes(name) && name !== "title" && name !== textField);
+  for (const [name, value] of others)
+    requireJsonValue(value, `${options.name}, line ${number}: the field ${JSON.stringify(name.slice(0, 200))}`);
+  const [only] = others;
+  if (only === undefined) return undefined;
+  const [name, value] = only;
+  if (others.length === 1 && name === "metadata" && typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  return Object.fromEntries(others);
 }
 
 function kindOf(value: unknown): string {

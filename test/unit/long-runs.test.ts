@@ -9,6 +9,7 @@ import { plain, snippet } from "../../dist/cli/snippet";
 import { printable } from "../../dist/cli/terminal";
 import { createAnalyzer } from "../../dist/lexical/analyzer";
 import { checkLexicalOptions } from "../../dist/lexical/options";
+import { readHtml } from "../../dist/corpus/html";
 import { MarkupReader } from "../../dist/corpus/markup";
 import type { Markup } from "../../dist/corpus/markup";
 import type { CrossEncoder } from "../../dist/cross-encoder";
@@ -80,6 +81,7 @@ const synchronous: [name: string, read: (text: string) => unknown][] = [
   ["printable", printable],
   ["snippet", (text) => snippet(text, new Map([["x", 1]]), 80)],
   ["plain", plain],
+  ["HTML", (text) => [...readHtml(text)]],
   ...markups.map((markup): [string, (text: string) => unknown] => [
     markup,
     (text) => {

@@ -63,7 +63,7 @@ describe("sparse-rerank on wrong calls and system failures", function () {
 
   it("names the file and what is wrong with it", () => {
     for (const [args, message] of [
-      [["search", "x.csv", "q"], /^error \[ERR_INVALID_ARGUMENT\] .*--format.*CSV/],
+      [["search", "x.csv", "q"], /^error \[ERR_INVALID_ARGUMENT\] x\.csv, line 1: no column "text"; the columns are "a", "b"\./],
       [["search", "utf16.jsonl", "q"], /^error \[ERR_INVALID_ARGUMENT\] utf16\.jsonl, line 1: not UTF-8/],
       [["mine", "folder.jsonl"], /^error \[ERR_FILE_UNREADABLE\] .*folder\.jsonl.*folder/],
       [["search", "ok.jsonl/below", "q"], /^error \[ERR_FILE_NOT_FOUND\]/],

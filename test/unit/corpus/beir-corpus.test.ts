@@ -9,45 +9,41 @@ import path from "node:path";
 import fc from "fast-check";
 
 import { passageText, readCollection } from "../../../dist/corpus/beir-corpus";
-import type { CollectionOptions, SkipReason } from "../../../dist/corpus/beir-corpus";
+import type { CollectionOptions, SkipReason } from "../../../dist/corpus/formats";
 import { readProseLines, readRecordLines } from "../../../dist/corpus/lines";
 import { parseRecords } from "../../../dist/corpus/records";
+import { chunked, chunkSizes } from "../../support/byte-chunks";
 import { collect } from "../../support/collect";
 import { skip } from "../../support/skip";
 
 const words = (count: number): string => Array.from({ length: count }, (_, i) => `word${i}`).join(" ");
 
-/** The bytes of a text in chunks of the given sizes, repeated as needed. */
-async function* chunked(bytes: Uint8Array, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
-  for (let at = 0, i = 0; at < bytes.length; i++) {
-    const size = sizes[i % sizes.length] ?? bytes.length;
-    yield await Promise.resolve(bytes.subarray(at, at + size));
-    at += size;
-  }
-}
-
-const sizes = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 });
 /** Without line breaks, and valid Unicode. */
 const lineText = fc.string({ unit: "grapheme", maxLength: 12 }).filter((text) => !/[\r\n]/.test(text) && !/\p{Surrogate}/u.test(text));
 
 describe("lines", () => {
   it("are the same as with split(), however the bytes arrive", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(lineText, { maxLength: 8 }), fc.constantFrom("\n", "\r\n"), sizes, async (texts, lineBreak, chunks) => {
-        // A byte order mark is not part of the text.
-        const expected = texts.map((text) => text.replace(/^\ufeff/, ""));
-        const bytes = Buffer.from(texts.map((text) => text + lineBreak).join(""));
-        const lines = await collect(readRecordLines(chunked(bytes, chunks), "x"));
-        assert.deepEqual(
-          lines.map(({ text }) => text),
-          expected,
-        );
-        assert.deepEqual(
-          lines.map(({ number }) => number),
-          texts.map((_, i) => i + 1),
-        );
-        assert.deepEqual(await collect(readProseLines(chunked(bytes, chunks))), expected);
-      }),
+      fc.asyncProperty(
+        fc.array(lineText, { maxLength: 8 }),
+        fc.constantFrom("\n", "\r\n"),
+        chunkSizes,
+        async (texts, lineBreak, chunks) => {
+          // A byte order mark is not part of the text.
+          const expected = texts.map((text) => text.replace(/^\ufeff/, ""));
+          const bytes = Buffer.from(texts.map((text) => text + lineBreak).join(""));
+          const lines = await collect(readRecordLines(chunked(bytes, chunks), "x"));
+          assert.deepEqual(
+            lines.map(({ text }) => text),
+            expected,
+          );
+          assert.deepEqual(
+            lines.map(({ number }) => number),
+            texts.map((_, i) => i + 1),
+          );
+          assert.deepEqual(await collect(readProseLines(chunked(bytes, chunks))), expected);
+        },
+      ),
     );
   });
 
@@ -143,6 +139,17 @@ describe("records", () => {
     assert.deepEqual(await parse('{"contents": "a", "id": 5}', "jsonl", "contents"), [{ id: "5", text: "a" }]);
   });
 
+  it("of a TSV file with more columns are read by the names of the columns", async () => {
+    assert.deepEqual(await parse("lang\tID\ttext\nde\t7\tsieben\n", "tsv"), [{ id: "7", text: "sieben" }]);
+    // Without a column of ids or texts, the first line is a record as well.
+    assert.deepEqual(await parse("a\ttitle\ttext\n", "tsv"), [{ id: "a", text: "title\ttext" }]);
+    await assert.rejects(parse("id\ttitle\ttext\n\n1\tT\n", "tsv"), {
+      code: "ERR_INVALID_ARGUMENT",
+      message: "x, line 3: 2 fields; the first line names 3 columns.",
+    });
+    await assert.rejects(parse("id\ttext\tx\tx\n", "tsv"), { message: 'x, line 1: two columns have the name "x".' });
+  });
+
   it("that are malformed are rejected with their line and what was found", async () => {
     for (const [line, message] of [
       ["{", /^x, line 2: not JSON \(/],
@@ -166,7 +173,7 @@ describe("records", () => {
       fc.json().map((json) => new Uint8Array(Buffer.from(json))),
     );
     await fc.assert(
-      fc.asyncProperty(bytes, sizes, fc.constantFrom("jsonl", "tsv", "lines"), async (data, chunks, format) => {
+      fc.asyncProperty(bytes, chunkSizes, fc.constantFrom("jsonl", "tsv", "lines"), async (data, chunks, format) => {
         try {
           for await (const { id, text } of parseRecords(readRecordLines(chunked(data, chunks), "x"), format, { name: "x" })) {
             assert.equal(typeof id, "string");
@@ -250,6 +257,57 @@ describe("readCollection", () => {
     assert.deepEqual(await ids(folder, { onSkip: (name, reason) => void skipped.push(`${name} ${reason}`) }), ["a.md#1"]);
     assert.deepEqual(skipped, ["secret.md unreadable"]);
     await assert.rejects(read(secret), { code: "ERR_FILE_UNREADABLE", message: /permission denied/ });
+  });
+
+  it("reads CSV, and HTML alone and in folders", async () => {
+    assert.deepEqual(await read(await file("data/x.csv", 'id,title,text\na,T,"one, two"\n')), [
+      { id: "a", headings: ["T"], text: "one, two" },
+    ]);
+    assert.deepEqual(await ids(await file("data/x.table", "text\none\n"), { format: "csv" }), ["1"]);
+    const page = await file("site/a.HTM", `<title>Fish</title><h2>Sea</h2><p>${words(70)}<h2>River</h2><p>${words(70)}`);
+    const expected = ["Sea", "River"].map((heading, i) => ({
+      id: `a.HTM#${i + 1}`,
+      headings: ["Fish", heading],
+      text: words(70),
+      path: "a.HTM",
+    }));
+    assert.deepEqual(await read(page), expected);
+    await file("site/unknown.html", '<meta charset="klingon"><p>one');
+    await file("site/binary.html", Uint8Array.of(60, 0, 62));
+    await file("site/large.html", new Uint8Array(2 ** 24 + 1).fill(0x20));
+    const skipped: string[] = [];
+    assert.deepEqual(
+      await read(path.join(folder, "site"), { onSkip: (name, reason) => void skipped.push(`${name}: ${reason}`) }),
+      expected,
+    );
+    assert.deepEqual(skipped, ["binary.html: binary", "large.html: too large", "unknown.html: unknown character encoding"]);
+    await assert.rejects(read(path.join(folder, "site", "large.html")), {
+      code: "ERR_TOO_LARGE",
+      message: /large\.html is longer than 16 MiB/,
+    });
+    await assert.rejects(read(path.join(folder, "site", "unknown.html")), {
+      code: "ERR_INVALID_ARGUMENT",
+      message: /unknown\.html declares an/,
+    });
+  });
+
+  it("leaves out YAML front matter, and nothing that only resembles it", async () => {
+    const texts = async (text: string, name = "x.md"): Promise<string[]> =>
+      (await read(await file(name, text))).map((passage) => passageText(passage));
+    assert.deepEqual(await texts("---\ntitle: X\ntags:\n  - a\n\n---\n# T\none\n"), ["T one"]);
+    assert.deepEqual(await texts("---\ntitle: X\n...\none\n"), ["one"]);
+    for (const [text, expected] of [
+      ["---\n\none: two\n\n---\nthree", "one: two\n\nthree"],
+      ["---\none: two\nthree", "one: two\nthree"],
+      [`---\none: two\n${"x".repeat(70_000)}\n---\n`, /^one: two\nx/],
+      ["text\n---\ntitle: X\n\n---\n", "text title: X"],
+      ["---", undefined],
+    ] as const) {
+      const [found] = await texts(text);
+      if (expected instanceof RegExp) assert.match(found ?? "", expected);
+      else assert.equal(found, expected);
+    }
+    assert.deepEqual(await texts("---\ntitle: X\n---\n", "x.txt"), ["---\ntitle: X\n---"]);
   });
 
   it("does not wait for a pipe in a folder", async function () {

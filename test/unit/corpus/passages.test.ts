@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 
 import fc from "fast-check";
 
+import { readMarkup } from "../../../dist/corpus/markup";
 import type { Markup } from "../../../dist/corpus/markup";
 import { cutPassages, MAX_WORDS, MIN_WORDS } from "../../../dist/corpus/passages";
 import type { Passage } from "../../../dist/corpus/passages";
@@ -12,7 +13,7 @@ import { collect } from "../../support/collect";
 const words = (count: number, word = "word"): string => Array.from({ length: count }, (_, i) => `${word}${i}`).join(" ");
 
 function cut(text: string, markup: Markup = "markdown"): Promise<Passage[]> {
-  return collect(cutPassages(linesOf(text), markup, "file.md"));
+  return collect(cutPassages(readMarkup(linesOf(text), markup), "file.md"));
 }
 
 async function* linesOf(text: string): AsyncGenerator<string> {
@@ -151,7 +152,7 @@ describe("cutPassages", () => {
     async function* endless(): AsyncGenerator<string> {
       for (;;) yield await Promise.resolve(words(10, `line${read++}x`));
     }
-    const first = await cutPassages(endless(), "plain", "file").next();
+    const first = await cutPassages(readMarkup(endless(), "plain"), "file").next();
     assert.equal(first.done, false);
     assert.ok(read < 40, `${read} lines were read for the first passage`);
   });
