@@ -67,7 +67,7 @@ native_test_folder() {
 # fuzz_readers SECONDS: fuzzes each reader of external bytes with a new seed, which it prints.
 fuzz_readers() {
   local target
-  for target in pickle zip safetensors tokenizer config; do
+  for target in pickle zip safetensors tokenizer config csv html; do
     node scripts/fuzz.mjs --target "$target" --seconds "$1" --seed "$RANDOM" || return
   done
 }

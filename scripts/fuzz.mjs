@@ -1,6 +1,6 @@
 // Feeds mutated files to the readers of external bytes, and stops at the first outcome other than a result or a SparseRerankError, or
 // at a hang. The message says where the files of a failure are kept. The seed reproduces a run.
-//   node scripts/fuzz.mjs --target pickle|zip|safetensors|tokenizer|config [--seconds 600] [--seed 1]
+//   node scripts/fuzz.mjs --target pickle|zip|safetensors|tokenizer|config|csv|html [--seconds 600] [--seed 1]
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
@@ -42,7 +42,7 @@ const VALUES = [
   { a: 1 },
 ];
 
-const TARGETS = { pickle, zip, safetensors, tokenizer, config };
+const TARGETS = { pickle, zip, safetensors, tokenizer, config, csv, html };
 
 if (isMainThread) watch();
 else await loop(workerData);
@@ -261,6 +261,69 @@ function config(random, folder) {
     } finally {
       for (const file of chosen) fs.copyFileSync(path.join(base, file), path.join(folder, file));
     }
+  };
+}
+
+/** Mutates a table; every record that is read has an id, a text and metadata of strings. */
+function csv(random, folder) {
+  const { readDocuments } = load("corpus/documents");
+  const original = Buffer.from(
+    '\ufeffid,title,text,lang\r\n1,One,"first, ""quoted""\r\nline",en\r\n2,,zwei \u00e4\ud83d\ude42,de\r\n\r\n3,x,y,\r\n',
+  );
+  const pieces = ['"', '""', ",", "\n", "\r\n", '"\n', ',"', "\ufeff", "\0", ";", "text", "id", ",".repeat(5000)].map((piece) =>
+    Buffer.from(piece),
+  );
+  const file = path.join(folder, "x.csv");
+  return async () => {
+    fs.writeFileSync(file, mutate(original, random, pieces));
+    for await (const { id, text, metadata = {} } of readDocuments(file)) {
+      if (id === "" || ![text, ...Object.values(metadata)].every((value) => typeof value === "string")) throw new Error("a bad record");
+    }
+  };
+}
+
+/** Mutates pages; their text, as documents and as passages, is not empty and not longer than the file. */
+function html(random, folder) {
+  const { readDocuments } = load("corpus/documents");
+  const { readCollection } = load("corpus/beir-corpus");
+  const originals = [
+    "<!doctype html><html><head><meta charset=utf-8><title>A &amp; B</title><style>p{}</style></head><body><nav><a href=x>menu</a></nav>" +
+      "<h1>Head</h1><p>one <b>two</b><p hidden>three</p><ul><li>four<li>five</ul><pre>\n six\n seven</pre><table><tr><td>8<td>9</table>" +
+      "<svg><title>x</title></svg><!-- ten --><script>if (a<b) c</script><h2>Eleven</h2>twelve<br>thirteen</body></html>",
+    '<meta charset="windows-1252"><h2>a<div aria-hidden="true">b</div><math><mi>c</mi></math><template>d</template><select><option>e</select>',
+  ].map((text) => Buffer.from(text));
+  const tags = "p div h1 h2 title li ul td tr table pre b nav script style svg math template select textarea plaintext br".split(" ");
+  const pieces = [
+    ...tags.flatMap((tag) => [`<${tag}>`, `</${tag}>`, `<${tag} hidden>`]),
+    ...[
+      "<!--",
+      "-->",
+      "<![CDATA[",
+      "]]>",
+      "&#x",
+      "&lt",
+      "<",
+      ">",
+      '"',
+      "'",
+      " ",
+      "<meta charset=utf-16>",
+      "<meta charset=x>",
+      "\ud83d\ude42",
+    ],
+    "<div>".repeat(3000),
+    "&amp;".repeat(3000),
+  ].map((piece) => Buffer.from(piece));
+  const file = path.join(folder, "x.html");
+  return async () => {
+    let bytes = pick(originals, random);
+    for (let rounds = 1 + random(4); rounds > 0; rounds--) bytes = mutate(bytes, random, pieces);
+    fs.writeFileSync(file, bytes);
+    let length = 0;
+    for await (const { title = "", text } of readDocuments(file)) length += title.length + text.length;
+    for await (const { text } of readCollection(file)) length -= text.length === 0 ? Infinity : 0;
+    // An entity is longer than its character; a byte becomes one character at most, and a part of the title can be repeated as a heading.
+    if (length < 0 || length > 2 * bytes.length) throw new Error("more text than the file has, or an empty passage");
   };
 }
 
