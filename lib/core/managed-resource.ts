@@ -87,11 +87,6 @@ export abstract class ManagedResource implements Disposable, AsyncDisposable {
     resource.#end(running);
   }
 
-  /** Whether release() has been called. */
-  protected get isReleased(): boolean {
-    return this.#released !== undefined;
-  }
-
   /** Errors: ERR_DISPOSED. */
   protected requireOpen(): void {
     if (!this.#isOpen) throw this.#disposedError();

@@ -3,8 +3,9 @@ import { FACTORY, invalid, requireFactory, requirePath, requirePositiveInteger, 
 import { SparseRerankError } from "../errors";
 import { withCancel } from "../native/cancellation";
 import type { NativeFilter, NativeHits, NativeIndex, NativeSearchOptions } from "../native/contract";
+import { IndexWriter } from "../native/index-writer";
 import { native } from "../native/load";
-import { onSnapshot } from "../native/snapshot";
+import { MAX_TOP_K, onSnapshot } from "../native/snapshot";
 import { packBytes, packStrings } from "../native/strings";
 import { asMatrix, isVector } from "../sparse-matrix";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
@@ -68,10 +69,6 @@ export interface IndexOpenOptions {
 }
 
 const DEFAULT_TOP_K = 10;
-/** Native code counts hits in 32 bits. An index cannot hold more documents than that. */
-const MAX_TOP_K = 2 ** 32 - 1;
-/** Above this number of segments, a change waits for the pending merge. */
-const MAX_SEGMENTS_BEHIND = 16;
 
 /**
  * A sparse inverted index in native memory, in a file or in a folder.
@@ -93,10 +90,7 @@ const MAX_SEGMENTS_BEHIND = 16;
 export class SparseIndex extends ManagedResource {
   readonly dimension: number;
   readonly #native: NativeIndex;
-  /** Settles when the last change has ended. Never rejects. */
-  #changes: Promise<unknown> = Promise.resolve();
-  /** Settles when the running merge has ended; undefined if there is none. Never rejects. */
-  #merging: Promise<void> | undefined;
+  readonly #writer: IndexWriter;
   #model: KnownModel | undefined;
   /** The folder that stores the model; undefined for an index in memory or in a file. */
   readonly #folder: string | undefined;
@@ -105,6 +99,7 @@ export class SparseIndex extends ManagedResource {
     super();
     requireFactory(factory, "SparseIndex", "create({ dimension }), or SparseIndex.open(path)");
     this.#native = index;
+    this.#writer = new IndexWriter(index);
     this.dimension = index.dimension();
     this.#model = model;
     this.#folder = folder;
@@ -187,7 +182,7 @@ export class SparseIndex extends ManagedResource {
       if (copies.length === 0) return;
       // Copied, since the call may wait for earlier changes while the caller reuses the arrays.
       const rows = { indptr: matrix.indptr.slice(), indices: matrix.indices.slice(), values: matrix.values.slice() };
-      await this.#change(async () => {
+      await this.#writer.change(async () => {
         const stored = payloads === undefined ? undefined : packBytes(await encodePayloads(payloads));
         const attributes = metadata === undefined ? undefined : await attributesOf(metadata);
         await this.#keepModel(matrix);
@@ -212,7 +207,7 @@ export class SparseIndex extends ManagedResource {
     return this.run(async () => {
       if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
       const distinct = [...new Set(ids.map((id, i) => checkId(id, `ids[${i}]`)))];
-      return this.#change(() => this.#native.apply({ remove: packStrings(distinct) }));
+      return this.#writer.change(() => this.#native.apply({ remove: packStrings(distinct) }));
     });
   }
 
@@ -258,10 +253,7 @@ export class SparseIndex extends ManagedResource {
    * Errors: ERR_READ_ONLY, ERR_FILE_UNWRITABLE (a folder needs disk space for a second copy), ERR_INDEX_CORRUPT, ERR_DISPOSED.
    */
   compact(): Promise<void> {
-    return this.run(async () => {
-      while (this.#merging !== undefined) await this.#merging;
-      await this.#merge(true);
-    });
+    return this.run(() => this.#writer.compact());
   }
 
   /**
@@ -278,7 +270,7 @@ export class SparseIndex extends ManagedResource {
 
   /** Settles when another writer can open the folder. */
   protected override release(): Promise<void> {
-    return this.#native.dispose();
+    return this.#writer.dispose();
   }
 
   #checkVectors(vectors: SparseMatrix | SparseVector, name: string): SparseMatrix {
@@ -303,39 +295,6 @@ export class SparseIndex extends ManagedResource {
     const { name, fingerprint } = this.#model ?? {};
     if (!isNew || this.#folder === undefined || name === undefined || fingerprint === undefined) return;
     await writeModelFile(this.#folder, { name, fingerprint });
-  }
-
-  /** Runs a change after all earlier ones. */
-  async #change<T>(change: () => Promise<T>): Promise<T> {
-    const result = this.#changes.then(() => withCancel(undefined, change));
-    this.#changes = result.catch(() => undefined);
-    const value = await result;
-    // A failed merge (such as a full disk) leaves the segments unchanged: the next change retries, and compact() reports the error.
-    if (this.#merging === undefined) this.#merge(false).catch(() => undefined);
-    // Without this wait, changes that outpace merging, or many short processes with one change each, would accumulate segments.
-    if (!this.isReleased && this.#native.stats().segments > MAX_SEGMENTS_BEHIND) await this.#merging;
-    return value;
-  }
-
-  /** Callers ensure that no other merge is running. */
-  async #merge(everything: boolean): Promise<void> {
-    const merging = this.#mergeInSteps(everything);
-    this.#merging = merging.then(
-      () => undefined,
-      () => undefined,
-    );
-    try {
-      await merging;
-    } finally {
-      this.#merging = undefined;
-    }
-  }
-
-  async #mergeInSteps(everything: boolean): Promise<void> {
-    for (;;) {
-      const step = await withCancel(undefined, () => this.#native.mergeStep(everything));
-      if (step === "nothing" || (step === "merged" && everything)) return;
-    }
   }
 
   async #search(queries: SparseMatrix, options: IndexSearchOptions, filter: NativeFilter | undefined): Promise<SearchHit[][]> {
