@@ -19,7 +19,7 @@ export interface LexicalOptions {
   readonly stopWords?: boolean | readonly string[];
   /** Whether forms of a word count as one: "connected" as "connection"; default true. Give false for texts of several languages. */
   readonly stemming?: boolean;
-  /** How slowly a term's weight saturates with its count, from 0 to 1e6; default 1.2. */
+  /** How slowly a term's weight saturates with its count, from 0 to 1000; default 1.2. */
   readonly k1?: number;
   /** How much the length of a document counts, from 0 to 1; default 0.75. */
   readonly b?: number;
@@ -49,8 +49,8 @@ export interface LexicalSettings {
   readonly unicode?: string;
 }
 
-/** Far above any use; weights stay finite numbers. */
-const MAX_K1 = 1e6;
+/** Far above any useful value; the same limit as in native/index/bm25.h. */
+const MAX_K1 = 1000;
 
 /** Errors: ERR_INVALID_ARGUMENT, ERR_NOT_SUPPORTED (`stopWords: true` for a language without a list). */
 export function checkLexicalOptions(options: LexicalOptions, name = "lexical"): CheckedLexicalOptions {
@@ -92,5 +92,5 @@ function stopWordsOf(language: LexicalLanguage, given: unknown, name: string): r
     return list?.trim().split(/\s+/) ?? [];
   }
   requireTexts(given, name);
-  return given;
+  return [...given];
 }

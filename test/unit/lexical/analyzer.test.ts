@@ -216,6 +216,7 @@ describe("analyzer", () => {
         { stemming: "yes" },
         { k1: -1 },
         { k1: NaN },
+        { k1: 1001 },
         { b: 1.1 },
         { analyzer: 1 },
       ],
