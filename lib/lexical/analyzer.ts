@@ -71,12 +71,12 @@ class TimeSlice {
 /** Bytes of a term in UTF-8 that an index takes. */
 const MAX_TERM_BYTES = 65_535;
 
-/** Loads the stemmer. @param options of checkLexicalOptions() */
-export async function createAnalyzer(options: CheckedLexicalOptions): Promise<Analyzer> {
+/** Errors: ERR_CLIENT_NOT_FOUND (a language other than English, without @orama/stemmers). @param options of checkLexicalOptions() */
+export function createAnalyzer(options: CheckedLexicalOptions): Analyzer {
   const settings = lexicalSettings(options);
   if (options.analyzer.kind === "custom") return new CustomAnalyzer(settings, options.analyzer.terms);
   const { language, stemming, stopWords } = options.analyzer;
-  return new WordAnalyzer(settings, language, stopWords, stemming ? await loadStemmer(language) : undefined);
+  return new WordAnalyzer(settings, language, stopWords, stemming ? loadStemmer(language) : undefined);
 }
 
 class WordAnalyzer implements Analyzer {

@@ -13,7 +13,6 @@ import { readHtml } from "../../dist/corpus/html";
 import { MarkupReader } from "../../dist/corpus/markup";
 import type { Markup } from "../../dist/corpus/markup";
 import type { CrossEncoder } from "../../dist/cross-encoder";
-import { englishTerms } from "../../dist/retrieval/bm25-terms";
 import { windowsOfText } from "../../dist/retrieval/passage-windows";
 import { spansOf } from "../../dist/tokenization/spans";
 import type { TextTokenizer } from "../../dist/tokenization/tokenizer";
@@ -77,7 +76,6 @@ const RUNS = [...UNITS, ...LATER].flatMap((unit) => {
 
 const markups: Markup[] = ["markdown", "restructuredtext", "asciidoc", "plain"];
 const synchronous: [name: string, read: (text: string) => unknown][] = [
-  ["englishTerms", englishTerms],
   ["printable", printable],
   ["snippet", (text) => snippet(text, new Map([["x", 1]]), 80)],
   ["plain", plain],
@@ -112,7 +110,7 @@ describe("long runs of one character take linear time", function () {
 
   for (const language of ["english", "turkish", "serbian"] as const) {
     it(`the analyzer of lexical search for ${language}`, async () => {
-      const analyzer = await createAnalyzer(checkLexicalOptions({ language }));
+      const analyzer = createAnalyzer(checkLexicalOptions({ language }));
       for (const text of RUNS) assert.equal((await analyzer.termRows([text])).indptr.length, 2);
     });
   }
@@ -128,15 +126,5 @@ describe("long runs of one character take linear time", function () {
       tokenize: async (texts: string[]) => Promise.resolve(texts.map(() => new Uint32Array(2))),
     } as unknown as CrossEncoder;
     for (const text of RUNS) assert.ok((await windowsOfText(text, 64, encoder, {})).length > 0);
-  });
-});
-
-describe("endless words", () => {
-  it("become terms of at most 255 units", () => {
-    const terms = englishTerms(`${"b".repeat(600)} dogs`);
-    assert.deepEqual(
-      terms.map(({ length }) => length),
-      [255, 255, 90, 3],
-    );
   });
 });

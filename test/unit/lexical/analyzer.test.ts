@@ -1,6 +1,7 @@
 /** Terms of texts against Intl.Segmenter, Snowball (PyPI's snowballstemmer 2.2.0), bm25s and Lucene; test/data/lexical has the programs that wrote their results. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 
@@ -38,7 +39,7 @@ function segments(text: string): string[] {
   return Array.from(segmenter.segment(text)).flatMap(({ segment, isWordLike }) => (isWordLike === true ? [segment] : []));
 }
 
-async function analyzer(options: LexicalOptions = {}): Promise<Analyzer> {
+function analyzer(options: LexicalOptions = {}): Analyzer {
   return createAnalyzer(checkLexicalOptions(options));
 }
 
@@ -116,8 +117,8 @@ describe("stemmers", () => {
   });
 
   for (const [language, pairs] of Object.entries(stems)) {
-    it(`${language}: as Snowball 2.2`, async () => {
-      const stem = await loadStemmer(language as (typeof LANGUAGES)[number]);
+    it(`${language}: as Snowball 2.2`, () => {
+      const stem = loadStemmer(language as (typeof LANGUAGES)[number]);
       for (const pair of pairs.split(" ")) {
         const [word = "", expected = ""] = pair.split(":");
         assert.equal(stem(word), expected, word);
@@ -128,17 +129,17 @@ describe("stemmers", () => {
 });
 
 describe("analyzer", () => {
-  it("gives words in lower case, without stop words, stemmed", async () => {
-    const english = await analyzer();
+  it("gives words in lower case, without stop words, stemmed", () => {
+    const english = analyzer();
     assert.deepEqual(english.terms("The runners' dogs are NOT running in 3.14 state-of-the-art cafés."), [
       ...["runner", "dog", "are", "run", "3.14", "state", "art", "café"].filter((word) => word !== "are"),
     ]);
-    assert.deepEqual((await analyzer({ stopWords: false, stemming: false })).terms("The Who"), ["the", "who"]);
-    assert.deepEqual((await analyzer({ stopWords: ["WHO"] })).terms("The Who"), ["the"]);
-    assert.deepEqual((await analyzer({ language: "french" })).terms("L’homme et l'eau"), ["homm", "eau"]);
-    assert.deepEqual((await analyzer({ language: "german" })).terms("die Häuser"), ["haus"]);
-    assert.deepEqual((await analyzer({ language: "turkish", stemming: false })).terms("ISPARTA İzmir"), ["ısparta", "izmir"]);
-    assert.deepEqual((await analyzer({ stemming: false })).terms("İstanbul ΟΔΟΣ ﬁne ＡＢＣ e\u0301 co\u00adop Java™ x²"), [
+    assert.deepEqual(analyzer({ stopWords: false, stemming: false }).terms("The Who"), ["the", "who"]);
+    assert.deepEqual(analyzer({ stopWords: ["WHO"] }).terms("The Who"), ["the"]);
+    assert.deepEqual(analyzer({ language: "french" }).terms("L’homme et l'eau"), ["homm", "eau"]);
+    assert.deepEqual(analyzer({ language: "german" }).terms("die Häuser"), ["haus"]);
+    assert.deepEqual(analyzer({ language: "turkish", stemming: false }).terms("ISPARTA İzmir"), ["ısparta", "izmir"]);
+    assert.deepEqual(analyzer({ stemming: false }).terms("İstanbul ΟΔΟΣ ﬁne ＡＢＣ e\u0301 co\u00adop Java™ x²"), [
       ...["istanbul", "οδος", "fine", "abc", "é", "coop", "java", "x"],
     ]);
     assert.deepEqual(english.spans("a dog, Dogs"), [
@@ -153,8 +154,8 @@ describe("analyzer", () => {
       .map((parts) => parts.join(" "));
     await fc.assert(
       fc.asyncProperty(fc.array(text, { maxLength: 6 }), fc.array(text, { maxLength: 6 }), async (first, second) => {
-        const given = await analyzer();
-        const custom = await analyzer({ analyzer: (one) => given.terms(one) });
+        const given = analyzer();
+        const custom = analyzer({ analyzer: (one) => given.terms(one) });
         // Batches at once share the words that are known.
         const batches = await Promise.all([first, second, first].map((texts) => given.termRows(texts)));
         for (const [i, texts] of [first, second, first].entries()) {
@@ -172,7 +173,7 @@ describe("analyzer", () => {
   });
 
   it("keeps its results when more words come than it remembers", async () => {
-    const given = await analyzer({ stemming: false });
+    const given = analyzer({ stemming: false });
     const all = Array.from({ length: 150_000 }, (_, i) => `w${i % 75_000}`);
     const [row] = rowsOf(await given.termRows([all.join(" ")]));
     assert.equal(Object.keys(row!).length, 75_000);
@@ -180,7 +181,7 @@ describe("analyzer", () => {
   });
 
   it("lets other events through, and ends when it is told to", async () => {
-    const given = await analyzer();
+    const given = analyzer();
     const texts = ["words of English prose and more of them. ".repeat(20_000), "東京都に住んでいます".repeat(500), "x".repeat(2_000_000)];
     let turns = 0;
     const timer = setInterval(() => turns++, 1);
@@ -190,8 +191,8 @@ describe("analyzer", () => {
     await assert.rejects(given.termRows(texts, { signal: AbortSignal.abort() }), { code: "ERR_ABORTED" });
   });
 
-  it("tells what an index must keep", async () => {
-    const { settings } = await analyzer({ language: "greek", k1: 1 });
+  it("tells what an index must keep", () => {
+    const { settings } = analyzer({ language: "greek", k1: 1 });
     assert.deepEqual(
       { ...settings },
       {
@@ -203,8 +204,23 @@ describe("analyzer", () => {
         unicode: `ICU ${process.versions["icu"]}, Unicode ${process.versions["unicode"]}`,
       },
     );
-    assert.notEqual((await analyzer()).settings.stopWords, (await analyzer({ stopWords: ["a"] })).settings.stopWords);
-    assert.deepEqual({ ...(await analyzer({ analyzer: () => [] })).settings }, { k1: 1.2, b: 0.75, language: "custom" });
+    assert.notEqual(analyzer().settings.stopWords, analyzer({ stopWords: ["a"] }).settings.stopWords);
+    assert.deepEqual({ ...analyzer({ analyzer: () => [] }).settings }, { k1: 1.2, b: 0.75, language: "custom" });
+  });
+
+  it("reports that the package of a language's stemmer is missing, and how to install it", () => {
+    const program = `
+      const Module = require("node:module");
+      const resolve = Module._resolveFilename;
+      Module._resolveFilename = (name, ...others) => resolve(name.replace(/^@orama.stemmers/, "@orama/stemmers-that-are-not-there"), ...others);
+      const { loadStemmer } = require("./dist/lexical/languages");
+      console.log(loadStemmer("english")("dogs"));
+      try { loadStemmer("german"); } catch (error) { console.log(error.code, error.message); }`;
+    const printed = execFileSync(process.execPath, ["-e", program], { cwd: path.join(__dirname, "../../.."), encoding: "utf8" });
+    assert.equal(
+      printed.trim(),
+      "dog\nERR_CLIENT_NOT_FOUND The package @orama/stemmers is not installed; run: npm install @orama/stemmers",
+    );
   });
 
   it("refuses bad options and bad terms", async () => {
@@ -226,11 +242,11 @@ describe("analyzer", () => {
     }
     assert.throws(() => checkLexicalOptions({ language: "greek", stopWords: true }), { code: "ERR_NOT_SUPPORTED", message: /stopWords/ });
     for (const terms of [undefined, 1, "text", [1], [""], ["x".repeat(65_536)], ["\ud800".repeat(30_000)]]) {
-      const given = await analyzer({ analyzer: () => terms as string[] });
+      const given = analyzer({ analyzer: () => terms as string[] });
       assert.throws(() => given.terms("x"), { code: "ERR_INVALID_ARGUMENT" });
       await assert.rejects(given.termRows(["x"]), { code: "ERR_INVALID_ARGUMENT" });
     }
-    assert.deepEqual(rowsOf(await (await analyzer({ analyzer: () => ["\ud800", "\udfff"] })).termRows(["x"])), [{ "\ufffd": 2 }]);
+    assert.deepEqual(rowsOf(await analyzer({ analyzer: () => ["\ud800", "\udfff"] }).termRows(["x"])), [{ "\ufffd": 2 }]);
   });
 });
 
@@ -252,14 +268,14 @@ describe("BM25", () => {
     });
   });
 
-  it("of Lucene: the terms of StandardAnalyzer, the scores of BM25Similarity", async () => {
+  it("of Lucene: the terms of StandardAnalyzer, the scores of BM25Similarity", () => {
     const { texts, terms, queries, scores } = reference("lucene.json") as {
       texts: string[];
       terms: string[][];
       queries: string[];
       scores: number[][];
     };
-    const standard = await analyzer({ stemming: false, stopWords: false });
+    const standard = analyzer({ stemming: false, stopWords: false });
     const documents = texts.map((text) => standard.terms(text));
     assert.deepEqual(documents, terms);
     // The lengths of longer documents are rounded there.
