@@ -49,7 +49,7 @@ const LIB = {
   options: { holds: "options of `load()` and of encoding", uses: ["errors", "core"] },
   "native/contract": { holds: "the typed contract with the addon: types alone", uses: ["errors"] },
   native: {
-    holds: "loading the addon and ONNX Runtime, cancellation",
+    holds: "loading the addon and ONNX Runtime, cancellation, changes of an index",
     uses: ["errors", "core", "native/contract"],
   },
   "native/diagnosis": { holds: "what this machine has to run models with", uses: ["errors", "native", "native/contract"] },
@@ -107,7 +107,10 @@ const LIB = {
   },
   retrieval: {
     holds: "two-stage search, fusion, BM25, explanation",
-    uses: ["errors", "core", "options", "sparse-matrix", "sparse-ops", "sparse-index", "sparse-encoder", "cross-encoder"],
+    uses: [
+      ...["errors", "core", "options", "native", "native/contract", "sparse-matrix", "sparse-ops", "sparse-index"],
+      ...["sparse-encoder", "cross-encoder", "lexical"],
+    ],
   },
   corpus: { holds: "collections: folders of texts, HTML, BEIR, CSV; whole documents and passages of them", uses: ["errors", "core"] },
   evaluation: {
@@ -133,7 +136,7 @@ const LIB = {
     holds: "what `sparse-rerank` exports",
     uses: [
       ...["errors", "core", "options", "configure", "sparse-matrix", "sparse-ops", "sparse-index"],
-      ...["catalogue", "model", "sparse-encoder", "cross-encoder", "retrieval", "evaluation"],
+      ...["catalogue", "model", "sparse-encoder", "cross-encoder", "lexical", "retrieval", "evaluation"],
     ],
   },
   cli: {
@@ -158,7 +161,6 @@ const LIB_PACKAGES = {
   "node-gyp-build": "native",
   "@langchain/core": "adapters",
   undici: "hub",
-  "wink-porter2-stemmer": "retrieval",
   pg: "engines",
 };
 

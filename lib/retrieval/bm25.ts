@@ -1,201 +1,148 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
-
-import { orAborted, throwIfAborted } from "../core/abort";
+import { throwIfAborted } from "../core/abort";
 import { ManagedResource } from "../core/managed-resource";
-import { invalid, requireControls, requireFunction, requireRecord, requireString, requireTexts } from "../core/validate";
+import { invalid, requireControls, requireRecord, requireTexts } from "../core/validate";
 import { SparseRerankError } from "../errors";
-import { SparseIndex } from "../sparse-index/sparse-index";
-import { SparseMatrix } from "../sparse-matrix";
-import type { SparseVector } from "../sparse-matrix";
-import { englishTerms } from "./bm25-terms";
+import { createAnalyzer } from "../lexical/analyzer";
+import type { Analyzer } from "../lexical/analyzer";
+import { checkLexicalOptions } from "../lexical/options";
+import type { LexicalOptions } from "../lexical/options";
+import { withCancel } from "../native/cancellation";
+import type { NativeHits, NativeIndex } from "../native/contract";
+import { IndexWriter } from "../native/index-writer";
+import { native } from "../native/load";
+import { MAX_TOP_K, onSnapshot } from "../native/snapshot";
+import { packStrings } from "../native/strings";
+import { checkId, checkIds, checkPerDocument } from "../sparse-index/document-ids";
+import { checkFilter } from "../sparse-index/filter";
+import { attributesOf, compileFilter } from "../sparse-index/metadata";
+import type { Metadata } from "../sparse-index/metadata";
 import { checkRetrieve } from "./retriever";
 import type { Retrieved, RetrieveOptions, Retriever } from "./retriever";
 
-export interface BM25Options {
-  /** How slowly a term's weight saturates with its count, from 0 to 1e6; default 1.2. */
-  readonly k1?: number;
-  /** How much the length of a document counts, from 0 to 1; default 0.75. */
-  readonly b?: number;
-  /** Returns the terms of a text; default: English words without stop words, stemmed (Porter2). */
-  readonly terms?: (text: string) => readonly string[];
+export interface BM25AddOptions {
+  /** One entry per document, or undefined: the fields that searches can filter by. */
+  readonly metadata?: readonly (Metadata | undefined)[];
+  readonly signal?: AbortSignal;
 }
 
-/** The term counts of a document. */
-interface Entry {
-  readonly text: string;
-  /** Number of terms, counting repetitions. */
-  readonly length: number;
-  /** Ascending. */
-  readonly columns: Uint32Array;
-  readonly counts: Uint32Array;
-}
-
-/** The weights of all documents at one point in time. */
-interface Snapshot {
-  readonly index: SparseIndex;
-  readonly entries: ReadonlyMap<string, Entry>;
-  /** [dimension]. */
-  readonly idf: Float32Array;
-}
-
-/** Far above any useful value; keeps the weights finite in float32. */
-const MAX_K1 = 1e6;
-/** Documents processed before the event loop gets a turn. */
-const DOCUMENTS_PER_TURN = 64;
-const ROWS_PER_ADD = 16_384;
+const DEFAULT_TOP_K = 10;
+/** The index has no vectors, and a dimension is at least 1. */
+const DIMENSION = 1;
+const NO_BYTES = new Uint8Array(0);
 
 /**
- * A lexical index ranked by BM25 (Robertson and Zaragoza, 2009) in Lucene's form: the sum over the query's terms of idf · tf · (k1 + 1) /
- * (tf + k1 · (1 − b + b · length / mean length)), idf = ln(1 + (N − n + 0.5) / (n + 0.5)). The weights are sparse vectors in a SparseIndex.
- * They depend on all documents, so the first search after a change recomputes them.
+ * A lexical index in memory, ranked by BM25 (Robertson and Zaragoza, 2009) as in Lucene's BM25Similarity: the sum over the query's terms,
+ * repeated ones included, of idf · tf / (tf + k1 · (1 − b + b · length / mean length)), idf = ln(1 + (N − n + 0.5) / (n + 0.5)). N, n and the
+ * mean length are those of the documents in the index when it is searched. Equal scores keep insertion order.
+ *
+ * Searches run concurrently on the thread pool. Changes run one at a time, in call order, and each is atomic; one that fails leaves the index
+ * unchanged. A change takes time in proportion to its own documents.
  */
 export class BM25Index extends ManagedResource implements Retriever {
   readonly name = "bm25";
-  readonly #k1: number;
-  readonly #b: number;
-  readonly #terms: (text: string) => readonly string[];
-  readonly #columns = new Map<string, number>();
-  readonly #entries = new Map<string, Entry>();
-  #snapshot: Promise<Snapshot> | undefined;
+  readonly #analyzer: Analyzer;
+  readonly #native: NativeIndex;
+  readonly #writer: IndexWriter;
 
-  /** Errors: ERR_INVALID_ARGUMENT. */
-  constructor(options: BM25Options = {}) {
+  /** Errors: ERR_INVALID_ARGUMENT, ERR_NOT_SUPPORTED, ERR_CLIENT_NOT_FOUND (a language other than English, without @orama/stemmers). */
+  constructor(options: LexicalOptions = {}) {
     super();
-    requireRecord(options, "options", ["k1", "b", "terms"]);
-    const { k1 = 1.2, b = 0.75, terms = englishTerms } = options;
-    if (typeof k1 !== "number" || !(k1 >= 0 && k1 <= MAX_K1)) throw invalid("k1", k1, `a number from 0 to ${MAX_K1}`);
-    if (typeof b !== "number" || !(b >= 0 && b <= 1)) throw invalid("b", b, "a number from 0 to 1");
-    requireFunction(terms, "terms");
-    this.#k1 = k1;
-    this.#b = b;
-    this.#terms = terms;
+    const checked = checkLexicalOptions(options, "options");
+    this.#analyzer = createAnalyzer(checked);
+    this.#native = new (native().Index)(DIMENSION, { k1: checked.k1, b: checked.b });
+    this.#writer = new IndexWriter(this.#native);
   }
 
-  /** Number of documents in the index. */
+  /** Number of documents in the index. Errors: ERR_DISPOSED. */
   get size(): number {
-    return this.#entries.size;
+    this.requireOpen();
+    return this.#native.stats().documents;
   }
 
   /**
-   * Adds documents; a document whose id is already in the index is replaced. Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_ABORTED,
-   * ERR_DISPOSED.
+   * Adds documents, all or none; a document whose id is already in the index is replaced. The index keeps the texts in UTF-8, so halves of
+   * surrogate pairs become U+FFFD.
+   *
+   * Errors: ERR_INVALID_ARGUMENT, ERR_DUPLICATE_ID, ERR_TOO_LARGE (more than 4 GiB of texts), ERR_ABORTED, ERR_DISPOSED.
+   *
+   * @param ids distinct non-empty strings of at most 64 KiB in UTF-8
+   * @param texts one per id
    */
-  add(ids: readonly string[], texts: readonly string[], options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  add(ids: readonly string[], texts: readonly string[], options: BM25AddOptions = {}): Promise<void> {
     return this.run(async (running) => {
-      requireIds(ids);
+      const copies = checkIds(ids);
       requireTexts(texts, "texts");
-      requireRecord(options, "options", ["signal"]);
+      if (copies.length !== texts.length) {
+        const problem = `There are ${copies.length} ids and ${texts.length} texts; pass one id per text.`;
+        throw new SparseRerankError("ERR_INVALID_ARGUMENT", problem);
+      }
+      requireRecord(options, "options", ["metadata", "signal"]);
       requireControls(options);
-      if (ids.length !== texts.length) {
-        throw new SparseRerankError("ERR_INVALID_ARGUMENT", `There are ${ids.length} ids and ${texts.length} texts; pass one id per text.`);
-      }
-      const entries: [string, Entry][] = [];
-      for (const [i, id] of ids.entries()) {
-        if (i % DOCUMENTS_PER_TURN === DOCUMENTS_PER_TURN - 1) await nextTurn();
-        running.throwIfDisposed();
-        throwIfAborted(options.signal);
-        entries.push([id, this.#count(texts[i] ?? "")]);
-      }
-      for (const id of ids) this.#entries.delete(id);
-      for (const [id, entry] of entries) this.#entries.set(id, entry);
-      this.#forgetSnapshot();
+      const metadata = options.metadata === undefined ? undefined : checkPerDocument(options.metadata, "metadata", copies.length);
+      if (copies.length === 0) return;
+      // Copied, since the call may wait for earlier changes while the caller reuses the array.
+      const documents = [...texts];
+      const signal = running.signal(options.signal);
+      await this.#writer.change(async () => {
+        throwIfAborted(signal);
+        const terms = await this.#analyzer.termRows(documents, { signal });
+        const attributes = metadata === undefined ? {} : { attributes: await attributesOf(metadata) };
+        throwIfAborted(signal);
+        const vectors = { indptr: new Uint32Array(documents.length + 1), indices: new Uint32Array(0), values: new Float32Array(0) };
+        await this.#native.apply({
+          add: { ids: packStrings(copies), vectors, terms, stored: packStrings(documents), ...attributes },
+        });
+      });
     });
   }
 
-  /** Removes documents and returns how many were found; unknown ids are ignored. */
-  remove(ids: readonly string[]): number {
-    this.requireOpen();
-    requireTexts(ids, "ids");
-    const removed = ids.filter((id) => this.#entries.delete(id)).length;
-    if (removed > 0) this.#forgetSnapshot();
-    return removed;
+  /** Removes documents and resolves to the number removed; unknown ids are ignored. Errors: ERR_INVALID_ARGUMENT, ERR_DISPOSED. */
+  remove(ids: readonly string[]): Promise<number> {
+    return this.run(async () => {
+      requireTexts(ids, "ids");
+      const distinct = [...new Set(ids.map((id, i) => checkId(id, `ids[${i}]`)))];
+      return this.#writer.change(() => this.#native.apply({ remove: packStrings(distinct) }));
+    });
   }
 
   /**
-   * Returns the best documents with their texts; a document that shares no term with the query is not a hit. Errors: ERR_INVALID_ARGUMENT,
-   * ERR_TOO_LARGE (more than 2²² distinct terms), ERR_ABORTED, ERR_DISPOSED.
+   * Returns the best documents with their texts; a document that shares no term with the query is not a hit. A filter reads the metadata of
+   * add(). `topK` is 10 by default. Errors: ERR_INVALID_ARGUMENT, ERR_ABORTED, ERR_DISPOSED.
    */
-  async search(query: string, options: { readonly topK?: number; readonly signal?: AbortSignal } = {}): Promise<Retrieved[]> {
+  async search(query: string, options: Partial<RetrieveOptions> = {}): Promise<Retrieved[]> {
     if (typeof query !== "string") throw invalid("query", query, "a string");
-    requireRecord(options, "options", ["topK", "signal"]);
-    const [hits = []] = await this.retrieve([query], { topK: 10, ...options });
+    requireRecord(options, "options", ["topK", "filter", "signal"]);
+    const [hits = []] = await this.retrieve([query], { topK: DEFAULT_TOP_K, ...options });
     return hits;
   }
 
   retrieve(queries: readonly string[], options: RetrieveOptions): Promise<Retrieved[][]> {
     return this.run(async (running) => {
-      const { topK, signal } = checkRetrieve(queries, options);
-      if (this.#entries.size === 0) return queries.map(() => []);
-      const either = running.signal(signal);
-      const { index, idf, entries } = await orAborted((this.#snapshot ??= this.#weigh(new Map(this.#entries))), either);
-      const vectors = SparseMatrix.fromRows(
-        queries.map((query) => this.#queryVector(query, idf)),
-        index.dimension,
-      );
-      const lists = await index.search(vectors, { topK, signal: either });
-      return lists.map((hits) => hits.map(({ id, score }) => ({ id, score, text: entries.get(id)?.text ?? "" })));
+      const { topK, filter, signal: callers } = checkRetrieve(queries, options);
+      const compiled = filter === undefined ? {} : { filter: compileFilter(checkFilter(filter)) };
+      const signal = running.signal(callers);
+      const terms = await this.#analyzer.termRows(queries, { signal });
+      const hits = await withCancel(signal, (cancel) => {
+        const searchOptions = { stored: true, ...compiled, ...(cancel === undefined ? {} : { cancel }) };
+        return onSnapshot(this.#native, (snapshot) => snapshot.searchTerms(terms, Math.min(topK, MAX_TOP_K), searchOptions));
+      });
+      return queries.map((_, i) => retrievedOf(hits, i));
     });
   }
 
-  protected override async release(): Promise<void> {
-    const snapshot = await this.#snapshot?.catch(() => undefined);
-    await snapshot?.index.close();
-  }
-
-  #count(text: string): Entry {
-    const terms: unknown = this.#terms(text);
-    requireTexts(terms, "terms(text)");
-    const counts = new Map<number, number>();
-    for (const term of terms) {
-      const column = this.#columns.get(term) ?? this.#columns.size;
-      this.#columns.set(term, column);
-      counts.set(column, (counts.get(column) ?? 0) + 1);
-    }
-    const columns = Uint32Array.from(counts.keys()).sort();
-    return { text, length: terms.length, columns, counts: columns.map((column) => counts.get(column) ?? 0) };
-  }
-
-  async #weigh(documents: ReadonlyMap<string, Entry>): Promise<Snapshot> {
-    const ids = [...documents.keys()];
-    const entries = [...documents.values()];
-    const dimension = Math.max(1, this.#columns.size);
-    const index = SparseIndex.create({ dimension });
-    const meanLength = entries.reduce((sum, { length }) => sum + length, 0) / entries.length;
-    const having = new Float64Array(dimension);
-    for (let start = 0; start < entries.length; start += ROWS_PER_ADD) {
-      const block = entries.slice(start, start + ROWS_PER_ADD);
-      for (const { columns } of block) for (const column of columns) having[column] = (having[column] ?? 0) + 1;
-      const rows = block.map(({ columns, counts, length }) => {
-        const norm = this.#k1 * (1 - this.#b + (this.#b * length) / meanLength);
-        return { indices: columns, values: Float32Array.from(counts, (count) => (count * (this.#k1 + 1)) / (count + norm)) };
-      });
-      await index.add(ids.slice(start, start + ROWS_PER_ADD), SparseMatrix.fromRows(rows, dimension));
-    }
-    return { index, entries: documents, idf: Float32Array.from(having, (n) => Math.log(1 + (entries.length - n + 0.5) / (n + 0.5))) };
-  }
-
-  /** A term that occurs twice in the query counts twice. */
-  #queryVector(query: string, idf: Float32Array): SparseVector {
-    const weights = new Map<number, number>();
-    for (const term of this.#terms(query)) {
-      const column = this.#columns.get(term);
-      if (column === undefined || column >= idf.length) continue;
-      weights.set(column, (weights.get(column) ?? 0) + (idf[column] ?? 0));
-    }
-    const indices = Uint32Array.from(weights.keys()).sort();
-    return { indices, values: Float32Array.from(indices, (column) => weights.get(column) ?? 0), size: idf.length };
-  }
-
-  /** The last search that uses the snapshot frees it: adding a document must not make a running search fail. */
-  #forgetSnapshot(): void {
-    this.#snapshot = undefined;
+  protected override release(): Promise<void> {
+    return this.#writer.dispose();
   }
 }
 
-function requireIds(ids: unknown): asserts ids is readonly string[] {
-  requireTexts(ids, "ids");
-  ids.forEach((id, i) => {
-    requireString(id, `ids[${i}]`);
-  });
-  if (new Set(ids).size !== ids.length) throw new SparseRerankError("ERR_DUPLICATE_ID", "ids contains an id twice; ids must be distinct.");
+function retrievedOf({ indptr, ids, scores, stored }: NativeHits, query: number): Retrieved[] {
+  const list: Retrieved[] = [];
+  for (let i = indptr[query] ?? 0; i < (indptr[query + 1] ?? 0); i++) {
+    list.push({ id: ids[i] ?? "", score: scores[i] ?? 0, text: textOf(stored[i] ?? NO_BYTES) });
+  }
+  return list;
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
 }

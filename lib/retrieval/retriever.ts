@@ -29,10 +29,15 @@ export interface Retrieved {
 export interface RetrieveOptions {
   /** The most hits per query. */
   readonly topK: number;
+  /** Restricts the hits to matching documents. */
+  readonly filter?: Filter;
   readonly signal?: AbortSignal;
 }
 
-/** One list of hits for each query, best first. Ids are distinct within a list. */
+/**
+ * One list of hits for each query, best first. Ids are distinct within a list. A retriever that has no fields to filter by rejects a filter,
+ * with ERR_NOT_SUPPORTED for instance; it must not ignore one.
+ */
 export interface Retriever {
   /** The name in results and messages: "sparse", "bm25". */
   readonly name: string;
@@ -54,7 +59,7 @@ export interface SparseRetrieverOptions {
   readonly name?: string;
   /** Returns the text of a hit, for rerankers; default: its payload if that is a string, else the string in the payload's field "text". */
   readonly text?: (id: string, payload: unknown) => string | undefined;
-  /** Restricts the hits to matching documents. */
+  /** Restricts the hits to matching documents, together with the filter of a request. */
   readonly filter?: Filter;
   /** Whether hits include the payloads stored in the index; default true. */
   readonly withPayload?: boolean;
@@ -76,13 +81,14 @@ export function sparseRetriever(options: SparseRetrieverOptions): Retriever {
   return {
     name,
     async retrieve(queries, retrieveOptions) {
-      const { topK, signal } = checkRetrieve(queries, retrieveOptions);
+      const { topK, signal, filter: requested } = checkRetrieve(queries, retrieveOptions);
       const control = signal === undefined ? {} : { signal };
+      const both = filter === undefined || requested === undefined ? (filter ?? requested) : { and: [filter, requested] };
       const vectors = await encoder.encodeQuery(queries, control);
       return mapConcurrently(
         [...vectors],
         async (vector) => {
-          const hits = await index.search(vector, { topK, withPayload, ...optional("filter", filter), ...control });
+          const hits = await index.search(vector, { topK, withPayload, ...optional("filter", both), ...control });
           return hits.map(({ id, score, payload }) => ({
             id,
             score,
@@ -115,8 +121,9 @@ export async function retrieveChecked(
 /** Validates the arguments of every retriever in this package. */
 export function checkRetrieve(queries: readonly string[], options: RetrieveOptions): RetrieveOptions {
   requireTexts(queries, "queries");
-  requireRecord(options, "options", ["topK", "signal"]);
+  requireRecord(options, "options", ["topK", "filter", "signal"]);
   requirePositiveInteger(options.topK, "topK");
+  if (options.filter !== undefined) checkFilter(options.filter);
   requireControls(options);
   return options;
 }

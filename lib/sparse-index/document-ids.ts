@@ -37,3 +37,15 @@ export function checkIds(ids: readonly string[]): readonly string[] {
     return id;
   });
 }
+
+/** Validates an array with an element, or undefined, per document, and copies it. Errors: ERR_INVALID_ARGUMENT. */
+export function checkPerDocument<T>(given: readonly T[], name: string, documents: number): readonly T[] {
+  if (!Array.isArray(given)) throw invalid(name, given, "an array");
+  if (given.length !== documents) {
+    throw new SparseRerankError(
+      "ERR_INVALID_ARGUMENT",
+      `${name} has ${given.length} elements for ${documents} documents; each document needs one, or undefined.`,
+    );
+  }
+  return [...(given as readonly T[])];
+}

@@ -10,7 +10,7 @@ import { packBytes, packStrings } from "../native/strings";
 import { asMatrix, isVector } from "../sparse-matrix";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
 import { requireDimension } from "../sparse-ops";
-import { checkId, checkIds } from "./document-ids";
+import { checkId, checkIds, checkPerDocument } from "./document-ids";
 import { isFolder, requireIndexFolder } from "./index-folder";
 import { attributesOf } from "./metadata";
 import type { Metadata } from "./metadata";
@@ -342,18 +342,7 @@ function hitsOf({ indptr, ids, scores }: NativeHits, payloads: readonly unknown[
 function checkExtras(extras: DocumentExtras, documents: number): DocumentExtras {
   requireRecord(extras, "extras", ["metadata", "payloads"]);
   const copies: { -readonly [K in keyof DocumentExtras]: DocumentExtras[K] } = {};
-  if (extras.metadata !== undefined) copies.metadata = checkExtra(extras.metadata, "metadata", documents);
-  if (extras.payloads !== undefined) copies.payloads = checkExtra(extras.payloads, "payloads", documents);
+  if (extras.metadata !== undefined) copies.metadata = checkPerDocument(extras.metadata, "metadata", documents);
+  if (extras.payloads !== undefined) copies.payloads = checkPerDocument(extras.payloads, "payloads", documents);
   return copies;
-}
-
-function checkExtra<T>(extra: readonly T[], name: string, documents: number): readonly T[] {
-  if (!Array.isArray(extra)) throw invalid(name, extra, "an array");
-  if (extra.length !== documents) {
-    throw new SparseRerankError(
-      "ERR_INVALID_ARGUMENT",
-      `${name} has ${extra.length} elements for ${documents} documents; each document needs one, or undefined.`,
-    );
-  }
-  return [...(extra as readonly T[])];
 }

@@ -145,6 +145,7 @@ const RESOURCES: Readonly<Record<string, () => Promise<Opened>>> = {
         remove: () => index.remove(["x"]),
         search: () => index.search("x"),
         retrieve: () => index.retrieve(["x"], { topK: 1 }),
+        size: () => index.size,
       },
     };
   },

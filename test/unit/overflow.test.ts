@@ -217,10 +217,10 @@ describe("numbers that are not finite", () => {
   });
 
   it("do not result from the parameters of BM25", async () => {
-    assert.throws(() => new BM25Index({ k1: 1e7 }), invalid);
-    await using index = new BM25Index({ k1: 1e6, b: 1 });
+    assert.throws(() => new BM25Index({ k1: 1001 }), invalid);
+    await using index = new BM25Index({ k1: 1000, b: 1 });
     await index.add(["a", "b"], ["cat cat cat", "dog"]);
     const [hit] = await index.search("cat");
-    assert.ok(hit !== undefined && Number.isFinite(hit.score));
+    assert.ok(hit !== undefined && hit.score > 0 && Number.isFinite(hit.score));
   });
 });
