@@ -31,7 +31,8 @@ async function denseRetriever() {
   const embed = await transformers.pipeline("feature-extraction", "Xenova/all-MiniLM-L6-v2");
   const vectorsOf = async (inputs) => (await embed(inputs, { pooling: "mean", normalize: true })).tolist();
   const documents = await vectorsOf(texts);
-  const retrieve = async (queries, { topK }) => {
+  const retrieve = async (queries, { topK, filter }) => {
+    if (filter !== undefined) throw new Error("The dense vectors have no fields to filter by.");
     const vectors = await vectorsOf(queries);
     return vectors.map((vector) =>
       documents

@@ -11,6 +11,8 @@ import {
 import type { CrossEncoder, Pair } from "../cross-encoder";
 import { SparseRerankError } from "../errors";
 import type { Progress } from "../options";
+import { checkFilter } from "../sparse-index/filter";
+import type { Filter } from "../sparse-index/filter";
 import { Deadline } from "./deadline";
 import { checkFusion, fuse } from "./fusion";
 import type { FusionOptions } from "./fusion";
@@ -42,6 +44,8 @@ export interface SearchOptions {
   readonly retrieve?: number;
   /** Number of the first stage's best hits to rerank; default 100. */
   readonly rerank?: number;
+  /** Restricts the hits to matching documents. Every retriever gets it and honors it, or rejects the search. */
+  readonly filter?: Filter;
   /** Time limit in milliseconds, after which the result is what is known by then: see SearchResult. Default: no limit. */
   readonly timeBudgetMs?: number;
   readonly onProgress?: (progress: Progress) => void;
@@ -84,7 +88,7 @@ export interface SearchUpdate extends SearchResult {
 }
 
 const OPTIONS = ["retrievers", "fusion", "reranker", "text", "windows"];
-const SEARCH_OPTIONS = ["topK", "retrieve", "rerank", "timeBudgetMs", "onProgress", "signal"];
+const SEARCH_OPTIONS = ["topK", "retrieve", "rerank", "filter", "timeBudgetMs", "onProgress", "signal"];
 const DEFAULT_TOP_K = 10;
 const DEFAULT_DEPTH = 100;
 /** Documents scored together: few enough to keep a time budget, enough to use all threads. */
@@ -188,18 +192,20 @@ export class RetrieveAndRerank implements Retriever {
 
   /** Implements Retriever, so that both stages can be evaluated or serve as a first stage; retrieves as deep as requested. */
   async retrieve(queries: readonly string[], options: RetrieveOptions): Promise<Retrieved[][]> {
-    const { topK, signal } = checkRetrieve(queries, options);
-    const results = await this.rankMany(queries, { topK, retrieve: Math.max(topK, DEFAULT_DEPTH), ...optional("signal", signal) });
+    const { topK } = checkRetrieve(queries, options);
+    const results = await this.rankMany(queries, { ...options, retrieve: Math.max(topK, DEFAULT_DEPTH) });
     return results.map(({ hits }) =>
       hits.map(({ id, score, text, payload }) => ({ id, score, ...optional("text", text), ...optional("payload", payload) })),
     );
   }
 
   async #retrieve(query: string, options: SearchOptions, deadline: Deadline): Promise<Found> {
-    const topK = options.retrieve ?? DEFAULT_DEPTH;
+    const { retrieve: topK = DEFAULT_DEPTH, filter } = options;
     const answers = await Promise.all(
       this.#retrievers.map((retriever) =>
-        deadline.race(async (signal) => (await retrieveChecked(retriever, [query], { topK, signal }))[0] ?? []),
+        deadline.race(
+          async (signal) => (await retrieveChecked(retriever, [query], { topK, signal, ...optional("filter", filter) }))[0] ?? [],
+        ),
       ),
     );
     const lists = answers.map((answer) => answer ?? []);
@@ -269,6 +275,7 @@ function checkSearch(options: SearchOptions): void {
   for (const name of ["topK", "retrieve", "rerank"] as const) {
     if (options[name] !== undefined) requirePositiveInteger(options[name], name);
   }
+  if (options.filter !== undefined) checkFilter(options.filter);
   const { timeBudgetMs } = options;
   if (timeBudgetMs !== undefined && (typeof timeBudgetMs !== "number" || !(timeBudgetMs > 0))) {
     throw invalid("timeBudgetMs", timeBudgetMs, "a number above 0");

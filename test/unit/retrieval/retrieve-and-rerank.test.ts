@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 
 import { BM25Index, RetrieveAndRerank, SparseEncoder, SparseIndex, sparseRetriever } from "../../../dist";
-import type { CrossEncoder, Retriever } from "../../../dist";
+import type { CrossEncoder, RankedHit, Retriever } from "../../../dist";
 import { LocalEngine } from "../../../dist/engines";
 import { aggregateWindows } from "../../../dist/retrieval/passage-windows";
 import { collect } from "../../support/collect";
@@ -105,6 +105,72 @@ describe("RetrieveAndRerank", () => {
       found![0]!.map(({ id }) => id),
       ["sugar"],
     );
+  });
+
+  it("passes the filter of a request to every retriever, which combines it with its own", async () => {
+    await using encoder = await SparseEncoder.load("splade-tiny");
+    await using index = SparseIndex.create({ encoder });
+    await using bm25 = new BM25Index();
+    const texts = [...DOCUMENTS.values()];
+    const metadata = IDS.map((id, i) => ({ kind: id === "sugar" ? "food" : "body", place: i }));
+    await index.add(IDS, await encoder.encodeDocument(texts), { metadata, payloads: texts });
+    await bm25.add(IDS, texts, { metadata });
+    const asked: unknown[] = [];
+    const own: Retriever = {
+      name: "own",
+      retrieve: (queries, { filter }) => {
+        asked.push(filter);
+        return Promise.resolve(queries.map(() => []));
+      },
+    };
+    const retrievers = [sparseRetriever({ encoder, index, filter: { kind: "body" } }), bm25, own];
+    const search = new RetrieveAndRerank({ retrievers, reranker });
+    const query = texts.join(" ");
+    const filter = { place: { gte: 1, lte: 3 } };
+    const expected = (kinds: readonly string[]): string[] =>
+      IDS.filter((_, i) => i >= 1 && i <= 3 && kinds.includes(metadata[i]!.kind)).sort();
+    const idsBy = (hits: readonly RankedHit[], name: string): string[] =>
+      hits
+        .filter(({ scores }) => name in scores.retrievers)
+        .map(({ id }) => id)
+        .sort();
+    const results = [
+      await search.search(query, { filter }),
+      (await collect(search.stream(query, { filter }))).at(-1)!,
+      (await search.rankMany([query], { filter }))[0]!,
+    ];
+    for (const { hits } of results) {
+      assert.deepEqual(idsBy(hits, "sparse"), expected(["body"]));
+      assert.deepEqual(idsBy(hits, "bm25"), expected(["body", "food"]));
+      assert.deepEqual(hits.map(({ id }) => id).sort(), expected(["body", "food"]));
+    }
+    const [found] = await search.retrieve([query], { topK: 10, filter });
+    assert.deepEqual(found!.map(({ id }) => id).sort(), expected(["body", "food"]));
+    assert.deepEqual(asked, [filter, filter, filter, filter]);
+    await search.search(query);
+    assert.equal(asked.at(-1), undefined);
+
+    // A retriever that cannot filter fails the search.
+    const cannot: Retriever = {
+      name: "cannot",
+      retrieve: (_, { filter }) => (filter === undefined ? Promise.resolve([[]]) : Promise.reject(new Error("cannot filter"))),
+    };
+    const stages = new RetrieveAndRerank({ retrievers: [bm25, cannot] });
+    assert.equal((await stages.search("heart")).hits.length, 2);
+    await assert.rejects(stages.search("heart", { filter }), /cannot filter/);
+
+    const count = asked.length;
+    for (const wrong of [null, [], {}, "x", { and: [] }, { place: { near: 1 } }]) {
+      const refusal = { code: "ERR_INVALID_ARGUMENT", message: /filter/ };
+      const options = { filter: wrong as never };
+      await assert.rejects(search.search(query, options), refusal);
+      await assert.rejects(collect(search.stream(query, options)), refusal);
+      await assert.rejects(search.rankMany([query], options), refusal);
+      for (const retriever of [search, ...retrievers.slice(0, 2)]) {
+        await assert.rejects(retriever.retrieve([query], { topK: 1, ...options }), refusal);
+      }
+    }
+    assert.equal(asked.length, count);
   });
 
   it("streams the first stage's hits, then better orders", async () => {
