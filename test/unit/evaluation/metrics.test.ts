@@ -219,7 +219,7 @@ describe("evaluateEncoder", () => {
     });
     assert.ok(Math.abs(100 * measures[10]!.ndcg - 74.85) < 0.1, `nDCG@10 ${measures[10]!.ndcg}`);
     const lexical = await evaluateRetriever(folder, bm25);
-    assert.ok(Math.abs(100 * lexical.measures[10]!.ndcg - 69.16) < 0.1, `nDCG@10 ${lexical.measures[10]!.ndcg}`);
+    assert.ok(Math.abs(100 * lexical.measures[10]!.ndcg - 69.18) < 0.1, `nDCG@10 ${lexical.measures[10]!.ndcg}`);
   });
 });
 
