@@ -293,6 +293,14 @@ export type ErrorCode =
    */
   | "ERR_MODEL_MISMATCH"
   /**
+   * A collection was opened with other settings than it was created with.
+   *
+   * Causes: another language, list of stop words or length of passages, or a missing analyzer function.
+   *
+   * Remedy: open it with the settings that the message names, or create another one with `migrate()`.
+   */
+  | "ERR_SETTINGS_MISMATCH"
+  /**
    * An optional peer dependency is required but not installed.
    *
    * Causes: a search engine, the LangChain adapter or the queue is used without its client package; a collection is in CSV or HTML, and the

@@ -9,6 +9,26 @@ export { SparseRerankError } from "./errors";
 export type { ErrorCode } from "./errors";
 export type { ManagedResource } from "./core/managed-resource";
 export type { CudaOptions, Device, LoadOptions, Progress, WorkOptions } from "./options";
+export { Collection } from "./collection/collection";
+export type {
+  CollectionDocument,
+  CollectionFilter,
+  CollectionHit,
+  CollectionModel,
+  CollectionOptions,
+  CollectionSearchOptions,
+  CollectionSearchResult,
+  CollectionStats,
+  FacetCount,
+  ListOptions,
+  PassageOptions,
+  SearchMode,
+  SyncOptions,
+  SyncResult,
+  UpsertOptions,
+} from "./collection/types";
+export type { LexicalLanguage } from "./lexical/languages";
+export type { LexicalOptions } from "./lexical/options";
 export { SparseEncoder } from "./sparse-encoder";
 export type { EncodeOptions, TokenWeight, TracedText } from "./sparse-encoder";
 export { SparseIndex } from "./sparse-index/sparse-index";

@@ -9,6 +9,7 @@ import type { Running } from "./core/managed-resource";
 import { FACTORY, invalid, requireFactory, requirePositiveInteger, requireRecord, requireTexts } from "./core/validate";
 import { SparseRerankError } from "./errors";
 import { resolveModel } from "./hub/resolve";
+import { revisionOf } from "./hub/snapshot";
 import { chooseExecution, defaultBatchSize } from "./model/execution";
 import type { Execution } from "./model/execution";
 import { openRoutes } from "./model/sparse-route";
@@ -103,7 +104,8 @@ export class SparseEncoder extends ManagedResource {
     const checkpoint = await readCheckpoint(folder, "sparse", options.modelFile);
     // An absolute path stays valid when the working directory changes.
     const name = path.resolve(nameOrPath) === folder ? folder : nameOrPath;
-    const model = { name, fingerprint: await fingerprintOf(checkpoint) };
+    const revision = revisionOf(folder);
+    const model = { name, fingerprint: await fingerprintOf(checkpoint), ...(revision === undefined ? {} : { revision }) };
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
     const execution = await chooseExecution(options);
     const routes = await openRoutes(checkpoint, options, execution);

@@ -112,6 +112,13 @@ const LIB = {
       ...["sparse-encoder", "cross-encoder", "lexical"],
     ],
   },
+  collection: {
+    holds: "`Collection`: documents in passages, both sides of a hybrid search, in one index",
+    uses: [
+      ...["errors", "core", "options", "native", "native/contract", "sparse-matrix", "sparse-ops", "sparse-index"],
+      ...["sparse-index/model-identity", "sparse-encoder", "cross-encoder", "lexical", "retrieval"],
+    ],
+  },
   corpus: { holds: "collections: folders of texts, HTML, BEIR, CSV; whole documents and passages of them", uses: ["errors", "core"] },
   evaluation: {
     holds: "measures, evaluators, judgments, hard negatives",
@@ -137,6 +144,7 @@ const LIB = {
     uses: [
       ...["errors", "core", "options", "configure", "sparse-matrix", "sparse-ops", "sparse-index"],
       ...["catalogue", "model", "sparse-encoder", "cross-encoder", "lexical", "retrieval", "evaluation"],
+      "collection",
     ],
   },
   cli: {

@@ -13,14 +13,20 @@ export class IdSet {
 
   /** Returns false if the id was already present. */
   add(id: string): boolean {
-    const digest = createHash("sha256").update(id, "utf16le").digest();
-    const low = digest.readUInt32LE(0);
-    // Never both 0.
-    const high = digest.readUInt32LE(4) | 1;
-    if (!insert(this.#slots, low, high >>> 0)) return false;
+    const [low, high] = digestOf(id);
+    if (!insert(this.#slots, low, high)) return false;
     this.#size++;
     if (this.#size * 8 > this.#slots.length * 3) this.#grow();
     return true;
+  }
+
+  has(id: string): boolean {
+    const [low, high] = digestOf(id);
+    const mask = this.#slots.length / 2 - 1;
+    for (let slot = low & mask; ; slot = (slot + 1) & mask) {
+      if (this.#slots[2 * slot + 1] === 0) return false;
+      if (this.#slots[2 * slot] === low && this.#slots[2 * slot + 1] === high) return true;
+    }
   }
 
   #grow(): void {
@@ -31,6 +37,12 @@ export class IdSet {
     }
     this.#slots = slots;
   }
+}
+
+function digestOf(id: string): [low: number, high: number] {
+  const digest = createHash("sha256").update(id, "utf16le").digest();
+  // Never both 0.
+  return [digest.readUInt32LE(0), (digest.readUInt32LE(4) | 1) >>> 0];
 }
 
 /** Returns false if the pair is present. The capacity of `slots` is a power of two, with at least one free. */

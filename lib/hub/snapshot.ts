@@ -1,5 +1,7 @@
 /** Resolves a repository to the folder of its snapshot in the cache, and downloads the files that a load needs. */
 
+import path from "node:path";
+
 import { eitherSignal, throwIfAborted } from "../core/abort";
 import { codeOf, messageOf } from "../core/error-code";
 import { parsePythonJson } from "../core/python-json";
@@ -215,4 +217,10 @@ function tooLarge(file: string, size: number): SparseRerankError {
 /** Ignores that a cache is read-only: all files of the snapshot are present, and the next load only sends the requests again. */
 function ignoreReadOnly(error: unknown): void {
   if (!["EROFS", "EACCES", "EPERM"].includes(codeOf(error))) throw error;
+}
+
+/** The commit of a model's folder; undefined if it is not in a cache of the hub. */
+export function revisionOf(folder: string): string | undefined {
+  const commit = path.basename(folder);
+  return path.basename(path.dirname(folder)) === "snapshots" && isCommit(commit) ? commit : undefined;
 }

@@ -276,6 +276,8 @@ export interface NativeSnapshot {
       readonly filter?: NativeFilter;
       readonly query?: NativeRows;
       readonly terms?: NativeTermRows;
+      /** The name of an attribute: a document that has it counts once for itself and for those after it, up to the next that has it. */
+      readonly heads?: NativeStrings;
       readonly cancel?: NativeCancelToken;
     },
   ): Promise<{ readonly names: readonly Uint8Array[]; readonly counts: Uint32Array }>;
@@ -302,6 +304,8 @@ export interface NativeIndex {
   /** Spends a few tenths of a second on merging segments: those that are due, or all. "merged" completes what "more" started. */
   mergeStep(everything: boolean): Promise<"nothing" | "more" | "merged">;
   save(path: string): Promise<void>;
+  /** Writes all documents to a folder that has none yet, and makes it if necessary. A crash may leave a part of it. */
+  saveFolder(path: string): Promise<void>;
   stats(): NativeIndexStats;
   /**
    * Call once. Rejects its calls with ERR_DISPOSED. Settles when the change in progress has ended and the folder is free for another

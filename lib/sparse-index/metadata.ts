@@ -55,12 +55,29 @@ const ABOVE = Buffer.of(0);
 /** The bytes that follow a string in what is above all strings that begin with it. */
 const ABOVE_ALL = Buffer.of(0xff);
 
+/** An attribute and the documents that have it, ascending. */
+export interface Attribute {
+  readonly name: Buffer;
+  readonly documents: readonly number[];
+}
+
+interface AttributeOptions {
+  readonly others?: readonly Attribute[];
+  readonly nameOf?: (document: number) => string;
+}
+
 /**
  * Collects the attributes of documents. Yields to the event loop in between.
  *
  * Errors: ERR_INVALID_ARGUMENT (the message names the field).
+ *
+ * @param options.others attributes that no field has: their names begin with a byte that is neither UTF-8 nor a separator
+ * @param options.nameOf what messages call the metadata of a document
  */
-export async function attributesOf(metadata: readonly (Metadata | undefined)[]): Promise<NativeAttributes> {
+export async function attributesOf(
+  metadata: readonly (Metadata | undefined)[],
+  { others = [], nameOf = (document) => `metadata[${document}]` }: AttributeOptions = {},
+): Promise<NativeAttributes> {
   const lists = new Map<string, { readonly name: Buffer; readonly documents: number[] }>();
   const add = (key: string, name: () => Buffer, document: number): void => {
     const list = lists.get(key);
@@ -69,7 +86,7 @@ export async function attributesOf(metadata: readonly (Metadata | undefined)[]):
   };
   for (const [document, fields] of metadata.entries()) {
     if (document % DOCUMENTS_PER_TURN === DOCUMENTS_PER_TURN - 1) await nextTurn();
-    const name = `metadata[${document}]`;
+    const name = nameOf(document);
     if (fields !== undefined) requireJsonValue(fields, name);
     for (const [field, value] of valuesOf(withToJson(fields), name)) {
       add(`${typeof value}:${field.length}:${field}${value}`, () => attributeName(field, value), document);
@@ -84,14 +101,13 @@ export async function attributesOf(metadata: readonly (Metadata | undefined)[]):
       add(`beginning:${field.length}:${field}${beginning}`, () => beginningName(field, Buffer.from(beginning, "latin1")), document);
     }
   }
-  const offsets = new Uint32Array(lists.size + 1);
+  const attributes: readonly Attribute[] = [...lists.values(), ...others];
+  const offsets = new Uint32Array(attributes.length + 1);
   let end = 0;
-  let i = 0;
-  for (const { documents } of lists.values()) offsets[++i] = end += documents.length;
+  for (const [i, { documents }] of attributes.entries()) offsets[i + 1] = end += documents.length;
   const all = new Uint32Array(end);
-  i = 0;
-  for (const { documents } of lists.values()) all.set(documents, offsets[i++]);
-  return { names: packBytes(Array.from(lists.values(), ({ name }) => name)), offsets, documents: all };
+  for (const [i, { documents }] of attributes.entries()) all.set(documents, offsets[i]);
+  return { names: packBytes(attributes.map(({ name }) => name)), offsets, documents: all };
 }
 
 /** Compiles a filter to postfix order. */
@@ -148,6 +164,20 @@ export function compileFilter(filter: CheckedFilter): NativeFilter {
 /** Compiles a filter that matches only the documents with these ids. */
 export function compileIds(ids: readonly string[]): NativeFilter {
   return { steps: Uint32Array.of(IDS, ids.length), strings: packStrings(ids) };
+}
+
+/** Compiles a filter that matches the documents with one attribute. */
+export function compileAttribute(name: Buffer): NativeFilter {
+  return { steps: Uint32Array.of(RANGES, 1), strings: packBytes([name, Buffer.concat([name, ABOVE])]) };
+}
+
+/** The filter that all of these make together; undefined for none. */
+export function bothFilters(first: NativeFilter | undefined, second: NativeFilter | undefined): NativeFilter | undefined {
+  if (first === undefined || second === undefined) return first ?? second;
+  const strings = [first, second].flatMap(({ strings: { offsets, bytes } }) =>
+    Array.from({ length: offsets.length - 1 }, (_, i) => bytes.subarray(offsets[i], offsets[i + 1])),
+  );
+  return { steps: Uint32Array.of(...first.steps, ...second.steps, AND, 2), strings: packBytes(strings) };
 }
 
 /** What the names of all attributes of a field begin with that have a value of the field: for facets. */

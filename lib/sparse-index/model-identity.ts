@@ -14,6 +14,8 @@ export interface ModelIdentity {
   readonly name: string;
   /** Hexadecimal digits, equal for equal weights wherever they are stored. */
   readonly fingerprint: string;
+  /** The commit of the hub's repository, if the model came from the hub. */
+  readonly revision?: string;
 }
 
 /** The model that an index records: folders written by version 0.1 have only its name. */

@@ -40,14 +40,15 @@ class Turns {
 /**
  * Encodes each payload; undefined becomes no bytes. Yields to the event loop while it works.
  *
+ * @param compressFrom bytes of JSON from which it is compressed
  * Errors: ERR_INVALID_ARGUMENT (a value that JSON cannot represent), ERR_TOO_LARGE.
  */
-export async function encodePayloads(payloads: readonly unknown[]): Promise<Uint8Array[]> {
+export async function encodePayloads(payloads: readonly unknown[], compressFrom = MIN_COMPRESSED): Promise<Uint8Array[]> {
   const encoded: Uint8Array[] = [];
   const turns = new Turns();
   for (const [i, payload] of payloads.entries()) {
     const json = toJson(payload, i);
-    encoded.push(json === undefined ? new Uint8Array(0) : await compress(json));
+    encoded.push(json === undefined ? new Uint8Array(0) : await compress(json, compressFrom));
     await turns.after(json?.length ?? 0);
   }
   return encoded;
@@ -116,8 +117,8 @@ function toJson(payload: unknown, i: number): Buffer | undefined {
   return bytes;
 }
 
-async function compress(json: Buffer): Promise<Uint8Array> {
-  if (json.length >= MIN_COMPRESSED) {
+async function compress(json: Buffer, from: number): Promise<Uint8Array> {
+  if (json.length >= from) {
     const deflated = json.length <= INLINE_BYTES ? deflateRawSync(json) : await deflateElsewhere(json);
     if (deflated.length < json.length) return Buffer.concat([Uint8Array.of(DEFLATED), deflated]);
   }

@@ -11,7 +11,7 @@ import { asMatrix, isVector } from "../sparse-matrix";
 import type { SparseMatrix, SparseVector } from "../sparse-matrix";
 import { requireDimension } from "../sparse-ops";
 import { checkId, checkIds, checkPerDocument } from "./document-ids";
-import { isFolder, requireIndexFolder } from "./index-folder";
+import { isFolder, requireIndexFolder, requireNoCollection } from "./index-folder";
 import { attributesOf } from "./metadata";
 import type { Metadata } from "./metadata";
 import { checkEncoder, modelOf, readModelFile, requireSameModel, writeModelFile } from "./model-identity";
@@ -126,7 +126,8 @@ export class SparseIndex extends ManagedResource {
    * until it is saved again.
    *
    * Errors: ERR_INVALID_ARGUMENT (including a folder that holds other files but no index), ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE,
-   * ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_INDEX_VERSION, ERR_INDEX_LOCKED, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_TOO_LARGE.
+   * ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_INDEX_VERSION, ERR_INDEX_LOCKED, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH,
+   * ERR_NOT_SUPPORTED (to write a folder of Collection), ERR_TOO_LARGE.
    */
   static async open(path: string, options: IndexOpenOptions = {}): Promise<SparseIndex> {
     requirePath(path, "path");
@@ -134,6 +135,7 @@ export class SparseIndex extends ManagedResource {
     const { dimension, model } = checkDimension(options);
     if (options.readOnly !== undefined && typeof options.readOnly !== "boolean") throw invalid("readOnly", options.readOnly, "a boolean");
     const { readOnly = false } = options;
+    if (!readOnly) await requireNoCollection(path);
     if (dimension !== undefined && !readOnly) await requireIndexFolder(path);
     const index = await withCancel(undefined, () =>
       native().openIndex(path, { readOnly, ...(dimension === undefined ? {} : { dimension }) }),

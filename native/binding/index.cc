@@ -15,8 +15,8 @@ Napi::Function IndexWrap::define(Napi::Env env) {
       env, "NativeIndex",
       {method<&IndexWrap::apply>("apply"), method<&IndexWrap::remove_matching>("removeMatching"), method<&IndexWrap::refresh>("refresh"),
        method<&IndexWrap::snapshot>("snapshot"), method<&IndexWrap::lexical>("lexical"), method<&IndexWrap::merge_step>("mergeStep"),
-       method<&IndexWrap::save>("save"), method<&IndexWrap::stats>("stats"), method<&IndexWrap::dimension>("dimension"),
-       method<&IndexWrap::dispose>("dispose")});
+       method<&IndexWrap::save>("save"), method<&IndexWrap::save_folder>("saveFolder"), method<&IndexWrap::stats>("stats"),
+       method<&IndexWrap::dimension>("dimension"), method<&IndexWrap::dispose>("dispose")});
 }
 
 namespace {
@@ -116,7 +116,11 @@ Napi::Value IndexWrap::merge_step(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value IndexWrap::save(const Napi::CallbackInfo& info) {
-  return start(info.Env(), std::make_shared<SaveWork>(index(info.Env()), read_path(info[0])));
+  return start(info.Env(), std::make_shared<SaveWork>(index(info.Env()), &SegmentedIndex::save, read_path(info[0])));
+}
+
+Napi::Value IndexWrap::save_folder(const Napi::CallbackInfo& info) {
+  return start(info.Env(), std::make_shared<SaveWork>(index(info.Env()), &SegmentedIndex::save_folder, read_path(info[0])));
 }
 
 Napi::Value IndexWrap::stats(const Napi::CallbackInfo& info) {

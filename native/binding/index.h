@@ -28,6 +28,7 @@ class IndexWrap : public GuardedWrap<IndexWrap> {
   Napi::Value lexical(const Napi::CallbackInfo& info);
   Napi::Value merge_step(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
+  Napi::Value save_folder(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
   Napi::Value dimension(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);

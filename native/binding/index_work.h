@@ -93,14 +93,17 @@ class MergeStepWork final : public PromiseWork {
 
 class SaveWork final : public PromiseWork {
  public:
-  SaveWork(std::shared_ptr<const SegmentedIndex> index, std::string path)
-      : PromiseWork(1), index_(std::move(index)), path_(std::move(path)) {}
+  using Save = Status (SegmentedIndex::*)(const std::string&, const std::atomic<bool>*) const;
+  /// @param save to a file, or to a folder
+  SaveWork(std::shared_ptr<const SegmentedIndex> index, Save save, std::string path)
+      : PromiseWork(1), index_(std::move(index)), save_(save), path_(std::move(path)) {}
 
  private:
-  Status run(std::size_t) override { return index_->save(path_, &cancel_flag()); }
+  Status run(std::size_t) override { return ((*index_).*save_)(path_, &cancel_flag()); }
   Napi::Value result(Napi::Env env) override { return env.Undefined(); }
 
   std::shared_ptr<const SegmentedIndex> index_;
+  Save save_;
   std::string path_;
 };
 

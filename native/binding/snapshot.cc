@@ -66,6 +66,7 @@ struct FacetCall {
   std::optional<Filter> filter;
   std::optional<Rows> query;
   std::optional<TermRows> terms;
+  std::optional<Strings> heads;
 
   [[nodiscard]] Result<std::vector<Facet>> run(const Snapshot& snapshot, const std::atomic<bool>& cancelled) const {
     if (Status error = snapshot.check_unchanged()) return *std::move(error);
@@ -78,6 +79,7 @@ struct FacetCall {
     }
     const TermRowsView rows = terms ? terms->view() : TermRowsView{};
     if (terms) request.terms = lexical_query(rows, 0);
+    if (heads) request.heads = heads->view().text(0);
     return count_facets(snapshot, request, scratch, &cancelled);
   }
 };
@@ -167,10 +169,15 @@ Napi::Value SnapshotWrap::count(const Napi::CallbackInfo& info) {
 Napi::Value SnapshotWrap::facets(const Napi::CallbackInfo& info) {
   const auto& owner = snapshot(info.Env());
   const auto options = info[2].As<Napi::Object>();
-  FacetCall call = {read_one_string(info[0]), info[1].As<Napi::Number>().Uint32Value(), read_filter_of(options), std::nullopt,
+  FacetCall call = {read_one_string(info[0]),
+                    info[1].As<Napi::Number>().Uint32Value(),
+                    read_filter_of(options),
+                    std::nullopt,
+                    std::nullopt,
                     std::nullopt};
   if (const Napi::Value query = options.Get("query"); query.IsObject()) call.query = read_rows(query, owner->settings.dimension);
   if (const Napi::Value terms = options.Get("terms"); terms.IsObject()) call.terms = read_term_rows(terms);
+  if (const Napi::Value heads = options.Get("heads"); heads.IsObject()) call.heads = read_one_string(heads);
   if ((call.query && call.query->view().rows() != 1) || (call.terms && call.terms->view().rows() != 1)) {
     fail_contract(info.Env(), "facets of one query");
   }

@@ -75,6 +75,39 @@ struct FacetCursor {
   }
 };
 
+/// Whether a bit from `begin` to before `end` is set.
+bool any_bit(const Bitmap& set, std::uint32_t begin, std::uint32_t end) {
+  for (std::uint32_t bit = begin; bit < end;) {
+    const std::uint64_t rest = set[bit / 64] >> (bit % 64);
+    const std::uint32_t count = std::min(64 - bit % 64, end - bit);
+    if ((rest & (~std::uint64_t{0} >> (64 - count))) != 0) return true;
+    bit += count;
+  }
+  return false;
+}
+
+/// Leaves the heads, see FacetRequest, whose part of the set is not empty.
+Status keep_heads(const Segment& segment, std::string_view attribute, Bitmap& set) {
+  Bitmap kept(set.size());
+  const Result<std::size_t> found = segment.find_attribute(attribute);
+  if (!found) return found.error();
+  if (found.value() < segment.attributes()) {
+    const Result<std::string_view> name = segment.attribute_name(found.value());
+    if (!name) return name.error();
+    if (name.value() == attribute) {
+      const auto heads = segment.attribute_documents(found.value());
+      if (!heads) return heads.error();
+      const auto& documents = heads.value();
+      for (std::size_t i = 0; i < documents.size(); ++i) {
+        const std::uint32_t end = i + 1 < documents.size() ? documents[i + 1] : segment.documents();
+        if (any_bit(set, documents[i], end)) set_bit(kept, documents[i]);
+      }
+    }
+  }
+  set = std::move(kept);
+  return std::nullopt;
+}
+
 /// The documents of each segment that pass the filter and are hits.
 class CountedDocuments {
  public:
@@ -115,6 +148,7 @@ class CountedDocuments {
     }
     if (!request_.query && !request_.terms) set.assign(set.size(), ~std::uint64_t{0});
     for (std::size_t word = 0; left_out != nullptr && word < set.size(); ++word) set[word] &= ~(*left_out)[word];
+    if (request_.heads) return keep_heads(*segment.segment, *request_.heads, set);
     return std::nullopt;
   }
 

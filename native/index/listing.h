@@ -37,6 +37,9 @@ struct FacetRequest {
   /// When given, only hits of one of them count: all hits, however many.
   std::optional<SparseQuery> query = std::nullopt;
   std::optional<LexicalQuery> terms = std::nullopt;
+  /// The name of an attribute. When given, a document that has it counts once for itself and for those up to the next that has it, if
+  /// one of them would count: rows that are parts of one whole are counted as the whole, by its first row.
+  std::optional<std::string_view> heads = std::nullopt;
 };
 
 /// How many documents have each attribute: the largest counts first, equal ones by name. Attributes that none has are left out.

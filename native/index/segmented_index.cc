@@ -11,6 +11,7 @@
 #include "core/durable_file.h"
 #include "core/platform_string.h"
 #include "core/temporary_name.h"
+#include "index/cancel.h"
 
 namespace sparse_rerank {
 
@@ -221,6 +222,23 @@ Status SegmentedIndex::publish(Snapshot next) {
   return std::nullopt;
 }
 
+Status SegmentedIndex::publish_removals(Snapshot next) {
+  // A merge in progress counts on its sources following each other; it drops what is empty itself. Waiting for it here would be the wrong
+  // order of locks.
+  const std::unique_lock merge_lock(merge_mutex_, std::try_to_lock);
+  if (!merge_lock.owns_lock() || merge_ != nullptr) return publish(std::move(next));
+  std::vector<std::uint64_t> dropped;
+  std::erase_if(next.segments, [&](const IndexSegment& segment) {
+    if (segment.live() > 0) return false;
+    dropped.push_back(segment.number);
+    return true;
+  });
+  if (Status error = publish(std::move(next))) return error;
+  if (!folder_) return std::nullopt;
+  for (const std::uint64_t number : dropped) folder_->discard(number);
+  return std::nullopt;
+}
+
 Status SegmentedIndex::check_batch(const DocumentBatch& batch) const {
   if (Status error = validate(batch.rows, dimension())) return error;
   if (batch.terms.has_value() != settings_.lexical.has_value()) {
@@ -256,7 +274,7 @@ Result<std::size_t> SegmentedIndex::apply(const StringsView& removed, const Docu
   if (!count) return count;
   if (added == nullptr) {
     if (count.value() == 0) return count;
-    if (Status error = publish(std::move(next))) return *std::move(error);
+    if (Status error = publish_removals(std::move(next))) return *std::move(error);
     return count;
   }
   if (const Result<std::size_t> old = remove_ids(next, removals, added->ids, {}); !old) return old.error();
@@ -267,7 +285,7 @@ Result<std::size_t> SegmentedIndex::apply(const StringsView& removed, const Docu
   if (!built) return std::move(built).error();
   segment.segment = std::move(built).value();
   next.segments.push_back(segment);
-  if (Status error = publish(std::move(next))) {
+  if (Status error = publish_removals(std::move(next))) {
     if (folder_) folder_->discard(segment.number);
     return *std::move(error);
   }
@@ -296,7 +314,7 @@ Result<std::size_t> SegmentedIndex::remove_matching(const FilterView& filter) {
     }
   }
   if (count == 0) return count;
-  if (Status error = publish(std::move(next))) return *std::move(error);
+  if (Status error = publish_removals(std::move(next))) return *std::move(error);
   return count;
 }
 
@@ -411,26 +429,47 @@ Status SegmentedIndex::save(const std::string& path, const std::atomic<bool>* ca
     // A rename would replace a device or a pipe.
     if (Status error = require_regular_file(path)) return Error{"ERR_FILE_UNWRITABLE", error->message};
   }
-  const std::shared_ptr<const Snapshot> current = snapshot();
-  if (Status error = current->check_unchanged()) return error;
   const std::string folder = parent_directory(path);
   remove_abandoned(folder, to_utf8(to_path(path).filename()));
   const std::string new_path = temporary_name(path);
-  auto merge = SegmentMerge::begin(current->segments, settings_, new_path);
-  if (!merge) return std::move(merge).error();
-  while (true) {
-    if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) return Error{"ERR_ABORTED", "saving was aborted"};
-    const Result<bool> done = merge.value()->step();
-    if (!done) return done.error();
-    if (done.value()) break;
-  }
   // The file stays, and is no longer mapped.
-  static_cast<void>(merge.value()->take());
+  if (const auto written = write_all(new_path, cancel); !written) return written.error();
   if (Status error = rename_file(new_path, path)) {
     remove_file(new_path);
     return error;
   }
   return sync_directory(folder);
+}
+
+Status SegmentedIndex::save_folder(const std::string& path, const std::atomic<bool>* cancel) const {
+  if (Status error = check_path(path)) return error;
+  Snapshot contents;
+  Result<IndexFolder> folder = IndexFolder::open(path, settings_, contents);
+  if (!folder) return std::move(folder).error();
+  if (!contents.segments.empty()) return Error{"ERR_FILE_UNWRITABLE", path + " holds another index; choose a new folder."};
+  IndexSegment all;
+  all.number = folder.value().new_number();
+  auto written = write_all(folder.value().segment_path(all.number), cancel);
+  if (!written) return std::move(written).error();
+  all.segment = std::move(written).value();
+  if (all.live() == 0) {
+    folder.value().discard(all.number);
+    return std::nullopt;
+  }
+  return folder.value().commit({settings_, {all}});
+}
+
+Result<std::shared_ptr<const Segment>> SegmentedIndex::write_all(const std::string& path, const std::atomic<bool>* cancel) const {
+  const std::shared_ptr<const Snapshot> current = snapshot();
+  if (Status error = current->check_unchanged()) return *std::move(error);
+  auto merge = SegmentMerge::begin(current->segments, settings_, path);
+  if (!merge) return std::move(merge).error();
+  while (true) {
+    if (is_cancelled(cancel)) return Error{"ERR_ABORTED", "saving was aborted"};
+    const Result<bool> done = merge.value()->step();
+    if (!done) return done.error();
+    if (done.value()) return merge.value()->take();
+  }
 }
 
 void SegmentedIndex::close() {

@@ -65,6 +65,68 @@ TEST(IndexFolder, HasOneWriterAndManyReaders) {
   EXPECT_EQ(code_of(open(path.get())), "ok");
 }
 
+TEST(IndexFolder, SegmentsOfWhichNothingIsLeftGoAtOnce) {
+  const TemporaryPath path;
+  const auto index = opened(path.get(), 300);
+  std::mt19937 random(24);
+  const auto files = [&] {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(path.get())) {
+      if (entry.path().filename().string().starts_with("segment-")) ++count;
+    }
+    return count;
+  };
+  add(*index, random_rows(random, 20, 300, 20, Terms::kSkewed), numbered(0, 20));
+  add(*index, random_rows(random, 10, 300, 20, Terms::kSkewed), numbered(20, 10));
+  EXPECT_EQ(remove(*index, numbered(0, 20)), 20u);
+  EXPECT_EQ(index->stats().segments, 1u);
+  EXPECT_EQ(files(), 1u);
+  const TestRows again = random_rows(random, 10, 300, 20, Terms::kSkewed);
+  add(*index, again, numbered(20, 10));
+  EXPECT_EQ(index->stats().segments, 1u);
+  EXPECT_EQ(files(), 1u);
+  EXPECT_EQ(index->stats().documents, 10u);
+  const Found found = search(*index, kQuery, 20);
+  // A merge in progress keeps its sources.
+  add(*index, {{{1, 1.0f}}}, {"a"});
+  ASSERT_EQ(index->merge_step(true).value(), MergeStep::kMore);
+  EXPECT_EQ(remove(*index, {"a"}), 1u);
+  EXPECT_EQ(index->stats().segments, 2u);
+  merge(*index, true);
+  EXPECT_EQ(index->stats().segments, 1u);
+  EXPECT_EQ(search(*index, kQuery, 20), found);
+  EXPECT_EQ(remove(*index, numbered(20, 10)), 10u);
+  EXPECT_EQ(files(), 0u);
+  index->close();
+  EXPECT_EQ(opened(path.get())->stats().documents, 0u);
+}
+
+TEST(IndexFolder, IsCopiedToANewFolder) {
+  const TemporaryPath path;
+  const TemporaryPath copy_path;
+  std::mt19937 random(25);
+  const auto index = SegmentedIndex::create(300);
+  ASSERT_FALSE(index->save_folder(copy_path.get(), nullptr));
+  EXPECT_EQ(opened(copy_path.get())->stats().documents, 0u);
+  add(*index, random_rows(random, 100, 300, 20, Terms::kSkewed), numbered(0, 100));
+  add(*index, random_rows(random, 50, 300, 20, Terms::kSkewed), numbered(80, 50));
+  EXPECT_EQ(remove(*index, numbered(10, 10)), 10u);
+  ASSERT_FALSE(index->save_folder(path.get(), nullptr));
+  const auto copy = opened(path.get(), 300);
+  EXPECT_EQ(copy->stats().documents, 120u);
+  EXPECT_EQ(copy->stats().segments, 1u);
+  EXPECT_EQ(search(*copy, kQuery, 200), search(*index, kQuery, 200));
+  add(*copy, {{{1, 1.0f}}}, {"a"});
+  EXPECT_EQ(copy->stats().documents, 121u);
+  copy->close();
+  const Status refused = index->save_folder(path.get(), nullptr);
+  ASSERT_TRUE(refused);
+  EXPECT_STREQ(refused->code, "ERR_FILE_UNWRITABLE");
+  const TemporaryPath aborted_path;
+  const std::atomic<bool> cancelled = true;
+  EXPECT_STREQ(index->save_folder(aborted_path.get(), &cancelled)->code, "ERR_ABORTED");
+}
+
 TEST(IndexFolder, LeftoversOfACrashGo) {
   const TemporaryPath path;
   const auto writer = opened(path.get(), 300);

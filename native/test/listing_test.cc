@@ -166,6 +166,60 @@ TEST(Facets, CountAllThatPassAndAreHits) {
   }
 }
 
+/// Wholes of one to four rows over two segments, some removed: each counts once, whichever of its rows are hits.
+TEST(Facets, RowsOfOneWholeCountOnce) {
+  std::mt19937 random(71);
+  const auto index = SegmentedIndex::create(4);
+  std::uint64_t with_hit = 0;
+  std::uint64_t there = 0;
+  std::vector<std::string> gone;
+  for (std::size_t first = 0; first < 2; ++first) {
+    TestRows rows;
+    std::vector<std::string> names;
+    std::vector<std::uint32_t> heads;
+    std::vector<std::uint32_t> all;
+    for (std::size_t whole = 0; whole < 300; ++whole) {
+      const bool is_removed = random() % 5 == 0;
+      bool any = false;
+      heads.push_back(static_cast<std::uint32_t>(names.size()));
+      for (std::size_t row = 0, count = 1 + random() % 4; row < count; ++row) {
+        const bool hit = random() % 3 == 0;
+        any = any || hit;
+        rows.push({{hit ? 1u : 2u, 1.0f}});
+        all.push_back(static_cast<std::uint32_t>(names.size()));
+        names.push_back(std::to_string(first) + "-" + std::to_string(whole) + "-" + std::to_string(row));
+        if (is_removed) gone.push_back(names.back());
+      }
+      if (is_removed) continue;
+      ++there;
+      if (any) ++with_hit;
+    }
+    TestAttributes attributes;
+    attributes.push("all", all);
+    attributes.push("head", heads);
+    const TestStrings strings(names);
+    ASSERT_FALSE(index->add({rows.view(), strings.view(), {}, attributes.view()}));
+  }
+  remove(*index, gone);
+  const std::vector<std::uint32_t> terms = {1};
+  const std::vector<float> weights = {1.0f};
+  SearchScratch scratch;
+  const auto count = [&](FacetRequest request) {
+    const auto counted = count_facets(*index->snapshot(), request, scratch, nullptr);
+    EXPECT_TRUE(counted.ok());
+    return counted.value().empty() ? 0 : counted.value()[0].count;
+  };
+  FacetRequest request = {"all", 5};
+  request.heads = "head";
+  EXPECT_EQ(count(request), there);
+  request.query = SparseQuery{terms, weights};
+  EXPECT_EQ(count(request), with_hit);
+  for (const std::string_view other : {"hea", "heads", "zzz", ""}) {
+    request.heads = other;
+    EXPECT_EQ(count(request), 0u) << other;
+  }
+}
+
 /// Weights so small that some products underflow to zero: such documents are no hits.
 TEST(Facets, ProductsThatUnderflowAreNoHits) {
   const auto index = SegmentedIndex::create(4);

@@ -1,0 +1,458 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import path from "node:path";
+
+import { ManagedResource } from "../core/managed-resource";
+import type { Running } from "../core/managed-resource";
+import { reasonOf } from "../core/system-reason";
+import { FACTORY, invalid, requireControls, requireFactory, requirePath, requirePositiveInteger, requireRecord } from "../core/validate";
+import { SparseRerankError } from "../errors";
+import type { Analyzer } from "../lexical/analyzer";
+import { withCancel } from "../native/cancellation";
+import type { NativeDocuments, NativeIndex } from "../native/contract";
+import { IndexWriter } from "../native/index-writer";
+import { native } from "../native/load";
+import { packStrings } from "../native/strings";
+import { checkRetrieve, mapConcurrently, optional } from "../retrieval/retriever";
+import type { Retrieved, RetrieveOptions, Retriever } from "../retrieval/retriever";
+import { bothFilters } from "../sparse-index/metadata";
+import type { Metadata } from "../sparse-index/metadata";
+import { modelOf, readModelFile, requireSameModel, writeModelFile } from "../sparse-index/model-identity";
+import { asMatrix } from "../sparse-matrix";
+import type { SparseMatrix } from "../sparse-matrix";
+import { checkDocumentId, checkDocuments } from "./documents";
+import type { CheckedDocument } from "./documents";
+import { PASSAGES, PLAIN, requireText } from "./layout";
+import { openCollection } from "./open";
+import type { OpenedCollection } from "./open";
+import { assemble, prepareDocuments, requireRows } from "./prepare";
+import type { CutDocument } from "./prepare";
+import { passageId, spansOf } from "./record";
+import { checkSearch, search } from "./search";
+import { readSettings, requireModel, writeSettings } from "./settings";
+import { syncDocuments } from "./sync";
+import type {
+  CollectionDocument,
+  CollectionFilter,
+  CollectionOptions,
+  CollectionSearchOptions,
+  CollectionSearchResult,
+  CollectionStats,
+  ListOptions,
+  SyncOptions,
+  SyncResult,
+  UpsertOptions,
+} from "./types";
+import { checkCollectionFilter, View } from "./view";
+
+const DEFAULT_LIMIT = 100;
+/** Documents read at a time. */
+const PAGE = 512;
+const UPSERT_OPTIONS = ["vectors", "onProgress", "signal"];
+const CONTROLS = ["onProgress", "signal"];
+
+/**
+ * Documents that are searched by meaning, by words, or by both: in a folder, where every change is durable, or in memory.
+ *
+ * Documents are cut into passages that the model reads whole. Vectors and words of a passage are in the same index, so a change is visible
+ * to both sides of a search at once, or not at all, also after a crash. Changes run one at a time, in call order. A search sees the changes
+ * that had settled when it was called.
+ *
+ * The collection records how its passages were made: the model with its revision and dtype, the length of passages, the language. open()
+ * with other values is refused (ERR_MODEL_MISMATCH, ERR_SETTINGS_MISMATCH).
+ *
+ * docs/collection.md describes it, docs/scores.md its scores.
+ */
+export class Collection<M extends Metadata = Metadata> extends ManagedResource implements Retriever {
+  readonly name = "collection";
+  readonly #native: NativeIndex;
+  readonly #writer: IndexWriter;
+  readonly #opened: OpenedCollection;
+
+  private constructor(factory: symbol, opened: OpenedCollection) {
+    super();
+    requireFactory(factory, "Collection", "open(path, { encoder })");
+    this.#opened = opened;
+    this.#native = opened.index;
+    this.#writer = new IndexWriter(opened.index);
+  }
+
+  /**
+   * Opens the collection in a folder, or creates it. ":memory:" creates one in memory. Folders of SparseIndex open too: those that store no
+   * texts can be searched with the mode "sparse", and documents can be deleted.
+   *
+   * The encoder and the reranker stay the caller's: closing the collection does not close them.
+   *
+   * Errors: ERR_INVALID_ARGUMENT, ERR_FILE_NOT_FOUND, ERR_FILE_UNREADABLE, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_INDEX_VERSION,
+   * ERR_INDEX_LOCKED, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_SETTINGS_MISMATCH, ERR_NOT_SUPPORTED, ERR_CLIENT_NOT_FOUND (the
+   * package of the stemmers).
+   *
+   * @param folder path of the folder, or ":memory:"
+   */
+  static async open<M extends Metadata = Metadata>(folder: string, options: CollectionOptions = {}): Promise<Collection<M>> {
+    return new Collection<M>(FACTORY, await openCollection(folder, options));
+  }
+
+  /**
+   * Adds documents, and replaces those with the same ids, in one atomic change. Texts are cut, encoded and analyzed before the change; all
+   * vectors of the call are in memory until then, so add large collections in several calls, or with sync().
+   *
+   * Errors: ERR_INVALID_ARGUMENT (naming the document and the field), ERR_DUPLICATE_ID, ERR_TOO_LARGE, ERR_NOT_SUPPORTED (the folder is one
+   * of SparseIndex), ERR_READ_ONLY, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_ABORTED, ERR_DISPOSED, and those of the encoder.
+   */
+  upsert(documents: readonly CollectionDocument<M>[], options: UpsertOptions = {}): Promise<void> {
+    return this.run(async (running) => {
+      requireRecord(options, "options", UPSERT_OPTIONS);
+      requireControls(options);
+      this.#requireChangeable();
+      this.#requireModels();
+      const checked = checkDocuments(documents);
+      const vectors = options.vectors === undefined ? undefined : this.#checkVectors(options.vectors, checked.length);
+      if (checked.length === 0) return;
+      const { encoder, analyzer, settings } = this.#opened;
+      const preparation = {
+        encoder,
+        analyzer,
+        passages: settings?.passages,
+        signal: running.signal(options.signal),
+        ...optional("onProgress", options.onProgress),
+      };
+      await this.#replace(checked, prepareDocuments(checked, preparation, vectors));
+    });
+  }
+
+  /**
+   * Deletes documents by id or by filter, in one atomic change, and resolves to their number. Unknown ids are ignored.
+   *
+   * Errors: ERR_INVALID_ARGUMENT, ERR_READ_ONLY, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_DISPOSED.
+   */
+  delete(which: readonly string[] | CollectionFilter): Promise<number> {
+    return this.run(async () => {
+      this.#requireWritable();
+      const given = Array.isArray(which) ? { ids: which as readonly string[] } : (which as CollectionFilter);
+      if (typeof given !== "object" || (given as unknown) === null) throw invalid("which", which, "an array of ids, or a filter");
+      const filter = checkCollectionFilter(given);
+      return this.#writer.change(async () => {
+        using view = this.#view();
+        const compiled = await view.compile(filter);
+        if (compiled === undefined) return 0;
+        const count = await view.snapshot.count(bothFilters(compiled, view.layout.firstPassages));
+        if (count > 0) await this.#native.removeMatching(compiled);
+        return count;
+      });
+    });
+  }
+
+  /**
+   * The documents with these ids; undefined for ids that are not in the collection.
+   *
+   * Errors: ERR_INVALID_ARGUMENT, ERR_NOT_SUPPORTED (no text is stored), ERR_INDEX_CORRUPT, ERR_DISPOSED.
+   */
+  get(ids: readonly string[]): Promise<(CollectionDocument<M> | undefined)[]> {
+    return this.run(async () => {
+      if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
+      const checked = ids.map((id, i) => checkDocumentId(id, `ids[${i}]`));
+      await this.#follow();
+      using view = this.#view();
+      const records = await view.records(checked);
+      return checked.map((id, i) => {
+        const record = records[i];
+        return record === undefined ? undefined : documentOf<M>(id, record);
+      });
+    });
+  }
+
+  /**
+   * Documents in the order in which they were added; a replaced document counts as new. For the next page, pass the last id as `after`.
+   *
+   * Errors: ERR_INVALID_ARGUMENT, ERR_NOT_SUPPORTED (no text is stored), ERR_INDEX_CORRUPT, ERR_DISPOSED.
+   */
+  list(options: ListOptions = {}): Promise<CollectionDocument<M>[]> {
+    return this.run(async () => {
+      requireRecord(options, "options", ["filter", "after", "limit"]);
+      const { after, limit = DEFAULT_LIMIT } = options;
+      requirePositiveInteger(limit, "limit", 2 ** 32 - 1);
+      if (after !== undefined) checkDocumentId(after, "after");
+      const filter = checkCollectionFilter(options.filter);
+      await this.#follow();
+      using view = this.#view();
+      const listed = await view.list(filter, { limit, ...optional("after", after) });
+      return listed.map(({ id, record }) => documentOf<M>(id, record));
+    });
+  }
+
+  /** Number of documents, or of those that match a filter. Errors: ERR_INVALID_ARGUMENT, ERR_INDEX_CORRUPT, ERR_DISPOSED. */
+  count(filter?: CollectionFilter): Promise<number> {
+    return this.run(async () => {
+      const checked = checkCollectionFilter(filter);
+      await this.#follow();
+      using view = this.#view();
+      return await view.count(checked);
+    });
+  }
+
+  /**
+   * The best documents for a query. Both sides of a hybrid search, filters, facets and texts see the same state of the collection.
+   *
+   * Errors: ERR_INVALID_ARGUMENT, ERR_NOT_SUPPORTED (a mode that needs a side or texts that the collection does not have),
+   * ERR_INDEX_CORRUPT, ERR_ABORTED, ERR_DISPOSED, and those of the models.
+   */
+  search(query: string, options: CollectionSearchOptions = {}): Promise<CollectionSearchResult<M>> {
+    return this.run(async (running) => {
+      const checked = checkSearch(query, options, this.#opened);
+      await this.#follow();
+      using view = this.#view();
+      return await search<M>(view, this.#opened, query, checked, running.signal(options.signal));
+    });
+  }
+
+  /** Implements Retriever, so that a collection can be evaluated or be a first stage: search() with its default options. */
+  retrieve(queries: readonly string[], options: RetrieveOptions): Promise<Retrieved[][]> {
+    return this.run(async () => {
+      const { signal, ...rest } = checkRetrieve(queries, options);
+      const results = await mapConcurrently(queries, (query) => this.search(query, { ...rest, ...optional("signal", signal) }), signal);
+      return results.map(({ hits }) => hits.map(({ id, score, passage }) => ({ id, score, text: passage.text })));
+    });
+  }
+
+  /**
+   * With `readOnly`: reads what the writer has changed since. Resolves to whether there was anything. Calls in progress keep what they see.
+   *
+   * Errors: ERR_FILE_NOT_FOUND, ERR_INDEX_CORRUPT, ERR_MODEL_MISMATCH (the folder was replaced by another collection), ERR_DISPOSED.
+   */
+  refresh(): Promise<boolean> {
+    return this.run(() => this.#refresh());
+  }
+
+  /**
+   * Makes the collection equal to a source: new and changed documents are added, equal ones are neither encoded nor written, and those under
+   * a new id keep their vectors. Each block of documents is one atomic change, so after an error or an abort the next call continues.
+   *
+   * Errors: those of the source and of upsert().
+   *
+   * @param source documents, such as those of a generator; their ids are distinct
+   */
+  sync(source: Iterable<CollectionDocument<M>> | AsyncIterable<CollectionDocument<M>>, options: SyncOptions = {}): Promise<SyncResult> {
+    return this.run(async (running) => {
+      requireRecord(options, "options", ["prune", ...CONTROLS]);
+      requireControls(options);
+      const { prune = false, onProgress } = options;
+      if (typeof prune !== "boolean") throw invalid("prune", prune, "a boolean");
+      if (typeof source !== "object" || (source as unknown) === null || !(Symbol.iterator in source || Symbol.asyncIterator in source)) {
+        throw invalid("source", source, "an iterable of documents");
+      }
+      this.#requireChangeable();
+      this.#requireModels();
+      const signal = running.signal(options.signal);
+      const { encoder, analyzer, settings } = this.#opened;
+      return syncDocuments(source, prune, {
+        preparation: { encoder, analyzer, passages: settings?.passages, signal, ...optional("onProgress", onProgress) },
+        signal,
+        view: () => this.#view(),
+        replace: (documents, prepared) => this.#replace(documents, prepared),
+        delete: (ids) => this.delete(ids),
+      });
+    });
+  }
+
+  /** Errors: ERR_INDEX_CORRUPT, ERR_DISPOSED. */
+  stats(): Promise<CollectionStats> {
+    return this.run(async () => {
+      await this.#follow();
+      using view = this.#view();
+      const { documents: passages, postings, bytes, hotBytes, segments } = this.#native.stats();
+      const { settings, legacyModel } = this.#opened;
+      const { language, k1, b } = settings?.lexical ?? {};
+      return {
+        documents: await view.count(),
+        passages,
+        postings,
+        bytes,
+        hotBytes,
+        segments,
+        ...optional("model", settings?.model ?? legacyModel),
+        ...optional("passageOptions", settings?.passages),
+        ...(language === undefined || k1 === undefined || b === undefined ? {} : { lexical: { language, k1, b } }),
+      };
+    });
+  }
+
+  /**
+   * Merges all segments into one and frees the space of deleted and replaced documents. Searches and changes continue meanwhile.
+   *
+   * Errors: ERR_READ_ONLY, ERR_FILE_UNWRITABLE (a folder needs disk space for a second copy), ERR_INDEX_CORRUPT, ERR_DISPOSED.
+   */
+  compact(): Promise<void> {
+    return this.run(() => this.#writer.compact());
+  }
+
+  /**
+   * Writes a copy of the current state to a new folder, which open() reads. Changes continue meanwhile. A crash leaves no folder at `path`.
+   *
+   * Errors: ERR_INVALID_ARGUMENT (the folder exists and is not empty), ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_DISPOSED.
+   */
+  backup(folder: string): Promise<void> {
+    return this.run(() => makeFolder(folder, (temporary) => this.#save(temporary)));
+  }
+
+  /**
+   * Writes a new collection of the same documents with another encoder, language or length of passages, and opens it. `path` appears when
+   * it is complete; this collection stays as it is.
+   *
+   * Errors: ERR_INVALID_ARGUMENT, ERR_NOT_SUPPORTED (no text is stored), those of backup() and of open().
+   */
+  migrate(folder: string, options: Omit<CollectionOptions, "readOnly" | "autoRefresh">): Promise<Collection<M>> {
+    return this.run(async () => {
+      requireRecord(options, "options", ["encoder", "reranker", "lexical", "passages"]);
+      await makeFolder(folder, async (temporary) => {
+        await using target = await Collection.open<M>(temporary, options);
+        using view = this.#view();
+        for await (const page of view.pages(PAGE)) await target.upsert(page.map(({ id, record }) => documentOf<M>(id, record)));
+      });
+      return Collection.open<M>(folder, options);
+    });
+  }
+
+  /**
+   * Builds the lexical side again from the stored texts, in one atomic change: when its part of a file is damaged, or when another version
+   * of Node cuts words differently. Vectors and texts are kept. All of them are in memory meanwhile.
+   *
+   * Errors: ERR_NOT_SUPPORTED (there is no lexical side), ERR_INDEX_CORRUPT (vectors or texts are damaged: restore a backup), ERR_READ_ONLY,
+   * ERR_FILE_UNWRITABLE, ERR_DISPOSED.
+   */
+  repair(): Promise<void> {
+    return this.run(async () => {
+      this.#requireChangeable();
+      const { analyzer } = this.#opened;
+      if (analyzer === undefined)
+        throw new SparseRerankError("ERR_NOT_SUPPORTED", "repair() needs a lexical side, which this collection does not have.");
+      await this.#writer.change(async () => {
+        using view = this.#view();
+        const documents: CutDocument[] = [];
+        for await (const page of view.pages(PAGE)) {
+          for (const { id, record } of page) {
+            const { passages: _, ...contents } = record;
+            documents.push({ id, ...contents, spans: spansOf(record) });
+          }
+        }
+        if (documents.length === 0) return;
+        const vectors = await view.vectors(documents.flatMap(({ id, spans }) => spans.map((_, i) => passageId(id, i))));
+        await this.#native.apply({ add: await assemble(documents, vectors, { analyzer }) });
+      });
+    });
+  }
+
+  /** Settles when another writer can open the folder. */
+  protected override release(): Promise<void> {
+    return this.#writer.dispose();
+  }
+
+  #view(): View {
+    return new View(this.#native, this.#opened.isPlain ? PLAIN : PASSAGES);
+  }
+
+  /** One change: removes what the documents no longer have, and adds what they are prepared as. */
+  #replace(documents: readonly CheckedDocument[], prepared: Promise<NativeDocuments>): Promise<void> {
+    // Awaited in the change; until then, a failure must not count as unhandled.
+    prepared.catch(() => undefined);
+    return this.#writer.change(async () => {
+      const add = await prepared;
+      using view = this.#view();
+      const ids = documents.map(({ id }) => id);
+      const old = (await view.records(ids)).flatMap((record, i) => view.passagesOf(ids[i] ?? "", record));
+      await withCancel(undefined, () => this.#native.apply({ add, ...(old.length === 0 ? {} : { remove: packStrings(old) }) }));
+    });
+  }
+
+  async #follow(): Promise<void> {
+    if (this.#opened.autoRefresh) await this.#refresh();
+  }
+
+  async #refresh(): Promise<boolean> {
+    const isChanged = await withCancel(undefined, () => this.#native.refresh());
+    const { folder, encoder, isPlain } = this.#opened;
+    if (!isChanged || folder === undefined || isPlain || encoder === undefined) return isChanged;
+    const settings = await readSettings(folder);
+    if (settings !== undefined) requireModel(settings, encoder, true);
+    return true;
+  }
+
+  async #save(folder: string): Promise<void> {
+    await withCancel(undefined, () => this.#native.saveFolder(folder));
+    const { settings, legacyModel } = this.#opened;
+    const { name, fingerprint } = settings?.model ?? { ...legacyModel };
+    if (name !== undefined && fingerprint !== undefined) await writeModelFile(folder, { name, fingerprint });
+    if (settings !== undefined) await writeSettings(folder, settings);
+  }
+
+  #checkVectors(vectors: SparseMatrix, documents: number): SparseMatrix {
+    const matrix = asMatrix(vectors, "vectors");
+    const dimension = this.#native.dimension();
+    if (matrix.cols !== dimension) {
+      const problem = `vectors has ${matrix.cols} dimensions; the collection was created for ${dimension}.`;
+      throw new SparseRerankError("ERR_DIMENSION_MISMATCH", problem);
+    }
+    requireRows(matrix.rows, documents);
+    const model = modelOf(matrix);
+    const known = this.#opened.settings?.model;
+    if (model !== undefined && known !== undefined) requireSameModel(known, model, "vectors");
+    return matrix;
+  }
+
+  #requireWritable(): void {
+    if (!this.#opened.readOnly) return;
+    throw new SparseRerankError("ERR_READ_ONLY", "The collection was opened with readOnly; open it without to change it.");
+  }
+
+  /** Errors: ERR_READ_ONLY, ERR_NOT_SUPPORTED. */
+  #requireChangeable(): void {
+    this.#requireWritable();
+    if (!this.#opened.isPlain) return;
+    throw new SparseRerankError(
+      "ERR_NOT_SUPPORTED",
+      "The folder holds an index of SparseIndex, which a collection can search but not add to; migrate() makes a collection of it.",
+    );
+  }
+
+  #requireModels(): void {
+    const { encoder, settings } = this.#opened;
+    if (encoder !== undefined || settings?.model === undefined) return;
+    const problem = `Adding documents needs the option encoder of Collection.open(): ${settings.model.name}.`;
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", problem);
+  }
+}
+
+/** Errors: ERR_NOT_SUPPORTED. */
+function documentOf<M extends Metadata>(
+  id: string,
+  record: { readonly text: string; readonly title?: string; readonly metadata?: Readonly<Record<string, unknown>>; readonly hash: string },
+): CollectionDocument<M> {
+  requireText(record, id);
+  const { text, title, metadata } = record;
+  return { id, text, ...optional("title", title), ...optional("metadata", metadata as M | undefined) };
+}
+
+/** Makes a folder under a temporary name and gives it its own when it is complete. */
+async function makeFolder(folder: string, make: (temporary: string) => Promise<void>): Promise<void> {
+  requirePath(folder, "path");
+  const entries = await readdir(folder).catch((): string[] => []);
+  if (entries.length > 0 || (await stat(folder).catch(() => undefined))?.isDirectory() === false) {
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${folder} exists and is not an empty folder; choose a new path.`);
+  }
+  const temporary = `${path.resolve(folder)}.${randomBytes(8).toString("hex")}.tmp`;
+  const written = async (step: () => Promise<unknown>): Promise<void> => {
+    try {
+      await step();
+    } catch (cause) {
+      throw new SparseRerankError("ERR_FILE_UNWRITABLE", `Cannot write ${folder}: ${reasonOf(cause)}.`, { cause });
+    }
+  };
+  try {
+    await written(() => mkdir(path.dirname(temporary), { recursive: true }));
+    await make(temporary);
+    await written(() => rename(temporary, folder));
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+}

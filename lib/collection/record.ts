@@ -1,0 +1,108 @@
+/**
+ * How a collection's documents lie in its index. Each passage is a document of the index with the id "N:ID": the number of the passage and
+ * the id of the document. Passages of a document follow each other and have its metadata, so that filters apply to passages. The first one
+ * stores the document and has two more attributes: that it is a first passage, and a hash of the contents.
+ */
+
+import { createHash } from "node:crypto";
+
+import { SparseRerankError } from "../errors";
+import type { NativeFilter } from "../native/contract";
+import type { Span } from "../retrieval/passage-windows";
+import { compileAttribute } from "../sparse-index/metadata";
+
+/** What is stored with the first passage. */
+export interface DocumentRecord {
+  readonly text: string;
+  readonly title?: string;
+  /** As JSON preserves it. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Of title, text and metadata. */
+  readonly hash: string;
+  /** The starts and ends of all passages; absent for one passage that is the whole text. */
+  readonly passages?: readonly number[];
+}
+
+export interface PassageId {
+  readonly document: string;
+  /** Starts at 0. */
+  readonly passage: number;
+}
+
+/** Begin with bytes that no attribute of a field begins with. */
+const FIRST_PASSAGE = Buffer.from("\xfdf", "latin1");
+const CONTENT_HASH = Buffer.from("\xfdh", "latin1");
+const HASH_BYTES = 16;
+const ID = /^(\d{1,10}):(.*)$/s;
+
+export function passageId(document: string, passage: number): string {
+  return `${passage}:${document}`;
+}
+
+/** Errors: ERR_INDEX_CORRUPT. */
+export function parsePassageId(id: string): PassageId {
+  const [, passage, document] = ID.exec(id) ?? [];
+  if (passage === undefined || document === undefined || document === "")
+    throw corrupt(`it has the id ${JSON.stringify(id.slice(0, 100))}`);
+  return { document, passage: Number(passage) };
+}
+
+/** The name of the attribute of first passages. */
+export function firstPassageName(): Buffer {
+  return FIRST_PASSAGE;
+}
+
+/** Matches first passages: one per document. */
+export function firstPassageFilter(): NativeFilter {
+  return compileAttribute(FIRST_PASSAGE);
+}
+
+/** Identifies the contents of a document. @param metadata as JSON; empty for none */
+export function contentHash(title: string | undefined, text: string, metadata: string): string {
+  const hash = createHash("sha256");
+  // The lengths keep the parts apart.
+  for (const part of [title ?? "", text, metadata]) hash.update(`${part.length}:`).update(part);
+  return hash.digest().toString("base64url", 0, HASH_BYTES);
+}
+
+/** The name of the attribute of a hash: a part of it, so the record itself must be compared. */
+export function contentHashName(hash: string): Buffer {
+  return Buffer.concat([CONTENT_HASH, Buffer.from(hash, "base64url").subarray(0, 8)]);
+}
+
+export function spansOf({ text, passages }: DocumentRecord): Span[] {
+  if (passages === undefined) return [{ start: 0, end: text.length }];
+  return Array.from({ length: passages.length / 2 }, (_, i) => ({ start: passages[2 * i] ?? 0, end: passages[2 * i + 1] ?? 0 }));
+}
+
+export function recordPassages(text: string, spans: readonly Span[]): readonly number[] | undefined {
+  const [first] = spans;
+  if (spans.length === 1 && first?.start === 0 && first.end === text.length) return undefined;
+  return spans.flatMap(({ start, end }) => [start, end]);
+}
+
+/** What models read of a passage: the title, then the text, as BEIR joins a document's title and text. */
+export function modelText(title: string | undefined, text: string): string {
+  return title === undefined ? text : `${title} ${text}`;
+}
+
+/** Validates what an index stores with a first passage. Errors: ERR_INDEX_CORRUPT. */
+export function requireRecordOf(payload: unknown, id: string): DocumentRecord {
+  const { text, title, metadata, hash, passages } = Object(payload) as Partial<Record<keyof DocumentRecord, unknown>>;
+  const isWhole =
+    typeof text === "string" &&
+    typeof hash === "string" &&
+    (title === undefined || typeof title === "string") &&
+    (metadata === undefined || (typeof metadata === "object" && metadata !== null)) &&
+    (passages === undefined || (Array.isArray(passages) && passages.length % 2 === 0 && passages.every(isOffset(text))));
+  if (isWhole) return payload as DocumentRecord;
+  throw corrupt(`what it stores for ${JSON.stringify(id.slice(0, 100))} is no document`);
+}
+
+function isOffset(text: string): (value: unknown) => boolean {
+  return (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= text.length;
+}
+
+function corrupt(problem: string): SparseRerankError {
+  return new SparseRerankError("ERR_INDEX_CORRUPT", `The collection's index is damaged: ${problem}. Restore it from a backup.`);
+}

@@ -1,0 +1,146 @@
+/** Collection.sync(): brings a collection up to date with its source, and encodes only what is new. */
+
+import { orAborted, throwIfAborted } from "../core/abort";
+import { chunksOf } from "../core/chunks";
+import { IdSet } from "../core/id-set";
+import { SparseRerankError } from "../errors";
+import type { NativeDocuments, NativeRows } from "../native/contract";
+import { compileAttribute } from "../sparse-index/metadata";
+import { checkDocuments } from "./documents";
+import type { CheckedDocument } from "./documents";
+import { assemble, prepareDocuments } from "./prepare";
+import type { CutDocument, Preparation } from "./prepare";
+import { contentHashName, passageId, spansOf } from "./record";
+import type { SyncResult } from "./types";
+import type { View } from "./view";
+
+/** What sync() needs of a collection. */
+export interface SyncTarget {
+  readonly preparation: Preparation;
+  readonly signal: AbortSignal;
+  view(): View;
+  replace(documents: readonly CheckedDocument[], prepared: Promise<NativeDocuments>): Promise<void>;
+  delete(ids: readonly string[]): Promise<number>;
+}
+
+/** Documents of one change. */
+const BLOCK = 512;
+/** Documents listed or deleted at a time. */
+const PAGE = 4096;
+/** Documents of equal contents that are looked at to find those of one hash. */
+const MAX_CANDIDATES = 8;
+
+/** A document with the vectors of another one of the same contents. */
+interface Copy {
+  readonly document: CheckedDocument;
+  readonly from: CutDocument;
+}
+
+export async function syncDocuments(
+  source: Iterable<unknown> | AsyncIterable<unknown>,
+  prune: boolean,
+  target: SyncTarget,
+): Promise<SyncResult> {
+  const seen = new IdSet();
+  const counts = { added: 0, updated: 0, unchanged: 0, renamed: 0, removed: 0 };
+  /** New id -> the id whose vectors it has. */
+  const copied = new Map<string, string>();
+  let previous: Promise<void> = Promise.resolve();
+  for await (const block of chunksOf(source, BLOCK)) {
+    throwIfAborted(target.signal);
+    const documents = checkDocuments(block, "source");
+    for (const { id } of documents) requireNew(seen, id);
+    const sorted = await sortDocuments(documents, target);
+    // The next block is prepared while this one is written.
+    await previous;
+    previous = writeBlock(sorted, target);
+    previous.catch(() => undefined);
+    counts.added += sorted.added;
+    counts.updated += sorted.updated;
+    counts.unchanged += sorted.unchanged;
+    for (const { document, from } of sorted.copies) copied.set(document.id, from.id);
+    target.preparation.onProgress?.({ stage: "index", done: counts.added + counts.updated + counts.unchanged });
+  }
+  await orAborted(previous, target.signal);
+  const gone = await missingIds(seen, target);
+  if (prune) {
+    for (let start = 0; start < gone.length; start += PAGE) counts.removed += await target.delete(gone.slice(start, start + PAGE));
+  }
+  const isGone = new Set(gone);
+  for (const old of copied.values()) {
+    counts.renamed++;
+    counts.added--;
+    // The same document under two ids was one document before.
+    if (prune && isGone.delete(old)) counts.removed--;
+  }
+  return counts;
+}
+
+interface SortedBlock {
+  /** To be encoded. */
+  readonly fresh: readonly CheckedDocument[];
+  readonly copies: readonly Copy[];
+  /** Of the passages of copies, in their order. */
+  readonly vectors: NativeRows;
+  readonly added: number;
+  readonly updated: number;
+  readonly unchanged: number;
+}
+
+/** Compares documents with the collection's. */
+async function sortDocuments(documents: readonly CheckedDocument[], { view: open, signal }: SyncTarget): Promise<SortedBlock> {
+  using view = open();
+  const records = await view.records(
+    documents.map(({ id }) => id),
+    signal,
+  );
+  const changed = documents.filter((document, i) => records[i]?.hash !== document.hash);
+  const known = new Set(documents.filter((_, i) => records[i] !== undefined).map(({ id }) => id));
+  const copies: Copy[] = [];
+  const fresh: CheckedDocument[] = [];
+  const isEmpty = (await view.count(undefined, signal)) === 0;
+  for (const document of changed) {
+    const from = isEmpty || known.has(document.id) ? undefined : await findEqual(document, view, signal);
+    if (from === undefined) fresh.push(document);
+    else copies.push({ document, from });
+  }
+  const updated = changed.filter(({ id }) => known.has(id)).length;
+  // Read from the same view: another block may replace the documents.
+  const sources = copies.flatMap(({ from }) => from.spans.map((_, i) => passageId(from.id, i)));
+  const vectors = await view.vectors(sources, signal);
+  return { fresh, copies, vectors, added: changed.length - updated, updated, unchanged: documents.length - changed.length };
+}
+
+/** A document with the same title, text and metadata. */
+async function findEqual({ hash }: CheckedDocument, view: View, signal: AbortSignal): Promise<CutDocument | undefined> {
+  const filter = { kind: "metadata", filter: compileAttribute(contentHashName(hash)) } as const;
+  const [found] = (await view.list(filter, { limit: MAX_CANDIDATES, signal })).filter(({ record }) => record.hash === hash);
+  if (found === undefined) return undefined;
+  const { passages: _, ...contents } = found.record;
+  return { id: found.id, ...contents, spans: spansOf(found.record) };
+}
+
+/** Two changes at most: documents to be encoded, and copies. */
+async function writeBlock({ fresh, copies, vectors }: SortedBlock, { preparation, replace }: SyncTarget): Promise<void> {
+  if (fresh.length > 0) await replace(fresh, prepareDocuments(fresh, preparation));
+  if (copies.length === 0) return;
+  const documents = copies.map(({ document, from }) => ({ ...document, spans: from.spans }));
+  await replace(documents, assemble(documents, vectors, preparation));
+}
+
+/** The documents that the source does not have. */
+async function missingIds(seen: IdSet, { view: open, signal }: SyncTarget): Promise<string[]> {
+  using view = open();
+  const missing: string[] = [];
+  for (let after: string | undefined; ;) {
+    const ids = await view.ids(PAGE, after, signal);
+    for (const id of ids) if (!seen.has(id)) missing.push(id);
+    if (ids.length < PAGE) return missing;
+    after = ids.at(-1);
+  }
+}
+
+function requireNew(seen: IdSet, id: string): void {
+  if (seen.add(id)) return;
+  throw new SparseRerankError("ERR_DUPLICATE_ID", `The source has the id ${JSON.stringify(id.slice(0, 200))} twice; ids must be distinct.`);
+}

@@ -1,0 +1,148 @@
+/** The contents of a collection at one moment. */
+
+import { invalid, requireRecord } from "../core/validate";
+import { withCancel } from "../native/cancellation";
+import type { NativeFilter, NativeIndex, NativeRows, NativeSnapshot } from "../native/contract";
+import { packBytes, packStrings } from "../native/strings";
+import { optional } from "../retrieval/retriever";
+import { checkFilter } from "../sparse-index/filter";
+import { bothFilters, compileFilter, compileIds, facetPrefix, facetValue } from "../sparse-index/metadata";
+import { decodePayloads } from "../sparse-index/payloads";
+import { checkDocumentId } from "./documents";
+import type { Layout } from "./layout";
+import { spansOf } from "./record";
+import type { DocumentRecord } from "./record";
+import type { CollectionFilter, FacetCount } from "./types";
+
+/** A validated filter; that of ids is completed when the numbers of their passages are known. */
+export type CheckedCollectionFilter =
+  { readonly kind: "metadata"; readonly filter: NativeFilter } | { readonly kind: "ids"; readonly ids: readonly string[] };
+
+/** Errors: ERR_INVALID_ARGUMENT. */
+export function checkCollectionFilter(filter: CollectionFilter | undefined): CheckedCollectionFilter | undefined {
+  if (filter === undefined) return undefined;
+  if (typeof filter !== "object" || (filter as unknown) === null || !("ids" in filter)) {
+    return { kind: "metadata", filter: compileFilter(checkFilter(filter)) };
+  }
+  requireRecord(filter, "filter", ["ids"]);
+  const ids: unknown = filter.ids;
+  if (typeof ids !== "object" || ids === null || !(Symbol.iterator in ids)) throw invalid("filter.ids", ids, "an iterable of strings");
+  return { kind: "ids", ids: Array.from(new Set(ids as Iterable<unknown>), (id, i) => checkDocumentId(id, `filter.ids[${i}]`)) };
+}
+
+export interface ListedDocument {
+  readonly id: string;
+  readonly record: DocumentRecord;
+}
+
+/** Dispose of it after use: it keeps replaced files open. */
+export class View implements Disposable {
+  readonly snapshot: NativeSnapshot;
+  readonly layout: Layout;
+
+  constructor(index: NativeIndex, layout: Layout) {
+    this.snapshot = index.snapshot();
+    this.layout = layout;
+  }
+
+  [Symbol.dispose](): void {
+    this.snapshot.dispose();
+  }
+
+  /** The records of documents; undefined for those that are not there. */
+  async records(ids: readonly string[], signal?: AbortSignal): Promise<(DocumentRecord | undefined)[]> {
+    if (ids.length === 0) return [];
+    const packed = packStrings(ids.map((id) => this.layout.passageId(id, 0)));
+    const { found, stored } = await withCancel(signal, (cancel) => this.snapshot.read(packed, optional("cancel", cancel)));
+    const payloads = await decodePayloads(stored);
+    return ids.map((id, i) => (found[i] === 1 ? this.layout.record(payloads[i], id) : undefined));
+  }
+
+  /** The vectors of entries of the index, by their ids; empty rows for those that are not there. */
+  async vectors(ids: readonly string[], signal?: AbortSignal): Promise<NativeRows> {
+    const read = await withCancel(signal, (cancel) =>
+      this.snapshot.read(packStrings(ids), { vectors: true, ...optional("cancel", cancel) }),
+    );
+    return read.vectors ?? { indptr: new Uint32Array(ids.length + 1), indices: new Uint32Array(0), values: new Float32Array(0) };
+  }
+
+  /** What the index takes for a filter by documents. */
+  async compile(filter: CheckedCollectionFilter | undefined, signal?: AbortSignal): Promise<NativeFilter | undefined> {
+    if (filter === undefined || filter.kind === "metadata") return filter?.filter;
+    const records = await this.records(filter.ids, signal);
+    return compileIds(filter.ids.flatMap((id, i) => this.passagesOf(id, records[i])));
+  }
+
+  /** The ids in the index of a document's passages; none if it is not there. */
+  passagesOf(id: string, record: DocumentRecord | undefined): string[] {
+    return record === undefined ? [] : spansOf(record).map((_, i) => this.layout.passageId(id, i));
+  }
+
+  /** Number of documents. */
+  async count(filter?: CheckedCollectionFilter, signal?: AbortSignal): Promise<number> {
+    const compiled = bothFilters(await this.compile(filter, signal), this.layout.firstPassages);
+    return withCancel(signal, (cancel) => this.snapshot.count(compiled, optional("cancel", cancel)));
+  }
+
+  /** Documents in insertion order. Errors: ERR_INVALID_ARGUMENT (`after` is not there). */
+  async list(
+    filter: CheckedCollectionFilter | undefined,
+    { after, limit, signal }: { readonly after?: string; readonly limit: number; readonly signal?: AbortSignal },
+  ): Promise<ListedDocument[]> {
+    const compiled = bothFilters(await this.compile(filter, signal), this.layout.firstPassages);
+    const { ids, stored } = await withCancel(signal, (cancel) =>
+      this.snapshot.list({
+        limit,
+        stored: true,
+        ...optional("filter", compiled),
+        ...(after === undefined ? {} : { after: packStrings([this.layout.passageId(after, 0)]) }),
+        ...optional("cancel", cancel),
+      }),
+    );
+    const payloads = await decodePayloads(stored);
+    return ids.map((entry, i) => {
+      const id = this.layout.parse(entry).document;
+      return { id, record: this.layout.record(payloads[i], id) };
+    });
+  }
+
+  /** The ids of documents, in insertion order. */
+  async ids(limit: number, after: string | undefined, signal?: AbortSignal): Promise<string[]> {
+    const { ids } = await withCancel(signal, (cancel) =>
+      this.snapshot.list({
+        limit,
+        ...optional("filter", this.layout.firstPassages),
+        ...(after === undefined ? {} : { after: packStrings([this.layout.passageId(after, 0)]) }),
+        ...optional("cancel", cancel),
+      }),
+    );
+    return ids.map((entry) => this.layout.parse(entry).document);
+  }
+
+  /** All documents, in pages. */
+  async *pages(size: number, signal?: AbortSignal): AsyncGenerator<ListedDocument[]> {
+    for (let after: string | undefined; ;) {
+      const page = await this.list(undefined, { limit: size, ...optional("after", after), ...optional("signal", signal) });
+      if (page.length > 0) yield page;
+      if (page.length < size) return;
+      after = page.at(-1)?.id;
+    }
+  }
+
+  /** The most frequent values of a field among the documents that pass the filter and are hits; all, without queries. */
+  async facet(
+    field: string,
+    limit: number,
+    { signal, ...options }: Omit<Parameters<NativeSnapshot["facets"]>[2], "heads" | "cancel"> & { readonly signal?: AbortSignal },
+  ): Promise<FacetCount[]> {
+    const heads = this.layout.firstName === undefined ? {} : { heads: packBytes([this.layout.firstName]) };
+    const prefix = packBytes([facetPrefix(field)]);
+    const { names, counts } = await withCancel(signal, (cancel) =>
+      this.snapshot.facets(prefix, limit, { ...options, ...heads, ...optional("cancel", cancel) }),
+    );
+    return names.flatMap((name, i) => {
+      const value = facetValue(name);
+      return value === undefined ? [] : [{ value, count: counts[i] ?? 0 }];
+    });
+  }
+}
