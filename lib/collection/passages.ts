@@ -24,7 +24,8 @@ export interface PassageLimits {
 /** The number of tokens of each text; at least `MAX` where there are more than a model reads. */
 export type CountTokens = (texts: readonly string[]) => Promise<readonly number[]>;
 
-const PARAGRAPH_END = /\n[^\S\n]*\n\s*/g;
+/** Two line breaks, with white space between and behind them. */
+const PARAGRAPH_END = /(?:\r\n|\r(?!\n)|[\n\u0085\u2028\u2029])[^\S\n\r\u0085\u2028\u2029]*(?:\r\n|\r(?!\n)|[\n\u0085\u2028\u2029])\s*/g;
 /** A longer paragraph is read in parts: Intl.Segmenter keeps a whole text in a copy. */
 const MAX_PART = 16_384;
 /** A word with the white space before it, or part of a long one, since scripts without spaces have no other boundary. */
@@ -44,7 +45,9 @@ export async function cutText(text: string, limits: PassageLimits, countTokens: 
     const end = endOfPassage(pieces, counts, first, limits.maxTokens);
     spans.push(trimmed(text, pieces[first]?.start ?? 0, pieces[end - 1]?.end ?? text.length));
     if (end === pieces.length) break;
-    first = Math.max(first + 1, startOfOverlap(counts, end, limits.overlap));
+    // Behind the overlap there must be room for what comes next.
+    const overlap = Math.min(limits.overlap, limits.maxTokens - (counts[end] ?? 0));
+    first = Math.max(first + 1, startOfOverlap(counts, end, overlap));
   }
   return spans.length === 0 ? [{ start: 0, end: text.length }] : spans;
 }
@@ -75,9 +78,9 @@ async function countedPieces(
 
 /** Pieces that cover the text but for white space. */
 function* sentencesOf(text: string): Generator<Piece> {
-  let start = 0;
-  const ends = [...Array.from(text.matchAll(PARAGRAPH_END), ({ index, 0: gap }) => index + gap.length), text.length];
-  for (const end of ends) {
+  let start = Math.max(0, text.search(/\S/));
+  const gaps = Array.from(text.matchAll(PARAGRAPH_END), ({ index, 0: gap }) => ({ start: index, end: index + gap.length }));
+  for (const { start: end, end: next } of [...gaps, { start: text.length, end: text.length }]) {
     for (let part = start; part < end;) {
       const partEnd = endOfPart(text, part, end);
       for (const { segment, index } of sentences.segment(text.slice(part, partEnd))) {
@@ -88,7 +91,7 @@ function* sentencesOf(text: string): Generator<Piece> {
       }
       part = partEnd;
     }
-    start = end;
+    start = Math.max(start, next);
   }
 }
 
