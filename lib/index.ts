@@ -27,8 +27,6 @@ export type {
   SyncResult,
   UpsertOptions,
 } from "./collection/types";
-export type { LexicalLanguage } from "./lexical/languages";
-export type { LexicalOptions } from "./lexical/options";
 export { SparseEncoder } from "./sparse-encoder";
 export type { EncodeOptions, TokenWeight, TracedText } from "./sparse-encoder";
 export { SparseIndex } from "./sparse-index/sparse-index";

@@ -3,21 +3,18 @@ import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 
 import { ManagedResource } from "../core/managed-resource";
-import type { Running } from "../core/managed-resource";
 import { reasonOf } from "../core/system-reason";
 import { FACTORY, invalid, requireControls, requireFactory, requirePath, requirePositiveInteger, requireRecord } from "../core/validate";
 import { SparseRerankError } from "../errors";
-import type { Analyzer } from "../lexical/analyzer";
 import { withCancel } from "../native/cancellation";
 import type { NativeDocuments, NativeIndex } from "../native/contract";
 import { IndexWriter } from "../native/index-writer";
-import { native } from "../native/load";
 import { packStrings } from "../native/strings";
 import { checkRetrieve, mapConcurrently, optional } from "../retrieval/retriever";
 import type { Retrieved, RetrieveOptions, Retriever } from "../retrieval/retriever";
 import { bothFilters } from "../sparse-index/metadata";
 import type { Metadata } from "../sparse-index/metadata";
-import { modelOf, readModelFile, requireSameModel, writeModelFile } from "../sparse-index/model-identity";
+import { modelOf, requireSameModel, writeModelFile } from "../sparse-index/model-identity";
 import { asMatrix } from "../sparse-matrix";
 import type { SparseMatrix } from "../sparse-matrix";
 import { checkDocumentId, checkDocuments } from "./documents";
@@ -25,9 +22,9 @@ import type { CheckedDocument } from "./documents";
 import { PASSAGES, PLAIN, requireText } from "./layout";
 import { openCollection } from "./open";
 import type { OpenedCollection } from "./open";
-import { assemble, prepareDocuments, requireRows } from "./prepare";
+import { assemble, cutDocument, prepareDocuments, requireRows } from "./prepare";
 import type { CutDocument } from "./prepare";
-import { passageId, spansOf } from "./record";
+import { passageId } from "./record";
 import { checkSearch, search } from "./search";
 import { readSettings, requireModel, writeSettings } from "./settings";
 import { syncDocuments } from "./sync";
@@ -132,14 +129,15 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
       const given = Array.isArray(which) ? { ids: which as readonly string[] } : (which as CollectionFilter);
       if (typeof given !== "object" || (given as unknown) === null) throw invalid("which", which, "an array of ids, or a filter");
       const filter = checkCollectionFilter(given);
-      return this.#writer.change(async () => {
-        using view = this.#view();
-        const compiled = await view.compile(filter);
-        if (compiled === undefined) return 0;
-        const count = await view.snapshot.count(bothFilters(compiled, view.layout.firstPassages));
-        if (count > 0) await this.#native.removeMatching(compiled);
-        return count;
-      });
+      return this.#writer.change(() =>
+        this.#read(async (view) => {
+          const compiled = await view.compile(filter);
+          if (compiled === undefined) return 0;
+          const count = await view.snapshot.count(bothFilters(compiled, view.layout.firstPassages));
+          if (count > 0) await this.#native.removeMatching(compiled);
+          return count;
+        }),
+      );
     });
   }
 
@@ -153,8 +151,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
       if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
       const checked = ids.map((id, i) => checkDocumentId(id, `ids[${i}]`));
       await this.#follow();
-      using view = this.#view();
-      const records = await view.records(checked);
+      const records = await this.#read((view) => view.records(checked));
       return checked.map((id, i) => {
         const record = records[i];
         return record === undefined ? undefined : documentOf<M>(id, record);
@@ -175,8 +172,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
       if (after !== undefined) checkDocumentId(after, "after");
       const filter = checkCollectionFilter(options.filter);
       await this.#follow();
-      using view = this.#view();
-      const listed = await view.list(filter, { limit, ...optional("after", after) });
+      const listed = await this.#read((view) => view.list(filter, { limit, ...optional("after", after) }));
       return listed.map(({ id, record }) => documentOf<M>(id, record));
     });
   }
@@ -186,8 +182,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
     return this.run(async () => {
       const checked = checkCollectionFilter(filter);
       await this.#follow();
-      using view = this.#view();
-      return await view.count(checked);
+      return this.#read((view) => view.count(checked));
     });
   }
 
@@ -201,8 +196,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
     return this.run(async (running) => {
       const checked = checkSearch(query, options, this.#opened);
       await this.#follow();
-      using view = this.#view();
-      return await search<M>(view, this.#opened, query, checked, running.signal(options.signal));
+      return this.#read((view) => search<M>(view, this.#opened, query, checked, running.signal(options.signal)));
     });
   }
 
@@ -248,7 +242,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
       return syncDocuments(source, prune, {
         preparation: { encoder, analyzer, passages: settings?.passages, signal, ...optional("onProgress", onProgress) },
         signal,
-        view: () => this.#view(),
+        read: (work) => this.#read(work),
         replace: (documents, prepared) => this.#replace(documents, prepared),
         delete: (ids) => this.delete(ids),
       });
@@ -259,12 +253,11 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
   stats(): Promise<CollectionStats> {
     return this.run(async () => {
       await this.#follow();
-      using view = this.#view();
       const { documents: passages, postings, bytes, hotBytes, segments } = this.#native.stats();
       const { settings, legacyModel } = this.#opened;
       const { language, k1, b } = settings?.lexical ?? {};
       return {
-        documents: await view.count(),
+        documents: await this.#read((view) => view.count()),
         passages,
         postings,
         bytes,
@@ -305,9 +298,14 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
     return this.run(async () => {
       requireRecord(options, "options", ["encoder", "reranker", "lexical", "passages"]);
       await makeFolder(folder, async (temporary) => {
-        await using target = await Collection.open<M>(temporary, options);
-        using view = this.#view();
-        for await (const page of view.pages(PAGE)) await target.upsert(page.map(({ id, record }) => documentOf<M>(id, record)));
+        const target = await Collection.open<M>(temporary, options);
+        try {
+          await this.#read(async (view) => {
+            for await (const page of view.pages(PAGE)) await target.upsert(page.map(({ id, record }) => documentOf<M>(id, record)));
+          });
+        } finally {
+          await target.close();
+        }
       });
       return Collection.open<M>(folder, options);
     });
@@ -326,19 +324,17 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
       const { analyzer } = this.#opened;
       if (analyzer === undefined)
         throw new SparseRerankError("ERR_NOT_SUPPORTED", "repair() needs a lexical side, which this collection does not have.");
-      await this.#writer.change(async () => {
-        using view = this.#view();
-        const documents: CutDocument[] = [];
-        for await (const page of view.pages(PAGE)) {
-          for (const { id, record } of page) {
-            const { passages: _, ...contents } = record;
-            documents.push({ id, ...contents, spans: spansOf(record) });
+      await this.#writer.change(() =>
+        this.#read(async (view) => {
+          const documents: CutDocument[] = [];
+          for await (const page of view.pages(PAGE)) {
+            for (const { id, record } of page) documents.push(cutDocument(id, record));
           }
-        }
-        if (documents.length === 0) return;
-        const vectors = await view.vectors(documents.flatMap(({ id, spans }) => spans.map((_, i) => passageId(id, i))));
-        await this.#native.apply({ add: await assemble(documents, vectors, { analyzer }) });
-      });
+          if (documents.length === 0) return;
+          const vectors = await view.vectors(documents.flatMap(({ id, spans }) => spans.map((_, i) => passageId(id, i))));
+          await this.#native.apply({ add: await assemble(documents, vectors, { analyzer }) });
+        }),
+      );
     });
   }
 
@@ -347,8 +343,8 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
     return this.#writer.dispose();
   }
 
-  #view(): View {
-    return new View(this.#native, this.#opened.isPlain ? PLAIN : PASSAGES);
+  #read<T>(work: (view: View) => Promise<T>): Promise<T> {
+    return View.read(this.#native, this.#opened.isPlain ? PLAIN : PASSAGES, work);
   }
 
   /** One change: removes what the documents no longer have, and adds what they are prepared as. */
@@ -357,9 +353,8 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
     prepared.catch(() => undefined);
     return this.#writer.change(async () => {
       const add = await prepared;
-      using view = this.#view();
       const ids = documents.map(({ id }) => id);
-      const old = (await view.records(ids)).flatMap((record, i) => view.passagesOf(ids[i] ?? "", record));
+      const old = await this.#read(async (view) => (await view.records(ids)).flatMap((record, i) => view.passagesOf(ids[i] ?? "", record)));
       await withCancel(undefined, () => this.#native.apply({ add, ...(old.length === 0 ? {} : { remove: packStrings(old) }) }));
     });
   }

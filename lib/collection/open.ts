@@ -60,18 +60,18 @@ export async function openCollection(folder: string, options: CollectionOptions)
   return hasIndex || options.readOnly === true ? openPlain(folder, options) : create(folder, options);
 }
 
-async function createInMemory(options: CollectionOptions): Promise<OpenedCollection> {
+function createInMemory(options: CollectionOptions): OpenedCollection {
   if (options.readOnly === true) throw invalid("readOnly", true, 'absent with ":memory:", which is a new collection');
   const { settings, lexical, dimension } = newCollection(options);
   const { k1, b } = lexical ?? {};
-  const analyzer = lexical && (await createAnalyzer(lexical));
+  const analyzer = lexical && createAnalyzer(lexical);
   const index = new (native().Index)(dimension, k1 === undefined || b === undefined ? undefined : { k1, b });
   return opened(options, { index, settings, analyzer, folder: undefined });
 }
 
 async function create(folder: string, options: CollectionOptions): Promise<OpenedCollection> {
   const { settings, lexical, dimension } = newCollection(options);
-  const analyzer = lexical && (await createAnalyzer(lexical));
+  const analyzer = lexical && createAnalyzer(lexical);
   await requireIndexFolder(folder);
   const index = await withCancel(undefined, () =>
     native().openIndex(folder, { dimension, ...optional("lexical", lexical && { k1: lexical.k1, b: lexical.b }) }),
@@ -90,11 +90,11 @@ async function openRecorded(folder: string, options: CollectionOptions, settings
   if (encoder !== undefined) requireModel(settings, encoder, readOnly);
   requirePassages(settings, options.passages ?? {});
   const lexical = requireLexical(settings, options.lexical);
-  const analyzer = lexical && (await createAnalyzer(lexical));
+  const analyzer = lexical && createAnalyzer(lexical);
   const index = await withCancel(undefined, () =>
     native().openIndex(folder, { readOnly, ...optional("lexical", lexical && { k1: lexical.k1, b: lexical.b }) }),
   );
-  return closedOnError(index, async () => {
+  return closedOnError(index, () => {
     if (encoder !== undefined && index.dimension() !== encoder.embeddingDimension) {
       throw new SparseRerankError(
         "ERR_INDEX_CORRUPT",
@@ -161,7 +161,7 @@ function opened(
   return { legacyModel: undefined, ...parts, isPlain: parts.settings === undefined, encoder, reranker, readOnly, autoRefresh };
 }
 
-async function closedOnError<T>(index: NativeIndex, work: () => Promise<T>): Promise<T> {
+async function closedOnError<T>(index: NativeIndex, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

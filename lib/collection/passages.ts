@@ -28,8 +28,8 @@ export type CountTokens = (texts: readonly string[]) => Promise<readonly number[
 const PARAGRAPH_END = /(?:\r\n|\r(?!\n)|[\n\u0085\u2028\u2029])[^\S\n\r\u0085\u2028\u2029]*(?:\r\n|\r(?!\n)|[\n\u0085\u2028\u2029])\s*/g;
 /** A longer paragraph is read in parts: Intl.Segmenter keeps a whole text in a copy. */
 const MAX_PART = 16_384;
-/** A word with the white space before it, or part of a long one, since scripts without spaces have no other boundary. */
-const WORD = /\s*\S{1,24}/gu;
+/** A word, or part of a long one, since scripts without spaces have no other boundary. */
+const WORD = /\S{1,24}/gu;
 const SENTENCE_END = /[.!?…。！？][\p{Pe}\p{Pf}"']*\s*$/u;
 
 const sentences = new Intl.Segmenter("en", { granularity: "sentence" });

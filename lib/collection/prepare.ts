@@ -13,7 +13,7 @@ import type { Attribute, Metadata } from "../sparse-index/metadata";
 import { encodePayloads } from "../sparse-index/payloads";
 import type { CheckedDocument } from "./documents";
 import { cutText } from "./passages";
-import { contentHashName, firstPassageName, modelText, passageId, recordPassages } from "./record";
+import { contentHashName, firstPassageName, modelText, passageId, recordPassages, spansOf } from "./record";
 import type { DocumentRecord } from "./record";
 import type { PassageOptions } from "./types";
 
@@ -28,6 +28,12 @@ export interface Preparation {
 /** A document and where its passages lie. */
 export interface CutDocument extends CheckedDocument {
   readonly spans: readonly Span[];
+}
+
+/** A document as it is stored. */
+export function cutDocument(id: string, record: DocumentRecord): CutDocument {
+  const { text, title, metadata, hash } = record;
+  return { id, text, ...optional("title", title), ...optional("metadata", metadata), hash, spans: spansOf(record) };
 }
 
 /** The vectors of known passages, in the order of the documents' passages. */
@@ -198,10 +204,8 @@ async function attributesOfPassages(documents: readonly CutDocument[]): Promise<
     if (equal === undefined) hashes.set(key, { name, documents: [metadata.length] });
     else equal.documents.push(metadata.length);
     firsts.push(metadata.length);
-    for (const _ of document.spans) {
-      metadata.push(document.metadata as Metadata | undefined);
-      names.push(`documents[${i}].metadata`);
-    }
+    metadata.push(...document.spans.map(() => document.metadata as Metadata | undefined));
+    names.push(...document.spans.map(() => `documents[${i}].metadata`));
   }
   const own: Attribute[] = firsts.length === 0 ? [] : [{ name: firstPassageName(), documents: firsts }];
   return attributesOf(metadata, { others: [...own, ...hashes.values()], nameOf: (i) => names[i] ?? "metadata" });

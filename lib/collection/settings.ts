@@ -136,14 +136,16 @@ function describe({ name, revision, dtype, fingerprint }: CollectionModel): stri
   return `${name} (${revision === undefined ? "" : `revision ${revision.slice(0, 12)}, `}dtype ${dtype}, fingerprint ${fingerprint.slice(0, 12)})`;
 }
 
-function mismatch(name: string, recorded: unknown, given: unknown): SparseRerankError {
+function mismatch(name: string, recorded: Shown, given: Shown): SparseRerankError {
   return new SparseRerankError(
     "ERR_SETTINGS_MISMATCH",
     `The collection was created with ${name} = ${shown(recorded)}, not ${shown(given)}; open it as it was created, or create another one with migrate().`,
   );
 }
 
-function shown(value: unknown): string {
+type Shown = string | number | boolean | undefined;
+
+function shown(value: Shown): string {
   return value === undefined ? "nothing" : String(value);
 }
 

@@ -8,9 +8,9 @@ import type { NativeDocuments, NativeRows } from "../native/contract";
 import { compileAttribute } from "../sparse-index/metadata";
 import { checkDocuments } from "./documents";
 import type { CheckedDocument } from "./documents";
-import { assemble, prepareDocuments } from "./prepare";
+import { assemble, cutDocument, prepareDocuments } from "./prepare";
 import type { CutDocument, Preparation } from "./prepare";
-import { contentHashName, passageId, spansOf } from "./record";
+import { contentHashName, passageId } from "./record";
 import type { SyncResult } from "./types";
 import type { View } from "./view";
 
@@ -18,9 +18,9 @@ import type { View } from "./view";
 export interface SyncTarget {
   readonly preparation: Preparation;
   readonly signal: AbortSignal;
-  view(): View;
-  replace(documents: readonly CheckedDocument[], prepared: Promise<NativeDocuments>): Promise<void>;
-  delete(ids: readonly string[]): Promise<number>;
+  readonly read: <T>(work: (view: View) => Promise<T>) => Promise<T>;
+  readonly replace: (documents: readonly CheckedDocument[], prepared: Promise<NativeDocuments>) => Promise<void>;
+  readonly delete: (ids: readonly string[]) => Promise<number>;
 }
 
 /** Documents of one change. */
@@ -50,7 +50,7 @@ export async function syncDocuments(
     throwIfAborted(target.signal);
     const documents = checkDocuments(block, "source");
     for (const { id } of documents) requireNew(seen, id);
-    const sorted = await sortDocuments(documents, target);
+    const sorted = await target.read((view) => sortDocuments(documents, view, target.signal));
     // The next block is prepared while this one is written.
     await previous;
     previous = writeBlock(sorted, target);
@@ -62,7 +62,7 @@ export async function syncDocuments(
     target.preparation.onProgress?.({ stage: "index", done: counts.added + counts.updated + counts.unchanged });
   }
   await orAborted(previous, target.signal);
-  const gone = await missingIds(seen, target);
+  const gone = await target.read((view) => missingIds(seen, view, target.signal));
   if (prune) {
     for (let start = 0; start < gone.length; start += PAGE) counts.removed += await target.delete(gone.slice(start, start + PAGE));
   }
@@ -88,8 +88,7 @@ interface SortedBlock {
 }
 
 /** Compares documents with the collection's. */
-async function sortDocuments(documents: readonly CheckedDocument[], { view: open, signal }: SyncTarget): Promise<SortedBlock> {
-  using view = open();
+async function sortDocuments(documents: readonly CheckedDocument[], view: View, signal: AbortSignal): Promise<SortedBlock> {
   const records = await view.records(
     documents.map(({ id }) => id),
     signal,
@@ -116,8 +115,7 @@ async function findEqual({ hash }: CheckedDocument, view: View, signal: AbortSig
   const filter = { kind: "metadata", filter: compileAttribute(contentHashName(hash)) } as const;
   const [found] = (await view.list(filter, { limit: MAX_CANDIDATES, signal })).filter(({ record }) => record.hash === hash);
   if (found === undefined) return undefined;
-  const { passages: _, ...contents } = found.record;
-  return { id: found.id, ...contents, spans: spansOf(found.record) };
+  return cutDocument(found.id, found.record);
 }
 
 /** Two changes at most: documents to be encoded, and copies. */
@@ -129,8 +127,7 @@ async function writeBlock({ fresh, copies, vectors }: SortedBlock, { preparation
 }
 
 /** The documents that the source does not have. */
-async function missingIds(seen: IdSet, { view: open, signal }: SyncTarget): Promise<string[]> {
-  using view = open();
+async function missingIds(seen: IdSet, view: View, signal: AbortSignal): Promise<string[]> {
   const missing: string[] = [];
   for (let after: string | undefined; ;) {
     const ids = await view.ids(PAGE, after, signal);

@@ -35,18 +35,23 @@ export interface ListedDocument {
   readonly record: DocumentRecord;
 }
 
-/** Dispose of it after use: it keeps replaced files open. */
-export class View implements Disposable {
+export class View {
   readonly snapshot: NativeSnapshot;
   readonly layout: Layout;
 
-  constructor(index: NativeIndex, layout: Layout) {
-    this.snapshot = index.snapshot();
+  private constructor(snapshot: NativeSnapshot, layout: Layout) {
+    this.snapshot = snapshot;
     this.layout = layout;
   }
 
-  [Symbol.dispose](): void {
-    this.snapshot.dispose();
+  /** Runs `work` on the current contents, and lets go of them: a snapshot keeps replaced files open. */
+  static async read<T>(index: NativeIndex, layout: Layout, work: (view: View) => Promise<T>): Promise<T> {
+    const snapshot = index.snapshot();
+    try {
+      return await work(new View(snapshot, layout));
+    } finally {
+      snapshot.dispose();
+    }
   }
 
   /** The records of documents; undefined for those that are not there. */

@@ -20,8 +20,8 @@ describe("cutText", () => {
   it("prefers paragraphs, then sentences, then lines, then words", async () => {
     assert.deepEqual(await cut("One two. Three four.\n\nFive six. A b.", 7), ["One two. Three four.", "Five six. A b."]);
     assert.deepEqual(await cut("one two\r\nthree. Four\r\n\r\nfive", 5), ["one two\r\nthree. Four", "five"]);
-    assert.deepEqual(await cut("One two. Three four. Five six.", 8), ["One two. Three four.", "Five six."]);
-    assert.deepEqual(await cut("one two\nthree four\nfive six", 7), ["one two\nthree four", "five six"]);
+    assert.deepEqual(await cut("One two. Three four. Five six.", 7), ["One two. Three four.", "Five six."]);
+    assert.deepEqual(await cut("one two\nthree four\nfive six", 5), ["one two\nthree four", "five six"]);
     assert.deepEqual(await cut("one two tree four five six", 4), ["one two tree four", "five six"]);
     assert.deepEqual(await cut("这是一句话。这是另一句话。第三句。", 4), ["这是一句话。这是另一句话。", "第三句。"]);
     assert.deepEqual(await cut("short", 10), ["short"]);
