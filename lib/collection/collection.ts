@@ -2,12 +2,14 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 
+import { throwIfAborted } from "../core/abort";
 import { ManagedResource } from "../core/managed-resource";
+import type { Running } from "../core/managed-resource";
 import { reasonOf } from "../core/system-reason";
 import { FACTORY, invalid, requireControls, requireFactory, requirePath, requirePositiveInteger, requireRecord } from "../core/validate";
 import { SparseRerankError } from "../errors";
 import { withCancel } from "../native/cancellation";
-import type { NativeDocuments, NativeIndex } from "../native/contract";
+import type { NativeDocuments, NativeIndex, NativeRows } from "../native/contract";
 import { IndexWriter } from "../native/index-writer";
 import { packStrings } from "../native/strings";
 import { checkRetrieve, mapConcurrently, optional } from "../retrieval/retriever";
@@ -20,13 +22,13 @@ import type { SparseMatrix } from "../sparse-matrix";
 import { checkDocumentId, checkDocuments } from "./documents";
 import type { CheckedDocument } from "./documents";
 import { PASSAGES, PLAIN, requireText } from "./layout";
-import { openCollection } from "./open";
+import { MEMORY, openCollection } from "./open";
 import type { OpenedCollection } from "./open";
 import { assemble, cutDocument, prepareDocuments, requireRows } from "./prepare";
 import type { CutDocument } from "./prepare";
 import { passageId } from "./record";
 import { checkSearch, search } from "./search";
-import { readSettings, requireModel, writeSettings } from "./settings";
+import { readSettings, requireSameSettings, writeSettings } from "./settings";
 import { syncDocuments } from "./sync";
 import type {
   CollectionDocument,
@@ -41,6 +43,7 @@ import type {
   UpsertOptions,
 } from "./types";
 import { checkCollectionFilter, View } from "./view";
+import type { CheckedCollectionFilter } from "./view";
 
 const DEFAULT_LIMIT = 100;
 /** Documents read at a time. */
@@ -65,6 +68,9 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
   readonly #native: NativeIndex;
   readonly #writer: IndexWriter;
   readonly #opened: OpenedCollection;
+  /** Number of states that refresh() read, and the last of which it is known that they are of the same collection. */
+  #states = 0;
+  #checkedState = 0;
 
   private constructor(factory: symbol, opened: OpenedCollection) {
     super();
@@ -114,7 +120,8 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
         signal: running.signal(options.signal),
         ...optional("onProgress", options.onProgress),
       };
-      await this.#replace(checked, prepareDocuments(checked, preparation, vectors));
+      throwIfAborted(preparation.signal);
+      await this.#replace(checked, prepareDocuments(checked, preparation, vectors), preparation.signal);
     });
   }
 
@@ -128,16 +135,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
       this.#requireWritable();
       const given = Array.isArray(which) ? { ids: which as readonly string[] } : (which as CollectionFilter);
       if (typeof given !== "object" || (given as unknown) === null) throw invalid("which", which, "an array of ids, or a filter");
-      const filter = checkCollectionFilter(given);
-      return this.#writer.change(() =>
-        this.#read(async (view) => {
-          const compiled = await view.compile(filter);
-          if (compiled === undefined) return 0;
-          const count = await view.snapshot.count(bothFilters(compiled, view.layout.firstPassages));
-          if (count > 0) await this.#native.removeMatching(compiled);
-          return count;
-        }),
-      );
+      return this.#remove(checkCollectionFilter(given));
     });
   }
 
@@ -149,7 +147,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
   get(ids: readonly string[]): Promise<(CollectionDocument<M> | undefined)[]> {
     return this.run(async () => {
       if (!Array.isArray(ids)) throw invalid("ids", ids, "an array of strings");
-      const checked = ids.map((id, i) => checkDocumentId(id, `ids[${i}]`));
+      const checked = Array.from(ids as readonly unknown[], (id, i) => checkDocumentId(id, `ids[${i}]`));
       await this.#follow();
       const records = await this.#read((view) => view.records(checked));
       return checked.map((id, i) => {
@@ -193,18 +191,15 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
    * ERR_INDEX_CORRUPT, ERR_ABORTED, ERR_DISPOSED, and those of the models.
    */
   search(query: string, options: CollectionSearchOptions = {}): Promise<CollectionSearchResult<M>> {
-    return this.run(async (running) => {
-      const checked = checkSearch(query, options, this.#opened);
-      await this.#follow();
-      return this.#read((view) => search<M>(view, this.#opened, query, checked, running.signal(options.signal)));
-    });
+    return this.run((running) => this.#search(query, options, running));
   }
 
   /** Implements Retriever, so that a collection can be evaluated or be a first stage: search() with its default options. */
   retrieve(queries: readonly string[], options: RetrieveOptions): Promise<Retrieved[][]> {
-    return this.run(async () => {
+    return this.run(async (running) => {
       const { signal, ...rest } = checkRetrieve(queries, options);
-      const results = await mapConcurrently(queries, (query) => this.search(query, { ...rest, ...optional("signal", signal) }), signal);
+      const controlled = { ...rest, ...optional("signal", signal) };
+      const results = await mapConcurrently(queries, (query) => this.#search(query, controlled, running), signal);
       return results.map(({ hits }) => hits.map(({ id, score, passage }) => ({ id, score, text: passage.text })));
     });
   }
@@ -212,7 +207,8 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
   /**
    * With `readOnly`: reads what the writer has changed since. Resolves to whether there was anything. Calls in progress keep what they see.
    *
-   * Errors: ERR_FILE_NOT_FOUND, ERR_INDEX_CORRUPT, ERR_MODEL_MISMATCH (the folder was replaced by another collection), ERR_DISPOSED.
+   * Errors: ERR_FILE_NOT_FOUND, ERR_INDEX_CORRUPT, ERR_MODEL_MISMATCH and ERR_SETTINGS_MISMATCH (the folder was replaced by another collection),
+   * ERR_DISPOSED.
    */
   refresh(): Promise<boolean> {
     return this.run(() => this.#refresh());
@@ -243,8 +239,8 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
         preparation: { encoder, analyzer, passages: settings?.passages, signal, ...optional("onProgress", onProgress) },
         signal,
         read: (work) => this.#read(work),
-        replace: (documents, prepared) => this.#replace(documents, prepared),
-        delete: (ids) => this.delete(ids),
+        replace: (documents, prepared) => this.#replace(documents, prepared, signal),
+        delete: (ids) => this.#remove({ kind: "ids", ids }),
       });
     });
   }
@@ -348,15 +344,36 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
   }
 
   /** One change: removes what the documents no longer have, and adds what they are prepared as. */
-  #replace(documents: readonly CheckedDocument[], prepared: Promise<NativeDocuments>): Promise<void> {
+  #replace(documents: readonly CheckedDocument[], prepared: Promise<NativeDocuments>, signal: AbortSignal): Promise<void> {
     // Awaited in the change; until then, a failure must not count as unhandled.
     prepared.catch(() => undefined);
     return this.#writer.change(async () => {
       const add = await prepared;
       const ids = documents.map(({ id }) => id);
-      const old = await this.#read(async (view) => (await view.records(ids)).flatMap((record, i) => view.passagesOf(ids[i] ?? "", record)));
+      const old = await this.#read(async (view) =>
+        (await view.records(ids, signal)).flatMap((record, i) => view.passagesOf(ids[i] ?? "", record)),
+      );
+      throwIfAborted(signal);
       await withCancel(undefined, () => this.#native.apply({ add, ...(old.length === 0 ? {} : { remove: packStrings(old) }) }));
     });
+  }
+
+  #remove(filter: CheckedCollectionFilter | undefined): Promise<number> {
+    return this.#writer.change(() =>
+      this.#read(async (view) => {
+        const compiled = await view.compile(filter);
+        if (compiled === undefined) return 0;
+        const count = await view.snapshot.count(bothFilters(compiled, view.layout.firstPassages));
+        if (count > 0) await this.#native.removeMatching(compiled);
+        return count;
+      }),
+    );
+  }
+
+  async #search(query: string, options: CollectionSearchOptions, running: Running): Promise<CollectionSearchResult<M>> {
+    const checked = checkSearch(query, options, this.#opened);
+    await this.#follow();
+    return this.#read((view) => search<M>(view, this.#opened, query, checked, running.signal(options.signal)));
   }
 
   async #follow(): Promise<void> {
@@ -365,11 +382,14 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
 
   async #refresh(): Promise<boolean> {
     const isChanged = await withCancel(undefined, () => this.#native.refresh());
-    const { folder, encoder, isPlain } = this.#opened;
-    if (!isChanged || folder === undefined || isPlain || encoder === undefined) return isChanged;
-    const settings = await readSettings(folder);
-    if (settings !== undefined) requireModel(settings, encoder, true);
-    return true;
+    const { folder, settings } = this.#opened;
+    if (isChanged) this.#states++;
+    const state = this.#states;
+    if (folder !== undefined && this.#checkedState < state) {
+      requireSameSettings(settings, await readSettings(folder), folder);
+      this.#checkedState = Math.max(this.#checkedState, state);
+    }
+    return isChanged;
   }
 
   async #save(folder: string): Promise<void> {
@@ -380,7 +400,11 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
     if (settings !== undefined) await writeSettings(folder, settings);
   }
 
-  #checkVectors(vectors: SparseMatrix, documents: number): SparseMatrix {
+  /** Copies them, since the call may wait for earlier changes while the caller reuses the arrays. */
+  #checkVectors(vectors: SparseMatrix, documents: number): NativeRows {
+    const known = this.#opened.settings?.model;
+    if (known === undefined)
+      throw new SparseRerankError("ERR_NOT_SUPPORTED", "The collection was created without an encoder, so it has no place for vectors.");
     const matrix = asMatrix(vectors, "vectors");
     const dimension = this.#native.dimension();
     if (matrix.cols !== dimension) {
@@ -389,9 +413,8 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
     }
     requireRows(matrix.rows, documents);
     const model = modelOf(matrix);
-    const known = this.#opened.settings?.model;
-    if (model !== undefined && known !== undefined) requireSameModel(known, model, "vectors");
-    return matrix;
+    if (model !== undefined) requireSameModel(known, model, "vectors");
+    return { indptr: matrix.indptr.slice(), indices: matrix.indices.slice(), values: matrix.values.slice() };
   }
 
   #requireWritable(): void {
@@ -430,6 +453,7 @@ function documentOf<M extends Metadata>(
 /** Makes a folder under a temporary name and gives it its own when it is complete. */
 async function makeFolder(folder: string, make: (temporary: string) => Promise<void>): Promise<void> {
   requirePath(folder, "path");
+  if (folder === MEMORY) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `path is "${MEMORY}", which names no folder.`);
   const entries = await readdir(folder).catch((): string[] => []);
   if (entries.length > 0 || (await stat(folder).catch(() => undefined))?.isDirectory() === false) {
     throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${folder} exists and is not an empty folder; choose a new path.`);

@@ -18,15 +18,16 @@ export interface CheckedDocument {
 
 /** The number of a passage is part of its id, whose limit is 65,536 bytes. */
 const MAX_ID_BYTES = 65_000;
-/** A longer document is a mistake: a book has about 1 MiB. */
-export const MAX_TEXT_BYTES = 16 * 2 ** 20;
+/** Of a text, a title, or metadata as JSON. A longer document is a mistake: a book has about 1 MiB. */
+const MAX_BYTES = 16 * 2 ** 20;
 const FIELDS = ["id", "text", "title", "metadata"];
 
 /** Errors: ERR_INVALID_ARGUMENT (naming the document and the field), ERR_DUPLICATE_ID, ERR_TOO_LARGE. */
 export function checkDocuments(documents: unknown, name = "documents"): CheckedDocument[] {
   if (!Array.isArray(documents)) throw invalid(name, documents, "an array of documents");
   const seen = new Set<string>();
-  return documents.map((document: unknown, i) => {
+  // Unlike map(), from() does not skip the holes of an array.
+  return Array.from(documents, (document: unknown, i) => {
     const checked = checkDocument(document, `${name}[${i}]`);
     if (seen.has(checked.id)) {
       const id = JSON.stringify(checked.id.slice(0, 200));
@@ -56,18 +57,13 @@ function checkDocument(document: unknown, name: string): CheckedDocument {
   if (text.trim() === "" && (title === undefined || title.trim() === "")) {
     throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} has neither a text nor a title, so no search could find it.`);
   }
-  for (const [field, value] of [
-    ["text", text],
-    ["title", title ?? ""],
-  ] as const) {
-    if (value.length * 3 <= MAX_TEXT_BYTES || Buffer.byteLength(value) <= MAX_TEXT_BYTES) continue;
-    const found = `${name}.${field} has ${Buffer.byteLength(value)} bytes in UTF-8; the limit is ${MAX_TEXT_BYTES}. Cut the document into chapters.`;
-    throw new SparseRerankError("ERR_TOO_LARGE", found);
-  }
+  requireSize(text, `${name}.text`, "cut the document into chapters");
+  requireSize(title ?? "", `${name}.title`, "a title is part of every passage");
   let json = "";
   if (metadata !== undefined) {
     requireRecord(metadata, `${name}.metadata`, Object.keys(Object(metadata) as object));
     json = jsonOf(metadata, `${name}.metadata`);
+    requireSize(json, `${name}.metadata`, "only fields that filters use belong there");
   }
   return {
     id: checkedId,
@@ -76,4 +72,13 @@ function checkDocument(document: unknown, name: string): CheckedDocument {
     ...(json === "" ? {} : { metadata: JSON.parse(json) as Record<string, unknown> }),
     hash: contentHash(title, text, json),
   };
+}
+
+/** Errors: ERR_TOO_LARGE. */
+function requireSize(value: string, name: string, remedy: string): void {
+  if (value.length * 3 <= MAX_BYTES || Buffer.byteLength(value) <= MAX_BYTES) return;
+  throw new SparseRerankError(
+    "ERR_TOO_LARGE",
+    `${name} has ${Buffer.byteLength(value)} bytes in UTF-8; the limit is ${MAX_BYTES}: ${remedy}.`,
+  );
 }

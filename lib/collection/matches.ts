@@ -2,6 +2,7 @@
 
 import type { Analyzer } from "../lexical/analyzer";
 import type { RankedHit } from "../retrieval/retrieve-and-rerank";
+import type { NativeTermRows } from "../native/contract";
 import type { Span } from "../retrieval/passage-windows";
 import type { SparseEncoder, TokenWeight } from "../sparse-encoder";
 import type { SparseVector } from "../sparse-matrix";
@@ -31,9 +32,15 @@ export async function matchedTokens(
   });
 }
 
-/** The terms of the query that a text has, in the query's order. */
-export function matchedTerms(analyzer: Analyzer, query: ReadonlySet<string>, text: string): string[] {
-  const terms = new Set(analyzer.terms(text));
+/** The distinct terms of the rows, in their order. */
+export function distinctTerms({ terms: { offsets, bytes } }: NativeTermRows): Set<string> {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return new Set(Array.from({ length: offsets.length - 1 }, (_, i) => buffer.toString("utf8", offsets[i], offsets[i + 1])));
+}
+
+/** The terms of the query that a text has, in the query's order. A text may be a whole book, so other events get their turn. */
+export async function matchedTerms(analyzer: Analyzer, query: ReadonlySet<string>, text: string, signal: AbortSignal): Promise<string[]> {
+  const terms = distinctTerms(await analyzer.termRows([text], { signal }));
   return [...query].filter((term) => terms.has(term));
 }
 
@@ -52,8 +59,8 @@ export async function highlightsOf(
   { encoder, analyzer }: { readonly encoder: SparseEncoder | undefined; readonly analyzer: Analyzer | undefined },
   { start, text, title, vector, terms }: MarkedPassage,
 ): Promise<Span[]> {
-  const spans: Span[] = [];
-  if (terms !== undefined) spans.push(...(analyzer?.spans(text) ?? []).filter(({ term }) => terms.has(term)));
+  // Not push(...), since there may be more than the stack has room for.
+  const spans: Span[] = terms === undefined ? [] : (analyzer?.spans(text) ?? []).filter(({ term }) => terms.has(term));
   if (vector !== undefined && encoder !== undefined) {
     const prefix = modelText(title, "").length;
     const traced = await encoder.trace(modelText(title, text));

@@ -1,6 +1,7 @@
 /** Opens a collection: checks its options against what the folder records. */
 
 import { readdir } from "node:fs/promises";
+import path from "node:path";
 
 import { invalid, requireMethod, requirePath, requirePositiveInteger, requireRecord } from "../core/validate";
 import type { CrossEncoder } from "../cross-encoder";
@@ -14,11 +15,12 @@ import type { NativeIndex } from "../native/contract";
 import { native } from "../native/load";
 import { optional } from "../retrieval/retriever";
 import type { SparseEncoder } from "../sparse-encoder";
-import { requireIndexFolder } from "../sparse-index/index-folder";
+import { COLLECTION_FILE, requireIndexFolder } from "../sparse-index/index-folder";
 import { checkEncoder, readModelFile, requireSameModel, writeModelFile } from "../sparse-index/model-identity";
 import type { KnownModel } from "../sparse-index/model-identity";
 import { requireDimension } from "../sparse-ops";
-import { newSettings, readSettings, requireLexical, requireModel, requirePassages, writeSettings } from "./settings";
+import { firstPassageFilter } from "./record";
+import { newSettings, readSettings, requireLexical, requireModel, requirePassages, requireReadable, writeSettings } from "./settings";
 import type { CollectionSettings } from "./settings";
 import type { CollectionOptions, PassageOptions } from "./types";
 
@@ -40,7 +42,7 @@ export interface OpenedCollection {
 }
 
 const OPTIONS = ["encoder", "reranker", "lexical", "passages", "readOnly", "autoRefresh"];
-const MEMORY = ":memory:";
+export const MEMORY = ":memory:";
 
 /** Errors: those of Collection.open(). */
 export async function openCollection(folder: string, options: CollectionOptions): Promise<OpenedCollection> {
@@ -76,8 +78,14 @@ async function create(folder: string, options: CollectionOptions): Promise<Opene
   const index = await withCancel(undefined, () =>
     native().openIndex(folder, { dimension, ...optional("lexical", lexical && { k1: lexical.k1, b: lexical.b }) }),
   );
+  // The folder is locked now. Another writer may have created the collection before that.
+  const recorded = await closedOnError(index, () => readSettings(folder));
+  if (recorded !== undefined) {
+    await index.dispose();
+    return openRecorded(folder, options, recorded);
+  }
   return closedOnError(index, async () => {
-    // The folder is locked now, so no other writer creates it too. A crash leaves an empty index without settings, which is created again.
+    // A crash leaves an empty index without settings, which is created again.
     const { model } = settings;
     if (model !== undefined) await writeModelFile(folder, model);
     await writeSettings(folder, settings);
@@ -87,7 +95,10 @@ async function create(folder: string, options: CollectionOptions): Promise<Opene
 
 async function openRecorded(folder: string, options: CollectionOptions, settings: CollectionSettings): Promise<OpenedCollection> {
   const { encoder, readOnly = false } = options;
-  if (encoder !== undefined) requireModel(settings, encoder, readOnly);
+  if (encoder !== undefined) {
+    requireModel(settings, encoder, readOnly);
+    if (!readOnly) requireReadable(settings, encoder);
+  }
   requirePassages(settings, options.passages ?? {});
   const lexical = requireLexical(settings, options.lexical);
   const analyzer = lexical && createAnalyzer(lexical);
@@ -109,6 +120,7 @@ async function openRecorded(folder: string, options: CollectionOptions, settings
 async function openPlain(folder: string, options: CollectionOptions): Promise<OpenedCollection> {
   const { encoder, lexical, passages, readOnly = false } = options;
   const index = await withCancel(undefined, () => native().openIndex(folder, { readOnly }));
+  await closedOnError(index, () => requireNoPassages(index, folder));
   const isEmpty = index.stats().documents === 0;
   if (isEmpty && !readOnly) {
     await index.dispose();
@@ -134,6 +146,19 @@ async function openPlain(folder: string, options: CollectionOptions): Promise<Op
     }
     return opened(options, { index, settings: undefined, analyzer: undefined, folder, legacyModel });
   });
+}
+
+/** Errors: ERR_INDEX_CORRUPT: the folder is a collection's, without its settings. */
+async function requireNoPassages(index: NativeIndex, folder: string): Promise<void> {
+  const snapshot = index.snapshot();
+  const passages = await snapshot.count(firstPassageFilter()).finally(() => {
+    snapshot.dispose();
+  });
+  if (passages === 0) return;
+  throw new SparseRerankError(
+    "ERR_INDEX_CORRUPT",
+    `${path.join(folder, COLLECTION_FILE)} is missing: the index is that of a collection, whose settings it holds; restore it from a backup.`,
+  );
 }
 
 function newCollection(options: CollectionOptions): {

@@ -33,7 +33,8 @@ export interface PassageId {
 const FIRST_PASSAGE = Buffer.from("\xfdf", "latin1");
 const CONTENT_HASH = Buffer.from("\xfdh", "latin1");
 const HASH_BYTES = 16;
-const ID = /^(\d{1,10}):(.*)$/s;
+/** The form of passageId(), and no other spelling of the same passage. */
+const ID = /^(0|[1-9]\d{0,9}):(.+)$/s;
 
 export function passageId(document: string, passage: number): string {
   return `${passage}:${document}`;
@@ -42,8 +43,7 @@ export function passageId(document: string, passage: number): string {
 /** Errors: ERR_INDEX_CORRUPT. */
 export function parsePassageId(id: string): PassageId {
   const [, passage, document] = ID.exec(id) ?? [];
-  if (passage === undefined || document === undefined || document === "")
-    throw corrupt(`it has the id ${JSON.stringify(id.slice(0, 100))}`);
+  if (passage === undefined || document === undefined) throw corrupt(`it has the id ${JSON.stringify(id.slice(0, 100))}`);
   return { document, passage: Number(passage) };
 }
 
@@ -61,7 +61,8 @@ export function firstPassageFilter(): NativeFilter {
 export function contentHash(title: string | undefined, text: string, metadata: string): string {
   const hash = createHash("sha256");
   // The lengths keep the parts apart.
-  for (const part of [title ?? "", text, metadata]) hash.update(`${part.length}:`).update(part);
+  // As UTF-16, since in UTF-8 all lone surrogates become one character.
+  for (const part of [title ?? "", text, metadata]) hash.update(`${part.length}:`).update(part, "utf16le");
   return hash.digest().toString("base64url", 0, HASH_BYTES);
 }
 
@@ -93,14 +94,22 @@ export function requireRecordOf(payload: unknown, id: string): DocumentRecord {
     typeof text === "string" &&
     typeof hash === "string" &&
     (title === undefined || typeof title === "string") &&
-    (metadata === undefined || (typeof metadata === "object" && metadata !== null)) &&
-    (passages === undefined || (Array.isArray(passages) && passages.length % 2 === 0 && passages.every(isOffset(text))));
+    (metadata === undefined || (typeof metadata === "object" && metadata !== null && !Array.isArray(metadata))) &&
+    (passages === undefined || (Array.isArray(passages) && areSpans(passages, text)));
   if (isWhole) return payload as DocumentRecord;
   throw corrupt(`what it stores for ${JSON.stringify(id.slice(0, 100))} is no document`);
 }
 
-function isOffset(text: string): (value: unknown) => boolean {
-  return (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= text.length;
+/** Whether these are the starts and ends of one or more passages of a text. Starts ascend, so there are no more than the text has units. */
+function areSpans(numbers: readonly unknown[], text: string): boolean {
+  let previous = -1;
+  for (let i = 0; i < numbers.length; i += 2) {
+    const [start, end] = [numbers[i], numbers[i + 1]];
+    if (!Number.isInteger(start) || !Number.isInteger(end)) return false;
+    if ((start as number) <= previous || (end as number) < (start as number) || (end as number) > text.length) return false;
+    previous = start as number;
+  }
+  return numbers.length > 0;
 }
 
 function corrupt(problem: string): SparseRerankError {

@@ -15,7 +15,7 @@ import type { Retriever } from "../retrieval/retriever";
 import type { SparseEncoder } from "../sparse-encoder";
 import type { Metadata } from "../sparse-index/metadata";
 import type { SparseVector } from "../sparse-matrix";
-import { highlightsOf, matchedTerms, matchedTokens } from "./matches";
+import { distinctTerms, highlightsOf, matchedTerms, matchedTokens } from "./matches";
 import { modelText, spansOf } from "./record";
 import type { DocumentRecord } from "./record";
 import type { CollectionHit, CollectionSearchOptions, CollectionSearchResult, FacetCount, SearchMode } from "./types";
@@ -122,7 +122,7 @@ export async function search<M extends Metadata>(
   const found: CollectionHit<M>[] = [];
   for (const [i, hit] of shown.entries()) {
     const { document, index, record, start, end, text } = await records.passage(hit.id);
-    const terms = lexical?.terms === undefined ? undefined : matchedTerms(lexical.analyzer, lexical.terms, modelText(record.title, text));
+    const terms = lexical?.terms && (await matchedTerms(lexical.analyzer, lexical.terms, modelText(record.title, text), signal));
     const marks = { start, text, title: record.title, ...optional("vector", sparse?.vector), ...optional("terms", lexical?.terms) };
     found.push({
       id: document,
@@ -182,7 +182,7 @@ class LexicalSide implements Side {
 
   async retrieve(query: string, depth: number, signal: AbortSignal | undefined): Promise<NativeHits> {
     const rows = (this.rows ??= await this.analyzer.termRows([query], optional("signal", signal)));
-    this.terms ??= new Set(this.analyzer.terms(query));
+    this.terms ??= distinctTerms(rows);
     return withCancel(signal, (cancel) =>
       this.view.snapshot.searchTerms(rows, depth, { ...optional("filter", this.filter), ...optional("cancel", cancel) }),
     );

@@ -94,6 +94,37 @@ export function requireModel(recorded: CollectionSettings, encoder: SparseEncode
   );
 }
 
+/** Errors: ERR_SETTINGS_MISMATCH: the model would cut off the end of the collection's passages. */
+export function requireReadable(recorded: CollectionSettings, { maxSeqLength }: SparseEncoder): void {
+  const maxTokens = recorded.passages?.maxTokens ?? 0;
+  if (maxTokens <= maxSeqLength) return;
+  throw new SparseRerankError(
+    "ERR_SETTINGS_MISMATCH",
+    `The collection was created with passages.maxTokens = ${maxTokens}, and the encoder reads ${maxSeqLength} tokens; load the model with a maxSeqLength of at least ${maxTokens}.`,
+  );
+}
+
+/**
+ * Requires of what a folder records by now that searches still agree with it.
+ *
+ * Errors: ERR_MODEL_MISMATCH, ERR_SETTINGS_MISMATCH.
+ */
+export function requireSameSettings(known: CollectionSettings | undefined, found: CollectionSettings | undefined, folder: string): void {
+  if ((known === undefined) !== (found === undefined)) {
+    const what = found === undefined ? "no collection" : "a collection";
+    throw new SparseRerankError("ERR_SETTINGS_MISMATCH", `${folder} was replaced and holds ${what} by now; open it again.`);
+  }
+  if (known?.model?.fingerprint !== found?.model?.fingerprint) {
+    const models = [known, found].map((settings) => (settings?.model === undefined ? "no model" : describe(settings.model)));
+    const problem = `${folder} was replaced: it was made with ${models[0] ?? ""}, and is now of ${models[1] ?? ""}; open it again.`;
+    throw new SparseRerankError("ERR_MODEL_MISMATCH", problem);
+  }
+  for (const name of ["language", "stemming", "stopWords"] as const) {
+    if (known?.lexical?.[name] !== found?.lexical?.[name])
+      throw mismatch(`lexical.${name}`, found?.lexical?.[name], known?.lexical?.[name]);
+  }
+}
+
 /** Errors: ERR_SETTINGS_MISMATCH, naming both values. */
 export function requirePassages(recorded: CollectionSettings, given: PassageOptions): void {
   for (const [name, value] of Object.entries(given) as [keyof PassageOptions, number | undefined][]) {
@@ -160,7 +191,9 @@ function parseSettings(text: string, file: string): CollectionSettings {
   if (typeof format === "number" && format > FORMAT) {
     throw new SparseRerankError("ERR_INDEX_VERSION", `${file} has format ${format}; this release reads up to ${FORMAT}.`);
   }
-  if (format === FORMAT && isModel(model) && isPassages(passages) && isLexical(lexical) && (model ?? lexical) !== undefined) {
+  const isWhole = isModel(model) && isPassages(passages) && isLexical(lexical);
+  const isComplete = (model === undefined) === (passages === undefined) && (model ?? lexical) !== undefined;
+  if (format === FORMAT && isWhole && isComplete) {
     return {
       ...(model === undefined ? {} : { model }),
       ...(passages === undefined ? {} : { passages }),
@@ -190,10 +223,19 @@ function isLexical(value: unknown): value is LexicalSettings | undefined {
   if (value === undefined) return true;
   const { k1, b, language, stemming, stopWords, unicode } = recordOf(value) ?? {};
   return (
-    typeof k1 === "number" &&
-    typeof b === "number" &&
+    isBm25(k1, b) &&
     (language === "custom" || (LANGUAGES as readonly unknown[]).includes(language)) &&
     (stemming === undefined || typeof stemming === "boolean") &&
     [stopWords ?? "", unicode ?? ""].every((field) => typeof field === "string")
   );
+}
+
+function isBm25(k1: unknown, b: unknown): boolean {
+  if (typeof k1 !== "number" || typeof b !== "number") return false;
+  try {
+    checkLexicalOptions({ k1, b });
+    return true;
+  } catch {
+    return false;
+  }
 }

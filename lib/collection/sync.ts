@@ -1,6 +1,6 @@
 /** Collection.sync(): brings a collection up to date with its source, and encodes only what is new. */
 
-import { orAborted, throwIfAborted } from "../core/abort";
+import { throwIfAborted } from "../core/abort";
 import { chunksOf } from "../core/chunks";
 import { IdSet } from "../core/id-set";
 import { SparseRerankError } from "../errors";
@@ -46,22 +46,28 @@ export async function syncDocuments(
   /** New id -> the id whose vectors it has. */
   const copied = new Map<string, string>();
   let previous: Promise<void> = Promise.resolve();
-  for await (const block of chunksOf(source, BLOCK)) {
-    throwIfAborted(target.signal);
-    const documents = checkDocuments(block, "source");
-    for (const { id } of documents) requireNew(seen, id);
-    const sorted = await target.read((view) => sortDocuments(documents, view, target.signal));
-    // The next block is prepared while this one is written.
+  try {
+    for await (const block of chunksOf(source, BLOCK)) {
+      throwIfAborted(target.signal);
+      const documents = checkDocuments(block, "source");
+      for (const { id } of documents) requireNew(seen, id);
+      const sorted = await target.read((view) => sortDocuments(documents, view, target.signal));
+      // The next block is prepared while this one is written.
+      await previous;
+      previous = writeBlock(sorted, target);
+      previous.catch(() => undefined);
+      counts.added += sorted.added;
+      counts.updated += sorted.updated;
+      counts.unchanged += sorted.unchanged;
+      for (const { document, from } of sorted.copies) copied.set(document.id, from.id);
+      target.preparation.onProgress?.({ stage: "index", done: counts.added + counts.updated + counts.unchanged });
+    }
     await previous;
-    previous = writeBlock(sorted, target);
-    previous.catch(() => undefined);
-    counts.added += sorted.added;
-    counts.updated += sorted.updated;
-    counts.unchanged += sorted.unchanged;
-    for (const { document, from } of sorted.copies) copied.set(document.id, from.id);
-    target.preparation.onProgress?.({ stage: "index", done: counts.added + counts.updated + counts.unchanged });
+  } catch (error) {
+    // Nothing goes on behind the caller's back.
+    await previous.catch(() => undefined);
+    throw error;
   }
-  await orAborted(previous, target.signal);
   const gone = await target.read((view) => missingIds(seen, view, target.signal));
   if (prune) {
     for (let start = 0; start < gone.length; start += PAGE) counts.removed += await target.delete(gone.slice(start, start + PAGE));

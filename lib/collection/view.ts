@@ -1,6 +1,7 @@
 /** The contents of a collection at one moment. */
 
 import { invalid, requireRecord } from "../core/validate";
+import { SparseRerankError } from "../errors";
 import { withCancel } from "../native/cancellation";
 import type { NativeFilter, NativeIndex, NativeRows, NativeSnapshot } from "../native/contract";
 import { packBytes, packStrings } from "../native/strings";
@@ -94,6 +95,7 @@ export class View {
     filter: CheckedCollectionFilter | undefined,
     { after, limit, signal }: { readonly after?: string; readonly limit: number; readonly signal?: AbortSignal },
   ): Promise<ListedDocument[]> {
+    await this.#requireDocument(after);
     const compiled = bothFilters(await this.compile(filter, signal), this.layout.firstPassages);
     const { ids, stored } = await withCancel(signal, (cancel) =>
       this.snapshot.list({
@@ -122,6 +124,15 @@ export class View {
       }),
     );
     return ids.map((entry) => this.layout.parse(entry).document);
+  }
+
+  /** Errors: ERR_INVALID_ARGUMENT, naming the id that the caller knows. */
+  async #requireDocument(after: string | undefined): Promise<void> {
+    if (after === undefined) return;
+    const [isThere] = await this.snapshot.contains(packStrings([this.layout.passageId(after, 0)]));
+    if (isThere === 1) return;
+    const id = JSON.stringify(after.slice(0, 200));
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `There is no document ${id} to continue after.`);
   }
 
   /** All documents, in pages. */

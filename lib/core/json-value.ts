@@ -58,6 +58,10 @@ function check(given: unknown, name: string, around: readonly object[]): void {
     return;
   }
   if (!isPlain(value)) throw refused(value, name, "convert it to a plain object, an array or a string");
+  const [symbol] = Object.getOwnPropertySymbols(value).filter((one) => Object.prototype.propertyIsEnumerable.call(value, one));
+  if (symbol !== undefined) {
+    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${name} has a key that is a symbol, which JSON cannot represent: use a string.`);
+  }
   for (const [key, field] of Object.entries(value)) if (field !== undefined) check(field, `${name}.${key}`, within);
 }
 
