@@ -28,13 +28,22 @@ export function python(requirements = REFERENCE) {
 
 /** A folder whose node_modules has @huggingface/transformers. No install script runs: the package includes ONNX Runtime for the CPU. */
 export function transformersJs() {
-  const folder = path.join(cache, `transformers-js-${TRANSFORMERS_JS_VERSION}`);
-  if (fs.existsSync(path.join(folder, "complete"))) return folder;
-  console.error(`Installing @huggingface/transformers into ${folder} …`);
+  return npmPackages(`transformers-js-${TRANSFORMERS_JS_VERSION}`, { "@huggingface/transformers": TRANSFORMERS_JS_VERSION }, [
+    "--ignore-scripts",
+  ]);
+}
+
+/** A folder in the cache whose node_modules has these versions of packages. */
+export function npmPackages(name, versions, npmOptions = []) {
+  const folder = path.join(cache, name);
+  const mark = path.join(folder, "complete");
+  const wanted = Object.entries(versions).map(([packageName, version]) => `${packageName}@${version}`);
+  if (fs.existsSync(mark) && fs.readFileSync(mark, "utf8") === wanted.join("\n")) return folder;
+  console.error(`Installing ${wanted.join(", ")} into ${folder} …`);
   fs.mkdirSync(folder, { recursive: true });
   fs.writeFileSync(path.join(folder, "package.json"), '{"private":true}\n');
-  const command = ["install", "--ignore-scripts", "--no-audit", "--no-fund", `@huggingface/transformers@${TRANSFORMERS_JS_VERSION}`];
-  execFileSync("npm", command, { cwd: folder, stdio: "inherit", shell: process.platform === "win32" });
-  fs.writeFileSync(path.join(folder, "complete"), "");
+  const command = ["install", ...npmOptions, "--no-audit", "--no-fund", ...wanted];
+  execFileSync("npm", command, { cwd: folder, stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
+  fs.writeFileSync(mark, wanted.join("\n"));
   return folder;
 }

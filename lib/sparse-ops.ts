@@ -82,18 +82,28 @@ export function intersection(query: SparseVector, document: SparseVector): Spars
   const left = asMatrix(query, "query").row(0);
   const right = asMatrix(document, "document").row(0);
   requireSameDimension(left.size, right.size);
+  return intersectionWith(left)(right);
+}
+
+/** intersection() of valid vectors of one dimension, for several documents of a query. */
+export function intersectionWith(query: SparseVector): (document: SparseVector) => SparseVector {
   const weights = new Map<number, number>();
-  left.indices.forEach((index, i) => weights.set(index, left.values[i] ?? 0));
-  const indices: number[] = [];
-  const values: number[] = [];
-  right.indices.forEach((index, i) => {
-    // Clamped, since vectors may not hold infinite weights.
-    const product = Math.min(Math.fround((weights.get(index) ?? 0) * (right.values[i] ?? 0)), MAX_FLOAT32);
-    if (product <= 0) return;
-    indices.push(index);
-    values.push(product);
-  });
-  return { indices: Uint32Array.from(indices), values: Float32Array.from(values), size: left.size };
+  query.indices.forEach((index, i) => weights.set(index, query.values[i] ?? 0));
+  return (document) => {
+    const indices: number[] = [];
+    const values: number[] = [];
+    for (let i = 0; i < document.indices.length; i++) {
+      const index = document.indices[i] ?? 0;
+      const weight = weights.get(index);
+      if (weight === undefined) continue;
+      // Clamped, since vectors may not hold infinite weights.
+      const product = Math.min(Math.fround(weight * (document.values[i] ?? 0)), MAX_FLOAT32);
+      if (product <= 0) continue;
+      indices.push(index);
+      values.push(product);
+    }
+    return { indices: Uint32Array.from(indices), values: Float32Array.from(values), size: query.size };
+  };
 }
 
 /** Like sparsity() of sentence-transformers. A matrix without rows has a sparsity ratio of 1. */

@@ -6,6 +6,7 @@ import type { NativeTermRows } from "../native/contract";
 import type { Span } from "../retrieval/passage-windows";
 import type { SparseEncoder, TokenWeight } from "../sparse-encoder";
 import type { SparseVector } from "../sparse-matrix";
+import { intersectionWith } from "../sparse-ops";
 import { modelText } from "./record";
 import type { View } from "./view";
 
@@ -25,10 +26,11 @@ export async function matchedTokens(
     hits.map(({ id }) => id),
     signal,
   );
+  const matching = intersectionWith(query);
   return hits.map((_, i) => {
     const part = (array: Uint32Array | Float32Array): unknown => array.subarray(indptr[i], indptr[i + 1]);
     const vector: SparseVector = { indices: part(indices) as Uint32Array, values: part(values) as Float32Array, size: query.size };
-    return encoder.decode(encoder.intersection(query, vector));
+    return encoder.decode(matching(vector));
   });
 }
 
@@ -38,10 +40,15 @@ export function distinctTerms({ terms: { offsets, bytes } }: NativeTermRows): Se
   return new Set(Array.from({ length: offsets.length - 1 }, (_, i) => buffer.toString("utf8", offsets[i], offsets[i + 1])));
 }
 
-/** The terms of the query that a text has, in the query's order. A text may be a whole book, so other events get their turn. */
+/** Units of a text that is analyzed in one go: about a millisecond. A whole book lets other events through. */
+const MAX_AT_ONCE = 16_384;
+
+/** The terms of the query that a text has, in the query's order. */
 export async function matchedTerms(analyzer: Analyzer, query: ReadonlySet<string>, text: string, signal: AbortSignal): Promise<string[]> {
-  const terms = distinctTerms(await analyzer.termRows([text], { signal }));
-  return [...query].filter((term) => terms.has(term));
+  const terms = text.length <= MAX_AT_ONCE ? analyzer.terms(text) : distinctTerms(await analyzer.termRows([text], { signal }));
+  const found = new Set<string>();
+  for (const term of terms) if (query.has(term)) found.add(term);
+  return [...query].filter((term) => found.has(term));
 }
 
 /** A passage, and what it was searched for. */

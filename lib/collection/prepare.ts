@@ -10,7 +10,7 @@ import { optional } from "../retrieval/retriever";
 import type { SparseEncoder } from "../sparse-encoder";
 import { attributesOf } from "../sparse-index/metadata";
 import type { Attribute, Metadata } from "../sparse-index/metadata";
-import { encodePayloads } from "../sparse-index/payloads";
+import { encodeJsonValues } from "../sparse-index/payloads";
 import type { CheckedDocument } from "./documents";
 import { cutText } from "./passages";
 import { contentHashName, firstPassageName, modelText, passageId, recordPassages, spansOf } from "./record";
@@ -188,13 +188,13 @@ async function assembleTexts(documents: readonly CutDocument[]): Promise<Pick<Na
       payloads.push(i === 0 ? record : undefined);
     }
   }
-  return { ids: packStrings(ids), stored: packBytes(await encodePayloads(payloads, COMPRESS_FROM)) };
+  return { ids: packStrings(ids), stored: packBytes(await encodeJsonValues(payloads, COMPRESS_FROM)) };
 }
 
 /** The attributes of all passages. Errors: ERR_INVALID_ARGUMENT. */
 async function attributesOfPassages(documents: readonly CutDocument[]): Promise<NativeAttributes> {
   const metadata: (Metadata | undefined)[] = [];
-  const names: string[] = [];
+  const origins: number[] = [];
   const firsts: number[] = [];
   const hashes = new Map<string, { readonly name: Buffer; readonly documents: number[] }>();
   for (const [i, document] of documents.entries()) {
@@ -204,11 +204,13 @@ async function attributesOfPassages(documents: readonly CutDocument[]): Promise<
     if (equal === undefined) hashes.set(key, { name, documents: [metadata.length] });
     else equal.documents.push(metadata.length);
     firsts.push(metadata.length);
-    metadata.push(...document.spans.map(() => document.metadata as Metadata | undefined));
-    names.push(...document.spans.map(() => `documents[${i}].metadata`));
+    document.spans.forEach(() => {
+      metadata.push(document.metadata as Metadata | undefined);
+      origins.push(i);
+    });
   }
   const own: Attribute[] = firsts.length === 0 ? [] : [{ name: firstPassageName(), documents: firsts }];
-  return attributesOf(metadata, { others: [...own, ...hashes.values()], nameOf: (i) => names[i] ?? "metadata" });
+  return attributesOf(metadata, { others: [...own, ...hashes.values()], nameOf: (i) => `documents[${origins[i] ?? 0}].metadata` });
 }
 
 function textsOf(documents: readonly CutDocument[]): string[] {
@@ -223,7 +225,7 @@ async function termsOf(
 }
 
 /** Both results; a failure of one is reported when the other has ended too, so that nothing goes on behind the caller's back. */
-async function bothOf<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+export async function bothOf<A, B>(first: Promise<A>, second: Promise<B> | B): Promise<[A, B]> {
   await Promise.allSettled([first, second]);
   return Promise.all([first, second]);
 }

@@ -4,7 +4,7 @@
  * stores the document and has two more attributes: that it is a first passage, and a hash of the contents.
  */
 
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 import { SparseRerankError } from "../errors";
 import type { NativeFilter } from "../native/contract";
@@ -59,11 +59,10 @@ export function firstPassageFilter(): NativeFilter {
 
 /** Identifies the contents of a document. @param metadata as JSON; empty for none */
 export function contentHash(title: string | undefined, text: string, metadata: string): string {
-  const hash = createHash("sha256");
   // The lengths keep the parts apart.
   // As UTF-16, since in UTF-8 all lone surrogates become one character.
-  for (const part of [title ?? "", text, metadata]) hash.update(`${part.length}:`).update(part, "utf16le");
-  return hash.digest().toString("base64url", 0, HASH_BYTES);
+  const parts = [title ?? "", text, metadata].map((part) => `${part.length}:${part}`);
+  return hash("sha256", Buffer.from(parts.join(""), "utf16le"), "buffer").toString("base64url", 0, HASH_BYTES);
 }
 
 /** The name of the attribute of a hash: a part of it, so the record itself must be compared. */

@@ -16,6 +16,7 @@ import type { SparseEncoder } from "../sparse-encoder";
 import type { Metadata } from "../sparse-index/metadata";
 import type { SparseVector } from "../sparse-matrix";
 import { distinctTerms, highlightsOf, matchedTerms, matchedTokens } from "./matches";
+import { bothOf } from "./prepare";
 import { modelText, spansOf } from "./record";
 import type { DocumentRecord } from "./record";
 import type { CollectionHit, CollectionSearchOptions, CollectionSearchResult, FacetCount, SearchMode } from "./types";
@@ -117,8 +118,10 @@ export async function search<M extends Metadata>(
   });
   const collapsed = options.collapse === "passage" ? hits : bestOfDocuments(view, hits);
   const shown = collapsed.slice(options.offset, wanted);
-  await records.load(shown.map(({ id }) => view.layout.parse(id).document));
-  const tokens = sparse?.vector === undefined ? undefined : await matchedTokens(view, sparse.encoder, sparse.vector, shown, signal);
+  const [, tokens] = await bothOf(
+    records.load(shown.map(({ id }) => view.layout.parse(id).document)),
+    sparse?.vector === undefined ? undefined : matchedTokens(view, sparse.encoder, sparse.vector, shown, signal),
+  );
   const found: CollectionHit<M>[] = [];
   for (const [i, hit] of shown.entries()) {
     const { document, index, record, start, end, text } = await records.passage(hit.id);

@@ -213,7 +213,12 @@ export class RetrieveAndRerank implements Retriever {
     const fused = lists.length === 1 ? (lists[0] ?? []) : fuse(lists, this.#options.fusion);
     const byId = new Map<string, [name: string, hit: Retrieved][]>();
     lists.forEach((list, l) => {
-      for (const hit of list) byId.set(hit.id, [...(byId.get(hit.id) ?? []), [this.#retrievers[l]?.name ?? "", hit]]);
+      const name = this.#retrievers[l]?.name ?? "";
+      for (const hit of list) {
+        const known = byId.get(hit.id);
+        if (known === undefined) byId.set(hit.id, [[name, hit]]);
+        else known.push([name, hit]);
+      }
     });
     const hits = fused.map(({ id, score }): RankedHit => {
       const found = byId.get(id) ?? [];

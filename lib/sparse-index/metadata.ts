@@ -86,8 +86,9 @@ export async function attributesOf(
   };
   for (const [document, fields] of metadata.entries()) {
     if (document % DOCUMENTS_PER_TURN === DOCUMENTS_PER_TURN - 1) await nextTurn();
+    if (fields === undefined) continue;
     const name = nameOf(document);
-    if (fields !== undefined) requireJsonValue(fields, name);
+    requireJsonValue(fields, name);
     for (const [field, value] of valuesOf(withToJson(fields), name)) {
       add(`${typeof value}:${field.length}:${field}${value}`, () => attributeName(field, value), document);
       if (typeof value !== "string") continue;

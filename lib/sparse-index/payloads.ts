@@ -22,6 +22,8 @@ const INLINE_BYTES = 2 ** 14;
 /** DEFLATE compresses by a factor of 1032 at most; JSON rarely by 16. */
 const INLINE_DEFLATED_BYTES = INLINE_BYTES / 16;
 
+const NO_BYTES = new Uint8Array(0);
+
 const deflateElsewhere = promisify(deflateRaw);
 const inflateElsewhere = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(inflateRaw);
 
@@ -43,13 +45,30 @@ class Turns {
  * @param compressFrom bytes of JSON from which it is compressed
  * Errors: ERR_INVALID_ARGUMENT (a value that JSON cannot represent), ERR_TOO_LARGE.
  */
-export async function encodePayloads(payloads: readonly unknown[], compressFrom = MIN_COMPRESSED): Promise<Uint8Array[]> {
+export function encodePayloads(payloads: readonly unknown[], compressFrom = MIN_COMPRESSED): Promise<Uint8Array[]> {
+  return encode(payloads, (payload, i) => jsonOf(payload, `payloads[${i}]`), compressFrom);
+}
+
+/** Like encodePayloads(), for values that JSON represents: they are not checked. Errors: ERR_TOO_LARGE. */
+export function encodeJsonValues(values: readonly unknown[], compressFrom = MIN_COMPRESSED): Promise<Uint8Array[]> {
+  return encode(values, (value) => JSON.stringify(value), compressFrom);
+}
+
+async function encode(
+  payloads: readonly unknown[],
+  serialize: (payload: unknown, i: number) => string,
+  compressFrom: number,
+): Promise<Uint8Array[]> {
   const encoded: Uint8Array[] = [];
   const turns = new Turns();
   for (const [i, payload] of payloads.entries()) {
-    const json = toJson(payload, i);
-    encoded.push(json === undefined ? new Uint8Array(0) : await compress(json, compressFrom));
-    await turns.after(json?.length ?? 0);
+    if (payload === undefined) {
+      encoded.push(NO_BYTES);
+      continue;
+    }
+    const plain = withEncoding(serialize(payload, i), i);
+    encoded.push(plain.length > compressFrom ? await compress(plain) : plain);
+    await turns.after(plain.length);
   }
   return encoded;
 }
@@ -108,19 +127,21 @@ function corrupt(cause?: unknown): SparseRerankError {
   return new SparseRerankError("ERR_INDEX_CORRUPT", "A payload of the index cannot be read; rebuild the index.", { cause });
 }
 
-function toJson(payload: unknown, i: number): Buffer | undefined {
-  if (payload === undefined) return undefined;
-  const bytes = Buffer.from(jsonOf(payload, `payloads[${i}]`), "utf8");
-  if (bytes.length > MAX_PAYLOAD_BYTES) {
-    throw new SparseRerankError("ERR_TOO_LARGE", `payloads[${i}] has ${bytes.length} bytes as JSON; the limit is ${MAX_PAYLOAD_BYTES}.`);
+/** The JSON after its byte for the encoding. */
+function withEncoding(json: string, i: number): Buffer {
+  const length = Buffer.byteLength(json);
+  if (length > MAX_PAYLOAD_BYTES) {
+    throw new SparseRerankError("ERR_TOO_LARGE", `payloads[${i}] has ${length} bytes as JSON; the limit is ${MAX_PAYLOAD_BYTES}.`);
   }
+  const bytes = Buffer.allocUnsafe(1 + length);
+  bytes[0] = PLAIN;
+  bytes.write(json, 1);
   return bytes;
 }
 
-async function compress(json: Buffer, from: number): Promise<Uint8Array> {
-  if (json.length >= from) {
-    const deflated = json.length <= INLINE_BYTES ? deflateRawSync(json) : await deflateElsewhere(json);
-    if (deflated.length < json.length) return Buffer.concat([Uint8Array.of(DEFLATED), deflated]);
-  }
-  return Buffer.concat([Uint8Array.of(PLAIN), json]);
+/** What is shorter of both. @param plain of withEncoding() */
+async function compress(plain: Buffer): Promise<Uint8Array> {
+  const json = plain.subarray(1);
+  const deflated = json.length <= INLINE_BYTES ? deflateRawSync(json) : await deflateElsewhere(json);
+  return deflated.length < json.length ? Buffer.concat([Uint8Array.of(DEFLATED), deflated]) : plain;
 }
