@@ -7,6 +7,7 @@
 #include "binding/convert.h"
 #include "binding/index_work.h"
 #include "binding/snapshot.h"
+#include "index/saved_copy.h"
 
 namespace sparse_rerank::binding {
 
@@ -116,11 +117,11 @@ Napi::Value IndexWrap::merge_step(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value IndexWrap::save(const Napi::CallbackInfo& info) {
-  return start(info.Env(), std::make_shared<SaveWork>(index(info.Env()), &SegmentedIndex::save, read_path(info[0])));
+  return start(info.Env(), std::make_shared<SaveWork>(index(info.Env()), &save_file, read_path(info[0])));
 }
 
 Napi::Value IndexWrap::save_folder(const Napi::CallbackInfo& info) {
-  return start(info.Env(), std::make_shared<SaveWork>(index(info.Env()), &SegmentedIndex::save_folder, read_path(info[0])));
+  return start(info.Env(), std::make_shared<SaveWork>(index(info.Env()), &sparse_rerank::save_folder, read_path(info[0])));
 }
 
 Napi::Value IndexWrap::stats(const Napi::CallbackInfo& info) {

@@ -93,13 +93,13 @@ class MergeStepWork final : public PromiseWork {
 
 class SaveWork final : public PromiseWork {
  public:
-  using Save = Status (SegmentedIndex::*)(const std::string&, const std::atomic<bool>*) const;
-  /// @param save to a file, or to a folder
+  /// save_file() or save_folder().
+  using Save = Status (*)(const Snapshot&, const std::string&, const std::atomic<bool>*);
   SaveWork(std::shared_ptr<const SegmentedIndex> index, Save save, std::string path)
       : PromiseWork(1), index_(std::move(index)), save_(save), path_(std::move(path)) {}
 
  private:
-  Status run(std::size_t) override { return ((*index_).*save_)(path_, &cancel_flag()); }
+  Status run(std::size_t) override { return save_(*index_->snapshot(), path_, &cancel_flag()); }
   Napi::Value result(Napi::Env env) override { return env.Undefined(); }
 
   std::shared_ptr<const SegmentedIndex> index_;

@@ -9,9 +9,6 @@
 #include <vector>
 
 #include "core/durable_file.h"
-#include "core/platform_string.h"
-#include "core/temporary_name.h"
-#include "index/cancel.h"
 
 namespace sparse_rerank {
 
@@ -421,55 +418,6 @@ IndexStats SegmentedIndex::stats() const {
   std::transform(kRecallTargets.begin(), kRecallTargets.end(), stats.reached.begin(),
                  [&](double target) { return current->reached(target); });
   return stats;
-}
-
-Status SegmentedIndex::save(const std::string& path, const std::atomic<bool>* cancel) const {
-  if (Status error = check_path(path)) return error;
-  if (file_exists(path)) {
-    // A rename would replace a device or a pipe.
-    if (Status error = require_regular_file(path)) return Error{"ERR_FILE_UNWRITABLE", error->message};
-  }
-  const std::string folder = parent_directory(path);
-  remove_abandoned(folder, to_utf8(to_path(path).filename()));
-  const std::string new_path = temporary_name(path);
-  // The file stays, and is no longer mapped.
-  if (const auto written = write_all(new_path, cancel); !written) return written.error();
-  if (Status error = rename_file(new_path, path)) {
-    remove_file(new_path);
-    return error;
-  }
-  return sync_directory(folder);
-}
-
-Status SegmentedIndex::save_folder(const std::string& path, const std::atomic<bool>* cancel) const {
-  if (Status error = check_path(path)) return error;
-  Snapshot contents;
-  Result<IndexFolder> folder = IndexFolder::open(path, settings_, contents);
-  if (!folder) return std::move(folder).error();
-  if (!contents.segments.empty()) return Error{"ERR_FILE_UNWRITABLE", path + " holds another index; choose a new folder."};
-  IndexSegment all;
-  all.number = folder.value().new_number();
-  auto written = write_all(folder.value().segment_path(all.number), cancel);
-  if (!written) return std::move(written).error();
-  all.segment = std::move(written).value();
-  if (all.live() == 0) {
-    folder.value().discard(all.number);
-    return std::nullopt;
-  }
-  return folder.value().commit({settings_, {all}});
-}
-
-Result<std::shared_ptr<const Segment>> SegmentedIndex::write_all(const std::string& path, const std::atomic<bool>* cancel) const {
-  const std::shared_ptr<const Snapshot> current = snapshot();
-  if (Status error = current->check_unchanged()) return *std::move(error);
-  auto merge = SegmentMerge::begin(current->segments, settings_, path);
-  if (!merge) return std::move(merge).error();
-  while (true) {
-    if (is_cancelled(cancel)) return Error{"ERR_ABORTED", "saving was aborted"};
-    const Result<bool> done = merge.value()->step();
-    if (!done) return done.error();
-    if (done.value()) return merge.value()->take();
-  }
 }
 
 void SegmentedIndex::close() {

@@ -95,15 +95,6 @@ class SegmentedIndex {
   /// Errors end the merge and leave the index as it was: ERR_READ_ONLY, ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT.
   [[nodiscard]] Result<MergeStep> merge_step(bool everything);
 
-  /// Writes all documents to a file that open() reads. Atomic: a crash leaves the old file or the new one, and of two calls for one path
-  /// the last to end counts. What calls left there whose process ended is removed.
-  /// @param cancel may be null
-  /// Errors: ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_ABORTED.
-  [[nodiscard]] Status save(const std::string& path, const std::atomic<bool>* cancel) const;
-  /// Writes all documents to a folder that has no documents yet; it is made where there is none. Errors: those of save() and
-  /// IndexFolder::open().
-  [[nodiscard]] Status save_folder(const std::string& path, const std::atomic<bool>* cancel) const;
-
   /// Waits for the change in progress, refuses later ones with ERR_DISPOSED, and lets go of the folder. Snapshots stay readable.
   void close();
 
@@ -119,8 +110,6 @@ class SegmentedIndex {
   [[nodiscard]] Status publish(Snapshot next);
   /// publish(), without the segments of which nothing is left, unless a merge is at work. Drops their files too.
   [[nodiscard]] Status publish_removals(Snapshot next);
-  /// All documents as one segment in a new file. Errors: ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_ABORTED.
-  [[nodiscard]] Result<std::shared_ptr<const Segment>> write_all(const std::string& path, const std::atomic<bool>* cancel) const;
   [[nodiscard]] Status begin_merge(bool everything);
   [[nodiscard]] Status install_merge(SegmentMerge& merge);
 

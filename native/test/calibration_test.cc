@@ -1,4 +1,5 @@
 #include "index/calibration.h"
+#include "index/saved_copy.h"
 
 #include <gtest/gtest.h>
 
@@ -140,7 +141,7 @@ TEST(Calibration, StatsWeighSegmentsByTheirDocuments) {
 TEST(Calibration, IsKeptInFilesAndMergesMeasureAgain) {
   const TemporaryPath path;
   const auto index = random_index();
-  ASSERT_FALSE(index->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*index->snapshot(), path.get(), nullptr));
   const auto opened = SegmentedIndex::open(path.get(), {});
   ASSERT_TRUE(opened.ok()) << opened.error().message;
   EXPECT_TRUE(level_of(*opened.value(), 0.9) == level_of(*index, 0.9));
@@ -163,7 +164,7 @@ TEST(Calibration, IsKeptInFilesAndMergesMeasureAgain) {
 TEST(Calibration, LevelsThatCannotBeAreRefused) {
   const TemporaryPath path;
   const auto index = random_index();
-  ASSERT_FALSE(index->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*index->snapshot(), path.get(), nullptr));
   std::fstream file(path.get(), std::ios::binary | std::ios::in | std::ios::out);
   file.seekg(0, std::ios::end);
   const auto size = static_cast<std::size_t>(file.tellg());

@@ -12,6 +12,7 @@
 
 #include "core/temporary_name.h"
 #include "index/manifest.h"
+#include "index/saved_copy.h"
 #include "test/index_file_fixture.h"
 
 namespace sparse_rerank {
@@ -106,12 +107,12 @@ TEST(IndexFolder, IsCopiedToANewFolder) {
   const TemporaryPath copy_path;
   std::mt19937 random(25);
   const auto index = SegmentedIndex::create(300);
-  ASSERT_FALSE(index->save_folder(copy_path.get(), nullptr));
+  ASSERT_FALSE(save_folder(*index->snapshot(), copy_path.get(), nullptr));
   EXPECT_EQ(opened(copy_path.get())->stats().documents, 0u);
   add(*index, random_rows(random, 100, 300, 20, Terms::kSkewed), numbered(0, 100));
   add(*index, random_rows(random, 50, 300, 20, Terms::kSkewed), numbered(80, 50));
   EXPECT_EQ(remove(*index, numbered(10, 10)), 10u);
-  ASSERT_FALSE(index->save_folder(path.get(), nullptr));
+  ASSERT_FALSE(save_folder(*index->snapshot(), path.get(), nullptr));
   const auto copy = opened(path.get(), 300);
   EXPECT_EQ(copy->stats().documents, 120u);
   EXPECT_EQ(copy->stats().segments, 1u);
@@ -119,12 +120,12 @@ TEST(IndexFolder, IsCopiedToANewFolder) {
   add(*copy, {{{1, 1.0f}}}, {"a"});
   EXPECT_EQ(copy->stats().documents, 121u);
   copy->close();
-  const Status refused = index->save_folder(path.get(), nullptr);
+  const Status refused = save_folder(*index->snapshot(), path.get(), nullptr);
   ASSERT_TRUE(refused);
   EXPECT_STREQ(refused->code, "ERR_FILE_UNWRITABLE");
   const TemporaryPath aborted_path;
   const std::atomic<bool> cancelled = true;
-  EXPECT_STREQ(index->save_folder(aborted_path.get(), &cancelled)->code, "ERR_ABORTED");
+  EXPECT_STREQ(save_folder(*index->snapshot(), aborted_path.get(), &cancelled)->code, "ERR_ABORTED");
 }
 
 TEST(IndexFolder, LeftoversOfACrashGo) {
@@ -259,7 +260,7 @@ TEST(SavedIndex, OfTwoThatSaveAtOnceTheLastCounts) {
     std::vector<std::thread> savers;
     for (const auto& index : {one, two, one, two}) {
       savers.emplace_back([&path, index] {
-        const Status failure = index->save(path, nullptr);
+        const Status failure = save_file(*index->snapshot(), path, nullptr);
         EXPECT_FALSE(failure) << failure->message;
       });
     }
@@ -282,7 +283,7 @@ TEST(SavedIndex, CleansUpWhatAKilledProcessLeft) {
   for (const std::string& file : {old_file, others, users}) {
     std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now() - std::chrono::hours(25));
   }
-  EXPECT_FALSE(SegmentedIndex::create(300)->save(path, nullptr));
+  EXPECT_FALSE(save_file(*SegmentedIndex::create(300)->snapshot(), path, nullptr));
   EXPECT_FALSE(std::filesystem::exists(old_file));
   for (const std::string& file : {young_file, others, users, path}) EXPECT_TRUE(std::filesystem::exists(file)) << file;
 }
@@ -290,13 +291,13 @@ TEST(SavedIndex, CleansUpWhatAKilledProcessLeft) {
 TEST(SavedIndex, NeverReplacesWhatIsNoFile) {
   const TemporaryPath folder;
   std::filesystem::create_directory(folder.get());
-  const Status failure = SegmentedIndex::create(300)->save(folder.get(), nullptr);
+  const Status failure = save_file(*SegmentedIndex::create(300)->snapshot(), folder.get(), nullptr);
   ASSERT_TRUE(failure);
   EXPECT_STREQ(failure->code, "ERR_FILE_UNWRITABLE");
   using namespace std::string_literals;
   const std::string victim = folder.get() + "/victim.txt";
   write_file(victim, {'x'});
-  const Status cut = SegmentedIndex::create(300)->save(victim + "\0.index"s, nullptr);
+  const Status cut = save_file(*SegmentedIndex::create(300)->snapshot(), victim + "\0.index"s, nullptr);
   ASSERT_TRUE(cut);
   EXPECT_STREQ(cut->code, "ERR_INVALID_ARGUMENT");
   EXPECT_EQ(read_file(victim), std::vector<char>{'x'});
@@ -309,7 +310,7 @@ TEST(SavedIndex, WrittenOverInPlaceIsRefused) {
   const TemporaryPath path;
   const auto source = SegmentedIndex::create(300);
   add(*source, {{{1, 1.0f}}}, {"a"});
-  ASSERT_FALSE(source->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*source->snapshot(), path.get(), nullptr));
   const auto index = opened(path.get());
   EXPECT_FALSE(index->snapshot()->check_unchanged());
   // As `cp other index` does it: the same file, emptied, then of the same size.
@@ -317,7 +318,7 @@ TEST(SavedIndex, WrittenOverInPlaceIsRefused) {
   std::ofstream(path.get(), std::ios::binary | std::ios::trunc).flush();
   const std::vector<std::function<Status()>> calls = {
       [&] { return index->snapshot()->check_unchanged(); },
-      [&] { return index->save(path.get() + ".copy", nullptr); },
+      [&] { return save_file(*index->snapshot(), path.get() + ".copy", nullptr); },
       [&] { return index->add({TestRows{{{1, 1.0f}}}.view(), TestStrings({"b"}).view(), {}}); },
       [&] {
         auto removed = index->remove(TestStrings({"a"}).view());
@@ -338,9 +339,9 @@ TEST(SavedIndex, ReplacedByARenameStaysReadable) {
   const TemporaryPath path;
   const auto source = SegmentedIndex::create(300);
   add(*source, {{{1, 1.0f}}}, {"a"});
-  ASSERT_FALSE(source->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*source->snapshot(), path.get(), nullptr));
   const auto index = opened(path.get());
-  ASSERT_FALSE(SegmentedIndex::create(300)->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*SegmentedIndex::create(300)->snapshot(), path.get(), nullptr));
   EXPECT_FALSE(index->snapshot()->check_unchanged());
   EXPECT_EQ(search(*index, {{1, 1.0f}}, 5), (Found{{"a", 1.0f}}));
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/checksum.h"
+#include "index/saved_copy.h"
 #include "index/segment_footer.h"
 #include "index/segment_format.h"
 #include "test/index_file_fixture.h"
@@ -86,7 +87,7 @@ std::string use(SegmentedIndex& index) {
 TEST(LexicalFile, OpensAsItWasSavedWithItsSettings) {
   const TemporaryPath path;
   const auto index = sample();
-  ASSERT_FALSE(index->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*index->snapshot(), path.get(), nullptr));
   const auto opened = open_lexical(path.get());
   ASSERT_TRUE(opened.ok()) << opened.error().message;
   EXPECT_EQ(opened.value()->settings(), (IndexSettings{10, kBm25}));
@@ -97,11 +98,11 @@ TEST(LexicalFile, OpensAsItWasSavedWithItsSettings) {
   EXPECT_EQ(code_of(open_lexical(path.get(), {1.2, 0.75})), "ERR_INVALID_ARGUMENT");
   EXPECT_EQ(opened.value()->settings(), open(path.get()).value()->settings());
   const TemporaryPath empty;
-  ASSERT_FALSE(SegmentedIndex::create(IndexSettings{10, kBm25})->save(empty.get(), nullptr));
+  ASSERT_FALSE(save_file(*SegmentedIndex::create(IndexSettings{10, kBm25})->snapshot(), empty.get(), nullptr));
   EXPECT_EQ(open(empty.get()).value()->settings(), (IndexSettings{10, kBm25}));
   EXPECT_EQ(use(*open(empty.get()).value()), "");
   const TemporaryPath plain;
-  ASSERT_FALSE(SegmentedIndex::create(10)->save(plain.get(), nullptr));
+  ASSERT_FALSE(save_file(*SegmentedIndex::create(10)->snapshot(), plain.get(), nullptr));
   EXPECT_EQ(code_of(open_lexical(plain.get())), "ERR_INVALID_ARGUMENT");
 }
 
@@ -153,7 +154,7 @@ TEST(LexicalFile, FoldersKeepBothSidesAndTheirSettings) {
 
 TEST(LexicalFile, EveryFlippedBitIsDetectedAndLeavesTheOtherSideReadable) {
   const TemporaryPath path;
-  ASSERT_FALSE(sample()->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*sample()->snapshot(), path.get(), nullptr));
   const std::vector<char> bytes = read_file(path.get());
   const std::uint64_t lexical = footer_of(bytes).regions[kLexicalPostings].offset;
   ASSERT_LT(lexical, kPageBytes);
@@ -180,7 +181,7 @@ TEST(LexicalFile, EveryFlippedBitIsDetectedAndLeavesTheOtherSideReadable) {
 /// Contents that lie with the right checksums: nothing may be read outside the file, whatever comes out.
 TEST(LexicalFile, LyingContentsCrashNothing) {
   const TemporaryPath path;
-  ASSERT_FALSE(sample()->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*sample()->snapshot(), path.get(), nullptr));
   const std::vector<char> bytes = read_file(path.get());
   const SegmentFooter footer = footer_of(bytes);
   const std::uint64_t second_page = footer.regions[kLexicalPostings].offset;
@@ -230,7 +231,7 @@ std::vector<char> with_section(const std::vector<char>& bytes, const SectionEntr
 
 TEST(Sections, UnknownOnesAreIgnoredIfTheySayThatTheyMayBe) {
   const TemporaryPath path;
-  ASSERT_FALSE(sample()->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*sample()->snapshot(), path.get(), nullptr));
   const std::vector<char> bytes = read_file(path.get());
   const auto code_with = [&](const SectionEntry& entry) {
     write_file(path.get(), with_section(bytes, entry));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/checksum.h"
+#include "index/saved_copy.h"
 #include "index/segment_format.h"
 #include "test/index_file_fixture.h"
 
@@ -142,7 +143,7 @@ TEST(SegmentFile, OpensAsItWasSaved) {
   for (const std::uint32_t dimension : {300u, 100000u}) {
     const auto index = sample(dimension);
     const TemporaryPath path;
-    ASSERT_FALSE(index->save(path.get(), nullptr));
+    ASSERT_FALSE(save_file(*index->snapshot(), path.get(), nullptr));
     const Seen before = see(index);
     EXPECT_EQ(before.error, "");
     EXPECT_EQ(before.stored.size(), 400u);
@@ -151,7 +152,7 @@ TEST(SegmentFile, OpensAsItWasSaved) {
     // Saving again replaces a file that is mapped.
     const auto again = opened(path.get());
     EXPECT_EQ(remove(*again, {"7"}), 1u);
-    ASSERT_FALSE(again->save(path.get(), nullptr));
+    ASSERT_FALSE(save_file(*again->snapshot(), path.get(), nullptr));
     EXPECT_EQ(opened(path.get())->stats().documents, 399u);
     EXPECT_FALSE(std::filesystem::exists(path.get() + ".new"));
   }
@@ -159,7 +160,7 @@ TEST(SegmentFile, OpensAsItWasSaved) {
 
 TEST(SegmentFile, AnEmptyIndexOpens) {
   const TemporaryPath path;
-  ASSERT_FALSE(SegmentedIndex::create(5)->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*SegmentedIndex::create(5)->snapshot(), path.get(), nullptr));
   const auto index = opened(path.get());
   EXPECT_EQ(index->dimension(), 5u);
   EXPECT_EQ(index->stats().documents, 0u);
@@ -168,7 +169,7 @@ TEST(SegmentFile, AnEmptyIndexOpens) {
 
 TEST(SegmentFile, EveryFlippedBitIsDetectedOrHarmless) {
   const TemporaryPath path;
-  ASSERT_FALSE(sample()->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*sample()->snapshot(), path.get(), nullptr));
   const std::vector<char> bytes = read_file(path.get());
   const Seen expected = see(open(path.get()));
   ASSERT_EQ(expected.error, "");
@@ -198,7 +199,7 @@ TEST(SegmentFile, PagesAreCheckedWhenTheyAreUsed) {
   const TestStrings stored(std::vector<std::string>(20, std::string(3 * kPageBytes, 'x')));
   ASSERT_FALSE(index->add({rows.view(), ids.view(), stored.view()}));
   const TemporaryPath path;
-  ASSERT_FALSE(index->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*index->snapshot(), path.get(), nullptr));
   std::vector<char> bytes = read_file(path.get());
   // Within the stored bytes of document 10.
   std::size_t begin = 0;
@@ -211,7 +212,7 @@ TEST(SegmentFile, PagesAreCheckedWhenTheyAreUsed) {
   EXPECT_TRUE(segment.stored(5).ok());
   ASSERT_FALSE(segment.stored(10).ok());
   EXPECT_STREQ(segment.stored(10).error().code, "ERR_INDEX_CORRUPT");
-  const Status saved = damaged->save(path.get() + ".copy", nullptr);
+  const Status saved = save_file(*damaged->snapshot(), path.get() + ".copy", nullptr);
   ASSERT_TRUE(saved);
   EXPECT_STREQ(saved->code, "ERR_INDEX_CORRUPT");
   EXPECT_FALSE(std::filesystem::exists(path.get() + ".copy"));
@@ -220,7 +221,7 @@ TEST(SegmentFile, PagesAreCheckedWhenTheyAreUsed) {
 
 TEST(SegmentFile, EveryTruncationIsDetected) {
   const TemporaryPath path;
-  ASSERT_FALSE(sample()->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*sample()->snapshot(), path.get(), nullptr));
   const std::vector<char> bytes = read_file(path.get());
   for (std::size_t size = 0; size < bytes.size(); size += size < bytes.size() - 900 ? 997 : 1) {
     write_file(path.get(), {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)});
@@ -230,7 +231,7 @@ TEST(SegmentFile, EveryTruncationIsDetected) {
 
 TEST(SegmentFile, AnotherVersionIsRefusedByName) {
   const TemporaryPath path;
-  ASSERT_FALSE(sample()->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*sample()->snapshot(), path.get(), nullptr));
   std::vector<char> bytes = read_file(path.get());
   bytes[bytes.size() - sizeof(SegmentTrailer) + offsetof(SegmentTrailer, version)] = 9;
   write_file(path.get(), bytes);
@@ -242,7 +243,7 @@ TEST(SegmentFile, AnotherVersionIsRefusedByName) {
 /// Contents that lie with the right checksums: nothing may be read outside the file, whatever comes out.
 TEST(SegmentFile, LyingContentsCrashNothing) {
   const TemporaryPath path;
-  ASSERT_FALSE(sample()->save(path.get(), nullptr));
+  ASSERT_FALSE(save_file(*sample()->snapshot(), path.get(), nullptr));
   const std::vector<char> bytes = read_file(path.get());
   const std::size_t trailer_at = bytes.size() - sizeof(SegmentTrailer);
   std::mt19937 random(22);
