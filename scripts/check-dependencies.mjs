@@ -116,7 +116,7 @@ const LIB = {
     holds: "`Collection`: documents in passages, both sides of a hybrid search, in one index",
     uses: [
       ...["errors", "core", "options", "native", "native/contract", "sparse-matrix", "sparse-ops", "sparse-index"],
-      ...["sparse-index/model-identity", "sparse-encoder", "cross-encoder", "lexical", "retrieval"],
+      ...["sparse-index/model-identity", "sparse-encoder", "cross-encoder", "lexical", "retrieval", "corpus"],
     ],
   },
   corpus: { holds: "collections: folders of texts, HTML, BEIR, CSV; whole documents and passages of them", uses: ["errors", "core"] },

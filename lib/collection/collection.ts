@@ -1,35 +1,26 @@
-import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
-import path from "node:path";
-
 import { throwIfAborted } from "../core/abort";
 import { ManagedResource } from "../core/managed-resource";
 import type { Running } from "../core/managed-resource";
-import { reasonOf } from "../core/system-reason";
-import { FACTORY, invalid, requireControls, requireFactory, requirePath, requirePositiveInteger, requireRecord } from "../core/validate";
+import { FACTORY, invalid, requireControls, requireFactory, requirePositiveInteger, requireRecord } from "../core/validate";
 import { SparseRerankError } from "../errors";
 import { withCancel } from "../native/cancellation";
-import type { NativeDocuments, NativeIndex, NativeRows } from "../native/contract";
+import type { NativeDocuments, NativeIndex } from "../native/contract";
 import { IndexWriter } from "../native/index-writer";
 import { packStrings } from "../native/strings";
 import { checkRetrieve, mapConcurrently, optional } from "../retrieval/retriever";
 import type { Retrieved, RetrieveOptions, Retriever } from "../retrieval/retriever";
 import { bothFilters } from "../sparse-index/metadata";
 import type { Metadata } from "../sparse-index/metadata";
-import { modelOf, requireSameModel, writeModelFile } from "../sparse-index/model-identity";
-import { asMatrix } from "../sparse-matrix";
-import type { SparseMatrix } from "../sparse-matrix";
 import { checkDocumentId, checkDocuments } from "./documents";
 import type { CheckedDocument } from "./documents";
-import { PASSAGES, PLAIN, requireText } from "./layout";
-import { MEMORY, openCollection } from "./open";
+import { documentOf, PASSAGES, PLAIN } from "./layout";
+import { backupTo, makeFolder, rebuildLexicalSide } from "./maintenance";
+import { openCollection } from "./open";
 import type { OpenedCollection } from "./open";
-import { assemble, cutDocument, prepareDocuments, requireRows } from "./prepare";
-import type { CutDocument } from "./prepare";
-import { passageId } from "./record";
+import { checkVectors, prepareDocuments } from "./prepare";
 import { checkSearch, search } from "./search";
-import { readSettings, requireSameSettings, writeSettings } from "./settings";
-import { syncDocuments } from "./sync";
+import { readSettings, requireSameSettings } from "./settings";
+import { checkSource, syncDocuments } from "./sync";
 import type {
   CollectionDocument,
   CollectionFilter,
@@ -46,8 +37,6 @@ import { checkCollectionFilter, View } from "./view";
 import type { CheckedCollectionFilter } from "./view";
 
 const DEFAULT_LIMIT = 100;
-/** Documents read at a time. */
-const PAGE = 512;
 const UPSERT_OPTIONS = ["vectors", "onProgress", "signal"];
 const CONTROLS = ["onProgress", "signal"];
 
@@ -110,7 +99,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
       this.#requireChangeable();
       this.#requireModels();
       const checked = checkDocuments(documents);
-      const vectors = options.vectors === undefined ? undefined : this.#checkVectors(options.vectors, checked.length);
+      const vectors = options.vectors === undefined ? undefined : checkVectors(options.vectors, checked.length, this.#opened);
       if (checked.length === 0) return;
       const { encoder, analyzer, settings } = this.#opened;
       const preparation = {
@@ -220,22 +209,24 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
    *
    * Errors: those of the source and of upsert().
    *
-   * @param source documents, such as those of a generator; their ids are distinct
+   * @param source the path of a folder of texts (.md, .txt, .rst, .adoc, .html) or of a file of records (.jsonl, .tsv, .csv), as docs/cli.md
+   *   describes them; or documents, such as those of a generator, with distinct ids
    */
-  sync(source: Iterable<CollectionDocument<M>> | AsyncIterable<CollectionDocument<M>>, options: SyncOptions = {}): Promise<SyncResult> {
+  sync(
+    source: string | Iterable<CollectionDocument<M>> | AsyncIterable<CollectionDocument<M>>,
+    options: SyncOptions = {},
+  ): Promise<SyncResult> {
     return this.run(async (running) => {
       requireRecord(options, "options", ["prune", ...CONTROLS]);
       requireControls(options);
       const { prune = false, onProgress } = options;
       if (typeof prune !== "boolean") throw invalid("prune", prune, "a boolean");
-      if (typeof source !== "object" || (source as unknown) === null || !(Symbol.iterator in source || Symbol.asyncIterator in source)) {
-        throw invalid("source", source, "an iterable of documents");
-      }
+      const documents = checkSource(source);
       this.#requireChangeable();
       this.#requireModels();
       const signal = running.signal(options.signal);
       const { encoder, analyzer, settings } = this.#opened;
-      return syncDocuments(source, prune, {
+      return syncDocuments(documents, prune, {
         preparation: { encoder, analyzer, passages: settings?.passages, signal, ...optional("onProgress", onProgress) },
         signal,
         read: (work) => this.#read(work),
@@ -281,7 +272,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
    * Errors: ERR_INVALID_ARGUMENT (the folder exists and is not empty), ERR_FILE_UNWRITABLE, ERR_INDEX_CORRUPT, ERR_DISPOSED.
    */
   backup(folder: string): Promise<void> {
-    return this.run(() => makeFolder(folder, (temporary) => this.#save(temporary)));
+    return this.run(() => backupTo(folder, this.#opened));
   }
 
   /**
@@ -297,7 +288,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
         const target = await Collection.open<M>(temporary, options);
         try {
           await this.#read(async (view) => {
-            for await (const page of view.pages(PAGE)) await target.upsert(page.map(({ id, record }) => documentOf<M>(id, record)));
+            for await (const page of view.pages()) await target.upsert(page.map(({ id, record }) => documentOf<M>(id, record)));
           });
         } finally {
           await target.close();
@@ -320,17 +311,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
       const { analyzer } = this.#opened;
       if (analyzer === undefined)
         throw new SparseRerankError("ERR_NOT_SUPPORTED", "repair() needs a lexical side, which this collection does not have.");
-      await this.#writer.change(() =>
-        this.#read(async (view) => {
-          const documents: CutDocument[] = [];
-          for await (const page of view.pages(PAGE)) {
-            for (const { id, record } of page) documents.push(cutDocument(id, record));
-          }
-          if (documents.length === 0) return;
-          const vectors = await view.vectors(documents.flatMap(({ id, spans }) => spans.map((_, i) => passageId(id, i))));
-          await this.#native.apply({ add: await assemble(documents, vectors, { analyzer }) });
-        }),
-      );
+      await this.#writer.change(() => this.#read((view) => rebuildLexicalSide(view, this.#native, analyzer)));
     });
   }
 
@@ -392,31 +373,6 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
     return isChanged;
   }
 
-  async #save(folder: string): Promise<void> {
-    await withCancel(undefined, () => this.#native.saveFolder(folder));
-    const { settings, legacyModel } = this.#opened;
-    const { name, fingerprint } = settings?.model ?? { ...legacyModel };
-    if (name !== undefined && fingerprint !== undefined) await writeModelFile(folder, { name, fingerprint });
-    if (settings !== undefined) await writeSettings(folder, settings);
-  }
-
-  /** Copies them, since the call may wait for earlier changes while the caller reuses the arrays. */
-  #checkVectors(vectors: SparseMatrix, documents: number): NativeRows {
-    const known = this.#opened.settings?.model;
-    if (known === undefined)
-      throw new SparseRerankError("ERR_NOT_SUPPORTED", "The collection was created without an encoder, so it has no place for vectors.");
-    const matrix = asMatrix(vectors, "vectors");
-    const dimension = this.#native.dimension();
-    if (matrix.cols !== dimension) {
-      const problem = `vectors has ${matrix.cols} dimensions; the collection was created for ${dimension}.`;
-      throw new SparseRerankError("ERR_DIMENSION_MISMATCH", problem);
-    }
-    requireRows(matrix.rows, documents);
-    const model = modelOf(matrix);
-    if (model !== undefined) requireSameModel(known, model, "vectors");
-    return { indptr: matrix.indptr.slice(), indices: matrix.indices.slice(), values: matrix.values.slice() };
-  }
-
   #requireWritable(): void {
     if (!this.#opened.readOnly) return;
     throw new SparseRerankError("ERR_READ_ONLY", "The collection was opened with readOnly; open it without to change it.");
@@ -437,41 +393,5 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
     if (encoder !== undefined || settings?.model === undefined) return;
     const problem = `Adding documents needs the option encoder of Collection.open(): ${settings.model.name}.`;
     throw new SparseRerankError("ERR_INVALID_ARGUMENT", problem);
-  }
-}
-
-/** Errors: ERR_NOT_SUPPORTED. */
-function documentOf<M extends Metadata>(
-  id: string,
-  record: { readonly text: string; readonly title?: string; readonly metadata?: Readonly<Record<string, unknown>>; readonly hash: string },
-): CollectionDocument<M> {
-  requireText(record, id);
-  const { text, title, metadata } = record;
-  return { id, text, ...optional("title", title), ...optional("metadata", metadata as M | undefined) };
-}
-
-/** Makes a folder under a temporary name and gives it its own when it is complete. */
-async function makeFolder(folder: string, make: (temporary: string) => Promise<void>): Promise<void> {
-  requirePath(folder, "path");
-  if (folder === MEMORY) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `path is "${MEMORY}", which names no folder.`);
-  const entries = await readdir(folder).catch((): string[] => []);
-  if (entries.length > 0 || (await stat(folder).catch(() => undefined))?.isDirectory() === false) {
-    throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${folder} exists and is not an empty folder; choose a new path.`);
-  }
-  const temporary = `${path.resolve(folder)}.${randomBytes(8).toString("hex")}.tmp`;
-  const written = async (step: () => Promise<unknown>): Promise<void> => {
-    try {
-      await step();
-    } catch (cause) {
-      throw new SparseRerankError("ERR_FILE_UNWRITABLE", `Cannot write ${folder}: ${reasonOf(cause)}.`, { cause });
-    }
-  };
-  try {
-    await written(() => mkdir(path.dirname(temporary), { recursive: true }));
-    await make(temporary);
-    await written(() => rename(temporary, folder));
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw error;
   }
 }

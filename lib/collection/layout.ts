@@ -2,8 +2,11 @@
 
 import { SparseRerankError } from "../errors";
 import type { NativeFilter } from "../native/contract";
+import { optional } from "../retrieval/retriever";
+import type { Metadata } from "../sparse-index/metadata";
 import { firstPassageFilter, firstPassageName, parsePassageId, passageId, requireRecordOf } from "./record";
 import type { DocumentRecord, PassageId } from "./record";
+import type { CollectionDocument } from "./types";
 
 export interface Layout {
   /** The id in the index of a document's passage. */
@@ -43,8 +46,14 @@ export const PLAIN: Layout = {
   },
 };
 
-/** Errors: ERR_NOT_SUPPORTED. */
-export function requireText({ text, title }: DocumentRecord, id: string): void {
+/** Errors: ERR_NOT_SUPPORTED (no text is stored). */
+export function documentOf<M extends Metadata>(id: string, record: DocumentRecord): CollectionDocument<M> {
+  requireText(record, id);
+  const { text, title, metadata } = record;
+  return { id, text, ...optional("title", title), ...optional("metadata", metadata as M | undefined) };
+}
+
+function requireText({ text, title }: DocumentRecord, id: string): void {
   if (text !== "" || title !== undefined) return;
   throw new SparseRerankError(
     "ERR_NOT_SUPPORTED",

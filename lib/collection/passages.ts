@@ -41,8 +41,9 @@ const sentences = new Intl.Segmenter("en", { granularity: "sentence" });
 export async function cutText(text: string, limits: PassageLimits, countTokens: CountTokens): Promise<Span[]> {
   const { pieces, counts } = await countedPieces(text, limits.maxTokens, countTokens);
   const spans: Span[] = [];
+  let end = 0;
   for (let first = 0; first < pieces.length;) {
-    const end = endOfPassage(pieces, counts, first, limits.maxTokens);
+    end = endOfPassage(pieces, counts, first, end, limits.maxTokens);
     spans.push(trimmed(text, pieces[first]?.start ?? 0, pieces[end - 1]?.end ?? text.length));
     if (end === pieces.length) break;
     // Behind the overlap there must be room for what comes next.
@@ -115,13 +116,17 @@ function wordsOf(text: string, { start, end, border }: Piece): Piece[] {
   return words;
 }
 
-/** The index after the last piece of the passage that begins at `first`; a passage has at least one piece. */
-function endOfPassage(pieces: readonly Piece[], counts: readonly number[], first: number, maxTokens: number): number {
-  let used = counts[first] ?? 0;
-  let end = first + 1;
+/**
+ * The index after the last piece of the passage that begins at `first`.
+ *
+ * @param fresh the first piece that no earlier passage has: the passage has it, so that it says something new
+ */
+function endOfPassage(pieces: readonly Piece[], counts: readonly number[], first: number, fresh: number, maxTokens: number): number {
+  let used = counts.slice(first, fresh + 1).reduce((sum, count) => sum + count, 0);
+  let end = fresh + 1;
   let best = end;
   let bestUsed = used;
-  let bestBorder = pieces[first]?.border ?? Border.Word;
+  let bestBorder = pieces[fresh]?.border ?? Border.Word;
   for (; end < pieces.length && used + (counts[end] ?? 0) <= maxTokens; end++) {
     used += counts[end] ?? 0;
     const border = pieces[end]?.border ?? Border.Word;

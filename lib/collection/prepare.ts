@@ -8,10 +8,14 @@ import type { Progress } from "../options";
 import type { Span } from "../retrieval/passage-windows";
 import { optional } from "../retrieval/retriever";
 import type { SparseEncoder } from "../sparse-encoder";
+import { modelOf, requireSameModel } from "../sparse-index/model-identity";
+import { asMatrix } from "../sparse-matrix";
+import type { SparseMatrix } from "../sparse-matrix";
 import { attributesOf } from "../sparse-index/metadata";
 import type { Attribute, Metadata } from "../sparse-index/metadata";
 import { encodeJsonValues } from "../sparse-index/payloads";
 import type { CheckedDocument } from "./documents";
+import type { OpenedCollection } from "./open";
 import { cutText } from "./passages";
 import { contentHashName, firstPassageName, modelText, passageId, recordPassages, spansOf } from "./record";
 import type { DocumentRecord } from "./record";
@@ -255,8 +259,28 @@ export function emptyRows(rows: number): NativeRows {
   return { indptr: new Uint32Array(rows + 1), indices: new Uint32Array(0), values: new Float32Array(0) };
 }
 
-/** Errors: ERR_INVALID_ARGUMENT. */
-export function requireRows(rows: number, documents: number): void {
+/**
+ * Validates vectors of upsert() and copies them, since the call may wait for earlier changes while the caller reuses the arrays.
+ *
+ * Errors: ERR_INVALID_ARGUMENT, ERR_DIMENSION_MISMATCH, ERR_MODEL_MISMATCH, ERR_NOT_SUPPORTED (the collection has no vectors).
+ */
+export function checkVectors(vectors: SparseMatrix, documents: number, { index, settings }: OpenedCollection): NativeRows {
+  const known = settings?.model;
+  if (known === undefined) {
+    throw new SparseRerankError("ERR_NOT_SUPPORTED", "The collection was created without an encoder, so it has no place for vectors.");
+  }
+  const matrix = asMatrix(vectors, "vectors");
+  if (matrix.cols !== index.dimension()) {
+    const problem = `vectors has ${matrix.cols} dimensions; the collection was created for ${index.dimension()}.`;
+    throw new SparseRerankError("ERR_DIMENSION_MISMATCH", problem);
+  }
+  requireRows(matrix.rows, documents);
+  const model = modelOf(matrix);
+  if (model !== undefined) requireSameModel(known, model, "vectors");
+  return { indptr: matrix.indptr.slice(), indices: matrix.indices.slice(), values: matrix.values.slice() };
+}
+
+function requireRows(rows: number, documents: number): void {
   if (rows === documents) return;
   throw new SparseRerankError(
     "ERR_INVALID_ARGUMENT",

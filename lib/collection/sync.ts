@@ -3,6 +3,9 @@
 import { throwIfAborted } from "../core/abort";
 import { chunksOf } from "../core/chunks";
 import { IdSet } from "../core/id-set";
+import { invalid, requirePath } from "../core/validate";
+import { readDocuments } from "../corpus/documents";
+import type { SourceDocument } from "../corpus/documents";
 import { SparseRerankError } from "../errors";
 import type { NativeDocuments, NativeRows } from "../native/contract";
 import { compileAttribute } from "../sparse-index/metadata";
@@ -36,18 +39,35 @@ interface Copy {
   readonly from: CutDocument;
 }
 
+/** Errors: ERR_INVALID_ARGUMENT. */
+export function checkSource(source: unknown): string | Iterable<unknown> | AsyncIterable<unknown> {
+  if (typeof source === "string") {
+    requirePath(source, "source");
+    return source;
+  }
+  if (typeof source === "object" && source !== null && (Symbol.iterator in source || Symbol.asyncIterator in source)) {
+    return source as Iterable<unknown>;
+  }
+  throw invalid("source", source, "a path, or an iterable of documents");
+}
+
+/** @param source of checkSource() */
 export async function syncDocuments(
-  source: Iterable<unknown> | AsyncIterable<unknown>,
+  source: string | Iterable<unknown> | AsyncIterable<unknown>,
   prune: boolean,
   target: SyncTarget,
 ): Promise<SyncResult> {
   const seen = new IdSet();
-  const counts = { added: 0, updated: 0, unchanged: 0, renamed: 0, removed: 0 };
+  const counts = { added: 0, updated: 0, unchanged: 0, renamed: 0, removed: 0, skipped: 0 };
+  const onSkip = (): void => {
+    counts.skipped++;
+  };
+  const given = typeof source === "string" ? withText(readDocuments(source, { onSkip }), onSkip) : source;
   /** New id -> the id whose vectors it has. */
   const copied = new Map<string, string>();
   let previous: Promise<void> = Promise.resolve();
   try {
-    for await (const block of chunksOf(source, BLOCK)) {
+    for await (const block of chunksOf(given, BLOCK)) {
       throwIfAborted(target.signal);
       const documents = checkDocuments(block, "source");
       for (const { id } of documents) requireNew(seen, id);
@@ -80,6 +100,14 @@ export async function syncDocuments(
     if (prune && isGone.delete(old)) counts.removed--;
   }
   return counts;
+}
+
+/** Collections have records without a text, which no search could find. */
+async function* withText(documents: AsyncIterable<SourceDocument>, onSkip: () => void): AsyncGenerator<SourceDocument> {
+  for await (const document of documents) {
+    if (document.text.trim() === "" && (document.title ?? "").trim() === "") onSkip();
+    else yield document;
+  }
 }
 
 interface SortedBlock {

@@ -167,6 +167,8 @@ export interface SyncResult {
   readonly renamed: number;
   /** Deleted, since the source does not have them. */
   readonly removed: number;
+  /** Of a path: files that could not be read or have no text, and records without a text. */
+  readonly skipped: number;
 }
 
 /** The model that made a collection's vectors. */

@@ -31,6 +31,9 @@ export function checkCollectionFilter(filter: CollectionFilter | undefined): Che
   return { kind: "ids", ids: Array.from(new Set(ids as Iterable<unknown>), (id, i) => checkDocumentId(id, `filter.ids[${i}]`)) };
 }
 
+/** Documents read at a time. */
+const PAGE = 512;
+
 export interface ListedDocument {
   readonly id: string;
   readonly record: DocumentRecord;
@@ -136,11 +139,11 @@ export class View {
   }
 
   /** All documents, in pages. */
-  async *pages(size: number, signal?: AbortSignal): AsyncGenerator<ListedDocument[]> {
+  async *pages(signal?: AbortSignal): AsyncGenerator<ListedDocument[]> {
     for (let after: string | undefined; ;) {
-      const page = await this.list(undefined, { limit: size, ...optional("after", after), ...optional("signal", signal) });
+      const page = await this.list(undefined, { limit: PAGE, ...optional("after", after), ...optional("signal", signal) });
       if (page.length > 0) yield page;
-      if (page.length < size) return;
+      if (page.length < PAGE) return;
       after = page.at(-1)?.id;
     }
   }

@@ -171,7 +171,7 @@ describe("arguments of Collection", function () {
     );
     await bad(() => collection.upsert(GOOD, never({ vectors: 5 })));
     await bad(() => collection.upsert(GOOD, never({ onProgress: 5 })), /onProgress/);
-    await bad(() => collection.sync(never("ab")), /source/);
+    await bad(() => collection.sync(never(5)), /source/);
     await bad(() => collection.sync([], never({ prune: 1 })), /prune/);
     await bad(() => collection.sync([GOOD[0], GOOD[0]] as never), /./, "ERR_DUPLICATE_ID");
     await bad(() => collection.get(never("a")), /ids/);

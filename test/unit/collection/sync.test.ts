@@ -1,6 +1,9 @@
 /** Collection.sync(): what is encoded, kept, renamed and removed. */
 
 import assert from "node:assert/strict";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
 
 import { Collection, SparseEncoder } from "../../../dist";
 import type { CollectionDocument, SyncResult } from "../../../dist";
@@ -10,7 +13,7 @@ const DOCUMENTS: readonly CollectionDocument[] = Array.from({ length: 1300 }, (_
   text: `Document ${i} tells of the number ${i * i}. `.repeat(i % 100 === 0 ? 80 : 1),
   metadata: { group: i % 10 },
 }));
-const NOTHING: SyncResult = { added: 0, updated: 0, unchanged: 0, renamed: 0, removed: 0 };
+const NOTHING: SyncResult = { added: 0, updated: 0, unchanged: 0, renamed: 0, removed: 0, skipped: 0 };
 
 describe("Collection.sync()", () => {
   let encoder: SparseEncoder;
@@ -54,7 +57,7 @@ describe("Collection.sync()", () => {
     // Also one that is new under its own id and one that is there twice afterwards.
     source.push({ id: "new", text: "Something new." }, { ...(DOCUMENTS[5] as CollectionDocument), id: "twin" });
     const kept = await collection.sync(source);
-    assert.deepEqual(kept, { added: 1, updated: 3, unchanged: 1185, renamed: 13, removed: 0 });
+    assert.deepEqual(kept, { added: 1, updated: 3, unchanged: 1185, renamed: 13, removed: 0, skipped: 0 });
     assert.equal(encoded.length, 4);
     assert.equal(await collection.count(), DOCUMENTS.length + 14);
     encoded.length = 0;
@@ -96,6 +99,38 @@ describe("Collection.sync()", () => {
     assert.deepEqual((await collection.search("number", options)).hits, (await fresh.search("number", options)).hits);
   });
 
+  it("reads folders and files of records", async () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sync-"));
+    try {
+      fs.mkdirSync(path.join(folder, "docs", "deep"), { recursive: true });
+      const write = (name: string, text: string): void => {
+        fs.writeFileSync(path.join(folder, name), text);
+      };
+      write("docs/sea.md", "# The sea\n\nSharks swim in the sea.\n");
+      write("docs/deep/heart.txt", "The heart pumps blood.\n");
+      write("docs/empty.md", "\n");
+      write("docs/picture.png", "no text");
+      await using collection = await Collection.open(":memory:", { encoder, lexical: true });
+      assert.deepEqual(await collection.sync(path.join(folder, "docs"), { prune: true }), { ...NOTHING, added: 2, skipped: 1 });
+      assert.deepEqual(await collection.get(["sea.md"]), [
+        { id: "sea.md", title: "The sea", text: "Sharks swim in the sea.", metadata: { path: "sea.md" } },
+      ]);
+      fs.rmSync(path.join(folder, "docs", "deep"), { recursive: true });
+      write("docs/sea.md", "# The sea\n\nSharks and rays swim in the sea.\n");
+      assert.deepEqual(await collection.sync(path.join(folder, "docs"), { prune: true }), {
+        ...NOTHING,
+        updated: 1,
+        removed: 1,
+        skipped: 1,
+      });
+      write("records.jsonl", '{"_id":"a","text":"Bread.","lang":"en"}\n{"_id":"b","text":""}\n');
+      assert.deepEqual(await collection.sync(path.join(folder, "records.jsonl")), { ...NOTHING, added: 1, skipped: 1 });
+      assert.deepEqual(await collection.get(["a"]), [{ id: "a", text: "Bread.", metadata: { lang: "en" } }]);
+    } finally {
+      fs.rmSync(folder, { recursive: true });
+    }
+  });
+
   it("stops at a bad document and prunes nothing", async () => {
     await using collection = await synced();
     async function* source(): AsyncGenerator<CollectionDocument> {
@@ -110,7 +145,8 @@ describe("Collection.sync()", () => {
     const abort = new AbortController();
     abort.abort();
     await assert.rejects(collection.sync(DOCUMENTS, { prune: true, signal: abort.signal }), { code: "ERR_ABORTED" });
-    await assert.rejects(collection.sync("docs" as never), { code: "ERR_INVALID_ARGUMENT" });
+    await assert.rejects(collection.sync(5 as never), { code: "ERR_INVALID_ARGUMENT" });
+    await assert.rejects(collection.sync("no such folder", { prune: true }), { code: "ERR_FILE_NOT_FOUND" });
     assert.equal(await collection.count(), DOCUMENTS.length);
   });
 });
