@@ -1,24 +1,21 @@
-// Semantic search over a folder of Markdown:  node examples/semantic-search.mjs [FOLDER] [QUERY]
-import fs from "node:fs";
+// Search over a folder of Markdown. With a folder for the collection, only what changed since the last run is encoded.
+//   node examples/semantic-search.mjs [FOLDER] [QUERY] [COLLECTION]
 import path from "node:path";
 
-import { SparseEncoder, SparseIndex } from "sparse-rerank";
+import { Collection, SparseEncoder } from "sparse-rerank";
 
-const [folder = path.join(import.meta.dirname, "data", "notes"), query = "what protects against heart disease?"] = process.argv.slice(2);
-
-// One passage per paragraph.
-const passages = new Map();
-for (const file of fs.readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".md"))) {
-  const paragraphs = fs.readFileSync(path.join(folder, file), "utf8").split(/\n\s*\n/);
-  paragraphs
-    .filter((text) => text.trim() !== "" && !text.startsWith("#"))
-    .forEach((text, i) => passages.set(`${file}#${i + 1}`, text.trim()));
-}
+const notes = path.join(import.meta.dirname, "data", "notes");
+const [folder = notes, query = "what protects against heart disease?", place = ":memory:"] = process.argv.slice(2);
 
 const encoder = await SparseEncoder.load("splade-tiny");
-const index = SparseIndex.create({ dimension: encoder.embeddingDimension });
-await index.add([...passages.keys()], await encoder.encodeDocument([...passages.values()]));
+const collection = await Collection.open(place, { encoder, lexical: true });
+const { added, updated, removed, unchanged } = await collection.sync(folder, { prune: true });
+console.error(`${added} added, ${updated} updated, ${removed} removed, ${unchanged} unchanged`);
 
-for (const { id, score } of await index.search(await encoder.encodeQuery(query), { topK: 3 })) {
-  console.log(score.toFixed(2), id, passages.get(id));
+const { hits } = await collection.search(query, { topK: 3, highlight: true });
+for (const { id, title = id, score, passage, highlights = [] } of hits) {
+  const words = highlights.map(({ start, end }) => passage.text.slice(start - passage.start, end - passage.start));
+  console.log(score.toFixed(4), title, `(${id}): ${[...new Set(words)].join(", ")}`);
 }
+await collection.close();
+await encoder.close();
