@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -19,7 +20,7 @@ class TermsWriter {
   /// @param documents of the segment
   /// @param source, footer outlive the writer
   TermsWriter(const Bm25& bm25, std::uint32_t documents, TermSource& source, SegmentFooter& footer, RegionWriter writer)
-      : bm25_(bm25), documents_(documents), source_(source), footer_(footer), writer_(writer) {}
+      : bm25_(bm25), documents_(documents), source_(source), footer_(footer), writer_(std::move(writer)) {}
 
   /// Settles with whether that was the last step. Errors: those of the source and the sink.
   [[nodiscard]] Result<bool> step();
