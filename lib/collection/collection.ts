@@ -37,6 +37,8 @@ import { checkCollectionFilter, View } from "./view";
 import type { CheckedCollectionFilter } from "./view";
 
 const DEFAULT_LIMIT = 100;
+/** Native code counts documents in 32 bits. */
+const MAX_LIMIT = 2 ** 32 - 1;
 const UPSERT_OPTIONS = ["vectors", "onProgress", "signal"];
 const CONTROLS = ["onProgress", "signal"];
 
@@ -155,11 +157,11 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
     return this.run(async () => {
       requireRecord(options, "options", ["filter", "after", "limit"]);
       const { after, limit = DEFAULT_LIMIT } = options;
-      requirePositiveInteger(limit, "limit", 2 ** 32 - 1);
+      requirePositiveInteger(limit, "limit");
       if (after !== undefined) checkDocumentId(after, "after");
       const filter = checkCollectionFilter(options.filter);
       await this.#follow();
-      const listed = await this.#read((view) => view.list(filter, { limit, ...optional("after", after) }));
+      const listed = await this.#read((view) => view.list(filter, { limit: Math.min(limit, MAX_LIMIT), ...optional("after", after) }));
       return listed.map(({ id, record }) => documentOf<M>(id, record));
     });
   }

@@ -15,7 +15,7 @@ describe("the package's entry points", () => {
     const printed = execFileSync(process.execPath, ["--input-type=module", "-e", program], { cwd: root, encoding: "utf8" });
     assert.equal(
       printed.trim(),
-      "BM25Index CrossEncoder RetrieveAndRerank SparseEncoder SparseIndex SparseMatrix SparseRerankError configure evaluateEncoder evaluateReranking " +
+      "BM25Index Collection CrossEncoder RetrieveAndRerank SparseEncoder SparseIndex SparseMatrix SparseRerankError configure evaluateEncoder evaluateReranking " +
         "evaluateRetriever explain explainHtml fuse measureRankings mineHardNegatives models normalizeScores sparseRetriever supportedModels true",
     );
   });

@@ -48,7 +48,12 @@ const TEXTS = [...DOCUMENTS.values()];
 const JUDGMENTS = new Map([["q", new Map([["a", 1]])]]);
 
 /** Calls that pass required options in addition to those given. The names are those that declared() finds. */
-function calls(encoder: main.SparseEncoder, reranker: main.CrossEncoder, index: main.SparseIndex): Record<string, Call> {
+function calls(
+  encoder: main.SparseEncoder,
+  reranker: main.CrossEncoder,
+  index: main.SparseIndex,
+  collection: main.Collection,
+): Record<string, Call> {
   const bm25 = new BM25Index();
   const stages = new RetrieveAndRerank({ retrievers: fixedRetriever("f", ["shark"]) });
   const remote = new QdrantEngine({ url: "http://127.0.0.1:9", collection: "c" });
@@ -64,6 +69,13 @@ function calls(encoder: main.SparseEncoder, reranker: main.CrossEncoder, index: 
     configure: (o) => {
       main.configure(o);
     },
+    "Collection.open": (o) => main.Collection.open(":memory:", o),
+    "Collection#upsert": (o) => collection.upsert([], o),
+    "Collection#list": (o) => collection.list(o),
+    "Collection#search": (o) => collection.search("q", o),
+    "Collection#retrieve": (o) => collection.retrieve(["q"], { topK: 1, ...o }),
+    "Collection#sync": (o) => collection.sync([], o),
+    "Collection#migrate": (o) => collection.migrate("no-such-folder", o),
     "CrossEncoder.load": (o) => CrossEncoder.load("splade-tiny", o),
     "CrossEncoder#predict": (o) => reranker.predict([["a", "b"]], o),
     "CrossEncoder#rank": (o) => reranker.rank("q", TEXTS, o),
@@ -118,8 +130,8 @@ function calls(encoder: main.SparseEncoder, reranker: main.CrossEncoder, index: 
   };
 }
 
-/** Options of errors do not configure calls, and calls made by another package may receive more. */
-const EXEMPT = /^(new (EngineError|SparseRerankError)|SparseRerankRetriever#.*|.*#doRerank)$/;
+/** Options of errors do not configure calls, calls made by another package may receive more, and a filter may name any field. */
+const EXEMPT = /^(new (EngineError|SparseRerankError)|SparseRerankRetriever#.*|.*#doRerank|Collection#count)$/;
 
 /** Every exported call with a parameter of options, found in the declarations: a new one must be added to the table. */
 function declared(): Set<string> {
@@ -180,7 +192,8 @@ describe("options of public calls", () => {
   before(async () => {
     const encoder = await SparseEncoder.load("splade-tiny");
     const reranker = await loadReranker();
-    table = calls(encoder, reranker, SparseIndex.create({ dimension: 2 }));
+    const collection = await main.Collection.open(":memory:", { lexical: true });
+    table = calls(encoder, reranker, SparseIndex.create({ dimension: 2 }), collection);
   });
 
   it("are all in the table below", () => {
@@ -234,6 +247,9 @@ describe("options of public calls", () => {
       "SparseEncoder#encodeDocument": ["batchSize", "maxActiveDims"],
       "SparseEncoder#encodeDocumentStream": ["batchSize", "maxActiveDims"],
       "SparseIndex#search": ["topK"],
+      "Collection#search": ["topK"],
+      "Collection#retrieve": ["topK"],
+      "Collection#list": ["limit"],
       "BM25Index#search": ["topK"],
       "BM25Index#retrieve": ["topK"],
       evaluateReranking: ["batchSize", "at"],
