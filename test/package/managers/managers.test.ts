@@ -168,7 +168,7 @@ describe("package managers and runtimes", function () {
     assert.equal(await run([node, "outside.js"]), "mat market");
     await assert.rejects(
       run([node, "inside.js"]),
-      /\[SparseRerankError\]: A bundler has copied sparse-rerank into .*webpack externals[^]*ERR_ADDON_NOT_FOUND/,
+      /SparseRerankError: A bundler has copied sparse-rerank into .*webpack externals[^]*ERR_ADDON_NOT_FOUND/,
     );
   });
 });
