@@ -31,7 +31,8 @@ try {
   const [zigTarget, arch, libc] = TARGETS[values.target] ?? [undefined, process.arch, undefined];
   // npm puts its own node-gyp on the path.
   const args = ["exec", "--offline", "--", "prebuildify", "--napi", "--tag-libc", "--arch", arch];
-  const env = { ...process.env, ...(libc === undefined ? {} : { PREBUILD_LIBC: libc }) };
+  // node-gyp builds one file at a time unless JOBS says otherwise.
+  const env = { ...process.env, JOBS: String(os.availableParallelism()), ...(libc === undefined ? {} : { PREBUILD_LIBC: libc }) };
   // Node's own headers; if they are missing, node-gyp downloads them.
   const headers = path.join(path.dirname(fs.realpathSync(process.execPath)), "..");
   if (fs.existsSync(path.join(headers, "include", "node", "node_api.h"))) env["npm_config_nodedir"] = headers;
