@@ -6,6 +6,7 @@ import { SparseRerankError } from "../errors";
 import { withCancel } from "../native/cancellation";
 import type { NativeDocuments, NativeIndex } from "../native/contract";
 import { IndexWriter } from "../native/index-writer";
+import { MAX_TOP_K } from "../native/snapshot";
 import { packStrings } from "../native/strings";
 import { checkRetrieve, mapConcurrently, optional } from "../retrieval/retriever";
 import type { Retrieved, RetrieveOptions, Retriever } from "../retrieval/retriever";
@@ -37,8 +38,6 @@ import { checkCollectionFilter, View } from "./view";
 import type { CheckedCollectionFilter } from "./view";
 
 const DEFAULT_LIMIT = 100;
-/** Native code counts documents in 32 bits. */
-const MAX_LIMIT = 2 ** 32 - 1;
 const UPSERT_OPTIONS = ["vectors", "onProgress", "signal"];
 const CONTROLS = ["onProgress", "signal"];
 
@@ -161,7 +160,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
       if (after !== undefined) checkDocumentId(after, "after");
       const filter = checkCollectionFilter(options.filter);
       await this.#follow();
-      const listed = await this.#read((view) => view.list(filter, { limit: Math.min(limit, MAX_LIMIT), ...optional("after", after) }));
+      const listed = await this.#read((view) => view.list(filter, { limit: Math.min(limit, MAX_TOP_K), ...optional("after", after) }));
       return listed.map(({ id, record }) => documentOf<M>(id, record));
     });
   }
@@ -323,7 +322,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
   }
 
   #read<T>(work: (view: View) => Promise<T>): Promise<T> {
-    return View.read(this.#native, this.#opened.isPlain ? PLAIN : PASSAGES, work);
+    return View.read(this.#native, this.#opened.settings === undefined ? PLAIN : PASSAGES, work);
   }
 
   /** One change: removes what the documents no longer have, and adds what they are prepared as. */
@@ -383,7 +382,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
   /** Errors: ERR_READ_ONLY, ERR_NOT_SUPPORTED. */
   #requireChangeable(): void {
     this.#requireWritable();
-    if (!this.#opened.isPlain) return;
+    if (this.#opened.settings !== undefined) return;
     throw new SparseRerankError(
       "ERR_NOT_SUPPORTED",
       "The folder holds an index of SparseIndex, which a collection can search but not add to; migrate() makes a collection of it.",

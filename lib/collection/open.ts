@@ -28,8 +28,6 @@ export interface OpenedCollection {
   readonly index: NativeIndex;
   /** Undefined for a folder of SparseIndex. */
   readonly settings: CollectionSettings | undefined;
-  /** Whether the folder is one of SparseIndex. */
-  readonly isPlain: boolean;
   /** What a folder of SparseIndex records. */
   readonly legacyModel: KnownModel | undefined;
   readonly encoder: SparseEncoder | undefined;
@@ -183,7 +181,7 @@ function opened(
   { encoder, reranker, readOnly = false, autoRefresh = false }: CollectionOptions,
   parts: Pick<OpenedCollection, "index" | "settings" | "analyzer" | "folder"> & { readonly legacyModel?: KnownModel | undefined },
 ): OpenedCollection {
-  return { legacyModel: undefined, ...parts, isPlain: parts.settings === undefined, encoder, reranker, readOnly, autoRefresh };
+  return { legacyModel: undefined, ...parts, encoder, reranker, readOnly, autoRefresh };
 }
 
 async function closedOnError<T>(index: NativeIndex, work: () => T | Promise<T>): Promise<T> {

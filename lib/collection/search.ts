@@ -6,6 +6,7 @@ import { SparseRerankError } from "../errors";
 import type { Analyzer } from "../lexical/analyzer";
 import { withCancel } from "../native/cancellation";
 import type { NativeFilter, NativeHits, NativeRows, NativeTermRows } from "../native/contract";
+import { MAX_TOP_K } from "../native/snapshot";
 import { checkFusion } from "../retrieval/fusion";
 import type { FusionOptions } from "../retrieval/fusion";
 import { RetrieveAndRerank } from "../retrieval/retrieve-and-rerank";
@@ -50,8 +51,6 @@ const MODES: readonly SearchMode[] = ["hybrid", "sparse", "lexical"];
 const DEFAULT_TOP_K = 10;
 /** Passages that the reranker scores, and the least that each side retrieves. */
 const DEFAULT_DEPTH = 100;
-/** Native code counts hits in 32 bits. */
-const MAX_HITS = 2 ** 32 - 1;
 /** How much more is retrieved when the passages found are of too few documents. */
 const DEEPENING = 4;
 
@@ -110,8 +109,8 @@ export async function search<M extends Metadata>(
     text: async (id) => (await records.passage(id)).modelText,
   });
   const { hits, complete, reranked, unanswered } = await pipeline.search(query, {
-    topK: MAX_HITS,
-    retrieve: MAX_HITS,
+    topK: MAX_TOP_K,
+    retrieve: MAX_TOP_K,
     ...(options.rerank === 0 ? {} : { rerank: options.rerank }),
     ...optional("timeBudgetMs", options.timeBudgetMs),
     signal,
@@ -198,9 +197,9 @@ function deepRetriever(side: Side, query: string, wanted: number, isEnough: (hit
     name: side.name,
     async retrieve(_queries, { signal }) {
       for (let depth = Math.max(DEFAULT_DEPTH, wanted); ; depth *= DEEPENING) {
-        const limit = Math.min(depth, MAX_HITS);
+        const limit = Math.min(depth, MAX_TOP_K);
         const hits = await side.retrieve(query, limit, signal);
-        if (limit === MAX_HITS || isEnough(hits, limit)) return [hits.ids.map((id, i) => ({ id, score: hits.scores[i] ?? 0 }))];
+        if (limit === MAX_TOP_K || isEnough(hits, limit)) return [hits.ids.map((id, i) => ({ id, score: hits.scores[i] ?? 0 }))];
       }
     },
   };
@@ -287,7 +286,7 @@ function checkFacets(facets: CollectionSearchOptions["facets"]): CheckedSearch["
   return Object.entries(facets).map(([field, limit]) => {
     requireString(field, "The name of a field of facets");
     requirePositiveInteger(limit, `facets.${field}`);
-    return [field, Math.min(limit, MAX_HITS)] as const;
+    return [field, Math.min(limit, MAX_TOP_K)] as const;
   });
 }
 

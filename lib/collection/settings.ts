@@ -1,12 +1,8 @@
 /** What a collection records about how its passages were made: searches and later documents must agree with it. */
 
-import { writeFile } from "node:fs/promises";
 import path from "node:path";
 
-import { isMissing } from "../core/error-code";
-import { readSmallFile } from "../core/regular-file";
-import { replaceFile } from "../core/replace-file";
-import { reasonOf } from "../core/system-reason";
+import { readStoredText, writeStoredText } from "../core/stored-text";
 import { SparseRerankError } from "../errors";
 import { LANGUAGES } from "../lexical/languages";
 import { checkLexicalOptions, lexicalSettings } from "../lexical/options";
@@ -24,7 +20,6 @@ export interface CollectionSettings {
 }
 
 const FORMAT = 1;
-const MAX_FILE_BYTES = 65_536;
 /** Longer passages blur what a vector says, and are too long to show. */
 const MAX_DEFAULT_TOKENS = 512;
 
@@ -56,27 +51,13 @@ export function newSettings(
  */
 export async function readSettings(folder: string): Promise<CollectionSettings | undefined> {
   const file = path.join(folder, COLLECTION_FILE);
-  let text: string | undefined;
-  try {
-    text = await readSmallFile(file, MAX_FILE_BYTES);
-  } catch (cause) {
-    if (cause instanceof SparseRerankError) throw cause;
-    // `folder` may be a file.
-    if (isMissing(cause) || (cause as NodeJS.ErrnoException).code === "ENOTDIR") return undefined;
-    throw new SparseRerankError("ERR_FILE_UNREADABLE", `Cannot read ${file}: ${reasonOf(cause)}.`, { cause });
-  }
+  const text = await readStoredText(file);
   return text === undefined ? undefined : parseSettings(text, file);
 }
 
 /** Errors: ERR_FILE_UNWRITABLE. */
-export async function writeSettings(folder: string, settings: CollectionSettings): Promise<void> {
-  const file = path.join(folder, COLLECTION_FILE);
-  const text = `${JSON.stringify({ format: FORMAT, ...settings }, undefined, 2)}\n`;
-  try {
-    await replaceFile(file, (temporary) => writeFile(temporary, text, { flush: true }));
-  } catch (cause) {
-    throw new SparseRerankError("ERR_FILE_UNWRITABLE", `Cannot write ${file}: ${reasonOf(cause)}.`, { cause });
-  }
+export function writeSettings(folder: string, settings: CollectionSettings): Promise<void> {
+  return writeStoredText(path.join(folder, COLLECTION_FILE), `${JSON.stringify({ format: FORMAT, ...settings }, undefined, 2)}\n`);
 }
 
 /** Errors: ERR_MODEL_MISMATCH, naming both models. @param readOnly queries may be encoded with another dtype of the same weights */

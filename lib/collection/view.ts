@@ -1,6 +1,5 @@
 /** The contents of a collection at one moment. */
 
-import { invalid, requireRecord } from "../core/validate";
 import { SparseRerankError } from "../errors";
 import { withCancel } from "../native/cancellation";
 import type { NativeFilter, NativeIndex, NativeRows, NativeSnapshot } from "../native/contract";
@@ -9,6 +8,7 @@ import { optional } from "../retrieval/retriever";
 import { checkFilter } from "../sparse-index/filter";
 import { bothFilters, compileFilter, compileIds, facetPrefix, facetValue } from "../sparse-index/metadata";
 import { decodePayloads } from "../sparse-index/payloads";
+import { idsOfFilter } from "../sparse-index/search-options";
 import { checkDocumentId } from "./documents";
 import type { Layout } from "./layout";
 import { spansOf } from "./record";
@@ -22,13 +22,9 @@ export type CheckedCollectionFilter =
 /** Errors: ERR_INVALID_ARGUMENT. */
 export function checkCollectionFilter(filter: CollectionFilter | undefined): CheckedCollectionFilter | undefined {
   if (filter === undefined) return undefined;
-  if (typeof filter !== "object" || (filter as unknown) === null || !("ids" in filter)) {
-    return { kind: "metadata", filter: compileFilter(checkFilter(filter)) };
-  }
-  requireRecord(filter, "filter", ["ids"]);
-  const ids: unknown = filter.ids;
-  if (typeof ids !== "object" || ids === null || !(Symbol.iterator in ids)) throw invalid("filter.ids", ids, "an iterable of strings");
-  return { kind: "ids", ids: Array.from(new Set(ids as Iterable<unknown>), (id, i) => checkDocumentId(id, `filter.ids[${i}]`)) };
+  const ids = idsOfFilter(filter);
+  if (ids === undefined) return { kind: "metadata", filter: compileFilter(checkFilter(filter)) };
+  return { kind: "ids", ids: Array.from(new Set(ids), (id, i) => checkDocumentId(id, `filter.ids[${i}]`)) };
 }
 
 /** Documents read at a time. */

@@ -1,11 +1,8 @@
 /** Identifies the model that produced a vector or an index, so that two models are not mixed. */
 
-import { writeFile } from "node:fs/promises";
 import path from "node:path";
 
-import { readSmallFile } from "../core/regular-file";
-import { replaceFile } from "../core/replace-file";
-import { reasonOf } from "../core/system-reason";
+import { readStoredText, writeStoredText } from "../core/stored-text";
 import { invalid } from "../core/validate";
 import { SparseRerankError } from "../errors";
 
@@ -30,7 +27,6 @@ export interface IndexEncoder {
 /** Kept outside the vectors, whose fields are frozen. */
 const MODELS = new WeakMap<object, ModelIdentity>();
 const FILE = "model.json";
-const MAX_FILE_BYTES = 65_536;
 
 /** Records the model of a vector or a matrix. Copies, JSON and structuredClone do not carry it. */
 export function markModel<T extends object>(vectors: T, model: ModelIdentity | undefined): T {
@@ -63,13 +59,7 @@ export function checkEncoder(encoder: IndexEncoder): IndexEncoder {
 /** The model of the index in a folder; undefined if none is recorded. Errors: ERR_FILE_UNREADABLE, ERR_INDEX_CORRUPT. */
 export async function readModelFile(folder: string): Promise<KnownModel | undefined> {
   const file = path.join(folder, FILE);
-  let text: string | undefined;
-  try {
-    text = await readSmallFile(file, MAX_FILE_BYTES);
-  } catch (cause) {
-    if (cause instanceof SparseRerankError) throw cause;
-    throw new SparseRerankError("ERR_FILE_UNREADABLE", `Cannot read ${file}: ${reasonOf(cause)}.`, { cause });
-  }
+  const text = await readStoredText(file);
   if (text === undefined) return undefined;
   const { model, fingerprint } = parseObject(text);
   if (typeof model === "string" && model !== "" && (fingerprint === undefined || typeof fingerprint === "string")) {
@@ -79,14 +69,8 @@ export async function readModelFile(folder: string): Promise<KnownModel | undefi
 }
 
 /** Errors: ERR_FILE_UNWRITABLE. */
-export async function writeModelFile(folder: string, { name, fingerprint }: ModelIdentity): Promise<void> {
-  const file = path.join(folder, FILE);
-  try {
-    const text = `${JSON.stringify({ model: name, fingerprint })}\n`;
-    await replaceFile(file, (temporary) => writeFile(temporary, text, { flush: true }));
-  } catch (cause) {
-    throw new SparseRerankError("ERR_FILE_UNWRITABLE", `Cannot write ${file}: ${reasonOf(cause)}.`, { cause });
-  }
+export function writeModelFile(folder: string, { name, fingerprint }: ModelIdentity): Promise<void> {
+  return writeStoredText(path.join(folder, FILE), `${JSON.stringify({ model: name, fingerprint })}\n`);
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> {

@@ -43,9 +43,15 @@ export function checkSearchOptions(options: IndexSearchOptions): NativeFilter | 
 }
 
 function checkIndexFilter(filter: NonNullable<IndexSearchOptions["filter"]>): NativeFilter {
-  if (typeof filter !== "object" || (filter as unknown) === null || !("ids" in filter)) return compileFilter(checkFilter(filter));
+  const ids = idsOfFilter(filter);
+  return ids === undefined ? compileFilter(checkFilter(filter)) : compileIds(Array.from(ids, (id, i) => checkId(id, `filter.ids[${i}]`)));
+}
+
+/** The unchecked ids of a filter by ids; undefined for a filter by metadata. Errors: ERR_INVALID_ARGUMENT. */
+export function idsOfFilter(filter: unknown): Iterable<unknown> | undefined {
+  if (typeof filter !== "object" || filter === null || !("ids" in filter)) return undefined;
   requireRecord(filter, "filter", ["ids"]);
-  const ids: unknown = filter.ids;
+  const { ids } = filter;
   if (typeof ids !== "object" || ids === null || !(Symbol.iterator in ids)) throw invalid("filter.ids", ids, "an iterable of strings");
-  return compileIds(Array.from(ids as Iterable<unknown>, (id, i) => checkId(id, `filter.ids[${i}]`)));
+  return ids as Iterable<unknown>;
 }
