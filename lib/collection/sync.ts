@@ -8,6 +8,7 @@ import { readDocuments } from "../corpus/documents";
 import type { SourceDocument } from "../corpus/documents";
 import { SparseRerankError } from "../errors";
 import type { NativeDocuments, NativeRows } from "../native/contract";
+import { optional } from "../retrieval/retriever";
 import { compileAttribute } from "../sparse-index/metadata";
 import { checkDocuments } from "./documents";
 import type { CheckedDocument } from "./documents";
@@ -164,7 +165,7 @@ async function writeBlock({ fresh, copies, vectors }: SortedBlock, { preparation
 async function missingIds(seen: IdSet, view: View, signal: AbortSignal): Promise<string[]> {
   const missing: string[] = [];
   for (let after: string | undefined; ;) {
-    const ids = await view.ids(PAGE, after, signal);
+    const ids = await view.ids({ limit: PAGE, signal, ...optional("after", after) });
     for (const id of ids) if (!seen.has(id)) missing.push(id);
     if (ids.length < PAGE) return missing;
     after = ids.at(-1);

@@ -30,6 +30,14 @@ export function checkCollectionFilter(filter: CollectionFilter | undefined): Che
 /** Documents read at a time. */
 const PAGE = 512;
 
+/** A part of a list of documents. */
+export interface Page {
+  /** Begins after the document with this id. */
+  readonly after?: string;
+  readonly limit: number;
+  readonly signal?: AbortSignal;
+}
+
 export interface ListedDocument {
   readonly id: string;
   readonly record: DocumentRecord;
@@ -90,39 +98,33 @@ export class View {
   }
 
   /** Documents in insertion order. Errors: ERR_INVALID_ARGUMENT (`after` is not there). */
-  async list(
-    filter: CheckedCollectionFilter | undefined,
-    { after, limit, signal }: { readonly after?: string; readonly limit: number; readonly signal?: AbortSignal },
-  ): Promise<ListedDocument[]> {
-    await this.#requireDocument(after);
-    const compiled = bothFilters(await this.compile(filter, signal), this.layout.firstPassages);
-    const { ids, stored } = await withCancel(signal, (cancel) =>
-      this.snapshot.list({
-        limit,
-        stored: true,
-        ...optional("filter", compiled),
-        ...(after === undefined ? {} : { after: packStrings([this.layout.passageId(after, 0)]) }),
-        ...optional("cancel", cancel),
-      }),
-    );
+  async list(filter: CheckedCollectionFilter | undefined, page: Page): Promise<ListedDocument[]> {
+    await this.#requireDocument(page.after);
+    const { ids, stored } = await this.#entries(await this.compile(filter, page.signal), page, true);
     const payloads = await decodePayloads(stored);
-    return ids.map((entry, i) => {
-      const id = this.layout.parse(entry).document;
-      return { id, record: this.layout.record(payloads[i], id) };
-    });
+    return ids.map((id, i) => ({ id, record: this.layout.record(payloads[i], id) }));
   }
 
   /** The ids of documents, in insertion order. */
-  async ids(limit: number, after: string | undefined, signal?: AbortSignal): Promise<string[]> {
-    const { ids } = await withCancel(signal, (cancel) =>
+  async ids(page: Page): Promise<string[]> {
+    return (await this.#entries(undefined, page, false)).ids;
+  }
+
+  async #entries(
+    filter: NativeFilter | undefined,
+    { after, limit, signal }: Page,
+    stored: boolean,
+  ): Promise<{ readonly ids: string[]; readonly stored: readonly Uint8Array[] }> {
+    const listed = await withCancel(signal, (cancel) =>
       this.snapshot.list({
         limit,
-        ...optional("filter", this.layout.firstPassages),
+        stored,
+        ...optional("filter", bothFilters(filter, this.layout.firstPassages)),
         ...(after === undefined ? {} : { after: packStrings([this.layout.passageId(after, 0)]) }),
         ...optional("cancel", cancel),
       }),
     );
-    return ids.map((entry) => this.layout.parse(entry).document);
+    return { ids: listed.ids.map((entry) => this.layout.parse(entry).document), stored: listed.stored };
   }
 
   /** Errors: ERR_INVALID_ARGUMENT, naming the id that the caller knows. */
