@@ -17,7 +17,7 @@ import { encodeJsonValues } from "../sparse-index/payloads";
 import type { CheckedDocument } from "./documents";
 import type { OpenedCollection } from "./open";
 import { cutText } from "./passages";
-import { contentHashName, firstPassageName, modelText, passageId, recordPassages, spansOf } from "./record";
+import { firstPassageName, modelText, passageId, recordPassages, spansOf, textHashName } from "./record";
 import type { DocumentRecord } from "./record";
 import type { PassageOptions } from "./types";
 
@@ -202,7 +202,7 @@ async function attributesOfPassages(documents: readonly CutDocument[]): Promise<
   const firsts: number[] = [];
   const hashes = new Map<string, { readonly name: Buffer; readonly documents: number[] }>();
   for (const [i, document] of documents.entries()) {
-    const name = contentHashName(document.hash);
+    const name = textHashName(document.title, document.text);
     const key = name.toString("latin1");
     const equal = hashes.get(key);
     if (equal === undefined) hashes.set(key, { name, documents: [metadata.length] });

@@ -1,7 +1,7 @@
 /**
  * How a collection's documents lie in its index. Each passage is a document of the index with the id "N:ID": the number of the passage and
  * the id of the document. Passages of a document follow each other and have its metadata, so that filters apply to passages. The first one
- * stores the document and has two more attributes: that it is a first passage, and a hash of the contents.
+ * stores the document and has two more attributes: that it is a first passage, and a hash of title and text.
  */
 
 import { hash } from "node:crypto";
@@ -31,7 +31,7 @@ export interface PassageId {
 
 /** Begin with bytes that no attribute of a field begins with. */
 const FIRST_PASSAGE = Buffer.from("\xfdf", "latin1");
-const CONTENT_HASH = Buffer.from("\xfdh", "latin1");
+const TEXT_HASH = Buffer.from("\xfdh", "latin1");
 const HASH_BYTES = 16;
 /** The form of passageId(), and no other spelling of the same passage. */
 const ID = /^(0|[1-9]\d{0,9}):(.+)$/s;
@@ -65,9 +65,11 @@ export function contentHash(title: string | undefined, text: string, metadata: s
   return hash("sha256", Buffer.from(parts.join(""), "utf16le"), "buffer").toString("base64url", 0, HASH_BYTES);
 }
 
-/** The name of the attribute of a hash: a part of it, so the record itself must be compared. */
-export function contentHashName(hash: string): Buffer {
-  return Buffer.concat([CONTENT_HASH, Buffer.from(hash, "base64url").subarray(0, 8)]);
+/**
+ * The name of the attribute of what vectors are made of: title and text. It has a part of their hash, so the texts themselves must be compared.
+ */
+export function textHashName(title: string | undefined, text: string): Buffer {
+  return Buffer.concat([TEXT_HASH, Buffer.from(contentHash(title, text, ""), "base64url").subarray(0, 8)]);
 }
 
 export function spansOf({ text, passages }: DocumentRecord): Span[] {

@@ -14,7 +14,7 @@ import { checkDocuments } from "./documents";
 import type { CheckedDocument } from "./documents";
 import { assemble, cutDocument, prepareDocuments } from "./prepare";
 import type { CutDocument, Preparation } from "./prepare";
-import { contentHashName, passageId } from "./record";
+import { passageId, textHashName } from "./record";
 import type { SyncResult } from "./types";
 import type { View } from "./view";
 
@@ -31,10 +31,10 @@ export interface SyncTarget {
 const BLOCK = 512;
 /** Documents listed or deleted at a time. */
 const PAGE = 4096;
-/** Documents of equal contents that are looked at to find those of one hash. */
+/** Documents of one hash that are looked at to find one with the same title and text. */
 const MAX_CANDIDATES = 8;
 
-/** A document with the vectors of another one of the same contents. */
+/** A document with the vectors of another one of the same title and text. */
 interface Copy {
   readonly document: CheckedDocument;
   readonly from: CutDocument;
@@ -145,10 +145,11 @@ async function sortDocuments(documents: readonly CheckedDocument[], view: View, 
   return { fresh, copies, vectors, added: changed.length - updated, updated, unchanged: documents.length - changed.length };
 }
 
-/** A document with the same title, text and metadata. */
-async function findEqual({ hash }: CheckedDocument, view: View, signal: AbortSignal): Promise<CutDocument | undefined> {
-  const filter = { kind: "metadata", filter: compileAttribute(contentHashName(hash)) } as const;
-  const [found] = (await view.list(filter, { limit: MAX_CANDIDATES, signal })).filter(({ record }) => record.hash === hash);
+/** A document with the same title and text, whatever its metadata: those of a renamed file have its new path. */
+async function findEqual({ title, text }: CheckedDocument, view: View, signal: AbortSignal): Promise<CutDocument | undefined> {
+  const filter = { kind: "metadata", filter: compileAttribute(textHashName(title, text)) } as const;
+  const candidates = await view.list(filter, { limit: MAX_CANDIDATES, signal });
+  const found = candidates.find(({ record }) => record.title === title && record.text === text);
   if (found === undefined) return undefined;
   return cutDocument(found.id, found.record);
 }

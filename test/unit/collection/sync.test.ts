@@ -123,6 +123,15 @@ describe("Collection.sync()", () => {
         removed: 1,
         skipped: 1,
       });
+      fs.renameSync(path.join(folder, "docs", "sea.md"), path.join(folder, "docs", "ocean.md"));
+      encoded.length = 0;
+      const moved = { ...NOTHING, renamed: 1, skipped: 1 };
+      assert.deepEqual(await collection.sync(path.join(folder, "docs"), { prune: true }), moved);
+      assert.deepEqual(encoded, []);
+      assert.deepEqual(
+        (await collection.list()).map(({ id, metadata }) => [id, metadata]),
+        [["ocean.md", { path: "ocean.md" }]],
+      );
       write("records.jsonl", '{"_id":"a","text":"Bread.","lang":"en"}\n{"_id":"b","text":""}\n');
       assert.deepEqual(await collection.sync(path.join(folder, "records.jsonl")), { ...NOTHING, added: 1, skipped: 1 });
       assert.deepEqual(await collection.get(["a"]), [{ id: "a", text: "Bread.", metadata: { lang: "en" } }]);
