@@ -149,7 +149,7 @@ const LIB = {
   },
   cli: {
     holds: "the command line, one file per command",
-    uses: ["core", "native/diagnosis", "index", "corpus", "engines", "queue"],
+    uses: ["core", "native/diagnosis", "index", "sparse-index", "lexical", "corpus", "engines", "queue"],
   },
 };
 

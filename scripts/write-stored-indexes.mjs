@@ -1,7 +1,6 @@
 // Writes small indexes of every kind and their results, as test/data/stored-indexes keeps them for each format; test/data/README.md lists the kinds.
 // usage: write-stored-indexes.mjs FOLDER     needs the built addon and dist/
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 
@@ -9,7 +8,6 @@ import { SparseEncoder, SparseIndex, SparseMatrix } from "sparse-rerank";
 
 import { native } from "../dist/native/load.js";
 import { packStrings } from "../dist/native/strings.js";
-import { root } from "./report.mjs";
 
 const folder = process.argv[2];
 fs.mkdirSync(folder, { recursive: true });
@@ -176,13 +174,18 @@ const PASSAGES = [
   { _id: "bread", text: "Bread is made of flour, water and salt." },
 ];
 
-/** Runs `sparse-rerank index`: payloads are the passages, and a file names the model. */
-async function writeWithCommand(name, queries) {
-  const corpus = path.join(folder, "corpus.jsonl");
-  fs.writeFileSync(corpus, PASSAGES.map((passage) => JSON.stringify(passage)).join("\n"));
-  execFileSync(process.execPath, [path.join(root, "dist/cli/main.js"), "index", path.join(folder, name), corpus, "--json"]);
-  fs.rmSync(corpus);
+/** As `sparse-rerank index` made them before it made collections: payloads are the passages, and a file names the model. */
+async function writeAsCommand(name, queries) {
   const encoder = await SparseEncoder.load("splade-tiny");
+  const made = await SparseIndex.open(path.join(folder, name), { encoder });
+  const payloads = PASSAGES.map(({ _id: id, title, text }) => ({ id, headings: title === undefined ? [] : [title], text }));
+  const vectors = await encoder.encodeDocument(payloads.map(({ headings, text }) => [...headings, text].join(" ")));
+  await made.add(
+    payloads.map(({ id }) => id),
+    vectors,
+    { payloads },
+  );
+  await made.close();
   const index = await SparseIndex.open(path.join(folder, name), { readOnly: true });
   const searches = [];
   for (const text of queries) {
@@ -197,7 +200,7 @@ async function writeWithCommand(name, queries) {
   await encoder.close();
 }
 
-await writeWithCommand("command-line", ["what lives in the sea?", "which organ moves blood?"]);
+await writeAsCommand("command-line", ["what lives in the sea?", "which organ moves blood?"]);
 
 /** Rows of terms for the addon, of texts whose words have spaces between them. */
 function termRows(texts) {

@@ -2,119 +2,73 @@ import { existsSync } from "node:fs";
 
 import type { Command } from "commander";
 
-import { passageText } from "../corpus/beir-corpus";
-import type { Passage } from "../corpus/passages";
-import { SparseRerankError } from "../index";
-import type { SparseEncoder, SparseIndex } from "../index";
-import { blocksOf, readPassages } from "./input";
-import { addInputOptions, addModelOptions, command, loadSparseEncoder, sparseModelOption } from "./options";
-import type { InputOptions, ModelOptions } from "./options";
-import { clearProgress, ProgressLine, writeNote } from "./progress";
-import { openToWrite, removeEmpty } from "./stored-index";
-import { counted, cutMessage, duration, grouped, megabytes, writeJson } from "./terminal";
+import type { Collection, CollectionStats, SyncResult } from "../index";
+import { DocumentSource } from "./document-source";
+import { addInputOptions, addModelOptions, command, sparseModelOption } from "./options";
+import type { InputOptions } from "./options";
+import { writeNote } from "./progress";
+import { addMakeOptions, isStored, openToWrite, removeEmpty } from "./stored-collection";
+import type { MakeOptions } from "./stored-collection";
+import { counted, duration, grouped, megabytes, writeJson } from "./terminal";
 
-interface IndexCommandOptions extends ModelOptions, InputOptions {
-  readonly update?: true;
-}
-
-/** Passages encoded and written durably at a time: the most work that Ctrl-C can lose. */
-const BLOCK = 512;
-
-interface Totals {
-  added: number;
-  known: number;
-  truncated: number;
+interface IndexCommandOptions extends MakeOptions, InputOptions {
+  readonly sync?: true;
 }
 
 export function indexCommand(): Command {
-  const created = command("index", "Build a durable index of a collection, or resume building one", [
-    "sparse-rerank index my-index docs/",
-    "sparse-rerank index my-index corpus.jsonl           # Ctrl-C at any time; the same command resumes",
-    'sparse-rerank search my-index "how are threads used"',
+  const created = command("index", "Make a durable collection of documents, or bring one up to date", [
+    "sparse-rerank index my-docs docs/",
+    "sparse-rerank index my-docs docs/ --sync              # also removes the documents that docs/ no longer has",
+    "sparse-rerank index my-docs corpus.jsonl              # Ctrl-C at any time; the same command continues",
+    'sparse-rerank search my-docs "how are threads used"',
   ])
-    .argument("<index>", "folder of the index: new, empty, or created by this command")
-    .argument("<collection>", "folder of texts, or a .jsonl, .tsv, .csv, .md, .txt, .rst, .adoc or .html file")
-    .option("--update", "encode passages again whose ids are already in the index (default: skip them)");
-  return addModelOptions(addInputOptions(created), sparseModelOption()).action(run);
+    .argument("<collection>", "folder of the collection: new, empty, or created by this command")
+    .argument("<source>", "folder of texts, or a .jsonl, .tsv, .csv, .md, .txt, .rst, .adoc or .html file")
+    .option("--sync", "delete the documents that the source does not have");
+  return addModelOptions(addMakeOptions(addInputOptions(created)), sparseModelOption()).action(
+    (folder: string, source: string, options: IndexCommandOptions) => run(created, folder, source, options),
+  );
 }
 
-async function run(folder: string, collection: string, options: IndexCommandOptions): Promise<void> {
+async function run(command: Command, folder: string, source: string, options: IndexCommandOptions): Promise<void> {
+  const started = performance.now();
+  const documents = await DocumentSource.open(source, options, "index");
   const existed = existsSync(folder);
-  const totals: Totals = { added: 0, known: 0, truncated: 0 };
-  let bytes = 0;
-  let fileBytes = 0;
-  const passages = readPassages(collection, {
-    ...options,
-    onRead: (read, size) => {
-      bytes += read;
-      fileBytes = size;
-    },
-  });
-  const blocks = blocksOf(passages, BLOCK);
-  // Read before loading the model and creating the folder, so that an unreadable collection leaves nothing behind.
-  const first = await nextOf(blocks);
-  if (first === undefined) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${collection} is empty: it has no text to index.`);
-  await using encoder = await loadSparseEncoder(options);
-  await using index = await openToWrite(folder, encoder, options.model);
-  const progress = new ProgressLine("indexing", (count) => counted(count, "passage"));
-  progress.update(0);
+  const wasStored = isStored(folder);
+  await using writable = await openToWrite(command, folder, options);
+  const { collection } = writable;
+  let result: SyncResult;
   try {
-    for (let block: Passage[] | undefined = first; block !== undefined; block = await nextOf(blocks)) {
-      const before = totals.added + totals.known;
-      await addBlock(encoder, index, block, options, totals, (done) => {
-        progress.update(before + done, bytes === 0 ? undefined : ((before + done) * fileBytes) / bytes);
-      });
-    }
+    result = await documents.syncTo(collection, { prune: options.sync === true });
   } catch (error) {
-    const isEmpty = index.size === 0;
-    await index.close();
-    if (isEmpty) await removeEmpty(folder, existed);
+    await leaveNothing(collection, folder, wasStored, existed);
     throw error;
   }
-  clearProgress();
-  const { documents, segments, bytes: size } = index.stats();
-  if (options.json === true) {
-    await writeJson({ added: totals.added, known: totals.known, documents, segments, bytes: size });
-    return;
-  }
-  const known = totals.known === 0 ? "" : ` (${grouped(totals.known)} already indexed)`;
-  writeNote(
-    `Added ${counted(totals.added, "passage")}${known} in ${duration(progress.seconds)}; ` +
-      `${folder} has ${counted(documents, "passage")}, ${megabytes(size)}.`,
-  );
-  if (totals.truncated > 0) writeNote(cutMessage(totals.truncated, "passage", encoder.maxSeqLength));
+  const stats = await collection.stats();
+  if (options.json === true) await writeJson(totalsOf(result, stats));
+  else writeNote(`${described(result)} in ${duration((performance.now() - started) / 1000)}; ${holdings(folder, stats)}.`);
 }
 
-async function nextOf(blocks: AsyncIterator<Passage[], void>): Promise<Passage[] | undefined> {
-  const { value } = await blocks.next();
-  return value ?? undefined;
+/** A collection that has got no documents before the first error goes again. */
+async function leaveNothing(collection: Collection, folder: string, wasStored: boolean, existed: boolean): Promise<void> {
+  const count = await collection.count();
+  if (wasStored || count > 0) return;
+  await collection.close();
+  await removeEmpty(folder, existed);
 }
 
-async function addBlock(
-  encoder: SparseEncoder,
-  index: SparseIndex,
-  block: readonly Passage[],
-  { update }: IndexCommandOptions,
-  totals: Totals,
-  onProgress: (done: number) => void,
-): Promise<void> {
-  const known = update === true ? [] : await index.has(block.map(({ id }) => id));
-  const fresh = block.filter((_, i) => known[i] !== true);
-  const passedOver = block.length - fresh.length;
-  if (fresh.length > 0) {
-    const vectors = await encoder.encodeDocument(fresh.map(passageText), {
-      onProgress: ({ done }) => {
-        onProgress(passedOver + done);
-      },
-    });
-    await index.add(
-      fresh.map(({ id }) => id),
-      vectors,
-      { payloads: fresh },
-    );
-    totals.truncated += vectors.truncated.length;
-  }
-  totals.known += passedOver;
-  totals.added += fresh.length;
-  onProgress(0);
+/** What --json prints. */
+export function totalsOf(result: SyncResult, { documents, passages, segments, bytes }: CollectionStats): object {
+  return { ...result, documents, passages, segments, bytes };
+}
+
+/** "Added 3 documents, updated 1 (12 unchanged)". */
+export function described({ added, updated, unchanged, renamed, removed }: SyncResult): string {
+  const others = Object.entries({ updated, renamed, removed }).filter(([, count]) => count > 0);
+  const parts = [`Added ${counted(added, "document")}`, ...others.map(([what, count]) => `${what} ${grouped(count)}`)];
+  return parts.join(", ") + (unchanged === 0 ? "" : ` (${grouped(unchanged)} unchanged)`);
+}
+
+function holdings(folder: string, { documents, passages, bytes }: CollectionStats): string {
+  return `${folder} has ${counted(documents, "document")} in ${counted(passages, "passage")}, ${megabytes(bytes)}`;
 }

@@ -3,6 +3,8 @@
 import type { Command } from "commander";
 
 import { readCollection } from "../corpus/beir-corpus";
+import { readDocuments } from "../corpus/documents";
+import type { SourceDocument } from "../corpus/documents";
 import type { CollectionOptions, SkipReason } from "../corpus/formats";
 import type { Passage } from "../corpus/passages";
 import { INPUT_OPTIONS, refuseOptions } from "./options";
@@ -58,20 +60,54 @@ export class TextInput implements AsyncIterable<Passage> {
   }
 }
 
-/** readCollection(), followed by notes on stderr about skipped files and invalid text. */
-export async function* readPassages(source: string, options: CollectionOptions): AsyncGenerator<Passage> {
+/** The passages of a source, followed by notes on stderr about skipped files and invalid text. */
+export function readPassages(source: string, options: CollectionOptions): AsyncGenerator<Passage> {
+  return withNotes(options, (noting) => readCollection(source, noting));
+}
+
+/**
+ * The whole documents of a source, followed by notes on stderr about skipped files, records without text, and invalid text.
+ *
+ * @param onSkip called for each of these files and records, except for files that the user excluded
+ */
+export function readWholeDocuments(source: string, options: CollectionOptions, onSkip: () => void): AsyncGenerator<SourceDocument, void> {
+  return withNotes(options, (noting) => documentsWithText(readDocuments(source, noting), onSkip), onSkip);
+}
+
+/** Data files have records without a text, which no search could find. */
+async function* documentsWithText(documents: AsyncIterable<SourceDocument>, onSkip: () => void): AsyncGenerator<SourceDocument> {
+  let count = 0;
+  let first = "";
+  for await (const document of documents) {
+    if (document.text.trim() !== "" || (document.title ?? "").trim() !== "") {
+      yield document;
+      continue;
+    }
+    if (count++ === 0) first = document.id;
+    onSkip();
+  }
+  if (count > 0) writeNote(`skipped ${counted(count, "record")} (no text), the first: ${first}`);
+}
+
+/** @param read reads a source with options that count what the notes report */
+async function* withNotes<T>(
+  options: CollectionOptions,
+  read: (noting: CollectionOptions) => AsyncIterable<T>,
+  onSkipped?: () => void,
+): AsyncGenerator<T, void> {
   const skipped = new Map<SkipReason, { count: number; readonly first: string }>();
   const invalid = { count: 0, first: "" };
   const onSkip = (path: string, reason: SkipReason): void => {
     const files = skipped.get(reason) ?? { count: 0, first: path };
     files.count++;
     skipped.set(reason, files);
+    if (reason !== "excluded") onSkipped?.();
   };
   const onInvalid = (path: string, line: number): void => {
     if (invalid.count++ === 0) invalid.first = `${path}, line ${line}`;
   };
   try {
-    yield* readCollection(source, { ...options, onSkip, onInvalid });
+    yield* read({ ...options, onSkip, onInvalid });
   } finally {
     for (const [reason, { count, first }] of skipped) {
       const remedy = reason === "needs htmlparser2" ? "; run: npm install htmlparser2" : "";

@@ -3,30 +3,35 @@ import { createInterface } from "node:readline/promises";
 import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
 
-import type { Passage } from "../corpus/passages";
-import { SparseIndex, SparseRerankError } from "../index";
-import type { SparseEncoder } from "../index";
-import { readPassages } from "./input";
+import { Collection } from "../index";
+import type { CrossEncoder, SearchMode, SparseEncoder } from "../index";
+import { DocumentSource } from "./document-source";
+import { addFilterOption, filterOf } from "./filters";
+import type { FilterOptions } from "./filters";
 import {
   INPUT_OPTIONS,
+  MODEL_OPTIONS,
   addInputOptions,
   addModelOptions,
   command,
-  isGiven,
+  loadReranker,
   loadSparseEncoder,
   positiveInteger,
   refuseOptions,
   sparseModelOption,
 } from "./options";
 import type { InputOptions, ModelOptions } from "./options";
-import { clearProgress, ProgressLine, writeNote } from "./progress";
+import { writeNote } from "./progress";
 import { writeAnswer, writeLegend } from "./search-view";
 import { Searcher } from "./searcher";
-import { isStoredIndex } from "./stored-index";
-import { counted, cutMessage, duration, grouped, megabytes, writeJson } from "./terminal";
+import { isStored, modelToLoad, openStored } from "./stored-collection";
+import { counted, duration, grouped, megabytes, writeJson } from "./terminal";
 
-interface SearchCommandOptions extends ModelOptions, InputOptions {
+interface SearchCommandOptions extends ModelOptions, InputOptions, FilterOptions {
   readonly topK: number;
+  readonly hybrid?: true;
+  readonly lexical?: true;
+  readonly rerank?: string;
   readonly limit?: number;
   readonly exclude?: RegExp;
   readonly prompt?: true;
@@ -34,10 +39,11 @@ interface SearchCommandOptions extends ModelOptions, InputOptions {
 
 export function searchCommand(): Command {
   const collections =
-    "folder of an index that sparse-rerank index created, or a collection to index in memory: a folder of .md, .txt, .rst, .adoc and .html files, such a " +
+    "folder of a collection that sparse-rerank index made, or documents to index in memory: a folder of .md, .txt, .rst, .adoc and .html files, such a " +
     "file, or a .jsonl (_id, title, text), .tsv (id, text) or .csv (columns id, title, text) file";
-  const created = command("search", "Search an index, or a collection that is indexed in memory first", [
-    'sparse-rerank search my-index "how are threads used"',
+  const created = command("search", "Search a collection, or documents that are indexed in memory first", [
+    'sparse-rerank search my-docs "how are threads used"',
+    'sparse-rerank search my-docs "how are threads used" --hybrid --filter lang=en --filter "year>=2020"',
     'sparse-rerank search docs/ "how are threads used"',
     'sparse-rerank search corpus.jsonl "first query" "second query" --json',
     "sparse-rerank search docs/                   # prompts for queries on a terminal",
@@ -45,9 +51,12 @@ export function searchCommand(): Command {
   ])
     .argument("<collection>", collections)
     .argument("[queries...]", "queries (default: a prompt on a terminal, otherwise the lines of standard input)");
-  return addModelOptions(addInputOptions(created), sparseModelOption())
+  return addFilterOption(addModelOptions(addInputOptions(created), sparseModelOption()))
+    .option("--hybrid", "fuse the model's ranking with that of the words (BM25)")
+    .option("--lexical", "search by words alone (BM25), without the model")
+    .option("--rerank <name>", "rerank the 100 best passages with this cross-encoder (folder or hub name)")
     .option("--exclude <pattern>", "skip files whose path matches this regular expression (case-insensitive)", pattern)
-    .option("--limit <n>", "index only the first n passages", positiveInteger)
+    .option("--limit <n>", "index only the first n documents", positiveInteger)
     .option("-k, --top-k <n>", "number of hits per query", positiveInteger, 5)
     .option("--prompt", "prompt for more queries after those given (terminal only)")
     .action((collection: string, queries: string[], options: SearchCommandOptions) => {
@@ -55,6 +64,10 @@ export function searchCommand(): Command {
         created.error('error: with the collection "-" (standard input), pass queries as arguments');
       }
       if (!process.stdin.isTTY) refuseOptions(created, ["prompt"], "requires a terminal");
+      if (options.lexical === true) {
+        const unused = options.rerank === undefined ? MODEL_OPTIONS : ["model"];
+        refuseOptions(created, ["hybrid", ...unused], "cannot be used with --lexical");
+      }
       return run(created, collection, queries, options);
     });
 }
@@ -67,29 +80,56 @@ function pattern(value: string): RegExp {
   }
 }
 
-async function run(command: Command, collection: string, queries: readonly string[], options: SearchCommandOptions): Promise<void> {
-  if (isStoredIndex(collection)) {
-    refuseOptions(command, [...INPUT_OPTIONS, "exclude", "limit"], `applies only to collections; ${collection} is an index`);
-    await using index = await SparseIndex.open(collection, { readOnly: true });
-    await using encoder = await loadSparseEncoder({ ...options, model: modelToLoad(command, collection, index, options) });
-    await answerAll(command, Searcher.over(encoder, index), queries, options);
-  } else {
-    const passages = await collect(collection, options);
-    await using encoder = await loadSparseEncoder(options);
-    await using searcher = await buildSearcher(encoder, passages, options);
-    await answerAll(command, searcher, queries, options);
-  }
+/** The models of a search. */
+interface Models {
+  /** Undefined for a lexical search. */
+  readonly encoder: SparseEncoder | undefined;
+  readonly reranker: CrossEncoder | undefined;
+}
+
+async function run(command: Command, source: string, queries: readonly string[], options: SearchCommandOptions): Promise<void> {
+  const stored = isStored(source);
+  if (stored) refuseOptions(command, [...INPUT_OPTIONS, "exclude", "limit"], `applies only to sources; ${source} is a collection`);
+  // Read before loading a model, which takes longer.
+  const documents = stored ? undefined : await DocumentSource.open(source, options, "search");
+  const model = stored ? await storedModel(command, source, options) : options.model;
+  await using encoder = options.lexical === true ? undefined : await loadSparseEncoder({ ...options, model });
+  await using reranker = await loadReranker({ ...options, ...(options.rerank === undefined ? {} : { reranker: options.rerank }) });
+  await using collection =
+    documents === undefined
+      ? await Collection.open(source, { readOnly: true, ...present({ encoder, reranker }) })
+      : await indexInMemory(documents, { encoder, reranker }, options);
+  const filter = filterOf(options);
+  const searcher = new Searcher(collection, encoder, {
+    mode: modeOf(options),
+    topK: options.topK,
+    ...(filter === undefined ? {} : { filter }),
+  });
+  await answerAll(command, searcher, queries, options);
+}
+
+function modeOf({ hybrid, lexical }: SearchCommandOptions): SearchMode {
+  return lexical === true ? "lexical" : hybrid === true ? "hybrid" : "sparse";
+}
+
+async function storedModel(command: Command, folder: string, options: SearchCommandOptions): Promise<string> {
+  await using collection = await openStored(folder, { readOnly: true });
+  return options.lexical === true ? options.model : modelToLoad(command, folder, await collection.stats(), options);
+}
+
+function present({ encoder, reranker }: Models): { encoder?: SparseEncoder; reranker?: CrossEncoder } {
+  return { ...(encoder === undefined ? {} : { encoder }), ...(reranker === undefined ? {} : { reranker }) };
 }
 
 async function answerAll(command: Command, searcher: Searcher, queries: readonly string[], options: SearchCommandOptions): Promise<void> {
   let answered = 0;
   const answer = async (query: string): Promise<void> => {
-    const result = await searcher.answer(query, options.topK);
     if (options.json === true) {
-      await writeJson(result);
+      await writeJson(await searcher.answer(query));
     } else {
-      if (answered === 0) await writeLegend();
-      await writeAnswer(result);
+      const shown = await searcher.show(query);
+      if (answered === 0 && options.lexical !== true) await writeLegend();
+      await writeAnswer(shown);
     }
     answered++;
   };
@@ -104,55 +144,27 @@ async function answerAll(command: Command, searcher: Searcher, queries: readonly
   }
 }
 
-async function buildSearcher(encoder: SparseEncoder, passages: readonly Passage[], options: SearchCommandOptions): Promise<Searcher> {
-  const progress = new ProgressLine("encoding", (count) => counted(count, "passage"));
-  progress.update(0);
-  const searcher = await Searcher.build(encoder, passages, (done) => {
-    progress.update(done, passages.length);
-  });
-  clearProgress();
-  describe(searcher, progress.seconds, passages.length === options.limit);
-  return searcher;
-}
-
-/** The model that encoded the passages of an index; queries need the same one. */
-function modelToLoad(command: Command, folder: string, { model }: SparseIndex, options: SearchCommandOptions): string {
-  if (model === undefined) {
-    if (isGiven(command, "model")) return options.model;
-    throw new SparseRerankError(
-      "ERR_INVALID_ARGUMENT",
-      `${folder} does not record which model it was built with; specify it with --model.`,
-    );
+async function indexInMemory(documents: DocumentSource, models: Models, options: SearchCommandOptions): Promise<Collection> {
+  const started = performance.now();
+  const needsWords = modeOf(options) !== "sparse";
+  const collection = await Collection.open(":memory:", { ...present(models), ...(needsWords ? { lexical: true } : {}) });
+  try {
+    await documents.syncTo(collection, { prune: false });
+    await describe(collection, (performance.now() - started) / 1000, documents.count === options.limit);
+    return collection;
+  } catch (error) {
+    await collection.close();
+    throw error;
   }
-  if (!isGiven(command, "model") || options.model === model.name) return model.name;
-  const made = `${folder} was built with the model ${model.name}`;
-  if (model.fingerprint === undefined) throw new SparseRerankError("ERR_MODEL_MISMATCH", `${made}; queries need the same one.`);
-  // The same model may have a different name or path now, so the index compares fingerprints of the weights.
-  writeNote(`${made}; ${options.model} must be the same`);
-  return options.model;
 }
 
-/** Reads all passages before encoding: they are kept for display anyway, and progress needs their number. */
-async function collect(collection: string, options: SearchCommandOptions): Promise<Passage[]> {
-  const progress = new ProgressLine("reading", (count) => counted(count, "passage"));
-  const passages: Passage[] = [];
-  for await (const passage of readPassages(collection, options)) {
-    passages.push(passage);
-    progress.update(passages.length);
-    if (passages.length === options.limit) break;
-  }
-  clearProgress();
-  if (passages.length === 0) throw new SparseRerankError("ERR_INVALID_ARGUMENT", `${collection} is empty: it has no text to search.`);
-  return passages;
-}
-
-function describe({ size, stats, truncated, maxSeqLength, files }: Searcher, seconds: number, limited: boolean): void {
-  const from = files > 0 ? ` from ${counted(files, "file")}` : "";
+async function describe(collection: Collection, seconds: number, limited: boolean): Promise<void> {
+  const { documents, passages, postings, bytes, model } = await collection.stats();
+  const weights = model === undefined ? "" : `${grouped(postings / passages)} weights each, `;
   writeNote(
-    `Indexed ${limited ? "the first " : ""}${counted(size, "passage")}${from} in ${duration(seconds)} (${grouped(size / seconds)}/s): ` +
-      `${grouped(stats.postings / size)} weights each, ${megabytes(stats.bytes)}.`,
+    `Indexed ${limited ? "the first " : ""}${counted(documents, "document")} in ${counted(passages, "passage")} in ${duration(seconds)} ` +
+      `(${grouped(passages / seconds)}/s): ${weights}${megabytes(bytes)}.`,
   );
-  if (truncated > 0) writeNote(cutMessage(truncated, "passage", maxSeqLength));
 }
 
 /** Prompts for queries until an empty line or the end of input. The prompt goes to stderr, so that stdout contains only results. */

@@ -1,19 +1,14 @@
-import { passageText, passageTitle } from "../corpus/beir-corpus";
-import type { Passage } from "../corpus/passages";
-import { SparseIndex, SparseRerankError } from "../index";
-import type { SearchHit, SparseEncoder, SparseMatrix } from "../index";
+import type { Collection, CollectionHit, CollectionSearchOptions, SearchMode, SparseEncoder } from "../index";
 import { literalTokens } from "./literal";
-import { passageOf } from "./stored-index";
 
-export interface Hit {
+/** A hit as --json prints it. */
+export interface Hit extends Pick<CollectionHit, "id" | "score" | "scores" | "title" | "passage" | "metadata"> {
   /** Starts at 1. */
   readonly rank: number;
-  readonly score: number;
-  readonly id: string;
-  readonly title?: string;
-  readonly text: string;
-  /** Tokens that contribute to the score, by descending contribution. */
-  readonly tokens: readonly Contribution[];
+  /** Tokens that contribute to the sparse score, by descending contribution; absent from a lexical search. */
+  readonly tokens?: readonly Contribution[];
+  /** Terms of the query that the passage has; absent from a sparse search. */
+  readonly terms?: readonly string[];
 }
 
 export interface Contribution {
@@ -25,111 +20,79 @@ export interface Contribution {
 
 export interface Answer {
   readonly query: string;
-  readonly milliseconds: { readonly encode: number; readonly search: number };
+  /** Of the models and the search. */
+  readonly milliseconds: number;
   readonly hits: readonly Hit[];
 }
 
-/** Passages encoded at a time. */
-const BLOCK = 1024;
-
-/** Searches a collection in memory, whose index uses the position of a passage as its id, or an index that stores its passages. */
-export class Searcher implements AsyncDisposable {
-  readonly #encoder: SparseEncoder;
-  readonly #index: SparseIndex;
-  /** Undefined if the index stores the passages. */
-  readonly #passages: readonly Passage[] | undefined;
-  #truncated = 0;
-
-  private constructor(encoder: SparseEncoder, index: SparseIndex, passages?: readonly Passage[]) {
-    this.#encoder = encoder;
-    this.#index = index;
-    this.#passages = passages;
-  }
-
-  /** @param index an index that stores passages; disposing the searcher closes it */
-  static over(encoder: SparseEncoder, index: SparseIndex): Searcher {
-    return new Searcher(encoder, index);
-  }
-
-  static async build(encoder: SparseEncoder, passages: readonly Passage[], onProgress: (done: number) => void): Promise<Searcher> {
-    const searcher = new Searcher(encoder, SparseIndex.create({ encoder }), passages);
-    for (let start = 0; start < passages.length; start += BLOCK) {
-      const texts = passages.slice(start, start + BLOCK).map(passageText);
-      const vectors = await encoder.encodeDocument(texts, {
-        onProgress: ({ done }) => {
-          onProgress(start + done);
-        },
-      });
-      await searcher.#add(start, vectors);
-    }
-    return searcher;
-  }
-
-  get size(): number {
-    return this.#index.size;
-  }
-
-  /** Number of files that the passages in memory come from; 0 if they are records of a single file. */
-  get files(): number {
-    return new Set(this.#passages?.flatMap(({ path }) => path ?? [])).size;
-  }
-
-  get stats(): ReturnType<SparseIndex["stats"]> {
-    return this.#index.stats();
-  }
-
-  get truncated(): number {
-    return this.#truncated;
-  }
-
-  get maxSeqLength(): number {
-    return this.#encoder.maxSeqLength;
-  }
-
-  async answer(query: string, topK: number): Promise<Answer> {
-    const started = performance.now();
-    const vector = await this.#encoder.encodeQuery(query);
-    const encoded = performance.now();
-    const found = await this.#index.search(vector, { topK, withPayload: this.#passages === undefined });
-    const searched = performance.now();
-    const passages = found.map((hit) => this.#passage(hit));
-    // Encodes the hits again, since keeping the vectors of all passages would use as much memory as the index.
-    const vectors = await this.#encoder.encodeDocument(passages.map(passageText));
-    const literal = await literalTokens(this.#encoder, query, "query");
-    const hits = passages.map((passage, i): Hit => {
-      const title = passageTitle(passage);
-      const shared = this.#encoder.decode(this.#encoder.intersection(vector, vectors.row(i)));
-      return {
-        rank: i + 1,
-        score: found[i]?.score ?? 0,
-        id: passage.id,
-        ...(title === undefined ? {} : { title }),
-        text: passage.text,
-        tokens: shared.map(({ token, id: tokenId, weight }) => ({ token, contribution: weight, literal: literal.has(tokenId) })),
-      };
-    });
-    return { query, milliseconds: { encode: rounded(encoded - started), search: rounded(searched - encoded) }, hits };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#index.close();
-  }
-
-  async #add(start: number, vectors: SparseMatrix): Promise<void> {
-    const ids = Array.from({ length: vectors.rows }, (_, i) => String(start + i));
-    await this.#index.add(ids, vectors);
-    this.#truncated += vectors.truncated.length;
-  }
-
-  #passage({ id, payload }: SearchHit): Passage {
-    if (this.#passages === undefined) return passageOf(payload, id);
-    const passage = this.#passages[Number(id)];
-    if (passage === undefined) throw new SparseRerankError("ERR_INTERNAL", `The index found ${id}, which was not added.`);
-    return passage;
-  }
+/** What people see of an answer beyond --json. */
+export interface ShownAnswer extends Answer {
+  /** For each hit, the words of its passage that match the terms. */
+  readonly words: readonly (readonly string[])[];
+  /** Ids of the documents that have several passages. */
+  readonly cut: ReadonlySet<string>;
 }
 
-/** Rounds to a microsecond, the resolution of the clock. */
-function rounded(milliseconds: number): number {
-  return Number(milliseconds.toFixed(3));
+/** Searches a collection with the same options for every query. */
+export class Searcher {
+  readonly #collection: Collection;
+  readonly #encoder: SparseEncoder | undefined;
+  readonly #options: CollectionSearchOptions & { readonly mode: SearchMode };
+
+  /** @param encoder the collection's; undefined for a lexical search */
+  constructor(
+    collection: Collection,
+    encoder: SparseEncoder | undefined,
+    options: CollectionSearchOptions & { readonly mode: SearchMode },
+  ) {
+    this.#collection = collection;
+    this.#encoder = encoder;
+    this.#options = options;
+  }
+
+  async answer(query: string): Promise<Answer> {
+    const { answer } = await this.#search(query, false);
+    return answer;
+  }
+
+  async show(query: string): Promise<ShownAnswer> {
+    const { answer, hits } = await this.#search(query, this.#options.mode !== "sparse");
+    const words = hits.map(({ passage, highlights = [] }) =>
+      highlights.map(({ start, end }) => passage.text.slice(start - passage.start, end - passage.start)),
+    );
+    return { ...answer, words, cut: await this.#cutDocuments(hits) };
+  }
+
+  async #search(query: string, highlight: boolean): Promise<{ readonly answer: Answer; readonly hits: readonly CollectionHit[] }> {
+    const started = performance.now();
+    const { hits } = await this.#collection.search(query, { ...this.#options, highlight });
+    const milliseconds = Number((performance.now() - started).toFixed(3));
+    const literal = this.#encoder === undefined ? undefined : await literalTokens(this.#encoder, query, "query");
+    const found = hits.map(({ id, score, scores, title, passage, metadata, matched: { sparse, lexical } }, i): Hit => {
+      const tokens = sparse?.map((one) => ({ token: one.token, contribution: one.weight, literal: literal?.has(one.id) === true }));
+      return {
+        rank: i + 1,
+        id,
+        score,
+        scores,
+        ...(title === undefined ? {} : { title }),
+        passage,
+        ...(metadata === undefined ? {} : { metadata }),
+        ...(tokens === undefined ? {} : { tokens }),
+        ...(lexical === undefined ? {} : { terms: lexical }),
+      };
+    });
+    return { answer: { query, milliseconds, hits: found }, hits };
+  }
+
+  async #cutDocuments(hits: readonly CollectionHit[]): Promise<Set<string>> {
+    const cut = new Set(hits.filter(({ passage }) => passage.index > 0).map(({ id }) => id));
+    // Of a first passage, only the document tells whether there are more.
+    const unknown = hits.filter(({ id, passage }) => !cut.has(id) && passage.text !== "");
+    const documents = await this.#collection.get(unknown.map(({ id }) => id));
+    for (const [i, { id, passage }] of unknown.entries()) {
+      if (documents[i] !== undefined && documents[i].text.trimEnd().length > passage.end) cut.add(id);
+    }
+    return cut;
+  }
 }

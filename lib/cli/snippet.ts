@@ -44,7 +44,8 @@ export function snippet(text: string, terms: ReadonlyMap<string, number>, width:
       last = start;
     }
   }
-  const start = Math.floor((first + last) / 2);
+  // A text that fits is shown from its beginning.
+  const start = endOf(words, 0, width) === words.length ? 0 : Math.floor((first + last) / 2);
   const end = endOf(words, start, width);
   const shown = words.slice(start, end).map(({ text: word, terms: found }): SnippetWord => ({ text: word, matched: found.length > 0 }));
   return [...(start > 0 ? [ELLIPSIS] : []), ...shown, ...(end < words.length ? [ELLIPSIS] : [])];

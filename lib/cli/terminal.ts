@@ -42,6 +42,11 @@ export function writeJson(value: object): Promise<void> {
   return writeLine(safeJson(JSON.stringify(value)));
 }
 
+/** JSON for one line of a terminal. */
+export function printableJson(value: object): string {
+  return printable(JSON.stringify(value));
+}
+
 /** Escapes the characters in JSON that a terminal would interpret; the parsed value is unchanged. */
 export function safeJson(json: string): string {
   return json.replace(UNSAFE_IN_JSON, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);

@@ -1,4 +1,4 @@
-/** `sparse-rerank index`, and `search` on its result: resuming, models, rejections. */
+/** `sparse-rerank index`, and `search` on its result: what is kept, models, rejections. */
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -7,6 +7,7 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { Collection } from "../../../dist/collection/collection";
 import { SparseEncoder } from "../../../dist/sparse-encoder";
 import { SparseIndex } from "../../../dist/sparse-index/sparse-index";
 import { skip } from "../../support/skip";
@@ -15,12 +16,23 @@ const main = path.join(__dirname, "..", "..", "..", "dist", "cli", "main.js");
 
 interface Totals {
   readonly added: number;
-  readonly known: number;
+  readonly updated: number;
+  readonly unchanged: number;
+  readonly renamed: number;
+  readonly removed: number;
+  readonly skipped: number;
   readonly documents: number;
+  readonly passages: number;
 }
 
 interface Answer {
-  readonly hits: readonly { readonly id: string; readonly title?: string; readonly text: string; readonly tokens: readonly unknown[] }[];
+  readonly hits: readonly {
+    readonly id: string;
+    readonly title?: string;
+    readonly passage: { readonly index: number; readonly text: string };
+    readonly metadata?: object;
+    readonly tokens: readonly unknown[];
+  }[];
 }
 
 describe("sparse-rerank index", function () {
@@ -53,22 +65,69 @@ describe("sparse-rerank index", function () {
     return (JSON.parse(stdout) as Answer).hits;
   };
 
-  it("creates an index that search reads, and resumes it", () => {
-    const sharks = { _id: "s", title: "Fish", text: "Sharks are fish that swim in the sea." };
+  it("makes a collection that search reads, and brings it up to date", () => {
+    const sharks = { _id: "s", title: "Fish", text: "Sharks are fish that swim in the sea.", lang: "en" };
     const heart = { _id: "h", text: "The heart pumps blood." };
-    assert.deepEqual({ ...index(corpus([sharks, heart])) }.added, 2);
+    const { segments, bytes, ...made } = index(corpus([sharks, heart, { _id: "e", text: " " }])) as Totals & Record<string, number>;
+    const counts = { added: 2, updated: 0, unchanged: 0, renamed: 0, removed: 0, skipped: 1, documents: 2, passages: 2 };
+    assert.deepEqual(made, counts);
+    assert.ok((segments ?? 0) > 0 && (bytes ?? 0) > 0);
     const [hit] = search("which organ moves blood?");
     assert.equal(hit?.id, "h");
-    assert.equal(hit.text, heart.text);
+    assert.deepEqual(hit.passage, { index: 0, start: 0, end: heart.text.length, text: heart.text });
     assert.ok(hit.tokens.length > 0);
-    assert.equal(search("sharks")[0]?.title, "Fish");
+    const [fish] = search("sharks");
+    assert.deepEqual([fish?.title, fish?.metadata], ["Fish", { lang: "en" }]);
 
-    const more = index(corpus([{ ...heart, text: "The heart is a muscle." }, { _id: "m", text: "Muscles need oxygen." }, sharks]));
-    assert.deepEqual([more.added, more.known, more.documents], [1, 2, 3]);
-    assert.equal(search("heart").find(({ id }) => id === "h")?.text, heart.text);
-    const updated = index(corpus([{ ...heart, text: "The heart is a muscle." }]), "--update");
-    assert.deepEqual([updated.added, updated.documents], [1, 3]);
-    assert.equal(search("heart").find(({ id }) => id === "h")?.text, "The heart is a muscle.");
+    const changed = { ...heart, text: "The heart is a muscle." };
+    const muscle = { _id: "m", text: "Muscles need oxygen." };
+    const more = index(corpus([changed, muscle]));
+    assert.deepEqual([more.added, more.updated, more.unchanged, more.removed, more.documents], [1, 1, 0, 0, 3]);
+    assert.equal(search("heart").find(({ id }) => id === "h")?.passage.text, changed.text);
+    const same = index(corpus([changed, { ...muscle, _id: "n" }]), "--sync");
+    assert.deepEqual([same.added, same.unchanged, same.renamed, same.removed, same.documents], [0, 1, 1, 1, 2]);
+    assert.deepEqual(
+      search("sharks in the sea").filter(({ id }) => id === "s"),
+      [],
+    );
+  });
+
+  it("cuts files into passages, and keeps the vectors of renamed ones", () => {
+    const texts = path.join(folder, "texts");
+    fs.mkdirSync(texts);
+    const sentences = Array.from({ length: 40 }, (_, i) => `The river number ${i} flows into the sea at noon.`);
+    fs.writeFileSync(path.join(texts, "rivers.md"), `# Rivers\n\n${sentences.join(" ")}\n`);
+    fs.writeFileSync(path.join(texts, "heart.md"), "# Heart\n\nThe heart pumps blood.\n");
+    const made = index(texts, "--max-tokens", "64");
+    assert.equal(made.documents, 2);
+    assert.ok(made.passages > 5, String(made.passages));
+    const shown = run("search", home, "the river number 35", "--hybrid");
+    assert.match(shown.stdout, /Rivers {2}rivers\.md, passage [2-9]\d*\n/);
+    assert.doesNotMatch(run("search", home, "heart").stdout, /heart\.md, passage/);
+    fs.renameSync(path.join(texts, "heart.md"), path.join(texts, "organ.md"));
+    const renamed = index(texts, "--sync");
+    assert.deepEqual([renamed.added, renamed.renamed, renamed.removed, renamed.unchanged], [0, 1, 0, 1]);
+    const other = run("index", home, texts, "--max-tokens", "32");
+    assert.equal(other.status, 1);
+    assert.match(other.stderr, /ERR_SETTINGS_MISMATCH.*passages\.maxTokens = 64, not 32/);
+  });
+
+  it("analyzes words as a new collection asks for, and keeps to it", () => {
+    const file = corpus([{ _id: "a", text: "Die Katzen schlafen in der Sonne." }]);
+    index(file, "--language", "german");
+    const found = run("search", home, "Katze", "--lexical", "--json");
+    assert.deepEqual((JSON.parse(found.stdout) as { hits: { terms: string[] }[] }).hits[0]?.terms, ["katz"], found.stderr);
+    assert.equal(index(file, "--language", "german").unchanged, 1);
+    for (const [args, message] of [
+      [["--language", "french"], /ERR_SETTINGS_MISMATCH.*lexical\.language = german, not french/],
+      [["--no-stemming"], /ERR_SETTINGS_MISMATCH.*lexical\.stemming = true, not false/],
+    ] as const) {
+      const { status, stderr } = run("index", home, file, ...args);
+      assert.deepEqual([status, message.test(stderr)], [1, true], stderr);
+    }
+    const plain = path.join(folder, "plain");
+    assert.equal(run("index", plain, file, "--language", "german", "--no-stemming").status, 0);
+    assert.deepEqual((JSON.parse(run("search", plain, "Katze", "--lexical", "--json").stdout) as Answer).hits, []);
   });
 
   it("keeps committed documents when it is killed, and resumes", async function () {
@@ -80,13 +139,13 @@ describe("sparse-rerank index", function () {
     while (!fs.existsSync(path.join(home, "segment-0")) && Date.now() < deadline) await sleep(5);
     child.kill("SIGINT");
     await ended;
-    const killed = await SparseIndex.open(home);
-    const kept = killed.size;
+    const killed = await Collection.open(home, { readOnly: true });
+    const kept = await killed.count();
     await killed.close();
     // Whole commits, or everything if the signal came too late.
     assert.ok(kept % 512 === 0 || kept === 3000, String(kept));
     const totals = index(file);
-    assert.deepEqual([totals.known, totals.added, totals.documents], [kept, 3000 - kept, 3000]);
+    assert.deepEqual([totals.unchanged, totals.added, totals.documents], [kept, 3000 - kept, 3000]);
   });
 
   it("rejects a folder with other files and a file, and leaves nothing behind", () => {
@@ -126,7 +185,7 @@ describe("sparse-rerank index", function () {
     const made = run("index", home, texts);
     assert.equal(made.status, 0, made.stderr);
     assert.match(made.stderr, /^2 lines not in UTF-8: invalid bytes were replaced by U\+FFFD, first in latin\.txt, line 2\n/m);
-    assert.match(search("first line")[0]?.text ?? "", /caf\ufffd au lait/);
+    assert.match(search("first line")[0]?.passage.text ?? "", /caf\ufffd au lait/);
   });
 
   it("knows the model of a folder, including one created by a program", async () => {
@@ -140,7 +199,7 @@ describe("sparse-rerank index", function () {
     assert.deepEqual(
       search("sharks")
         .slice(0, 1)
-        .map(({ id, text }) => [id, text]),
+        .map(({ id, passage }) => [id, passage.text]),
       [["s", texts[0]]],
     );
     const copy = path.join(folder, "copy");
@@ -153,27 +212,48 @@ describe("sparse-rerank index", function () {
     fs.writeFileSync(weights, bytes);
     const other = run("search", home, "sharks", "--model", copy);
     assert.deepEqual([other.status, other.stderr.includes("ERR_MODEL_MISMATCH")], [1, true], other.stderr);
-    const added = run("index", home, corpus([{ _id: "x", text: "more" }]), "--model", copy);
-    assert.deepEqual([added.status, added.stderr.includes("ERR_MODEL_MISMATCH")], [1, true], added.stderr);
+    const added = run("index", home, corpus([{ _id: "x", text: "more" }]));
+    assert.equal(added.status, 1);
+    assert.match(added.stderr, /ERR_NOT_SUPPORTED.*holds an index of SparseIndex.*searched but not added to/);
+    const own = path.join(folder, "own");
+    assert.equal(run("index", own, path.join(folder, "corpus.jsonl")).status, 0);
+    for (const args of [
+      ["index", own, path.join(folder, "corpus.jsonl")],
+      ["search", own, "more"],
+    ]) {
+      const mixed = run(...args, "--model", copy);
+      assert.equal(mixed.status, 1);
+      assert.match(mixed.stderr, /ERR_MODEL_MISMATCH.*splade-tiny.*copy/);
+    }
     fs.rmSync(path.join(home, "model.json"));
     assert.match(run("search", home, "sharks").stderr, /ERR_INVALID_ARGUMENT.*does not record which model/);
     assert.equal(run("search", home, "sharks", "--model", "splade-tiny").status, 0);
   });
 
-  it("rejects another model, and options of collections", () => {
+  it("rejects another model, options of sources, and what an earlier version left open", async () => {
     index(corpus([{ _id: "a", text: "one" }]));
     const other = run("search", home, "one", "--model", "other");
     assert.deepEqual([other.status, other.stderr.includes("built with the model splade-tiny")], [1, true], other.stderr);
     const limited = run("search", home, "one", "--limit", "3");
     assert.deepEqual(
-      [limited.status, limited.stderr.includes(`--limit applies only to collections; ${home} is an index`)],
+      [limited.status, limited.stderr.includes(`--limit applies only to sources; ${home} is a collection`)],
       [2, true],
       limited.stderr,
     );
-    fs.writeFileSync(path.join(home, "model.json"), '{"model":"other"}');
-    const made = run("index", home, path.join(folder, "corpus.jsonl"));
-    assert.deepEqual([made.status, made.stderr.includes("built with the model other, not splade-tiny")], [1, true], made.stderr);
-    fs.writeFileSync(path.join(home, "model.json"), "{");
-    assert.match(run("search", home, "one").stderr, /ERR_INDEX_CORRUPT.*model.json/);
+    fs.writeFileSync(path.join(home, "collection.json"), "{");
+    for (const args of [
+      ["search", home, "one"],
+      ["stats", home],
+      ["index", home, path.join(folder, "corpus.jsonl")],
+    ]) {
+      assert.match(run(...args).stderr, /ERR_INDEX_CORRUPT.*collection\.json/);
+    }
+    const old = path.join(folder, "old");
+    await (await SparseIndex.open(old, { dimension: 10 })).close();
+    fs.writeFileSync(path.join(old, "model.json"), '{"model":"other"}');
+    const named = run("search", old, "one", "--model", "splade-tiny");
+    assert.deepEqual([named.status, named.stderr.includes("built with the model other")], [1, true], named.stderr);
+    fs.writeFileSync(path.join(old, "model.json"), "{");
+    assert.match(run("search", old, "one").stderr, /ERR_INDEX_CORRUPT.*model.json/);
   });
 });
