@@ -8,17 +8,20 @@ import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 
 import { indexCommand } from "./build-index";
+import { deleteCommand } from "./delete";
 import { doctorCommand } from "./doctor";
 import { encodeCommand } from "./encode";
 import { evaluateCommand } from "./evaluate";
 import { explainCommand } from "./explain";
 import { asKnownError } from "./failure";
 import { jobsCommand } from "./jobs";
+import { getCommand, listCommand } from "./list";
 import { mineCommand } from "./mine";
 import { modelsCommand } from "./models";
 import { clearProgress, writeNote } from "./progress";
 import { rerankCommand } from "./rerank";
 import { searchCommand } from "./search";
+import { statsCommand } from "./stats";
 import { hasColor } from "./terminal";
 import { workerCommand } from "./worker";
 
@@ -68,6 +71,10 @@ function createProgram(): Command {
     encodeCommand(),
     indexCommand(),
     searchCommand(),
+    listCommand(),
+    getCommand(),
+    deleteCommand(),
+    statsCommand(),
     rerankCommand(),
     explainCommand(),
     evaluateCommand(),

@@ -13,7 +13,10 @@ import { skip } from "../../support/skip";
 const root = path.join(__dirname, "..", "..", "..");
 const main = path.join(root, "dist", "cli", "main.js");
 const reranker = path.join(root, "test", "data", "checkpoints", "ce-bert-minilm");
-const COMMANDS = ["encode", "index", "search", "rerank", "explain", "evaluate", "mine", "models", "doctor", "worker", "jobs"];
+const COMMANDS = [
+  ...["encode", "index", "search", "list", "get", "delete", "stats", "rerank", "explain", "evaluate", "mine", "models", "doctor"],
+  ...["worker", "jobs"],
+];
 
 interface Ended {
   readonly code: number | null;
