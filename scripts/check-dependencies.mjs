@@ -168,6 +168,7 @@ const LIB_PACKAGES = {
   ioredis: "queue",
   "node-gyp-build": "native",
   "@langchain/core": "adapters",
+  "@parcel/watcher": "cli",
   undici: "hub",
   pg: "engines",
 };

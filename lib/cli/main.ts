@@ -23,6 +23,7 @@ import { rerankCommand } from "./rerank";
 import { searchCommand } from "./search";
 import { statsCommand } from "./stats";
 import { hasColor } from "./terminal";
+import { watchCommand } from "./watch";
 import { workerCommand } from "./worker";
 
 const EXIT_FAILURE = 1;
@@ -70,6 +71,7 @@ function createProgram(): Command {
   for (const command of [
     encodeCommand(),
     indexCommand(),
+    watchCommand(),
     searchCommand(),
     listCommand(),
     getCommand(),

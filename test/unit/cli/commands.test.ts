@@ -14,7 +14,7 @@ const root = path.join(__dirname, "..", "..", "..");
 const main = path.join(root, "dist", "cli", "main.js");
 const reranker = path.join(root, "test", "data", "checkpoints", "ce-bert-minilm");
 const COMMANDS = [
-  ...["encode", "index", "search", "list", "get", "delete", "stats", "rerank", "explain", "evaluate", "mine", "models", "doctor"],
+  ...["encode", "index", "watch", "search", "list", "get", "delete", "stats", "rerank", "explain", "evaluate", "mine", "models", "doctor"],
   ...["worker", "jobs"],
 ];
 
