@@ -1,9 +1,9 @@
-// A search service over an index created by `sparse-rerank index`:  INDEX=folder PORT=8080 node server.mjs
+// A search service over a collection that `sparse-rerank index` made:  INDEX=folder PORT=8080 node server.mjs
 //   curl localhost:8080/search --data '{"query": "what is good for the heart?", "topK": 3}'
 import http from "node:http";
 import { finished } from "node:stream/promises";
 
-import { SparseEncoder, SparseIndex } from "sparse-rerank";
+import { Collection, SparseEncoder } from "sparse-rerank";
 
 const { INDEX = "index", MODEL = "splade-tiny", PORT = "8080" } = process.env;
 const MAX_BODY = 65_536;
@@ -11,14 +11,16 @@ const MAX_BODY = 65_536;
 const MAX_REQUESTS = 64;
 
 const encoder = await SparseEncoder.load(MODEL);
-const index = await SparseIndex.open(INDEX, { readOnly: true });
+// Sees what another process adds.
+const collection = await Collection.open(INDEX, { encoder, readOnly: true, autoRefresh: true });
+const documents = await collection.count();
 
 const running = new Set();
 const server = http.createServer((request, response) => {
   const work = respond(request, response).finally(() => running.delete(work));
   running.add(work);
 });
-server.listen(Number(PORT), () => console.log(`${index.size} documents, port ${server.address().port}`));
+server.listen(Number(PORT), () => console.log(`${documents} documents, port ${server.address().port}`));
 
 // The first process of a container gets no default signal handling.
 for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, stop);
@@ -31,17 +33,17 @@ async function respond(request, response) {
 }
 
 async function answer(request) {
-  if (request.url === "/health") return [200, { documents: index.size }];
+  if (request.url === "/health") return [200, { documents: await collection.count() }];
   if (request.method !== "POST" || request.url !== "/search") return [404, { error: "There is POST /search and GET /health." }];
   if (running.size >= MAX_REQUESTS) return [503, { error: "Too many requests at once; try again." }];
   let body = "";
   // An oversized body is read to its end, since a response to half a request may get lost.
   for await (const chunk of request.setEncoding("utf8")) if (body.length <= MAX_BODY) body += chunk;
   if (body.length > MAX_BODY) return [413, { error: `A request has at most ${MAX_BODY} characters.` }];
-  const { query, topK = 10 } = JSON.parse(body);
+  const { query, topK = 10, filter } = JSON.parse(body);
   const signal = AbortSignal.timeout(5000);
-  const vector = await encoder.encodeQuery(query, { signal });
-  return [200, { hits: await index.search(vector, { topK, withPayload: true, signal }) }];
+  const { hits } = await collection.search(query, { topK, filter, signal });
+  return [200, { hits }];
 }
 
 function isTheirs(error) {
@@ -52,5 +54,5 @@ async function stop() {
   server.close();
   await Promise.all(running);
   server.closeAllConnections();
-  await Promise.all([encoder.close(), index.close()]);
+  await Promise.all([encoder.close(), collection.close()]);
 }

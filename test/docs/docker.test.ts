@@ -9,7 +9,7 @@ import path from "node:path";
 
 import { validate } from "dockerfile-utils";
 
-import { SparseEncoder, SparseIndex } from "../../dist";
+import { Collection, SparseEncoder } from "../../dist";
 
 import { root } from "./pages";
 
@@ -32,7 +32,7 @@ describe("examples/docker", () => {
     for (const name of ["server.mjs", "package.json"]) fs.cpSync(path.join(docker, name), path.join(folder, name));
     fs.mkdirSync(path.join(folder, "node_modules"));
     fs.symlinkSync(root, path.join(folder, "node_modules", "sparse-rerank"), "junction");
-    await writeIndex(path.join(folder, "index"));
+    await writeCollection(path.join(folder, "index"));
     const env = { ...process.env, INDEX: "index", PORT: "0" };
     const server = spawn(process.execPath, ["server.mjs"], { cwd: folder, env, stdio: ["ignore", "pipe", "inherit"] });
     try {
@@ -43,12 +43,15 @@ describe("examples/docker", () => {
         return [answer.status, await answer.json()];
       };
       const [status, found] = await ask("search", JSON.stringify({ query: "what moves blood?", topK: 1 }));
-      const { hits } = found as { hits: { id: string; payload: string }[] };
-      assert.deepEqual([status, hits.map(({ id, payload }) => [id, payload])], [200, [["heart", "a"]]]);
+      const { hits } = found as { hits: { id: string; passage: { text: string } }[] };
+      assert.deepEqual([status, hits.map(({ id, passage }) => [id, passage.text])], [200, [["heart", "The heart pumps blood."]]]);
+      const filtered = await ask("search", JSON.stringify({ query: "what moves blood?", filter: { lang: "de" } }));
+      assert.deepEqual(filtered, [200, { hits: [] }]);
       assert.deepEqual(await ask("health"), [200, { documents: 2 }]);
       for (const [body, refused] of [
         ["{", 400],
         ['{"query": 1}', 400],
+        ['{"query": "blood", "filter": 1}', 400],
         [" ".repeat(10_000_000), 413],
       ] as const) {
         assert.equal((await ask("search", body))[0], refused);
@@ -63,10 +66,12 @@ describe("examples/docker", () => {
   });
 });
 
-async function writeIndex(folder: string): Promise<void> {
+async function writeCollection(folder: string): Promise<void> {
   const encoder = await SparseEncoder.load("splade-tiny");
-  const index = await SparseIndex.open(folder, { dimension: encoder.embeddingDimension });
-  const vectors = await encoder.encodeDocument(["The heart pumps blood.", "Sharks are fish."]);
-  await index.add(["heart", "sea"], vectors, { payloads: ["a", "b"] });
-  await Promise.all([encoder.close(), index.close()]);
+  const collection = await Collection.open(folder, { encoder, lexical: true });
+  await collection.upsert([
+    { id: "heart", text: "The heart pumps blood." },
+    { id: "sea", text: "Sharks are fish." },
+  ]);
+  await Promise.all([encoder.close(), collection.close()]);
 }
