@@ -14,7 +14,7 @@ Encodes a collection with a SPLADE model, indexes it, answers the queries (or a 
   --collection PATH  a folder of .md, .txt, .rst, .adoc or .html files, one such file, a .jsonl file ({"_id", "title", "text"} per line), a .tsv
                      file (id, tab, text) or a .csv file; default: the documentation of the packages in node_modules
   --model FOLDER     a SPLADE checkpoint in hub layout; default: the embedded splade-tiny
-  --limit N          index the first N passages; default: 3000 of node_modules, all of another collection`;
+  --limit N          index the first N documents; default: 450 of node_modules, all of another collection`;
 
 /** Answered by documentation that is in every clone. */
 const QUERIES = [
@@ -26,7 +26,7 @@ const QUERIES = [
 ];
 const DOCUMENTATION = {
   folder: path.join(root, "node_modules"),
-  limit: "3000",
+  limit: "450",
   /** Files that are the same in every package, or lists of changes. */
   exclude: String.raw`(^|/)(changelog|changes|code_of_conduct|contributing|copying|history|licen[cs]e|notice|release-notes|security|third-party)[^/]*$|\.txt$`,
 };

@@ -1,6 +1,7 @@
 import { realpath, stat } from "node:fs/promises";
 import path from "node:path";
 
+import type * as Watcher from "@parcel/watcher";
 import type { Command } from "commander";
 
 import { loadPackage } from "../core/optional-package";
@@ -15,6 +16,8 @@ import { writeNote } from "./progress";
 import { addMakeOptions, openToWrite } from "./stored-collection";
 import type { MakeOptions } from "./stored-collection";
 import { duration, writeJson, writeLine } from "./terminal";
+
+type Subscribe = typeof Watcher.subscribe;
 
 interface WatchCommandOptions extends MakeOptions, InputOptions {}
 
@@ -43,16 +46,8 @@ async function run(command: Command, folder: string, source: string, options: Wa
   const first = await DocumentSource.open(source, options, "index");
   await using writable = await openToWrite(command, folder, options);
   const changes = new Changes();
-  const { root, isRelevant, ignored } = await placeOf(source, folder);
   // Before the first sync, so that no change is missed.
-  const subscription = await subscribe(
-    root,
-    (error, events) => {
-      // An error means that changes were lost: what they were is found by reading the source.
-      if (error !== null || events.some((event) => isRelevant(event.path))) changes.note();
-    },
-    { ignore: ignored },
-  );
+  const subscription = await follow(source, folder, subscribe, changes);
   try {
     await sync(writable.collection, first, options);
     for (;;) {
@@ -80,6 +75,21 @@ async function sync(collection: Collection, documents: DocumentSource, options: 
   }
   const time = new Date().toLocaleTimeString("sv");
   await writeLine(`${time}  ${described(result)} in ${duration((performance.now() - started) / 1000)}.`);
+}
+
+/** Notes the changes of a source. Errors: ERR_FILE_UNREADABLE (the system cannot watch it). */
+async function follow(source: string, collection: string, subscribe: Subscribe, changes: Changes): Promise<Awaited<ReturnType<Subscribe>>> {
+  const { root, isRelevant, ignored } = await placeOf(source, collection);
+  const onEvents: Parameters<Subscribe>[1] = (error, events) => {
+    // An error means that changes were lost: what they were is found by reading the source.
+    if (error !== null || events.some((event) => isRelevant(event.path))) changes.note();
+  };
+  try {
+    return await subscribe(root, onEvents, { ignore: ignored });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SparseRerankError("ERR_FILE_UNREADABLE", `Cannot watch ${root}: ${reason}.`, { cause });
+  }
 }
 
 /** Where the changes of a source are reported: a folder, in which only the source itself counts. */
