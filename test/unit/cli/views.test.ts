@@ -129,6 +129,7 @@ describe("snippet", () => {
 
   it("is the whole of a short text", () => {
     assert.equal(shown("The Heart pumps blood.", { heart: 1, blood: 1 }, 60), "The <Heart> pumps <blood.>");
+    assert.equal(shown("The heart pumps blood.", { blood: 1 }, 60), "The heart pumps <blood.>");
   });
 
   it("is the part with the greatest weight of terms, centered", () => {
