@@ -304,7 +304,7 @@ export type ErrorCode =
    * An optional peer dependency is required but not installed.
    *
    * Causes: a search engine, the LangChain adapter or the queue is used without its client package; a collection is in CSV or HTML, and the
-   * package that reads it is missing.
+   * package that reads it is missing; `sparse-rerank watch` without `@parcel/watcher`.
    *
    * Remedy: run the `npm install` command in the message.
    */
