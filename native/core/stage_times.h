@@ -8,6 +8,22 @@
 
 namespace sparse_rerank {
 
+/// Adds the time of its scope to a sum, in nanoseconds.
+class TimeAdded {
+ public:
+  explicit TimeAdded(std::atomic<std::int64_t>& sum) : sum_(sum), begin_(std::chrono::steady_clock::now()) {}
+  TimeAdded(const TimeAdded&) = delete;
+  TimeAdded& operator=(const TimeAdded&) = delete;
+  ~TimeAdded() {
+    const auto spent = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin_);
+    sum_.fetch_add(spent.count(), std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<std::int64_t>& sum_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
 /// What pool threads spend their time on. kTask covers whole tasks, kBody and kHead the parts of encoding tasks.
 enum class Stage : std::size_t { kTask, kBody, kHead };
 
@@ -24,19 +40,9 @@ class StageTimes {
   [[nodiscard]] double seconds(Stage stage) const { return static_cast<double>(sum(stage).load(std::memory_order_relaxed)) * 1e-9; }
 
   /// Adds the time of its scope to a stage.
-  class Scope {
+  class Scope : public TimeAdded {
    public:
-    explicit Scope(Stage stage) : stage_(stage), begin_(std::chrono::steady_clock::now()) {}
-    Scope(const Scope&) = delete;
-    Scope& operator=(const Scope&) = delete;
-    ~Scope() {
-      const auto spent = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin_);
-      instance().sum(stage_).fetch_add(spent.count(), std::memory_order_relaxed);
-    }
-
-   private:
-    Stage stage_;
-    std::chrono::steady_clock::time_point begin_;
+    explicit Scope(Stage stage) : TimeAdded(instance().sum(stage)) {}
   };
 
  private:

@@ -21,7 +21,8 @@ namespace {
 /// A job that runs a function and can be awaited.
 class FunctionJob final : public Job {
  public:
-  FunctionJob(std::size_t tasks, std::function<Status(std::size_t)> body) : Job(tasks), body_(std::move(body)) {}
+  FunctionJob(std::size_t tasks, std::function<Status(std::size_t)> body, Schedule schedule = {})
+      : Job(tasks, std::move(schedule)), body_(std::move(body)) {}
 
   void wait() {
     std::unique_lock lock(mutex_);
@@ -247,6 +248,150 @@ TEST(ThreadPool, RefusesAJobWhenNoThreadStarts) {
   EXPECT_FALSE(pool.submit(job));
   job->wait();
   pool.shut_down();
+}
+
+/// A pool with its own threads. They are busy until go(), so that a test decides which jobs wait together.
+class Waiting {
+ public:
+  explicit Waiting(std::size_t threads) : threads_left_(static_cast<int>(threads)), pool_(limited(threads_left_)) {
+    EXPECT_FALSE(pool_.set_thread_count(threads));
+    std::atomic<std::size_t> busy = 0;
+    blocker_ = std::make_shared<FunctionJob>(threads, [this, &busy](std::size_t) {
+      ++busy;
+      gate_.pass();
+      return Status{};
+    });
+    EXPECT_FALSE(pool_.submit(blocker_));
+    while (busy < threads) std::this_thread::yield();
+  }
+  ~Waiting() { pool_.shut_down(); }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+  ThreadPool& pool() { return pool_; }
+  /// Submits a job whose tasks write its name.
+  std::shared_ptr<FunctionJob> submit(char name, std::size_t tasks, Schedule schedule) {
+    auto job = std::make_shared<FunctionJob>(
+        tasks,
+        [this, name](std::size_t) {
+          const std::lock_guard lock(mutex_);
+          order_ += name;
+          return Status{};
+        },
+        std::move(schedule));
+    EXPECT_FALSE(pool_.submit(job));
+    jobs_.push_back(job);
+    return job;
+  }
+  /// Runs everything; returns the names of the tasks in the order in which they ran.
+  std::string go() {
+    gate_.open();
+    for (const auto& job : jobs_) job->wait();
+    blocker_->wait();
+    const std::lock_guard lock(mutex_);
+    return order_;
+  }
+
+ private:
+  std::atomic<int> threads_left_;
+  ThreadPool pool_;
+  Gate gate_;
+  std::shared_ptr<FunctionJob> blocker_;
+  std::vector<std::shared_ptr<FunctionJob>> jobs_;
+  std::mutex mutex_;
+  std::string order_;
+};
+
+TEST(ThreadPool, EqualJobsEndOneAfterTheOther) {
+  Waiting waiting(1);
+  for (const char name : {'a', 'b', 'c'}) waiting.submit(name, 4, {.work = 100});
+  EXPECT_EQ(waiting.go(), "aaaabbbbcccc");
+}
+
+TEST(ThreadPool, ShortJobsOvertakeLongOnesAndSearchesBoth) {
+  Waiting waiting(1);
+  waiting.submit('l', 3, {.work = 3000});
+  waiting.submit('s', 2, {.work = 20});
+  waiting.submit('q', 1, {});
+  EXPECT_EQ(waiting.go(), "qsslll");
+}
+
+TEST(ThreadPool, AHigherPriorityGoesFirst) {
+  Waiting waiting(1);
+  waiting.submit('l', 1, {.priority = -1, .work = 1});
+  waiting.submit('n', 2, {.work = 10});
+  waiting.submit('h', 2, {.priority = 1, .work = 1000});
+  EXPECT_EQ(waiting.go(), "hhnnl");
+}
+
+TEST(ThreadPool, JobsOfACallKeepItsPlace) {
+  Waiting waiting(1);
+  const Turn first = waiting.pool().arrive(200);
+  const Turn second = waiting.pool().arrive(200);
+  waiting.submit('b', 1, {.work = 100, .turn = second});
+  waiting.submit('a', 1, {.work = 100, .turn = first});
+  waiting.submit('b', 1, {.work = 100, .turn = second});
+  waiting.submit('a', 1, {.work = 100, .turn = first});
+  EXPECT_EQ(waiting.go(), "aabb");
+}
+
+TEST(ThreadPool, ACancelledJobEndsBeforeThoseAheadOfIt) {
+  Waiting waiting(1);
+  waiting.submit('a', 2, {.priority = 1});
+  bool others_waited = false;
+  const auto late = waiting.submit('z', 1000, {.priority = -1, .work = 1e9});
+  const auto first = std::make_shared<FunctionJob>(
+      1,
+      [&](std::size_t) {
+        others_waited = late->finishes() == 1;
+        return Status{};
+      },
+      Schedule{.priority = 2});
+  EXPECT_FALSE(waiting.pool().submit(first));
+  late->cancel({"ERR_ABORTED", "late"});
+  EXPECT_EQ(waiting.go(), "aa");
+  first->wait();
+  EXPECT_TRUE(others_waited);
+}
+
+TEST(ThreadPool, ALimitLeavesThreadsToOtherJobs) {
+  Waiting waiting(3);
+  const auto limit = std::make_shared<TaskLimit>(2);
+  std::atomic<int> running = 0;
+  std::atomic<int> most = 0;
+  std::vector<std::shared_ptr<FunctionJob>> limited_jobs;
+  for (int i = 0; i < 2; ++i) {
+    limited_jobs.push_back(std::make_shared<FunctionJob>(
+        20,
+        [&](std::size_t) {
+          const int now = ++running;
+          for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {
+          }
+          std::this_thread::sleep_for(std::chrono::microseconds(200));
+          --running;
+          return Status{};
+        },
+        Schedule{.limit = limit}));
+    EXPECT_FALSE(waiting.pool().submit(limited_jobs.back()));
+  }
+  waiting.submit('o', 5, {.priority = -1});
+  EXPECT_EQ(waiting.go(), "ooooo");
+  for (const auto& job : limited_jobs) job->wait();
+  EXPECT_EQ(most, 2);
+}
+
+TEST(ThreadPool, TimesSayHowLongAJobWaitedAndRan) {
+  Waiting waiting(1);
+  const auto job = std::make_shared<FunctionJob>(2, [](std::size_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    return Status{};
+  });
+  EXPECT_FALSE(waiting.pool().submit(job));
+  std::this_thread::sleep_for(std::chrono::milliseconds(3));
+  waiting.go();
+  job->wait();
+  EXPECT_GE(job->times().queued, std::chrono::milliseconds(3));
+  EXPECT_GE(job->times().ran, std::chrono::milliseconds(4));
 }
 
 TEST(ThreadPool, WhateverATaskThrowsIsTheErrorOfItsJob) {
