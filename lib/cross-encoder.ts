@@ -2,6 +2,7 @@ import { readCheckpoint } from "./checkpoint";
 import { poolsPrompt } from "./checkpoint/embedding-modules";
 import type { CrossCheckpoint } from "./checkpoint/types";
 import { overlapped, chunksOf } from "./core/chunks";
+import { observed } from "./core/diagnostics";
 import { ManagedResource } from "./core/managed-resource";
 import { FACTORY, invalid, requireFactory, requireFunction, requirePositiveInteger, requireTexts } from "./core/validate";
 import { SparseRerankError } from "./errors";
@@ -9,11 +10,13 @@ import { resolveModel } from "./hub/resolve";
 import { activate, requireActivation } from "./model/activations";
 import type { Activation } from "./model/activations";
 import { crossEncoderGraph } from "./model/cross-graph";
+import { predictWork } from "./model/dynamic-batcher";
 import { chooseExecution, defaultBatchSize } from "./model/execution";
+import type { Execution } from "./model/execution";
 import { maxSeqLengthOf } from "./model/plan";
+import { announce, runBatch, tokenized } from "./model/run";
 import { startTransformer } from "./model/start";
 import type { RunningTransformer } from "./model/start";
-import { withCancel } from "./native/cancellation";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
 import type { Device, LoadOptions, WorkOptions } from "./options";
 import type { DenseMatrix } from "./sparse-ops";
@@ -62,6 +65,7 @@ const DEFAULT_BATCH_SIZE = 64;
 export class CrossEncoder extends ManagedResource {
   readonly #checkpoint: CrossCheckpoint;
   readonly #transformer: RunningTransformer;
+  readonly #name: string;
 
   /** Maximum number of tokens of both texts together, special tokens included. Longer pairs are truncated, the longer text first. */
   readonly maxSeqLength: number;
@@ -70,10 +74,11 @@ export class CrossEncoder extends ManagedResource {
   /** The device that runs the transformer. */
   readonly device: Device;
 
-  private constructor(factory: symbol, checkpoint: CrossCheckpoint, transformer: RunningTransformer, device: Device) {
+  private constructor(factory: symbol, checkpoint: CrossCheckpoint, transformer: RunningTransformer, name: string, device: Device) {
     super();
     requireFactory(factory, "CrossEncoder", 'load(name), such as await CrossEncoder.load("cross-encoder/ms-marco-MiniLM-L6-v2")');
     this.device = device;
+    this.#name = name;
     this.#checkpoint = checkpoint;
     this.#transformer = transformer;
     this.maxSeqLength = transformer.maxSeqLength;
@@ -86,12 +91,19 @@ export class CrossEncoder extends ManagedResource {
     checkLoadOptions(options);
     const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross", options.modelFile);
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
-    const execution = await chooseExecution(options);
-    const graph = crossEncoderGraph(checkpoint, execution.plan);
-    const plan = { part: checkpoint.transformer, graph, execution: execution.plan };
-    const transformer = await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal);
+    const start = async (): Promise<{ transformer: RunningTransformer; execution: Execution }> => {
+      const execution = await chooseExecution(options);
+      const graph = crossEncoderGraph(checkpoint, execution.plan);
+      const plan = { part: checkpoint.transformer, graph, execution: execution.plan };
+      return { transformer: await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal), execution };
+    };
+    const { transformer, execution } = await observed("load", start, ({ execution: { device, dtype } }) => ({
+      model: nameOrPath,
+      device,
+      dtype,
+    }));
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
-    return new CrossEncoder(FACTORY, checkpoint, transformer, execution.device);
+    return new CrossEncoder(FACTORY, checkpoint, transformer, nameOrPath, execution.device);
   }
 
   /**
@@ -181,19 +193,21 @@ export class CrossEncoder extends ManagedResource {
     const prompt = resolvePrompt(options, prompts, defaultPromptName, poolsPrompt(head));
     const logits = new Float32Array(pairs.length * this.numLabels);
     const truncated: number[] = [];
+    const batchSize = options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE);
+    const run = {
+      model: this.#name,
+      priority: options.priority,
+      turn: pairs.length > batchSize ? announce(pairs, this.maxSeqLength) : undefined,
+    };
     const work = async (chunk: Pair[], signal: AbortSignal): Promise<{ rows: number; logits: Float32Array; truncated: Uint32Array }> => {
       const prompted = prompt === "" ? chunk : chunk.map(([query, document]): Pair => [prompt + query, document]);
-      const batch = await tokenizer.encodePairs(prompted, { signal });
+      const batch = await tokenized(this.#name, prompted, () => tokenizer.encodePairs(prompted, { signal }));
       const sequences = admit(batch, (i) => chunk[i]?.[1] ?? "");
-      const data = await withCancel(signal, (cancel) => model.predict(sequences, this.numLabels, cancel === undefined ? {} : { cancel }));
-      return { rows: chunk.length, logits: data, truncated: batch.truncated };
+      const predicted = await runBatch(this.#transformer, predictWork(model, this.numLabels), sequences, { ...run, signal });
+      return { rows: chunk.length, logits: predicted.logits, truncated: batch.truncated };
     };
     let done = 0;
-    for await (const block of overlapped(
-      chunksOf(pairs, options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE)),
-      work,
-      options.signal,
-    )) {
+    for await (const block of overlapped(chunksOf(pairs, batchSize), work, options.signal)) {
       logits.set(block.logits, done * this.numLabels);
       for (const i of block.truncated) truncated.push(done + i);
       done += block.rows;

@@ -28,9 +28,17 @@ export interface CudaOptions {
    * false pads all batches.
    */
   readonly packed?: boolean;
+  /** Tokens of texts from concurrent calls that may run together; larger runs delay short texts. Default 16,384. */
+  readonly maxBatchTokens?: number;
   /** Compute fp32 matrix products in TF32 (10 bits of fraction) if the GPU supports it. Default false. */
   readonly tf32?: boolean;
 }
+
+/**
+ * Calls of a higher priority run before others, however long those wait. Calls of equal priority take turns such that each ends no later
+ * than if all shared the machine equally, and short ones end first (docs/deploying.md#scheduling).
+ */
+export type Priority = "high" | "normal" | "low";
 
 export interface LoadOptions {
   /** Branch, tag or commit of the hub repository. */
@@ -59,6 +67,11 @@ export interface LoadOptions {
   /** Maximum number of tokens, special tokens included; capped by the model's position embeddings. */
   readonly maxSeqLength?: number;
   /**
+   * Most threads of the process's pool that run this model at once: a model with fewer leaves the others to searches and other models.
+   * Default: all on the CPU; on CUDA 4, which keep the GPU busy while calls end one after the other.
+   */
+  readonly maxThreads?: number;
+  /**
    * Use this ONNX file of the repository instead of its weights, such as "onnx/model.onnx" or a quantized model. It must be an export of a
    * masked language model (output `logits`), of a sparse encoder (output [texts, vocabulary]) or of a sequence classifier. External data
    * files must be in the same folder.
@@ -76,11 +89,15 @@ export interface WorkOptions {
   readonly prompt?: string;
   /** Name of one of the checkpoint's prompts. */
   readonly promptName?: string;
+  /** Place among other calls of this process, of any model. Default "normal"; "low" suits work in the background, such as indexing. */
+  readonly priority?: Priority;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
 
-export const WORK_OPTIONS = ["batchSize", "prompt", "promptName", "onProgress", "signal"] as const;
+export const WORK_OPTIONS = ["batchSize", "prompt", "promptName", "priority", "onProgress", "signal"] as const;
+
+const PRIORITIES: readonly unknown[] = ["high", "normal", "low"] satisfies Priority[];
 
 const LOAD_OPTIONS = [
   "revision",
@@ -91,6 +108,7 @@ const LOAD_OPTIONS = [
   "cuda",
   "dtype",
   "maxSeqLength",
+  "maxThreads",
   "modelFile",
   "onProgress",
   "signal",
@@ -108,6 +126,7 @@ export function checkLoadOptions(options: LoadOptions): void {
     throw invalid("localFilesOnly", options.localFilesOnly, "a boolean");
   }
   if (options.maxSeqLength !== undefined) requirePositiveInteger(options.maxSeqLength, "maxSeqLength");
+  if (options.maxThreads !== undefined) requirePositiveInteger(options.maxThreads, "maxThreads");
   checkDevice(options);
   checkDtype(options);
   if (options.dtype === "int8" && options.modelFile !== undefined) {
@@ -133,8 +152,9 @@ function checkDevice({ device = "cpu", cuda, dtype, modelFile }: LoadOptions): v
     if (modelFile !== undefined) throw notSupported("modelFile on CUDA");
   }
   if (cuda === undefined) return;
-  requireRecord(cuda, "cuda", ["memoryLimit", "arenaGrowth", "graphs", "packed", "tf32"]);
+  requireRecord(cuda, "cuda", ["memoryLimit", "arenaGrowth", "graphs", "packed", "maxBatchTokens", "tf32"]);
   if (cuda.memoryLimit !== undefined) requirePositiveInteger(cuda.memoryLimit, "cuda.memoryLimit");
+  if (cuda.maxBatchTokens !== undefined) requirePositiveInteger(cuda.maxBatchTokens, "cuda.maxBatchTokens");
   if (cuda.arenaGrowth !== undefined && !["power-of-two", "as-requested"].includes(cuda.arenaGrowth)) {
     throw invalid("cuda.arenaGrowth", cuda.arenaGrowth, '"power-of-two" or "as-requested"');
   }
@@ -166,6 +186,9 @@ export function checkWorkOptions(options: WorkOptions, known: readonly string[])
   if (options.batchSize !== undefined) requirePositiveInteger(options.batchSize, "batchSize");
   for (const name of ["prompt", "promptName"] as const) {
     if (options[name] !== undefined && typeof options[name] !== "string") throw invalid(name, options[name], "a string");
+  }
+  if (options.priority !== undefined && !PRIORITIES.includes(options.priority)) {
+    throw invalid("priority", options.priority, '"high", "normal" or "low"');
   }
 }
 

@@ -4,6 +4,7 @@ import { readCheckpoint } from "./checkpoint";
 import { fingerprintOf } from "./checkpoint/fingerprint";
 import type { SparseCheckpoint } from "./checkpoint/types";
 import { overlapped, chunksOf } from "./core/chunks";
+import { observed } from "./core/diagnostics";
 import { ManagedResource } from "./core/managed-resource";
 import type { Running } from "./core/managed-resource";
 import { FACTORY, invalid, requireFactory, requirePositiveInteger, requireRecord, requireTexts } from "./core/validate";
@@ -12,6 +13,7 @@ import { resolveModel } from "./hub/resolve";
 import { revisionOf } from "./hub/snapshot";
 import { chooseExecution, defaultBatchSize } from "./model/execution";
 import type { Execution } from "./model/execution";
+import type { RunOptions } from "./model/run";
 import { openRoutes } from "./model/sparse-route";
 import type { RouteEncoder, Routes } from "./model/sparse-route";
 import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
@@ -107,8 +109,14 @@ export class SparseEncoder extends ManagedResource {
     const revision = revisionOf(folder);
     const model = { name, fingerprint: await fingerprintOf(checkpoint), ...(revision === undefined ? {} : { revision }) };
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
-    const execution = await chooseExecution(options);
-    const routes = await openRoutes(checkpoint, options, execution);
+    const { execution, routes } = await observed(
+      "load",
+      async () => {
+        const chosen = await chooseExecution(options);
+        return { execution: chosen, routes: await openRoutes(checkpoint, options, chosen) };
+      },
+      ({ execution: { device, dtype } }) => ({ model: name, device, dtype }),
+    );
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
     return new SparseEncoder(FACTORY, checkpoint, routes, execution, model);
   }
@@ -280,9 +288,10 @@ export class SparseEncoder extends ManagedResource {
     };
     if (texts.length > 0 && texts.length <= (options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE))) {
       // A single chunk skips the pipeline, which would cost more than looking a query up in a weight table.
-      add(await this.#encodeChunk(encoder, texts, options, prompt, options.signal));
+      add(await this.#encodeChunk(encoder, texts, options, prompt, { signal: options.signal }));
     } else {
-      for await (const block of this.#blocks(encoder, texts, options, prompt)) add(block);
+      const turn = encoder.announce(texts);
+      for await (const block of this.#blocks(encoder, texts, options, prompt, turn)) add(block);
     }
     const matrix = markModel(blocks.length === 0 ? SparseMatrix.fromRows([], this.embeddingDimension) : joinBlocks(blocks), this.model);
     return typeof input === "string" ? matrix.row(0) : matrix;
@@ -293,11 +302,12 @@ export class SparseEncoder extends ManagedResource {
     texts: Iterable<string> | AsyncIterable<string>,
     options: EncodeOptions,
     prompt: string,
+    turn?: RunOptions["turn"],
   ): AsyncGenerator<SparseMatrix> {
     const chunks = chunksOf(texts, options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE));
     const work = async (chunk: string[], signal: AbortSignal): Promise<SparseMatrix> => {
       requireTexts(chunk, "texts");
-      return this.#encodeChunk(encoder, chunk, options, prompt, signal);
+      return this.#encodeChunk(encoder, chunk, options, prompt, { signal, turn });
     };
     return overlapped(chunks, work, options.signal);
   }
@@ -305,13 +315,13 @@ export class SparseEncoder extends ManagedResource {
   #encodeChunk(
     encoder: RouteEncoder,
     texts: readonly string[],
-    { maxActiveDims }: EncodeOptions,
+    { maxActiveDims, priority }: EncodeOptions,
     prompt: string,
-    signal: AbortSignal | undefined,
+    run: Pick<RunOptions, "signal" | "turn">,
   ): Promise<SparseMatrix> {
     const prompted = prompt === "" ? texts : texts.map((text) => prompt + text);
     const keep = maxActiveDims === undefined ? undefined : Math.min(maxActiveDims, this.embeddingDimension);
-    return encoder.encode(prompted, keep, this.embeddingDimension, signal);
+    return encoder.encode(prompted, keep, this.embeddingDimension, { ...run, model: this.model.name, priority });
   }
 
   #decodeRow(row: SparseVector, topK: number | undefined): TokenWeight[] {

@@ -100,7 +100,7 @@ const LIB = {
     holds: "`SparseEncoder`",
     uses: [...MODELS, "sparse-matrix", "sparse-ops", "sparse-index/model-identity"],
   },
-  "cross-encoder": { holds: "`CrossEncoder`", uses: [...MODELS, "native", "sparse-ops", "tokenization/pipeline"] },
+  "cross-encoder": { holds: "`CrossEncoder`", uses: [...MODELS, "sparse-ops", "tokenization/pipeline"] },
   lexical: {
     holds: "texts -> terms for lexical search: words, stop words, stemmers",
     uses: ["errors", "core", "native", "native/contract"],

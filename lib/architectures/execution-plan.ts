@@ -8,21 +8,28 @@ import type { Architecture } from "./types";
 /** Each kind is a backend of the addon (native/inference/backend.h). */
 export type ExecutionPlan = SequencePlan | GroupPlan;
 
+interface AnyPlan {
+  /** Most threads that run the model at once. Absent: all. */
+  readonly maxThreads?: number;
+}
+
 /** For the CPU: each sequence is a separate run. */
-export interface SequencePlan {
+export interface SequencePlan extends AnyPlan {
   readonly backend: "sequences";
   /** Runs the linear layers in 8 bits, cached in `cacheFolder`. Not for external ONNX models. */
   readonly int8?: { readonly cacheFolder: string | undefined };
 }
 
 /** For a GPU: groups of sequences of similar length run together. Not for external ONNX models. */
-export interface GroupPlan {
+export interface GroupPlan extends AnyPlan {
   readonly backend: "groups";
   readonly floats: Floats;
   /** Packs groups, without padding, if the architecture and the element type allow it. */
   readonly packed: boolean;
   /** Bytes available for the weights and all running groups. */
   readonly memory: number;
+  /** Tokens of concurrent calls that run together. Absent: as many as a group may have. */
+  readonly maxBatchTokens?: number;
   /** Absent on the CPU, where tests run the graphs built for GPUs. */
   readonly cuda?: NativeCuda;
 }

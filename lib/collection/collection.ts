@@ -1,4 +1,5 @@
 import { throwIfAborted } from "../core/abort";
+import { observed } from "../core/diagnostics";
 import { ManagedResource } from "../core/managed-resource";
 import type { Running } from "../core/managed-resource";
 import { FACTORY, invalid, requireControls, requireFactory, requirePositiveInteger, requireRecord } from "../core/validate";
@@ -355,7 +356,11 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
   async #search(query: string, options: CollectionSearchOptions, running: Running): Promise<CollectionSearchResult<M>> {
     const checked = checkSearch(query, options, this.#opened);
     await this.#follow();
-    return this.#read((view) => search<M>(view, this.#opened, query, checked, running.signal(options.signal)));
+    return observed(
+      "search",
+      () => this.#read((view) => search<M>(view, this.#opened, query, checked, running.signal(options.signal))),
+      () => ({ index: this.#opened.folder, queries: 1 }),
+    );
   }
 
   async #follow(): Promise<void> {

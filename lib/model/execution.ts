@@ -42,19 +42,23 @@ function runsOnCpuOnly({ dtype, modelFile }: LoadOptions): boolean {
 }
 
 function onCpu(options: LoadOptions): Execution {
-  if (options.dtype !== "int8") return { device: "cpu", dtype: "fp32", plan: { backend: "sequences" } };
+  const limit = limitOf(options);
+  if (options.dtype !== "int8") return { device: "cpu", dtype: "fp32", plan: { backend: "sequences", ...limit } };
   const folder = derivedFolder(options, process.env);
   const cacheFolder = folder === undefined ? undefined : path.join(folder, "int8");
-  return { device: "cpu", dtype: "int8", plan: { backend: "sequences", int8: { cacheFolder } } };
+  return { device: "cpu", dtype: "int8", plan: { backend: "sequences", int8: { cacheFolder }, ...limit } };
+}
+
+function limitOf({ maxThreads }: LoadOptions): { maxThreads?: number } {
+  return maxThreads === undefined ? {} : { maxThreads };
 }
 
 /** Share of the free GPU memory for the model; the rest is left to the driver and the CUDA libraries. */
 const SHARE_OF_FREE = 0.9;
 
-async function onCuda(
-  cuda: NativeCuda,
-  { dtype, cuda: { memoryLimit = Infinity, packed = true, graphs = false } = {} }: LoadOptions,
-): Promise<Execution> {
+async function onCuda(cuda: NativeCuda, options: LoadOptions): Promise<Execution> {
+  const { dtype, cuda: { memoryLimit = Infinity, packed = true, graphs = false, maxBatchTokens } = {} } = options;
+  const batching = maxBatchTokens === undefined ? {} : { maxBatchTokens };
   const { freeBytes, computeCapability } = await checkCuda(cuda);
   if (dtype === "bf16" && Number(computeCapability) < 8) {
     throw new SparseRerankError(
@@ -67,7 +71,7 @@ async function onCuda(
   return {
     device: `cuda:${cuda.device}`,
     dtype: floats,
-    plan: { backend: "groups", floats, packed: packed && !graphs, cuda: { ...cuda, graphs }, memory },
+    plan: { backend: "groups", floats, packed: packed && !graphs, cuda: { ...cuda, graphs }, memory, ...batching, ...limitOf(options) },
   };
 }
 

@@ -2,7 +2,7 @@
 
 import path from "node:path";
 
-import type { GroupPlan, SequencePlan } from "../architectures/execution-plan";
+import type { ExecutionPlan, GroupPlan, SequencePlan } from "../architectures/execution-plan";
 import type { EncodedGraph, Floats } from "../architectures/graph";
 import type { Int8Layer } from "../architectures/int8";
 import { spladeHead } from "../architectures/splade-head";
@@ -31,11 +31,21 @@ export function describeModel(graph: Graph, { head, execution }: TransformerPlan
     files: files.paths,
     // All external data locations of a graph name the file of its first weight (see architectures/graph.ts).
     weightFolder: path.dirname(first?.file ?? ""),
+    ...limitOf(execution),
   };
 }
 
-export function describeExport({ file, pooling: vectors, vocabularySize: columns }: ExportedGraph): NativeExportSpec {
-  return vectors === undefined ? { file } : { file, vectors: { columns, pooling: vectors.pooling, activation: vectors.activation } };
+export function describeExport(
+  { file, pooling: vectors, vocabularySize: columns }: ExportedGraph,
+  { execution }: TransformerPlan,
+): NativeExportSpec {
+  const spec = { file, ...limitOf(execution) };
+  return vectors === undefined ? spec : { ...spec, vectors: { columns, pooling: vectors.pooling, activation: vectors.activation } };
+}
+
+function limitOf({ backend, maxThreads }: ExecutionPlan): Pick<NativeModelSpec, "maxThreads"> {
+  if (maxThreads !== undefined) return { maxThreads };
+  return backend === "groups" ? { maxThreads: GROUPS_AT_ONCE } : {};
 }
 
 /** What a backend runs, and how. */
@@ -75,11 +85,11 @@ function withHead(graph: Graph, head: TransformerPlan["head"]): EncodedGraph {
   return graph.continued((builder, hidden) => spladeHead(builder, hidden, head.graph, head.pooling), "logits");
 }
 
-/** Two calls with two groups each in flight share the memory that the weights leave. */
+/** Groups that run at once unless the user says otherwise; they share the memory that the weights leave. */
 const GROUPS_AT_ONCE = 4;
 
 /** The head is part of the graph. */
-function describeGroups({ cuda, memory }: GroupPlan, graph: Graph, head: TransformerPlan["head"]): Described {
+function describeGroups({ cuda, memory, maxThreads = GROUPS_AT_ONCE }: GroupPlan, graph: Graph, head: TransformerPlan["head"]): Described {
   const whole = withHead(graph, head);
   const { weights, weightFloats, layout, positionsAfter } = whole;
   let bytes = 0;
@@ -89,7 +99,7 @@ function describeGroups({ cuda, memory }: GroupPlan, graph: Graph, head: Transfo
     backend: {
       kind: "groups",
       layout: layout.form === "packed" ? "packed" : "padded",
-      bytes: Math.max(0, Math.floor((memory - bytes) / GROUPS_AT_ONCE)),
+      bytes: Math.max(0, Math.floor((memory - bytes) / maxThreads)),
       ...(graph.maxPositions === undefined ? {} : { maxLength: graph.maxPositions }),
       ...(positionsAfter === undefined ? {} : { positionsAfter }),
       ...(head?.pooling.pooling === "max" ? { activation: head.pooling.activation } : {}),

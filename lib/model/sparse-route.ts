@@ -13,13 +13,17 @@ import { throwIfAborted } from "../core/abort";
 import { notSupported } from "../core/validate";
 import { SparseRerankError } from "../errors";
 import { withCancel } from "../native/cancellation";
+import type { NativeTurn } from "../native/contract";
 import type { LoadOptions } from "../options";
 import { SparseMatrix } from "../sparse-matrix";
 import { firstPositions, sequencesOf } from "../tokenization/pipeline/token-batch";
 import { spansOf } from "../tokenization/spans";
+import { encodeWork } from "./dynamic-batcher";
 import type { Execution } from "./execution";
 import { maxSeqLengthOf } from "./plan";
 import type { TransformerPlan } from "./plan";
+import { announce, runBatch, tokenized } from "./run";
+import type { RunOptions } from "./run";
 import { startTransformer } from "./start";
 import type { RunningTransformer } from "./start";
 import { StaticEmbedding } from "./static-embedding-encoder";
@@ -36,7 +40,9 @@ export interface RouteEncoder {
    * @param maxActiveDims number of weights to keep per text; undefined for the model's default
    * @param columns number of columns of the result, at least the encoder's own
    */
-  encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix>;
+  encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, run: RunOptions): Promise<SparseMatrix>;
+  /** See announce() of model/run.ts; undefined if nothing runs. */
+  announce(texts: readonly string[]): NativeTurn | undefined;
   /** Encodes one text and reports which token produced each weight. */
   trace(text: string, columns: number): Promise<Trace>;
   /** The token ids that encode() uses for each text. */
@@ -109,13 +115,19 @@ class TransformerEncoder implements RouteEncoder {
     return running;
   }
 
-  async encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix> {
-    const { model, tokenizer, admit } = this.#running ?? (await this.start(signal));
-    const batch = await tokenizer.encode(texts, signal === undefined ? {} : { signal });
-    const keep = { maxActiveDims: maxActiveDims ?? this.#defaultDims ?? 0 };
+  async encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, run: RunOptions): Promise<SparseMatrix> {
+    const { signal } = run;
+    const running = this.#running ?? (await this.start(signal));
+    const { model, tokenizer, admit } = running;
+    const batch = await tokenized(run.model, texts, () => tokenizer.encode(texts, signal === undefined ? {} : { signal }));
     const sequences = admit(batch, (i) => texts[i] ?? "");
-    const csr = await withCancel(signal, (cancel) => model.encode(sequences, cancel === undefined ? keep : { ...keep, cancel }));
-    return new SparseMatrix({ rows: texts.length, cols: columns, ...csr }, { truncated: batch.truncated });
+    const work = encodeWork(model, maxActiveDims ?? this.#defaultDims ?? 0);
+    const { indptr, indices, values } = await runBatch(running, work, sequences, run);
+    return new SparseMatrix({ rows: texts.length, cols: columns, indptr, indices, values }, { truncated: batch.truncated });
+  }
+
+  announce(texts: readonly string[]): NativeTurn {
+    return announce(texts, this.maxSeqLength);
   }
 
   async trace(text: string, columns: number): Promise<Trace> {
@@ -123,10 +135,10 @@ class TransformerEncoder implements RouteEncoder {
     const batch = await tokenizer.encode([text]);
     const sequences = admit(batch, () => text);
     const hasPositions = this.#plan.head !== undefined && this.#plan.execution.backend === "sequences";
-    const { positions, ...csr } = await withCancel(undefined, () =>
+    const { positions, indptr, indices, values } = await withCancel(undefined, () =>
       model.encode(sequences, { maxActiveDims: this.#defaultDims ?? 0, positions: hasPositions }),
     );
-    const matrix = new SparseMatrix({ rows: 1, cols: columns, ...csr }, { truncated: batch.truncated });
+    const matrix = new SparseMatrix({ rows: 1, cols: columns, indptr, indices, values }, { truncated: batch.truncated });
     const [ids = new Uint32Array(0)] = sequencesOf(batch);
     const ofTokens = this.#plan.complete === undefined ? undefined : firstPositions(matrix.indices, ids);
     return { matrix, ids, positions: positions ?? ofTokens, spans: (await spansOf(tokenizer, text, ids)) ?? [] };

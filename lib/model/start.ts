@@ -10,6 +10,7 @@ import { requireEmbeddedTokens, requireEmbeddings } from "../tokenization/requir
 import type { TokenBatch } from "../tokenization/pipeline/token-batch";
 import { TextTokenizer } from "../tokenization/tokenizer";
 import { admit, bytesOf } from "./admission";
+import { DynamicBatcher } from "./dynamic-batcher";
 import { describeExport, describeModel } from "./native-spec";
 import type { TransformerPlan } from "./plan";
 import { tokenizerWorkers } from "./tokenizer-workers";
@@ -18,6 +19,8 @@ import { memoryOfWeights, requireMemoryForWeights } from "./weights-memory";
 export interface RunningTransformer {
   readonly tokenizer: TextTokenizer;
   readonly model: NativeModel;
+  /** On a GPU. */
+  readonly batcher: DynamicBatcher | undefined;
   /** In tokens, including special tokens. */
   readonly maxSeqLength: number;
   /**
@@ -27,6 +30,9 @@ export interface RunningTransformer {
    */
   readonly admit: (batch: TokenBatch, text: (sequence: number) => string) => NativeSequences;
 }
+
+/** As many as a group has at most (kMaxTokens of native/inference/sequence_groups.h). */
+const MAX_BATCH_TOKENS = 16_384;
 
 /** @param maxSeqLength see maxSeqLengthOf */
 export async function startTransformer(plan: TransformerPlan, maxSeqLength: number, signal?: AbortSignal): Promise<RunningTransformer> {
@@ -41,7 +47,7 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
     // Packing the weights cannot be interrupted: an abort takes effect when packing has ended.
     withCancel(undefined, async () =>
       "file" in graph
-        ? native().openModel(describeExport(graph))
+        ? native().openModel(describeExport(graph, plan))
         : withRemedy(async () => native().createModel(describeModel(complete === undefined ? graph : await complete(await loading), plan))),
     ),
   );
@@ -58,6 +64,7 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
   return {
     tokenizer,
     model,
+    batcher: execution.backend === "groups" ? new DynamicBatcher(execution.maxBatchTokens ?? MAX_BATCH_TOKENS) : undefined,
     maxSeqLength,
     admit: (batch, text) => {
       requireEmbeddedTokens(tokenizer, graph.vocabularySize, batch, text);

@@ -6,6 +6,8 @@ import { firstPositions, sequencesOf } from "../tokenization/pipeline/token-batc
 import { requireEmbeddedTokens, requireEmbeddings } from "../tokenization/require-embeddings";
 import { spansOf } from "../tokenization/spans";
 import { TextTokenizer } from "../tokenization/tokenizer";
+import { tokenized } from "./run";
+import type { RunOptions } from "./run";
 import type { Trace } from "./trace";
 
 /**
@@ -50,8 +52,14 @@ export class StaticEmbedding {
    * @param maxActiveDims number of weights to keep per text, those with the largest magnitude
    * @param columns number of columns of the result, at least the size of the table
    */
-  async encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, signal?: AbortSignal): Promise<SparseMatrix> {
-    const batch = await this.#tokenizer.encode(texts, { addSpecialTokens: false, ...(signal === undefined ? {} : { signal }) });
+  async encode(
+    texts: readonly string[],
+    maxActiveDims: number | undefined,
+    columns: number,
+    { model, signal }: RunOptions,
+  ): Promise<SparseMatrix> {
+    const options = { addSpecialTokens: false, ...(signal === undefined ? {} : { signal }) };
+    const batch = await tokenized(model, texts, () => this.#tokenizer.encode(texts, options));
     requireEmbeddedTokens(this.#tokenizer, this.#weights.length, batch, (i) => texts[i] ?? "");
     const indices = new Uint32Array(batch.ids.length);
     const indptr = new Uint32Array(texts.length + 1);
@@ -75,8 +83,13 @@ export class StaticEmbedding {
     return new SparseMatrix({ rows: texts.length, cols: columns, indptr, indices: kept, values }, { truncated: batch.truncated });
   }
 
+  /** Nothing runs in the thread pool. */
+  announce(): undefined {
+    return undefined;
+  }
+
   async trace(text: string, columns: number): Promise<Trace> {
-    const matrix = await this.encode([text], undefined, columns);
+    const matrix = await this.encode([text], undefined, columns, { model: "" });
     const [ids = new Uint32Array(0)] = await this.tokenize([text]);
     const spans = (await spansOf(this.#tokenizer, text, ids)) ?? [];
     return { matrix, ids, positions: firstPositions(matrix.indices, ids), spans };

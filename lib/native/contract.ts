@@ -55,6 +55,8 @@ export interface NativeModelSpec {
   /** Names of the graph's inputs, from those in native/inference/group_inputs.h. */
   readonly inputs: readonly string[];
   readonly backend: NativeSequenceBackend | NativeGroupBackend;
+  /** Most threads that run the model at once. Absent: all. */
+  readonly maxThreads?: number;
 }
 
 /** The CPU: each sequence is a run of its own. The graph's inputs are input_ids and, with several token types, token_type_ids. */
@@ -113,6 +115,8 @@ export interface NativeExportSpec {
    * finished vectors. Absent: the output is `logits` [sequences, labels].
    */
   readonly vectors?: { readonly columns: number } & Pick<NativeHead, "pooling" | "activation">;
+  /** See NativeModelSpec. */
+  readonly maxThreads?: number;
 }
 
 /** Sequences of token ids, none empty, flattened: sequence i is ids[offsets[i] .. offsets[i+1]). */
@@ -125,12 +129,32 @@ export interface NativeSequences {
   readonly bytes?: Float64Array;
 }
 
-export interface NativeEncodeOptions {
+/** The place of a call among others: the virtual finish time of its work in weighted fair queueing, then the order of arrival. */
+export interface NativeTurn {
+  readonly virtualFinish: number;
+  readonly arrival: number;
+}
+
+/** How a run is scheduled (native/core/thread_pool.h, Schedule). */
+export interface NativeRunOptions {
+  /** Runs of a higher priority go first. Default 0. */
+  readonly priority?: number;
+  /** From arrive(), for a part of a call. Absent: the run is a call of its own. */
+  readonly turn?: NativeTurn;
+  readonly cancel?: NativeCancelToken;
+}
+
+/**
+ * Milliseconds of a run: from its start to its first task, from there to its end, in the body and in the head. The last two are summed over
+ * threads.
+ */
+export type NativeTimes = Float64Array;
+
+export interface NativeEncodeOptions extends NativeRunOptions {
   /** Keeps the k largest weights of each row; 0 or absent keeps all. */
   readonly maxActiveDims?: number;
   /** Also returns, for each weight, the position of the token (within its sequence) that attained the maximum. Needs logits. */
   readonly positions?: boolean;
-  readonly cancel?: NativeCancelToken;
 }
 
 export interface NativeCsr {
@@ -139,6 +163,13 @@ export interface NativeCsr {
   readonly values: Float32Array;
   /** Present if requested; same length as values. */
   readonly positions?: Uint32Array;
+  readonly times: NativeTimes;
+}
+
+export interface NativePredictions {
+  /** [sequences, labels] row-major. */
+  readonly logits: Float32Array;
+  readonly times: NativeTimes;
 }
 
 /** Shared with running work; cancel() makes the call that received it reject with ERR_ABORTED. Idempotent. */
@@ -149,8 +180,7 @@ export interface NativeCancelToken {
 export interface NativeModel {
   /** Vectors of the head; without one, the positive values of the graph's output [sequences, columns], unchanged. */
   encode(sequences: NativeSequences, options: NativeEncodeOptions): Promise<NativeCsr>;
-  /** Logits, [sequences, labels] row-major. */
-  predict(sequences: NativeSequences, labels: number, options: { readonly cancel?: NativeCancelToken }): Promise<Float32Array>;
+  predict(sequences: NativeSequences, labels: number, options: NativeRunOptions): Promise<NativePredictions>;
   /** Rejects unfinished calls with ERR_DISPOSED once the running sequences have ended, then frees the memory. Idempotent. */
   dispose(): void;
 }
@@ -323,6 +353,8 @@ export interface NativeAddon {
   /** Sets the size of the process-wide thread pool; throws ERR_ALREADY_CONFIGURED if the pool already runs with another size. */
   setThreads(threads: number): void;
   threads(): number;
+  /** Announces a call of `work` tokens that runs in several parts; returns the turn of its runs. */
+  arrive(work: number): NativeTurn;
   /** Ends the process-wide thread pool once its running tasks have ended: the process exits. */
   stopThreads(): void;
   /** Memory in bytes that running sequences may use together; throws ERR_ALREADY_CONFIGURED if another limit is in use. */

@@ -1,3 +1,5 @@
+import { observed } from "../core/diagnostics";
+import type { Described } from "../core/diagnostics";
 import { ManagedResource } from "../core/managed-resource";
 import { FACTORY, invalid, requireFactory, requirePath, requirePositiveInteger, requireRecord } from "../core/validate";
 import { SparseRerankError } from "../errors";
@@ -238,7 +240,9 @@ export class SparseIndex extends ManagedResource {
       const filter = checkSearchOptions(options);
       const matrix = this.#checkVectors(queries, "queries");
       const signal = running.signal(options.signal);
-      const lists = matrix.rows === 0 ? [] : await this.#search(matrix, { ...options, signal }, filter);
+      const search = (): Promise<SearchHit[][]> => this.#search(matrix, { ...options, signal }, filter);
+      const describe = (): Described<"search"> => ({ index: this.#folder, queries: matrix.rows });
+      const lists = matrix.rows === 0 ? [] : await observed("search", search, describe);
       return isVector(queries) ? (lists[0] ?? []) : lists;
     });
   }

@@ -36,6 +36,16 @@ Napi::Value threads(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(ThreadPool::instance().thread_count()));
 }
 
+Napi::Value arrive(const Napi::CallbackInfo& info) {
+  const double work = info[0].As<Napi::Number>();
+  if (!std::isfinite(work) || work < 0) fail_contract(info.Env(), "work is not a number of tokens");
+  const Turn turn = ThreadPool::instance().arrive(work);
+  auto result = Napi::Object::New(info.Env());
+  result.Set("virtualFinish", turn.virtual_finish);
+  result.Set("arrival", static_cast<double>(turn.arrival));
+  return result;
+}
+
 void set_memory_limit(const Napi::CallbackInfo& info) {
   const auto bytes = static_cast<std::size_t>(info[0].As<Napi::Number>().DoubleValue());
   if (const auto failure = MemoryBudget::instance().set_limit(bytes)) fail(info.Env(), *failure);
@@ -104,6 +114,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("initialize", Napi::Function::New<entry<initialize>>(env));
   exports.Set("setThreads", Napi::Function::New<entry<set_threads>>(env));
   exports.Set("threads", Napi::Function::New<entry<threads>>(env));
+  exports.Set("arrive", Napi::Function::New<entry<arrive>>(env));
   exports.Set("stopThreads", Napi::Function::New<entry<stop_threads>>(env));
   exports.Set("setMemoryLimit", Napi::Function::New<entry<set_memory_limit>>(env));
   exports.Set("memoryLimit", Napi::Function::New<entry<memory_limit_in_use>>(env));

@@ -6,6 +6,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -19,7 +20,7 @@ class Environment;
 /// so that no pool thread touches a JavaScript object, and any thread may drop the last reference.
 class PromiseWork : public Job {
  public:
-  explicit PromiseWork(std::size_t task_count) : Job(task_count) {}
+  explicit PromiseWork(std::size_t task_count, Schedule schedule = {}) : Job(task_count, std::move(schedule)) {}
 
  protected:
   /// Pool thread, after all tasks have ended and before the promise settles: releases what the result does not need. A pool thread may hold

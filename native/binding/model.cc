@@ -1,5 +1,7 @@
 #include "binding/model.h"
 
+#include <array>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -140,34 +142,54 @@ Sequences read_sequences(const Napi::Object& object) {
   return sequences;
 }
 
+/// 0 for no limit.
+std::size_t read_max_threads(const Napi::Object& spec) {
+  const Napi::Value threads = spec.Get("maxThreads");
+  return threads.IsUndefined() ? 0 : read_size(threads, "maxThreads");
+}
+
+/// What the constructor of NativeModel takes.
+struct Loaded {
+  std::shared_ptr<const Model> model;
+  std::size_t max_threads = 0;
+};
+
 /// @tparam Spec ModelSpec or ExportSpec
 template <typename Spec>
 class LoadWork final : public PromiseWork {
  public:
-  explicit LoadWork(Spec spec) : PromiseWork(1), spec_(std::move(spec)) {}
+  LoadWork(Spec spec, std::size_t max_threads) : PromiseWork(1), spec_(std::move(spec)), loaded_{nullptr, max_threads} {}
 
  private:
   Status run(std::size_t) override {
     auto model = Model::load(spec_);
     if (!model) return std::move(model).error();
-    model_ = std::move(model).value();
+    loaded_.model = std::move(model).value();
     return std::nullopt;
   }
 
   Napi::Value result(Napi::Env env) override {
-    return Environment::of(env).model_class().New({Napi::External<std::shared_ptr<const Model>>::New(env, &model_)});
+    return Environment::of(env).model_class().New({Napi::External<Loaded>::New(env, &loaded_)});
   }
 
   Spec spec_;
-  std::shared_ptr<const Model> model_;
+  Loaded loaded_;
 };
 
 /// @tparam Inference EncodeJob or PredictJob
 template <typename Inference>
 class InferenceWork : public PromiseWork {
  protected:
-  explicit InferenceWork(std::unique_ptr<Inference> job) : PromiseWork(job->tasks()), job_(std::move(job)) {}
+  InferenceWork(std::unique_ptr<Inference> job, Schedule schedule) : PromiseWork(job->tasks(), std::move(schedule)), job_(std::move(job)) {}
   [[nodiscard]] const Inference& job() const { return *job_; }
+  /// See NativeTimes. JS thread.
+  [[nodiscard]] Napi::Value times_to_js(Napi::Env env) const {
+    using Milliseconds = std::chrono::duration<double, std::milli>;
+    const Times wall = times();
+    const std::array<double, 4> values = {Milliseconds(wall.queued).count(), Milliseconds(wall.ran).count(),
+                                          Milliseconds(job_->body_time()).count(), Milliseconds(job_->head_time()).count()};
+    return make_array<Napi::Float64Array>(env, std::span<const double>(values));
+  }
 
  private:
   Status run(std::size_t task) override { return job_->run(task); }
@@ -179,7 +201,7 @@ class InferenceWork : public PromiseWork {
 
 class EncodeWork final : public InferenceWork<EncodeJob> {
  public:
-  explicit EncodeWork(std::unique_ptr<EncodeJob> job) : InferenceWork(std::move(job)) {}
+  EncodeWork(std::unique_ptr<EncodeJob> job, Schedule schedule) : InferenceWork(std::move(job), std::move(schedule)) {}
 
  private:
   Napi::Value result(Napi::Env env) override {
@@ -208,16 +230,22 @@ class EncodeWork final : public InferenceWork<EncodeJob> {
     csr.Set("indices", indices);
     csr.Set("values", values);
     if (job().positions()) csr.Set("positions", positions);
+    csr.Set("times", times_to_js(env));
     return csr;
   }
 };
 
 class PredictWork final : public InferenceWork<PredictJob> {
  public:
-  explicit PredictWork(std::unique_ptr<PredictJob> job) : InferenceWork(std::move(job)) {}
+  PredictWork(std::unique_ptr<PredictJob> job, Schedule schedule) : InferenceWork(std::move(job), std::move(schedule)) {}
 
  private:
-  Napi::Value result(Napi::Env env) override { return to_js(env, job().logits()); }
+  Napi::Value result(Napi::Env env) override {
+    auto predicted = Napi::Object::New(env);
+    predicted.Set("logits", to_js(env, job().logits()));
+    predicted.Set("times", times_to_js(env));
+    return predicted;
+  }
 };
 
 }  // namespace
@@ -230,7 +258,9 @@ Napi::Function ModelWrap::define(Napi::Env env) {
 
 ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : GuardedWrap(info) {
   if (!info[0].IsExternal()) fail_contract(info.Env(), "a model is made by createModel");
-  model_ = std::move(*info[0].As<Napi::External<std::shared_ptr<const Model>>>().Data());
+  Loaded& loaded = *info[0].As<Napi::External<Loaded>>().Data();
+  model_ = std::move(loaded.model);
+  if (loaded.max_threads > 0) limit_ = std::make_shared<TaskLimit>(loaded.max_threads);
   // Tells the garbage collector how much memory this small object keeps alive.
   Napi::MemoryManagement::AdjustExternalMemory(info.Env(), static_cast<std::int64_t>(model_->owned_bytes()));
 }
@@ -240,11 +270,13 @@ void ModelWrap::Finalize(Napi::Env env) {
 }
 
 Napi::Value ModelWrap::create(const Napi::CallbackInfo& info) {
-  return Environment::of(info.Env()).start(std::make_shared<LoadWork<ModelSpec>>(read_spec(info[0].As<Napi::Object>())));
+  const auto spec = info[0].As<Napi::Object>();
+  return Environment::of(info.Env()).start(std::make_shared<LoadWork<ModelSpec>>(read_spec(spec), read_max_threads(spec)));
 }
 
 Napi::Value ModelWrap::open(const Napi::CallbackInfo& info) {
-  return Environment::of(info.Env()).start(std::make_shared<LoadWork<ExportSpec>>(read_export(info[0].As<Napi::Object>())));
+  const auto spec = info[0].As<Napi::Object>();
+  return Environment::of(info.Env()).start(std::make_shared<LoadWork<ExportSpec>>(read_export(spec), read_max_threads(spec)));
 }
 
 const std::shared_ptr<const Model>& ModelWrap::model(Napi::Env env) const {
@@ -260,24 +292,41 @@ Napi::Promise ModelWrap::start(Napi::Env env, const std::shared_ptr<PromiseWork>
   return promise;
 }
 
+Schedule ModelWrap::schedule(const Napi::Object& options, const Sequences& sequences) const {
+  Schedule schedule;
+  schedule.work = static_cast<double>(sequences.ids.size());
+  schedule.limit = limit_;
+  if (const Napi::Value priority = options.Get("priority"); priority.IsNumber()) schedule.priority = priority.As<Napi::Number>();
+  if (const Napi::Value value = options.Get("turn"); value.IsObject()) {
+    const auto turn = value.As<Napi::Object>();
+    schedule.turn = {turn.Get("virtualFinish").As<Napi::Number>().DoubleValue(), read_size(turn.Get("arrival"), "arrival")};
+  }
+  return schedule;
+}
+
 Napi::Value ModelWrap::encode(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto options = info[1].As<Napi::Object>();
   if (!model(env)->knows_positions() && options.Get("positions").ToBoolean()) fail_contract(env, "positions without a SPLADE head");
   const Napi::Value keep = options.Get("maxActiveDims");
+  Sequences sequences = read_sequences(info[0].As<Napi::Object>());
+  Schedule schedule = this->schedule(options, sequences);
   auto job = EncodeJob::create(
-      model(env), read_sequences(info[0].As<Napi::Object>()),
+      model(env), std::move(sequences),
       {.keep = keep.IsUndefined() ? 0 : read_size(keep, "maxActiveDims"), .positions = options.Get("positions").ToBoolean()});
   if (!job) fail(env, job.error());
-  return start(env, std::make_shared<EncodeWork>(std::move(job).value()), options);
+  return start(env, std::make_shared<EncodeWork>(std::move(job).value(), std::move(schedule)), options);
 }
 
 Napi::Value ModelWrap::predict(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (model(env)->knows_positions()) fail_contract(env, "predict on a sparse encoder");
-  auto job = PredictJob::create(model(env), read_sequences(info[0].As<Napi::Object>()), read_size(info[1], "labels"));
+  const auto options = info[2].As<Napi::Object>();
+  Sequences sequences = read_sequences(info[0].As<Napi::Object>());
+  Schedule schedule = this->schedule(options, sequences);
+  auto job = PredictJob::create(model(env), std::move(sequences), read_size(info[1], "labels"));
   if (!job) fail(env, job.error());
-  return start(env, std::make_shared<PredictWork>(std::move(job).value()), info[2]);
+  return start(env, std::make_shared<PredictWork>(std::move(job).value(), std::move(schedule)), options);
 }
 
 Napi::Value ModelWrap::dispose(const Napi::CallbackInfo& info) {

@@ -30,9 +30,12 @@ class ModelWrap : public GuardedWrap<ModelWrap> {
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   const std::shared_ptr<const Model>& model(Napi::Env env) const;
+  /// @param options see NativeRunOptions
+  [[nodiscard]] Schedule schedule(const Napi::Object& options, const Sequences& sequences) const;
   Napi::Promise start(Napi::Env env, const std::shared_ptr<PromiseWork>& work, const Napi::Value& options);
 
   std::shared_ptr<const Model> model_;
+  std::shared_ptr<TaskLimit> limit_;  // null for none
   StartedJobs jobs_;
 };
 

@@ -38,7 +38,18 @@ Error not_finite() {
 
 Status InferenceJob::run(std::size_t task) {
   if (auto failure = model_->check_unchanged()) return failure;
+  const TimeAdded timed(task_time_);
   return runner_->run(task, *this);
+}
+
+Status InferenceJob::take_sequence(OutputTensor& output, std::uint32_t sequence, std::size_t length) {
+  const TimeAdded timed(head_time_);
+  return add_sequence(output, sequence, length);
+}
+
+Status InferenceJob::take_rows(OutputTensor& output, SequenceGroup group) {
+  const TimeAdded timed(head_time_);
+  return add_rows(output, group);
 }
 
 Result<std::unique_ptr<EncodeJob>> EncodeJob::create(std::shared_ptr<const Model> model, Sequences sequences, EncodeOptions options) {
@@ -55,7 +66,7 @@ Result<std::unique_ptr<PredictJob>> PredictJob::create(std::shared_ptr<const Mod
   return std::unique_ptr<PredictJob>(new PredictJob(std::move(model), std::move(runner).value(), count, labels));
 }
 
-Status EncodeJob::take_sequence(OutputTensor& output, std::uint32_t sequence, std::size_t length) {
+Status EncodeJob::add_sequence(OutputTensor& output, std::uint32_t sequence, std::size_t length) {
   const std::span<const float> values = output.floats();
   SpladeRow& row = rows_[sequence];
   if (const SpladeHead* head = model().head(); head != nullptr) {
@@ -84,7 +95,7 @@ Status EncodeJob::take_sequence(OutputTensor& output, std::uint32_t sequence, st
   return std::nullopt;
 }
 
-Status EncodeJob::take_rows(OutputTensor& output, SequenceGroup group) {
+Status EncodeJob::add_rows(OutputTensor& output, SequenceGroup group) {
   if (options_.positions)
     return Error{"ERR_NOT_SUPPORTED", "A model that runs groups of sequences does not report the token of each weight."};
   const std::span<const std::uint16_t> halves = output.halves();
@@ -108,11 +119,11 @@ Status EncodeJob::take_rows(OutputTensor& output, SequenceGroup group) {
   return std::nullopt;
 }
 
-Status PredictJob::take_sequence(OutputTensor& output, std::uint32_t sequence, std::size_t) {
+Status PredictJob::add_sequence(OutputTensor& output, std::uint32_t sequence, std::size_t) {
   return take_row(output.floats(), sequence);
 }
 
-Status PredictJob::take_rows(OutputTensor& output, SequenceGroup group) {
+Status PredictJob::add_rows(OutputTensor& output, SequenceGroup group) {
   const auto columns = static_cast<std::size_t>(output.shape().back());
   for (std::size_t i = 0; i < group.size(); ++i) {
     if (auto failure = take_row(output.floats().subspan(i * columns, columns), group[i].position)) return failure;

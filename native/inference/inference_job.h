@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,6 +28,9 @@ class InferenceJob : protected OutputSink {
   void interrupt() const { runner_->interrupt(); }
   /// Call once no task runs or will run. The results remain.
   void release_model() { model_.reset(); }
+  /// The time of all tasks, summed over threads: in the body, waiting for memory included, and in the head.
+  [[nodiscard]] std::chrono::nanoseconds body_time() const { return std::chrono::nanoseconds(task_time_ - head_time_); }
+  [[nodiscard]] std::chrono::nanoseconds head_time() const { return std::chrono::nanoseconds(head_time_); }
 
  protected:
   InferenceJob(std::shared_ptr<const Model> model, std::unique_ptr<Runner> runner) : model_(std::move(model)), runner_(std::move(runner)) {}
@@ -33,8 +38,17 @@ class InferenceJob : protected OutputSink {
   [[nodiscard]] const Model& model() const { return *model_; }
 
  private:
+  Status take_sequence(OutputTensor& output, std::uint32_t sequence, std::size_t length) final;
+  Status take_rows(OutputTensor& output, SequenceGroup group) final;
+  /// What take_sequence() and take_rows() measure.
+  virtual Status add_sequence(OutputTensor& output, std::uint32_t sequence, std::size_t length) = 0;
+  virtual Status add_rows(OutputTensor& output, SequenceGroup group) = 0;
+
   std::shared_ptr<const Model> model_;
   std::unique_ptr<Runner> runner_;
+  // Nanoseconds.
+  std::atomic<std::int64_t> task_time_{0};
+  std::atomic<std::int64_t> head_time_{0};
 };
 
 struct EncodeOptions {
@@ -57,8 +71,8 @@ class EncodeJob final : public InferenceJob {
   EncodeJob(std::shared_ptr<const Model> model, std::unique_ptr<Runner> runner, std::size_t sequences, EncodeOptions options)
       : InferenceJob(std::move(model), std::move(runner)), options_(options), rows_(sequences) {}
 
-  Status take_sequence(OutputTensor& output, std::uint32_t sequence, std::size_t length) override;
-  Status take_rows(OutputTensor& output, SequenceGroup group) override;
+  Status add_sequence(OutputTensor& output, std::uint32_t sequence, std::size_t length) override;
+  Status add_rows(OutputTensor& output, SequenceGroup group) override;
 
   EncodeOptions options_;
   std::vector<SpladeRow> rows_;
@@ -76,8 +90,8 @@ class PredictJob final : public InferenceJob {
   PredictJob(std::shared_ptr<const Model> model, std::unique_ptr<Runner> runner, std::size_t sequences, std::size_t labels)
       : InferenceJob(std::move(model), std::move(runner)), labels_(labels), logits_(sequences * labels) {}
 
-  Status take_sequence(OutputTensor& output, std::uint32_t sequence, std::size_t length) override;
-  Status take_rows(OutputTensor& output, SequenceGroup group) override;
+  Status add_sequence(OutputTensor& output, std::uint32_t sequence, std::size_t length) override;
+  Status add_rows(OutputTensor& output, SequenceGroup group) override;
   Status take_row(std::span<const float> row, std::uint32_t sequence);
 
   std::size_t labels_;

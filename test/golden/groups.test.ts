@@ -8,8 +8,10 @@ import assert from "node:assert/strict";
 import type { ExecutionPlan, GroupPlan } from "../../dist/architectures/execution-plan";
 import { readCheckpoint } from "../../dist/checkpoint";
 import { crossEncoderGraph } from "../../dist/model/cross-graph";
+import { encodeWork, predictWork } from "../../dist/model/dynamic-batcher";
 import { maxSeqLengthOf } from "../../dist/model/plan";
 import type { TransformerPlan } from "../../dist/model/plan";
+import { runBatch } from "../../dist/model/run";
 import { planRoute } from "../../dist/model/sparse-route";
 import { startTransformer } from "../../dist/model/start";
 
@@ -35,31 +37,48 @@ function completed(plan: TransformerPlan): TransformerPlan {
   return { ...plan, graph: withPackedAttention(graph) };
 }
 
-async function encode(golden: SparseGolden, execution: ExecutionPlan): Promise<Map<string, number>[]> {
+/** How the texts are passed: in one call, or each in its own, all at once. */
+type Calls = "one call" | "concurrent calls";
+
+function split<T>(inputs: readonly T[], calls: Calls): (readonly T[])[] {
+  return calls === "one call" ? [inputs] : inputs.map((input) => [input]);
+}
+
+async function encode(golden: SparseGolden, execution: ExecutionPlan, calls: Calls): Promise<Map<string, number>[]> {
   const { routes } = await readCheckpoint(folderOf(golden.name), "sparse");
   assert.ok(routes.document.kind === "transformer");
   const { plan, columns, defaultDims } = planRoute(routes.document, execution);
   const whole = completed(plan);
-  const { tokenizer, model, admit } = await startTransformer(whole, maxSeqLengthOf(whole, {}));
+  const running = await startTransformer(whole, maxSeqLengthOf(whole, {}));
+  const { tokenizer, model, admit } = running;
   try {
-    const { indptr, indices, values } = await model.encode(admit(await tokenizer.encode(golden.texts), String), {
-      maxActiveDims: defaultDims ?? 0,
+    const rows = split(golden.texts, calls).map(async (texts) => {
+      const sequences = admit(await tokenizer.encode(texts), String);
+      const work = encodeWork(model, defaultDims ?? 0);
+      const { indptr, indices, values } = await runBatch(running, work, sequences, { model: golden.name });
+      assert.ok(indices.every((index) => index < columns));
+      const entries = Array.from(indices, (index, i) => [String(index), values[i] ?? 0] as const);
+      return texts.map((_, i) => new Map(entries.slice(indptr[i], indptr[i + 1])));
     });
-    assert.ok(indices.every((index) => index < columns));
-    const entries = Array.from(indices, (index, i) => [String(index), values[i] ?? 0] as const);
-    return golden.texts.map((_, i) => new Map(entries.slice(indptr[i], indptr[i + 1])));
+    return (await Promise.all(rows)).flat();
   } finally {
     tokenizer.dispose();
     model.dispose();
   }
 }
 
-async function predict(golden: CrossGolden, execution: ExecutionPlan): Promise<Float32Array> {
+async function predict(golden: CrossGolden, execution: ExecutionPlan, calls: Calls): Promise<Float32Array> {
   const checkpoint = await readCheckpoint(folderOf(golden.name), "cross");
   const whole = completed({ part: checkpoint.transformer, graph: crossEncoderGraph(checkpoint, execution), execution });
-  const { tokenizer, model, admit } = await startTransformer(whole, maxSeqLengthOf(whole, {}));
+  const running = await startTransformer(whole, maxSeqLengthOf(whole, {}));
+  const { tokenizer, model, admit } = running;
   try {
-    return await model.predict(admit(await tokenizer.encodePairs(golden.pairs), String), golden.num_labels, {});
+    const scores = split(golden.pairs, calls).map(async (pairs) => {
+      const sequences = admit(await tokenizer.encodePairs(pairs), String);
+      const { logits } = await runBatch(running, predictWork(model, golden.num_labels), sequences, { model: golden.name });
+      return Array.from(logits);
+    });
+    return Float32Array.from((await Promise.all(scores)).flat());
   } finally {
     tokenizer.dispose();
     model.dispose();
@@ -91,34 +110,39 @@ function grouped(plan: Omit<GroupPlan, "backend">): GroupPlan {
 /** In each layout and memory, in fp32 and fp16. */
 function compare<T>(
   golden: SparseGolden | CrossGolden,
-  run: (execution: ExecutionPlan) => Promise<T>,
+  run: (execution: ExecutionPlan, calls: Calls) => Promise<T>,
   same: (actual: T, expected: T, tolerance: Tolerance) => void,
 ): void {
   describe(`groups of ${golden.name}`, () => {
     let expected: T;
     before(async () => {
-      expected = await run({ backend: "sequences" });
+      expected = await run({ backend: "sequences" }, "one call");
     });
 
     for (const packed of [false, true]) {
       const form = packed ? "packed if it can be" : "padded";
       for (const [name, memory] of Object.entries(MEMORIES)) {
         it(`produce the same ${form} in ${name}`, async () => {
-          same(await run(grouped({ floats: "fp32", packed, memory })), expected, golden.tolerance);
+          same(await run(grouped({ floats: "fp32", packed, memory }), "one call"), expected, golden.tolerance);
         });
       }
+
+      it(`produce the same ${form} for concurrent calls that are merged`, async () => {
+        const execution = grouped({ floats: "fp32", packed, memory: MEMORIES["one group"] });
+        same(await run(execution, "concurrent calls"), expected, golden.tolerance);
+      });
 
       // Among nearly equal features, a CSR model keeps different ones.
       if (golden.name.startsWith("csr")) continue;
       it(`produce nearly the same ${form} in fp16`, async () => {
-        same(await run(grouped({ floats: "fp16", packed, memory: MEMORIES["one group"] })), expected, HALF);
+        same(await run(grouped({ floats: "fp16", packed, memory: MEMORIES["one group"] }), "one call"), expected, HALF);
       });
     }
   });
 }
 
-for (const golden of sparse) compare(golden, (execution) => encode(golden, execution), assertWeights);
-for (const golden of cross) compare(golden, (execution) => predict(golden, execution), assertScores);
+for (const golden of sparse) compare(golden, (execution, calls) => encode(golden, execution, calls), assertWeights);
+for (const golden of cross) compare(golden, (execution, calls) => predict(golden, execution, calls), assertScores);
 
 describe("packed groups", () => {
   it("are supported by every family whose attention needs only the start of each sequence", async () => {

@@ -137,7 +137,7 @@ describe("modules over a body compute the same as its classifier", () => {
       const models = await Promise.all([graph, sequenceClassifier(part, labels)].map(startGraph));
       const ids = Int32Array.from({ length: 30 }, (_, i) => (37 * i + 5) % graph.vocabularySize);
       const [found, expected] = await Promise.all(
-        models.map((model) => model.predict({ ids, offsets: Uint32Array.of(0, 12, 30) }, labels, {})),
+        models.map(async (model) => (await model.predict({ ids, offsets: Uint32Array.of(0, 12, 30) }, labels, {})).logits),
       );
       for (const model of models) model.dispose();
       assert.equal(found?.length, 2 * labels);

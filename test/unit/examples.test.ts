@@ -34,6 +34,33 @@ describe("examples", () => {
     );
   });
 
+  it("OpenTelemetry spans", async () => {
+    const program = `
+      import { trace } from "@opentelemetry/api";
+      const spans = [];
+      const startSpan = (name, { startTime, attributes }) => ({
+        end: (endTime) => spans.push({ name, took: endTime - startTime, since: startTime - performance.timeOrigin, attributes }),
+      });
+      trace.setGlobalTracerProvider({ getTracer: () => ({ startSpan }) });
+      await import("./examples/opentelemetry.mjs");
+      const { SparseEncoder } = await import("sparse-rerank");
+      const encoder = await SparseEncoder.load("splade-tiny");
+      await encoder.encodeDocument(["a shark", "a heart"]);
+      await encoder.close();
+      console.log(JSON.stringify(spans));`;
+    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", program], { cwd: root, encoding: "utf8" });
+    const spans = JSON.parse(stdout) as { name: string; took: number; since: number; attributes: Record<string, unknown> }[];
+    assert.deepEqual(
+      spans.map(({ name }) => name),
+      ["load", "tokenize", "queue", "inference"].map((name) => `sparse-rerank ${name}`),
+    );
+    for (const { took, since, attributes } of spans) {
+      assert.ok(took >= 0 && since > 0);
+      assert.equal(attributes["sparse_rerank.model"], "splade-tiny");
+    }
+    assert.equal(spans[3]?.attributes["sparse_rerank.texts"], 2);
+  });
+
   it("mine hard negatives", async () => {
     const { stdout } = await example("mine-hard-negatives.mjs");
     const rows = stdout

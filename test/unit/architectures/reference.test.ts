@@ -49,7 +49,7 @@ describe("architectures compute the same as transformers", () => {
 
       expected.lengths.forEach((length, i) => {
         it(`for ${String(length)} tokens`, async () => {
-          const logits = await model.predict(inputOf(expected, length), expected.labels, {});
+          const { logits } = await model.predict(inputOf(expected, length), expected.labels, {});
           assert.equal(logits.length, expected.labels);
           expected.logits[i]?.forEach((wanted, label) => {
             const found = logits[label] ?? NaN;

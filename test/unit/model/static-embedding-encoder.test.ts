@@ -9,6 +9,8 @@ import { TextTokenizer } from "../../../dist/tokenization/tokenizer";
 import { safetensors, withFolder } from "../../support/checkpoint-folder";
 
 const FOLDER = path.join(__dirname, "../../data/checkpoints/inffree-router-v6/query_0_SparseStaticEmbedding");
+/** Of every call. */
+const RUN = { model: "test" };
 const TEXT = "import the object , object import and the iterable";
 
 /** With the weight that `weightOf` returns for each id. */
@@ -56,7 +58,7 @@ describe("StaticEmbedding", () => {
     await withTable(
       (id) => id + 1,
       async (embedding) => {
-        const matrix = await embedding.encode([TEXT, "", TEXT], undefined, 670);
+        const matrix = await embedding.encode([TEXT, "", TEXT], undefined, 670, RUN);
         assert.deepEqual([...matrix.indptr], [0, ids.length, ids.length, 2 * ids.length]);
         for (const row of [matrix.row(0), matrix.row(2)]) {
           assert.deepEqual([...row.indices], ids);
@@ -75,7 +77,7 @@ describe("StaticEmbedding", () => {
     await withTable(
       (id) => (id === first ? 0 : id === second ? -1.5 : 1),
       async (embedding) => {
-        const { indices, values } = (await embedding.encode([TEXT], undefined, 670)).row(0);
+        const { indices, values } = (await embedding.encode([TEXT], undefined, 670, RUN)).row(0);
         assert.deepEqual([...indices], ids.slice(1));
         assert.equal(values[0], -1.5);
       },
@@ -89,7 +91,7 @@ describe("StaticEmbedding", () => {
     await withTable(
       (id) => (id === last ? -9 : 2),
       async (embedding) => {
-        const { indices, values } = (await embedding.encode([TEXT], 3, 670)).row(0);
+        const { indices, values } = (await embedding.encode([TEXT], 3, 670, RUN)).row(0);
         assert.deepEqual([...indices], [first, second, last]);
         assert.deepEqual([...values], [2, 2, -9]);
       },
@@ -101,7 +103,7 @@ describe("StaticEmbedding", () => {
       () => 1,
       async (embedding) => {
         assert.equal(embedding.maxSeqLength, 2);
-        const matrix = await embedding.encode(["import", TEXT, ""], undefined, 670);
+        const matrix = await embedding.encode(["import", TEXT, ""], undefined, 670, RUN);
         assert.deepEqual([...matrix.truncated], [0, 1]);
         assert.ok(matrix.row(1).indices.length <= 2);
       },
@@ -114,7 +116,7 @@ describe("StaticEmbedding", () => {
       () => 1,
       async (embedding) => {
         assert.equal(embedding.columns, 700);
-        assert.equal((await embedding.encode(["import"], undefined, 1000)).cols, 1000);
+        assert.equal((await embedding.encode(["import"], undefined, 1000, RUN)).cols, 1000);
       },
       { size: 700 },
     );
@@ -135,9 +137,9 @@ describe("StaticEmbedding", () => {
     await withTable(
       () => 1,
       async (embedding) => {
-        await assert.rejects(embedding.encode([TEXT], undefined, 670, AbortSignal.abort()), { code: "ERR_ABORTED" });
+        await assert.rejects(embedding.encode([TEXT], undefined, 670, { ...RUN, signal: AbortSignal.abort() }), { code: "ERR_ABORTED" });
         embedding.dispose();
-        await assert.rejects(embedding.encode([TEXT], undefined, 670), { code: "ERR_DISPOSED" });
+        await assert.rejects(embedding.encode([TEXT], undefined, 670, RUN), { code: "ERR_DISPOSED" });
       },
     );
   });
