@@ -27,6 +27,13 @@ class OpenWork final : public PromiseWork {
   std::shared_ptr<SegmentedIndex> index_;
 };
 
+/// Changes of an index go before searches: there is one at a time, and it should not wait for the searches of many clients.
+inline Schedule schedule_of_change() {
+  Schedule schedule;
+  schedule.priority = 1;
+  return schedule;
+}
+
 /// The documents of one change, with memory of their own.
 struct Documents {
   Rows rows;
@@ -39,7 +46,7 @@ struct Documents {
 class ApplyWork final : public PromiseWork {
  public:
   ApplyWork(std::shared_ptr<SegmentedIndex> index, Strings removed, std::optional<Documents> added)
-      : PromiseWork(1), index_(std::move(index)), removed_(std::move(removed)), added_(std::move(added)) {}
+      : PromiseWork(1, schedule_of_change()), index_(std::move(index)), removed_(std::move(removed)), added_(std::move(added)) {}
 
  private:
   Status run(std::size_t) override;
@@ -54,7 +61,7 @@ class ApplyWork final : public PromiseWork {
 class RemoveMatchingWork final : public PromiseWork {
  public:
   RemoveMatchingWork(std::shared_ptr<SegmentedIndex> index, Filter filter)
-      : PromiseWork(1), index_(std::move(index)), filter_(std::move(filter)) {}
+      : PromiseWork(1, schedule_of_change()), index_(std::move(index)), filter_(std::move(filter)) {}
 
  private:
   Status run(std::size_t) override;
