@@ -4,7 +4,7 @@ import type { CrossCheckpoint } from "./checkpoint/types";
 import { overlapped, chunksOf } from "./core/chunks";
 import { observed } from "./core/diagnostics";
 import { ManagedResource } from "./core/managed-resource";
-import { FACTORY, invalid, requireFactory, requireFunction, requirePositiveInteger, requireTexts } from "./core/validate";
+import { FACTORY, invalid, requireFactory, requireFunction, requirePositiveInteger, requireRecord, requireTexts } from "./core/validate";
 import { SparseRerankError } from "./errors";
 import { resolveModel } from "./hub/resolve";
 import { activate, requireActivation } from "./model/activations";
@@ -21,6 +21,8 @@ import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from 
 import type { Device, LoadOptions, WorkOptions } from "./options";
 import type { DenseMatrix } from "./sparse-ops";
 import { sequencesOf } from "./tokenization/pipeline/token-batch";
+import { textTokens } from "./tokenization/text-tokens";
+import type { TextToken } from "./tokenization/text-tokens";
 
 export type Pair = readonly [query: string, document: string];
 
@@ -171,6 +173,21 @@ export class CrossEncoder extends ManagedResource {
     return this.run(async () => {
       requireTexts(texts, "texts");
       return sequencesOf(await this.#transformer.tokenizer.encode(texts));
+    });
+  }
+
+  /**
+   * The tokens of each text with their strings and places, [texts][tokens]: like tokenize().
+   *
+   * @param options.addSpecialTokens default true
+   */
+  textTokens(texts: readonly string[], options: { readonly addSpecialTokens?: boolean } = {}): Promise<TextToken[][]> {
+    return this.run(async () => {
+      requireTexts(texts, "texts");
+      requireRecord(options, "options", ["addSpecialTokens"]);
+      const { addSpecialTokens = true } = options;
+      if (typeof addSpecialTokens !== "boolean") throw invalid("addSpecialTokens", addSpecialTokens, "a boolean");
+      return textTokens(this.#transformer.tokenizer, texts, addSpecialTokens);
     });
   }
 

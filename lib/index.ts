@@ -48,6 +48,7 @@ export type { SparseJson, SparseParts, SparseRowLike, SparseVector } from "./spa
 export type { DenseMatrix, Sparsity } from "./sparse-ops";
 export { supportedModels } from "./model/supported-models";
 export type { SupportedModels } from "./model/supported-models";
+export type { TextToken } from "./tokenization/text-tokens";
 export { BM25Index } from "./retrieval/bm25";
 export type { BM25AddOptions } from "./retrieval/bm25";
 export type { LexicalLanguage } from "./lexical/languages";

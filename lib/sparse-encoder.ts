@@ -24,6 +24,7 @@ import { asMatrix, isVector, SparseMatrix } from "./sparse-matrix";
 import type { SparseVector } from "./sparse-matrix";
 import { intersection, similarity, similarityPairwise, sparsity, strongest } from "./sparse-ops";
 import type { DenseMatrix, Sparsity } from "./sparse-ops";
+import type { TextToken } from "./tokenization/text-tokens";
 
 export interface EncodeOptions extends WorkOptions {
   /** Keep only the k largest weights of each row. */
@@ -178,6 +179,25 @@ export class SparseEncoder extends ManagedResource {
       const { task } = options;
       if (task !== undefined && !["query", "document"].includes(task)) throw invalid("task", task, '"query" or "document"');
       return this.#routes[task ?? "plain"].tokenize(texts);
+    });
+  }
+
+  /**
+   * The tokens of each text with their strings and places, [texts][tokens]: like tokenize().
+   *
+   * @param options.addSpecialTokens default true
+   */
+  textTokens(
+    texts: readonly string[],
+    options: { readonly task?: "query" | "document"; readonly addSpecialTokens?: boolean } = {},
+  ): Promise<TextToken[][]> {
+    return this.run(async () => {
+      requireTexts(texts, "texts");
+      requireRecord(options, "options", ["task", "addSpecialTokens"]);
+      const { task, addSpecialTokens = true } = options;
+      if (task !== undefined && !["query", "document"].includes(task)) throw invalid("task", task, '"query" or "document"');
+      if (typeof addSpecialTokens !== "boolean") throw invalid("addSpecialTokens", addSpecialTokens, "a boolean");
+      return this.#routes[task ?? "plain"].textTokens(texts, addSpecialTokens);
     });
   }
 

@@ -21,6 +21,7 @@ import { modelsCommand } from "./models";
 import { clearProgress, writeNote } from "./progress";
 import { rerankCommand } from "./rerank";
 import { searchCommand } from "./search";
+import { serveCommand } from "./serve";
 import { statsCommand } from "./stats";
 import { hasColor } from "./terminal";
 import { watchCommand } from "./watch";
@@ -83,6 +84,7 @@ function createProgram(): Command {
     mineCommand(),
     modelsCommand(),
     doctorCommand(),
+    serveCommand(),
     workerCommand(),
     jobsCommand(),
   ]) {

@@ -19,6 +19,8 @@ import { SparseMatrix } from "../sparse-matrix";
 import { firstPositions, sequencesOf } from "../tokenization/pipeline/token-batch";
 import { spansOf } from "../tokenization/spans";
 import { encodeWork } from "./dynamic-batcher";
+import { textTokens } from "../tokenization/text-tokens";
+import type { TextToken } from "../tokenization/text-tokens";
 import type { Execution } from "./execution";
 import { maxSeqLengthOf } from "./plan";
 import type { TransformerPlan } from "./plan";
@@ -47,6 +49,8 @@ export interface RouteEncoder {
   trace(text: string, columns: number): Promise<Trace>;
   /** The token ids that encode() uses for each text. */
   tokenize(texts: readonly string[]): Promise<Uint32Array[]>;
+  /** The same tokens with their strings and places. */
+  textTokens(texts: readonly string[], addSpecialTokens: boolean): Promise<TextToken[][]>;
   /** The token of a column; undefined if it has none. */
   token(id: number): string | undefined;
   dispose(): void;
@@ -147,6 +151,11 @@ class TransformerEncoder implements RouteEncoder {
   async tokenize(texts: readonly string[]): Promise<Uint32Array[]> {
     const { tokenizer } = this.#running ?? (await this.start(undefined));
     return sequencesOf(await tokenizer.encode(texts));
+  }
+
+  async textTokens(texts: readonly string[], addSpecialTokens: boolean): Promise<TextToken[][]> {
+    const { tokenizer } = this.#running ?? (await this.start(undefined));
+    return textTokens(tokenizer, texts, addSpecialTokens);
   }
 
   token(id: number): string | undefined {

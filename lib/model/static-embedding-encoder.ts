@@ -5,6 +5,8 @@ import { SparseMatrix } from "../sparse-matrix";
 import { firstPositions, sequencesOf } from "../tokenization/pipeline/token-batch";
 import { requireEmbeddedTokens, requireEmbeddings } from "../tokenization/require-embeddings";
 import { spansOf } from "../tokenization/spans";
+import { textTokens } from "../tokenization/text-tokens";
+import type { TextToken } from "../tokenization/text-tokens";
 import { TextTokenizer } from "../tokenization/tokenizer";
 import { tokenized } from "./run";
 import type { RunOptions } from "./run";
@@ -97,6 +99,11 @@ export class StaticEmbedding {
 
   async tokenize(texts: readonly string[]): Promise<Uint32Array[]> {
     return sequencesOf(await this.#tokenizer.encode(texts, { addSpecialTokens: false }));
+  }
+
+  /** The table reads no special tokens. */
+  textTokens(texts: readonly string[]): Promise<TextToken[][]> {
+    return textTokens(this.#tokenizer, texts, false);
   }
 
   token(id: number): string | undefined {

@@ -1,0 +1,51 @@
+/** Who may call: keys, and the defense against pages of other sites (docs/server.md, "Security"). */
+
+import { createHash, timingSafeEqual } from "node:crypto";
+
+import type { FastifyRequest } from "fastify";
+
+import { Refusal } from "./failures";
+import { isFixedName, nameOfHost } from "./hosts";
+import type { CheckedPluginOptions } from "./options";
+
+type Check = (request: FastifyRequest) => void;
+
+/** Throws a Refusal for a request that a page of another site may have sent: one for a foreign Host, or with a foreign Origin. */
+export function siteCheck({ isAllowedHost, cors = false }: CheckedPluginOptions): Check {
+  const origins: ReadonlySet<string> = new Set(typeof cors === "boolean" ? [] : cors);
+  return ({ headers: { host = "", origin } }) => {
+    const name = nameOfHost(host);
+    if (name === undefined) throw new Refusal(400, "validation", "The Host header is missing or malformed.");
+    if (isAllowedHost !== undefined && !isFixedName(name) && !isAllowedHost(name)) {
+      throw new Refusal(
+        403,
+        "forbidden",
+        "This server is not addressed by that name: use its IP address, or allow the name (--allowed-host).",
+      );
+    }
+    if (origin === undefined || cors === true || origins.has(origin)) return;
+    if (URL.canParse(origin) && new URL(origin).host === host.toLowerCase()) return;
+    throw new Refusal(403, "forbidden", "Requests of pages of this origin are not allowed (--cors).");
+  };
+}
+
+/**
+ * Throws a Refusal for a request without one of the keys. Digests are compared, in constant time, so that neither the beginning nor the
+ * length of a key can be guessed from how long the answer takes.
+ */
+export function keyCheck(keys: readonly string[]): Check {
+  const known = keys.map(digest);
+  return ({ headers: { authorization = "" } }) => {
+    if (known.length === 0) return;
+    const [scheme = "", key = ""] = authorization.split(" ", 2);
+    const given = digest(key);
+    // Every key is compared, whichever matches.
+    const matches = known.map((each) => timingSafeEqual(each, given)).filter(Boolean).length;
+    if (scheme.toLowerCase() === "bearer" && matches > 0) return;
+    throw new Refusal(401, "unauthorized", "A valid key is needed: Authorization: Bearer KEY.", { "www-authenticate": "Bearer" });
+  };
+}
+
+function digest(key: string): Buffer {
+  return createHash("sha256").update(key).digest();
+}

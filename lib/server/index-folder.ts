@@ -1,0 +1,78 @@
+/** The collection that a server serves. */
+
+import { existsSync } from "node:fs";
+import path from "node:path";
+
+import { Collection } from "../collection/collection";
+import type { CollectionModel, CollectionStats } from "../collection/types";
+import { SparseRerankError } from "../errors";
+import { DEFAULT_MODEL } from "./models";
+import type { Models } from "./models";
+import type { CheckedPluginOptions } from "./options";
+
+/** The models to load if the options name none: the one that the collection records. Errors: those of Collection.open(). */
+export async function defaultModels({
+  index,
+  writable = false,
+}: CheckedPluginOptions): Promise<NonNullable<CheckedPluginOptions["models"]>> {
+  const model = index === undefined ? undefined : (await statsOf(index, writable))?.model;
+  if (model === undefined) return [DEFAULT_MODEL];
+  return [isWhole(model) ? { model: model.name, dtype: model.dtype } : model.name];
+}
+
+/**
+ * Opens the collection with the served model that made it.
+ *
+ * Errors: ERR_FILE_NOT_FOUND, ERR_MODEL_MISMATCH (that model is not served), and those of Collection.open().
+ */
+export async function openIndex({ index, writable = false }: CheckedPluginOptions, models: Models): Promise<Collection | undefined> {
+  if (index === undefined) return undefined;
+  const stats = await statsOf(index, writable);
+  const encoder = encoderOf(stats, models, index);
+  const reranker = models.reranker?.model;
+  return Collection.open(index, {
+    ...(encoder === undefined ? {} : { encoder }),
+    ...(reranker === undefined ? {} : { reranker }),
+    // What a new collection has; others keep what they have.
+    ...(stats === undefined ? { lexical: true } : {}),
+    ...(writable ? {} : { readOnly: true, autoRefresh: true }),
+  });
+}
+
+/** Undefined for a folder that a writable server makes a collection of. */
+async function statsOf(folder: string, writable: boolean): Promise<CollectionStats | undefined> {
+  if (!["manifest", "collection.json", "model.json"].some((file) => existsSync(path.join(folder, file)))) {
+    if (writable) return undefined;
+    throw new SparseRerankError(
+      "ERR_FILE_NOT_FOUND",
+      `There is no collection in ${folder}; sparse-rerank index makes one, or writable starts an empty one.`,
+    );
+  }
+  const collection = await Collection.open(folder, { readOnly: true });
+  try {
+    return await collection.stats();
+  } finally {
+    await collection.close();
+  }
+}
+
+function encoderOf(stats: CollectionStats | undefined, models: Models, folder: string): Models["encoders"][number]["model"] | undefined {
+  const served = models.encoders;
+  const known = stats?.model;
+  if (known === undefined) return stats?.lexical === undefined || stats.passageOptions === undefined ? served[0]?.model : undefined;
+  const same = served.find(({ model }) =>
+    isWhole(known) ? model.model.fingerprint === known.fingerprint : model.model.name === known.name,
+  );
+  if (same === undefined) {
+    throw new SparseRerankError(
+      "ERR_MODEL_MISMATCH",
+      `The collection in ${folder} was made with the model ${known.name}: serve it as well (--model).`,
+    );
+  }
+  return same.model;
+}
+
+/** Folders of earlier versions record only the model's name. */
+function isWhole(model: NonNullable<CollectionStats["model"]>): model is CollectionModel {
+  return "fingerprint" in model;
+}

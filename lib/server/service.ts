@@ -1,0 +1,87 @@
+/** What the routes work with: the models, the collection, and the server's limits. */
+
+import type * as Prometheus from "prom-client";
+
+import type { Collection } from "../collection/collection";
+import { loadPackage } from "../core/optional-package";
+import { Admission } from "./admission";
+import { Refusal } from "./failures";
+import { defaultModels, openIndex } from "./index-folder";
+import { Metrics } from "./metrics";
+import { Models } from "./models";
+import type { ServedModel } from "./models";
+import type { CheckedPluginOptions } from "./options";
+
+export class Service {
+  readonly options: CheckedPluginOptions;
+  readonly models: Models;
+  /** Undefined without the option index. */
+  readonly collection: Collection | undefined;
+  readonly admission: Admission;
+  readonly metrics: Metrics;
+
+  private constructor(options: CheckedPluginOptions, models: Models, collection: Collection | undefined, prometheus: typeof Prometheus) {
+    this.options = options;
+    this.models = models;
+    this.collection = collection;
+    this.admission = new Admission(options.maxConcurrentRequests, options.requestTimeout);
+    this.metrics = new Metrics(prometheus, () => this.admission.inProgress);
+  }
+
+  /** Errors: ERR_CLIENT_NOT_FOUND, and those of loading the models and of opening the collection. */
+  static async open(options: CheckedPluginOptions): Promise<Service> {
+    const prometheus = await loadPackage("prom-client", () => import("prom-client"));
+    const models = await Models.load(options, options.models ?? (await defaultModels(options)));
+    try {
+      return new Service(options, models, await openIndex(options, models), prometheus);
+    } catch (error) {
+      await models.close();
+      throw error;
+    }
+  }
+
+  /** How much of a request runs together. */
+  batchOf(served: ServedModel): { readonly batchSize?: number } {
+    const { maxBatchTokens } = this.options;
+    return maxBatchTokens === undefined ? {} : { batchSize: Math.max(1, Math.floor(maxBatchTokens / served.model.maxSeqLength)) };
+  }
+
+  /** Errors: Refusal (400 for no texts, 413 for too many). @param name the field that holds them */
+  requireTextCount(count: number, name: string): void {
+    const { maxClientBatchSize } = this.options;
+    if (count === 0) throw new Refusal(400, "empty", `${name} must not be empty.`);
+    if (maxClientBatchSize === undefined || count <= maxClientBatchSize) return;
+    throw new Refusal(
+      413,
+      "validation",
+      `${name} has ${String(count)} items; the server accepts ${String(maxClientBatchSize)} in a request.`,
+    );
+  }
+
+  /** Closes the collection and the models, after calls in progress. */
+  async close(): Promise<void> {
+    await this.collection?.close();
+    await this.models.close();
+  }
+}
+
+/**
+ * Refuses what was cut if the client does not want that.
+ *
+ * Errors: Refusal (422).
+ *
+ * @param truncated positions of the texts that were cut
+ * @param options.direction "left" keeps the end of a text, which the library does not do
+ */
+export function requireWhole(
+  truncated: Uint32Array,
+  name: string,
+  { model }: ServedModel,
+  { truncate = true, direction = "right" }: { readonly truncate?: boolean | undefined; readonly direction?: "left" | "right" | undefined },
+): void {
+  const [first] = truncated;
+  if (first === undefined || (truncate && direction === "right")) return;
+  const problem = `${name}[${String(first)}] has more than the ${String(model.maxSeqLength)} tokens that the model reads`;
+  const remedy = truncate ? "this server can only cut the end (truncation_direction right)" : "shorten it, or set truncate";
+  throw new Refusal(422, "tokenizer", `${problem}; ${remedy}.`);
+}
