@@ -16,14 +16,14 @@ export function float(value: number): string {
   return Number.isInteger(value) && Math.abs(value) < 1e21 ? `${String(value)}.0` : String(value);
 }
 
-/** JSON in which the numbers of these fields are floating-point numbers, at any depth. Undefined fields are left out. */
+/** JSON in which the numbers of these fields, and those below them, are floating-point numbers. Undefined fields are left out. */
 export function jsonWithFloats(value: unknown, fields: ReadonlySet<string>, isFloat = false): string {
   if (typeof value === "number") return isFloat && Number.isFinite(value) ? float(value) : JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map((item: unknown) => jsonWithFloats(item ?? null, fields, isFloat)).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const members = Object.entries(value)
     .filter(([, member]) => member !== undefined)
-    .map(([name, member]) => `${JSON.stringify(name)}:${jsonWithFloats(member, fields, fields.has(name))}`);
+    .map(([name, member]) => `${JSON.stringify(name)}:${jsonWithFloats(member, fields, isFloat || fields.has(name))}`);
   return `{${members.join(",")}}`;
 }
 

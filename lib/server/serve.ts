@@ -1,6 +1,7 @@
+import type { Server } from "node:http";
 import type { Socket } from "node:net";
 
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyServerOptions } from "fastify";
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyHttpOptions } from "fastify";
 
 import { codeOf, messageOf } from "../core/error-code";
 import { loadPackage } from "../core/optional-package";
@@ -15,6 +16,9 @@ import { Service } from "./service";
 
 /** How long connections may take to end after the grace period. */
 const LAST_MS = 1000;
+/** Node's own limits, which must not exceed that of a request. */
+const HEADERS_MS = 60_000;
+const CHECK_MS = 30_000;
 
 /** A model that a server serves. */
 export interface ServedModelInfo {
@@ -45,9 +49,10 @@ export interface RunningServer {
  */
 export async function serve(options: ServeOptions = {}): Promise<RunningServer> {
   const checked = checkServeOptions(options);
-  const { fastify: create } = await loadPackage("fastify", () => import("fastify"));
+  const { fastify: create, LogController } = await loadPackage("fastify", () => import("fastify"));
   const service = await Service.open(checked);
-  const app = create(applicationOptions(checked));
+  // Requests are logged by addLog().
+  const app = create({ ...applicationOptions(checked), logController: new LogController({ disableRequestLogging: true }) });
   addNotFound(app, service);
   if (checked.logLevel !== undefined) addLog(app);
   try {
@@ -70,13 +75,17 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   };
 }
 
-function applicationOptions({ logLevel, payloadLimit, requestTimeout }: CheckedServeOptions): FastifyServerOptions {
+function applicationOptions({ logLevel, payloadLimit, requestTimeout }: CheckedServeOptions): FastifyHttpOptions<Server> {
   return {
     logger: logLevel === undefined ? false : { level: logLevel, stream: process.stderr },
-    disableRequestLogging: true,
     bodyLimit: payloadLimit,
-    // Of receiving a request: a client that sends half a body.
+    // Of receiving a request: a client that sends half of it is looked for at this interval.
     requestTimeout,
+    http: {
+      requestTimeout,
+      headersTimeout: Math.min(HEADERS_MS, requestTimeout),
+      connectionsCheckingInterval: Math.min(CHECK_MS, requestTimeout),
+    },
     // Answered by the routes, in their contract's shape.
     return503OnClosing: false,
     routerOptions: { ignoreTrailingSlash: true },

@@ -43,7 +43,9 @@ export class Registry {
     const registry = new Registry(folder);
     const main = registry.#publish("sparse-rerank");
     registry.#publish(runtime);
-    for (const [name, version] of Object.entries(main.optionalDependencies)) registry.#announce(name, version);
+    for (const [name, version] of Object.entries(main.optionalDependencies)) {
+      if (name.startsWith("@sparse-rerank/")) registry.#announce(name, version);
+    }
     await new Promise<void>((resolve) => registry.#server.listen(0, "127.0.0.1", resolve));
     return registry;
   }

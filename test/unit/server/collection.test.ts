@@ -1,0 +1,158 @@
+/** The routes of the served collection. */
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+
+import { Collection, explain, SparseEncoder } from "../../../dist";
+import { DOCUMENTS } from "../../support/retrieval-support";
+import { Client, RERANKER } from "../../support/server";
+
+interface Result {
+  readonly hits: readonly { readonly id: string; readonly score: number; readonly highlights?: unknown }[];
+  readonly reranked: number;
+}
+
+const QUERY = "fish of the sea";
+
+describe("the server's collection", () => {
+  let folder: string;
+  let encoder: SparseEncoder;
+  let client: Client;
+  before(async () => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-served-"));
+    encoder = await SparseEncoder.load("splade-tiny");
+    const collection = await Collection.open(path.join(folder, "made"), { encoder, lexical: true });
+    await collection.upsert([...DOCUMENTS].map(([id, text], i) => ({ id, text, metadata: { number: i } })));
+    await collection.close();
+    client = await Client.start({ index: path.join(folder, "made") });
+  });
+  after(async () => {
+    await client.close();
+    await encoder.close();
+    fs.rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("is searched like Collection", async () => {
+    const collection = await Collection.open(path.join(folder, "made"), { encoder, readOnly: true });
+    try {
+      for (const [body, options] of [
+        [{}, {}],
+        [
+          { top_k: 2, offset: 1 },
+          { topK: 2, offset: 1 },
+        ],
+        [
+          { mode: "lexical", highlight: "true" },
+          { mode: "lexical", highlight: true },
+        ],
+        [
+          { filter: { number: { gte: 2 } }, facets: { number: 3 } },
+          { filter: { number: { gte: 2 } }, facets: { number: 3 } },
+        ],
+        [{ filter: { ids: ["shark", "no such"] } }, { filter: { ids: ["shark", "no such"] } }],
+        [
+          { mode: "sparse", collapse: "passage" },
+          { mode: "sparse", collapse: "passage" },
+        ],
+      ] as const) {
+        const { status, json } = await client.post<Result>("/search", { query: QUERY, ...body });
+        assert.equal(status, 200);
+        assert.deepEqual(json, JSON.parse(JSON.stringify(await collection.search(QUERY, options))));
+      }
+    } finally {
+      await collection.close();
+    }
+  });
+
+  it("answers several queries in their order", async () => {
+    const queries = [QUERY, "bread", "teeth"];
+    const { json } = await client.post<Result[]>("/search", { queries, top_k: 1 });
+    assert.deepEqual(
+      json.map(({ hits }) => hits[0]?.id),
+      ["shark", "bread", "sugar"],
+    );
+  });
+
+  it("explains a match with a text, or with a document", async () => {
+    const expected = await explain(encoder, QUERY, DOCUMENTS.get("shark") ?? "");
+    for (const body of [{ document: DOCUMENTS.get("shark") }, { id: "shark" }]) {
+      const { status, json } = await client.post("/explain", { query: QUERY, ...body });
+      assert.equal(status, 200);
+      assert.deepEqual(json, JSON.parse(JSON.stringify(expected)));
+    }
+    assert.equal((await client.post("/explain", { query: QUERY, id: "no such" })).status, 404);
+    assert.equal((await client.post("/explain", { query: QUERY })).status, 422);
+  });
+
+  it("cannot be changed unless it is writable", async () => {
+    for (const method of ["PUT", "DELETE"]) {
+      assert.equal((await client.send(method, "/documents", JSON.stringify({ ids: ["shark"] }))).status, 404);
+    }
+  });
+
+  it("is created and changed by a writable server, and reranked by its cross-encoder", async () => {
+    const writable = await Client.start({ models: ["splade-tiny", RERANKER], index: path.join(folder, "new"), writable: true });
+    try {
+      const documents = [...DOCUMENTS].map(([id, text]) => ({ id, text, metadata: { id } }));
+      const put = await writable.send<{ upserted: number }>("PUT", "/documents", JSON.stringify({ documents }));
+      assert.deepEqual([put.status, put.json], [200, { upserted: 5 }]);
+      const { json } = await writable.post<Result>("/search", { query: QUERY, top_k: 5 });
+      assert.equal(json.hits.length, 5);
+      assert.ok(json.reranked > 0);
+      const without = await writable.post<Result>("/search", { query: QUERY, top_k: 1, rerank: "false" });
+      assert.deepEqual([without.json.reranked, without.json.hits[0]?.id], [0, "shark"]);
+      const one = await writable.send("DELETE", "/documents", JSON.stringify({ ids: ["shark", "unknown"] }));
+      assert.deepEqual(one.json, { deleted: 1 });
+      const filtered = await writable.send("DELETE", "/documents", JSON.stringify({ filter: { id: { in: ["heart", "sport"] } } }));
+      assert.deepEqual(filtered.json, { deleted: 2 });
+      assert.equal((await writable.post<Result>("/search", { query: QUERY })).json.hits.length, 2);
+    } finally {
+      await writable.close();
+    }
+    const collection = await Collection.open(path.join(folder, "new"), { readOnly: true });
+    assert.equal(await collection.count(), 2);
+    await collection.close();
+  });
+
+  it("sees what another process writes", async () => {
+    const shared = path.join(folder, "shared");
+    const writer = await Collection.open(shared, { encoder });
+    await writer.upsert([{ id: "a", text: "Sharks" }]);
+    const reader = await Client.start({ index: shared });
+    try {
+      await writer.upsert([{ id: "b", text: "Whales" }]);
+      const { json } = await reader.post<Result>("/search", { query: "animals", filter: { ids: ["b"] } });
+      assert.deepEqual(
+        json.hits.map(({ id }) => id),
+        ["b"],
+      );
+    } finally {
+      await reader.close();
+      await writer.close();
+    }
+  });
+
+  it("refuses bad requests with the collection's own words", async () => {
+    for (const [body, message] of [
+      [{}, /Either query or queries/],
+      [{ query: "a", queries: ["b"] }, /Either query or queries/],
+      [{ query: "a", top_k: 0 }, /top_k must be an integer of at least 1/],
+      [{ query: "a", filter: { number: { like: 1 } } }, /filter/],
+      [{ query: "a", filter: "x" }, /filter must be a filter object/],
+      [{ query: "a", rerank: "yes" }, /rerank/],
+      [{ query: "a", mode: "dense" }, /mode must be one of hybrid, sparse, lexical/],
+    ] as const) {
+      const { status, json } = await client.post<{ error: string; error_type: string }>("/search", body);
+      assert.deepEqual([status, json.error_type], [422, "validation"]);
+      assert.match(json.error, message);
+    }
+    assert.deepEqual((await client.post("/search", { queries: [] })).status, 400);
+  });
+
+  it("must be there, and be made with a served model", async () => {
+    await assert.rejects(Client.start({ index: path.join(folder, "missing") }), { code: "ERR_FILE_NOT_FOUND" });
+    await assert.rejects(Client.start({ index: path.join(folder, "made"), models: [RERANKER] }), { code: "ERR_MODEL_MISMATCH" });
+  });
+});
