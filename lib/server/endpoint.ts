@@ -3,7 +3,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from "fastify";
 
 import type { JsonSchema } from "./fields";
-import { answerOf, Disconnected, refusalOf } from "./failures";
+import { answerOf, Disconnected, Refusal, refusalOf } from "./failures";
 import type { Contract } from "./failures";
 import type { Method } from "./metrics";
 import type { ServedModel } from "./models";
@@ -136,6 +136,8 @@ export function answerFailure(error: unknown, request: FastifyRequest, reply: Fa
   }
   const refusal = refusalOf(error);
   service.metrics.failed(refusal);
+  // Fastify closes the connection of a bad body; this one has been read, so that a client may send its next request.
+  if (error instanceof Refusal) reply.removeHeader("connection");
   const { status, body } = answerOf(refusal, request.routeOptions.config.contract?.(request.body) ?? "tei");
   void reply
     .code(status)

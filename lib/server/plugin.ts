@@ -48,6 +48,11 @@ export async function mount(app: FastifyInstance, service: Service): Promise<voi
   await addCors(app, service);
   addGuards(app, service);
   addJsonParser(app);
+  app.addHook("onSend", (_request, reply, _payload, done) => {
+    // Otherwise the server would wait for the client to end a connection that is kept alive.
+    if (service.admission.isClosing) reply.header("connection", "close");
+    done();
+  });
   app.setErrorHandler((error, request, reply) => {
     answerFailure(error, request, reply, service);
   });
@@ -80,7 +85,9 @@ function note(
   if (route.prefix !== prefix) return;
   const { summary, hide } = (route.schema ?? {}) as { readonly summary?: string; readonly hide?: boolean };
   const added = [route.method].flat().map(String);
-  methods.set(route.routePath, new Set([...(methods.get(route.routePath) ?? []), ...added]));
+  // Fastify adds the route "/" of a prefix with and without its slash.
+  const url = route.routePath === "" ? "/" : route.routePath;
+  methods.set(url, new Set([...(methods.get(url) ?? []), ...added]));
   if (summary !== undefined && hide !== true && !added.includes("HEAD"))
     routes.push({ method: added.join(", "), path: route.path, summary });
 }

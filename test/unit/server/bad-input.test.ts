@@ -88,7 +88,7 @@ describe("the server and bad requests", () => {
 
   it("refuses invalid UTF-8", async () => {
     for (const { route, shape, good } of ROUTES) {
-      const bytes = Uint8Array.from(Buffer.from(JSON.stringify(good).replace(/[aeiou](?=[a-z]*"\]?\}$)/, "\u0001")));
+      const bytes = Uint8Array.from(Buffer.from(`${JSON.stringify(good).slice(0, -1)}, "other": "\u0001"}`));
       bytes[bytes.indexOf(1)] = 0xff;
       check(await client.send("POST", route, bytes), shape, 400, /UTF-8/);
     }

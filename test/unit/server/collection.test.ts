@@ -99,15 +99,16 @@ describe("the server's collection", () => {
       const put = await writable.send<{ upserted: number }>("PUT", "/documents", JSON.stringify({ documents }));
       assert.deepEqual([put.status, put.json], [200, { upserted: 5 }]);
       const { json } = await writable.post<Result>("/search", { query: QUERY, top_k: 5 });
-      assert.equal(json.hits.length, 5);
-      assert.ok(json.reranked > 0);
+      assert.ok(json.hits.some(({ id }) => id === "shark"));
+      assert.equal(json.reranked, json.hits.length);
       const without = await writable.post<Result>("/search", { query: QUERY, top_k: 1, rerank: "false" });
       assert.deepEqual([without.json.reranked, without.json.hits[0]?.id], [0, "shark"]);
       const one = await writable.send("DELETE", "/documents", JSON.stringify({ ids: ["shark", "unknown"] }));
       assert.deepEqual(one.json, { deleted: 1 });
       const filtered = await writable.send("DELETE", "/documents", JSON.stringify({ filter: { id: { in: ["heart", "sport"] } } }));
       assert.deepEqual(filtered.json, { deleted: 2 });
-      assert.equal((await writable.post<Result>("/search", { query: QUERY })).json.hits.length, 2);
+      const { hits } = (await writable.post<Result>("/search", { query: "bread and teeth" })).json;
+      assert.deepEqual(hits.map(({ id }) => id).sort(), ["bread", "sugar"]);
     } finally {
       await writable.close();
     }

@@ -80,7 +80,7 @@ describe("sparse-rerank serve", () => {
     const served = new Served(["--log-level", "silent", "--threads", "1"]);
     try {
       const url = await served.ready();
-      const inputs = Array.from({ length: 400 }, (_, i) => `text ${String(i)} ${"about the heart ".repeat(30)}`);
+      const inputs = Array.from({ length: 80 }, (_, i) => `text ${String(i)} ${"about the heart ".repeat(30)}`);
       const running = Array.from({ length: 3 }, () => post(`${url}/embed_sparse`, JSON.stringify({ inputs })));
       await untilWorking(url, 3);
       const stopped = served.stopped("SIGTERM");

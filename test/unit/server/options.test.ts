@@ -11,7 +11,7 @@ describe("serve()", () => {
   it("refuses wrong options by name, before it loads a model", async () => {
     for (const [options, message] of [
       [null, /options must be an object/],
-      [{ prot: 1 }, /"prot" \(did you mean "port"\?\)/],
+      [{ prt: 1 }, /"prt" \(did you mean "port"\?\)/],
       [{ host: "" }, /host/],
       [{ port: -1 }, /port/],
       [{ port: 65_536 }, /port/],

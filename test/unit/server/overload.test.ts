@@ -99,8 +99,6 @@ describe("an overloaded or ending server", () => {
   it("finishes requests in progress when it closes, and accepts no others", async () => {
     const held = new HeldModel();
     const client = await Client.start({ models: [held.asEncoder] });
-    // A connection that stays open.
-    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
     const running = client.post("/embed_sparse", BODY);
     await held.untilStarted(1);
     const closing = client.server.close({ graceMs: 60_000 });
@@ -113,7 +111,6 @@ describe("an overloaded or ending server", () => {
     held.release();
     assert.equal((await running).status, 200);
     await closing;
-    agent.destroy();
   });
 
   it("ends requests in progress when the grace period is over", async () => {

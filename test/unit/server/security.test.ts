@@ -68,7 +68,7 @@ describe("the server's security", () => {
       for (const host of ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example", "intranet"]) {
         assert.equal((await request(client, { host })).statusCode, 403, host);
       }
-      for (const host of ["", "a b", "a@b", "[::1"]) assert.equal((await request(client, { host })).statusCode, 400, host);
+      for (const host of ["a b", "a@b", "[::1", "a:b"]) assert.equal((await request(client, { host })).statusCode, 400, host);
       assert.equal((await request(client, { host: own, origin: `http://${own}` })).statusCode, 200);
       for (const origin of ["https://evil.example", "null", `http://127.0.0.1:1`, "x"]) {
         assert.equal((await request(client, { host: own, origin })).statusCode, 403, origin);

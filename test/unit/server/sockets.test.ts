@@ -39,7 +39,7 @@ class Connection {
   }
 
   get statuses(): string[] {
-    return [...this.received.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status = ""]) => status);
+    return [...this.received.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status = ""]) => status);
   }
 }
 
@@ -124,6 +124,9 @@ describe("the server's connections", () => {
         connection.socket.write(bytes);
         assert.match(await connection.untilClosed(), /^HTTP\/1\.1 400 Bad Request\r\n[^]*"error_type":"validation"\}$/);
       }
+      const nameless = await Connection.open(client);
+      nameless.socket.write("GET /info HTTP/1.0\r\n\r\n");
+      assert.match(await nameless.untilClosed(), /^HTTP\/1\.1 400 [^]*The Host header is missing/);
       const large = await Connection.open(client);
       large.socket.write(`GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ${"x".repeat(100_000)}\r\n\r\n`);
       assert.match(await large.untilClosed(), /^HTTP\/1\.1 431 /);
