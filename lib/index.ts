@@ -29,7 +29,7 @@ export type {
   UpsertOptions,
 } from "./collection/types";
 export { SparseEncoder } from "./sparse-encoder";
-export type { EncodeOptions, TokenWeight, TracedText } from "./sparse-encoder";
+export type { EncodeOptions, TextToken, TokenWeight, TracedText } from "./sparse-encoder";
 export { SparseIndex } from "./sparse-index/sparse-index";
 export type { FieldCondition, Filter, FilterValue, NumberRange } from "./sparse-index/filter";
 export type { Metadata, MetadataValue } from "./sparse-index/metadata";
@@ -48,7 +48,6 @@ export type { SparseJson, SparseParts, SparseRowLike, SparseVector } from "./spa
 export type { DenseMatrix, Sparsity } from "./sparse-ops";
 export { supportedModels } from "./model/supported-models";
 export type { SupportedModels } from "./model/supported-models";
-export type { TextToken } from "./tokenization/text-tokens";
 export { BM25Index } from "./retrieval/bm25";
 export type { BM25AddOptions } from "./retrieval/bm25";
 export type { LexicalLanguage } from "./lexical/languages";

@@ -26,6 +26,8 @@ import { intersection, similarity, similarityPairwise, sparsity, strongest } fro
 import type { DenseMatrix, Sparsity } from "./sparse-ops";
 import type { TextToken } from "./tokenization/text-tokens";
 
+export type { TextToken } from "./tokenization/text-tokens";
+
 export interface EncodeOptions extends WorkOptions {
   /** Keep only the k largest weights of each row. */
   readonly maxActiveDims?: number;

@@ -54,7 +54,7 @@ export function serveCommand(): Command {
       ).env(KEY_VARIABLE),
     )
     .option("--host <address>", "address to listen on; 0.0.0.0 for all", DEFAULT_HOST)
-    .option("--port <n>", "port to listen on; 0 for any free one", port, DEFAULT_PORT)
+    .option("--port <n>", "port to listen on; 0 for any free one", portNumber, DEFAULT_PORT)
     .option("--max-concurrent-requests <n>", "requests in progress; more are refused with 429", positiveInteger, 512)
     .option("--max-batch-tokens <n>", "tokens that run together (default: the models' batch sizes)", positiveInteger)
     .option("--max-client-batch-size <n>", "texts in a request; more are refused with 413 (default: no limit)", positiveInteger)
@@ -82,7 +82,7 @@ function repeated(flags: string, description: string): Option {
   return new Option(flags, description).argParser((value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value]);
 }
 
-function port(value: string): number {
+function portNumber(value: string): number {
   const number = Number(value);
   if (value.trim() === "" || !Number.isInteger(number) || number < 0 || number > 65_535)
     throw new InvalidArgumentError("It must be from 0 to 65535.");
@@ -111,13 +111,15 @@ async function run(command: Command, options: ServeCommandOptions): Promise<void
 }
 
 function serveOptions(options: ServeCommandOptions): ServeOptions {
-  const { model, apiKey, cors, allowedHost, logLevel, requestTimeout, grace, json: _json, threads: _threads, ...same } = options;
+  const { model, apiKey, cors, allowedHost, logLevel, requestTimeout, grace } = options;
+  const { strictModels, index, writable, device, dtype, maxBatchTokens, maxClientBatchSize } = options;
+  const given = { strictModels, index, writable, device, dtype, maxBatchTokens, maxClientBatchSize, models: model, apiKey };
+  const { host, port, maxConcurrentRequests, payloadLimit, score } = options;
   return {
-    ...same,
+    ...{ host, port, maxConcurrentRequests, payloadLimit, score },
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     requestTimeout: Math.max(1, Math.round(requestTimeout * 1000)),
     grace: Math.round(grace * 1000),
-    ...(model === undefined ? {} : { models: model }),
-    ...(apiKey === undefined ? {} : { apiKey }),
     ...(cors === undefined ? {} : { cors: cors.includes("*") ? true : cors }),
     ...(allowedHost === undefined ? {} : { allowedHosts: allowedHost }),
     ...(logLevel === "silent" ? {} : { logLevel }),

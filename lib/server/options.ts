@@ -169,7 +169,8 @@ function checkShared(options: ServerPluginOptions): Omit<CheckedPluginOptions, "
 }
 
 function requireList<T>(value: readonly T[], name: string): readonly T[] {
-  if (!Array.isArray(value)) throw invalid(name, value, "a list");
+  const given: unknown = value;
+  if (!Array.isArray(given)) throw invalid(name, value, "a list");
   return value;
 }
 

@@ -167,7 +167,7 @@ function refuseOtherMethods(app: FastifyInstance, methods: ReadonlyMap<string, R
   for (const [url, known] of [...methods]) {
     const allow = [...known].join(", ");
     app.route({
-      method: METHODS.filter((method) => !known.has(method)) as "GET"[],
+      method: METHODS.filter((method) => !known.has(method)),
       url,
       schema: { hide: true },
       // Before a body is read.

@@ -37,12 +37,20 @@ function placesOf(tokens: readonly string[], words: readonly (TokenSpan | undefi
   const places = new Array<TokenSpan | undefined>(tokens.length).fill(undefined);
   for (let first = 0; first < tokens.length;) {
     const word = words[first];
-    let next = first + 1;
-    while (next < tokens.length && word !== undefined && words[next]?.start === word.start) next++;
+    const next = endOfWord(words, first, tokens.length);
     if (word !== undefined) divide(word, tokens.slice(first, next)).forEach((place, k) => (places[first + k] = place));
     first = next;
   }
   return places;
+}
+
+/** The first token after those of the word of the token `first`. */
+function endOfWord(words: readonly (TokenSpan | undefined)[], first: number, count: number): number {
+  const start = words[first]?.start;
+  let next = first + 1;
+  if (start === undefined) return next;
+  while (next < count && words[next]?.start === start) next++;
+  return next;
 }
 
 function divide(word: TokenSpan, tokens: readonly string[]): (TokenSpan | undefined)[] {

@@ -82,7 +82,10 @@ function stagePackage() {
   const optionalDependencies = Object.fromEntries(
     runtimePlatforms().map(([platform, arch]) => [runtimeName(platform, arch), source.version]),
   );
-  writeJson(path.join(folder, "package.json"), { ...kept, optionalDependencies: { ...source.optionalDependencies, ...optionalDependencies } });
+  writeJson(path.join(folder, "package.json"), {
+    ...kept,
+    optionalDependencies: { ...source.optionalDependencies, ...optionalDependencies },
+  });
   for (const name of [...source.files.filter((name) => !name.startsWith("!")), "README.md", "LICENSE"]) {
     const from = path.join(root, name);
     if (fs.existsSync(from)) fs.cpSync(from, path.join(folder, name), { recursive: true });

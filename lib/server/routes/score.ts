@@ -147,10 +147,10 @@ function pairsOf(inputs: unknown): { readonly pairs: readonly Pair[]; readonly i
 }
 
 function pairOf(value: unknown, name: string): Pair {
-  const [left, right]: readonly unknown[] = Array.isArray(value) ? value : [];
-  if (!Array.isArray(value) || value.length !== 2 || typeof left !== "string" || typeof right !== "string") {
+  const items: readonly unknown[] = Array.isArray(value) ? (value as unknown[]) : [];
+  const [left, right] = items;
+  if (items.length !== 2 || typeof left !== "string" || typeof right !== "string")
     throw invalidRequest(`${name} must be a pair of strings.`);
-  }
   return [left, right];
 }
 

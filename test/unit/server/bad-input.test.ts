@@ -101,7 +101,7 @@ describe("the server and bad requests", () => {
       ["/rerank", "tei", { texts: TEXTS }, /The field query is missing/],
       ["/rerank", "tei", { query: null, texts: TEXTS }, /The field query is missing/],
       ["/rerank", "tei", { query: QUERY }, /documents, texts or docs/],
-      ["/rerank", "tei", { query: QUERY, texts: [..."ab", 3] }, /texts\[2\] must be a string, not 3/],
+      ["/rerank", "tei", { query: QUERY, texts: ["a", "b", 3] }, /texts\[2\] must be a string, not 3/],
       ["/rerank", "tei", { query: QUERY, texts: { 0: "a" } }, /texts must be a string or a list of strings, not an object/],
       ["/rerank", "tei", { query: QUERY, texts: TEXTS, raw_scores: "secret-text" }, /raw_scores must be a boolean/],
       ["/rerank", "tei", { query: QUERY, texts: TEXTS, truncation_direction: "up" }, /truncation_direction must be one of right, left/],
