@@ -304,7 +304,8 @@ export type ErrorCode =
    * An optional peer dependency is required but not installed.
    *
    * Causes: a search engine, the LangChain adapter or the queue is used without its client package; a collection is in CSV or HTML, and the
-   * package that reads it is missing; `sparse-rerank watch` without `@parcel/watcher`.
+   * package that reads it is missing; `sparse-rerank watch` without `@parcel/watcher`; `sparse-rerank serve` after an install with
+   * `--omit=optional`.
    *
    * Remedy: run the `npm install` command in the message.
    */

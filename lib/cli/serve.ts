@@ -7,7 +7,7 @@ import { DEFAULT_HOST, DEFAULT_PORT, LOG_LEVELS } from "../server/options";
 import type { LogLevel, ScoreKind, ServeOptions } from "../server/options";
 import { serve } from "../server/serve";
 import type { RunningServer } from "../server/serve";
-import { addModelOptions, command, isGiven, positiveInteger } from "./options";
+import { addModelOptions, command, isGiven, positiveInteger, refuseOptions } from "./options";
 import type { ModelOptions } from "./options";
 import { writeNote } from "./progress";
 import { printable, writeJson, writeLine } from "./terminal";
@@ -75,7 +75,10 @@ export function serveCommand(): Command {
         .choices([...LOG_LEVELS, "silent"])
         .default("info"),
     )
-    .action((options: ServeCommandOptions) => run(created, options));
+    .action((options: ServeCommandOptions) => {
+      if (options.index === undefined) refuseOptions(created, ["writable"], "needs --index");
+      return run(created, options);
+    });
 }
 
 function repeated(flags: string, description: string): Option {

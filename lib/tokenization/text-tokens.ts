@@ -59,5 +59,9 @@ function divide(word: TokenSpan, tokens: readonly string[]): (TokenSpan | undefi
   let end = word.start;
   for (const token of tokens) ends.push((end += token.replace(MARK, "").length));
   if (end !== word.end) return [];
-  return ends.map((each, k) => ({ start: ends[k - 1] ?? word.start, end: each }));
+  return ends.map((each, k) => {
+    const start = ends[k - 1] ?? word.start;
+    // A mark alone stands for a blank before the word.
+    return start === each ? undefined : { start, end: each };
+  });
 }

@@ -23,6 +23,7 @@ import {
 } from "sparse-rerank/engines";
 import { CrossEncoderCompressor, SparseRerankRetriever } from "sparse-rerank/langchain";
 import { EncodeQueue } from "sparse-rerank/queue";
+import { serve, serverPlugin } from "sparse-rerank/server";
 
 import { FACTORY } from "../../dist/core/validate";
 
@@ -79,12 +80,14 @@ function calls(
     "CrossEncoder.load": (o) => CrossEncoder.load("splade-tiny", o),
     "CrossEncoder#predict": (o) => reranker.predict([["a", "b"]], o),
     "CrossEncoder#rank": (o) => reranker.rank("q", TEXTS, o),
+    "CrossEncoder#textTokens": (o) => reranker.textTokens(["a"], o),
     "SparseEncoder.load": (o) => SparseEncoder.load("splade-tiny", o),
     "SparseEncoder#encode": (o) => encoder.encode("a", o),
     "SparseEncoder#encodeQuery": (o) => encoder.encodeQuery("a", o),
     "SparseEncoder#encodeDocument": (o) => encoder.encodeDocument("a", o),
     "SparseEncoder#encodeDocumentStream": (o) => encoder.encodeDocumentStream(["a"], o).next(),
     "SparseEncoder#tokenize": (o) => encoder.tokenize(["a"], o),
+    "SparseEncoder#textTokens": (o) => encoder.textTokens(["a"], o),
     "SparseEncoder#trace": (o) => encoder.trace("a", o),
     "SparseIndex.create": (o) => SparseIndex.create({ dimension: 2, ...o }),
     "SparseIndex.open": (o) => SparseIndex.open("no-such-index", o),
@@ -127,6 +130,8 @@ function calls(
     "new CrossEncoderCompressor": (o) => new CrossEncoderCompressor({ encoder: reranker, ...o }),
     "new SparseRerankRetriever": (o) => new SparseRerankRetriever({ retriever: bm25, ...o }),
     rerankingModel: (o) => rerankingModel(reranker, o),
+    serve: (o) => serve(o),
+    serverPlugin: (o) => serverPlugin(o),
   };
 }
 
@@ -135,7 +140,7 @@ const EXEMPT = /^(new (EngineError|SparseRerankError)|SparseRerankRetriever#.*|.
 
 /** Every exported call with a parameter of options, found in the declarations: a new one must be added to the table. */
 function declared(): Set<string> {
-  const entries = ["index", "engines/index", "queue/index", "adapters/langchain", "adapters/ai"].map((name) =>
+  const entries = ["index", "engines/index", "queue/index", "server/index", "adapters/langchain", "adapters/ai"].map((name) =>
     path.join(root, "lib", `${name}.ts`),
   );
   const config = ts.readConfigFile(path.join(root, "tsconfig.json"), (file) => ts.sys.readFile(file));

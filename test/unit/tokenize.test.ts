@@ -1,7 +1,54 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 
-import { SparseEncoder } from "sparse-rerank";
+import { CrossEncoder, SparseEncoder } from "sparse-rerank";
+
+import { FIXTURES } from "../support/retrieval-support";
+
+describe("textTokens", () => {
+  it("has the strings and places of the tokens that tokenize() has", async () => {
+    const texts = ["Heart attacks, unbelievableness 東京", "", "  two   words "];
+    for (const name of ["splade-bert", "splade-roberta", "splade-xlmr", "splade-modernbert"]) {
+      const encoder = await SparseEncoder.load(path.join(FIXTURES, name));
+      const ids = await encoder.tokenize(texts);
+      const tokens = await encoder.textTokens(texts);
+      assert.deepEqual(
+        tokens.map((each) => each.map(({ id }) => id)),
+        ids.map((each) => [...each]),
+      );
+      let placed = 0;
+      for (const [i, each] of tokens.entries()) {
+        let last = 0;
+        for (const { start, end, special, token } of each) {
+          assert.equal(start === undefined, end === undefined);
+          if (start === undefined || end === undefined) continue;
+          assert.ok(!special && start >= last && end > start && end <= texts[i]!.length, `${name} ${token}`);
+          last = end;
+          placed++;
+        }
+      }
+      assert.ok(placed >= 4, name);
+      const bare = await encoder.textTokens(texts, { addSpecialTokens: false });
+      assert.deepEqual(
+        bare.map((each) => each.map(({ id }) => id)),
+        tokens.map((each) => each.filter(({ special }) => !special).map(({ id }) => id)),
+      );
+      await encoder.close();
+    }
+  });
+
+  it("is the same for cross-encoders, and refuses what is no text", async () => {
+    const reranker = await CrossEncoder.load(path.join(FIXTURES, "ce-bert-minilm"));
+    const [tokens = []] = await reranker.textTokens(["heart"]);
+    assert.deepEqual(
+      tokens.map(({ special }) => special),
+      [true, ...tokens.slice(2).map(() => false), true],
+    );
+    await assert.rejects(reranker.textTokens("heart" as unknown as string[]), { code: "ERR_INVALID_ARGUMENT" });
+    await assert.rejects(reranker.textTokens([], { addSpecialTokens: 1 as unknown as boolean }), { code: "ERR_INVALID_ARGUMENT" });
+    await reranker.close();
+  });
+});
 
 describe("SparseEncoder.tokenize", () => {
   let encoder: SparseEncoder;

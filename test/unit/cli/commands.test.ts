@@ -15,7 +15,7 @@ const main = path.join(root, "dist", "cli", "main.js");
 const reranker = path.join(root, "test", "data", "checkpoints", "ce-bert-minilm");
 const COMMANDS = [
   ...["encode", "index", "watch", "search", "list", "get", "delete", "stats", "rerank", "explain", "evaluate", "mine", "models", "doctor"],
-  ...["worker", "jobs"],
+  ...["serve", "worker", "jobs"],
 ];
 
 interface Ended {

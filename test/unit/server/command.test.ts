@@ -151,6 +151,7 @@ describe("sparse-rerank serve", () => {
       [["--port", "x"], 2, /ERR_USAGE\].*65535/],
       [["--score", "softmax"], 2, /ERR_USAGE/],
       [["--grace", "-1"], 2, /ERR_USAGE/],
+      [["--writable"], 2, /--writable needs --index/],
       [["--index", "no-such-folder"], 1, /ERR_FILE_NOT_FOUND/],
       [["--model", "./no-such-model"], 1, /ERR_MODEL_NOT_FOUND/],
     ] as const) {
