@@ -46,7 +46,7 @@ describe("samples of the documentation", function () {
   after(() => standIns.stop());
 
   it("use a language that is checked", () => {
-    const checked = ["js", "ts", "sh", ""];
+    const checked = ["js", "ts", "sh", "json", ""];
     const others = pages().flatMap((page) => blocksOf(page).filter(({ language }) => !checked.includes(language)));
     assert.deepEqual(
       others.map(({ page, line, language }) => `${page}:${String(line)}: ${language}`),
@@ -91,9 +91,9 @@ describe("samples of the documentation", function () {
 
 /** Runs the package's own commands on stand-ins; for those that need more than this machine, the files that they name must exist. */
 async function checkCommand(standIns: StandIns, page: string, command: string): Promise<void> {
-  const words = command.split(/\s+/);
-  if (words[0] === "sparse-rerank" && command.includes("redis://")) {
-    // With a broker they run in test/engines/queue.test.ts.
+  const words = command.replace(/^npx /, "").split(/\s+/);
+  if (words[0] === "sparse-rerank" && (command.includes("redis://") || words[1] === "serve")) {
+    // With a broker they run in test/engines/queue.test.ts, and servers in test/unit/server/command.test.ts.
     const help = await standIns.run(page, "sparse-rerank", [words[1] ?? "", "--help"]);
     for (const option of words.filter((word) => word.startsWith("--"))) assert.ok(help.includes(`${option} `), `${option} is no option`);
   } else if (words[0] === "sparse-rerank") {
