@@ -1,6 +1,5 @@
 /** Which requests may work, and for how long: a limit of requests in progress, time limits, and the end of those whose client has gone. */
 
-import { LinkedAbort } from "../core/abort";
 import { Disconnected, overloaded, Refusal } from "./failures";
 
 /** Where a client's disconnect is seen: the raw response. */
@@ -13,8 +12,7 @@ export interface ClientResponse {
 export class Admission {
   readonly #limit: number;
   readonly #timeout: number;
-  readonly #end = new AbortController();
-  #inProgress = 0;
+  readonly #running = new Set<AbortController>();
   #isClosing = false;
 
   /** @param timeout milliseconds */
@@ -24,7 +22,7 @@ export class Admission {
   }
 
   get inProgress(): number {
-    return this.#inProgress;
+    return this.#running.size;
   }
 
   get isClosing(): boolean {
@@ -38,13 +36,13 @@ export class Admission {
 
   /** Ends the requests in progress. */
   endAll(): void {
-    this.#end.abort(shutDown());
+    for (const abort of this.#running) abort.abort(shutDown());
   }
 
   /** Errors: Refusal (429, 503). Also asked before a body is read, which would be for nothing. */
   requireRoom(): void {
     if (this.#isClosing) throw shutDown();
-    if (this.#inProgress >= this.#limit) throw overloaded(`The server is working on ${String(this.#limit)} requests; try again later.`);
+    if (this.#running.size >= this.#limit) throw overloaded(`The server is working on ${String(this.#limit)} requests; try again later.`);
   }
 
   /**
@@ -53,8 +51,8 @@ export class Admission {
    */
   async run<T>(response: ClientResponse, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.requireRoom();
-    this.#inProgress++;
-    const abort = new LinkedAbort(this.#end.signal);
+    const abort = new AbortController();
+    this.#running.add(abort);
     const onClose = (): void => {
       if (!response.writableFinished) abort.abort(new Disconnected("The client disconnected."));
     };
@@ -67,8 +65,7 @@ export class Admission {
     } finally {
       clearTimeout(timer);
       response.off("close", onClose);
-      abort.unlink();
-      this.#inProgress--;
+      this.#running.delete(abort);
     }
   }
 }

@@ -1,6 +1,6 @@
 /** Makes a route of what a request computes: limits, timings, metrics, logs and errors are the same for all. */
 
-import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods } from "fastify";
 
 import type { JsonSchema } from "./fields";
 import { answerOf, Disconnected, Refusal, refusalOf } from "./failures";
@@ -63,6 +63,7 @@ export function addEndpoint(app: FastifyInstance, service: Service, endpoint: En
     config: { contract },
     bodyLimit: service.options.payloadLimit,
     schema: {
+      operationId: operationId(method, url),
       summary,
       tags: [tag],
       body,
@@ -76,6 +77,19 @@ export function addEndpoint(app: FastifyInstance, service: Service, endpoint: En
     },
     handler: async (request, reply) => answerTo(request, reply, service, endpoint),
   });
+}
+
+/** "postV1Rerank" */
+function operationId(method: string, url: string): string {
+  const words = url.split(/[^a-z\d]+/i).filter((word) => word !== "");
+  const capital = (word: string): string => `${word.slice(0, 1).toUpperCase()}${word.slice(1)}`;
+  return [method.toLowerCase(), ...(words.length === 0 ? ["root"] : words).map(capital)].join("");
+}
+
+/** The description of a route that reads no body. @param answer its schema, with a description */
+export function describedGet(url: string, summary: string, answer: JsonSchema): FastifySchema {
+  const failure = { description: "No valid key, or a foreign Host or Origin", ...FAILURES.tei };
+  return { operationId: operationId("get", url), summary, tags: ["Server"], response: { 200: answer, "4xx": failure, 503: SHUTTING_DOWN } };
 }
 
 async function answerTo(request: FastifyRequest, reply: FastifyReply, service: Service, { work }: Endpoint): Promise<FastifyReply> {
@@ -161,6 +175,8 @@ const FAILURES: Readonly<Record<Contract, JsonSchema>> = {
     required: ["error"],
   },
 };
+
+const SHUTTING_DOWN = { description: "The server is shutting down", ...FAILURES.tei };
 
 function responsesOf(answer: JsonSchema, contract: Contract): JsonSchema {
   const failure = (description: string): JsonSchema => ({ description, ...FAILURES[contract] });

@@ -76,7 +76,7 @@ export function text(description: string): Field<string> {
 }
 
 export function texts(description: string): Field<readonly string[]> {
-  const schema = { description, oneOf: [{ type: "string" }, { type: "array", items: { type: "string" } }] };
+  const schema = { description, anyOf: [{ type: "string" }, { type: "array", items: { type: "string" } }] };
   return field(schema, (value, name) => {
     if (typeof value === "string") return [value];
     if (!Array.isArray(value)) throw wrong(name, value, "a string or a list of strings");
@@ -89,7 +89,7 @@ export function texts(description: string): Field<readonly string[]> {
 
 /** Texts, or objects with a `text`. */
 export function documents(description: string): Field<readonly string[]> {
-  const item = { oneOf: [{ type: "string" }, { type: "object", properties: { text: { type: "string" } }, required: ["text"] }] };
+  const item = { anyOf: [{ type: "string" }, { type: "object", properties: { text: { type: "string" } }, required: ["text"] }] };
   return field({ description, type: "array", items: item }, (value, name) => {
     const items = typeof value === "string" ? [value] : value;
     if (!Array.isArray(items)) throw wrong(name, items, "a list of strings or of objects with a text");
@@ -102,7 +102,7 @@ export function documents(description: string): Field<readonly string[]> {
 }
 
 export function flag(description: string): Field<boolean> {
-  const schema = { description, oneOf: [{ type: "boolean" }, { type: "string", enum: ["true", "false"] }] };
+  const schema = { description, anyOf: [{ type: "boolean" }, { type: "string", enum: ["true", "false"] }] };
   return field(schema, (value, name) => {
     if (typeof value === "boolean") return value;
     const word = typeof value === "string" ? value.toLowerCase() : undefined;

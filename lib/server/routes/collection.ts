@@ -91,7 +91,7 @@ export function addCollectionRoutes(app: FastifyInstance, service: Service): voi
     url: "/search",
     summary: "Search the collection; for several queries, the answer is a list of results",
     body: SEARCH.schema,
-    answer: { oneOf: [RESULT, { type: "array", items: RESULT }] },
+    answer: { anyOf: [RESULT, { type: "array", items: RESULT }] },
     work: (call) => search(call, service, collection),
   });
   if (options.writable !== true) return;

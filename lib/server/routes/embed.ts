@@ -52,7 +52,7 @@ export function addEmbedRoutes(app: FastifyInstance, service: Service): void {
     url: "/embed_sparse",
     summary: "Encode texts as sparse vectors",
     query: { task: TASK, format: { type: "string", enum: ["indices", "tokens"], description: "tokens answers like /embed_sparse_tokens" } },
-    answer: { oneOf: [VECTORS, TOKENS] },
+    answer: { anyOf: [VECTORS, TOKENS] },
     work: (call) => embed(call, service, formatOf(call)),
   });
   addEndpoint(app, service, {

@@ -106,8 +106,8 @@ export function addRerankRoutes(app: FastifyInstance, service: Service): void {
     summary: "Rank texts for a query; the body's fields choose the form of the answer",
     tag: "Reranking",
     contract: contractOf,
-    body: { oneOf: [TEI.schema, COHERE.schema, VOYAGE.schema, SIMPLE.schema] },
-    answer: { oneOf: [TEI_ANSWER, COHERE_ANSWER, VOYAGE_ANSWER, SIMPLE_ANSWER] },
+    body: { anyOf: [TEI.schema, COHERE.schema, VOYAGE.schema, SIMPLE.schema] },
+    answer: { anyOf: [TEI_ANSWER, COHERE_ANSWER, VOYAGE_ANSWER, SIMPLE_ANSWER] },
     work: (call) => rerank(call, service),
   });
   for (const version of ["v1", "v2"]) {
@@ -117,8 +117,8 @@ export function addRerankRoutes(app: FastifyInstance, service: Service): void {
       summary: `Rank documents for a query, as Cohere's ${version}, Jina and vLLM do; with top_k as Voyage does`,
       tag: "Reranking",
       contract: always("cohere"),
-      body: { oneOf: [COHERE.schema, VOYAGE.schema] },
-      answer: { oneOf: [COHERE_ANSWER, VOYAGE_ANSWER] },
+      body: { anyOf: [COHERE.schema, VOYAGE.schema] },
+      answer: { anyOf: [COHERE_ANSWER, VOYAGE_ANSWER] },
       work: (call) => rerank(call, service),
     });
   }

@@ -2,7 +2,7 @@
 
 import type { FastifyInstance } from "fastify";
 
-import { addEndpoint, always } from "../endpoint";
+import { addEndpoint, always, describedGet } from "../endpoint";
 import type { Call } from "../endpoint";
 import { objectOf } from "../fields";
 import type { Service } from "../service";
@@ -18,21 +18,12 @@ export interface ListedRoute {
 
 /** @param routes those to list, complete when the first request comes */
 export function addRootRoutes(app: FastifyInstance, service: Service, routes: readonly ListedRoute[]): void {
-  app.get(
-    "/",
-    {
-      schema: {
-        summary: "A page that lists routes and models",
-        tags: ["Server"],
-        response: { 200: { description: "HTML", type: "string" } },
-      },
-    },
-    (_request, reply) => {
-      void reply
-        .headers({ "content-type": "text/html; charset=utf-8", "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'" })
-        .send(page(service, routes));
-    },
-  );
+  const schema = describedGet("/", "A page that lists routes and models", { description: "HTML", type: "string" });
+  app.get("/", { schema }, (_request, reply) => {
+    void reply
+      .headers({ "content-type": "text/html; charset=utf-8", "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'" })
+      .send(page(service, routes));
+  });
   addEndpoint(app, service, {
     method: "POST",
     url: "/",
@@ -40,7 +31,7 @@ export function addRootRoutes(app: FastifyInstance, service: Service, routes: re
     tag: "Server",
     contract: always("tei"),
     body: { type: "object" },
-    answer: { oneOf: [{ type: "array" }, { type: "object" }] },
+    answer: { anyOf: [{ type: "array" }, { type: "object" }] },
     work: (call) => answer(call, service),
   });
 }

@@ -31,7 +31,7 @@ const SCORE = bodyOf(
 const PREDICT = bodyOf(
   {
     inputs: anything("A pair of texts, or a list of pairs", {
-      oneOf: [
+      anyOf: [
         { type: "array", items: { type: "string" } },
         { type: "array", items: { type: "array", items: { type: "string" } } },
       ],
@@ -80,7 +80,7 @@ export function addScoreRoutes(app: FastifyInstance, service: Service): void {
     tag: "Reranking",
     contract: always("tei"),
     body: PREDICT.schema,
-    answer: { oneOf: [LABELS, { type: "array", items: LABELS }] },
+    answer: { anyOf: [LABELS, { type: "array", items: LABELS }] },
     work: (call) => predict(call, service),
   });
 }

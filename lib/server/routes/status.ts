@@ -2,51 +2,35 @@
 
 import type { FastifyInstance } from "fastify";
 
+import { describedGet } from "../endpoint";
+import { Refusal } from "../failures";
 import type { Service } from "../service";
 import { packageVersion } from "../version";
-import { Refusal } from "../failures";
 
-const TAG = "Server";
 const OBJECT = { description: "The answer", type: "object" };
 
 export function addStatusRoutes(app: FastifyInstance, service: Service): void {
+  const isPublic = { isPublic: true };
   for (const url of ["/health", "/ping"]) {
-    app.get(
-      url,
-      { config: { isPublic: true }, schema: { summary: "Whether the server accepts requests", tags: [TAG], response: healthSchema() } },
-      (_request, reply) => {
-        if (service.admission.isClosing) throw new Refusal(503, "unhealthy", "unhealthy");
-        void reply.code(200).send();
-      },
-    );
+    const schema = describedGet(url, "Whether the server accepts requests", { description: "It does", type: "null" });
+    app.get(url, { config: isPublic, schema }, (_request, reply) => {
+      if (service.admission.isClosing) throw new Refusal(503, "unhealthy", "unhealthy");
+      void reply.code(200).send();
+    });
   }
-  app.get("/metrics", { config: { isPublic: true }, schema: { summary: "Metrics for Prometheus", tags: [TAG] } }, async (_request, reply) =>
+  const metrics = describedGet("/metrics", "Metrics for Prometheus", { description: "Prometheus's text format", type: "string" });
+  app.get("/metrics", { config: isPublic, schema: metrics }, async (_request, reply) =>
     reply.header("content-type", service.metrics.contentType).send(await service.metrics.text()),
   );
-  app.get(
-    "/info",
-    { schema: { summary: "The default model and the limits of the server", tags: [TAG], response: { 200: OBJECT } } },
-    (_request, reply) => {
-      void reply.send(infoOf(service));
-    },
-  );
-  app.get(
-    "/v1/models",
-    {
-      config: { contract: () => "openai" },
-      schema: { summary: "The served models, as OpenAI lists them", tags: [TAG], response: { 200: OBJECT } },
-    },
-    (_request, reply) => {
-      void reply.send({
-        object: "list",
-        data: service.models.all.map(({ name, kind }) => ({ id: name, object: "model", created: 0, owned_by: "sparse-rerank", kind })),
-      });
-    },
-  );
-}
-
-function healthSchema(): object {
-  return { 200: { description: "It does", type: "null" }, 503: { description: "It is shutting down", type: "object" } };
+  const info = describedGet("/info", "The default model and the limits of the server", OBJECT);
+  app.get("/info", { schema: info }, (_request, reply) => {
+    void reply.send(infoOf(service));
+  });
+  const models = describedGet("/v1/models", "The served models, as OpenAI lists them", OBJECT);
+  app.get("/v1/models", { config: { contract: () => "openai" }, schema: models }, (_request, reply) => {
+    const data = service.models.all.map(({ name, kind }) => ({ id: name, object: "model", created: 0, owned_by: "sparse-rerank", kind }));
+    void reply.send({ object: "list", data });
+  });
 }
 
 /** The fields of text-embeddings-inference, about the first cross-encoder or else the first encoder, and all models. */

@@ -1,9 +1,10 @@
 /** The contract of text-embeddings-inference. */
 
 import assert from "node:assert/strict";
+import { channel } from "node:diagnostics_channel";
 
-import { CrossEncoder, SparseEncoder } from "../../../dist";
-import { CLASSIFIER, Client, QUERY, RERANKER, TEXTS } from "../../support/server";
+import { CrossEncoder, SparseEncoder, SparseMatrix } from "../../../dist";
+import { CLASSIFIER, Client, HeldModel, QUERY, RERANKER, TEXTS } from "../../support/server";
 
 interface Rank {
   readonly index: number;
@@ -187,6 +188,58 @@ describe("the server in the contract of text-embeddings-inference", () => {
       }
       for (const name of ["te_request_input_length", "te_batch_next_size", "te_batch_next_tokens"]) {
         assert.ok(text.includes(`# TYPE ${name} histogram`), name);
+      }
+    } finally {
+      await client.close();
+    }
+  });
+});
+
+describe("the server's timings", () => {
+  it("sum the library's events of each request by itself", async () => {
+    const held = new HeldModel();
+    const publish = (name: string, event: object): void => {
+      channel(`sparse-rerank:${name}`).publish(event);
+    };
+    const encode = async (texts: readonly string[]): Promise<SparseMatrix> => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      publish("tokenize", { duration: 12.4, texts: texts.length, tokens: 10 * texts.length });
+      for (let run = 0; run < 2; run++) {
+        publish("queue", { duration: 30 });
+        publish("inference", { duration: 100.2, texts: texts.length, tokens: 10 * texts.length });
+      }
+      // Of another version, or broken.
+      publish("queue", { duration: NaN });
+      publish("inference", {});
+      return SparseMatrix.fromRows(
+        texts.map(() => ({ indices: [1], values: [1] })),
+        4,
+      );
+    };
+    const client = await Client.start({ models: [Object.assign(held, { encode }).asEncoder] });
+    try {
+      const answers = await Promise.all([1, 3].map((count) => client.post("/embed_sparse", { inputs: new Array(count).fill("a") })));
+      for (const [i, count] of [1, 3].entries()) {
+        const header = (name: string): string | null | undefined => answers[i]?.headers.get(`x-${name}`);
+        assert.deepEqual(["tokenization-time", "queue-time", "inference-time", "compute-tokens", "compute-characters"].map(header), [
+          "12",
+          "60",
+          "200",
+          String(10 * count),
+          String(count),
+        ]);
+        assert.ok(Number(header("total-time")) >= 4);
+      }
+      // Outside of a request.
+      publish("queue", { duration: 1000 });
+      const { text } = await client.get("/metrics");
+      for (const line of [
+        "te_request_queue_duration_sum 0.12",
+        "te_batch_next_size_sum 8",
+        "te_batch_next_tokens_sum 80",
+        "te_request_input_length_sum 20",
+      ]) {
+        assert.ok(text.split("\n").includes(line), `${line}\n${text}`);
       }
     } finally {
       await client.close();
