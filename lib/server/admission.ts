@@ -1,9 +1,11 @@
 /** Which requests may work, and for how long: a limit of requests in progress, time limits, and the end of those whose client has gone. */
 
+import { orAborted } from "../core/abort";
 import { Disconnected, overloaded, Refusal } from "./failures";
 
 /** Where a client's disconnect is seen: the raw response. */
 export interface ClientResponse {
+  readonly destroyed: boolean;
   readonly writableFinished: boolean;
   once(event: "close", listener: () => void): unknown;
   off(event: "close", listener: () => void): unknown;
@@ -46,8 +48,8 @@ export class Admission {
   }
 
   /**
-   * Runs a request's work. Its signal fires when the client disconnects, the time is over, or the server ends; the reason is a Refusal, or
-   * Disconnected. The request counts until its work has ended, even if its client has gone.
+   * Runs a request's work. Its signal fires when the client disconnects, the time is over, or the server ends, and run() rejects with the
+   * reason: a Refusal, or Disconnected. The request counts until its work has ended, even if its client has gone.
    */
   async run<T>(response: ClientResponse, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.requireRoom();
@@ -60,12 +62,19 @@ export class Admission {
       abort.abort(new Refusal(503, "overloaded", `The request took longer than ${String(this.#timeout)} ms.`, { "retry-after": "1" }));
     }, this.#timeout);
     response.once("close", onClose);
+    if (response.destroyed) onClose();
+    const working = (async () => work(abort.signal))().finally(() => {
+      this.#running.delete(abort);
+    });
     try {
-      return await work(abort.signal);
+      // Some calls of the library take no signal: their request ends, and they count until they have ended.
+      return await orAborted(working, abort.signal);
+    } catch (error) {
+      // The library's error has the reason as its cause.
+      throw abort.signal.aborted ? abort.signal.reason : error;
     } finally {
       clearTimeout(timer);
       response.off("close", onClose);
-      this.#running.delete(abort);
     }
   }
 }

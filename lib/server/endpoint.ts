@@ -117,10 +117,7 @@ async function answerTo(request: FastifyRequest, reply: FastifyReply, service: S
           metrics.started(kind);
         },
       }),
-    ).catch((error: unknown) => {
-      // The library's error has the reason as its cause.
-      throw signal.aborted ? signal.reason : error;
-    }),
+    ),
   );
   metrics.succeeded(method, timings);
   const milliseconds = (duration: number): string => String(Math.round(duration));

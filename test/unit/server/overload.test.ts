@@ -79,6 +79,24 @@ describe("an overloaded or ending server", () => {
     }
   });
 
+  it("ends requests whose work takes no signal, and counts it until it has ended", async () => {
+    const held = new HeldModel();
+    const encode = (texts: readonly string[]): Promise<unknown> => held.encodeQuery(texts);
+    const client = await Client.start({ models: [Object.assign(held, { encode }).asEncoder], requestTimeout: 100, maxConcurrentRequests: 1 });
+    try {
+      assert.equal((await client.post("/embed_sparse", BODY)).status, 503);
+      assert.equal((await client.post("/embed_sparse", BODY)).status, 429);
+      held.release();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.match((await client.get("/metrics")).text, /^te_queue_size 0$/m);
+      // Bodies that are refused leave nothing behind.
+      for (const body of ["null", "{}"]) assert.equal((await client.post("/rerank", body)).status, 422);
+      assert.match((await client.get("/metrics")).text, /^te_queue_size 0$/m);
+    } finally {
+      await client.close();
+    }
+  });
+
   it("answers a failing model without its message", async () => {
     const held = Object.assign(new HeldModel(), { encode: () => Promise.reject(new Error("secret path /etc/x")) });
     const client = await Client.start({ models: [held.asEncoder] });
