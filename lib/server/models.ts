@@ -90,6 +90,10 @@ export class Models {
     await Promise.all(this.#all.filter(({ isOwn }) => isOwn).map(({ model }) => model.close()));
   }
 
+  dispose(): void {
+    for (const { isOwn, model } of this.#all) if (isOwn) model.dispose();
+  }
+
   #add(served: ServedModel): void {
     if (this.#all.some(({ name }) => name === served.name)) {
       throw new SparseRerankError("ERR_INVALID_ARGUMENT", `Two models are named ${served.name}: give one of them another name.`);
@@ -116,7 +120,7 @@ async function load(given: NonNullable<CheckedPluginOptions["models"]>[number], 
   const { model, name, ...own } = options;
   if (typeof model !== "string") {
     return isEncoder(model)
-      ? { kind: "encoder", name: name ?? model.model.name, model, isOwn: false }
+      ? { kind: "encoder", name: name ?? nameOf(model.model.name), model, isOwn: false }
       : { kind: "cross-encoder", name: name ?? "cross-encoder", model, isOwn: false };
   }
   const { device, dtype } = shared;

@@ -14,7 +14,7 @@ import type { CheckedServeOptions, ServeOptions } from "./options";
 import { mount } from "./plugin";
 import { Service } from "./service";
 
-/** How long connections may take to end after the grace period. */
+/** How long connections, and calls that take no signal, may take to end after the grace period. */
 const LAST_MS = 1000;
 /** Node's own limits, which must not exceed that of a request. */
 const HEADERS_MS = 60_000;
@@ -154,6 +154,7 @@ async function close(app: FastifyInstance, service: Service, graceMs: number): P
     setTimeout(
       () => {
         app.server.closeAllConnections();
+        service.dispose();
       },
       Math.min(graceMs + LAST_MS, MAX_TIMER_MS),
     ),

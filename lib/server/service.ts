@@ -58,6 +58,12 @@ export class Service {
     );
   }
 
+  /** Cancels calls in progress. */
+  dispose(): void {
+    this.collection?.dispose();
+    this.models.dispose();
+  }
+
   /** Closes the collection and the models, after calls in progress. */
   async close(): Promise<void> {
     await this.collection?.close();

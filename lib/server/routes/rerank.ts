@@ -44,7 +44,7 @@ const COHERE = bodyOf(
     documents: documents("The documents to rank"),
     top_n: optional(count("Number of documents to return; default all")),
     return_documents: optional(flag("Include the documents in the answer")),
-    max_tokens_per_doc: optional(count("Accepted; documents are cut where the model's own limit is")),
+    max_tokens_per_doc: optional(count("Tokens of a document to read; default: all that the model reads")),
   },
   { model: "splade-tiny", query: "what causes heart attacks?", documents: ["Blocked arteries", "Fish swim"], top_n: 1 },
 );
@@ -147,7 +147,7 @@ async function asTei(call: Call, service: Service): Promise<string> {
 
 async function asCohere(call: Call, service: Service): Promise<string> {
   const body = COHERE.read(call.body);
-  const { order, served } = await rank(call, service, { ...body, name: "documents", topK: body.top_n });
+  const { order, served } = await rank(call, service, { ...body, name: "documents", topK: body.top_n, maxTokens: body.max_tokens_per_doc });
   const { tokens } = call.timings;
   return write({
     id: randomUUID(),
@@ -195,6 +195,8 @@ interface Request {
   /** The field that holds the documents. */
   readonly name: string;
   readonly topK: number | undefined;
+  /** Of a document. */
+  readonly maxTokens?: number | undefined;
   readonly model: string | undefined;
   readonly raw_scores: boolean | undefined;
   readonly truncate: boolean | undefined;
@@ -210,11 +212,27 @@ async function rank(call: Call, service: Service, request: Request): Promise<{ r
   call.timings.characters += query.length;
   const { scores, truncated } = await scorePairs(
     served,
-    given.map((document) => [query, document] as const),
+    (await cutDocuments(given, request.maxTokens, served)).map((document) => [query, document] as const),
     { kind: scoreKind(raw_scores, service), signal: call.signal, ...service.batchOf(served) },
   );
   requireWhole(truncated, name, served, { truncate, direction });
   return { order: ranked(scores, topK), served };
+}
+
+/** Documents of at most so many tokens, special tokens not counted. One whose tokens have no known places stays whole. */
+async function cutDocuments(
+  given: readonly string[],
+  maxTokens: number | undefined,
+  { kind, model }: ServedModel,
+): Promise<readonly string[]> {
+  if (maxTokens === undefined || maxTokens >= model.maxSeqLength) return given;
+  const options = { addSpecialTokens: false };
+  const tokens = await (kind === "encoder" ? model.textTokens(given, { ...options, task: "document" }) : model.textTokens(given, options));
+  return given.map((document, i) => {
+    const own = tokens[i] ?? [];
+    const end = own.length <= maxTokens ? undefined : own.slice(0, maxTokens).findLast((token) => token.end !== undefined)?.end;
+    return end === undefined ? document : document.slice(0, end);
+  });
 }
 
 export function scoreKind(isRaw: boolean | undefined, { options }: Service): ScoreKind {

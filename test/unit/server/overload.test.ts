@@ -82,7 +82,11 @@ describe("an overloaded or ending server", () => {
   it("ends requests whose work takes no signal, and counts it until it has ended", async () => {
     const held = new HeldModel();
     const encode = (texts: readonly string[]): Promise<unknown> => held.encodeQuery(texts);
-    const client = await Client.start({ models: [Object.assign(held, { encode }).asEncoder], requestTimeout: 100, maxConcurrentRequests: 1 });
+    const client = await Client.start({
+      models: [Object.assign(held, { encode }).asEncoder],
+      requestTimeout: 100,
+      maxConcurrentRequests: 1,
+    });
     try {
       assert.equal((await client.post("/embed_sparse", BODY)).status, 503);
       assert.equal((await client.post("/embed_sparse", BODY)).status, 429);

@@ -14,6 +14,12 @@ interface Reranked {
   readonly results: readonly { readonly index: number; readonly relevance_score: number; readonly document?: { readonly text: string } }[];
 }
 
+/** The beginning of a text that has two tokens. */
+async function firstTokens(model: CrossEncoder | SparseEncoder, text: string): Promise<string> {
+  const [tokens = []] = await model.textTokens([text], { addSpecialTokens: false });
+  return text.slice(0, tokens[1]?.end);
+}
+
 describe("the server's rerank routes", () => {
   let client: Client;
   let sparse: Client;
@@ -54,6 +60,22 @@ describe("the server's rerank routes", () => {
     assert.deepEqual(objects.json.results, plain.json.results);
     assert.equal(plain.json.results.length, TEXTS.length);
     assert.equal((await client.post<Reranked>("/rerank", { query: QUERY, documents: TEXTS[0] })).json.results.length, 1);
+  });
+
+  it("read so many tokens of a document as a request says", async () => {
+    const long = "The heart pumps blood through the body, and the arteries carry it.";
+    const score = async (server: Client, document: string, max?: number): Promise<number | undefined> => {
+      const body = { query: QUERY, documents: [document, ...TEXTS], max_tokens_per_doc: max };
+      return (await server.post<Reranked>("/rerank", body)).json.results.find(({ index }) => index === 0)?.relevance_score;
+    };
+    for (const server of [client, sparse]) {
+      const whole = await score(server, long);
+      assert.equal(await score(server, long, 100), whole);
+      assert.equal(await score(server, long, 100_000), whole);
+      const cut = await score(server, long, 2);
+      assert.notEqual(cut, whole);
+      assert.equal(cut, await score(server, await firstTokens(server === client ? reranker : encoder, long)));
+    }
   });
 
   it("return every document when top_n is beyond their number", async () => {
