@@ -50,24 +50,27 @@ export function overloaded(message: string): Refusal {
 /** The reason with which the work of a client that has gone is aborted. */
 export class Disconnected extends Error {}
 
-/** Codes whose message speaks of the caller's input. Messages of all others may name files and stay in the log. */
-const OF_INPUT: Partial<Record<ErrorCode, readonly [status: number, type: FailureType]>> = {
+/** Codes that speak of the caller's input. A message of our own stands for those that quote texts or name files. */
+const OF_INPUT: Partial<Record<ErrorCode, readonly [status: number, type: FailureType, message?: string]>> = {
   ERR_INVALID_ARGUMENT: [422, "validation"],
   ERR_NOT_SUPPORTED: [422, "validation"],
   ERR_DUPLICATE_ID: [422, "validation"],
   ERR_DIMENSION_MISMATCH: [422, "validation"],
-  ERR_INVALID_TOKENIZER: [422, "tokenizer"],
-  ERR_TOO_LARGE: [413, "validation"],
+  ERR_INVALID_TOKENIZER: [422, "tokenizer", "A text contains a token that the model has no embedding for."],
+  ERR_TOO_LARGE: [413, "validation", "A text needs more memory or time than the server has for it."],
   ERR_READ_ONLY: [403, "forbidden"],
 };
+
+/** Of a message: some quote a name from the request. */
+const MAX_MESSAGE = 500;
 
 /** What the client is told. Anything unexpected is "internal error" to the client, and whole only in the log. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof SparseRerankError) {
     if (error.cause instanceof Refusal) return error.cause;
-    const [status, type] = OF_INPUT[error.code] ?? [];
-    if (status !== undefined && type !== undefined) return new Refusal(status, type, error.message);
+    const [status, type, message = error.message.slice(0, MAX_MESSAGE)] = OF_INPUT[error.code] ?? [];
+    if (status !== undefined && type !== undefined) return new Refusal(status, type, message);
     if (error.code === "ERR_DISPOSED") return new Refusal(503, "unhealthy", "The server is shutting down.");
     if (error.code === "ERR_ABORTED") return new Refusal(499, "backend", "The request was canceled.");
     if (error.code === "ERR_INTERNAL") return new Refusal(500, "internal", "Internal error.");

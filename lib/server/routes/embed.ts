@@ -94,6 +94,11 @@ function encode(
   const known = side === undefined || !Object.hasOwn(SIDES, side) ? undefined : SIDES[side];
   if (known === "query") return model.encodeQuery(inputs, options);
   if (known === "document") return model.encodeDocument(inputs, options);
+  if (side !== undefined && !Object.hasOwn(model.prompts, side)) {
+    throw invalidRequest(
+      `The model has no prompt named so; it has the sides query and document, and the prompts: ${Object.keys(model.prompts).join(", ") || "none"}.`,
+    );
+  }
   return model.encode(inputs, side === undefined ? options : { ...options, promptName: side });
 }
 

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 
-import { Client, CLASSIFIER, QUERY, RERANKER, TEXTS } from "../../support/server";
+import { SparseRerankError } from "../../../dist";
+import { Client, CLASSIFIER, HeldModel, QUERY, RERANKER, TEXTS } from "../../support/server";
 import type { Answer } from "../../support/server";
 
 const SHAPES = {
@@ -111,7 +112,7 @@ describe("the server and bad requests", () => {
       ["/v2/rerank", "cohere", { query: QUERY, documents: TEXTS, model: {} }, /model must be a string/],
       ["/embed_sparse", "tei", {}, /The field inputs is missing/],
       ["/embed_sparse", "tei", { inputs: [["a"]] }, /inputs\[0\] must be a string/],
-      ["/embed_sparse", "tei", { inputs: "a", prompt_name: "no such" }, /no prompt named/],
+      ["/embed_sparse", "tei", { inputs: "a", prompt_name: "secret-text".repeat(1000) }, /no prompt named/],
       ["/embed_sparse", "tei", { inputs: "a", prompt_name: "constructor" }, /no prompt named/],
       ["/predict", "tei", { inputs: [["a", "b", "c"]] }, /inputs\[0\] must be a pair/],
       ["/predict", "tei", { inputs: {} }, /inputs must be a pair/],
@@ -192,6 +193,26 @@ describe("the server and bad requests", () => {
     assert.equal((await client.post("/embed_sparse", odd)).status, 200);
     assert.equal(({} as { truncate?: string }).truncate, undefined);
     check(await client.post("/embed_sparse", '{"__proto__": {"inputs": ["a"]}}'), "tei", 422, /inputs is missing/);
+  });
+
+  it("neither quotes texts that a model cannot read, nor names the model's files", async () => {
+    for (const [code, status, type] of [
+      ["ERR_TOO_LARGE", 413, "validation"],
+      ["ERR_INVALID_TOKENIZER", 422, "tokenizer"],
+      ["ERR_RUNTIME_FAILED", 424, "backend"],
+      ["ERR_FILE_UNREADABLE", 424, "backend"],
+      ["ERR_INTERNAL", 500, "internal"],
+    ] as const) {
+      const encode = (): Promise<never> => Promise.reject(new SparseRerankError(code, 'The text "secret-text" in /secret-text/model.ts:1'));
+      const failing = await Client.start({ models: [Object.assign(new HeldModel(), { encode }).asEncoder] });
+      try {
+        const answer = await failing.post<{ error_type: string }>("/embed_sparse", { inputs: "a" });
+        check(answer, "tei", status);
+        assert.equal(answer.json.error_type, type);
+      } finally {
+        await failing.close();
+      }
+    }
   });
 
   it("takes lone surrogates, controls and right-to-left marks in texts", async () => {
