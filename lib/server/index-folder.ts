@@ -59,7 +59,11 @@ async function statsOf(folder: string, writable: boolean): Promise<CollectionSta
 function encoderOf(stats: CollectionStats | undefined, models: Models, folder: string): Models["encoders"][number]["model"] | undefined {
   const served = models.encoders;
   const known = stats?.model;
-  if (known === undefined) return stats?.lexical === undefined || stats.passageOptions === undefined ? served[0]?.model : undefined;
+  if (known === undefined) {
+    // A collection of words alone needs no model. A folder of SparseIndex may not record its model.
+    const isLexical = stats?.passageOptions !== undefined || stats?.lexical !== undefined;
+    return isLexical ? undefined : served[0]?.model;
+  }
   const same = served.find(({ model }) =>
     isWhole(known) ? model.model.fingerprint === known.fingerprint : model.model.name === known.name,
   );

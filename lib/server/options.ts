@@ -77,8 +77,8 @@ export interface ServeOptions extends ServerPluginOptions {
   readonly logLevel?: LogLevel;
 }
 
-export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace";
+export const LOG_LEVELS: readonly LogLevel[] = ["fatal", "error", "warn", "info", "debug", "trace"];
 
 const MODEL_OPTIONS = ["revision", "cacheDir", "token", "localFilesOnly", "device", "cuda", "dtype", "maxSeqLength", "modelFile"];
 const PLUGIN_OPTIONS = [

@@ -5,7 +5,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-import { Collection, explain, SparseEncoder } from "../../../dist";
+import { Collection, explain, SparseEncoder, SparseIndex } from "../../../dist";
 import { DOCUMENTS } from "../../support/retrieval-support";
 import { Client, RERANKER } from "../../support/server";
 
@@ -132,6 +132,31 @@ describe("the server's collection", () => {
     } finally {
       await reader.close();
       await writer.close();
+    }
+  });
+
+  it("may be words alone, or an index of SparseIndex", async () => {
+    const words = await Collection.open(path.join(folder, "words"), { lexical: true });
+    await words.upsert([{ id: "a", text: "Sharks are fish" }]);
+    await words.close();
+    const index = await SparseIndex.open(path.join(folder, "index"), { encoder });
+    await index.add(["a"], await encoder.encodeDocument(["Sharks are fish"]));
+    await index.close();
+    for (const [name, mode, refused] of [
+      ["words", "lexical", "sparse"],
+      ["index", "sparse", "lexical"],
+    ] as const) {
+      const server = await Client.start({ index: path.join(folder, name) });
+      try {
+        for (const body of [{ query: "sharks" }, { query: "sharks", mode }]) {
+          const { status, json } = await server.post<Result>("/search", body);
+          assert.deepEqual([status, json.hits.map(({ id }) => id)], [200, ["a"]], name);
+        }
+        const { status, json } = await server.post<{ error_type: string }>("/search", { query: "sharks", mode: refused });
+        assert.deepEqual([status, json.error_type], [422, "validation"]);
+      } finally {
+        await server.close();
+      }
     }
   });
 
