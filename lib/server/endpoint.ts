@@ -139,7 +139,8 @@ async function answerTo(request: FastifyRequest, reply: FastifyReply, service: S
 /** Answers a failed request in its contract's shape. */
 export function answerFailure(error: unknown, request: FastifyRequest, reply: FastifyReply, service: Service): void {
   request.served = { ...request.served, failure: error };
-  if (error instanceof Disconnected) {
+  // The second: in the middle of a body.
+  if (error instanceof Disconnected || (request.raw.destroyed && !request.raw.complete)) {
     service.metrics.failed({ status: 499, type: "backend" });
     // Nobody reads it; the framework wants an answer.
     void reply.code(499).send();

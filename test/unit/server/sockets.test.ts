@@ -86,6 +86,7 @@ describe("the server's connections", () => {
       const { text } = await client.get("/metrics");
       assert.match(text, /^te_queue_size 0$/m);
       assert.match(text, /^te_request_count\{method="batch"\} 1$/m);
+      assert.doesNotMatch(text, /^te_request_failure\{err="(?!canceled)/m);
     } finally {
       await client.close();
     }
