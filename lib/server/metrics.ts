@@ -10,6 +10,18 @@ const DURATIONS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 const TOKENS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
 const TEXTS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
 
+/** Memory, event loop, garbage collection: their observers cannot be removed, so all servers of a process share them. */
+let ofProcess: Prometheus.Registry | undefined;
+
+function collectOfProcess({
+  Registry,
+  collectDefaultMetrics,
+}: Pick<typeof Prometheus, "Registry" | "collectDefaultMetrics">): Prometheus.Registry {
+  const register = new Registry();
+  collectDefaultMetrics({ register });
+  return register;
+}
+
 /** How many texts a request has: one by itself, or a list. */
 export type Method = "single" | "batch";
 
@@ -26,8 +38,8 @@ export class Metrics {
 
   /** @param queued the number of requests in progress */
   constructor({ Counter, Gauge, Histogram, Registry, collectDefaultMetrics }: typeof Prometheus, queued: () => number) {
-    this.#registry = new Registry();
-    const registers = [this.#registry];
+    const own = new Registry();
+    const registers = [own];
     const histogram = (name: string, help: string, buckets: number[]): Prometheus.Histogram =>
       new Histogram({ name, help, buckets, registers });
     this.#count = new Counter({ name: "te_request_count", help: "Requests that were admitted", labelNames: ["method"], registers });
@@ -50,7 +62,8 @@ export class Metrics {
         gauge.set(queued());
       },
     });
-    collectDefaultMetrics({ register: this.#registry });
+    ofProcess ??= collectOfProcess({ Registry, collectDefaultMetrics });
+    this.#registry = Registry.merge([own, ofProcess]);
   }
 
   get contentType(): string {

@@ -186,6 +186,9 @@ describe("the server in the contract of text-embeddings-inference", () => {
       ]) {
         assert.ok(text.split("\n").includes(line), line);
       }
+      for (const name of ["process_resident_memory_bytes", "nodejs_eventloop_lag_p99_seconds"]) {
+        assert.equal(text.match(new RegExp(`^${name} `, "gm"))?.length, 1, name);
+      }
       for (const name of ["te_request_input_length", "te_batch_next_size", "te_batch_next_tokens"]) {
         assert.ok(text.includes(`# TYPE ${name} histogram`), name);
       }
