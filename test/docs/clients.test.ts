@@ -60,8 +60,8 @@ describe("docs/clients.md", () => {
   });
 
   it("has curl commands that succeed", async function () {
-    // Without curl, stdout is null.
-    const version = /^curl (\d+)\.(\d+)/.exec(String(spawnSync("curl", ["--version"], { encoding: "utf8" }).stdout));
+    const curl = spawnSync("curl", ["--version"], { encoding: "utf8" });
+    const version = curl.status === 0 ? /^curl (\d+)\.(\d+)/.exec(curl.stdout) : null;
     if (process.platform === "win32" || version === null) skip(this, "needs a POSIX shell and curl");
     const [major, minor] = version.slice(1).map(Number) as [number, number];
     if (major < 7 || (major === 7 && minor < 82)) skip(this, "needs curl 7.82");
