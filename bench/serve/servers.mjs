@@ -43,7 +43,8 @@ export const systems = {
 };
 
 function interpreter(name) {
-  return python({ folder: `venv-${name}`, file: path.join(import.meta.dirname, `requirements-${name}.txt`) });
+  const given = name === "fastapi" ? process.env.SPARSE_RERANK_BENCH_VENV : undefined;
+  return python({ folder: `venv-${name}`, file: path.join(import.meta.dirname, `requirements-${name}.txt`), given });
 }
 
 /** A running server; `seconds` until it answers. */
