@@ -123,8 +123,14 @@ async function load(given: NonNullable<CheckedPluginOptions["models"]>[number], 
       ? { kind: "encoder", name: name ?? nameOf(model.model.name), model, isOwn: false }
       : { kind: "cross-encoder", name: name ?? "cross-encoder", model, isOwn: false };
   }
-  const { device, dtype } = shared;
-  const loadOptions = { ...(device === undefined ? {} : { device }), ...(dtype === undefined ? {} : { dtype }), ...own };
+  const { device, dtype, maxBatchTokens } = shared;
+  const loadOptions = {
+    ...(device === undefined ? {} : { device }),
+    ...(dtype === undefined ? {} : { dtype }),
+    ...own,
+    // On a GPU, texts of several requests run together.
+    ...(maxBatchTokens === undefined ? {} : { cuda: { maxBatchTokens, ...own.cuda } }),
+  };
   const served = name ?? nameOf(model);
   try {
     return { kind: "encoder", name: served, model: await SparseEncoder.load(model, loadOptions), isOwn: true };

@@ -50,8 +50,6 @@ describe("samples of the documentation", function () {
 
   it("use a language that is checked", () => {
     const checked = ["js", "ts", "sh", "json", ""];
-    const others = pages().flatMap((page) => blocksOf(page).filter(({ language }) => !checked.includes(language)));
-    const checked = ["js", "ts", "sh", ""];
     const others = sampled.flatMap((page) => blocksOf(page).filter(({ language }) => !checked.includes(language)));
     assert.deepEqual(
       others.map(({ page, line, language }) => `${page}:${String(line)}: ${language}`),

@@ -1,6 +1,6 @@
 /**
  * Reranking, in the forms of several products. The field that holds the documents tells which one a client of /rerank speaks: `texts`
- * (text-embeddings-inference, Elasticsearch), `documents` (Cohere and Jina; with `top_k`, Voyage) or `docs` (LibreChat's simple form).
+ * (text-embeddings-inference, Elasticsearch), `documents` (Cohere and Jina; with `top_k`, Voyage) or `docs` (the simple form of LibreChat's earlier releases).
  */
 
 import { randomUUID } from "node:crypto";
