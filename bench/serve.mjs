@@ -87,7 +87,9 @@ async function measureRerank(folder, requests) {
       try {
         scores.set(name, await scoresOf(server, name, requests[0]));
         for (const [i, connections] of CLIENTS.entries()) {
-          measured.get(name).clients[i].push(await load(`${server.url}/rerank`, files.get(name), connections));
+          await server.lag();
+          const result = await load(`${server.url}/rerank`, files.get(name), connections);
+          measured.get(name).clients[i].push({ ...result, lag: (await server.lag()) ?? NaN });
         }
         measured.get(name).memory.push(server.memory());
       } finally {
@@ -115,7 +117,10 @@ async function measureQueries(folder, texts) {
     const clients = [];
     for (const connections of CLIENTS) {
       const turns = [];
-      for (let round = 0; round < rounds; round++) turns.push(await load(`${server.url}/embed_sparse`, file, connections));
+      for (let round = 0; round < rounds; round++) {
+        await server.lag();
+        turns.push({ ...(await load(`${server.url}/embed_sparse`, file, connections)), lag: await server.lag() });
+      }
       clients.push(mediansOf(turns));
     }
     return { clients, memory: server.memory() };
@@ -182,10 +187,11 @@ function print({ date, machine, source, rerank, query, soak: soaked }) {
     `${date.slice(0, 10)}, commit ${commit}. ${cpu}, ${threads} threads; kernels ${kernels}; load average at the start ${loadBefore.toFixed(1)}.`,
     `${source}. ${seconds} s each, ${rounds} rounds, medians. The load generator runs on the same machine; its share is in processors.`,
   ];
-  const header = ["system", "clients", "requests/s", "p50, ms", "p99, ms", "generator", "memory, MB"];
+  const header = ["system", "clients", "requests/s", "p50, ms", "p99, ms", "event loop p99, ms", "generator", "memory, MB"];
   const rows = ({ name, memory, clients }) =>
-    clients.map(({ rate, p50, p99, generator }, i) => [
-      ...[name, String(CLIENTS[i]), number(rate), number(p50), number(p99), generator.toFixed(2), number(memory)],
+    clients.map(({ rate, p50, p99, lag, generator }, i) => [
+      ...[name, String(CLIENTS[i]), number(rate), number(p50), number(p99), Number.isNaN(lag) ? "" : number(lag)],
+      ...[generator.toFixed(2), number(memory)],
     ]);
   if (rerank !== undefined) {
     const [ours, ...others] = rerank.systems;

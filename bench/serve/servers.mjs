@@ -70,6 +70,12 @@ export async function startServer(name, { models, options, seconds = 300 }) {
     child,
     /** Resident memory in MB. */
     memory: () => residentOf(child.pid) / 2 ** 20,
+    /** The 99th percentile of the event loop's delay since the last call, in ms; undefined for other systems. */
+    async lag() {
+      const answer = await fetch(`${url}/metrics`);
+      const found = /^nodejs_eventloop_lag_p99_seconds (\S+)/m.exec(await answer.text());
+      return found === null ? undefined : 1000 * Number(found[1]);
+    },
     async end() {
       child.kill("SIGTERM");
       const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
