@@ -24,13 +24,16 @@ export function firstPositions(tokens: Uint32Array, ids: Uint32Array): Uint32Arr
 
 /** Collects the sequences of one batch. */
 export class BatchWriter {
-  readonly #ids = new IdBuffer();
+  readonly #ids: IdBuffer;
   readonly #typeIds: IdBuffer | undefined;
   readonly #offsets: Uint32Array;
   readonly #truncated: number[] = [];
   #sequences = 0;
 
-  constructor(sequences: number, usesTypeIds: boolean) {
+  /** @param ids is cleared; reusable after finish(), since allocating one takes longer than tokenizing a query */
+  constructor(sequences: number, usesTypeIds: boolean, ids: IdBuffer) {
+    ids.clear();
+    this.#ids = ids;
     this.#offsets = new Uint32Array(sequences + 1);
     this.#typeIds = usesTypeIds ? new IdBuffer() : undefined;
   }

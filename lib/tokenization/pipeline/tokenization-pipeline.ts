@@ -35,6 +35,8 @@ export class TokenizationPipeline {
   readonly #normalizedTokens: AddedTokenFinder;
   /** Ids of pieces seen before: most words of a text are frequent ones. */
   readonly #cache = new Map<string, number | Int32Array>();
+  /** Of the batch in progress; encode() is synchronous. */
+  readonly #ids = new IdBuffer();
   readonly #first = new TextIds();
   readonly #second = new TextIds();
 
@@ -62,7 +64,7 @@ export class TokenizationPipeline {
     const room = Math.max(0, (maxLength ?? Infinity) - special);
     // When the beginning is cut, what remains is known only at the end of the text.
     const enough = truncationSide === "left" ? Infinity : room;
-    const output = new BatchWriter(pairs ? texts.length / 2 : texts.length, usesTypeIds);
+    const output = new BatchWriter(pairs ? texts.length / 2 : texts.length, usesTypeIds, this.#ids);
     for (let i = 0; i < texts.length; i += pairs ? 2 : 1) {
       const first = this.#encodeText(texts[i] ?? "", enough, this.#first);
       const second = pairs ? this.#encodeText(texts[i + 1] ?? "", enough, this.#second) : NO_TEXT;
