@@ -17,7 +17,7 @@ import { median } from "./timing.mjs";
 
 const HELP = `node bench/serve.mjs [--seconds S] [--rounds N] [--peers NAME,…] [--only PART,…] [--soak MINUTES] [--out FILE]
 
-  --seconds S    of each measurement; default 10
+  --seconds S    of each measurement, enough for the slowest system to answer 64 clients once; default 60
   --rounds N     rounds in which the systems take turns; default 3
   --peers NAME   some of infinity_emb, FastAPI; or none
   --only PART    some of rerank, query, soak; default: rerank, query
@@ -35,7 +35,7 @@ const run = promisify(execFile);
 
 const { values: options } = parseArgs({
   options: {
-    seconds: { type: "string", default: "10" },
+    seconds: { type: "string", default: "60" },
     rounds: { type: "string", default: "3" },
     peers: { type: "string", default: "infinity_emb,FastAPI" },
     only: { type: "string", default: "rerank,query" },
@@ -145,7 +145,8 @@ async function load(url, bodies, connections) {
   const { stdout } = await run(process.execPath, [path.join(import.meta.dirname, "serve", "load.mjs"), JSON.stringify(job)]);
   const result = JSON.parse(stdout);
   if (result.failed > 0) throw new Error(`${url}, ${connections} clients: ${result.failed} requests failed.`);
-  return result;
+  // The load generator counts no answer then, and measures no latency.
+  return result.rate > 0 ? result : { ...result, p50: NaN, p99: NaN };
 }
 
 async function measureInProcess(model, bodies) {
@@ -190,7 +191,7 @@ function print({ date, machine, source, rerank, query, soak: soaked }) {
   const header = ["system", "clients", "requests/s", "p50, ms", "p99, ms", "event loop p99, ms", "generator", "memory, MB"];
   const rows = ({ name, memory, clients }) =>
     clients.map(({ rate, p50, p99, lag, generator }, i) => [
-      ...[name, String(CLIENTS[i]), number(rate), number(p50), number(p99), Number.isNaN(lag) ? "" : number(lag)],
+      ...[name, String(CLIENTS[i]), number(rate), cell(p50), cell(p99), cell(lag)],
       ...[generator.toFixed(2), number(memory)],
     ]);
   if (rerank !== undefined) {
@@ -200,9 +201,7 @@ function print({ date, machine, source, rerank, query, soak: soaked }) {
       `In process: ${number(rerank.inProcess)} rankings/s; the server with 16 clients: ${percent(ours.clients[1].rate / rerank.inProcess)}.`,
     );
     for (const other of others) {
-      lines.push(
-        `Times as fast as ${other.name}: ${ours.clients.map(({ rate }, i) => (rate / other.clients[i].rate).toFixed(2)).join(", ")}.`,
-      );
+      lines.push(`Times as fast as ${other.name}: ${ours.clients.map((turn, i) => ratio(turn, other.clients[i])).join(", ")}.`);
     }
   }
   if (query !== undefined)
@@ -215,6 +214,14 @@ function print({ date, machine, source, rerank, query, soak: soaked }) {
     );
   }
   console.log(lines.join("\n"));
+}
+
+function ratio(ours, theirs) {
+  return theirs.rate > 0 ? (ours.rate / theirs.rate).toFixed(2) : "it answered none in time";
+}
+
+function cell(value) {
+  return Number.isNaN(value) ? "" : number(value);
 }
 
 function percent(share) {
