@@ -52,7 +52,11 @@ describe("arguments of load", () => {
     }
     await refuses(load({ device: "cuda", dtype: "int8" }), "ERR_NOT_SUPPORTED", /int8.*CUDA/);
     await refuses(load({ device: "cuda", modelFile: "onnx/model.onnx" }), "ERR_NOT_SUPPORTED", /modelFile on CUDA/);
-    await refuses(load({ cuda: { streams: 2 } }), "ERR_INVALID_ARGUMENT", /known are: memoryLimit, arenaGrowth, graphs, packed, maxBatchTokens, tf32/);
+    await refuses(
+      load({ cuda: { streams: 2 } }),
+      "ERR_INVALID_ARGUMENT",
+      /known are: memoryLimit, arenaGrowth, graphs, packed, maxBatchTokens, tf32/,
+    );
     await refuses(load({ cuda: { memoryLimit: -1 } }), "ERR_INVALID_ARGUMENT", /cuda\.memoryLimit/);
     await refuses(load({ cuda: { arenaGrowth: "kSameAsRequested" } }), "ERR_INVALID_ARGUMENT", /"as-requested"/);
     await refuses(load({ cuda: { tf32: 1 } }), "ERR_INVALID_ARGUMENT", /cuda\.tf32 must be a boolean/);
