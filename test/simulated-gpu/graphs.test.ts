@@ -43,7 +43,9 @@ describe("CUDA graphs on a simulated GPU", () => {
   it("serialize concurrent calls", async () => {
     const { result, trace } = await run(
       `main(async () => {
-        const encoder = await CrossEncoder.load(${JSON.stringify(folderOf("ce-bert-msmarco"))}, { device: "cuda", cuda: { graphs: true } });
+        // No call is merged with another.
+        const cuda = { graphs: true, maxBatchTokens: 1 };
+        const encoder = await CrossEncoder.load(${JSON.stringify(folderOf("ce-bert-msmarco"))}, { device: "cuda", cuda });
         const pairs = Array.from({ length: 40 }, (_, i) => [["query", "passage ".repeat(1 + (i % 7))]]);
         const scores = await Promise.all(pairs.map((pair) => encoder.predict(pair)));
         await encoder.close();

@@ -83,7 +83,7 @@ describe("memory of a simulated GPU", () => {
   for (const options of [{}, { cuda: { packed: false } }, { dtype: "fp32" }, { dtype: "bf16" }]) {
     it(`matches the estimate for a group, ${JSON.stringify(options)}`, async () => {
       const { result, trace } = await run(
-        `const { bytesOf } = require("./dist/model/start.js");
+        `const { bytesOf } = require("./dist/model/admission.js");
         const { planRoute } = require("./dist/model/sparse-route.js");
         const { readCheckpoint } = require("./dist/checkpoint");
         main(async () => {
