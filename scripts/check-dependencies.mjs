@@ -153,7 +153,7 @@ const LIB = {
   server: {
     holds: "the HTTP server: `serve()` and its routes as a Fastify plugin; `sparse-rerank/server`",
     uses: [
-      ...["errors", "core", "options", "sparse-matrix", "sparse-encoder", "cross-encoder", "retrieval", "collection"],
+      ...["errors", "core", "options", "sparse-matrix", "sparse-index", "sparse-encoder", "cross-encoder", "retrieval", "collection"],
       "server/routes",
     ],
   },

@@ -3,11 +3,12 @@ import { existsSync } from "node:fs";
 import type { Command } from "commander";
 
 import type { Collection, CollectionStats, SyncResult } from "../index";
+import { isStored } from "../sparse-index/index-folder";
 import { DocumentSource } from "./document-source";
 import { addInputOptions, addModelOptions, command, sparseModelOption } from "./options";
 import type { InputOptions } from "./options";
 import { writeNote } from "./progress";
-import { addMakeOptions, isStored, openToWrite, removeEmpty } from "./stored-collection";
+import { addMakeOptions, openToWrite, removeEmpty } from "./stored-collection";
 import type { MakeOptions } from "./stored-collection";
 import { counted, duration, grouped, megabytes, writeJson } from "./terminal";
 

@@ -5,6 +5,7 @@ import type { Command } from "commander";
 
 import { Collection } from "../index";
 import type { CrossEncoder, SearchMode, SparseEncoder } from "../index";
+import { isStored } from "../sparse-index/index-folder";
 import { DocumentSource } from "./document-source";
 import { addFilterOption, filterOf } from "./filters";
 import type { FilterOptions } from "./filters";
@@ -24,7 +25,7 @@ import type { InputOptions, ModelOptions } from "./options";
 import { writeNote } from "./progress";
 import { writeAnswer, writeLegend } from "./search-view";
 import { Searcher } from "./searcher";
-import { isStored, modelToLoad, openStored } from "./stored-collection";
+import { modelToLoad, openStored } from "./stored-collection";
 import { counted, duration, grouped, megabytes, writeJson } from "./terminal";
 
 interface SearchCommandOptions extends ModelOptions, InputOptions, FilterOptions {

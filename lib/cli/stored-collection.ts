@@ -10,6 +10,7 @@ import type { Command } from "commander";
 import { Collection, SparseRerankError } from "../index";
 import type { CollectionStats, LexicalLanguage, LexicalOptions, SparseEncoder } from "../index";
 import { LANGUAGES } from "../lexical/languages";
+import { isStored } from "../sparse-index/index-folder";
 import { isGiven, loadSparseEncoder, MODEL_OPTIONS, positiveInteger, refuseOptions } from "./options";
 import type { ModelOptions } from "./options";
 import { writeNote } from "./progress";
@@ -45,11 +46,6 @@ function language(value: string): LexicalLanguage {
   const known = LANGUAGES.find((name) => name === value);
   if (known === undefined) throw new InvalidArgumentError(`It must be one of ${LANGUAGES.join(", ")}.`);
   return known;
-}
-
-/** Whether a folder contains an index or the record of its model. */
-export function isStored(folder: string): boolean {
-  return ["manifest", "model.json", "collection.json"].some((file) => existsSync(path.join(folder, file)));
 }
 
 /** Opens a stored collection without its model. Errors: ERR_FILE_NOT_FOUND, and those of Collection.open(). */

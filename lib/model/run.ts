@@ -1,6 +1,5 @@
 /** What runs of a model on texts have in common: their place among other calls, their abort, and the events about them. */
 
-import { throwIfAborted } from "../core/abort";
 import { observed, publishRun } from "../core/diagnostics";
 import type { NativeSequences, NativeTimes, NativeTurn } from "../native/contract";
 import { native } from "../native/load";
@@ -51,7 +50,6 @@ export async function runBatch<R extends { readonly times: NativeTimes }>(
   sequences: NativeSequences,
   { model, priority = "normal", turn, signal }: RunOptions,
 ): Promise<R> {
-  throwIfAborted(signal);
   const schedule = { priority: PRIORITIES[priority], ...(turn === undefined ? {} : { turn }) };
   const running = batcher === undefined ? runAlone(work, sequences, schedule, signal) : batcher.run(work, sequences, schedule, signal);
   const result = await running;

@@ -1,21 +1,16 @@
 /** The collection that a server serves. */
 
-import { existsSync } from "node:fs";
-import path from "node:path";
-
 import { Collection } from "../collection/collection";
 import type { CollectionModel, CollectionStats } from "../collection/types";
 import { SparseRerankError } from "../errors";
+import { isStored } from "../sparse-index/index-folder";
 import { DEFAULT_MODEL } from "./models";
 import type { Models } from "./models";
 import type { CheckedPluginOptions } from "./options";
 
-/** The models to load if the options name none: the one that the collection records. Errors: those of Collection.open(). */
-export async function defaultModels({
-  index,
-  writable = false,
-}: CheckedPluginOptions): Promise<NonNullable<CheckedPluginOptions["models"]>> {
-  const model = index === undefined ? undefined : (await statsOf(index, writable))?.model;
+/** The models to load if the options name none: the one that the collection records. */
+export function defaultModels(stats: CollectionStats | undefined): NonNullable<CheckedPluginOptions["models"]> {
+  const model = stats?.model;
   if (model === undefined) return [DEFAULT_MODEL];
   return [isWhole(model) ? { model: model.name, dtype: model.dtype } : model.name];
 }
@@ -23,11 +18,16 @@ export async function defaultModels({
 /**
  * Opens the collection with the served model that made it.
  *
- * Errors: ERR_FILE_NOT_FOUND, ERR_MODEL_MISMATCH (that model is not served), and those of Collection.open().
+ * Errors: ERR_MODEL_MISMATCH (that model is not served), and those of Collection.open().
+ *
+ * @param stats from indexStats()
  */
-export async function openIndex({ index, writable = false }: CheckedPluginOptions, models: Models): Promise<Collection | undefined> {
+export async function openIndex(
+  { index, writable = false }: CheckedPluginOptions,
+  stats: CollectionStats | undefined,
+  models: Models,
+): Promise<Collection | undefined> {
   if (index === undefined) return undefined;
-  const stats = await statsOf(index, writable);
   const encoder = encoderOf(stats, models, index);
   const reranker = models.reranker?.model;
   return Collection.open(index, {
@@ -39,9 +39,14 @@ export async function openIndex({ index, writable = false }: CheckedPluginOption
   });
 }
 
-/** Undefined for a folder that a writable server makes a collection of. */
-async function statsOf(folder: string, writable: boolean): Promise<CollectionStats | undefined> {
-  if (!["manifest", "collection.json", "model.json"].some((file) => existsSync(path.join(folder, file)))) {
+/**
+ * What the folder of the option index holds; undefined without that option, and for a folder that a writable server makes a collection of.
+ *
+ * Errors: ERR_FILE_NOT_FOUND, and those of Collection.open().
+ */
+export async function indexStats({ index: folder, writable = false }: CheckedPluginOptions): Promise<CollectionStats | undefined> {
+  if (folder === undefined) return undefined;
+  if (!isStored(folder)) {
     if (writable) return undefined;
     throw new SparseRerankError(
       "ERR_FILE_NOT_FOUND",

@@ -1,5 +1,6 @@
 /** Scores of query-document pairs, for all contracts: by a cross-encoder, or without one by the dot product of sparse vectors. */
 
+import type { Pair } from "../cross-encoder";
 import { SparseRerankError } from "../errors";
 import type { SparseEncoder } from "../sparse-encoder";
 import { SparseMatrix } from "../sparse-matrix";
@@ -24,8 +25,6 @@ export interface Ranked {
   readonly index: number;
   readonly score: number;
 }
-
-type Pair = readonly [query: string, document: string];
 
 export async function scorePairs(served: ServedModel, pairs: readonly Pair[], { kind, ...work }: ScoreOptions): Promise<Scores> {
   if (served.kind === "encoder") return dotProducts(served.model, pairs, work);

@@ -6,7 +6,7 @@ import type { Collection } from "../collection/collection";
 import { loadPackage } from "../core/optional-package";
 import { Admission } from "./admission";
 import { Refusal } from "./failures";
-import { defaultModels, openIndex } from "./index-folder";
+import { defaultModels, indexStats, openIndex } from "./index-folder";
 import { Metrics } from "./metrics";
 import { Models } from "./models";
 import type { ServedModel } from "./models";
@@ -31,9 +31,10 @@ export class Service {
   /** Errors: ERR_CLIENT_NOT_FOUND, and those of loading the models and of opening the collection. */
   static async open(options: CheckedPluginOptions): Promise<Service> {
     const prometheus = await loadPackage("prom-client", () => import("prom-client"));
-    const models = await Models.load(options, options.models ?? (await defaultModels(options)));
+    const stats = await indexStats(options);
+    const models = await Models.load(options, options.models ?? defaultModels(stats));
     try {
-      return new Service(options, models, await openIndex(options, models), prometheus);
+      return new Service(options, models, await openIndex(options, stats, models), prometheus);
     } catch (error) {
       await models.close();
       throw error;

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 
@@ -8,6 +9,11 @@ const MANIFEST = "manifest";
 export const COLLECTION_FILE = "collection.json";
 /** Files that belong to an index's folder, even before its first manifest, and those that file systems create in every volume. */
 const INDEX_FILE = /^(lock|manifest\..*|model\.json.*|collection\.json.*|segment-.*|lost\+found)$/;
+
+/** Whether a folder contains an index or a collection, or the record of its model. */
+export function isStored(folder: string): boolean {
+  return [MANIFEST, "model.json", COLLECTION_FILE].some((file) => existsSync(path.join(folder, file)));
+}
 
 export async function isFolder(folder: string): Promise<boolean> {
   return (await stat(folder).catch(() => undefined))?.isDirectory() === true;
