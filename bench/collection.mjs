@@ -96,9 +96,12 @@ async function measureService(folder) {
   return { build, search, reopen, upsert };
 }
 
-function service(job, folder, jobOptions = {}) {
+async function service(job, folder, jobOptions = {}) {
   console.error(`${job} …`);
-  return answerOf([path.join(import.meta.dirname, "collection", "service.mjs"), job, folder, JSON.stringify(jobOptions)]);
+  const answer = await answerOf([path.join(import.meta.dirname, "collection", "service.mjs"), job, folder, JSON.stringify(jobOptions)]);
+  // A later part may run out of time.
+  console.error(JSON.stringify(answer));
+  return answer;
 }
 
 async function answerOf(script) {

@@ -187,9 +187,13 @@ export function checkWorkOptions(options: WorkOptions, known: readonly string[])
   for (const name of ["prompt", "promptName"] as const) {
     if (options[name] !== undefined && typeof options[name] !== "string") throw invalid(name, options[name], "a string");
   }
-  if (options.priority !== undefined && !PRIORITIES.includes(options.priority)) {
-    throw invalid("priority", options.priority, '"high", "normal" or "low"');
-  }
+  requirePriority(options.priority);
+}
+
+/** Errors: ERR_INVALID_ARGUMENT. */
+export function requirePriority(priority: unknown): void {
+  if (priority === undefined || PRIORITIES.includes(priority)) return;
+  throw invalid("priority", priority, '"high", "normal" or "low"');
 }
 
 /**

@@ -9,6 +9,7 @@ import type { NativeDocuments, NativeIndex } from "../native/contract";
 import { IndexWriter } from "../native/index-writer";
 import { MAX_TOP_K } from "../native/snapshot";
 import { packStrings } from "../native/strings";
+import { requirePriority } from "../options";
 import { checkRetrieve, mapConcurrently, optional } from "../retrieval/retriever";
 import type { Retrieved, RetrieveOptions, Retriever } from "../retrieval/retriever";
 import { bothFilters } from "../sparse-index/metadata";
@@ -39,8 +40,7 @@ import { checkCollectionFilter, View } from "./view";
 import type { CheckedCollectionFilter } from "./view";
 
 const DEFAULT_LIMIT = 100;
-const UPSERT_OPTIONS = ["vectors", "onProgress", "signal"];
-const CONTROLS = ["onProgress", "signal"];
+const ENCODING = ["priority", "onProgress", "signal"];
 
 /**
  * Documents that are searched by meaning, by words, or by both: in a folder, where every change is durable, or in memory.
@@ -96,8 +96,9 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
    */
   upsert(documents: readonly CollectionDocument<M>[], options: UpsertOptions = {}): Promise<void> {
     return this.run(async (running) => {
-      requireRecord(options, "options", UPSERT_OPTIONS);
+      requireRecord(options, "options", ["vectors", ...ENCODING]);
       requireControls(options);
+      requirePriority(options.priority);
       this.#requireChangeable();
       this.#requireModels();
       const checked = checkDocuments(documents);
@@ -109,6 +110,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
         analyzer,
         passages: settings?.passages,
         signal: running.signal(options.signal),
+        ...optional("priority", options.priority),
         ...optional("onProgress", options.onProgress),
       };
       throwIfAborted(preparation.signal);
@@ -219,9 +221,10 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
     options: SyncOptions = {},
   ): Promise<SyncResult> {
     return this.run(async (running) => {
-      requireRecord(options, "options", ["prune", ...CONTROLS]);
+      requireRecord(options, "options", ["prune", ...ENCODING]);
       requireControls(options);
-      const { prune = false, onProgress } = options;
+      const { prune = false, priority, onProgress } = options;
+      requirePriority(priority);
       if (typeof prune !== "boolean") throw invalid("prune", prune, "a boolean");
       const documents = checkSource(source);
       this.#requireChangeable();
@@ -229,7 +232,14 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
       const signal = running.signal(options.signal);
       const { encoder, analyzer, settings } = this.#opened;
       return syncDocuments(documents, prune, {
-        preparation: { encoder, analyzer, passages: settings?.passages, signal, ...optional("onProgress", onProgress) },
+        preparation: {
+          encoder,
+          analyzer,
+          passages: settings?.passages,
+          signal,
+          ...optional("priority", priority),
+          ...optional("onProgress", onProgress),
+        },
         signal,
         read: (work) => this.#read(work),
         replace: (documents, prepared) => this.#replace(documents, prepared, signal),

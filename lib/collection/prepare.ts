@@ -4,7 +4,7 @@ import { SparseRerankError } from "../errors";
 import type { Analyzer } from "../lexical/analyzer";
 import type { NativeAttributes, NativeDocuments, NativeRows } from "../native/contract";
 import { packBytes, packStrings } from "../native/strings";
-import type { Progress } from "../options";
+import type { Priority, Progress } from "../options";
 import type { Span } from "../retrieval/passage-windows";
 import { optional } from "../retrieval/retriever";
 import type { SparseEncoder } from "../sparse-encoder";
@@ -25,6 +25,7 @@ export interface Preparation {
   readonly encoder: SparseEncoder | undefined;
   readonly analyzer: Analyzer | undefined;
   readonly passages: Required<PassageOptions> | undefined;
+  readonly priority?: Priority;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
@@ -72,8 +73,8 @@ export async function prepareDocuments(
   let cut = await cutter.cutAll(documents);
   // Metadata is refused before texts are encoded.
   let attributes = await attributesOfPassages(cut);
-  const { onProgress, signal } = preparation;
-  const control = { ...optional("onProgress", onProgress), ...optional("signal", signal) };
+  const { priority, onProgress, signal } = preparation;
+  const control = { ...optional("priority", priority), ...optional("onProgress", onProgress), ...optional("signal", signal) };
   const [encoded, analyzed] = await bothOf(encoder.encodeDocument(textsOf(cut), control), termsOf(cut, preparation));
   let rows: NativeRows = encoded;
   let terms = analyzed;

@@ -2,7 +2,7 @@
 
 import type { CrossEncoder } from "../cross-encoder";
 import type { LexicalOptions } from "../lexical/options";
-import type { Progress } from "../options";
+import type { Priority, Progress } from "../options";
 import type { FusionOptions } from "../retrieval/fusion";
 import type { Span } from "../retrieval/passage-windows";
 import type { SparseEncoder, TokenWeight } from "../sparse-encoder";
@@ -148,6 +148,8 @@ export interface UpsertOptions {
    * passage.
    */
   readonly vectors?: SparseMatrix;
+  /** Place of the encoding among other calls of this process. Default "normal"; "high" makes a document searchable sooner while many searches run. */
+  readonly priority?: Priority;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
@@ -155,6 +157,8 @@ export interface UpsertOptions {
 export interface SyncOptions {
   /** Delete the documents that the source does not have; default false. */
   readonly prune?: boolean;
+  /** Place of the encoding among other calls of this process. Default "normal"; "low" leaves the models to searches. */
+  readonly priority?: Priority;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }

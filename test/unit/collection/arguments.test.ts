@@ -171,6 +171,8 @@ describe("arguments of Collection", function () {
     );
     await bad(() => collection.upsert(GOOD, never({ vectors: 5 })));
     await bad(() => collection.upsert(GOOD, never({ onProgress: 5 })), /onProgress/);
+    await bad(() => collection.upsert(GOOD, never({ priority: "urgent" })), /priority/);
+    await bad(() => collection.sync([], never({ priority: 1 })), /priority/);
     await bad(() => collection.sync(never(5)), /source/);
     await bad(() => collection.sync([], never({ prune: 1 })), /prune/);
     await bad(() => collection.sync([GOOD[0], GOOD[0]] as never), /./, "ERR_DUPLICATE_ID");

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import path from "node:path";
 
-import { CrossEncoder, SparseEncoder } from "../../../dist";
+import { Collection, CrossEncoder, SparseEncoder } from "../../../dist";
 import type { DiagnosticsEvents } from "../../../dist";
 
 import { FIXTURES } from "../../support/retrieval-support";
@@ -93,6 +93,24 @@ describe("the order of calls", () => {
     for await (const matrix of encoder.encodeDocumentStream([TEXT], options)) assert.deepEqual(matrix.values, expected.values);
     assert.deepEqual((await encoder.encodeDocument([TEXT, TEXT], options)).row(1), expected.row(0));
     assert.equal((await encoder.encodeQuery([TEXT], options)).rows, 1);
+  });
+
+  it("applies priorities to documents of collections", async () => {
+    const collections = await Promise.all([1, 2].map(() => Collection.open(":memory:", { encoder })));
+    const [first, second] = collections as [Collection, Collection];
+    const documents = (count: number): { id: string; text: string }[] => texts(count).map((text, i) => ({ id: String(i), text }));
+    const ended: string[] = [];
+    const call = (name: string, work: Promise<unknown>): Promise<unknown> => work.then(() => ended.push(name));
+    try {
+      await Promise.all([
+        call("low", first.sync(documents(40), { priority: "low" })),
+        call("normal", encoder.encodeDocument(texts(50))),
+        call("high", second.upsert(documents(60), { priority: "high" })),
+      ]);
+      assert.deepEqual(ended, ["high", "normal", "low"]);
+    } finally {
+      await Promise.all(collections.map((collection) => collection.close()));
+    }
   });
 
   it("rejects other priorities", async () => {
