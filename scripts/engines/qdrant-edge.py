@@ -28,13 +28,21 @@ def sparse(vector):
 
 
 def condition(json_condition):
+    if "is_empty" in json_condition:
+        return qdrant.IsEmptyCondition(json_condition["is_empty"]["key"])
     if "key" not in json_condition:
         return filter_of(json_condition)
     match = json_condition.get("match")
     if match is not None:
         match = qdrant.MatchAny(match["any"]) if "any" in match else qdrant.MatchValue(match["value"])
     bounds = json_condition.get("range")
-    return qdrant.FieldCondition(json_condition["key"], match=match, range=bounds and qdrant.RangeFloat(**bounds))
+    return qdrant.FieldCondition(json_condition["key"], match=match, range=bounds and range_of(bounds))
+
+
+def range_of(bounds):
+    if any(isinstance(bound, str) for bound in bounds.values()):
+        return qdrant.RangeDateTime(**bounds)
+    return qdrant.RangeFloat(**bounds)
 
 
 def filter_of(json_filter):

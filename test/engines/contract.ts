@@ -45,7 +45,11 @@ export interface ContractOptions {
   readonly takesEmptyVectors?: boolean;
   /** Why the test server cannot evaluate a filter that the real engine can. */
   readonly serverLacks?: (filter: string) => string | undefined;
+  /** What the engine refuses in filters (docs/engines.md). */
+  readonly refuses?: readonly FilterFeature[];
 }
+
+type FilterFeature = "dates" | "exists" | "prefix";
 
 const TEXTS = [
   "The heart pumps blood through the body.",
@@ -62,8 +66,8 @@ const TEXTS = [
 const IDS = ["plain", "with space", "ümläut/slash", "日本語", 'quo"te', "apo'strophe", "per%cent?&=#", "back\\slash", "-1", "👍🏽"];
 const PAYLOADS: (Payload | undefined)[] = [
   { lang: "en", year: 2001, tags: ["health", "body"], author: { name: "Ann" }, open: true },
-  { lang: "en", year: 2010.5, tags: ["health"], author: { name: "Bob" }, open: false },
-  { lang: "de", year: 1999, tags: ["sea"], open: true },
+  { lang: "en", year: 2010.5, tags: ["health"], author: { name: "Bob" }, open: false, published: "2024-02-29T23:30:00Z" },
+  { lang: "de", year: 1999, tags: ["sea"], open: true, published: "2024-03-01" },
   { lang: "fr", year: 2020, text: 'He said "no", ünd left \\ \n twice 👍' },
   { lang: "en", year: -3 },
   { lang: "de", year: 0 },
@@ -81,6 +85,8 @@ const FILTERS: Filter[] = [
   { field: "year", gt: 2001, lt: 2020 },
   { field: "year", lte: 0 },
   { field: "tags", equals: "health" },
+  { field: "tags", all: ["health", "body"] },
+  { lang: "en", year: { gte: 2001 } },
   { field: "open", equals: true },
   { field: "author.name", equals: "Ann" },
   { field: "missing", equals: "x" },
@@ -111,8 +117,22 @@ const FILTERS: Filter[] = [
   },
 ];
 
+const FEATURE_FILTERS: { readonly needs: FilterFeature; readonly filter: Filter }[] = [
+  { needs: "exists", filter: { field: "tags", exists: true } },
+  { needs: "exists", filter: { field: "open", exists: false } },
+  { needs: "exists", filter: { field: "author.name", exists: true } },
+  { needs: "exists", filter: { lang: { exists: true }, year: { lt: 2001 } } },
+  { needs: "prefix", filter: { field: "author.name", prefix: "A" } },
+  { needs: "prefix", filter: { field: "tags", prefix: "he" } },
+  { needs: "prefix", filter: { field: "lang", prefix: "E" } },
+  { needs: "prefix", filter: { not: { field: "lang", prefix: "e" } } },
+  { needs: "dates", filter: { published: { gte: "2024-03-01" } } },
+  { needs: "dates", filter: { published: { gt: new Date("2024-01-01"), lt: "2024-03-01T00:00:00+01:00" } } },
+  { needs: "dates", filter: { not: { published: { lte: new Date("2024-12-31") } } } },
+];
+
 export function describeContract(options: ContractOptions): void {
-  const { create, tolerance = 1e-5, takesEmptyVectors = true } = options;
+  const { create, tolerance = 1e-5, takesEmptyVectors = true, refuses = [] } = options;
   let encoder: SparseEncoder;
   let vectors: SparseMatrix;
   let queries: SparseMatrix;
@@ -170,12 +190,18 @@ export function describeContract(options: ContractOptions): void {
     }
   });
 
-  for (const filter of FILTERS) {
+  for (const filter of [...FILTERS, ...FEATURE_FILTERS.filter(({ needs }) => !refuses.includes(needs)).map(({ filter }) => filter)]) {
     it(`filters like a SparseIndex: ${JSON.stringify(filter)}`, async function () {
       const lacking = options.serverLacks?.(JSON.stringify(filter));
       if (lacking !== undefined) skip(this, lacking);
       for (const query of queries)
         assertSame(await engine.search(query, { topK: 20, filter }), await local.search(query, { topK: 20, filter }));
+    });
+  }
+
+  for (const { needs, filter } of FEATURE_FILTERS.filter(({ needs }) => refuses.includes(needs))) {
+    it(`refuses a filter by ${needs}: ${JSON.stringify(filter)}`, async () => {
+      await assert.rejects(engine.search(queries.row(0), { topK: 20, filter }), hasCode(/FILTER_UNSUPPORTED/));
     });
   }
 

@@ -14,10 +14,10 @@ describe("PgvectorEngine", () => {
       new PgvectorEngine({ connectionString: connectionString(), table: `${name}_${index}`, dimension: 30522, index });
 
   describe("with exact search", () => {
-    describeContract({ create: create("none") });
+    describeContract({ create: create("none"), refuses: ["dates"] });
   });
   describe("with an HNSW index", () => {
-    describeContract({ create: create("hnsw") });
+    describeContract({ create: create("hnsw"), refuses: ["dates"] });
   });
 
   it("prunes vectors above the limits to their largest weights, with a warning for each", async () => {

@@ -10,6 +10,7 @@ describe("QdrantEngine, with Qdrant's engine behind a stand-in for the server", 
   const url = useServer("qdrant");
   describeContract({
     create: (collection) => new QdrantEngine({ url: url(), collection, dimension: 30522 }),
+    refuses: ["prefix"],
     serverLacks: (filter) => (filter.includes('"open"') ? "qdrant-edge-py takes booleans for integers" : undefined),
   });
 

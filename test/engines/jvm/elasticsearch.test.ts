@@ -7,7 +7,11 @@ import { describeContract, useServer } from "../contract";
 
 describe("ElasticsearchEngine, with version 8", () => {
   const node = useServer("elasticsearch8");
-  describeContract({ create: (index) => new ElasticsearchEngine({ node: node(), index, dimension: 30522 }), tolerance: 2 ** -8 });
+  describeContract({
+    create: (index) => new ElasticsearchEngine({ node: node(), index, dimension: 30522 }),
+    tolerance: 2 ** -8,
+    refuses: ["dates"],
+  });
 
   it("uses the field type sparse_vector", async () => {
     assert.equal(await new ElasticsearchEngine({ node: node(), index: "new" }).mode(), "sparse_vector");
@@ -22,5 +26,9 @@ describe("ElasticsearchEngine, with version 9 and the client of version 9", () =
     client = new Client({ node: node() });
   });
   after(() => client?.close());
-  describeContract({ create: (index) => new ElasticsearchEngine({ client: client!, index, dimension: 30522 }), tolerance: 2 ** -8 });
+  describeContract({
+    create: (index) => new ElasticsearchEngine({ client: client!, index, dimension: 30522 }),
+    tolerance: 2 ** -8,
+    refuses: ["dates"],
+  });
 });

@@ -9,7 +9,11 @@ import { assertSearched, runExample } from "../examples";
 describe("OpenSearchEngine", () => {
   const node = useServer("opensearch");
   // rank_features keep 9 significant bits.
-  describeContract({ create: (index) => new OpenSearchEngine({ node: node(), index, dimension: 30522 }), tolerance: 2 ** -8 });
+  describeContract({
+    create: (index) => new OpenSearchEngine({ node: node(), index, dimension: 30522 }),
+    tolerance: 2 ** -8,
+    refuses: ["dates"],
+  });
 
   it("falls back to rank_features without the plugin, and reports which modes need it", async () => {
     assert.equal(await new OpenSearchEngine({ node: node(), index: "modes" }).mode(), "rank_features");
