@@ -4,7 +4,7 @@ import type { CrossCheckpoint } from "./checkpoint/types";
 import { overlapped, chunksOf } from "./core/chunks";
 import { observed } from "./core/diagnostics";
 import { ManagedResource } from "./core/managed-resource";
-import { FACTORY, invalid, requireFactory, requireFunction, requirePositiveInteger, requireRecord, requireTexts } from "./core/validate";
+import { FACTORY, invalid, requireFactory, requireFunction, requirePositiveInteger, requireTexts } from "./core/validate";
 import { SparseRerankError } from "./errors";
 import { resolveModel } from "./hub/resolve";
 import { activate, requireActivation } from "./model/activations";
@@ -17,8 +17,8 @@ import { maxSeqLengthOf } from "./model/plan";
 import { announce, runBatch, tokenized } from "./model/run";
 import { startTransformer } from "./model/start";
 import type { RunningTransformer } from "./model/start";
-import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
-import type { Device, LoadOptions, WorkOptions } from "./options";
+import { checkLoadOptions, checkTokenizeOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
+import type { Device, LoadOptions, TokenizeOptions, WorkOptions } from "./options";
 import type { DenseMatrix } from "./sparse-ops";
 import { sequencesOf } from "./tokenization/pipeline/token-batch";
 import { textTokens } from "./tokenization/text-tokens";
@@ -169,25 +169,21 @@ export class CrossEncoder extends ManagedResource {
   }
 
   /** Token ids of each text on its own, [texts][tokens]: truncated to maxSeqLength, with special tokens, without prompts. */
-  tokenize(texts: readonly string[]): Promise<Uint32Array[]> {
-    return this.run(async () => {
+  tokenize(texts: readonly string[], options: Pick<TokenizeOptions, "signal"> = {}): Promise<Uint32Array[]> {
+    return this.run(async (running) => {
       requireTexts(texts, "texts");
-      return sequencesOf(await this.#transformer.tokenizer.encode(texts));
+      checkTokenizeOptions(options, ["signal"]);
+      return sequencesOf(await this.#transformer.tokenizer.encode(texts, { signal: running.signal(options.signal) }));
     });
   }
 
-  /**
-   * The tokens of each text with their strings and places, [texts][tokens]: like tokenize().
-   *
-   * @param options.addSpecialTokens default true
-   */
-  textTokens(texts: readonly string[], options: { readonly addSpecialTokens?: boolean } = {}): Promise<TextToken[][]> {
-    return this.run(async () => {
+  /** The tokens of each text with their strings and places, [texts][tokens]: like tokenize(). */
+  textTokens(texts: readonly string[], options: Omit<TokenizeOptions, "task"> = {}): Promise<TextToken[][]> {
+    return this.run(async (running) => {
       requireTexts(texts, "texts");
-      requireRecord(options, "options", ["addSpecialTokens"]);
-      const { addSpecialTokens = true } = options;
-      if (typeof addSpecialTokens !== "boolean") throw invalid("addSpecialTokens", addSpecialTokens, "a boolean");
-      return textTokens(this.#transformer.tokenizer, texts, addSpecialTokens);
+      checkTokenizeOptions(options, ["addSpecialTokens", "signal"]);
+      const { addSpecialTokens = true, signal } = options;
+      return textTokens(this.#transformer.tokenizer, texts, { addSpecialTokens, signal: running.signal(signal) });
     });
   }
 

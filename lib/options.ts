@@ -179,6 +179,24 @@ function checkDtype({ dtype, device = "cpu" }: LoadOptions): void {
   throw new SparseRerankError("ERR_INVALID_ARGUMENT", 'dtype must be "fp32", "int8", "fp16", "bf16" or "auto".');
 }
 
+/** Options of calls that show how a model reads texts. Each call has some of them. */
+export interface TokenizeOptions {
+  /** The side of the model that reads the texts. */
+  readonly task?: "query" | "document";
+  /** Default true. */
+  readonly addSpecialTokens?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Errors: ERR_INVALID_ARGUMENT. @param known the names of all options that the call accepts */
+export function checkTokenizeOptions(options: TokenizeOptions, known: readonly (keyof TokenizeOptions)[]): void {
+  requireRecord(options, "options", known);
+  requireControls(options);
+  const { task, addSpecialTokens = true } = options;
+  if (task !== undefined && !["query", "document"].includes(task)) throw invalid("task", task, '"query" or "document"');
+  if (typeof addSpecialTokens !== "boolean") throw invalid("addSpecialTokens", addSpecialTokens, "a boolean");
+}
+
 /** @param known the names of all options that the call accepts */
 export function checkWorkOptions(options: WorkOptions, known: readonly string[]): void {
   requireRecord(options, "options", known);

@@ -7,7 +7,7 @@ import { overlapped, chunksOf } from "./core/chunks";
 import { observed } from "./core/diagnostics";
 import { ManagedResource } from "./core/managed-resource";
 import type { Running } from "./core/managed-resource";
-import { FACTORY, invalid, requireFactory, requirePositiveInteger, requireRecord, requireTexts } from "./core/validate";
+import { FACTORY, invalid, requireFactory, requirePositiveInteger, requireTexts } from "./core/validate";
 import { SparseRerankError } from "./errors";
 import { resolveModel } from "./hub/resolve";
 import { revisionOf } from "./hub/snapshot";
@@ -16,8 +16,8 @@ import type { Execution } from "./model/execution";
 import type { RunOptions } from "./model/run";
 import { openRoutes } from "./model/sparse-route";
 import type { RouteEncoder, Routes } from "./model/sparse-route";
-import { checkLoadOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
-import type { Device, LoadOptions, WorkOptions } from "./options";
+import { checkLoadOptions, checkTokenizeOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
+import type { Device, LoadOptions, TokenizeOptions, WorkOptions } from "./options";
 import { markModel } from "./sparse-index/model-identity";
 import type { ModelIdentity } from "./sparse-index/model-identity";
 import { asMatrix, isVector, SparseMatrix } from "./sparse-matrix";
@@ -174,32 +174,21 @@ export class SparseEncoder extends ManagedResource {
    *
    * @param options.task the side of the model whose tokenizer is used; default: the side that encode() uses
    */
-  tokenize(texts: readonly string[], options: { readonly task?: "query" | "document" } = {}): Promise<Uint32Array[]> {
-    return this.run(async () => {
+  tokenize(texts: readonly string[], options: Pick<TokenizeOptions, "task" | "signal"> = {}): Promise<Uint32Array[]> {
+    return this.run(async (running) => {
       requireTexts(texts, "texts");
-      requireRecord(options, "options", ["task"]);
-      const { task } = options;
-      if (task !== undefined && !["query", "document"].includes(task)) throw invalid("task", task, '"query" or "document"');
-      return this.#routes[task ?? "plain"].tokenize(texts);
+      checkTokenizeOptions(options, ["task", "signal"]);
+      return this.#routes[options.task ?? "plain"].tokenize(texts, running.signal(options.signal));
     });
   }
 
-  /**
-   * The tokens of each text with their strings and places, [texts][tokens]: like tokenize().
-   *
-   * @param options.addSpecialTokens default true
-   */
-  textTokens(
-    texts: readonly string[],
-    options: { readonly task?: "query" | "document"; readonly addSpecialTokens?: boolean } = {},
-  ): Promise<TextToken[][]> {
-    return this.run(async () => {
+  /** The tokens of each text with their strings and places, [texts][tokens]: like tokenize(). */
+  textTokens(texts: readonly string[], options: TokenizeOptions = {}): Promise<TextToken[][]> {
+    return this.run(async (running) => {
       requireTexts(texts, "texts");
-      requireRecord(options, "options", ["task", "addSpecialTokens"]);
-      const { task, addSpecialTokens = true } = options;
-      if (task !== undefined && !["query", "document"].includes(task)) throw invalid("task", task, '"query" or "document"');
-      if (typeof addSpecialTokens !== "boolean") throw invalid("addSpecialTokens", addSpecialTokens, "a boolean");
-      return this.#routes[task ?? "plain"].textTokens(texts, addSpecialTokens);
+      checkTokenizeOptions(options, ["task", "addSpecialTokens", "signal"]);
+      const { task = "plain", addSpecialTokens = true, signal } = options;
+      return this.#routes[task].textTokens(texts, { addSpecialTokens, signal: running.signal(signal) });
     });
   }
 
@@ -209,16 +198,16 @@ export class SparseEncoder extends ManagedResource {
    *
    * @param options.task the side of the model that encodes the text; default "document"
    */
-  trace(text: string, options: { readonly task?: "query" | "document" } = {}): Promise<TracedText> {
-    return this.run(async () => {
+  trace(text: string, options: Pick<TokenizeOptions, "task" | "signal"> = {}): Promise<TracedText> {
+    return this.run(async (running) => {
       requireTexts([text], "text");
-      requireRecord(options, "options", ["task"]);
+      checkTokenizeOptions(options, ["task", "signal"]);
       const { task = "document" } = options;
-      if (!["query", "document"].includes(task)) throw invalid("task", task, '"query" or "document"');
+      const signal = running.signal(options.signal);
       const prompt = resolvePrompt({}, this.prompts, task, this.#routes[task].poolsPrompt);
       const [{ matrix, ids, positions, spans }, special = new Uint32Array(0)] = await Promise.all([
-        this.#routes[task].trace(prompt + text, this.embeddingDimension),
-        this.#routes[task].tokenize([""]).then(([first]) => first),
+        this.#routes[task].trace(prompt + text, this.embeddingDimension, signal),
+        this.#routes[task].tokenize([""], signal).then(([first]) => first),
       ]);
       const isSpecial = new Set(special);
       const vector = markModel(matrix, this.model).row(0);

@@ -65,12 +65,13 @@ export interface MarkedPassage {
 export async function highlightsOf(
   { encoder, analyzer }: { readonly encoder: SparseEncoder | undefined; readonly analyzer: Analyzer | undefined },
   { start, text, title, vector, terms }: MarkedPassage,
+  signal: AbortSignal,
 ): Promise<Span[]> {
   // Not push(...), since there may be more than the stack has room for.
   const spans: Span[] = terms === undefined ? [] : (analyzer?.spans(text) ?? []).filter(({ term }) => terms.has(term));
   if (vector !== undefined && encoder !== undefined) {
     const prefix = modelText(title, "").length;
-    const traced = await encoder.trace(modelText(title, text));
+    const traced = await encoder.trace(modelText(title, text), { signal });
     const wanted = new Set(vector.indices);
     for (const [i, source] of traced.sources.entries()) {
       if (source === undefined || source.start < prefix || !wanted.has(traced.vector.indices[i] ?? -1)) continue;

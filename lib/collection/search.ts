@@ -134,7 +134,7 @@ export async function search<M extends Metadata>(
       ...optional("title", record.title),
       ...optional("metadata", record.metadata as M | undefined),
       matched: { ...optional("sparse", tokens?.[i]), ...optional("lexical", terms) },
-      ...(options.highlight ? { highlights: await highlightsOf(sides, marks) } : {}),
+      ...(options.highlight ? { highlights: await highlightsOf(sides, marks, signal) } : {}),
     });
   }
   const facets = options.facets && (await countFacets(view, options.facets, filter, sparse, lexical, signal));

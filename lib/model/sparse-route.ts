@@ -21,6 +21,7 @@ import { spansOf } from "../tokenization/spans";
 import { encodeWork } from "./dynamic-batcher";
 import { textTokens } from "../tokenization/text-tokens";
 import type { TextToken } from "../tokenization/text-tokens";
+import type { EncodeTextOptions } from "../tokenization/tokenizer";
 import type { Execution } from "./execution";
 import { maxSeqLengthOf } from "./plan";
 import type { TransformerPlan } from "./plan";
@@ -46,11 +47,11 @@ export interface RouteEncoder {
   /** See announce() of model/run.ts; undefined if nothing runs. */
   announce(texts: readonly string[]): NativeTurn | undefined;
   /** Encodes one text and reports which token produced each weight. */
-  trace(text: string, columns: number): Promise<Trace>;
+  trace(text: string, columns: number, signal: AbortSignal): Promise<Trace>;
   /** The token ids that encode() uses for each text. */
-  tokenize(texts: readonly string[]): Promise<Uint32Array[]>;
+  tokenize(texts: readonly string[], signal: AbortSignal): Promise<Uint32Array[]>;
   /** The same tokens with their strings and places. */
-  textTokens(texts: readonly string[], addSpecialTokens: boolean): Promise<TextToken[][]>;
+  textTokens(texts: readonly string[], options: EncodeTextOptions): Promise<TextToken[][]>;
   /** The token of a column; undefined if it has none. */
   token(id: number): string | undefined;
   dispose(): void;
@@ -134,28 +135,28 @@ class TransformerEncoder implements RouteEncoder {
     return announce(texts, this.maxSeqLength);
   }
 
-  async trace(text: string, columns: number): Promise<Trace> {
-    const { model, tokenizer, admit } = this.#running ?? (await this.start(undefined));
-    const batch = await tokenizer.encode([text]);
+  async trace(text: string, columns: number, signal: AbortSignal): Promise<Trace> {
+    const { model, tokenizer, admit } = this.#running ?? (await this.start(signal));
+    const batch = await tokenizer.encode([text], { signal });
     const sequences = admit(batch, () => text);
     const hasPositions = this.#plan.head !== undefined && this.#plan.execution.backend === "sequences";
-    const { positions, indptr, indices, values } = await withCancel(undefined, () =>
-      model.encode(sequences, { maxActiveDims: this.#defaultDims ?? 0, positions: hasPositions }),
+    const { positions, indptr, indices, values } = await withCancel(signal, (cancel) =>
+      model.encode(sequences, { maxActiveDims: this.#defaultDims ?? 0, positions: hasPositions, ...(cancel === undefined ? {} : { cancel }) }),
     );
     const matrix = new SparseMatrix({ rows: 1, cols: columns, indptr, indices, values }, { truncated: batch.truncated });
     const [ids = new Uint32Array(0)] = sequencesOf(batch);
     const ofTokens = this.#plan.complete === undefined ? undefined : firstPositions(matrix.indices, ids);
-    return { matrix, ids, positions: positions ?? ofTokens, spans: (await spansOf(tokenizer, text, ids)) ?? [] };
+    return { matrix, ids, positions: positions ?? ofTokens, spans: (await spansOf(tokenizer, text, ids, signal)) ?? [] };
   }
 
-  async tokenize(texts: readonly string[]): Promise<Uint32Array[]> {
-    const { tokenizer } = this.#running ?? (await this.start(undefined));
-    return sequencesOf(await tokenizer.encode(texts));
+  async tokenize(texts: readonly string[], signal: AbortSignal): Promise<Uint32Array[]> {
+    const { tokenizer } = this.#running ?? (await this.start(signal));
+    return sequencesOf(await tokenizer.encode(texts, { signal }));
   }
 
-  async textTokens(texts: readonly string[], addSpecialTokens: boolean): Promise<TextToken[][]> {
-    const { tokenizer } = this.#running ?? (await this.start(undefined));
-    return textTokens(tokenizer, texts, addSpecialTokens);
+  async textTokens(texts: readonly string[], options: EncodeTextOptions): Promise<TextToken[][]> {
+    const { tokenizer } = this.#running ?? (await this.start(options.signal));
+    return textTokens(tokenizer, texts, options);
   }
 
   token(id: number): string | undefined {

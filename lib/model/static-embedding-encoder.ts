@@ -8,6 +8,7 @@ import { spansOf } from "../tokenization/spans";
 import { textTokens } from "../tokenization/text-tokens";
 import type { TextToken } from "../tokenization/text-tokens";
 import { TextTokenizer } from "../tokenization/tokenizer";
+import type { EncodeTextOptions } from "../tokenization/tokenizer";
 import { tokenized } from "./run";
 import type { RunOptions } from "./run";
 import type { Trace } from "./trace";
@@ -90,20 +91,20 @@ export class StaticEmbedding {
     return undefined;
   }
 
-  async trace(text: string, columns: number): Promise<Trace> {
-    const matrix = await this.encode([text], undefined, columns, { model: "" });
-    const [ids = new Uint32Array(0)] = await this.tokenize([text]);
-    const spans = (await spansOf(this.#tokenizer, text, ids)) ?? [];
+  async trace(text: string, columns: number, signal: AbortSignal): Promise<Trace> {
+    const matrix = await this.encode([text], undefined, columns, { model: "", signal });
+    const [ids = new Uint32Array(0)] = await this.tokenize([text], signal);
+    const spans = (await spansOf(this.#tokenizer, text, ids, signal)) ?? [];
     return { matrix, ids, positions: firstPositions(matrix.indices, ids), spans };
   }
 
-  async tokenize(texts: readonly string[]): Promise<Uint32Array[]> {
-    return sequencesOf(await this.#tokenizer.encode(texts, { addSpecialTokens: false }));
+  async tokenize(texts: readonly string[], signal: AbortSignal): Promise<Uint32Array[]> {
+    return sequencesOf(await this.#tokenizer.encode(texts, { addSpecialTokens: false, signal }));
   }
 
   /** The table reads no special tokens. */
-  textTokens(texts: readonly string[]): Promise<TextToken[][]> {
-    return textTokens(this.#tokenizer, texts, false);
+  textTokens(texts: readonly string[], options: EncodeTextOptions): Promise<TextToken[][]> {
+    return textTokens(this.#tokenizer, texts, { ...options, addSpecialTokens: false });
   }
 
   token(id: number): string | undefined {

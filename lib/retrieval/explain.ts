@@ -1,4 +1,6 @@
 import { requireMethod } from "../core/validate";
+import { checkTokenizeOptions } from "../options";
+import type { TokenizeOptions } from "../options";
 import type { SparseEncoder, TracedText } from "../sparse-encoder";
 import { intersection } from "../sparse-ops";
 import type { Span } from "./passage-windows";
@@ -40,12 +42,18 @@ export interface Explanation {
  * Explains why a document matches a query: every token in both vectors, the words of the two texts that its weights come from, and whether
  * it occurs in them or was added by the model.
  *
- * Errors: ERR_INVALID_ARGUMENT, ERR_DISPOSED, ERR_RUNTIME_FAILED.
+ * Errors: ERR_INVALID_ARGUMENT, ERR_ABORTED, ERR_DISPOSED, ERR_RUNTIME_FAILED.
  */
-export async function explain(encoder: SparseEncoder, query: string, document: string): Promise<Explanation> {
+export async function explain(
+  encoder: SparseEncoder,
+  query: string,
+  document: string,
+  options: Pick<TokenizeOptions, "signal"> = {},
+): Promise<Explanation> {
   requireMethod(encoder, "trace", "encoder", "a SparseEncoder");
-  const left = await encoder.trace(query, { task: "query" });
-  const right = await encoder.trace(document, { task: "document" });
+  checkTokenizeOptions(options, ["signal"]);
+  const left = await encoder.trace(query, { ...options, task: "query" });
+  const right = await encoder.trace(document, { ...options, task: "document" });
   const leftAt = positionsOf(left);
   const rightAt = positionsOf(right);
   const contributions = encoder.decode(intersection(left.vector, right.vector)).map(({ token, id, weight }): Contribution => {

@@ -26,7 +26,12 @@ const CUTS = [
  *
  * @param ids of the text, including special tokens; may be truncated
  */
-export async function spansOf(tokenizer: TextTokenizer, text: string, ids: Uint32Array): Promise<(TokenSpan | undefined)[] | undefined> {
+export async function spansOf(
+  tokenizer: TextTokenizer,
+  text: string,
+  ids: Uint32Array,
+  signal?: AbortSignal,
+): Promise<(TokenSpan | undefined)[] | undefined> {
   for (const { part, withSpace } of CUTS) {
     const spans: TokenSpan[] = [];
     for (const { 0: word, index } of text.matchAll(part)) {
@@ -35,7 +40,7 @@ export async function spansOf(tokenizer: TextTokenizer, text: string, ids: Uint3
     const starts = withSpace ? [0, ...spans.map(({ end }) => end)] : spans.map(({ start }) => start);
     const batch = await tokenizer.encode(
       spans.map(({ end }, i) => text.slice(starts[i], end)),
-      { addSpecialTokens: false },
+      { addSpecialTokens: false, ...(signal === undefined ? {} : { signal }) },
     );
     const located = spans.flatMap((span, i) => new Array<TokenSpan>((batch.offsets[i + 1] ?? 0) - (batch.offsets[i] ?? 0)).fill(span));
     const aligned = align(batch.ids, ids, located);

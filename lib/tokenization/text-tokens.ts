@@ -3,7 +3,7 @@
 import { sequencesOf } from "./pipeline/token-batch";
 import { spansOf } from "./spans";
 import type { TokenSpan } from "./spans";
-import type { TextTokenizer } from "./tokenizer";
+import type { EncodeTextOptions, TextTokenizer } from "./tokenizer";
 
 /** A token of a text, as the model reads it. */
 export interface TextToken {
@@ -20,13 +20,13 @@ export interface TextToken {
 /** Marks of WordPiece's continuations, of Unigram's and of byte-level BPE's beginnings. */
 const MARK = /^(?:##|▁|Ġ)/;
 
-export async function textTokens(tokenizer: TextTokenizer, texts: readonly string[], addSpecialTokens: boolean): Promise<TextToken[][]> {
-  const [batch, empty] = await Promise.all([tokenizer.encode(texts, { addSpecialTokens }), tokenizer.encode([""])]);
+export async function textTokens(tokenizer: TextTokenizer, texts: readonly string[], options: EncodeTextOptions): Promise<TextToken[][]> {
+  const [batch, empty] = await Promise.all([tokenizer.encode(texts, options), tokenizer.encode([""])]);
   const special = new Set(empty.ids);
   const found: TextToken[][] = [];
   for (const [i, ids] of sequencesOf(batch).entries()) {
     const tokens = Array.from(ids, (id) => tokenizer.token(id) ?? `[${String(id)}]`);
-    const spans = placesOf(tokens, (await spansOf(tokenizer, texts[i] ?? "", ids)) ?? []);
+    const spans = placesOf(tokens, (await spansOf(tokenizer, texts[i] ?? "", ids, options.signal)) ?? []);
     found.push(tokens.map((token, k) => ({ id: ids[k] ?? 0, token, special: special.has(ids[k] ?? -1), ...spans[k] })));
   }
   return found;

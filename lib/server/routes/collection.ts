@@ -172,7 +172,7 @@ async function explainMatch(call: Call, { models, collection }: Service): Promis
   const served = models.encoderFor(model);
   const found = document ?? (await textOf(id ?? "", collection));
   call.note(served, [query, found], "single");
-  return jsonWithFloats(await explain(served.model, query, found), FLOATS);
+  return jsonWithFloats(await explain(served.model, query, found, { signal: call.signal }), FLOATS);
 }
 
 async function textOf(id: string, collection: Collection | undefined): Promise<string> {

@@ -212,7 +212,7 @@ async function rank(call: Call, service: Service, request: Request): Promise<{ r
   call.timings.characters += query.length;
   const { scores, truncated } = await scorePairs(
     served,
-    (await cutDocuments(given, request.maxTokens, served)).map((document) => [query, document] as const),
+    (await cutDocuments(given, request.maxTokens, served, call.signal)).map((document) => [query, document] as const),
     { kind: scoreKind(raw_scores, service), signal: call.signal, ...service.batchOf(served) },
   );
   requireWhole(truncated, name, served, { truncate, direction });
@@ -224,9 +224,10 @@ async function cutDocuments(
   given: readonly string[],
   maxTokens: number | undefined,
   { kind, model }: ServedModel,
+  signal: AbortSignal,
 ): Promise<readonly string[]> {
   if (maxTokens === undefined || maxTokens >= model.maxSeqLength) return given;
-  const options = { addSpecialTokens: false };
+  const options = { addSpecialTokens: false, signal };
   const tokens = await (kind === "encoder" ? model.textTokens(given, { ...options, task: "document" }) : model.textTokens(given, options));
   return given.map((document, i) => {
     const own = tokens[i] ?? [];

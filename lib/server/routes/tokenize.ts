@@ -51,7 +51,7 @@ async function tokenize(call: Call, service: Service): Promise<string> {
   service.requireTextCount(inputs.length, "inputs");
   const served = service.models.anyFor(model);
   call.note(served, inputs, typeof (call.body as { readonly inputs?: unknown }).inputs === "string" ? "single" : "batch");
-  const tokens = await served.model.textTokens(inputs, { addSpecialTokens });
+  const tokens = await served.model.textTokens(inputs, { addSpecialTokens, signal: call.signal });
   return JSON.stringify(
     tokens.map((each) =>
       each.map(({ id, token, special, start, end }) => ({ id, text: token, special, start: start ?? null, stop: end ?? null })),

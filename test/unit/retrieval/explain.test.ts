@@ -77,6 +77,27 @@ describe("explain", () => {
     assert.ok(sources.every((span) => span === undefined));
   });
 
+  it("stops reading and tracing texts when aborted", async () => {
+    // The words of a text are tokenized one by one, in a worker.
+    const texts = ["heart attack ".repeat(100_000)];
+    const calls = [
+      (signal: AbortSignal) => encoder.tokenize(texts, { signal }),
+      (signal: AbortSignal) => encoder.textTokens(texts, { signal }),
+      (signal: AbortSignal) => encoder.trace(texts[0] ?? "", { signal }),
+      (signal: AbortSignal) => explain(encoder, "heart", texts[0] ?? "", { signal }),
+    ];
+    for (const call of calls) {
+      await assert.rejects(call(AbortSignal.abort()), { code: "ERR_ABORTED" });
+      const controller = new AbortController();
+      const result = call(controller.signal);
+      setImmediate(() => {
+        controller.abort();
+      });
+      await assert.rejects(result, { code: "ERR_ABORTED" });
+      await call(new AbortController().signal);
+    }
+  });
+
   it("traces an empty text, and a truncated one", async () => {
     assert.deepEqual((await encoder.trace("")).sources.filter(Boolean), []);
     const long = "heart ".repeat(5000);
