@@ -4,6 +4,7 @@ import type { CrossCheckpoint } from "./checkpoint/types";
 import { overlapped, chunksOf } from "./core/chunks";
 import { observed } from "./core/diagnostics";
 import { ManagedResource } from "./core/managed-resource";
+import { descendingOrder } from "./core/order";
 import { FACTORY, invalid, requireFactory, requireFunction, requirePositiveInteger, requireTexts } from "./core/validate";
 import { SparseRerankError } from "./errors";
 import { resolveModel } from "./hub/resolve";
@@ -20,6 +21,7 @@ import type { RunningTransformer } from "./model/start";
 import { checkLoadOptions, checkTokenizeOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
 import type { Device, LoadOptions, TokenizeOptions, WorkOptions } from "./options";
 import type { DenseMatrix } from "./sparse-ops";
+import type { PairLimits } from "./tokenization/pipeline/template";
 import { sequencesOf } from "./tokenization/pipeline/token-batch";
 import { textTokens } from "./tokenization/text-tokens";
 import type { TextToken } from "./tokenization/text-tokens";
@@ -34,9 +36,22 @@ export interface PredictOptions extends WorkOptions {
   readonly activation?: Activation;
   /** Apply softmax over the labels after the activation, like apply_softmax of sentence-transformers. No effect with one label. */
   readonly applySoftmax?: boolean;
+  /**
+   * The most tokens of the first text of a pair, without those of a prompt. A longer text keeps its first tokens (its last ones if the
+   * tokenizer truncates on the left). Then the pair is truncated to maxSeqLength.
+   */
+  readonly maxQueryTokens?: number;
+  /** The same for the second text of a pair. */
+  readonly maxDocumentTokens?: number;
+  /** "logits": the result has the logits, which the activation maps to scores, in addition to the scores. */
+  readonly scores?: "logits";
 }
 
 export interface RankOptions extends PredictOptions {
+  /** The label to rank by, by name or position; required for models with several labels. */
+  readonly label?: string | number;
+  /** Leave out documents with a lower score. */
+  readonly minScore?: number;
   /** Return only the k highest-scoring documents. */
   readonly topK?: number;
   /** Include each document in its result. */
@@ -47,17 +62,21 @@ export interface RankedDocument<D = string> {
   /** Position of the document in the input. */
   readonly index: number;
   readonly score: number;
+  /** The logit of the score, with `scores: "logits"`. */
+  readonly logit?: number;
   readonly document?: D;
 }
 
 /** Scores, [pairs, numLabels] in row-major order. */
 export interface Predictions extends DenseMatrix {
-  /** Positions of the pairs that exceeded maxSeqLength and were truncated. */
+  /** Logits in the order of the scores, with `scores: "logits"`. */
+  readonly logits?: Float32Array;
+  /** Positions of the pairs that exceeded maxSeqLength, after maxQueryTokens and maxDocumentTokens, and were truncated. */
   readonly truncated: Uint32Array;
 }
 
-const PREDICT_OPTIONS = [...WORK_OPTIONS, "activation", "applySoftmax"];
-const RANK_OPTIONS = [...PREDICT_OPTIONS, "topK", "returnDocuments", "text"];
+const PREDICT_OPTIONS = [...WORK_OPTIONS, "activation", "applySoftmax", "maxQueryTokens", "maxDocumentTokens", "scores"];
+const RANK_OPTIONS = [...PREDICT_OPTIONS, "label", "minScore", "topK", "returnDocuments", "text"];
 const DEFAULT_BATCH_SIZE = 64;
 
 /**
@@ -117,12 +136,14 @@ export class CrossEncoder extends ManagedResource {
     return this.run(async () => {
       this.#checkOptions(options, PREDICT_OPTIONS);
       requirePairs(pairs);
-      return this.#predict(pairs, options);
+      const { logits, ...predictions } = await this.#predict(pairs, options);
+      return options.scores === "logits" ? { ...predictions, logits } : predictions;
     });
   }
 
   /**
-   * Ranks documents for a query by descending score; equal scores keep their input order. Requires a model with one label.
+   * Ranks documents for a query by descending score. Equal scores, as where a sigmoid reaches 1, are in the order of their logits, and equal
+   * logits in that of the input.
    *
    * Errors: those of predict().
    *
@@ -138,18 +159,15 @@ export class CrossEncoder extends ManagedResource {
     return this.run(async () => {
       this.#checkOptions(options, RANK_OPTIONS);
       if (options.topK !== undefined) requirePositiveInteger(options.topK, "topK");
+      if (options.minScore !== undefined && !Number.isFinite(options.minScore))
+        throw invalid("minScore", options.minScore, "a finite number");
       if (options.returnDocuments !== undefined && typeof options.returnDocuments !== "boolean") {
         throw invalid("returnDocuments", options.returnDocuments, "a boolean");
       }
       if (options.text !== undefined) requireFunction(options.text, "text");
       if (typeof query !== "string") throw invalid("query", query, "a string");
       if (!Array.isArray(documents)) throw invalid("documents", documents, "an array");
-      if (this.numLabels !== 1) {
-        throw new SparseRerankError(
-          "ERR_INVALID_ARGUMENT",
-          `rank needs a model with one label; this one has ${String(this.numLabels)} (${this.labels.join(", ")}). Use predict.`,
-        );
-      }
+      const column = this.#columnOf(options.label);
       const text = options.text;
       const pairs = documents.map((document: D, i): Pair => {
         const value: unknown = text === undefined ? document : text(document);
@@ -158,11 +176,15 @@ export class CrossEncoder extends ManagedResource {
         }
         return [query, value];
       });
-      const { data } = await this.#predict(pairs, options);
-      const order = Array.from(data, (_, i) => i).sort((a, b) => (data[b] ?? 0) - (data[a] ?? 0) || a - b);
-      return order.slice(0, options.topK ?? order.length).map((index) => ({
+      const { data, logits } = await this.#predict(pairs, options);
+      const scores = data.filter((_, i) => i % this.numLabels === column);
+      const ties = logits.filter((_, i) => i % this.numLabels === column);
+      const { minScore = -Infinity, topK } = options;
+      const order = descendingOrder(scores, ties).filter((index) => (scores[index] ?? 0) >= minScore);
+      return order.slice(0, topK).map((index) => ({
         index,
-        score: data[index] ?? 0,
+        score: scores[index] ?? 0,
+        ...(options.scores === "logits" ? { logit: ties[index] ?? 0 } : {}),
         ...(options.returnDocuments === true ? { document: documents[index] as D } : {}),
       }));
     });
@@ -198,12 +220,37 @@ export class CrossEncoder extends ManagedResource {
     if (options.applySoftmax !== undefined && typeof options.applySoftmax !== "boolean") {
       throw invalid("applySoftmax", options.applySoftmax, "a boolean");
     }
+    for (const name of ["maxQueryTokens", "maxDocumentTokens"] as const) {
+      if (options[name] !== undefined) requirePositiveInteger(options[name], name);
+    }
+    if (options.scores !== undefined && (options.scores as unknown) !== "logits") throw invalid("scores", options.scores, '"logits"');
   }
 
-  async #predict(pairs: readonly Pair[], options: PredictOptions): Promise<Predictions> {
+  /** The position of a label. Errors: ERR_INVALID_ARGUMENT (no such label; none given although there are several). */
+  #columnOf(label: unknown = this.numLabels === 1 ? 0 : undefined): number {
+    const column = typeof label === "string" ? this.labels.indexOf(label) : label;
+    if (typeof column === "number" && Number.isInteger(column) && column >= 0 && column < this.numLabels) return column;
+    const names = this.labels.map((name) => JSON.stringify(name)).join(", ");
+    throw label === undefined
+      ? new SparseRerankError("ERR_INVALID_ARGUMENT", `This model has several labels (${names}); rank() needs the option label.`)
+      : invalid("label", label, `one of this model's labels (${names}), or its position`);
+  }
+
+  /** A prompt, which is tokenized with the query, adds its tokens to the limit of the query. */
+  async #limitsOf({ maxQueryTokens, maxDocumentTokens, signal }: PredictOptions, prompt: string): Promise<PairLimits | undefined> {
+    if (maxQueryTokens === undefined && maxDocumentTokens === undefined) return undefined;
+    const { ids } = await this.#transformer.tokenizer.encode([prompt], {
+      addSpecialTokens: false,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return [ids.length + (maxQueryTokens ?? Infinity), maxDocumentTokens ?? Infinity];
+  }
+
+  async #predict(pairs: readonly Pair[], options: PredictOptions): Promise<Required<Predictions>> {
     const { model, tokenizer, admit } = this.#transformer;
     const { prompts, defaultPromptName, head = [] } = this.#checkpoint;
     const prompt = resolvePrompt(options, prompts, defaultPromptName, poolsPrompt(head));
+    const limits = await this.#limitsOf(options, prompt);
     const logits = new Float32Array(pairs.length * this.numLabels);
     const truncated: number[] = [];
     const batchSize = options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE);
@@ -214,7 +261,7 @@ export class CrossEncoder extends ManagedResource {
     };
     const work = async (chunk: Pair[], signal: AbortSignal): Promise<{ rows: number; logits: Float32Array; truncated: Uint32Array }> => {
       const prompted = prompt === "" ? chunk : chunk.map(([query, document]): Pair => [prompt + query, document]);
-      const batch = await tokenized(this.#name, prompted, () => tokenizer.encodePairs(prompted, { signal }));
+      const batch = await tokenized(this.#name, prompted, () => tokenizer.encodePairs(prompted, { limits, signal }));
       const sequences = admit(batch, (i) => chunk[i]?.[1] ?? "");
       const predicted = await runBatch(this.#transformer, predictWork(model, this.numLabels), sequences, { ...run, signal });
       return { rows: chunk.length, logits: predicted.logits, truncated: batch.truncated };
@@ -235,7 +282,7 @@ export class CrossEncoder extends ManagedResource {
       );
     }
     const data = activate(logits, this.numLabels, options.activation ?? this.#checkpoint.activation, options.applySoftmax ?? false);
-    return { rows: pairs.length, cols: this.numLabels, data, truncated: Uint32Array.from(truncated) };
+    return { rows: pairs.length, cols: this.numLabels, data, logits, truncated: Uint32Array.from(truncated) };
   }
 }
 

@@ -7,6 +7,7 @@ import { Vocabulary } from "./models/vocabulary";
 import { beginningOf, cutsAtBlanks } from "./pipeline/beginning";
 import type { TokenizerDefinition } from "./pipeline/definition";
 import { countSpecialTokens } from "./pipeline/template";
+import type { PairLimits } from "./pipeline/template";
 import type { TokenBatch } from "./pipeline/token-batch";
 import { TokenizationPipeline } from "./pipeline/tokenization-pipeline";
 import { isLinear } from "./steps/linear";
@@ -20,6 +21,11 @@ export interface EncodeTextOptions {
   /** Default true. */
   readonly addSpecialTokens?: boolean;
   readonly signal?: AbortSignal;
+}
+
+export interface EncodePairsOptions extends EncodeTextOptions {
+  /** The most tokens of each text of a pair, special tokens not counted. What exceeds them does not count as truncated. */
+  readonly limits?: PairLimits | undefined;
 }
 
 /** Calls with up to this many UTF-16 units are encoded on the JS thread, in 1 to 3 ms; most queries are far shorter. */
@@ -108,7 +114,7 @@ export class TextTokenizer {
   }
 
   /** The texts of a pair share the room: the longer one is cut first. Errors: as for encode(). */
-  async encodePairs(pairs: readonly (readonly [string, string])[], options: EncodeTextOptions = {}): Promise<TokenBatch> {
+  async encodePairs(pairs: readonly (readonly [string, string])[], options: EncodePairsOptions = {}): Promise<TokenBatch> {
     return this.#encode(pairs.flat(), true, options);
   }
 
@@ -120,7 +126,8 @@ export class TextTokenizer {
     closeInWorkers(this.#id, disposedError());
   }
 
-  async #encode(texts: readonly string[], pairs: boolean, { addSpecialTokens = true, signal }: EncodeTextOptions): Promise<TokenBatch> {
+  async #encode(texts: readonly string[], pairs: boolean, options: EncodePairsOptions): Promise<TokenBatch> {
+    const { addSpecialTokens = true, limits, signal } = options;
     if (this.#disposed) throw disposedError();
     throwIfAborted(signal);
     if (addSpecialTokens) this.#requireRoom(pairs);
@@ -128,7 +135,7 @@ export class TextTokenizer {
       const batch = await this.#encodeBeginnings(texts, this.maxLength, addSpecialTokens, signal);
       if (batch !== undefined) return batch;
     }
-    return this.#encodeWhole(texts, pairs, addSpecialTokens, signal);
+    return this.#encodeWhole(texts, pairs, addSpecialTokens, limits, signal);
   }
 
   /** Returns undefined if the whole texts are needed, because what is read of a text that is cut must still fill the room. */
@@ -146,7 +153,7 @@ export class TextTokenizer {
       const beginnings = texts.map((text) => (text.length > 2 * units ? (beginningOf(text, units) ?? text) : text));
       const cut = beginnings.flatMap((beginning, i) => (beginning.length < (texts[i]?.length ?? 0) ? [i] : []));
       if (cut.length === 0) return undefined;
-      const batch = await this.#encodeWhole(beginnings, false, addSpecialTokens, signal);
+      const batch = await this.#encodeWhole(beginnings, false, addSpecialTokens, undefined, signal);
       const full = new Set(batch.truncated);
       if (cut.every((i) => full.has(i))) return batch;
     }
@@ -157,14 +164,15 @@ export class TextTokenizer {
     texts: readonly string[],
     pairs: boolean,
     addSpecialTokens: boolean,
+    limits: PairLimits | undefined,
     signal: AbortSignal | undefined,
   ): Promise<TokenBatch> {
     if (this.#disposed) throw disposedError();
     throwIfAborted(signal);
-    if (this.#pipeline !== undefined && isSmall(texts)) return this.#pipeline.encode(texts, pairs, addSpecialTokens);
+    if (this.#pipeline !== undefined && isSmall(texts)) return this.#pipeline.encode(texts, pairs, addSpecialTokens, limits);
     const tokenizer = { id: this.#id, definition: this.#definition };
     const limited = this.#pipeline === undefined;
-    return encodeInWorkers({ tokenizer, workers: this.#workers, texts, pairs, addSpecialTokens, limited }, signal);
+    return encodeInWorkers({ tokenizer, workers: this.#workers, texts, pairs, addSpecialTokens, limits, limited }, signal);
   }
 
   #requireRoom(pairs: boolean): void {

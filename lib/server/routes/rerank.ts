@@ -28,6 +28,12 @@ const COMMON = {
   truncation_direction: optional(choice("Which end of a long text is cut off", ["right", "left"])),
 };
 
+/** As Cohere and vLLM name them; 0, vLLM's default, means no limit. */
+export const TOKEN_LIMITS = {
+  max_tokens_per_doc: optional(count("Tokens of a document to read; default: all that the model reads", 0)),
+  max_tokens_per_query: optional(count("Tokens of the query to read; default: all that the model reads", 0)),
+};
+
 const TEI = bodyOf(
   {
     ...COMMON,
@@ -44,7 +50,7 @@ const COHERE = bodyOf(
     documents: documents("The documents to rank"),
     top_n: optional(count("Number of documents to return; default all")),
     return_documents: optional(flag("Include the documents in the answer")),
-    max_tokens_per_doc: optional(count("Tokens of a document to read; default: all that the model reads")),
+    ...TOKEN_LIMITS,
   },
   { model: "splade-tiny", query: "what causes heart attacks?", documents: ["Blocked arteries", "Fish swim"], top_n: 1 },
 );
@@ -147,7 +153,7 @@ async function asTei(call: Call, service: Service): Promise<string> {
 
 async function asCohere(call: Call, service: Service): Promise<string> {
   const body = COHERE.read(call.body);
-  const { order, served } = await rank(call, service, { ...body, name: "documents", topK: body.top_n, maxTokens: body.max_tokens_per_doc });
+  const { order, served } = await rank(call, service, { ...body, name: "documents", topK: body.top_n });
   const { tokens } = call.timings;
   return write({
     id: randomUUID(),
@@ -195,8 +201,8 @@ interface Request {
   /** The field that holds the documents. */
   readonly name: string;
   readonly topK: number | undefined;
-  /** Of a document. */
-  readonly maxTokens?: number | undefined;
+  readonly max_tokens_per_doc?: number | undefined;
+  readonly max_tokens_per_query?: number | undefined;
   readonly model: string | undefined;
   readonly raw_scores: boolean | undefined;
   readonly truncate: boolean | undefined;
@@ -204,36 +210,25 @@ interface Request {
 }
 
 async function rank(call: Call, service: Service, request: Request): Promise<{ readonly order: Ranked[]; readonly served: ServedModel }> {
-  const { query, documents: given, name, topK, model, raw_scores, truncate, truncation_direction: direction } = request;
-  service.requireTextCount(given.length, name);
+  const { query, documents, name, topK, model, raw_scores, truncate, truncation_direction: direction } = request;
+  service.requireTextCount(documents.length, name);
   const served = service.models.scorerFor(model);
-  call.note(served, given);
+  call.note(served, documents);
   // Read once, although it is in every pair.
   call.timings.characters += query.length;
-  const { scores, truncated } = await scorePairs(
+  const scores = await scorePairs(
     served,
-    (await cutDocuments(given, request.maxTokens, served, call.signal)).map((document) => [query, document] as const),
-    { kind: scoreKind(raw_scores, service), signal: call.signal, ...service.batchOf(served) },
+    documents.map((document) => [query, document] as const),
+    {
+      kind: scoreKind(raw_scores, service),
+      maxQueryTokens: request.max_tokens_per_query,
+      maxDocumentTokens: request.max_tokens_per_doc,
+      signal: call.signal,
+      ...service.batchOf(served),
+    },
   );
-  requireWhole(truncated, name, served, { truncate, direction });
+  requireWhole(scores.truncated, name, served, { truncate, direction });
   return { order: ranked(scores, topK), served };
-}
-
-/** Documents of at most so many tokens, special tokens not counted. One whose tokens have no known places stays whole. */
-async function cutDocuments(
-  given: readonly string[],
-  maxTokens: number | undefined,
-  { kind, model }: ServedModel,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  if (maxTokens === undefined || maxTokens >= model.maxSeqLength) return given;
-  const options = { addSpecialTokens: false, signal };
-  const tokens = await (kind === "encoder" ? model.textTokens(given, { ...options, task: "document" }) : model.textTokens(given, options));
-  return given.map((document, i) => {
-    const own = tokens[i] ?? [];
-    const end = own.length <= maxTokens ? undefined : own.slice(0, maxTokens).findLast((token) => token.end !== undefined)?.end;
-    return end === undefined ? document : document.slice(0, end);
-  });
 }
 
 export function scoreKind(isRaw: boolean | undefined, { options }: Service): ScoreKind {

@@ -14,7 +14,7 @@ import { jsonWithFloats } from "../json";
 import { scorePairs } from "../scorer";
 import { requireWhole } from "../service";
 import type { Service } from "../service";
-import { scoreKind } from "./rerank";
+import { scoreKind, TOKEN_LIMITS } from "./rerank";
 
 const SCORE = bodyOf(
   {
@@ -24,6 +24,7 @@ const SCORE = bodyOf(
     queries: optional(texts("The same as text_1")),
     documents: optional(texts("The same as text_2")),
     use_activation: optional(flag("false for the model's logits; default: the server's option score")),
+    ...TOKEN_LIMITS,
   },
   { model: "splade-tiny", text_1: "what causes heart attacks?", text_2: ["Blocked arteries", "Fish swim"] },
 );
@@ -98,7 +99,13 @@ async function score(call: Call, service: Service): Promise<string> {
   call.note(served, right);
   const pairs = right.map((text_2, i): Pair => [left[left.length === 1 ? 0 : i] ?? "", text_2]);
   const isRaw = use_activation === undefined ? undefined : !use_activation;
-  const { scores } = await scorePairs(served, pairs, { kind: scoreKind(isRaw, service), signal: call.signal, ...service.batchOf(served) });
+  const { scores } = await scorePairs(served, pairs, {
+    kind: scoreKind(isRaw, service),
+    maxQueryTokens: body.max_tokens_per_query,
+    maxDocumentTokens: body.max_tokens_per_doc,
+    signal: call.signal,
+    ...service.batchOf(served),
+  });
   const { tokens } = call.timings;
   return jsonWithFloats(
     {

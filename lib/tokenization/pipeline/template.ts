@@ -8,6 +8,11 @@ export interface Template {
   readonly pair: readonly TemplatePiece[];
 }
 
+/** The most tokens of each text of a pair; applies before both share the room. */
+export type PairLimits = readonly [first: number, second: number];
+
+export const NO_LIMITS: PairLimits = [Infinity, Infinity];
+
 export function countSpecialTokens(pieces: readonly TemplatePiece[]): number {
   return pieces.reduce((count, piece) => count + ("specialIds" in piece ? piece.specialIds.length : 0), 0);
 }

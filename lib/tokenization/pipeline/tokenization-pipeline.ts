@@ -11,7 +11,8 @@ import { buildPreTokenizer } from "../steps/pre-tokenizers";
 import type { PreTokenizer } from "../steps/pre-tokenizers";
 import { wellFormed } from "../steps/unicode";
 import type { ModelSpec, TokenizerDefinition, TruncationSide, WordLevelSpec } from "./definition";
-import { countSpecialTokens, truncatePair } from "./template";
+import { countSpecialTokens, NO_LIMITS, truncatePair } from "./template";
+import type { PairLimits } from "./template";
 import { BatchWriter } from "./token-batch";
 import type { TokenBatch } from "./token-batch";
 
@@ -56,25 +57,29 @@ export class TokenizationPipeline {
     );
   }
 
-  /** @param texts for pairs, the first and second text of each alternate */
-  encode(texts: readonly string[], pairs: boolean, addSpecialTokens: boolean): TokenBatch {
+  /**
+   * @param texts for pairs, the first and second text of each alternate
+   * @param limits for pairs, the most tokens of each text; what exceeds them does not count as truncated
+   */
+  encode(texts: readonly string[], pairs: boolean, addSpecialTokens: boolean, limits: PairLimits = NO_LIMITS): TokenBatch {
     const { template, maxLength, truncationSide, usesTypeIds } = this.#definition;
     const pieces = pairs ? template.pair : template.single;
     const special = addSpecialTokens ? countSpecialTokens(pieces) : 0;
     const room = Math.max(0, (maxLength ?? Infinity) - special);
     // When the beginning is cut, what remains is known only at the end of the text.
     const enough = truncationSide === "left" ? Infinity : room;
+    const [mostOfFirst, mostOfSecond] = limits;
     const output = new BatchWriter(pairs ? texts.length / 2 : texts.length, usesTypeIds, this.#ids);
     for (let i = 0; i < texts.length; i += pairs ? 2 : 1) {
-      const first = this.#encodeText(texts[i] ?? "", enough, this.#first);
-      const second = pairs ? this.#encodeText(texts[i + 1] ?? "", enough, this.#second) : NO_TEXT;
+      const first = this.#encodeText(texts[i] ?? "", enough, mostOfFirst, this.#first);
+      const second = pairs ? this.#encodeText(texts[i + 1] ?? "", enough, mostOfSecond, this.#second) : NO_TEXT;
       // Which text is longer may decide which one gets the odd token, so both lengths must be known.
-      if (Math.min(first.ids.length, second.ids.length) > room / 2 && room % 2 === 1) {
-        if (first.stoppedEarly) this.#encodeText(texts[i] ?? "", Infinity, first);
-        if (second.stoppedEarly) this.#encodeText(texts[i + 1] ?? "", Infinity, second);
+      if (Math.min(first.length, second.length) > room / 2 && room % 2 === 1) {
+        if (first.stoppedEarly) this.#encodeText(texts[i] ?? "", Infinity, mostOfFirst, first);
+        if (second.stoppedEarly) this.#encodeText(texts[i + 1] ?? "", Infinity, mostOfSecond, second);
       }
-      const [keptFirst, keptSecond] = truncatePair(first.ids.length, second.ids.length, room);
-      const cut = first.stoppedEarly || second.stoppedEarly || keptFirst < first.ids.length || keptSecond < second.ids.length;
+      const [keptFirst, keptSecond] = truncatePair(first.length, second.length, room);
+      const cut = first.stoppedEarly || second.stoppedEarly || keptFirst < first.length || keptSecond < second.length;
       for (const piece of pieces) {
         if ("specialIds" in piece) {
           if (addSpecialTokens) output.write(piece.specialIds, piece.typeId);
@@ -86,19 +91,19 @@ export class TokenizationPipeline {
     return output.finish();
   }
 
-  /** Stops at the piece that fills the room: anything after it would be cut. */
-  #encodeText(text: string, room: number, result: TextIds): TextIds {
-    result.ids.clear();
-    result.stoppedEarly = false;
+  /** Stops at the piece that fills the room or, unless the beginning is cut, reaches the limit: anything after it would be cut. */
+  #encodeText(text: string, room: number, limit: number, result: TextIds): TextIds {
+    result.clear(limit);
+    const enough = this.#definition.truncationSide === "left" ? room : Math.min(room, limit);
     let full = false;
     const stopIfFull = (): boolean => {
-      if (full) result.stoppedEarly = true;
+      if (full && result.ids.length < limit) result.stoppedEarly = true;
       return full;
     };
     const pieces = (piece: string): boolean => {
       if (stopIfFull()) return false;
       this.#tokenizePiece(piece, result.ids);
-      full = result.ids.length >= room;
+      full = result.ids.length >= enough;
       return true;
     };
     const token = (id: number): boolean => {
@@ -136,8 +141,20 @@ export class TokenizationPipeline {
 /** The ids of one text before truncation. */
 class TextIds {
   readonly ids = new IdBuffer();
-  /** The text has more tokens than these. */
+  /** The text has more tokens than these, within the limit. */
   stoppedEarly = false;
+  #limit = Infinity;
+
+  clear(limit: number): void {
+    this.ids.clear();
+    this.stoppedEarly = false;
+    this.#limit = limit;
+  }
+
+  /** The number of tokens within the limit. */
+  get length(): number {
+    return Math.min(this.ids.length, this.#limit);
+  }
 
   /** The ids that remain after cutting all but `count` on one side. */
   kept(count: number, cutSide: TruncationSide): Int32Array {

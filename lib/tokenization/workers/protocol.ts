@@ -3,6 +3,7 @@ import { SparseRerankError } from "../../errors";
 import type { ErrorCode } from "../../errors";
 import type { TokenizerOptions } from "../files/compile";
 import type { TokenizerDefinition } from "../pipeline/definition";
+import type { PairLimits } from "../pipeline/template";
 import type { TokenBatch } from "../pipeline/token-batch";
 
 /** From the JS thread to the worker. "open" and "close" get no reply. */
@@ -18,6 +19,7 @@ export type WorkerMessage =
       readonly texts: readonly string[];
       readonly pairs: boolean;
       readonly addSpecialTokens: boolean;
+      readonly limits: PairLimits | undefined;
     };
 
 export type WorkerReply =

@@ -1,4 +1,5 @@
 import { abortError } from "../../core/abort";
+import type { PairLimits } from "../pipeline/template";
 import { concatBatches } from "../pipeline/token-batch";
 import type { TokenBatch } from "../pipeline/token-batch";
 import type { RemoteBatch, RemoteTokenizer, WorkerClient } from "./worker-client";
@@ -24,6 +25,8 @@ export interface EncodeRequest {
   readonly texts: readonly string[];
   readonly pairs: boolean;
   readonly addSpecialTokens: boolean;
+  /** For pairs, the most tokens of each text. */
+  readonly limits: PairLimits | undefined;
   /** Whether slices get a time limit, because a pattern of the tokenizer has no bound on its time. */
   readonly limited: boolean;
 }
@@ -152,11 +155,11 @@ function sendSlices(): void {
 }
 
 async function sendSlice(call: Call, worker: WorkerClient): Promise<void> {
-  const { tokenizer, pairs, addSpecialTokens, limited } = call.request;
+  const { tokenizer, pairs, addSpecialTokens, limits, limited } = call.request;
   const slice = call.takeSlice();
   const limit = limited ? SLICE_LIMIT + UNIT_LIMIT * slice.texts.reduce((sum, text) => sum + text.length, 0) : undefined;
   try {
-    call.add(slice, await call.wait(worker.encode(tokenizer, slice.texts, pairs, addSpecialTokens, limit)));
+    call.add(slice, await call.wait(worker.encode(tokenizer, slice.texts, pairs, addSpecialTokens, limits, limit)));
   } catch (error) {
     call.fail(error);
   } finally {

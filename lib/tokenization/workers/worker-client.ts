@@ -6,6 +6,7 @@ import { permissionError } from "../../core/permission";
 import { SparseRerankError } from "../../errors";
 import type { TokenizerOptions } from "../files/compile";
 import type { TokenizerDefinition } from "../pipeline/definition";
+import type { PairLimits } from "../pipeline/template";
 import type { TokenBatch } from "../pipeline/token-batch";
 import { failureError } from "./protocol";
 import type { WorkerMessage, WorkerReply } from "./protocol";
@@ -83,11 +84,12 @@ export class WorkerClient {
     texts: readonly string[],
     pairs: boolean,
     addSpecialTokens: boolean,
+    limits: PairLimits | undefined,
     timeLimit: number | undefined,
   ): RemoteBatch {
     this.#slices++;
     const { result, abandon } = this.#request(
-      (request) => ({ type: "encode", request, tokenizer: tokenizer.id, texts, pairs, addSpecialTokens }),
+      (request) => ({ type: "encode", request, tokenizer: tokenizer.id, texts, pairs, addSpecialTokens, limits }),
       tokenizer,
       timeLimit,
     );

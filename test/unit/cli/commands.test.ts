@@ -204,6 +204,18 @@ describe("sparse-rerank", function () {
     assert.match(best.stdout, /^ {2}1 +-?\d+\.\d{4} █+ .*\n {2}2 +-?\d+\.\d{4} .*\n$/);
   });
 
+  it("rerank passes label, threshold and limits of tokens on", async () => {
+    const ranked = (...args: readonly string[]): Promise<{ id: string; score: number }[]> =>
+      jsonLines(["rerank", "--model", path.join(reranker, "..", "ce-roberta-nli"), "a query", "one", "two of three", "--json", ...args]);
+    const all = await ranked("--label", "entailment");
+    assert.equal(all.length, 2);
+    assert.deepEqual(await ranked("--label", "entailment", "--min-score", String(all[0]!.score)), all.slice(0, 1));
+    const cut = await ranked("--label", "entailment", "--max-query-tokens", "1", "--max-document-tokens", "1");
+    assert.notDeepEqual(cut, all);
+    const { code, stderr } = await run(["rerank", "--model", path.join(reranker, "..", "ce-roberta-nli"), "q", "d"]);
+    assert.deepEqual([code, /ERR_INVALID_ARGUMENT.*contradiction.*label/.test(stderr)], [1, true], stderr);
+  });
+
   it("explain shows the weights of a text, literal tokens separately from added ones", async () => {
     const { code, stdout } = await run(["explain", "what causes heart attacks?", "--top-k", "4"]);
     assert.equal(code, 0);

@@ -78,6 +78,25 @@ describe("the server's rerank routes", () => {
     }
   });
 
+  it("read so many tokens of the query as a request says", async () => {
+    const query = `${QUERY} The heart pumps blood through the body, and the arteries carry it.`;
+    for (const [server, model] of [
+      [client, reranker],
+      [sparse, encoder],
+    ] as const) {
+      const scores = async (asked: string, max?: number): Promise<unknown> =>
+        (await server.post<Reranked>("/rerank", { query: asked, documents: TEXTS, max_tokens_per_query: max })).json.results;
+      assert.deepEqual(await scores(query, 0), await scores(query));
+      assert.deepEqual(await scores(query, 2), await scores(await firstTokens(model, query)));
+      assert.notDeepEqual(await scores(query, 2), await scores(query));
+      const scored = async (body: object): Promise<unknown> => (await server.post<{ data: unknown }>("/score", body)).json.data;
+      assert.deepEqual(
+        await scored({ queries: query, documents: TEXTS, max_tokens_per_query: 2 }),
+        await scored({ queries: await firstTokens(model, query), documents: TEXTS }),
+      );
+    }
+  });
+
   it("return every document when top_n is beyond their number", async () => {
     const { json } = await client.post<Reranked>("/v1/rerank", { query: QUERY, documents: TEXTS, top_n: 1000 });
     assert.deepEqual(json.results.map(({ index }) => index).sort(), [0, 1, 2]);

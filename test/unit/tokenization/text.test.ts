@@ -337,6 +337,27 @@ describe("truncation", () => {
     );
     whole.dispose();
   });
+
+  it("of pairs with limits of each text is that of texts cut to them, on both sides", async () => {
+    const words = "one two three four five six seven eight nine".split(" ");
+    const few = fc.array(fc.constantFrom(...words), { maxLength: 20 });
+    const limit = fc.option(fc.integer({ min: 1, max: 12 }), { nil: Infinity });
+    await fc.assert(
+      fc.asyncProperty(few, few, limit, limit, fc.integer({ min: 1, max: 15 }), fc.boolean(), async (a, b, ofA, ofB, maxLength, left) => {
+        const files = { ...wordLevel(words), "tokenizer_config.json": { truncation_side: left ? "left" : "right" } };
+        const cut = (text: string[], most: number): string => (left ? text.slice(-most) : text.slice(0, most)).join(" ");
+        await withTokenizer(
+          files,
+          async (tokenizer) => {
+            const limited = await tokenizer.encodePairs([[a.join(" "), b.join(" ")]], { limits: [ofA, ofB] });
+            assert.deepEqual(limited, await tokenizer.encodePairs([[cut(a, ofA), cut(b, ofB)]]));
+          },
+          maxLength,
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
 });
 
 describe("templates", () => {

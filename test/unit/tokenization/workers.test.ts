@@ -56,6 +56,10 @@ describe("tokenization in the worker thread", () => {
       const typeIds = [...(paired.typeIds?.subarray(paired.offsets[i], paired.offsets[i + 1]) ?? [])];
       assert.deepEqual(typeIds, [...(single.typeIds ?? new Uint8Array(typeIds.length))]);
     }
+    const limits = [3, 9] as const;
+    const limited = sequences(await both.encodePairs(pairs, { limits }));
+    for (const i of [1, 5000]) assert.deepEqual(limited[i], sequences(await both.encodePairs([pairs[i]!], { limits }))[0]);
+    assert.ok(limited.every((ids) => ids.length <= 3 + 9 + 3) && limited.some((ids) => ids.length === 3 + 9 + 3));
     both.dispose();
   });
 
