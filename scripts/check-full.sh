@@ -2,7 +2,7 @@
 # Runs everything in .ci/run, plus the checks that take longer: the C++ tests under ThreadSanitizer, with clang and on emulated processors,
 # the golden tests on every kernel set of this machine, longer fuzzing, the long variants of the lifecycle tests, the search servers and
 # the clients that take minutes to download, the GPU checks as far as they run without a GPU, CUDA on a simulated GPU, other versions of
-# Node, and the build through binding.gyp. Installs the npm packages if they are missing, and nothing on the system.
+# Node, and the build through binding.gyp. Installs the npm packages and builds if that is missing, and installs nothing on the system.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 source scripts/common.sh
@@ -107,7 +107,8 @@ build_with_node_gyp() {
   return "$status"
 }
 
-if [ ! -d node_modules ]; then npm ci --ignore-scripts || exit 1; fi
+# Parts that are run alone need the build too.
+node -e 'import("./scripts/setup.mjs").then(({ prepare }) => prepare())' || exit 1
 wanted_part "npm test" npm test -- --reporter scripts/mocha-reporter.cjs
 wanted_part "the packed package, by every manager" npm run --silent test:package -- --managers --reporter scripts/mocha-reporter.cjs
 wanted_part "prebuilt binaries of a release" bash scripts/check-prebuilds.sh
