@@ -1,6 +1,9 @@
 import { eitherSignal, throwIfAborted } from "../core/abort";
 import { MAX_TIMER_MS } from "../core/validate";
 
+/** One for all deadlines: every search ends its own, and an error of each would cost more than the rest of the class. */
+const PASSED = new Error("The time for the search is over.");
+
 /** A point in time after which results are no longer awaited, combined with a user's signal. */
 export class Deadline {
   readonly #passed = new AbortController();
@@ -14,7 +17,7 @@ export class Deadline {
     this.#either = eitherSignal(this.#passed.signal, user);
     if (milliseconds === undefined || milliseconds > MAX_TIMER_MS) return;
     this.#timer = setTimeout(() => {
-      this.#passed.abort();
+      this.#passed.abort(PASSED);
     }, milliseconds);
   }
 
@@ -54,6 +57,6 @@ export class Deadline {
   /** Stops whatever still waits for the deadline. */
   end(): void {
     clearTimeout(this.#timer);
-    this.#passed.abort();
+    this.#passed.abort(PASSED);
   }
 }
