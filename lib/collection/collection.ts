@@ -209,7 +209,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
 
   /**
    * Makes the collection equal to a source: new and changed documents are added, equal ones are neither encoded nor written, and those under
-   * a new id keep their vectors. Each block of documents is one atomic change, so after an error or an abort the next call continues.
+   * a new id, or with other metadata, keep their vectors. Each block of documents is one atomic change, so after an error or an abort the next call continues.
    *
    * Errors: those of the source and of upsert().
    *

@@ -15,6 +15,7 @@ import type { CheckedDocument } from "./documents";
 import { assemble, cutDocument, prepareDocuments } from "./prepare";
 import type { CutDocument, Preparation } from "./prepare";
 import { passageId, textHashName } from "./record";
+import type { DocumentRecord } from "./record";
 import type { SyncResult } from "./types";
 import type { View } from "./view";
 
@@ -34,7 +35,7 @@ const PAGE = 4096;
 /** Documents of one hash that are looked at to find one with the same title and text. */
 const MAX_CANDIDATES = 8;
 
-/** A document with the vectors of another one of the same title and text. */
+/** A document with the vectors of one of the same title and text: of another one, or of its own with other metadata. */
 interface Copy {
   readonly document: CheckedDocument;
   readonly from: CutDocument;
@@ -80,7 +81,7 @@ export async function syncDocuments(
       counts.added += sorted.added;
       counts.updated += sorted.updated;
       counts.unchanged += sorted.unchanged;
-      for (const { document, from } of sorted.copies) copied.set(document.id, from.id);
+      for (const { document, from } of sorted.copies) if (from.id !== document.id) copied.set(document.id, from.id);
       target.preparation.onProgress?.({ stage: "index", done: counts.added + counts.updated + counts.unchanged });
     }
     await previous;
@@ -128,21 +129,27 @@ async function sortDocuments(documents: readonly CheckedDocument[], view: View, 
     documents.map(({ id }) => id),
     signal,
   );
-  const changed = documents.filter((document, i) => records[i]?.hash !== document.hash);
-  const known = new Set(documents.filter((_, i) => records[i] !== undefined).map(({ id }) => id));
+  const known = new Map(documents.map(({ id }, i) => [id, records[i]]));
+  const changed = documents.filter(({ id, hash }) => known.get(id)?.hash !== hash);
   const copies: Copy[] = [];
   const fresh: CheckedDocument[] = [];
   const isEmpty = (await view.count(undefined, signal)) === 0;
   for (const document of changed) {
-    const from = isEmpty || known.has(document.id) ? undefined : await findEqual(document, view, signal);
+    const own = known.get(document.id);
+    const from = own === undefined && !isEmpty ? await findEqual(document, view, signal) : sameText(document, own);
     if (from === undefined) fresh.push(document);
     else copies.push({ document, from });
   }
-  const updated = changed.filter(({ id }) => known.has(id)).length;
+  const updated = changed.filter(({ id }) => known.get(id) !== undefined).length;
   // Read from the same view: another block may replace the documents.
   const sources = copies.flatMap(({ from }) => from.spans.map((_, i) => passageId(from.id, i)));
   const vectors = await view.vectors(sources, signal);
   return { fresh, copies, vectors, added: changed.length - updated, updated, unchanged: documents.length - changed.length };
+}
+
+/** The document as it is stored, if its title and text are the same. */
+function sameText({ id, title, text }: CheckedDocument, own: DocumentRecord | undefined): CutDocument | undefined {
+  return own?.title === title && own?.text === text ? cutDocument(id, own) : undefined;
 }
 
 /** A document with the same title and text, whatever its metadata: those of a renamed file have its new path. */

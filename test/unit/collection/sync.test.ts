@@ -79,6 +79,22 @@ describe("Collection.sync()", () => {
     }
   });
 
+  it("keeps the vectors of documents whose metadata changed", async () => {
+    await using collection = await synced();
+    const source = DOCUMENTS.map((document, i) => (i % 10 === 0 ? { ...document, metadata: { group: 10, first: true } } : document));
+    assert.deepEqual(await collection.sync(source, { prune: true }), { ...NOTHING, updated: 130, unchanged: 1170 });
+    assert.deepEqual(encoded, []);
+    assert.equal(await collection.count({ group: 10 }), 130);
+    assert.equal(await collection.count({ group: 0 }), 0);
+    assert.deepEqual(await collection.get(["d100"]), [source[100]]);
+    // One of many passages.
+    const options = { filter: { ids: ["d100"] }, mode: "sparse" } as const;
+    const [hit] = (await collection.search(source[100]?.text ?? "", options)).hits;
+    await using fresh = await Collection.open(":memory:", { encoder, lexical: true, passages: { maxTokens: 128 } });
+    await fresh.upsert([source[100] as CollectionDocument]);
+    assert.deepEqual(hit, (await fresh.search(source[100]?.text ?? "", { mode: "sparse" })).hits[0]);
+  });
+
   it("counts a renamed document once when it prunes", async () => {
     await using collection = await synced();
     const source = DOCUMENTS.map((document, i) => (i < 3 ? { ...document, id: `moved-${i}` } : document));
