@@ -1,12 +1,12 @@
 // Reranks the results of an HTTP API:  node examples/rerank-api-results.mjs MODEL [URL] [QUERY]
-// MODEL is a cross-encoder, such as cross-encoder/ms-marco-MiniLM-L6-v2. Without a URL, a small server in this program stands in for the
+// MODEL is a cross-encoder, such as cross-encoder/ettin-reranker-32m-v1. Without a URL, a small server in this program stands in for the
 // API.
 import { once } from "node:events";
 import http from "node:http";
 
 import { CrossEncoder, RetrieveAndRerank } from "sparse-rerank";
 
-const [model = "cross-encoder/ms-marco-MiniLM-L6-v2", address, query = "how do I cancel a request?"] = process.argv.slice(2);
+const [model = "cross-encoder/ettin-reranker-32m-v1", address, query = "how do I cancel a request?"] = process.argv.slice(2);
 const server = address === undefined ? await startServer() : undefined;
 const url = address ?? `http://127.0.0.1:${server.address().port}/search`;
 

@@ -97,7 +97,7 @@ export class CrossEncoder extends ManagedResource {
 
   private constructor(factory: symbol, checkpoint: CrossCheckpoint, transformer: RunningTransformer, name: string, device: Device) {
     super();
-    requireFactory(factory, "CrossEncoder", 'load(name), such as await CrossEncoder.load("cross-encoder/ms-marco-MiniLM-L6-v2")');
+    requireFactory(factory, "CrossEncoder", 'load(name), such as await CrossEncoder.load("cross-encoder/ettin-reranker-32m-v1")');
     this.device = device;
     this.#name = name;
     this.#checkpoint = checkpoint;

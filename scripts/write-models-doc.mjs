@@ -1,4 +1,5 @@
-// Writes docs/models.md from the catalogue (lib/catalogue, compiled). With --check it only reports whether the file is up to date.
+// Writes docs/models.md and docs/which-reranker.svg from the catalogue (lib/catalogue, compiled). With --check it only reports whether
+// they are up to date.
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -6,6 +7,7 @@ import path from "node:path";
 import prettier from "prettier";
 
 import { root } from "./report.mjs";
+import { rerankerPicture } from "./reranker-picture.mjs";
 
 const require = createRequire(import.meta.url);
 const { models } = require("../dist/catalogue/index.js");
@@ -13,13 +15,16 @@ const { BM25_SCORES } = require("../dist/catalogue/rows.js");
 
 const file = path.join(root, "docs", "models.md");
 const text = await prettier.format(render(), { ...(await prettier.resolveConfig(file)), parser: "markdown" });
-if (process.argv.includes("--check")) {
-  if (!fs.existsSync(file) || fs.readFileSync(file, "utf8") !== text) {
-    console.error("docs/models.md is out of date: run node scripts/write-models-doc.mjs.");
+const written = new Map([
+  [file, text],
+  [path.join(root, "docs", "which-reranker.svg"), rerankerPicture(models.list({ task: "reranking" }))],
+]);
+for (const [name, content] of written) {
+  if (!process.argv.includes("--check")) fs.writeFileSync(name, content);
+  else if (!fs.existsSync(name) || fs.readFileSync(name, "utf8") !== content) {
+    console.error(`${path.relative(root, name)} is out of date: run node scripts/write-models-doc.mjs.`);
     process.exitCode = 1;
   }
-} else {
-  fs.writeFileSync(file, text);
 }
 
 function render() {
@@ -32,8 +37,8 @@ function render() {
 These checkpoints of the Hugging Face hub load by name: \`SparseEncoder.load("naver/splade-v3")\`. Others of the same architectures load
 as well. The same list is in the API (\`models.list()\`) and on the command line (\`sparse-rerank models\`).
 
-Scores are in percent and come from the pages in brackets. Memory is an estimate for the weights in fp32; weights that are fp32 in the
-file are mapped from it. Accept the conditions of "gated" models on their page; they need an access token (\`HF_TOKEN\`).
+Scores are in percent and come from the pages in brackets. Memory is an estimate for the weights in fp32 / int8 / fp16; weights that are
+fp32 in the file are mapped from it. Accept the conditions of "gated" models on their page; they need an access token (\`HF_TOKEN\`).
 
 ## Recommendations
 
@@ -76,15 +81,18 @@ ${table(
 
 ## Rerankers
 
+[which-reranker.md](which-reranker.md) compares them.
+
 ${table(
   [
     "model",
     "architecture",
     "parameters",
     "vocabulary",
+    "MTEB(eng, v2) nDCG@10",
     "TREC-DL 2019 nDCG@10",
     "BEIR-17 nDCG@10",
-    "documents/s on a V100",
+    "pairs/s on an H100",
     "memory",
     "license",
     "for",
@@ -96,9 +104,10 @@ ${table(
       row.architecture,
       millions(row),
       row.vocabulary.toLocaleString("en"),
+      score(row.scores, "MTEB(eng, v2) nDCG@10"),
       score(row.scores, "TREC-DL 2019 nDCG@10"),
       score(row.scores, "BEIR-17 nDCG@10"),
-      score(row.scores, "documents/s on a V100"),
+      score(row.scores, "pairs/s on an H100"),
       memory(row),
       licence(row),
       advice(row),
@@ -174,8 +183,10 @@ function millions({ parameters }) {
   return `${(parameters / 1e6).toFixed(parameters < 1e8 ? 1 : 0)} M`;
 }
 
-function memory({ memoryBytes }) {
-  return memoryBytes < 1e9 ? `${Math.round(memoryBytes / 1e6)} MB` : `${(memoryBytes / 1e9).toFixed(1)} GB`;
+function memory({ memoryBytes: { fp32, int8, fp16 } }) {
+  return fp32 < 1e9
+    ? `${[fp32, int8, fp16].map((bytes) => Math.round(bytes / 1e6)).join(" / ")} MB`
+    : `${[fp32, int8, fp16].map((bytes) => (bytes / 1e9).toFixed(1)).join(" / ")} GB`;
 }
 
 function licence(row) {

@@ -27,6 +27,8 @@ export interface Recommendation {
   readonly reasons: readonly string[];
 }
 
+const RERANKER_METRIC: Metric = "MTEB(eng, v2) nDCG@10";
+
 /** Maximum number of parameters in the layers, in millions. It determines the cost of a token; embeddings are free. */
 const LAYER_BUDGET = {
   cpu: { low: { encoder: 50, reranker: 5 }, balanced: { encoder: 50, reranker: 15 }, quality: { encoder: 120, reranker: 90 } },
@@ -38,20 +40,10 @@ const LAYER_BUDGET = {
 } as const;
 
 /**
- * Rerankers for search, best first. No published figure compares all of them: the ms-marco models are ordered by TREC-DL 2019, preceded by
- * larger and newer ones ordered by size. Models that only their authors have compared with these are not included.
+ * Rerankers for other languages than English, best first. No published figure compares them; they are ordered by size. Models that only
+ * their authors have compared with these are not included.
  */
-const RERANKERS = [
-  "mixedbread-ai/mxbai-rerank-large-v1",
-  "Alibaba-NLP/gte-reranker-modernbert-base",
-  "mixedbread-ai/mxbai-rerank-base-v1",
-  "cross-encoder/ms-marco-MiniLM-L6-v2",
-  "cross-encoder/ms-marco-MiniLM-L4-v2",
-  "cross-encoder/ms-marco-MiniLM-L2-v2",
-  "cross-encoder/ms-marco-TinyBERT-L2-v2",
-  "BAAI/bge-reranker-v2-m3",
-  "Alibaba-NLP/gte-multilingual-reranker-base",
-];
+const MULTILINGUAL_RERANKERS = ["BAAI/bge-reranker-v2-m3", "Alibaba-NLP/gte-multilingual-reranker-base"];
 
 /**
  * All models, or those that match all given properties: list({ kind: "sparse-encoder", querySide: "static" }). Errors:
@@ -88,13 +80,24 @@ function recommend(needs: Needs = {}): Recommendation {
   const allowed = ROWS.filter((row) => row.multilingual === multilingual && (licence === "any" || permitsCommercialUse(row)));
 
   const metric: Metric = multilingual ? "MIRACL nDCG@10" : "BEIR-13 nDCG@10";
-  const encoders = allowed
-    .filter((row) => scoreOf(row, metric) !== undefined && (latency !== "low" || row.querySide === "static"))
-    .sort((a, b) => (scoreOf(b, metric) ?? 0) - (scoreOf(a, metric) ?? 0));
-  const rerankers = RERANKERS.flatMap((name) => allowed.filter((row) => row.name === name));
+  const encoders = byScore(
+    allowed.filter((row) => latency !== "low" || row.querySide === "static"),
+    metric,
+  );
+  const rerankers = multilingual
+    ? MULTILINGUAL_RERANKERS.flatMap((name) => allowed.filter((row) => row.name === name))
+    : byScore(
+        allowed.filter(({ task }) => task === "reranking"),
+        RERANKER_METRIC,
+      );
   const encoder = firstWithin(encoders, budget.encoder);
   const reranker = firstWithin(rerankers, budget.reranker);
-  return { encoder, reranker, reasons: [reasonFor(encoder, metric), reasonFor(reranker, "TREC-DL 2019 nDCG@10")] };
+  return { encoder, reranker, reasons: [reasonFor(encoder, metric), reasonFor(reranker, RERANKER_METRIC)] };
+}
+
+/** Those that have a score, best first. */
+function byScore(rows: readonly CatalogueModel[], metric: Metric): CatalogueModel[] {
+  return rows.filter((row) => scoreOf(row, metric) !== undefined).sort((a, b) => (scoreOf(b, metric) ?? 0) - (scoreOf(a, metric) ?? 0));
 }
 
 /** False for Creative Commons NC licenses and for models without a stated license. */

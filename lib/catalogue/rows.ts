@@ -5,29 +5,23 @@
  * 6.0.
  */
 
-import type { CatalogueModel, Metric, Score, Task } from "./types";
-
-type Row = Omit<CatalogueModel, "gated" | "languages" | "memoryBytes" | "multilingual" | "page" | "scores"> &
-  Partial<Pick<CatalogueModel, "gated" | "languages" | "multilingual">> & { readonly scores?: readonly Score[] };
-
-type Shape = Pick<CatalogueModel, "architecture" | "layers" | "hiddenSize" | "parameters" | "vocabulary">;
-
-const SBERT_SPARSE = "https://sbert.net/docs/sparse_encoder/pretrained_models.html";
-const SBERT_CROSS = "https://sbert.net/docs/cross_encoder/pretrained_models.html";
-/** This model card compares several rerankers in one setting: the first 100 hits of BM25, 17 datasets. */
-const JINA_TURBO = "https://huggingface.co/jinaai/jina-reranker-v1-turbo-en";
-const OPENSEARCH = "opensearch-project/opensearch-neural-sparse-encoding";
-
-const APACHE = "apache-2.0";
-const NON_COMMERCIAL = "cc-by-nc-sa-4.0";
-
-const shape = (architecture: string, layers: number, hiddenSize: number, vocabulary: number, millions: number): Shape => ({
-  architecture,
-  layers,
-  hiddenSize,
-  parameters: Math.round(millions * 1e6),
-  vocabulary,
-});
+import {
+  APACHE,
+  cross,
+  inferenceFree,
+  JINA_TURBO,
+  model,
+  NON_COMMERCIAL,
+  OPENSEARCH,
+  rerankScores,
+  SBERT_CROSS,
+  SBERT_SPARSE,
+  score,
+  shape,
+  sparseScores,
+  splade,
+} from "./row";
+import type { CatalogueModel, Score } from "./types";
 
 const DISTILBERT = shape("distilbert", 6, 768, 30522, 67);
 const BERT_BASE = shape("bert", 12, 768, 30522, 109.5);
@@ -36,59 +30,10 @@ const BERT_BASE_UNTIED = shape("bert", 12, 768, 30522, 133);
 const ELECTRA_BASE = shape("electra", 12, 768, 30522, 109.5);
 const DISTILROBERTA = shape("roberta", 6, 768, 50265, 82.1);
 const ROBERTA_BASE = shape("roberta", 12, 768, 50265, 124.6);
+const ROBERTA_LARGE = shape("roberta", 24, 1024, 50265, 355.4);
 const DEBERTA_V3_XSMALL = shape("deberta-v2", 12, 384, 128100, 70.8);
 const DEBERTA_V3_BASE = shape("deberta-v2", 12, 768, 128100, 184.4);
 const DEBERTA_V3_LARGE = shape("deberta-v2", 24, 1024, 128100, 435.1);
-
-const score = (source: string, metric: Metric, value: number, note?: string): Score =>
-  note === undefined ? { metric, value, source } : { metric, value, source, note };
-const sparseScores = (mrr: number | undefined, beir: number): Score[] => [
-  ...(mrr === undefined ? [] : [score(SBERT_SPARSE, "MS MARCO dev MRR@10", mrr)]),
-  score(SBERT_SPARSE, "BEIR-13 nDCG@10", beir),
-];
-const rerankScores = (ndcg: number, mrr: number, speed: number): Score[] => [
-  score(SBERT_CROSS, "TREC-DL 2019 nDCG@10", ndcg),
-  score(SBERT_CROSS, "MS MARCO dev MRR@10", mrr),
-  score(SBERT_CROSS, "documents/s on a V100", speed),
-];
-
-function model(row: Row): CatalogueModel {
-  const { hiddenSize, parameters, vocabulary } = row;
-  // Native code stores a second copy of the decoder, in the layout of its CPU kernels.
-  const decoder = row.kind === "sparse-encoder" ? vocabulary * hiddenSize : 0;
-  return {
-    gated: false,
-    languages: "English",
-    multilingual: false,
-    scores: [],
-    ...row,
-    memoryBytes: 4 * (parameters + decoder),
-    page: `https://huggingface.co/${row.name}`,
-  };
-}
-
-const splade = (name: string, size: Shape, licence: string, scores: Score[], advice: string, more: Partial<Row> = {}): CatalogueModel =>
-  model({ name, kind: "sparse-encoder", task: "retrieval", querySide: "model", ...size, licence, scores, advice, ...more });
-
-const inferenceFree = (
-  name: string,
-  size: Shape,
-  licence: string,
-  scores: Score[],
-  advice: string,
-  more: Partial<Row> = {},
-): CatalogueModel =>
-  model({ name, kind: "sparse-encoder", task: "retrieval", querySide: "static", ...size, licence, scores, advice, ...more });
-
-const cross = (
-  name: string,
-  task: Task,
-  size: Shape,
-  licence: string,
-  scores: Score[],
-  advice: string,
-  more: Partial<Row> = {},
-): CatalogueModel => model({ name, kind: "cross-encoder", task, ...size, licence, scores, advice, ...more });
 
 export const ROWS: readonly CatalogueModel[] = [
   splade(
@@ -167,6 +112,20 @@ export const ROWS: readonly CatalogueModel[] = [
     scores: sparseScores(30.9, 40.6),
     advice: "For trying things out: this package includes its weights as splade-tiny.",
   }),
+  ...(
+    [
+      ["V-large", 134, 38.8, "Separate towers for queries and documents (Lassance and Clinchant, 2022); non-commercial."],
+      ["VI-BT-large", 71.4, 38, "Queries run through a BERT of 2 layers, documents through DistilBERT; non-commercial."],
+    ] as const
+  ).map(([name, millions, mrr, advice]) =>
+    splade(
+      `naver/efficient-splade-${name}-doc`,
+      shape("distilbert", 6, 768, 30522, millions),
+      NON_COMMERCIAL,
+      [score(`https://huggingface.co/naver/efficient-splade-${name}-doc`, "MS MARCO dev MRR@10", mrr)],
+      advice,
+    ),
+  ),
   splade("prithivida/Splade_PP_en_v1", BERT_BASE, APACHE, sparseScores(37.2, 48.7), "SPLADE++ retrained under a permissive license."),
   splade("prithivida/Splade_PP_en_v2", BERT_BASE, APACHE, sparseScores(37.8, 49.4), "SPLADE++ retrained under a permissive license."),
 
@@ -227,7 +186,7 @@ export const ROWS: readonly CatalogueModel[] = [
       ["TinyBERT-L2-v2", shape("bert", 2, 128, 30522, 4.39), [69.84, 32.56, 9000], "For the lowest latency."],
       ["MiniLM-L2-v2", shape("bert", 2, 384, 30522, 15.6), [71.01, 34.85, 4100], "Low latency on a CPU."],
       ["MiniLM-L4-v2", shape("bert", 4, 384, 30522, 19.2), [73.04, 37.7, 2500], "Between L2 and L6."],
-      ["MiniLM-L6-v2", shape("bert", 6, 384, 30522, 22.7), [74.3, 39.01, 1800], "The default choice on a CPU."],
+      ["MiniLM-L6-v2", shape("bert", 6, 384, 30522, 22.7), [74.3, 39.01, 1800], "ettin-reranker-17m-v1 is better and faster."],
       ["MiniLM-L12-v2", shape("bert", 12, 384, 30522, 33.4), [74.31, 39.02, 960], "No better than L6, at twice the cost."],
       ["electra-base", ELECTRA_BASE, [71.99, 36.41, 340], "To reproduce older results; MiniLM-L6-v2 is better and faster."],
     ] as const
@@ -240,6 +199,33 @@ export const ROWS: readonly CatalogueModel[] = [
       [...rerankScores(ndcg, mrr, speed), ...(name === "MiniLM-L6-v2" ? [score(JINA_TURBO, "BEIR-17 nDCG@10", 48.64)] : [])],
       advice,
     ),
+  ),
+  ...(
+    [
+      ["17m", shape("modernbert", 7, 256, 50368, 16.9), "The fastest in this list, and better than all MiniLM models."],
+      ["32m", shape("modernbert", 10, 384, 50368, 32), "The default choice on a CPU."],
+      ["68m", shape("modernbert", 19, 512, 50368, 68.4), "The best on a CPU where quality comes first."],
+      ["150m", shape("modernbert", 22, 768, 50368, 149.6), "English texts of up to 7,999 tokens, on a GPU."],
+      ["400m", shape("modernbert", 28, 1024, 50368, 395.8), "English, on a GPU, where quality comes first."],
+      ["1b", shape("modernbert", 28, 1792, 50368, 1031), "The best English encoder in this list; needs a GPU."],
+    ] as const
+  ).map(([size, of, advice]) => cross(`cross-encoder/ettin-reranker-${size}-v1`, "reranking", of, APACHE, [], advice)),
+  cross(
+    "ibm-granite/granite-embedding-reranker-english-r2",
+    "reranking",
+    shape("modernbert", 22, 768, 50368, 149.6),
+    APACHE,
+    [],
+    "English texts of up to 8,192 tokens; trained on data that permits commercial use.",
+  ),
+  cross(
+    "maidalun1020/bce-reranker-base_v1",
+    "reranking",
+    shape("xlm-roberta", 12, 768, 250002, 278),
+    APACHE,
+    [],
+    "Chinese and English with Japanese and Korean.",
+    { languages: "Chinese, English, Japanese, Korean", multilingual: true },
   ),
   cross(
     "BAAI/bge-reranker-base",
@@ -351,9 +337,10 @@ export const ROWS: readonly CatalogueModel[] = [
   ),
   ...(
     [
+      ["stsb-TinyBERT-L4", shape("bert", 4, 312, 30522, 14.4), 85.5],
       ["stsb-distilroberta-base", DISTILROBERTA, 87.92],
       ["stsb-roberta-base", ROBERTA_BASE, 90.17],
-      ["stsb-roberta-large", shape("roberta", 24, 1024, 50265, 355.4), 91.47],
+      ["stsb-roberta-large", ROBERTA_LARGE, 91.47],
     ] as const
   ).map(([name, size, value]) =>
     cross(
@@ -369,6 +356,7 @@ export const ROWS: readonly CatalogueModel[] = [
     [
       ["quora-distilroberta-base", DISTILROBERTA, 87.48],
       ["quora-roberta-base", ROBERTA_BASE, 87.8],
+      ["quora-roberta-large", ROBERTA_LARGE, 87.91],
     ] as const
   ).map(([name, size, value]) =>
     cross(
@@ -389,6 +377,7 @@ export const ROWS: readonly CatalogueModel[] = [
       ["nli-deberta-base", shape("deberta", 12, 768, 50265, 139.2), 88.08],
       ["nli-MiniLM2-L6-H768", DISTILROBERTA, 86.89],
       ["nli-roberta-base", ROBERTA_BASE, 87.47],
+      ["nli-distilroberta-base", DISTILROBERTA, 83.98],
     ] as const
   ).map(([name, size, accuracy]) =>
     cross(

@@ -5,9 +5,13 @@ export type Metric =
   | "BEIR-13 nDCG@10"
   | "BEIR-17 nDCG@10"
   | "TREC-DL 2019 nDCG@10"
+  /** Of rerankers: the mean of ten retrieval tasks and six first stages. */
+  | "MTEB(eng, v2) nDCG@10"
   | "MIRACL nDCG@10"
   /** Pairs per second on an NVIDIA V100, as measured by the authors: for comparing models, not for capacity planning. */
   | "documents/s on a V100"
+  /** The same on an NVIDIA H100, in bf16. */
+  | "pairs/s on an H100"
   | "QNLI dev accuracy"
   | "STS benchmark test"
   | "Quora dev average precision"
@@ -46,7 +50,7 @@ export interface CatalogueModel {
   readonly layers: number;
   /** Width of the hidden states. */
   readonly hiddenSize: number;
-  /** Number of parameters, without the table of query weights. */
+  /** Number of parameters, without the table of query weights; of two towers, those of both. */
   readonly parameters: number;
   /** Vocabulary size; for a sparse encoder also the dimension of its vectors. */
   readonly vocabulary: number;
@@ -57,8 +61,11 @@ export interface CatalogueModel {
   /** Whether downloading requires accepting conditions on the model's page, and an access token. */
   readonly gated: boolean;
   readonly scores: readonly Score[];
-  /** Estimated memory of the weights in fp32, within 10 % of measured values. Weights that are fp32 in the file are mapped from it. */
-  readonly memoryBytes: number;
+  /**
+   * Estimated memory of the weights by dtype; in fp32 within 10 % of measured values. Weights that are fp32 in the file are mapped from it.
+   * With int8, embeddings stay in fp32; fp16 (and bf16, which is the same) needs a GPU.
+   */
+  readonly memoryBytes: Readonly<Record<"fp32" | "int8" | "fp16", number>>;
   /** When to choose the model. */
   readonly advice: string;
   /** The model's page. */

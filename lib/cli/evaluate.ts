@@ -24,7 +24,7 @@ const TITLES = { ndcg: "nDCG", mrr: "MRR", map: "MAP", recall: "Recall", precisi
 export function evaluateCommand(): Command {
   const created = command("evaluate", "Evaluate a sparse encoder on a collection in BEIR layout", [
     "sparse-rerank evaluate datasets/scifact",
-    "sparse-rerank evaluate datasets/scifact --bm25 --reranker cross-encoder/ms-marco-MiniLM-L6-v2 --json",
+    "sparse-rerank evaluate datasets/scifact --bm25 --reranker cross-encoder/ettin-reranker-32m-v1 --json",
   ]).argument("<folder>", "folder with corpus.jsonl, queries.jsonl and qrels/<split>.tsv");
   return addModelOptions(created, sparseModelOption())
     .option("--split <name>", "name of the split: uses qrels/<name>.tsv", "test")

@@ -10,7 +10,7 @@ import { paint, writeJson, writeLine } from "./terminal";
 type ModelsOptions = CommonOptions & Needs & { readonly recommend?: true };
 
 /** Metrics shown in the line of a model. */
-const SHOWN_METRICS = ["BEIR-13 nDCG@10", "MIRACL nDCG@10", "TREC-DL 2019 nDCG@10"];
+const SHOWN_METRICS = ["BEIR-13 nDCG@10", "MIRACL nDCG@10", "MTEB(eng, v2) nDCG@10"];
 
 export function modelsCommand(): Command {
   const created = command("models", "List supported models, or recommend a pair of models", [
@@ -78,7 +78,7 @@ async function listHub(title: string, filter: Partial<CatalogueModel>): Promise<
 function describe(row: CatalogueModel): string {
   const facts = [
     `${Math.round(row.parameters / 1e6)} M`,
-    `${Math.ceil(row.memoryBytes / 1e6)} MB`,
+    `${Math.ceil(row.memoryBytes.fp32 / 1e6)} MB`,
     `${row.licence ?? "no stated license"}${row.gated ? " (gated)" : ""}`,
     ...(row.multilingual ? [row.languages] : []),
     ...row.scores.filter(({ metric }) => SHOWN_METRICS.includes(metric)).map(({ metric, value }) => `${metric} ${value}`),

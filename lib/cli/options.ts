@@ -26,6 +26,8 @@ export interface InputOptions {
 }
 
 export const DEFAULT_MODEL = "splade-tiny";
+/** What models.recommend() returns without requirements. */
+export const DEFAULT_RERANKER = "cross-encoder/ettin-reranker-32m-v1";
 const DTYPES = ["fp32", "int8", "fp16", "bf16", "auto"];
 /** Property names of the options that addModelOptions() adds. */
 export const MODEL_OPTIONS = ["model", "threads", "device", "dtype"];

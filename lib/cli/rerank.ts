@@ -5,7 +5,7 @@ import { passageText, passageTitle } from "../corpus/beir-corpus";
 import type { Passage } from "../corpus/passages";
 import { TextInput } from "./input";
 import type { FileOptions } from "./input";
-import { addInputOptions, addModelOptions, command, finiteNumber, loadCrossEncoder, positiveInteger } from "./options";
+import { addInputOptions, addModelOptions, command, DEFAULT_RERANKER, finiteNumber, loadCrossEncoder, positiveInteger } from "./options";
 import type { ModelOptions } from "./options";
 import { clearProgress, ProgressLine } from "./progress";
 import { bar, columns, counted, padEnd, paint, printable, truncate, writeJson, writeLine } from "./terminal";
@@ -22,14 +22,14 @@ const BAR_WIDTH = 8;
 
 export function rerankCommand(): Command {
   const created = command("rerank", "Rank documents for a query by cross-encoder score", [
-    'sparse-rerank rerank --model ./ms-marco-MiniLM-L6-v2 "how many people live in Berlin" "Berlin has 3.7 million." "Paris is old."',
+    'sparse-rerank rerank "how many people live in Berlin" "Berlin has 3.7 million." "Paris is old."',
     'sparse-rerank rerank --model ./bge-reranker-base "my query" --file candidates.jsonl --top-k 10 --json',
     'sparse-rerank rerank --model ./nli-deberta-v3-base --label entailment "A man eats." --file sentences.txt',
   ])
     .argument("<query>", "the query")
     .argument("[documents...]", "documents (default: --file, or standard input: JSONL, or one document per line)")
     .option("-f, --file <path>", "a .jsonl, .tsv, .csv or .txt file (one document per line), a text file, or a folder of texts");
-  const model = new Option("-m, --model <name>", "folder or hub name of a cross-encoder").makeOptionMandatory();
+  const model = new Option("-m, --model <name>", "folder or hub name of a cross-encoder").default(DEFAULT_RERANKER);
   return addModelOptions(addInputOptions(created), model)
     .option("-k, --top-k <n>", "print only the n best documents (default: all)", positiveInteger)
     .option("--min-score <score>", "leave out documents with a lower score", finiteNumber)

@@ -17,6 +17,7 @@ import { root } from "./pages";
 
 /** Models that samples load by name -> the fixture that replaces it. */
 const MODELS = {
+  "cross-encoder/ettin-reranker-32m-v1": "ce-ettin",
   "cross-encoder/ms-marco-MiniLM-L6-v2": "ce-bert-minilm",
   "cross-encoder/nli-deberta-v3-base": "ce-deberta-v3-nli",
   "naver/splade-v3": "splade-bert",

@@ -15,7 +15,7 @@ import { FakeHub } from "../support/fake-hub";
 import { hasRealTokenizer, positionsOf, writeCheckpoint } from "./checkpoint-writer";
 import { PUBLISHED } from "./published-configs";
 import type { Config, Published } from "./published-configs";
-import { tensorShapes } from "./tensor-shapes";
+import { headShapes, tensorShapes } from "./tensor-shapes";
 
 const TEXTS = [
   "What causes the tides of the sea?",
@@ -73,25 +73,29 @@ describe("catalogue: published checkpoints", () => {
       const throughHub = writeCheckpoint(folder, published, layersToKeep(published.config)) <= MAX_HUB_BYTES;
       if (throughHub) hub.addFolder(published.name, folder);
       const source = throughHub ? published.name : folder;
-      if (published.layout === "classifier") await checkCrossEncoder(source, published);
+      if (isCrossEncoder(published)) await checkCrossEncoder(source, published);
       else await checkSparseEncoder(source, published);
       await rm(folder, { recursive: true });
     });
   }
 });
 
-function checkRow(row: CatalogueModel, { config, layout, name }: Published): void {
+const isCrossEncoder = ({ layout }: Published): boolean => layout === "classifier" || layout === "modules";
+
+function checkRow(row: CatalogueModel, published: Published): void {
+  const { config, layout, name, query } = published;
   assert.equal(row.vocabulary, config["vocab_size"], name);
-  assert.equal(row.kind, layout === "classifier" ? "cross-encoder" : "sparse-encoder");
-  assert.equal(row.querySide, { splade: "model", router: "static", classifier: undefined }[layout]);
+  assert.equal(row.kind, isCrossEncoder(published) ? "cross-encoder" : "sparse-encoder");
+  assert.equal(row.querySide, isCrossEncoder(published) ? undefined : layout === "router" ? "static" : "model");
   assert.equal(row.architecture, familyOf(config));
   assert.equal(row.layers, Number(config["num_hidden_layers"] ?? config["n_layers"]));
   assert.equal(row.hiddenSize, widthOf(config));
-  const values = count(tensorShapes(config));
+  const values = [config, ...(query === undefined ? [] : [query])].reduce((sum, each) => sum + count(tensorShapes(each)), 0);
+  const head = layout === "modules" ? [...headShapes(config).values()].reduce((sum, each) => sum + count(each), 0) : 0;
   const decoder = (config["vocab_size"] as number) * widthOf(config);
   // Some authors count a separate decoder, others the one that is tied to the embeddings.
   assert.ok(
-    [values, values + decoder].some((expected) => Math.abs(row.parameters / expected - 1) < 0.005),
+    [values + head, values + decoder].some((expected) => Math.abs(row.parameters / expected - 1) < 0.005),
     `${name}: ${String(values)} parameters`,
   );
 }
@@ -117,7 +121,7 @@ function count(shapes: ReadonlyMap<string, readonly number[]>): number {
   return values;
 }
 
-async function checkSparseEncoder(source: string, { config, layout, tokenizer }: Published): Promise<void> {
+async function checkSparseEncoder(source: string, { config, layout, query, tokenizer }: Published): Promise<void> {
   await using encoder = await SparseEncoder.load(source);
   assert.equal(encoder.embeddingDimension, config["vocab_size"]);
   assert.equal(encoder.maxSeqLength, 512);
@@ -133,8 +137,10 @@ async function checkSparseEncoder(source: string, { config, layout, tokenizer }:
     if (tokenizer === "bert-uncased" && hasRealTokenizer(tokenizer))
       assert.equal(words, new Set(TEXTS[0]!.toLowerCase().match(/\w+|\?/g)).size);
     assert.equal(queries.row(2).indices.length, 0);
-  } else {
+  } else if (query === undefined) {
     assert.deepEqual(queries.values, documents.values);
+  } else {
+    assert.ok(queries.values.length > 0 && queries.values.every((weight) => weight > 0 && weight < 100));
   }
   const { data } = await encoder.similarity(queries, documents);
   for (let i = 0; i < TEXTS.length; i++) {
@@ -150,7 +156,7 @@ function dotProduct(a: SparseVector, b: SparseVector): number {
   return b.indices.reduce((sum, index, i) => sum + (weights.get(index) ?? 0) * b.values[i]!, 0);
 }
 
-async function checkCrossEncoder(source: string, { config, scoreActivation }: Published): Promise<void> {
+async function checkCrossEncoder(source: string, { config, layout, scoreActivation }: Published): Promise<void> {
   await using encoder = await CrossEncoder.load(source);
   const labels = Object.values((config["id2label"] as Record<string, string> | undefined) ?? { "0": "LABEL_0" });
   assert.deepEqual(encoder.labels, labels);
@@ -163,7 +169,9 @@ async function checkCrossEncoder(source: string, { config, scoreActivation }: Pu
   assert.notEqual(scores.data[0], scores.data[labels.length]);
   const logits = await encoder.predict(pairs, { activation: "identity" });
   const expected =
-    labels.length > 1 || scoreActivation === "Identity" ? logits.data : logits.data.map((logit) => 1 / (1 + Math.exp(-logit)));
+    labels.length > 1 || layout === "modules" || scoreActivation === "Identity"
+      ? logits.data
+      : logits.data.map((logit) => 1 / (1 + Math.exp(-logit)));
   expected.forEach((score, i) => {
     assert.ok(Math.abs(score - scores.data[i]!) < 1e-5);
   });

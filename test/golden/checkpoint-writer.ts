@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 
 import type { Config, Published, TokenizerKind } from "./published-configs";
-import { tensorShapes } from "./tensor-shapes";
+import { headShapes, tensorShapes } from "./tensor-shapes";
 import type { Shapes } from "./tensor-shapes";
 
 const FIXTURES = path.join(__dirname, "..", "data", "checkpoints");
@@ -48,7 +48,9 @@ export function writeCheckpoint(folder: string, published: Published, layers: nu
   });
   writeWeights(path.join(folder, "model.safetensors"), tensorShapes(config), config["torch_dtype"] as Dtype | undefined);
   writeTokenizer(folder, published);
-  if (published.layout !== "classifier") {
+  if (published.layout === "modules") {
+    writeHead(folder, config);
+  } else if (published.layout !== "classifier") {
     writeJson(folder, "config_sentence_transformers.json", {
       model_type: "SparseEncoder",
       __version__: { sentence_transformers: "5.0.0", transformers: "4.50.3", pytorch: "2.6.0" },
@@ -82,6 +84,11 @@ function writeModules(folder: string, published: Published, config: Config): voi
     return;
   }
   writeJson(folder, "modules.json", [{ idx: 0, name: "0", path: "", type: "sentence_transformers.models.Router" }]);
+  writeJson(folder, "document_1_SpladePooling/config.json", pooling);
+  if (published.query !== undefined) {
+    writeQueryTower(folder, published, published.query, pooling);
+    return;
+  }
   writeJson(folder, "router_config.json", {
     types: {
       query_0_SparseStaticEmbedding: `${sparse}.SparseStaticEmbedding.SparseStaticEmbedding`,
@@ -91,11 +98,76 @@ function writeModules(folder: string, published: Published, config: Config): voi
     structure: { query: ["query_0_SparseStaticEmbedding"], document: ["", "document_1_SpladePooling"] },
     parameters: { default_route: "document", allow_empty_key: true },
   });
-  writeJson(folder, "document_1_SpladePooling/config.json", pooling);
   const query = path.join(folder, "query_0_SparseStaticEmbedding");
   writeJson(query, "config.json", { frozen: true });
   writeWeights(path.join(query, "model.safetensors"), new Map([["weight", [config["vocab_size"] as number]]]), "float32");
   writeTokenizer(query, published);
+}
+
+function writeQueryTower(folder: string, published: Published, config: Config, pooling: Config): void {
+  const sparse = "sentence_transformers.sparse_encoder.models";
+  writeJson(folder, "router_config.json", {
+    types: {
+      query_0_MLMTransformer: `${sparse}.MLMTransformer`,
+      query_1_SpladePooling: `${sparse}.SpladePooling`,
+      "": `${sparse}.MLMTransformer`,
+      document_1_SpladePooling: `${sparse}.SpladePooling`,
+    },
+    structure: { query: ["query_0_MLMTransformer", "query_1_SpladePooling"], document: ["", "document_1_SpladePooling"] },
+    parameters: { default_route: "document", allow_empty_key: true },
+  });
+  writeJson(folder, "query_1_SpladePooling/config.json", pooling);
+  const tower = path.join(folder, "query_0_MLMTransformer");
+  writeJson(tower, "config.json", config);
+  writeJson(tower, "sentence_bert_config.json", { max_seq_length: 512, do_lower_case: false });
+  writeWeights(path.join(tower, "model.safetensors"), tensorShapes(config), config["torch_dtype"] as Dtype | undefined);
+  writeTokenizer(tower, published);
+}
+
+/** The head of the Ettin rerankers, as their pages print it. */
+function writeHead(folder: string, config: Config): void {
+  const width = config["hidden_size"];
+  const types = ["base.modules.transformer.Transformer", "sentence_transformer.modules.pooling.Pooling", "base.modules.dense.Dense"];
+  const modules = [...types, "sentence_transformer.modules.layer_norm.LayerNorm", "base.modules.dense.Dense"];
+  writeJson(
+    folder,
+    "modules.json",
+    modules.map((type, idx) => ({
+      idx,
+      name: String(idx),
+      path: idx === 0 ? "" : `${String(idx)}_${type.split(".").at(-1) ?? ""}`,
+      type: `sentence_transformers.${type}`,
+    })),
+  );
+  writeJson(folder, "config_sentence_transformers.json", {
+    model_type: "CrossEncoder",
+    __version__: { sentence_transformers: "5.5.0", transformers: "5.0.0", pytorch: "2.9.0" },
+    activation_fn: "torch.nn.modules.linear.Identity",
+    prompts: {},
+    default_prompt_name: null,
+  });
+  writeJson(folder, "sentence_bert_config.json", {
+    transformer_task: "feature-extraction",
+    modality_config: { text: { method: "forward", method_output_name: "last_hidden_state" } },
+    module_output_name: "token_embeddings",
+  });
+  writeJson(folder, "1_Pooling/config.json", { embedding_dimension: width, pooling_mode: "cls", include_prompt: true });
+  const dense = { in_features: width, module_input_name: "sentence_embedding" };
+  writeJson(folder, "2_Dense/config.json", {
+    ...dense,
+    ...{
+      out_features: width,
+      bias: false,
+      activation_function: "torch.nn.modules.activation.GELU",
+      module_output_name: "sentence_embedding",
+    },
+  });
+  writeJson(folder, "3_LayerNorm/config.json", { dimension: width });
+  writeJson(folder, "4_Dense/config.json", {
+    ...dense,
+    ...{ out_features: 1, bias: true, activation_function: "torch.nn.modules.linear.Identity", module_output_name: "scores" },
+  });
+  for (const [module, shapes] of headShapes(config)) writeWeights(path.join(folder, module, "model.safetensors"), shapes);
 }
 
 /** The number of usable positions: RoBERTa numbers them from the padding token's id + 1. */
@@ -109,7 +181,7 @@ function writeTokenizer(folder: string, published: Published): void {
   const source = realTokenizer(published.tokenizer) ?? path.join(FIXTURES, fixture, "tokenizer.json");
   fs.mkdirSync(folder, { recursive: true });
   fs.copyFileSync(source, path.join(folder, "tokenizer.json"));
-  const maxLength = published.layout === "classifier" ? positionsOf(published.config) : 512;
+  const maxLength = ["classifier", "modules"].includes(published.layout) ? positionsOf(published.config) : 512;
   writeJson(folder, "tokenizer_config.json", { ...config, model_max_length: maxLength });
 }
 

@@ -10,8 +10,12 @@ export type Layout =
   | "splade"
   /** A Router whose document side is the repository's own folder and whose query side is a table of token weights. */
   | "router"
+  /** A Router whose document side is the repository's own folder and whose query side is another model. */
+  | "two towers"
   /** A plain sequence classifier. */
-  | "classifier";
+  | "classifier"
+  /** Pooling CLS, Dense with GELU, LayerNorm and Dense over a bare transformer, as sentence-transformers 5.5 writes it. */
+  | "modules";
 
 export type TokenizerKind =
   "bert-uncased" | "bert-multilingual-uncased" | "roberta" | "modernbert" | "xlm-roberta" | "deberta" | "deberta-v3" | "jina";
@@ -21,6 +25,8 @@ export interface Published {
   readonly layout: Layout;
   readonly config: Config;
   readonly tokenizer: TokenizerKind;
+  /** The query side of two towers. */
+  readonly query?: Config;
   /** SpladePooling's activation, if it is not relu. */
   readonly activation?: "log1p_relu";
   /** The activation that the reranker applies to one score, if config.json names one. */
@@ -271,6 +277,23 @@ const MODERNBERT: Config = {
   ...LABEL,
 };
 
+/** The shapes are those of pretraining/configs in JHU-CLSP/ettin-encoder-vs-decoder@6cbf954, and of the post about the rerankers. */
+function ettin(size: string, hidden: number, inner: number, layers: number): Published {
+  const { classifier_bias, id2label, label2id, torch_dtype, ...shared } = MODERNBERT;
+  const config = {
+    ...shared,
+    architectures: ["ModernBertModel"],
+    hidden_size: hidden,
+    intermediate_size: inner,
+    local_rope_theta: 160000,
+    max_position_embeddings: 7999,
+    num_attention_heads: hidden / 64,
+    num_hidden_layers: layers,
+    torch_dtype: "float32",
+  };
+  return { name: `cross-encoder/ettin-reranker-${size}-v1`, layout: "modules", config, tokenizer: "modernbert" };
+}
+
 const OPENSEARCH = "opensearch-project/opensearch-neural-sparse-encoding";
 const BASE = bert(768, 12, 12);
 
@@ -345,6 +368,23 @@ export const PUBLISHED: readonly Published[] = [
   ),
   router(`${OPENSEARCH}-multilingual-v1`, bert(768, 12, 12, { vocab_size: 105879 }), { tokenizer: "bert-multilingual-uncased" }),
   router("naver/splade-v3-doc", BASE),
+  { ...splade("naver/efficient-splade-V-large-doc", DISTILBERT), layout: "two towers", query: DISTILBERT },
+  { ...splade("naver/efficient-splade-VI-BT-large-doc", DISTILBERT), layout: "two towers", query: bert(128, 2, 2) },
+  ettin("17m", 256, 384, 7),
+  ettin("32m", 384, 576, 10),
+  ettin("68m", 512, 768, 19),
+  ettin("150m", 768, 1152, 22),
+  ettin("400m", 1024, 2624, 28),
+  ettin("1b", 1792, 3840, 28),
+  classifier("ibm-granite/granite-embedding-reranker-english-r2", MODERNBERT, "modernbert"),
+  classifier("maidalun1020/bce-reranker-base_v1", xlmRoberta(768, 12, 12), "xlm-roberta"),
+  classifier("cross-encoder/quora-roberta-large", roberta(1024, 24, 16, LABEL), "roberta"),
+  classifier("cross-encoder/nli-distilroberta-base", roberta(768, 6, 12, NLI), "roberta"),
+  classifier(
+    "cross-encoder/stsb-TinyBERT-L4",
+    bert(312, 4, 12, { architectures: ["BertForSequenceClassification"], intermediate_size: 1200, ...LABEL }),
+    "bert-uncased",
+  ),
   msmarco("TinyBERT-L2-v2", 128, 2, 2),
   msmarco("MiniLM-L2-v2", 384, 2, 12),
   msmarco("MiniLM-L4-v2", 384, 4, 12),

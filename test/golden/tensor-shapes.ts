@@ -48,6 +48,16 @@ function familyOf(config: Config): (config: Config, write: Write) => void {
   }
 }
 
+/** The files of the modules over a bare transformer, by their folders. */
+export function headShapes(config: Config): ReadonlyMap<string, Shapes> {
+  const hidden = number(config, "hidden_size");
+  return new Map<string, Shapes>([
+    ["2_Dense", new Map([["linear.weight", [hidden, hidden]]])],
+    ["3_LayerNorm", new Map(["weight", "bias"].map((name) => [`norm.${name}`, [hidden]]))],
+    ["4_Dense", new Map(Object.entries({ "linear.weight": [1, hidden], "linear.bias": [1] }))],
+  ]);
+}
+
 const number = (config: Config, name: string): number => {
   const value = config[name];
   assert.ok(typeof value === "number", name);
@@ -207,12 +217,15 @@ function debertaProjections(write: Write, name: string, hidden: number): void {
   linear(write, `${name}.pos_q_proj`, hidden, hidden);
 }
 
+/** The bare model has no prefix and no head. */
 function modernBert(config: Config, write: Write): void {
   const { hidden, inner, layers, vocabulary } = sizes(config);
-  write("model.embeddings.tok_embeddings.weight", vocabulary, hidden);
-  norm(write, "model.embeddings.norm", hidden, false);
+  const isBare = (config["architectures"] as string[])[0] === "ModernBertModel";
+  const prefix = isBare ? "" : "model.";
+  write(`${prefix}embeddings.tok_embeddings.weight`, vocabulary, hidden);
+  norm(write, `${prefix}embeddings.norm`, hidden, false);
   for (let i = 0; i < layers; i++) {
-    const layer = `model.layers.${String(i)}`;
+    const layer = `${prefix}layers.${String(i)}`;
     if (i > 0) norm(write, `${layer}.attn_norm`, hidden, false);
     linear(write, `${layer}.attn.Wqkv`, 3 * hidden, hidden, false);
     linear(write, `${layer}.attn.Wo`, hidden, hidden, false);
@@ -220,7 +233,8 @@ function modernBert(config: Config, write: Write): void {
     linear(write, `${layer}.mlp.Wi`, 2 * inner, hidden, false);
     linear(write, `${layer}.mlp.Wo`, hidden, inner, false);
   }
-  norm(write, "model.final_norm", hidden, false);
+  norm(write, `${prefix}final_norm`, hidden, false);
+  if (isBare) return;
   linear(write, "head.dense", hidden, hidden, false);
   norm(write, "head.norm", hidden, false);
   linear(write, "classifier", headOf(config) as number, hidden);

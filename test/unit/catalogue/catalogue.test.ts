@@ -13,7 +13,10 @@ describe("catalogue", () => {
     assert.equal(new Set(rows.map(({ name }) => name)).size, rows.length);
     for (const row of rows) {
       assert.equal(row.page, `https://huggingface.co/${row.name}`);
-      assert.ok(row.memoryBytes >= 4 * row.parameters && row.advice.endsWith("."), row.name);
+      assert.ok(
+        row.memoryBytes.fp32 >= 4 * row.parameters && row.memoryBytes.int8 < row.memoryBytes.fp32 && row.advice.endsWith("."),
+        row.name,
+      );
       assert.equal(row.querySide === undefined, row.kind === "cross-encoder", row.name);
       for (const { source, value } of row.scores) assert.ok(URL.canParse(source) && value > 0, row.name);
     }
@@ -59,7 +62,13 @@ describe("catalogue", () => {
     const [low, balanced, quality] = LATENCIES.map(beir);
     assert.ok(low! <= balanced! && balanced! <= quality!);
     assert.equal(models.recommend().encoder.name, "opensearch-project/opensearch-neural-sparse-encoding-v2-distill");
-    assert.equal(models.recommend().reranker.name, "cross-encoder/ms-marco-MiniLM-L6-v2");
+    const rerankers = LATENCIES.map((latency) => models.recommend({ latency }).reranker);
+    assert.deepEqual(
+      rerankers.map(({ name }) => name.replace("cross-encoder/ettin-reranker-", "")),
+      ["17m-v1", "32m-v1", "68m-v1"],
+    );
+    const [fast, chosen] = rerankers.map(({ scores }) => scores.find(({ metric }) => metric === "MTEB(eng, v2) nDCG@10")!.value);
+    assert.deepEqual([fast, chosen], [55.76, 57.79]);
   });
 
   it("rejects unknown requirements", () => {

@@ -8,6 +8,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
+import { models } from "../../../dist/catalogue";
+
 import { skip } from "../../support/skip";
 
 const root = path.join(__dirname, "..", "..", "..");
@@ -342,7 +344,6 @@ describe("sparse-rerank", function () {
       [["encode", "x", "--model", "no-such-model"], 1, /^error \[ERR_MODEL_NOT_FOUND\]/],
       [["rerank", "--model", "splade-tiny", "q", "d"], 1, /^error \[ERR_WRONG_MODEL_KIND\]/],
       [["encode", "x", "--file", corpus], 2, /^error \[ERR_USAGE\] .*not both/],
-      [["rerank", "q", "d"], 2, /^error \[ERR_USAGE\] .*--model/],
       [["search", corpus, "q", "--top-k", "0"], 2, /^error \[ERR_USAGE\] .*positive integer/],
       [["search", corpus, "q", "--exclude", "("], 2, /^error \[ERR_USAGE\] .*regular expression/],
       [["search", corpus], 2, /\nerror \[ERR_USAGE\] no query/],
@@ -357,6 +358,8 @@ describe("sparse-rerank", function () {
       assert.match(ended.stderr, message);
       assert.ok(!ended.stderr.includes("    at "), "a stack trace");
     }
+    const offline = await run(["rerank", "q", "d"], { env: { HF_HUB_OFFLINE: "1", HF_HOME: folder } });
+    assert.ok(offline.code === 1 && offline.stderr.includes(models.recommend().reranker.name), offline.stderr);
     assert.match((await run(["search", empty, "q"], { env: { SPARSE_RERANK_DEBUG: "1" } })).stderr, /\n {4}at /);
   });
 

@@ -1,0 +1,56 @@
+// The picture of docs/which-reranker.md, from the figures of the catalogue: quality against speed.
+
+const QUALITY = "MTEB(eng, v2) nDCG@10";
+const SPEED = "pairs/s on an H100";
+const WIDTH = 760;
+const HEIGHT = 430;
+const [LEFT, RIGHT, TOP, BOTTOM] = [50, 640, 40, 380];
+const [SLOWEST, FASTEST] = [300, 9000];
+const [WORST, BEST] = [48, 62];
+/** Where labels would overlap, they stand left of their point or above it. */
+const SIDES = {
+  ...Object.fromEntries(
+    ["granite-embedding", "gte-reranker", "bge-reranker-v2-m3", "MiniLM-L12", "rerank-xsmall-v1", "rerank-base-v1"].map((name) => [name, "left"]),
+  ),
+  "bge-reranker-large": "above",
+};
+
+/** @returns an SVG of the rerankers that have both figures */
+export function rerankerPicture(rows) {
+  const points = rows.flatMap(({ name, scores }) => {
+    const [quality, speed] = [QUALITY, SPEED].map((metric) => scores.find((score) => score.metric === metric)?.value);
+    return quality === undefined || speed === undefined ? [] : [{ name: name.split("/")[1], x: xOf(speed), y: yOf(quality) }];
+  });
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12" role="img" aria-label="Quality of rerankers against their speed">`,
+    `<rect width="${WIDTH}" height="${HEIGHT}" fill="white"/><text x="16" y="22">mean nDCG@10, MTEB(eng, v2) retrieval</text>`,
+    `<path d="M${LEFT} ${TOP}V${BOTTOM}H${RIGHT}" fill="none" stroke="#888"/>`,
+    ...[50, 55, 60].map((value) => `<text x="${LEFT - 8}" y="${yOf(value) + 4}" text-anchor="end">${value}</text>${line(value)}`),
+    ...[500, 1000, 2000, 4000, 8000].map((value) => `<text x="${xOf(value)}" y="${BOTTOM + 18}" text-anchor="middle">${value}</text>`),
+    `<text x="${RIGHT}" y="${BOTTOM + 38}" text-anchor="end">pairs per second on an NVIDIA H100</text>`,
+    ...points.map(point),
+    "</svg>\n",
+  ].join("\n");
+}
+
+function xOf(speed) {
+  return Math.round(LEFT + ((RIGHT - LEFT) * Math.log(speed / SLOWEST)) / Math.log(FASTEST / SLOWEST));
+}
+
+function yOf(quality) {
+  return Math.round(BOTTOM - ((BOTTOM - TOP) * (quality - WORST)) / (BEST - WORST));
+}
+
+function line(quality) {
+  return `<path d="M${LEFT} ${yOf(quality)}H${RIGHT}" stroke="#ddd"/>`;
+}
+
+function point({ name, x, y }) {
+  const side = Object.entries(SIDES).find(([part]) => name.includes(part))?.[1];
+  const label = {
+    left: `x="${x - 8}" y="${y + 4}" text-anchor="end"`,
+    above: `x="${x}" y="${y - 8}" text-anchor="middle"`,
+  }[side];
+  const color = name.startsWith("ettin") ? "#f28e2b" : "#4e79a7";
+  return `<circle cx="${x}" cy="${y}" r="5" fill="${color}"/><text ${label ?? `x="${x + 8}" y="${y + 4}"`}>${name}</text>`;
+}
