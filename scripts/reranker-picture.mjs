@@ -7,12 +7,19 @@ const HEIGHT = 430;
 const [LEFT, RIGHT, TOP, BOTTOM] = [50, 640, 40, 380];
 const [SLOWEST, FASTEST] = [300, 9000];
 const [WORST, BEST] = [48, 62];
-/** Where labels would overlap, they stand left of their point or above it. */
-const SIDES = {
-  ...Object.fromEntries(
-    ["granite-embedding", "gte-reranker", "bge-reranker-v2-m3", "MiniLM-L12", "rerank-xsmall-v1", "rerank-base-v1"].map((name) => [name, "left"]),
-  ),
-  "bge-reranker-large": "above",
+/** Where labels stand: right of their point, unless they would overlap there. */
+const RIGHT_OF = [8, 4, "start"];
+const LEFT_OF = [-8, 4, "end"];
+const PLACES = {
+  "granite-embedding-reranker-english-r2": LEFT_OF,
+  "gte-reranker-modernbert-base": LEFT_OF,
+  "bge-reranker-v2-m3": LEFT_OF,
+  "mxbai-rerank-large-v1": LEFT_OF,
+  "mxbai-rerank-xsmall-v1": LEFT_OF,
+  "mxbai-rerank-base-v1": LEFT_OF,
+  "bge-reranker-large": [5, -10, "end"],
+  "ettin-reranker-1b-v1": [0, -10, "middle"],
+  "ms-marco-MiniLM-L12-v2": [0, -18, "middle"],
 };
 
 /** @returns an SVG of the rerankers that have both figures */
@@ -46,11 +53,7 @@ function line(quality) {
 }
 
 function point({ name, x, y }) {
-  const side = Object.entries(SIDES).find(([part]) => name.includes(part))?.[1];
-  const label = {
-    left: `x="${x - 8}" y="${y + 4}" text-anchor="end"`,
-    above: `x="${x}" y="${y - 8}" text-anchor="middle"`,
-  }[side];
+  const [dx, dy, anchor] = PLACES[name] ?? RIGHT_OF;
   const color = name.startsWith("ettin") ? "#f28e2b" : "#4e79a7";
-  return `<circle cx="${x}" cy="${y}" r="5" fill="${color}"/><text ${label ?? `x="${x + 8}" y="${y + 4}"`}>${name}</text>`;
+  return `<circle cx="${x}" cy="${y}" r="5" fill="${color}"/><text x="${x + dx}" y="${y + dy}" text-anchor="${anchor}">${name}</text>`;
 }
