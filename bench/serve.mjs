@@ -207,10 +207,10 @@ function print({ date, machine, source, rerank, query, soak: soaked }) {
   if (query !== undefined)
     lines.push("", "Inference-free queries, one a request:", "", markdownTable([header, ...rows({ name: OURS, ...query })]));
   if (soaked !== undefined) {
-    const { counts, warm, end } = soaked;
+    const { counts, memory } = soaked;
     lines.push(
       "",
-      `Soak, ${soaked.minutes} minutes: ${JSON.stringify(counts)}; memory ${number(warm)} MB when warm, ${number(end)} MB at the end (${(end / warm).toFixed(3)}).`,
+      `Soak, ${soaked.minutes} minutes: ${JSON.stringify(counts)}; resident memory in MB after each minute: ${memory.map(number).join(", ")}.`,
     );
   }
   console.log(lines.join("\n"));

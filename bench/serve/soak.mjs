@@ -2,14 +2,13 @@
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Resident memory is compared with that at this time, when caches are full. */
-const WARM_SECONDS = 120;
+const SAMPLE_MS = 60_000;
 const PAYLOAD_LIMIT = 2_000_000;
 
 /**
  * @param server a running server
  * @param bodies good requests to `route`
- * @returns counts of answers by status, and the resident memory in MB at minute 2 and at the end
+ * @returns counts of answers by status, and the resident memory in MB after each minute
  */
 export async function soak(server, route, bodies, minutes) {
   const counts = new Map();
@@ -44,10 +43,11 @@ export async function soak(server, route, bodies, minutes) {
       if (kind !== "good") await sleep(20);
     }
   });
-  const warm = Math.min(WARM_SECONDS, minutes * 30) * 1000;
-  const measured = sleep(warm).then(() => server.memory());
+  const memory = [];
+  const sampling = setInterval(() => memory.push(server.memory()), SAMPLE_MS);
   await Promise.all(loops);
-  return { counts: Object.fromEntries(counts), warm: await measured, end: server.memory() };
+  clearInterval(sampling);
+  return { counts: Object.fromEntries(counts), memory };
 }
 
 /** Sends half of a request, waits, and leaves. */
