@@ -109,11 +109,15 @@ class NaiveBm25 {
 
   void add(const std::vector<TermCounts>& documents, const std::vector<std::string>& ids) {
     remove(ids);
-    for (std::size_t i = 0; i < documents.size(); ++i) documents_.emplace_back(ids[i], documents[i]);
+    for (std::size_t i = 0; i < documents.size(); ++i) {
+      double length = 0.0;
+      for (const auto& [term, count] : documents[i]) length += count;
+      documents_.push_back({ids[i], documents[i], length});
+    }
   }
   std::size_t remove(const std::vector<std::string>& ids) {
     const std::set<std::string> gone(ids.begin(), ids.end());
-    return std::erase_if(documents_, [&](const auto& document) { return gone.contains(document.first); });
+    return std::erase_if(documents_, [&](const auto& document) { return gone.contains(document.id); });
   }
   [[nodiscard]] std::size_t size() const { return documents_.size(); }
 
@@ -121,18 +125,14 @@ class NaiveBm25 {
   [[nodiscard]] Found search(const TermCounts& query, std::size_t k, const std::set<std::string>* allowed = nullptr) const {
     double total = 0.0;
     std::map<std::string, double> having;
-    for (const auto& [id, terms] : documents_) {
-      for (const auto& [term, count] : terms) {
-        total += count;
-        if (query.contains(term)) ++having[term];
-      }
+    for (const auto& [id, terms, length] : documents_) {
+      total += length;
+      for (const auto& [term, count] : query) having[term] += terms.contains(term) ? 1.0 : 0.0;
     }
     const auto n = static_cast<double>(documents_.size());
     Found found;
-    for (const auto& [id, terms] : documents_) {
+    for (const auto& [id, terms, length] : documents_) {
       if (allowed != nullptr && !allowed->contains(id)) continue;
-      double length = 0.0;
-      for (const auto& [term, count] : terms) length += count;
       double score = 0.0;
       for (const auto& [term, count] : query) {
         const auto own = terms.find(term);
@@ -150,8 +150,14 @@ class NaiveBm25 {
   }
 
  private:
+  struct Document {
+    std::string id;
+    TermCounts terms;
+    double length = 0.0;
+  };
+
   Bm25 bm25_;
-  std::vector<std::pair<std::string, TermCounts>> documents_;
+  std::vector<Document> documents_;
 };
 
 }  // namespace sparse_rerank
