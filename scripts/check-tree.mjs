@@ -1,5 +1,5 @@
-// Checks what no compiler or linter covers: the list of native sources, the length of files, markers of unfinished work, names of machines
-// and registries, the reasons and licenses of packages. Covers the files that git tracks or would add.
+// Checks what no compiler or linter covers: the list of native sources, the length of files, imports of compiled files, markers of
+// unfinished work, names of machines and registries, the reasons and licenses of packages. Covers the files that git tracks or would add.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
@@ -23,6 +23,7 @@ const problems = [];
 const files = trackedFiles();
 checkSourceList();
 checkTexts();
+checkImports();
 checkLockfile();
 checkPackages();
 report("tree", problems);
@@ -67,6 +68,16 @@ function checkTexts() {
       const unfinished = UNFINISHED.exec(line);
       if (unfinished) problems.push(`${at}${unfinished[0]}: finish it, or write an issue.`);
     });
+  }
+}
+
+/** Scripts and benchmarks that seldom run import compiled files: each has a source in lib/. */
+function checkImports() {
+  const compiled = /["'](?:\.\.?\/)+dist\/([\w/-]+)\.js["']/g;
+  for (const file of files.filter((name) => /\.(mjs|cjs|js)$/.test(name))) {
+    for (const [, module] of read(file).matchAll(compiled)) {
+      if (!files.includes(`lib/${module}.ts`)) problems.push(`${file} imports dist/${module}.js; there is no lib/${module}.ts.`);
+    }
   }
 }
 

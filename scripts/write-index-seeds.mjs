@@ -5,7 +5,7 @@ import { SparseIndex, SparseMatrix } from "sparse-rerank";
 
 import { native } from "../dist/native/load.js";
 import { packStrings } from "../dist/native/strings.js";
-import { attributesOf } from "../dist/metadata.js";
+import { attributesOf } from "../dist/sparse-index/metadata.js";
 
 const folder = process.argv[2];
 
