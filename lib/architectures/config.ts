@@ -61,6 +61,11 @@ export class ConfigReader {
     return section === undefined ? undefined : new ConfigReader(section);
   }
 
+  /** Whether it has no fields. */
+  get isEmpty(): boolean {
+    return Object.keys(this.config.json).length === 0;
+  }
+
   has(name: string): boolean {
     return field(this.config, name) !== undefined;
   }

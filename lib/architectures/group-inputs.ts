@@ -26,6 +26,11 @@ export function keyPadding(graph: GraphBuilder, queries: "all" | "first"): Value
   return graph.input(queries === "all" ? "key_padding" : "first_key_padding", ["3 * batch + 2"], INT32);
 }
 
+/** 1 for tokens and 0 for padding, int64 in the shape of input_ids; undefined without padding. */
+export function integerMask(graph: GraphBuilder): Value | undefined {
+  return graph.takesGroups ? mask(graph) : undefined;
+}
+
 /** 1 for tokens and 0 for padding, [batch, length, 1] in the graph's float type; undefined without padding. */
 export function tokenMask(graph: GraphBuilder): Value | undefined {
   if (!graph.takesGroups) return undefined;
@@ -44,6 +49,14 @@ export function isPadding(graph: GraphBuilder): Value | undefined {
 export function tokenCounts(graph: GraphBuilder): Value | undefined {
   const tokens = tokenMask(graph);
   return tokens === undefined ? undefined : graph.node("ReduceSum", [tokens, graph.integers([1])], { keepdims: 0 });
+}
+
+/** The mean over the tokens of each sequence: [batch, width] of [batch, length, width]. */
+export function meanOfTokens(graph: GraphBuilder, tokens: Value): Value {
+  const ofToken = tokenMask(graph);
+  if (ofToken === undefined) return graph.node("ReduceMean", [tokens], { axes: [1], keepdims: 0 });
+  const sum = graph.node("ReduceSum", [graph.node("Mul", [tokens, ofToken]), graph.integers([1])], { keepdims: 0 });
+  return graph.node("Div", [sum, tokenCounts(graph) ?? ""]);
 }
 
 /** Position of each token in its sequence, int64 in the shape of input_ids; undefined for sequences of equal length. */

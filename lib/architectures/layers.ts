@@ -93,6 +93,17 @@ export function lookUp({ graph, tensors }: Scope, name: string, rows: number, wi
   return graph.node("Gather", [graph.weight(tensors.require([`${name}.weight`], [rows, width])), ids]);
 }
 
+/**
+ * Like lookUp, but for single sequences the table stays in the file as it is, and only the rows are widened: a decoder's vocabulary is so
+ * large that a copy in fp32 would take as much memory as many layers.
+ */
+export function lookUpStored({ graph, tensors }: Scope, name: string, rows: number, width: number, ids: Value): Value {
+  const tensor = tensors.require([`${name}.weight`], [rows, width]);
+  if (graph.takesGroups || tensor.dtype === "F32") return graph.node("Gather", [graph.weight(tensor), ids]);
+  const stored = graph.weight(tensor, tensor.dtype === "BF16" ? "bf16" : "fp16");
+  return graph.node("Cast", [graph.node("Gather", [stored, ids])], { to: graph.floatType });
+}
+
 /** A layer norm over vectors of `size`. */
 export interface Norm {
   readonly size: number;

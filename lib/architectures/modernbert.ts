@@ -6,8 +6,8 @@
 import type { TransformerPart } from "../checkpoint/types";
 import { ConfigReader } from "./config";
 import { decoderOf, openScope } from "./encoder-config";
-import type { GraphBuilder, Value } from "./graph";
-import { tokenCounts, tokenMask } from "./group-inputs";
+import type { Value } from "./graph";
+import { meanOfTokens } from "./group-inputs";
 import { activation, gated, layerNorm, linear, linearThenNorm, lookUp, multiHeadAttention, SequenceShape } from "./layers";
 import type { Norm, Queries, Scope } from "./layers";
 import { localAttention, localAttentionFloats, windows } from "./local-attention";
@@ -213,7 +213,7 @@ function layer(
 function pooled(scope: Scope, config: ModernBertConfig): Value {
   if (config.pooling === "cls") return firstTokens(scope, config);
   const { shape, hidden } = body(scope, config, "all");
-  return mean(scope.graph, shape.unflatten(hidden, config.hidden));
+  return meanOfTokens(scope.graph, shape.unflatten(hidden, config.hidden));
 }
 
 /** The first token of each sequence, [batch, hidden]. With full attention, the last layer computes only these. */
@@ -221,14 +221,6 @@ function firstTokens(scope: Scope, config: ModernBertConfig): Value {
   if (config.layerTypeOf(config.layers - 1) === "full_attention") return body(scope, config, "first").hidden;
   const { shape, hidden } = body(scope, config, "all");
   return shape.firstTokens(hidden, config.hidden);
-}
-
-/** The mean over the tokens of each sequence, [batch, hidden]. */
-function mean(graph: GraphBuilder, tokens: Value): Value {
-  const mask = tokenMask(graph);
-  if (mask === undefined) return graph.node("ReduceMean", [tokens], { axes: [1], keepdims: 0 });
-  const sum = graph.node("ReduceSum", [graph.node("Mul", [tokens, mask]), graph.integers([1])], { keepdims: 0 });
-  return graph.node("Div", [sum, tokenCounts(graph) ?? ""]);
 }
 
 /** LayerNorm(act(W · x)), of all tokens before the decoder, or of the pooled vector before the classifier. */

@@ -26,6 +26,67 @@ export function rotaryFrequencies(size: number, base: number): number[] {
   return Array.from({ length: size / 2 }, (_, i) => Math.fround(1 / Math.fround(Math.fround(base) ** Math.fround((2 * i) / size))));
 }
 
+/** Longer heads do not exist; the bound limits what an invalid config.json can allocate. */
+const MAX_HEAD_SIZE = 65_536;
+
+/** transformers' default of rope_theta. */
+const DEFAULT_BASE = 10_000;
+
+/**
+ * The frequencies of a decoder, whose config.json states the base and the scaling in rope_parameters (transformers 5), or in rope_theta and
+ * rope_scaling. Implemented are "default", "linear" (Chen et al., 2023, arXiv 2306.15595) and "llama3" (Llama 3.1).
+ */
+export function readFrequencies(config: ConfigReader, headSize: number, positions: number): number[] {
+  if (headSize % 2 !== 0 || headSize > MAX_HEAD_SIZE) {
+    const name = config.has("head_dim") ? "head_dim" : "num_attention_heads";
+    throw config.invalid(name, `a number that makes the head size even and at most ${String(MAX_HEAD_SIZE)}`);
+  }
+  const scaling = config.section("rope_scaling");
+  const parameters = scaling?.isEmpty === false ? scaling : config.section("rope_parameters");
+  const base = parameters?.has("rope_theta") === true ? parameters : config;
+  const frequencies = rotaryFrequencies(headSize, base.positiveNumber("rope_theta", DEFAULT_BASE));
+  config.requireOnly("partial_rotary_factor", 1);
+  if (parameters === undefined) return frequencies;
+  parameters.requireOnly("partial_rotary_factor", 1);
+  // Other bases for other layers.
+  for (const nested of ["full_attention", "sliding_attention"]) parameters.requireAbsent(nested);
+  const field = parameters.has("rope_type") ? "rope_type" : "type";
+  switch (parameters.string(field, "default")) {
+    case "default":
+      return frequencies;
+    case "linear": {
+      const factor = parameters.positiveNumber("factor");
+      return frequencies.map((frequency) => Math.fround(frequency / factor));
+    }
+    case "llama3":
+      return llama3Frequencies(frequencies, config, parameters, positions);
+    default:
+      throw parameters.unsupported(field, 'supported are "default", "linear" and "llama3"');
+  }
+}
+
+/**
+ * Long wavelengths are stretched by a factor, short ones are kept, and those between are interpolated. In fp32, operation by operation, as
+ * in transformers.
+ */
+function llama3Frequencies(frequencies: readonly number[], config: ConfigReader, parameters: ConfigReader, positions: number): number[] {
+  const factor = parameters.positiveNumber("factor");
+  const low = parameters.positiveNumber("low_freq_factor");
+  const high = parameters.positiveNumber("high_freq_factor");
+  if (high <= low) throw parameters.invalid("high_freq_factor", `a number > ${String(low)}, "low_freq_factor"`);
+  const name = "original_max_position_embeddings";
+  const original = config.has(name) ? config.positiveNumber(name) : parameters.positiveNumber(name, positions);
+  return frequencies.map((frequency) => {
+    const wavelength = Math.fround((2 * Math.PI) / frequency);
+    if (wavelength < original / high) return frequency;
+    const stretched = Math.fround(frequency / factor);
+    if (wavelength > original / low) return stretched;
+    const smooth = Math.fround(Math.fround(Math.fround(original / wavelength) - low) / (high - low));
+    const kept = Math.fround(smooth * frequency);
+    return Math.fround(Math.fround(Math.fround(Math.fround(1 - smooth) * frequency) / factor) + kept);
+  });
+}
+
 /** Cosine and sine of all angles, [length, size / 2]. */
 export interface Rotation {
   readonly cosine: Value;

@@ -1,4 +1,4 @@
-import type { SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
+import type { CausalScoring, SpladePooling, TensorInfo, TransformerPart } from "../checkpoint/types";
 import type { EncodedGraph, GraphBuilder, GraphLayout, Value, Variants } from "./graph";
 import type { Queries } from "./layers";
 
@@ -62,6 +62,8 @@ export interface Architecture {
    * from others with the same model_type.
    */
   readonly configClass?: string;
+  /** For a family whose class in transformers computes the same as this class in auto_map, "module.Class", of a repository with custom code. */
+  readonly maskedModel?: string;
   /**
    * Whether groups can be packed (GraphLayout): attention needs only the offsets of sequences, and all other operations process tokens
    * independently.
@@ -69,5 +71,7 @@ export interface Architecture {
   readonly packs?: true;
   maskedLanguageModel(part: TransformerPart, layout?: GraphLayout): MaskedLanguageModel;
   sequenceClassifier(part: TransformerPart, labels: number, layout?: GraphLayout): SequenceClassifier;
+  /** Only of causal language models. @param labels 1 for LogitScore */
+  causalScorer?(part: TransformerPart, scoring: CausalScoring, labels: number, layout?: GraphLayout): SequenceClassifier;
   body(part: TransformerPart, queries: Queries, layout?: GraphLayout): Body;
 }

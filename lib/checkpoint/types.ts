@@ -158,6 +158,13 @@ export interface SparseCheckpoint {
 /** Names of torch.nn classes in lower case: "identity", "sigmoid", "softmax", "tanh", … */
 export type CrossEncoderActivation = Lowercase<LogitActivation>;
 
+/** How a causal language model scores a pair. */
+export type CausalScoring =
+  /** LogitScore: the logit of the true token after the last token, minus that of the false token if there is one. */
+  | { readonly kind: "logit-score"; readonly trueTokenId: number; readonly falseTokenId: number | null }
+  /** ForSequenceClassification: the scores of the last token that is not the pad token; null if there is no pad token. */
+  | { readonly kind: "sequence-classification"; readonly padTokenId: number | null };
+
 export interface CrossCheckpoint {
   readonly kind: "cross";
   readonly root: string;

@@ -134,7 +134,7 @@ describe("modules over a body compute the same as its classifier", () => {
         layer(part, classifier, labels, "Identity", "scores"),
       ];
       const graph = embeddingGraph(architectureFor(part.config), part, modules, "scores").graph;
-      const models = await Promise.all([graph, sequenceClassifier(part, labels)].map(startGraph));
+      const models = await Promise.all([graph, sequenceClassifier(part, labels)].map((built) => startGraph(part, built)));
       const ids = Int32Array.from({ length: 30 }, (_, i) => (37 * i + 5) % graph.vocabularySize);
       const [found, expected] = await Promise.all(
         models.map(async (model) => (await model.predict({ ids, offsets: Uint32Array.of(0, 12, 30) }, labels, {})).logits),

@@ -7,17 +7,20 @@ import path from "node:path";
 import { onnx } from "onnx-proto";
 
 import { architectureFor } from "../../../dist/architectures";
+import type { ExecutionPlan } from "../../../dist/architectures/execution-plan";
 import type { Graph, MaskedLanguageModel, SequenceClassifier } from "../../../dist/architectures/types";
 import { readCheckpoint } from "../../../dist/checkpoint";
 import { readModelConfig, readTransformer } from "../../../dist/checkpoint/transformer";
 import type { ModelConfig, TensorInfo, TransformerPart } from "../../../dist/checkpoint/types";
 import type { ErrorCode } from "../../../dist/errors";
 import { SparseRerankError } from "../../../dist/errors";
+import { describeModel } from "../../../dist/model/native-spec";
 import type { NativeModel } from "../../../dist/native/contract";
 import { native } from "../../../dist/native/load";
 
 const FIXTURES = path.join(__dirname, "../../data/checkpoints");
 const { DataType, DataLocation } = onnx.TensorProto;
+const TYPES: Readonly<Record<string, number>> = { F16: DataType.FLOAT16, BF16: DataType.BFLOAT16 };
 export const REFERENCE = path.join(__dirname, "../../data/architectures");
 
 /** The document side's. */
@@ -88,19 +91,12 @@ export async function referencePart(name: string): Promise<TransformerPart> {
 }
 
 /** A classifier in the native runtime, as lib/model/start.ts starts it, without a tokenizer. */
-export async function startGraph({ model: graph, weights, inputs }: Graph): Promise<NativeModel> {
-  const files = [...new Set(Array.from(weights.values(), ({ file }) => file))];
-  return native().createModel({
-    graph,
-    files,
-    weightFolder: path.dirname(files[0] ?? ""),
-    weights: Array.from(weights, ([name, { file, offset, dtype, shape }]) => {
-      assert.ok(dtype === "F32" || dtype === "F16" || dtype === "BF16");
-      return { name, dtype: "F32", tensor: { file: files.indexOf(file), offset, dtype, shape } };
-    }),
-    inputs,
-    backend: { kind: "sequences" },
-  });
+export async function startGraph(
+  part: TransformerPart,
+  graph: Graph,
+  execution: ExecutionPlan = { backend: "sequences" },
+): Promise<NativeModel> {
+  return native().createModel(describeModel(graph, { part, graph, execution }));
 }
 
 /** Token types can be chosen. */
@@ -195,7 +191,10 @@ function assertExternalWeights(graph: Graph, decoded: Decoded): void {
   const [first] = graph.weights.values();
   assert.ok(first);
   for (const { name, dataType, dims, externalData } of external) {
-    assert.equal(dataType, DataType.FLOAT, "fp16 and bf16 are widened at load");
+    const floats = graph.weightFloats.get(name ?? "");
+    // The word embeddings of decoders stay as they are stored.
+    const isStored = /embed_tokens/.test(name ?? "") && floats !== "fp32";
+    assert.equal(dataType, isStored ? TYPES[graph.weights.get(name ?? "")?.dtype ?? ""] : DataType.FLOAT, "others are widened at load");
     assert.deepEqual((dims ?? []).map(Number), graph.weights.get(name ?? "")?.shape);
     // The folder that native code names is the first weight's.
     assert.deepEqual(

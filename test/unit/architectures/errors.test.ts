@@ -27,6 +27,7 @@ describe("architectureFor", () => {
     assert.deepEqual(MODEL_TYPES, [
       ...["bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra"],
       ...["deberta", "deberta-v2", "modernbert", "mpnet", "new", "gte"],
+      ...["qwen2", "qwen3", "llama", "mistral", "gemma", "gemma2", "eurobert"],
     ]);
     for (const modelType of MODEL_TYPES) {
       assert.ok(architectureFor(configOf({ model_type: modelType })).modelTypes.includes(modelType));

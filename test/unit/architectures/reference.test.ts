@@ -1,15 +1,20 @@
 /**
- * Inputs longer than the golden fixtures' and settings that those lack: test/reference has the logits of transformers (see its
- * generate.py).
+ * Inputs longer than the golden fixtures' and settings that those lack: test/data/architectures has the logits of transformers (see its
+ * generate.py and decoders.py).
  */
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 
+import { architectureFor } from "../../../dist/architectures";
+import { layoutFor } from "../../../dist/architectures/execution-plan";
+import type { ExecutionPlan } from "../../../dist/architectures/execution-plan";
+import type { Graph } from "../../../dist/architectures/types";
+import type { CausalScoring, TransformerPart } from "../../../dist/checkpoint/types";
 import type { NativeModel, NativeSequences } from "../../../dist/native/contract";
 import { loadRuntime } from "../../../dist/native/runtime-library";
-import { REFERENCE, referencePart, sequenceClassifier, startGraph } from "./architecture-graphs";
+import { REFERENCE, referencePart, startGraph } from "./architecture-graphs";
 
 const ABSOLUTE = 2e-5;
 const RELATIVE = 1e-4;
@@ -19,14 +24,37 @@ interface Expected {
   readonly labels: number;
   readonly types: boolean;
   readonly lengths: readonly number[];
+  /** Absent for a classifier. */
+  readonly scoring?: CausalScoring;
   readonly logits: readonly (readonly number[])[];
 }
 
 /** As in generate.py. */
-function inputOf({ vocabulary, types }: Expected, length: number): NativeSequences {
-  const ids = Int32Array.from({ length }, (_, i) => (7919 * i + 13 * length) % vocabulary);
-  const offsets = Uint32Array.of(0, length);
-  return types ? { ids, offsets, typeIds: Uint8Array.from({ length }, (_, i) => Number(2 * i >= length)) } : { ids, offsets };
+function inputOf({ vocabulary, types }: Expected, lengths: readonly number[]): NativeSequences {
+  const ids = Int32Array.from(lengths.flatMap((length) => Array.from({ length }, (_, i) => (7919 * i + 13 * length) % vocabulary)));
+  const offsets = Uint32Array.from([0, ...lengths.map((_, i) => lengths.slice(0, i + 1).reduce((sum, length) => sum + length))]);
+  const bytes = new Float64Array(lengths.length);
+  const typeIds = lengths.flatMap((length) => Array.from({ length }, (_, i) => Number(2 * i >= length)));
+  return { ids, offsets, bytes, ...(types ? { typeIds: Uint8Array.from(typeIds) } : {}) };
+}
+
+function assertLogits(logits: Float32Array, expected: readonly number[]): void {
+  assert.equal(logits.length, expected.length);
+  expected.forEach((wanted, i) => {
+    const found = logits[i] ?? NaN;
+    assert.ok(Math.abs(found - wanted) <= ABSOLUTE + RELATIVE * Math.abs(wanted), `${String(found)}, expected ${String(wanted)}`);
+  });
+}
+
+/** As on the CPU, and as on a GPU. */
+const PLANS: readonly ExecutionPlan[] = [{ backend: "sequences" }, { backend: "groups", floats: "fp32", packed: false, memory: 4e9 }];
+
+function graphOf(part: TransformerPart, { scoring, labels }: Expected, plan: ExecutionPlan): Graph {
+  const architecture = architectureFor(part.config);
+  const layout = layoutFor(architecture, plan);
+  if (scoring === undefined) return architecture.sequenceClassifier(part, labels, layout);
+  assert.ok(architecture.causalScorer);
+  return architecture.causalScorer(part, scoring, labels, layout);
 }
 
 describe("architectures compute the same as transformers", () => {
@@ -35,28 +63,33 @@ describe("architectures compute the same as transformers", () => {
   });
 
   for (const name of readdirSync(REFERENCE).filter((entry) => !entry.includes("."))) {
-    describe(name, () => {
-      const expected = JSON.parse(readFileSync(path.join(REFERENCE, name, "expected.json"), "utf8")) as Expected;
-      let model: NativeModel;
+    for (const plan of PLANS) {
+      describe(`${name}, ${plan.backend}`, () => {
+        const expected = JSON.parse(readFileSync(path.join(REFERENCE, name, "expected.json"), "utf8")) as Expected;
+        const { labels, lengths, logits: all } = expected;
+        let model: NativeModel;
 
-      before(async () => {
-        model = await startGraph(sequenceClassifier(await referencePart(name), expected.labels));
-      });
+        before(async () => {
+          const part = await referencePart(name);
+          model = await startGraph(part, graphOf(part, expected, plan), plan);
+        });
 
-      after(() => {
-        model.dispose();
-      });
+        after(() => {
+          model.dispose();
+        });
 
-      expected.lengths.forEach((length, i) => {
-        it(`for ${String(length)} tokens`, async () => {
-          const { logits } = await model.predict(inputOf(expected, length), expected.labels, {});
-          assert.equal(logits.length, expected.labels);
-          expected.logits[i]?.forEach((wanted, label) => {
-            const found = logits[label] ?? NaN;
-            assert.ok(Math.abs(found - wanted) <= ABSOLUTE + RELATIVE * Math.abs(wanted), `${String(found)}, expected ${String(wanted)}`);
+        lengths.forEach((length, i) => {
+          it(`for ${String(length)} tokens`, async () => {
+            const { logits } = await model.predict(inputOf(expected, [length]), labels, {});
+            assertLogits(logits, all[i] ?? []);
           });
         });
+
+        it("for several sequences together", async () => {
+          const { logits } = await model.predict(inputOf(expected, lengths), labels, {});
+          assertLogits(logits, all.flat());
+        });
       });
-    });
+    }
   }
 });
