@@ -1,7 +1,7 @@
 /** What the decoders (causal language models) have in common in their config.json. */
 
 import type { TransformerPart } from "../checkpoint/types";
-import { ConfigReader } from "./config";
+import type { ConfigReader } from "./config";
 import { readFrequencies } from "./rope";
 
 export interface DecoderConfig {

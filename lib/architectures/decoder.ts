@@ -52,7 +52,7 @@ export function decoder(
       return classifier(part, config, labels, config.padTokenId, layout);
     },
 
-    causalScorer(part, scoring, labels, layout) {
+    causalScorer: (part, scoring, labels, layout) => {
       const config = read(part);
       if (scoring.kind === "sequence-classification") return classifier(part, config, labels, scoring.padTokenId, layout);
       const scope = openDecoder(part, layout);

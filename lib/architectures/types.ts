@@ -72,6 +72,6 @@ export interface Architecture {
   maskedLanguageModel(part: TransformerPart, layout?: GraphLayout): MaskedLanguageModel;
   sequenceClassifier(part: TransformerPart, labels: number, layout?: GraphLayout): SequenceClassifier;
   /** Only of causal language models. @param labels 1 for LogitScore */
-  causalScorer?(part: TransformerPart, scoring: CausalScoring, labels: number, layout?: GraphLayout): SequenceClassifier;
+  readonly causalScorer?: (part: TransformerPart, scoring: CausalScoring, labels: number, layout?: GraphLayout) => SequenceClassifier;
   body(part: TransformerPart, queries: Queries, layout?: GraphLayout): Body;
 }

@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 
+import type { Floats } from "../architectures/graph";
 import type { Graph } from "../architectures/types";
 import type { TensorInfo } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
@@ -16,7 +17,7 @@ export const FLOAT_BYTES = 4;
  */
 const SHARE_TO_FILL = 0.9;
 
-/** @throws ERR_TOO_LARGE if the weights would not leave enough. @param bytes lower bound of the private memory that they take */
+/** @throws ERR_TOO_LARGE if the weights would not leave enough. @param bytes see memoryOfWeights */
 export function requireMemoryForWeights(folder: string, bytes: number): void {
   const memory = native().memory();
   if (memory === 0 || bytes + heldNow() <= SHARE_TO_FILL * memory) return;
@@ -28,7 +29,9 @@ export function requireMemoryForWeights(folder: string, bytes: number): void {
 }
 
 export function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toPrecision(2)} GB`;
+  const size = bytes / 1e9;
+  // Not "2.8e+2".
+  return `${size < 100 ? size.toPrecision(2) : size.toFixed(0)} GB`;
 }
 
 /** Memory that the system cannot reclaim from this process; 0 if unknown, and where it would page before it kills. */
@@ -48,18 +51,24 @@ function processStatus(): string {
 }
 
 /**
- * Lower bound, in bytes, of the private memory that the weights take: matrices that ONNX Runtime packs, widened tensors and the head's
- * 8-bit decoder. With a cache, quantized layers are mapped from a file instead.
+ * Lower bound, in bytes, of the memory that the weights take: matrices that ONNX Runtime packs, converted tensors, the head's 8-bit decoder
+ * and layers in 8 bits. With a cache, the latter are mapped from a file, but every run reads all of them.
  */
-export function memoryOfWeights({ weights, vocabularySize }: Graph, { head, execution }: TransformerPlan): number {
+export function memoryOfWeights(graph: Graph, { head, execution }: TransformerPlan): number {
+  const isInt8 = execution.backend === "sequences" && execution.int8 !== undefined;
+  const { weights, weightFloats, layers = [] } = isInt8 ? graph.int8() : { ...graph, layers: undefined };
   let bytes = head === undefined ? 0 : count(head.graph.decoder);
-  if (execution.backend === "sequences" && execution.int8 !== undefined) return bytes;
-  for (const tensor of weights.values()) {
-    const isMatrix = tensor.shape.length === 2 && tensor.shape[0] !== vocabularySize;
-    if (isMatrix || tensor.dtype !== "F32") bytes += count(tensor) * Float32Array.BYTES_PER_ELEMENT;
+  for (const { weight } of layers) bytes += count(weight);
+  for (const [name, tensor] of weights) {
+    const floats = weightFloats.get(name) ?? "fp32";
+    const isMatrix = tensor.shape.length === 2 && tensor.shape[0] !== graph.vocabularySize;
+    if (isMatrix || tensor.dtype !== STORED[floats]) bytes += count(tensor) * (floats === "fp32" ? FLOAT_BYTES : FLOAT_BYTES / 2);
   }
   return bytes;
 }
+
+/** The element type of a tensor that needs no conversion. */
+const STORED: Readonly<Record<Floats, TensorInfo["dtype"]>> = { fp32: "F32", fp16: "F16", bf16: "BF16" };
 
 export function count({ shape }: Pick<TensorInfo, "shape">): number {
   return shape.reduce((product, length) => product * length, 1);
