@@ -80,11 +80,10 @@ export function folderOf(name: string): string {
   return path.join(fixtures, name);
 }
 
+/** Of the fixtures in index.json. */
 export function goldens(): Golden[] {
-  return fs
-    .readdirSync(fixtures, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => JSON.parse(fs.readFileSync(path.join(fixtures, entry.name, "golden.json"), "utf8")) as Golden);
+  const index = JSON.parse(fs.readFileSync(path.join(fixtures, "index.json"), "utf8")) as { readonly fixtures: readonly { name: string }[] };
+  return index.fixtures.map(({ name }) => JSON.parse(fs.readFileSync(path.join(fixtures, name, "golden.json"), "utf8")) as Golden);
 }
 
 export function close(actual: number, expected: number, { abs, rel }: Tolerance): boolean {

@@ -34,12 +34,19 @@ const ROBERTA_TOKENS = {
 const DEBERTA_TOKENS = { ...BERT_TOKENS, bos_token: "[CLS]", eos_token: "[SEP]" };
 const GPT2_TOKENS = { unk_token: "<|endoftext|>", bos_token: "<|endoftext|>", eos_token: "<|endoftext|>" };
 
+const QWEN2_TOKENS = { unk_token: "<|endoftext|>", eos_token: "<|endoftext|>", pad_token: "<|endoftext|>" };
+const GEMMA_TOKENS = { unk_token: "<unk>", bos_token: "<bos>", eos_token: "<eos>", pad_token: "<pad>", mask_token: "<mask>" };
+const LLAMA_TOKENS = { unk_token: "<unk>", bos_token: "<s>", eos_token: "</s>" };
+
 const DEFAULTS: Readonly<Record<TokenizerFamily, ClassDefaults>> = {
   Bert: defaults(BERT_TOKENS),
   MPNet: defaults({ ...ROBERTA_TOKENS, unk_token: "[UNK]" }, { maskStripsLeft: true }),
   Roberta: defaults(ROBERTA_TOKENS),
   Deberta: defaults(DEBERTA_TOKENS),
   GPT2: defaults(GPT2_TOKENS),
+  Qwen2: defaults(QWEN2_TOKENS),
+  Gemma: defaults(GEMMA_TOKENS),
+  Llama: defaults(LLAMA_TOKENS),
   XlmRoberta: defaults(ROBERTA_TOKENS),
   Camembert: defaults(ROBERTA_TOKENS, { maskStripsLeft: true, additional: ["<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"] }),
   DebertaV2: defaults(DEBERTA_TOKENS),
@@ -60,6 +67,7 @@ function defaults(
 }
 
 const METASPACE = "▁";
+const QWEN2_PATTERN = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
 
 export interface FileParts {
   readonly model: ParsedModel;
@@ -87,6 +95,17 @@ export function buildClassParts(
   // From a model of another type, the classes read the vocabulary as token ids.
   const { field, ids, texts, size } = model;
   const vocabulary = { field, ids, texts, size };
+  const bpe = (unknownToken: string | undefined, isSentencePiece: boolean): ParsedModel => ({
+    ...vocabulary,
+    type: "BPE",
+    merges: model.type === "BPE" ? model.merges : [],
+    unknownToken,
+    fuseUnknown: isSentencePiece,
+    byteFallback: isSentencePiece,
+    ignoreMerges: false,
+    continuingPrefix: "",
+    endOfWordSuffix: "",
+  });
 
   switch (family) {
     case "Bert":
@@ -114,19 +133,40 @@ export function buildClassParts(
       return {
         normalizers: [],
         preTokenizers: [{ type: "ByteLevel", addPrefixSpace: flag("add_prefix_space", false), useRegex: true }],
-        model: {
-          ...vocabulary,
-          type: "BPE",
-          merges: model.type === "BPE" ? model.merges : [],
-          unknownToken: undefined,
-          fuseUnknown: false,
-          byteFallback: false,
-          ignoreMerges: false,
-          continuingPrefix: "",
-          endOfWordSuffix: "",
-        },
+        model: bpe(undefined, false),
         template: family === "GPT2" ? gpt2Template(file.template, flag, specialToken) : ends(robertaTemplate, "cls_token", "sep_token"),
       };
+
+    case "Qwen2":
+      return {
+        normalizers: [{ type: "Form", form: "NFC" }],
+        preTokenizers: [
+          { type: "Split", pattern: { regex: QWEN2_PATTERN }, behavior: "Isolated", invert: false },
+          { type: "ByteLevel", addPrefixSpace: flag("add_prefix_space", false), useRegex: false },
+        ],
+        model: bpe(undefined, false),
+        template: gpt2Template(file.template, flag, specialToken),
+      };
+
+    case "Gemma":
+      return {
+        normalizers: [{ type: "Replace", pattern: { literal: " " }, content: METASPACE }],
+        preTokenizers: [{ type: "Split", pattern: { literal: " " }, behavior: "MergedWithPrevious", invert: false }],
+        model: bpe(specialToken("unk_token"), true),
+        template: gpt2Template(file.template, flag, specialToken),
+      };
+
+    case "Llama": {
+      const prepend = flag("legacy", false) ? "always" : "first";
+      return {
+        normalizers: [],
+        preTokenizers: [
+          { type: "Metaspace", replacement: METASPACE, prepend: flag("add_prefix_space", true) ? prepend : "never", split: false },
+        ],
+        model: bpe(undefined, true),
+        template: gpt2Template(file.template, flag, specialToken),
+      };
+    }
 
     case "XlmRoberta":
     case "Camembert": {

@@ -33,6 +33,11 @@ export class Field {
     return value === undefined || value === null ? undefined : new Field(this.file, this.path === "" ? key : `${this.path}.${key}`, value);
   }
 
+  /** Whether an object has the key, even if it is null. */
+  has(key: string): boolean {
+    return Object.hasOwn(this.object(), key);
+  }
+
   required(key: string): Field {
     return this.optional(key) ?? this.fail(`has no "${key}"`);
   }

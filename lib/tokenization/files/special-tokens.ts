@@ -33,8 +33,10 @@ export class DeclaredTokens {
 
     const named = new Map<string, DeclaredToken>();
     for (const name of NAMES) {
-      const field = legacy?.optional(name) ?? config.optional(name);
-      const token = field === undefined ? defaults.named.get(name) : parseMention(field);
+      const file = legacy?.has(name) === true ? legacy : config;
+      const field = file.optional(name);
+      // An explicit null takes the class's default away.
+      const token = field !== undefined ? parseMention(field) : file.has(name) ? undefined : defaults.named.get(name);
       if (token !== undefined) named.set(name, token);
     }
     for (const [name, field] of [...extra.named, ...customTokens(config), ...customTokens(legacy)]) named.set(name, parseMention(field));

@@ -7,7 +7,8 @@ import { SparseRerankError } from "../../errors";
 import type { Field } from "./field";
 import { UNSUPPORTED_CLASSES } from "./unsupported-classes";
 
-export type TokenizerFamily = "Bert" | "MPNet" | "Roberta" | "Deberta" | "GPT2" | "XlmRoberta" | "Camembert" | "DebertaV2";
+export type TokenizerFamily =
+  "Bert" | "MPNet" | "Roberta" | "Deberta" | "GPT2" | "Qwen2" | "Gemma" | "Llama" | "XlmRoberta" | "Camembert" | "DebertaV2";
 
 export interface TokenizerClass {
   /** Without the suffix "Fast". */
@@ -31,6 +32,9 @@ const FAMILY_OF_CLASS: ReadonlyMap<string, TokenizerFamily> = new Map([
   ["MvpTokenizer", "Roberta"],
   ["DebertaTokenizer", "Deberta"],
   ["GPT2Tokenizer", "GPT2"],
+  ["Qwen2Tokenizer", "Qwen2"],
+  ["GemmaTokenizer", "Gemma"],
+  ["LlamaTokenizer", "Llama"],
   ["XLMRobertaTokenizer", "XlmRoberta"],
   ["CamembertTokenizer", "Camembert"],
   ["DebertaV2Tokenizer", "DebertaV2"],
@@ -51,15 +55,27 @@ const CLASS_OF_MODEL_TYPE: ReadonlyMap<string, string> = new Map([
   ["deberta-v2", "DebertaV2Tokenizer"],
   ["gte", "XLMRobertaTokenizer"],
   ["modernbert", GENERIC],
+  ["qwen2", "Qwen2Tokenizer"],
+  ["qwen3", "Qwen2Tokenizer"],
+  ["gemma", "GemmaTokenizer"],
+  ["gemma2", "GemmaTokenizer"],
+  ["gemma3_text", "GemmaTokenizer"],
+  ["mistral", GENERIC],
+  ["phi3", GENERIC],
 ]);
+/** Values of model_type for which transformers ignores a class that the files name, as for those of GENERIC. */
+const IGNORES_NAMED_CLASS: ReadonlySet<string> = new Set(["qwen2"]);
 
 /**
  * The class that AutoTokenizer chooses. Throws ERR_NOT_SUPPORTED, with the name, for a class that is not implemented here, because another
  * class would produce wrong ids. For a name that transformers does not know, tokenizer.json runs unchanged, as it does there.
+ *
+ * @param isByteLevel whether tokenizer.json names ByteLevel: Llama 3 calls its class LlamaTokenizer, which is not byte-level
  */
-export function chooseTokenizerClass(tokenizerConfig: Field, modelConfig: Field): TokenizerClass {
+export function chooseTokenizerClass(tokenizerConfig: Field, modelConfig: Field, isByteLevel: boolean): TokenizerClass {
   const field = tokenizerConfig.optional("tokenizer_class") ?? modelConfig.optional("tokenizer_class");
-  const registered = CLASS_OF_MODEL_TYPE.get(modelConfig.optional("model_type")?.string() ?? "");
+  const modelType = modelConfig.optional("model_type")?.string() ?? "";
+  const registered = CLASS_OF_MODEL_TYPE.get(modelType);
   const remote = remoteClass(tokenizerConfig);
   // Such a model runs only with its own code, and so does its tokenizer.
   if (remote !== undefined && (registered === undefined || modelConfig.optional("auto_map") !== undefined)) {
@@ -70,7 +86,7 @@ export function chooseTokenizerClass(tokenizerConfig: Field, modelConfig: Field)
     );
   }
   const named = field?.string().replace(/Fast$/, "") ?? registered ?? GENERIC;
-  const name = registered === GENERIC && remote === undefined ? GENERIC : named;
+  const name = remote === undefined ? effectiveClass(named, modelType, isByteLevel) : named;
   if (field !== undefined && UNSUPPORTED_CLASSES.has(name)) {
     throw new SparseRerankError(
       "ERR_NOT_SUPPORTED",
@@ -79,6 +95,13 @@ export function chooseTokenizerClass(tokenizerConfig: Field, modelConfig: Field)
     );
   }
   return { name, family: FAMILY_OF_CLASS.get(name) };
+}
+
+/** @param named by the files, or for the model type */
+function effectiveClass(named: string, modelType: string, isByteLevel: boolean): string {
+  const registered = CLASS_OF_MODEL_TYPE.get(modelType);
+  if (registered !== undefined && (registered === GENERIC || IGNORES_NAMED_CLASS.has(modelType))) return registered;
+  return named === "LlamaTokenizer" && isByteLevel ? GENERIC : named;
 }
 
 /** tokenizer_config.json: auto_map names a class in the repository; older files have a list instead of an object. */
@@ -98,10 +121,13 @@ export function vocabularyLayout(family: TokenizerFamily): VocabularyLayout {
     case "Roberta":
     case "Deberta":
     case "GPT2":
+    case "Qwen2":
       return "vocab.json";
     case "XlmRoberta":
     case "Camembert":
     case "DebertaV2":
+    case "Gemma":
+    case "Llama":
       return "SentencePiece";
   }
 }

@@ -32,14 +32,19 @@ export interface TokenizerFiles {
 /** The class decides which vocabulary files to read if there is no tokenizer.json. */
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
   const orEmpty = async (name: string): Promise<Field> => (await readJson(folder, name)) ?? new Field(path.join(folder, name), "", {});
+  let isByteLevel = false;
+  const parse = (text: string): unknown => {
+    isByteLevel = text.includes('"ByteLevel"');
+    return parseStrictJson(text);
+  };
   const [file, config, specialTokensMap, addedTokens, modelConfig] = await Promise.all([
-    readJson(folder, "tokenizer.json", parseStrictJson),
+    readJson(folder, "tokenizer.json", parse),
     orEmpty("tokenizer_config.json"),
     orEmpty("special_tokens_map.json"),
     orEmpty("added_tokens.json"),
     orEmpty("config.json"),
   ]);
-  const chosen = chooseTokenizerClass(config, modelConfig);
+  const chosen = chooseTokenizerClass(config, modelConfig, isByteLevel);
   const tokenizer = file ?? (await readVocabularyFiles(folder, chosen));
   return { tokenizer, isComplete: file !== undefined, chosen, config, specialTokensMap, addedTokens };
 }

@@ -79,6 +79,20 @@ function assertInferenceFree(name: string, folder: string, golden: Golden, { roo
   assert.equal(plain, name === "inffree-asym-old" ? query : document);
 }
 
+/** Two towers, one of them in the root: the module id "". */
+function assertTowers(name: string, folder: string, golden: Golden, { routes }: SparseCheckpoint): void {
+  const { query, document, plain } = routes;
+  assert.ok(query.kind === "transformer" && document.kind === "transformer");
+  const own = name === "splade-efficient-query-root" ? "document" : "query";
+  for (const [route, { transformer, head }] of Object.entries({ query, document })) {
+    assert.equal(transformer.folder, route === own ? path.join(folder, `${own}_0_MLMTransformer`) : folder);
+    assert.equal(transformer.maxSeqLength, golden.max_seq_length_per_route?.[route as "query" | "document"]);
+    assert.ok(head.kind === "splade");
+    assertTablesFillFiles(transformer.tensors, 1);
+  }
+  assert.equal(plain, document, "the default_route");
+}
+
 describe("checkpoint: fixtures", () => {
   for (const name of names) {
     const golden = goldenOf(name);
@@ -86,6 +100,10 @@ describe("checkpoint: fixtures", () => {
     if (name.startsWith("inffree-")) {
       it(name, async () => {
         assertInferenceFree(name, folder, golden, await readCheckpoint(folder, "sparse"));
+      });
+    } else if (name.startsWith("splade-efficient-")) {
+      it(name, async () => {
+        assertTowers(name, folder, golden, await readCheckpoint(folder, "sparse"));
       });
     } else if (name === "csr-bert") {
       it(name, async () => {

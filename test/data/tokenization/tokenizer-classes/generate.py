@@ -95,6 +95,22 @@ UNIGRAM_FILE = tokenizer_json(
     normalizer={"type": "Lowercase"},
     pre_tokenizer={"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False},
 )
+SENTENCEPIECE_SPECIALS = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<s>", "</s>"]
+SENTENCEPIECE_MERGES = [("▁", "a"), ("t", "h"), ("th", "e"), ("▁", "the"), ("▁", "▁"), ("▁", "t"), ("o", "r"), ("a", "b"), ("q", "u"), ("I", "m"), ("▁", "Im")]
+SENTENCEPIECE_FILE = tokenizer_json(
+    {"type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": None, "end_of_word_suffix": None, "fuse_unk": True,
+     "byte_fallback": True, "ignore_merges": False, "merges": [list(m) for m in SENTENCEPIECE_MERGES],
+     "vocab": {t: i for i, t in enumerate(dict.fromkeys(
+         SENTENCEPIECE_SPECIALS + [f"<0x{b:02X}>" for b in range(256)] + ["▁", *LETTERS, "I", "M", "T", "!", "東"] + [a + b for a, b in SENTENCEPIECE_MERGES]))}},
+    tokens(SENTENCEPIECE_SPECIALS),
+    normalizer={"type": "Prepend", "prepend": "▁"},
+    post_processor={"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<bos>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                    "pair": [{"SpecialToken": {"id": "<bos>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "<bos>", "type_id": 1}}, {"Sequence": {"id": "B", "type_id": 1}}],
+                    "special_tokens": {"<bos>": {"id": "<bos>", "ids": [2], "tokens": ["<bos>"]}}},
+)
+# Without tokens for bytes, so that some characters are unknown.
+BYTELESS_FILE = json.loads(json.dumps(SENTENCEPIECE_FILE))
+BYTELESS_FILE["model"]["vocab"] = {t: i for i, t in enumerate(t for t in SENTENCEPIECE_FILE["model"]["vocab"] if not t.startswith("<0x"))}
 ALTERED = {"do_lower_case": False, "strip_accents": True, "tokenize_chinese_chars": False, "add_prefix_space": True}
 
 cases = []
@@ -123,6 +139,25 @@ for class_name in GENERIC_CLASSES:
 for class_name in ["BertTokenizer", "MPNetTokenizer", "RobertaTokenizer", "DebertaTokenizer", "GPT2Tokenizer", "XLMRobertaTokenizer"]:
     for kind, file in FILES.items():
         case(f"{class_name} over {kind}", named(class_name, {"tokenizer.json": file}, "roberta"))
+QWEN_CLASSES, SENTENCEPIECE_CLASSES = ["Qwen2Tokenizer"], ["GemmaTokenizer", "LlamaTokenizer"]
+for class_name in QWEN_CLASSES + SENTENCEPIECE_CLASSES:
+    for kind, file in {**FILES, "SentencePiece BPE": SENTENCEPIECE_FILE, "BPE without bytes": BYTELESS_FILE}.items():
+        case(f"{class_name} over {kind}", named(class_name, {"tokenizer.json": file}, "llama"))
+        case(f"{class_name}Fast over {kind}, altered", named(class_name + "Fast", {"tokenizer.json": file}, "llama", legacy=True, **ALTERED))
+    case(f"{class_name}, no prefix", named(class_name, {"tokenizer.json": SENTENCEPIECE_FILE}, "llama", add_prefix_space=False))
+    case(f"{class_name}, legacy", named(class_name, {"tokenizer.json": SENTENCEPIECE_FILE}, "llama", legacy=True))
+    case(f"{class_name}, null tokens", named(class_name, {"tokenizer.json": SENTENCEPIECE_FILE}, "llama", bos_token=None, unk_token=None if class_name != "GemmaTokenizer" else "<unk>", pad_token=None))
+    case(f"{class_name}, add_eos_token", named(class_name, {"tokenizer.json": SENTENCEPIECE_FILE}, "llama", add_eos_token=True))
+    case(f"{class_name}, no post_processor", named(class_name, {"tokenizer.json": {**SENTENCEPIECE_FILE, "post_processor": None}}, "llama", add_bos_token=True))
+    for model_type in ["qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "mistral", "phi3"]:
+        for kind in ["BPE", "SentencePiece BPE"]:
+            case(f"{model_type}, {class_name} over {kind}", named(class_name, {"tokenizer.json": {**FILES, "SentencePiece BPE": SENTENCEPIECE_FILE}[kind]}, model_type))
+for model_type, kind in [("qwen2", "BPE"), ("qwen3", "BPE"), ("gemma", "SentencePiece BPE"), ("gemma2", "SentencePiece BPE"), ("gemma3_text", "SentencePiece BPE"), ("llama", "SentencePiece BPE"), ("llama", "BPE"), ("mistral", "SentencePiece BPE")]:
+    model = {"config.json": {"model_type": model_type}, "tokenizer.json": {**FILES, "SentencePiece BPE": SENTENCEPIECE_FILE}[kind]}
+    case(f"{model_type}, no class, {kind}", model)
+    case(f"{model_type}, PreTrainedTokenizerFast, {kind}", {**model, "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast"}})
+case("a null mask_token, BertTokenizer", named("BertTokenizer", {"tokenizer.json": BERT_FILE}, mask_token=None))
+case("a null mask_token in special_tokens_map.json, BertTokenizer", named("BertTokenizer", {"tokenizer.json": BERT_FILE, "special_tokens_map.json": {"mask_token": None}}, mask_token="[MASK]"))
 case("DebertaTokenizer, its own specials", named("DebertaTokenizer", {"tokenizer.json": DEBERTA_FILE}, "deberta"))
 
 for model_type in ["bert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta", "camembert", "deberta", "deberta-v2", "modernbert", "gte"]:
@@ -161,7 +196,7 @@ case("vocab.txt, duplicates and added_tokens.json", named("BertTokenizer", {"voc
 case("vocab.txt, special_tokens_map.json", named("BertTokenizer", {"vocab.txt": LINES, "special_tokens_map.json": {"mask_token": {"content": "<mask>", "lstrip": True}, "additional_special_tokens": ["zznew"]}}))
 case("vocab.txt, added_tokens_decoder", named("BertTokenizer", {"vocab.txt": LINES, "added_tokens.json": {"</s>": 150}, "special_tokens_map.json": {"mask_token": "<mask>"}}, added_tokens_decoder={"300": {"content": "zznew", "lstrip": True}, "2": {"content": "[CLS]", "special": True}}))
 MERGES_TEXT = "\n".join(" ".join(m) for m in MERGES)
-for class_name, specials in [("RobertaTokenizer", ROBERTA_SPECIALS), ("DebertaTokenizer", SPECIALS), ("GPT2Tokenizer", ["<|endoftext|>"])]:
+for class_name, specials in [("RobertaTokenizer", ROBERTA_SPECIALS), ("DebertaTokenizer", SPECIALS), ("GPT2Tokenizer", ["<|endoftext|>"]), ("Qwen2Tokenizer", ["<|endoftext|>"])]:
     vocab = bpe_vocab(specials)
     for name, text in {
         "plain": "#version: 0.2\n" + MERGES_TEXT + "\n",
@@ -216,7 +251,7 @@ def encode(folder, item):
 def check_names():
     listed = set(re.findall(r'"(\w+)"', (HERE / "../../../../lib/tokenization/files/unsupported-classes.ts").read_text()))
     known = {n for n in dir(transformers) if n.endswith("Tokenizer")} | {v for v in tokenization_auto.TOKENIZER_MAPPING_NAMES.values() if v}
-    tested = set(BERT_CLASSES + BPE_CLASSES + UNIGRAM_CLASSES + GENERIC_CLASSES)
+    tested = set(BERT_CLASSES + BPE_CLASSES + UNIGRAM_CLASSES + QWEN_CLASSES + SENTENCEPIECE_CLASSES + GENERIC_CLASSES)
     missing = {n.removesuffix("Fast") for n in known} - listed - tested
     missing -= {"AutoTokenizer", "BasicTokenizer", "CharacterTokenizer", "MecabTokenizer", "WordpieceTokenizer"}  # not for folders
     assert not missing, f"neither supported nor refused: {sorted(missing)}"
