@@ -4,7 +4,7 @@
  */
 
 import type { Stats } from "node:fs";
-import { stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -52,6 +52,16 @@ export async function readExactly(file: OpenFile, position: number, length: numb
     done += bytesRead;
   }
   return bytes;
+}
+
+/** The names in a folder; none if it does not exist. */
+export async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw permissionError(error) ?? (isSystemError(error) ? unreadable(folder, error) : error);
+  }
 }
 
 /** @returns undefined if `path` does not exist */

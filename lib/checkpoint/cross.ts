@@ -1,10 +1,13 @@
 /**
- * Reads CrossEncoder checkpoints: sequence classifiers over pairs of texts, as a pipeline (sentence-transformers 5.4 and later) or plain.
+ * Reads CrossEncoder checkpoints: sequence classifiers over pairs of texts and causal language models, as a pipeline (sentence-transformers
+ * 5.4 and later) or plain.
  */
 
 import { join } from "node:path";
 
 import { SparseRerankError } from "../errors";
+import { DEFAULT_SCORING_TOKENS, readLogitScore, readSequenceScoring } from "./causal";
+import { readChatFormat } from "./chat-template";
 import { readEmbeddingModules } from "./embedding-modules";
 import { field, invalidField, optionalInteger, optionalObject } from "./json-fields";
 import type { JsonObject } from "./json-fields";
@@ -12,8 +15,9 @@ import { describeModules, readModules } from "./modules";
 import type { ModuleEntry } from "./modules";
 import { NO_PIPELINE_CONFIG, modelTypeOf, readPipelineConfig, readPrompts } from "./pipeline";
 import { LOGIT_ACTIVATIONS, readTorchActivation } from "./torch-activation";
-import { architecturesOf, describeArchitectures, readModelConfig, readTransformer, readTransformerModule } from "./transformer";
-import type { CrossCheckpoint, CrossEncoderActivation, EmbeddingModule, ModelConfig, TransformerPart } from "./types";
+import { architecturesOf, describeArchitectures, readModelConfig, readTransformer, readTransformerSettings } from "./transformer";
+import type { TransformerTask } from "./transformer";
+import type { CrossCheckpoint, CrossEncoderActivation, EmbeddingModule, ModelConfig } from "./types";
 
 /** The feature that predict() returns. */
 const SCORES = "scores";
@@ -34,13 +38,30 @@ export async function readCrossCheckpoint(root: string, exported?: string): Prom
   }
   // Like sentence-transformers, treats a pipeline saved by another class as a plain checkpoint.
   const config = await readModelConfig(root);
-  requireSequenceClassifier(config);
-  return checkpoint(root, await readTransformer(config, undefined, exported), NO_PIPELINE_CONFIG);
+  const isCausal = architecturesOf(config)[0]?.endsWith("ForCausalLM") === true;
+  if (!isCausal) requireSequenceClassifier(config);
+  const chat = await readChatFormat(root, config, undefined);
+  if (isCausal) {
+    requireOwnWeights(config, exported);
+    const parts = { transformer: await readTransformer(config), chat, scoringTokens: DEFAULT_SCORING_TOKENS, scores: 1 };
+    return checkpoint(root, parts, NO_PIPELINE_CONFIG);
+  }
+  const parts = { transformer: await readTransformer(config, undefined, exported), chat, scoring: readSequenceScoring(config) };
+  return checkpoint(root, parts, NO_PIPELINE_CONFIG);
+}
+
+/** An export of a causal language model has other outputs than a classifier's. */
+function requireOwnWeights(config: ModelConfig, exported: string | undefined): void {
+  if (exported === undefined) return;
+  throw new SparseRerankError(
+    "ERR_UNSUPPORTED_MODEL",
+    `${config.file} describes a causal language model, for which modelFile is not supported.`,
+  );
 }
 
 /**
- * A Transformer with its own classification head, or (since version 5.4) a bare Transformer followed by modules, where a Dense computes the
- * scores.
+ * A Transformer with its own classification head; a causal language model followed by LogitScore; or (since version 5.4) a bare Transformer
+ * followed by modules, where a Dense computes the scores.
  */
 async function readPipeline(
   root: string,
@@ -48,18 +69,30 @@ async function readPipeline(
   pipeline: JsonObject,
   exported: string | undefined,
 ): Promise<CrossCheckpoint> {
-  const [transformer, ...rest] = modules;
+  const [first, ...rest] = modules;
   const file = join(root, "modules.json");
-  if (transformer?.className !== "Transformer") {
+  if (first?.className !== "Transformer") {
     throw new SparseRerankError(
       "ERR_UNSUPPORTED_MODEL",
-      `${file} lists ${describeModules(modules)}; a cross-encoder is a Transformer, or Transformer + Pooling + … + Dense.`,
+      `${file} lists ${describeModules(modules)}; a cross-encoder is a Transformer, Transformer + LogitScore, or Transformer + Pooling + … + Dense.`,
     );
   }
-  if (rest.length === 0) return checkpoint(root, await readTransformerModule(transformer, "sequence-classification", exported), pipeline);
-  const head = await readEmbeddingModules(rest, SCORES, file);
-  const part = await readTransformerModule(transformer, "feature-extraction", exported);
-  return checkpoint(root, part, pipeline, head, readScores(head, file));
+  const [second, ...others] = rest;
+  const logitScore = second?.className === "LogitScore" && others.length === 0 ? second : undefined;
+  const task: TransformerTask =
+    rest.length === 0 ? "sequence-classification" : logitScore === undefined ? "feature-extraction" : "text-generation";
+  const settings = await readTransformerSettings(first, task);
+  const head = task === "feature-extraction" ? await readEmbeddingModules(rest, SCORES, file) : undefined;
+  const config = await readModelConfig(first.folder);
+  if (logitScore !== undefined) requireOwnWeights(config, exported);
+  const parts: Parts = {
+    transformer: await readTransformer(config, settings, exported),
+    chat: await readChatFormat(first.folder, config, settings),
+    ...(head === undefined ? {} : { head, scores: readScores(head, file) }),
+    ...(task === "sequence-classification" ? { scoring: readSequenceScoring(config) } : {}),
+    ...(logitScore === undefined ? {} : { scoring: await readLogitScore(logitScore, config), scores: 1 }),
+  };
+  return checkpoint(root, parts, pipeline);
 }
 
 /** The number of scores that the modules compute. */
@@ -79,18 +112,25 @@ function readScores(head: readonly EmbeddingModule[], file: string): number {
   return outputs;
 }
 
+type Parts = Pick<CrossCheckpoint, "transformer" | "chat"> &
+  Partial<Pick<CrossCheckpoint, "head" | "scoring" | "scoringTokens">> & {
+    /** The number of scores, unless config.json tells it. */
+    readonly scores?: number;
+  };
+
 function checkpoint(
   root: string,
-  transformer: TransformerPart,
+  { transformer, chat, head, scoring, scoringTokens, scores }: Parts,
   pipeline: JsonObject,
-  head?: readonly EmbeddingModule[],
-  scores?: number,
 ): CrossCheckpoint {
   const labels = readLabels(transformer.config, scores);
   return {
     kind: "cross",
     root,
     transformer,
+    scoring,
+    scoringTokens,
+    chat,
     head,
     numLabels: labels.length,
     labels,
@@ -136,7 +176,7 @@ function isSequenceClassifier(architectures: readonly string[]): boolean {
 /**
  * One label per score. As in transformers 5, num_labels takes precedence over id2label, and the default is 2. For a model that was not
  * saved as a sequence classifier, sentence-transformers assumes 1.
- * @param scores number of scores of a head of modules, if there is one
+ * @param scores their number, if modules compute them
  */
 function readLabels(config: ModelConfig, scores: number | undefined): readonly string[] {
   const id2label = optionalObject(config, "id2label");

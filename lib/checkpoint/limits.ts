@@ -18,6 +18,12 @@ const DEFAULT_POSITIONS: ReadonlyMap<string, number> = new Map([
   ["mpnet", 512],
   ["modernbert", 8192],
   ["gte", 8192],
+  ["llama", 2048],
+  ["mistral", 131_072],
+  ["qwen2", 32_768],
+  ["qwen3", 32_768],
+  ["gemma", 8192],
+  ["gemma2", 8192],
 ]);
 
 /** Families that number positions from pad_token_id + 1, so that earlier rows are unused. */

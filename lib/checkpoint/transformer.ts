@@ -3,6 +3,7 @@
 import { dirname, join, sep } from "node:path";
 
 import { SparseRerankError } from "../errors";
+import { messageSettings } from "./chat-template";
 import { status } from "./checkpoint-files";
 import {
   describe,
@@ -22,7 +23,7 @@ import type { ModelConfig, TransformerPart } from "./types";
 import { readWeights } from "./weights";
 
 /** The task of a Transformer module, which selects the model class in sentence-transformers and thus its output. */
-export type TransformerTask = "fill-mask" | "sequence-classification" | "feature-extraction";
+export type TransformerTask = "fill-mask" | "sequence-classification" | "text-generation" | "feature-extraction";
 
 /** Settings of a Transformer module. */
 const SETTINGS_FILE = "sentence_bert_config.json";
@@ -38,7 +39,7 @@ const SETTINGS_FILES = [
 ];
 
 /** Settings that change tokens or scores and are not implemented, so they are rejected instead of ignored. */
-const UNSUPPORTED_SETTINGS = ["query_length", "document_length", "query_expansion", "processing_kwargs", "tokenizer_name_or_path"];
+const UNSUPPORTED_SETTINGS = ["query_length", "document_length", "query_expansion", "tokenizer_name_or_path"];
 
 /** Arguments for transformers that affect where files come from or how fast they are read, but not results. */
 const HARMLESS_ARGUMENTS = ["trust_remote_code", "revision", "token", "cache_dir", "local_files_only", "use_fast"];
@@ -96,8 +97,16 @@ export async function readTransformer(config: ModelConfig, settings?: JsonObject
   };
 }
 
-/** Reads a Transformer (or MLMTransformer) module, which must have the given task. */
+/** Reads a Transformer (or MLMTransformer) module, which must have the given task and read texts. */
 export async function readTransformerModule(entry: ModuleEntry, task: TransformerTask, exported?: string): Promise<TransformerPart> {
+  const settings = await readTransformerSettings(entry, task);
+  const message = messageSettings(settings);
+  if (message !== undefined) throw unusual(message, "method", "the modality text");
+  return readTransformer(await readModelConfig(entry.folder), settings, exported);
+}
+
+/** sentence_bert_config.json of a module, which must have the given task; empty if there is none. */
+export async function readTransformerSettings(entry: ModuleEntry, task: TransformerTask): Promise<JsonObject> {
   const settings = await readSettings(entry.folder);
   const stated = settings === undefined ? undefined : optionalString(settings, "transformer_task");
   const found = stated ?? (entry.className === "MLMTransformer" ? "fill-mask" : "feature-extraction");
@@ -108,7 +117,7 @@ export async function readTransformerModule(entry: ModuleEntry, task: Transforme
     );
   }
   if (settings !== undefined) requireUsualOutput(settings, task);
-  return readTransformer(await readModelConfig(entry.folder), settings, exported);
+  return settings ?? { file: join(entry.folder, SETTINGS_FILE), json: {} };
 }
 
 /**
@@ -118,20 +127,22 @@ const OUTPUTS: Readonly<Record<TransformerTask, { readonly field: string; readon
   "feature-extraction": { field: "last_hidden_state", feature: "token_embeddings" },
   "fill-mask": { field: "logits", feature: "token_embeddings" },
   "sequence-classification": { field: "logits", feature: "scores" },
+  "text-generation": { field: "logits", feature: "causal_logits" },
 };
 
 /** Rejects other outputs, such as pooler_output or the hidden states of an earlier layer, which would change results. */
 function requireUsualOutput(settings: JsonObject, task: TransformerTask): void {
   const { field: output, feature } = OUTPUTS[task];
   const modalities = optionalObject(settings, "modality_config");
-  const text = modalities === undefined ? undefined : optionalObject(modalities, "text");
-  if (modalities !== undefined && text === undefined) throw unusual(modalities, "text", "how the model reads texts");
+  // Messages take precedence over texts.
+  const read = messageSettings(settings) ?? (modalities === undefined ? undefined : optionalObject(modalities, "text"));
+  if (modalities !== undefined && read === undefined) throw unusual(modalities, "text", "how the model reads texts");
   const stated: readonly (readonly [object: JsonObject, name: string, supported: string])[] = [
-    ...(text === undefined
+    ...(read === undefined
       ? []
       : ([
-          [text, "method", "forward"],
-          [text, "method_output_name", output],
+          [read, "method", "forward"],
+          [read, "method_output_name", output],
         ] as const)),
     [settings, "module_output_name", feature],
   ];
@@ -162,6 +173,7 @@ async function readSettings(folder: string): Promise<JsonObject | undefined> {
         throw unsupportedSetting(settings, unsupported);
       }
     }
+    requireNoProcessing(settings);
     for (const [name, allowed] of ARGUMENTS) {
       const section = optionalObject(settings, name);
       const unsupported = section === undefined ? undefined : Object.keys(section.json).find((argument) => !allowed.includes(argument));
@@ -170,6 +182,16 @@ async function readSettings(folder: string): Promise<JsonObject | undefined> {
     return settings;
   }
   return undefined;
+}
+
+/** Arguments of calls, by kind; those of the chat template are read elsewhere (chat-template.ts). */
+function requireNoProcessing(settings: JsonObject): void {
+  const sections = optionalObject(settings, "processing_kwargs");
+  for (const name of Object.keys(sections?.json ?? {})) {
+    const section = sections === undefined || name === "chat_template" ? undefined : optionalObject(sections, name);
+    const [argument] = Object.keys(section?.json ?? {});
+    if (section !== undefined && argument !== undefined) throw unsupportedSetting(section, argument);
+  }
 }
 
 function unsupportedSetting(object: JsonObject, name: string): SparseRerankError {

@@ -158,17 +158,38 @@ export interface SparseCheckpoint {
 /** Names of torch.nn classes in lower case: "identity", "sigmoid", "softmax", "tanh", … */
 export type CrossEncoderActivation = Lowercase<LogitActivation>;
 
-/** How a causal language model scores a pair. */
+/**
+ * How a causal language model scores a pair: by logits of the last position (of one token, or the difference of two), or by the
+ * classification head at the last token that is not the padding token (null: the last token).
+ */
 export type CausalScoring =
-  /** LogitScore: the logit of the true token after the last token, minus that of the false token if there is one. */
   | { readonly kind: "logit-score"; readonly trueTokenId: number; readonly falseTokenId: number | null }
-  /** ForSequenceClassification: the scores of the last token that is not the pad token; null if there is no pad token. */
   | { readonly kind: "sequence-classification"; readonly padTokenId: number | null };
+
+/** How a pair becomes messages of a chat, which a template turns into the text that the model reads. */
+export interface ChatFormat {
+  /** The template, in Jinja. */
+  readonly source: string;
+  /** Where it is from, for error messages. */
+  readonly file: string;
+  /** Whether the content of a message is a text, or a list of parts. */
+  readonly format: "flat" | "structured";
+  /** Further variables of the template, such as add_generation_prompt: JSON values. */
+  readonly variables: Readonly<Record<string, unknown>>;
+  /** Whether the template's end replaces the last tokens of a text that is cut. */
+  readonly restoresTail: boolean;
+}
 
 export interface CrossCheckpoint {
   readonly kind: "cross";
   readonly root: string;
   readonly transformer: TransformerPart;
+  /** Undefined for encoders, and while `scoringTokens` are to be looked up. */
+  readonly scoring: CausalScoring | undefined;
+  /** The tokens of a LogitScore whose ids only the tokenizer knows: true and false. */
+  readonly scoringTokens: readonly [string, string] | undefined;
+  /** Undefined if the model reads pairs of texts. */
+  readonly chat: ChatFormat | undefined;
   /** Modules over the hidden states that compute the scores; undefined if the transformer has a classification head. */
   readonly head: readonly EmbeddingModule[] | undefined;
   readonly numLabels: number;

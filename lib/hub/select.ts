@@ -13,6 +13,8 @@ export type ReadJson = (path: string) => Promise<unknown>;
 
 const CONFIGURATION =
   /^(config|config_sentence_transformers|modules|router_config|adapter_config|tokenizer_config|special_tokens_map|added_tokens|sentence_[\w-]+_config)\.json$/;
+/** Of a folder, or further ones by name. */
+const CHAT_TEMPLATES = /^(?:chat_template|additional_chat_templates\/[^/]+)\.jinja$/;
 /** Used only if there is no tokenizer.json. */
 const VOCABULARY = /^(vocab\.txt|vocab\.json|merges\.txt|[\w.-]+\.model)$/;
 /** In order of preference; an index stands for the shards that it lists. */
@@ -35,6 +37,7 @@ export async function selectFiles(paths: ReadonlySet<string>, read: ReadJson, mo
   for (const folder of folders) {
     const names = namesIn(paths, folder);
     for (const name of names) if (CONFIGURATION.test(name)) selected.add(posix.join(folder, name));
+    for (const path of paths) if (CHAT_TEMPLATES.test(posix.relative(folder, path))) selected.add(path);
     for (const name of [...tokenizerFiles(names), ...(await tableFiles(names, folder, read))]) selected.add(posix.join(folder, name));
     if (folder === exported) continue;
     for (const path of await weightFiles(paths, names, folder, read)) {

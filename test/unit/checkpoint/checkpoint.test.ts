@@ -270,11 +270,11 @@ describe("checkpoint: wrong kinds and unsupported models", () => {
     ],
     ["no architecture as sparse", "sparse", { ...PLAIN_SPARSE, "config.json": {} }, "ERR_UNSUPPORTED_MODEL", /no architecture/],
     [
-      "a generative reranker as cross",
+      "a sequence-to-sequence model as cross",
       "cross",
-      { ...PLAIN_CROSS, "config.json": { architectures: ["Qwen3ForCausalLM"] } },
+      { ...PLAIN_CROSS, "config.json": { architectures: ["T5ForConditionalGeneration"] } },
       "ERR_UNSUPPORTED_MODEL",
-      /Qwen3ForCausalLM/,
+      /T5ForConditionalGeneration/,
     ],
     [
       "a sparse model with a further module",

@@ -189,7 +189,7 @@ describe("checkpoint: pooled heads", () => {
           /"modality_config.text.method_output_name" is an array of 2/,
         ],
         [{ text: { method: "get_text_features" } }, /"modality_config.text.method" is "get_text_features"/],
-        [{ message: { method: "forward" } }, /"modality_config.text" is missing/],
+        [{ image: { method: "forward" } }, /"modality_config.text" is missing/],
       ] as const
     ).map(([modality_config, message]): Case => [
       `the output ${JSON.stringify(modality_config)} of a transformer`,
