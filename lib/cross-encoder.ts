@@ -10,7 +10,7 @@ import { SparseRerankError } from "./errors";
 import { resolveModel } from "./hub/resolve";
 import { activate, requireActivation } from "./model/activations";
 import type { Activation } from "./model/activations";
-import { crossEncoderGraph } from "./model/cross-graph";
+import { planCross } from "./model/cross-graph";
 import { predictWork } from "./model/dynamic-batcher";
 import { chooseExecution, defaultBatchSize } from "./model/execution";
 import type { Execution } from "./model/execution";
@@ -114,8 +114,7 @@ export class CrossEncoder extends ManagedResource {
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
     const start = async (): Promise<{ transformer: RunningTransformer; execution: Execution }> => {
       const execution = await chooseExecution(options);
-      const graph = crossEncoderGraph(checkpoint, execution.plan);
-      const plan = { part: checkpoint.transformer, graph, execution: execution.plan };
+      const plan = planCross(checkpoint, execution.plan);
       return { transformer: await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal), execution };
     };
     const { transformer, execution } = await observed("load", start, ({ execution: { device, dtype } }) => ({

@@ -3,7 +3,7 @@ import { SparseRerankError } from "../errors";
 import { compileLinear } from "./files/compile";
 import type { TokenizerOptions } from "./files/compile";
 import { tokenizerFileSize } from "./files/tokenizer-files";
-import { Vocabulary } from "./models/vocabulary";
+import { NO_TOKEN, Vocabulary } from "./models/vocabulary";
 import { beginningOf, cutsAtBlanks } from "./pipeline/beginning";
 import type { TokenizerDefinition } from "./pipeline/definition";
 import { countSpecialTokens } from "./pipeline/template";
@@ -102,6 +102,14 @@ export class TextTokenizer {
   /** The token of an id, as transformers' convert_ids_to_tokens returns it; undefined if no token has the id. */
   token(id: number): string | undefined {
     return this.#vocabulary.text(id);
+  }
+
+  /** The id of a token, the inverse of token(); undefined if there is no such token. */
+  id(token: string): number | undefined {
+    const added = this.#definition.addedTokens.find(({ content }) => content === token);
+    if (added !== undefined) return added.id;
+    const id = this.#vocabulary.find(token);
+    return id === NO_TOKEN ? undefined : id;
   }
 
   /**

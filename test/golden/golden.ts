@@ -18,7 +18,8 @@ export type GoldenRow = readonly (readonly [number, number])[];
 
 interface Encodings {
   readonly embeddings: readonly GoldenRow[];
-  readonly decode_top10: readonly (readonly (readonly [string, number])[])[];
+  /** null for a column that has no token. */
+  readonly decode_top10: readonly (readonly (readonly [string | null, number])[])[];
   readonly sparsity?: { readonly active_dims: number; readonly sparsity_ratio: number };
 }
 

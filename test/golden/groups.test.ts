@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 
 import type { ExecutionPlan, GroupPlan } from "../../dist/architectures/execution-plan";
 import { readCheckpoint } from "../../dist/checkpoint";
-import { crossEncoderGraph } from "../../dist/model/cross-graph";
+import { planCross } from "../../dist/model/cross-graph";
 import { encodeWork, predictWork } from "../../dist/model/dynamic-batcher";
 import { maxSeqLengthOf } from "../../dist/model/plan";
 import type { TransformerPlan } from "../../dist/model/plan";
@@ -69,7 +69,7 @@ async function encode(golden: SparseGolden, execution: ExecutionPlan, calls: Cal
 
 async function predict(golden: CrossGolden, execution: ExecutionPlan, calls: Calls): Promise<Float32Array> {
   const checkpoint = await readCheckpoint(folderOf(golden.name), "cross");
-  const whole = completed({ part: checkpoint.transformer, graph: crossEncoderGraph(checkpoint, execution), execution });
+  const whole = completed(planCross(checkpoint, execution));
   const running = await startTransformer(whole, maxSeqLengthOf(whole, {}));
   const { tokenizer, model, admit } = running;
   try {
@@ -151,12 +151,12 @@ describe("packed groups", () => {
     for (const golden of cross) {
       const checkpoint = await readCheckpoint(folderOf(golden.name), "cross");
       if (checkpoint.head !== undefined) continue;
-      const graph = crossEncoderGraph(checkpoint, grouped({ floats: "fp16", packed: true, memory: 0 }));
+      const { graph } = planCross(checkpoint, grouped({ floats: "fp16", packed: true, memory: 0 }));
       assert.ok(!("file" in graph));
       const { model_type: type, position_embedding_type: positions } = checkpoint.transformer.config.json as Record<string, unknown>;
       (graph.layout.form === "packed" ? packed : padded).add(positions === "alibi" ? "bert with ALiBi" : type);
     }
     assert.deepEqual([...packed].sort(), ["bert", "camembert", "distilbert", "electra", "new", "roberta", "xlm-roberta"]);
-    assert.deepEqual([...padded].sort(), ["bert with ALiBi", "deberta-v2", "modernbert", "mpnet"]);
+    assert.deepEqual([...padded].sort(), ["bert with ALiBi", "deberta-v2", "gemma", "llama", "modernbert", "mpnet", "qwen3"]);
   });
 });

@@ -70,8 +70,10 @@ for (const golden of sparse) {
           assert.ok(found !== undefined && close(found.weight, weight, tolerance), `text ${String(i)}, rank ${String(rank)}`);
           // Tokens of nearly equal weight may swap places.
           const peers = expected.filter(([, other]) => close(other, weight, tolerance)).map(([peer]) => peer);
+          // The reference has no token for a column above the tokenizer's vocabulary; decode() writes its number.
+          if (peers.includes(null) && /^\[\d+\]$/.test(found.token)) return;
           const last = rank === expected.length - 1 || close(expected.at(-1)?.[1] ?? NaN, weight, tolerance);
-          assert.ok(last || peers.includes(found.token), `text ${String(i)}, rank ${String(rank)}: ${found.token} instead of ${token}`);
+          assert.ok(last || peers.includes(found.token), `text ${String(i)}, rank ${String(rank)}: ${found.token} instead of ${String(token)}`);
         });
       });
     });
