@@ -61,8 +61,10 @@ export function memoryOfWeights(graph: Graph, { head, execution }: TransformerPl
   for (const { weight } of layers) bytes += count(weight);
   for (const [name, tensor] of weights) {
     const floats = weightFloats.get(name) ?? "fp32";
-    const isMatrix = tensor.shape.length === 2 && tensor.shape[0] !== graph.vocabularySize;
-    if (isMatrix || tensor.dtype !== STORED[floats]) bytes += count(tensor) * (floats === "fp32" ? FLOAT_BYTES : FLOAT_BYTES / 2);
+    const isPacked = tensor.shape.length === 2 && tensor.shape[0] !== graph.vocabularySize;
+    // A converted matrix exists twice: packed, and as it was given to ONNX Runtime.
+    const copies = Number(isPacked) + Number(tensor.dtype !== STORED[floats]);
+    bytes += copies * count(tensor) * (floats === "fp32" ? FLOAT_BYTES : FLOAT_BYTES / 2);
   }
   return bytes;
 }

@@ -62,13 +62,13 @@ describe("the memory of a model's weights", () => {
   for (const dtype of ["F32", "BF16"] as const) {
     it(`is that of the layers, of embeddings only if they are converted: ${dtype}`, () => {
       for (const [int8, bytes] of [
-        [false, 4 * values],
+        [false, (dtype === "F32" ? 4 : 8) * values],
         [true, values],
       ] as const) {
         const plan = planOf(llama70b(dtype), int8);
         const found = memoryOfWeights(plan.graph, plan);
-        // Norms in 16 bits are widened.
-        assert.ok(found >= bytes && found <= bytes + 161 * 8192 * 4 + 2 * 8192 * 4, `${String(found)}, ${String(bytes)}`);
+        // Norms in 16 bits are widened, and so are the two rows of the head.
+        assert.ok(found >= bytes && found <= bytes + 165 * 8192 * 4, `${String(found)}, ${String(bytes)}`);
       }
     });
   }
@@ -77,7 +77,7 @@ describe("the memory of a model's weights", () => {
     const memory = native().memory();
     if (memory === 0 || memory > 60e9) skip(this, "needs a machine or a container with less than 60 GB");
     for (const [int8, size] of [
-      [false, "27\\d GB"],
+      [false, "5\\d\\d GB"],
       [true, "68 GB"],
     ] as const) {
       const message = new RegExp(`/models/llama needs at least ${size} of memory .*has .* GB`);
