@@ -121,6 +121,16 @@ export type ErrorCode =
    */
   | "ERR_UNSUPPORTED_MODEL"
   /**
+   * The model's chat template, a program in Jinja that turns a pair of texts into the text that the model reads, fails.
+   *
+   * Causes: a template that raises an exception, for example because it expects other roles or an instruction; a damaged one; or a hostile
+   * one that takes too many steps or writes too much.
+   *
+   * Remedy: read the message of the exception. Pass the prompt that the model card names, or use the template of a model made for
+   * reranking.
+   */
+  | "ERR_CHAT_TEMPLATE"
+  /**
    * A tensor that the architecture needs is not in the weight files.
    *
    * Causes: a checkpoint of the bare transformer without its head, or of another kind than config.json declares.

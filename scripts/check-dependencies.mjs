@@ -85,6 +85,7 @@ const LIB = {
   },
   catalogue: { holds: "published checkpoints, with their scores and licenses", uses: ["errors", "core"] },
   checkpoint: { holds: "config.json, modules.json, headers of weight files -> typed descriptions", uses: ["errors", "core"] },
+  chat: { holds: "chat templates: messages -> the text that a causal language model reads, within bounds", uses: ["errors"] },
   architectures: {
     holds: "one file per model family: config and tensors -> ONNX graph",
     uses: ["errors", "checkpoint", "native/contract"],
@@ -93,7 +94,7 @@ const LIB = {
     holds: "from a checkpoint to something that runs: routes, graphs, device and precision, memory, start",
     uses: [
       ...["errors", "options", "core", "native", "native/contract", "sparse-matrix", "hub", "tokenization", "tokenization/pipeline"],
-      ...["checkpoint", "architectures"],
+      ...["checkpoint", "chat", "architectures"],
     ],
   },
   "sparse-encoder": {
@@ -170,6 +171,7 @@ const LIB = {
 /** Package -> the only parts of lib/ that import it. */
 const LIB_PACKAGES = {
   "@elastic/elasticsearch": "engines",
+  "@huggingface/jinja": "chat",
   "@huggingface/tokenizers": "tokenization/steps",
   "@opensearch-project/opensearch": "engines",
   "@qdrant/js-client-rest": "engines",

@@ -24,7 +24,7 @@ import type { ChatFormat, ModelConfig } from "./types";
 const FILE = "chat_template.jinja";
 const FOLDER = "additional_chat_templates";
 /** Published templates have up to 30,000 characters. */
-const MAX_TEMPLATE_BYTES = 128 * 1024;
+const MAX_TEMPLATE_BYTES = 64 * 1024;
 const MAX_TEMPLATES = 64;
 const DEFAULT = "default";
 

@@ -203,9 +203,9 @@ describe("checkpoint: bad causal language models", () => {
       "a long template",
       { ...PIPELINE, "chat_template.jinja": "x".repeat(200_000) },
       "ERR_INVALID_CONFIG",
-      /200000 characters; the limit is 131072/,
+      /200000 characters; the limit is 65536/,
     ],
-    ["a long template in tokenizer_config.json", tokenizer("x".repeat(200_000)), "ERR_INVALID_CONFIG", /the limit is 131072/],
+    ["a long template in tokenizer_config.json", tokenizer("x".repeat(200_000)), "ERR_INVALID_CONFIG", /the limit is 65536/],
     ["a template that is not UTF-8", { ...PIPELINE, "chat_template.jinja": Buffer.from([0xff]) }, "ERR_INVALID_CONFIG", /not UTF-8/],
     [
       "another format",
