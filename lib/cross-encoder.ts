@@ -14,6 +14,8 @@ import { planCross } from "./model/cross-graph";
 import { predictWork } from "./model/dynamic-batcher";
 import { chooseExecution, defaultBatchSize } from "./model/execution";
 import type { Execution } from "./model/execution";
+import { pairEncoder } from "./model/pairs";
+import type { PairEncoder } from "./model/pairs";
 import { maxSeqLengthOf } from "./model/plan";
 import { announce, runBatch, tokenized } from "./model/run";
 import { startTransformer } from "./model/start";
@@ -87,6 +89,7 @@ export class CrossEncoder extends ManagedResource {
   readonly #checkpoint: CrossCheckpoint;
   readonly #transformer: RunningTransformer;
   readonly #name: string;
+  readonly #encodePairs: PairEncoder;
 
   /** Maximum number of tokens of both texts together, special tokens included. Longer pairs are truncated, the longer text first. */
   readonly maxSeqLength: number;
@@ -95,13 +98,21 @@ export class CrossEncoder extends ManagedResource {
   /** The device that runs the transformer. */
   readonly device: Device;
 
-  private constructor(factory: symbol, checkpoint: CrossCheckpoint, transformer: RunningTransformer, name: string, device: Device) {
+  private constructor(
+    factory: symbol,
+    checkpoint: CrossCheckpoint,
+    transformer: RunningTransformer,
+    encodePairs: PairEncoder,
+    name: string,
+    device: Device,
+  ) {
     super();
     requireFactory(factory, "CrossEncoder", 'load(name), such as await CrossEncoder.load("cross-encoder/ettin-reranker-32m-v1")');
     this.device = device;
     this.#name = name;
     this.#checkpoint = checkpoint;
     this.#transformer = transformer;
+    this.#encodePairs = encodePairs;
     this.maxSeqLength = transformer.maxSeqLength;
     this.numLabels = checkpoint.numLabels;
     this.labels = checkpoint.labels;
@@ -112,18 +123,25 @@ export class CrossEncoder extends ManagedResource {
     checkLoadOptions(options);
     const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross", options.modelFile);
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
-    const start = async (): Promise<{ transformer: RunningTransformer; execution: Execution }> => {
+    const start = async (): Promise<{ transformer: RunningTransformer; encodePairs: PairEncoder; execution: Execution }> => {
       const execution = await chooseExecution(options);
       const plan = planCross(checkpoint, execution.plan);
-      return { transformer: await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal), execution };
+      const transformer = await startTransformer(plan, maxSeqLengthOf(plan, options), options.signal);
+      try {
+        return { transformer, encodePairs: pairEncoder(checkpoint, transformer.tokenizer), execution };
+      } catch (error) {
+        transformer.model.dispose();
+        transformer.tokenizer.dispose();
+        throw error;
+      }
     };
-    const { transformer, execution } = await observed("load", start, ({ execution: { device, dtype } }) => ({
+    const { transformer, encodePairs, execution } = await observed("load", start, ({ execution: { device, dtype } }) => ({
       model: nameOrPath,
       device,
       dtype,
     }));
     options.onProgress?.({ stage: "load", done: 1, total: 1 });
-    return new CrossEncoder(FACTORY, checkpoint, transformer, nameOrPath, execution.device);
+    return new CrossEncoder(FACTORY, checkpoint, transformer, encodePairs, nameOrPath, execution.device);
   }
 
   /**
@@ -246,7 +264,7 @@ export class CrossEncoder extends ManagedResource {
   }
 
   async #predict(pairs: readonly Pair[], options: PredictOptions): Promise<Required<Predictions>> {
-    const { model, tokenizer, admit } = this.#transformer;
+    const { model, admit } = this.#transformer;
     const { prompts, defaultPromptName, head = [] } = this.#checkpoint;
     const prompt = resolvePrompt(options, prompts, defaultPromptName, poolsPrompt(head));
     const limits = await this.#limitsOf(options, prompt);
@@ -259,8 +277,7 @@ export class CrossEncoder extends ManagedResource {
       turn: pairs.length > batchSize ? announce(pairs, this.maxSeqLength) : undefined,
     };
     const work = async (chunk: Pair[], signal: AbortSignal): Promise<{ rows: number; logits: Float32Array; truncated: Uint32Array }> => {
-      const prompted = prompt === "" ? chunk : chunk.map(([query, document]): Pair => [prompt + query, document]);
-      const batch = await tokenized(this.#name, prompted, () => tokenizer.encodePairs(prompted, { limits, signal }));
+      const batch = await tokenized(this.#name, chunk, () => this.#encodePairs(chunk, { prompt, limits, signal }));
       const sequences = admit(batch, (i) => chunk[i]?.[1] ?? "");
       const predicted = await runBatch(this.#transformer, predictWork(model, this.numLabels), sequences, { ...run, signal });
       return { rows: chunk.length, logits: predicted.logits, truncated: batch.truncated };

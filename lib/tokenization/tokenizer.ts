@@ -63,6 +63,8 @@ export class TextTokenizer {
   readonly vocabularySize: number;
   /** Highest id that a text without added tokens can have + 1. */
   readonly ordinarySize: number;
+  /** Such as bos_token, by these names of transformers. */
+  readonly specialTokens: Readonly<Record<string, string>>;
   readonly #id = ++lastId;
   readonly #definition: TokenizerDefinition;
   readonly #vocabulary: Vocabulary;
@@ -81,6 +83,7 @@ export class TextTokenizer {
     this.maxLength = definition.maxLength;
     this.vocabularySize = this.#vocabulary.size;
     this.ordinarySize = definition.ordinarySize;
+    this.specialTokens = definition.specialTokens;
     forgotten.register(this, this.#id, this);
   }
 
@@ -97,6 +100,11 @@ export class TextTokenizer {
     const inline = (await tokenizerFileSize(options.folder)) <= INLINE_FILE_BYTES;
     const definition = (inline ? await compileLinear(options) : undefined) ?? (await workerPool.compile(options));
     return new TextTokenizer(definition, workers);
+  }
+
+  /** The same tokenizer with another maximum. It shares the tables of this one, but is disposed on its own. */
+  withMaxLength(maxLength: number | undefined): TextTokenizer {
+    return new TextTokenizer({ ...this.#definition, maxLength }, this.#workers);
   }
 
   /** The token of an id, as transformers' convert_ids_to_tokens returns it; undefined if no token has the id. */

@@ -60,16 +60,19 @@ async function readParts({ folder, maxLength, lowerCase }: TokenizerOptions): Pr
       : buildClassParts({ name, family }, config, ofFile, (special) => declared.named.get(special)?.content ?? "");
   const addedTokens = assignIds(declared.inOrder(family === undefined), parts.model);
   const { preTokenizers } = parts;
-  return { files, parts, normalizers: withLowerCase(parts.normalizers, lowerCase), preTokenizers, addedTokens, maxLength };
+  const specialTokens = declared.standard();
+  return { files, parts, specialTokens, normalizers: withLowerCase(parts.normalizers, lowerCase), preTokenizers, addedTokens, maxLength };
 }
 
 interface TokenizerParts extends TextSteps {
   readonly files: TokenizerFiles;
   readonly parts: ClassParts;
+  readonly specialTokens: TokenizerDefinition["specialTokens"];
   readonly maxLength: number | undefined;
 }
 
-function defineTokenizer({ files, parts, normalizers, preTokenizers, addedTokens, maxLength }: TokenizerParts): TokenizerDefinition {
+function defineTokenizer(tokenizerParts: TokenizerParts): TokenizerDefinition {
+  const { files, parts, normalizers, preTokenizers, addedTokens, specialTokens, maxLength } = tokenizerParts;
   const { tokenizer, config, chosen } = files;
   const template = parts.template((special) => {
     const id = addedTokens.find((token) => token.content === special)?.id ?? parts.model.ids.get(special);
@@ -84,6 +87,7 @@ function defineTokenizer({ files, parts, normalizers, preTokenizers, addedTokens
     model: resolveModel(parts.model),
     vocabulary: buildVocabulary(parts.model.ids, texts),
     addedTokens,
+    specialTokens,
     ordinarySize: Math.max(parts.model.texts.length, ...specialIds(template).map((id) => id + 1)),
     splitSpecialTokens: config.optional("split_special_tokens")?.boolean() ?? false,
     template,

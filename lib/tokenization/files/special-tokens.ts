@@ -56,6 +56,12 @@ export class DeclaredTokens {
     this.#inConfig = [...byId].toSorted(([a], [b]) => a - b).map(([, token]) => token);
   }
 
+  /** The tokens with names that every tokenizer may have, such as bos_token. */
+  standard(): Readonly<Record<string, string>> {
+    const stated = NAMES.map((name) => [name, this.named.get(name)?.content] as const);
+    return Object.fromEntries(stated.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
+  }
+
   /** @param withFile the class keeps the added tokens of tokenizer.json instead of starting without any */
   inOrder(withFile: boolean): DeclaredToken[] {
     const specials = [...this.named.values()];

@@ -25,6 +25,8 @@ export interface TokenizerDefinition {
   readonly model: ModelSpec;
   readonly vocabulary: VocabularyTables;
   readonly addedTokens: readonly AddedToken[];
+  /** Such as bos_token, by these names of transformers. */
+  readonly specialTokens: Readonly<Record<string, string>>;
   /** One more than the highest id of the model's vocabulary and of the special tokens around texts. */
   readonly ordinarySize: number;
   /** Special tokens that occur literally in a text are tokenized as ordinary text. */
