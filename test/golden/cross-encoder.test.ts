@@ -73,6 +73,46 @@ for (const golden of cross) {
   });
 }
 
+/** The pairs with these names. */
+function named({ pairs, input_names: known }: CrossGolden, names: readonly string[]): readonly (readonly [string, string])[] {
+  return names.map((name) => pairs[known.indexOf(name)] ?? assert.fail(name));
+}
+
+for (const golden of cross) {
+  const { prompted, max_seq_length_override: shorter, rank, tolerance } = golden;
+  if (prompted === undefined || shorter === undefined || "error" in rank) continue;
+  describe(`golden ${golden.name}: prompts and a shorter maximum`, () => {
+    for (const { options, pairs, default: scores, rank: ranked } of prompted) {
+      it(`applies ${JSON.stringify(options)}`, async () => {
+        const encoder = await CrossEncoder.load(folderOf(golden.name));
+        try {
+          const { prompt, prompt_name: promptName } = options;
+          const given = { ...(prompt === undefined ? {} : { prompt }), ...(promptName === undefined ? {} : { promptName }) };
+          assertScores((await encoder.predict(named(golden, pairs), given)).data, scores, tolerance);
+          const found = await encoder.rank(rank.query, rank.documents, given);
+          assertScores(
+            Float32Array.from(found, ({ score }) => score),
+            ranked.map(({ score }) => score),
+            tolerance,
+          );
+        } finally {
+          await encoder.close();
+        }
+      });
+    }
+
+    it("cuts to a shorter maximum", async () => {
+      const encoder = await CrossEncoder.load(folderOf(golden.name), { maxSeqLength: shorter.max_seq_length });
+      try {
+        const { data } = await encoder.predict(named(golden, shorter.pairs), { activation: "identity" });
+        assertScores(data, shorter.identity, tolerance);
+      } finally {
+        await encoder.close();
+      }
+    });
+  });
+}
+
 function assertScores(actual: Float32Array, expected: readonly number[], tolerance: Tolerance): void {
   assert.equal(actual.length, expected.length);
   expected.forEach((score, i) => {

@@ -52,8 +52,24 @@ export interface SparseGolden extends Common {
   };
 }
 
+/** Calls on some pairs, by their names in `input_names`. */
+interface Prompted {
+  readonly options: { readonly prompt?: string; readonly prompt_name?: string };
+  readonly pairs: readonly string[];
+  readonly default: readonly number[];
+  readonly rank: readonly Ranked[];
+}
+
 export interface CrossGolden extends Common {
   readonly kind: "cross";
+  readonly input_names: readonly string[];
+  /** Of causal language models. */
+  readonly prompted?: readonly Prompted[];
+  readonly max_seq_length_override?: {
+    readonly max_seq_length: number;
+    readonly pairs: readonly string[];
+    readonly identity: readonly number[];
+  };
   readonly tokens: { readonly input_ids: readonly (readonly number[])[]; readonly token_type_ids?: readonly (readonly number[])[] };
   readonly pairs: readonly (readonly [string, string])[];
   readonly num_labels: number;
@@ -83,7 +99,9 @@ export function folderOf(name: string): string {
 
 /** Of the fixtures in index.json. */
 export function goldens(): Golden[] {
-  const index = JSON.parse(fs.readFileSync(path.join(fixtures, "index.json"), "utf8")) as { readonly fixtures: readonly { name: string }[] };
+  const index = JSON.parse(fs.readFileSync(path.join(fixtures, "index.json"), "utf8")) as {
+    readonly fixtures: readonly { name: string }[];
+  };
   return index.fixtures.map(({ name }) => JSON.parse(fs.readFileSync(path.join(fixtures, name, "golden.json"), "utf8")) as Golden);
 }
 

@@ -73,7 +73,10 @@ for (const golden of sparse) {
           // The reference has no token for a column above the tokenizer's vocabulary; decode() writes its number.
           if (peers.includes(null) && /^\[\d+\]$/.test(found.token)) return;
           const last = rank === expected.length - 1 || close(expected.at(-1)?.[1] ?? NaN, weight, tolerance);
-          assert.ok(last || peers.includes(found.token), `text ${String(i)}, rank ${String(rank)}: ${found.token} instead of ${String(token)}`);
+          assert.ok(
+            last || peers.includes(found.token),
+            `text ${String(i)}, rank ${String(rank)}: ${found.token} instead of ${String(token)}`,
+          );
         });
       });
     });
