@@ -40,7 +40,7 @@ export interface PredictOptions extends WorkOptions {
   readonly applySoftmax?: boolean;
   /**
    * The most tokens of the first text of a pair, without those of a prompt. A longer text keeps its first tokens (its last ones if the
-   * tokenizer truncates on the left). Then the pair is truncated to maxSeqLength.
+   * tokenizer truncates on the left). Then the pair is truncated to maxSeqLength. Not supported for models with a chat template.
    */
   readonly maxQueryTokens?: number;
   /** The same for the second text of a pair. */
@@ -91,7 +91,10 @@ export class CrossEncoder extends ManagedResource {
   readonly #name: string;
   readonly #encodePairs: PairEncoder;
 
-  /** Maximum number of tokens of both texts together, special tokens included. Longer pairs are truncated, the longer text first. */
+  /**
+   * Maximum number of tokens of both texts together, special tokens included. Longer pairs are truncated, the longer text first. With a chat
+   * template the end of the rendered text is cut, except what the template writes there.
+   */
   readonly maxSeqLength: number;
   readonly numLabels: number;
   readonly labels: readonly string[];

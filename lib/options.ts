@@ -85,7 +85,7 @@ export interface LoadOptions {
 export interface WorkOptions {
   /** Number of texts that are tokenized and run together; it does not affect results. Default 128, for pairs 64, on CUDA 1024. */
   readonly batchSize?: number;
-  /** Text to prepend to each input text. */
+  /** Text to prepend to each input text; for a cross-encoder with a chat template its instruction, where "" means the template's own. */
   readonly prompt?: string;
   /** Name of one of the checkpoint's prompts. */
   readonly promptName?: string;
