@@ -85,6 +85,10 @@ function requireMaskedLanguageModel(config: ModelConfig): void {
   if (architectures.some((name) => name.endsWith("ForSequenceClassification"))) {
     throw new SparseRerankError("ERR_WRONG_MODEL_KIND", `${config.file} ${found}: a cross-encoder. Load it with CrossEncoder.load().`);
   }
+  if (architectures.some((name) => name.endsWith("ForCausalLM"))) {
+    const problem = `${config.file} ${found}: a causal language model, which can score pairs. Load it with CrossEncoder.load().`;
+    throw new SparseRerankError("ERR_WRONG_MODEL_KIND", problem);
+  }
   throw new SparseRerankError(
     "ERR_UNSUPPORTED_MODEL",
     `${config.file} ${found}; without modules.json a sparse encoder must be a masked language model, whose "architectures" end in ForMaskedLM.`,
