@@ -17,6 +17,7 @@ const PLACES = {
   "mxbai-rerank-large-v1": LEFT_OF,
   "mxbai-rerank-xsmall-v1": LEFT_OF,
   "mxbai-rerank-base-v1": LEFT_OF,
+  "mxbai-rerank-large-v2": [8, 17, "start"],
   "bge-reranker-large": [5, -10, "end"],
   "ettin-reranker-1b-v1": [0, -10, "middle"],
   "ms-marco-MiniLM-L12-v2": [0, -18, "middle"],

@@ -43,7 +43,12 @@ const LAYER_BUDGET = {
  * Rerankers for other languages than English, best first. No published figure compares them; they are ordered by size. Models that only
  * their authors have compared with these are not included.
  */
-const MULTILINGUAL_RERANKERS = ["BAAI/bge-reranker-v2-m3", "Alibaba-NLP/gte-multilingual-reranker-base"];
+const MULTILINGUAL_RERANKERS = [
+  "Qwen/Qwen3-Reranker-4B",
+  "Qwen/Qwen3-Reranker-0.6B",
+  "BAAI/bge-reranker-v2-m3",
+  "Alibaba-NLP/gte-multilingual-reranker-base",
+];
 
 /**
  * All models, or those that match all given properties: list({ kind: "sparse-encoder", querySide: "static" }). Errors:
@@ -77,7 +82,8 @@ function recommend(needs: Needs = {}): Recommendation {
   const { multilingual = false } = needs;
   if (typeof multilingual !== "boolean") throw invalid("multilingual", multilingual, "a boolean");
   const budget = LAYER_BUDGET[device][latency];
-  const allowed = ROWS.filter((row) => row.multilingual === multilingual && (licence === "any" || permitsCommercialUse(row)));
+  const licensed = ROWS.filter((row) => licence === "any" || permitsCommercialUse(row));
+  const allowed = licensed.filter((row) => row.multilingual === multilingual);
 
   const metric: Metric = multilingual ? "MIRACL nDCG@10" : "BEIR-13 nDCG@10";
   const encoders = byScore(
@@ -86,8 +92,9 @@ function recommend(needs: Needs = {}): Recommendation {
   );
   const rerankers = multilingual
     ? MULTILINGUAL_RERANKERS.flatMap((name) => allowed.filter((row) => row.name === name))
-    : byScore(
-        allowed.filter(({ task }) => task === "reranking"),
+    : // Of English texts, also for models that read other languages.
+      byScore(
+        licensed.filter(({ task }) => task === "reranking"),
         RERANKER_METRIC,
       );
   const encoder = firstWithin(encoders, budget.encoder);

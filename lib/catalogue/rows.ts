@@ -5,6 +5,7 @@
  * 6.0.
  */
 
+import { CAUSAL_ROWS } from "./causal-rows";
 import {
   APACHE,
   cross,
@@ -319,6 +320,8 @@ export const ROWS: readonly CatalogueModel[] = [
     "English, on a GPU.",
   ),
   cross("mixedbread-ai/mxbai-rerank-large-v1", "reranking", DEBERTA_V3_LARGE, APACHE, [], "English, on a GPU, where quality comes first."),
+
+  ...CAUSAL_ROWS,
 
   ...(
     [

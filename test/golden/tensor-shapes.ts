@@ -43,6 +43,10 @@ function familyOf(config: Config): (config: Config, write: Write) => void {
       return modernBert;
     case "new":
       return gte;
+    case "qwen2":
+    case "qwen3":
+    case "gemma":
+      return decoder;
     default:
       return assert.fail(`no shapes for ${String(config["model_type"])}`);
   }
@@ -238,6 +242,28 @@ function modernBert(config: Config, write: Write): void {
   linear(write, "head.dense", hidden, hidden, false);
   norm(write, "head.norm", hidden, false);
   linear(write, "classifier", headOf(config) as number, hidden);
+}
+
+function decoder(config: Config, write: Write): void {
+  const { hidden, inner, layers, vocabulary } = sizes(config);
+  const width = number(config, "head_dim");
+  const [queries, keys] = [number(config, "num_attention_heads") * width, number(config, "num_key_value_heads") * width];
+  write("model.embed_tokens.weight", vocabulary, hidden);
+  for (let i = 0; i < layers; i++) {
+    const layer = `model.layers.${String(i)}`;
+    const hasBias = config["model_type"] === "qwen2";
+    for (const [part, outputs] of Object.entries({ q_proj: queries, k_proj: keys, v_proj: keys })) {
+      linear(write, `${layer}.self_attn.${part}`, outputs, hidden, hasBias);
+    }
+    linear(write, `${layer}.self_attn.o_proj`, hidden, queries, false);
+    if (config["model_type"] === "qwen3") for (const part of ["q_norm", "k_norm"]) write(`${layer}.self_attn.${part}.weight`, width);
+    for (const part of ["gate_proj", "up_proj"]) linear(write, `${layer}.mlp.${part}`, inner, hidden, false);
+    linear(write, `${layer}.mlp.down_proj`, hidden, inner, false);
+    for (const part of ["input_layernorm", "post_attention_layernorm"]) norm(write, `${layer}.${part}`, hidden, false);
+  }
+  norm(write, "model.norm", hidden, false);
+  if ((config["architectures"] as string[])[0]?.endsWith("ForSequenceClassification") === true) write("score.weight", 1, hidden);
+  else if (config["tie_word_embeddings"] === false) write("lm_head.weight", vocabulary, hidden);
 }
 
 function gte(config: Config, write: Write): void {
