@@ -14,7 +14,8 @@ import { readSafetensors } from "../../dist/checkpoint/safetensors";
 import { FakeHub } from "../support/fake-hub";
 import { hasRealTokenizer, positionsOf, writeCheckpoint } from "./checkpoint-writer";
 import { PUBLISHED } from "./published-configs";
-import type { Config, Published } from "./published-configs";
+import type { Published } from "./published-configs";
+import type { Config } from "./published-families";
 import { headShapes, tensorShapes } from "./tensor-shapes";
 
 const TEXTS = [

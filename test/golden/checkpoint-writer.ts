@@ -3,7 +3,8 @@
 import fs from "node:fs";
 import path from "node:path";
 
-import type { Config, Published, TokenizerKind } from "./published-configs";
+import type { Published, TokenizerKind } from "./published-configs";
+import type { Config } from "./published-families";
 import { headShapes, tensorShapes } from "./tensor-shapes";
 import type { Shapes } from "./tensor-shapes";
 

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 
-import type { Config } from "./published-configs";
+import type { Config } from "./published-families";
 
 export type Shapes = ReadonlyMap<string, readonly number[]>;
 
