@@ -51,9 +51,12 @@ export interface Published {
 
 /** The shapes are those of pretraining/configs in JHU-CLSP/ettin-encoder-vs-decoder@6cbf954, and of the post about the rerankers. */
 function ettin(size: string, hidden: number, inner: number, layers: number): Published {
-  const { classifier_bias, id2label, label2id, torch_dtype, ...shared } = MODERNBERT;
   const config = {
-    ...shared,
+    ...MODERNBERT,
+    // Of a classifier; JSON leaves them out.
+    classifier_bias: undefined,
+    id2label: undefined,
+    label2id: undefined,
     architectures: ["ModernBertModel"],
     hidden_size: hidden,
     intermediate_size: inner,
