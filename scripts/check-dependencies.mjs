@@ -85,7 +85,7 @@ const LIB = {
   },
   catalogue: { holds: "published checkpoints, with their scores and licenses", uses: ["errors", "core"] },
   checkpoint: { holds: "config.json, modules.json, headers of weight files -> typed descriptions", uses: ["errors", "core"] },
-  chat: { holds: "chat templates: messages -> the text that a causal language model reads, within bounds", uses: ["errors"] },
+  chat: { holds: "chat templates: messages -> the text that a causal language model reads, within bounds", uses: ["errors", "core"] },
   architectures: {
     holds: "one file per model family: config and tensors -> ONNX graph",
     uses: ["errors", "checkpoint", "native/contract"],

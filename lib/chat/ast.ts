@@ -1,7 +1,5 @@
 /** The syntax tree that @huggingface/jinja parses a template to. The package exports no types for its nodes. */
 
-import type { parse, tokenize } from "@huggingface/jinja";
-
 export interface Literal {
   readonly type: "IntegerLiteral" | "FloatLiteral" | "StringLiteral";
   readonly value: string | number;
@@ -174,8 +172,8 @@ export type Node =
   | Program;
 
 interface Library {
-  readonly parse: typeof parse;
-  readonly tokenize: typeof tokenize;
+  readonly parse: (tokens: unknown) => unknown;
+  readonly tokenize: (source: string) => unknown;
 }
 
 /** @throws SyntaxError, TypeError (unfinished syntax) or RangeError (deeply nested) */
@@ -183,5 +181,5 @@ export function parseTemplate(source: string): Program {
   // Loaded on first use: most models have no chat template.
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- a lazy import would make compiling asynchronous
   const library = require("@huggingface/jinja") as Library;
-  return library.parse(library.tokenize(source)) as unknown as Program;
+  return library.parse(library.tokenize(source)) as Program;
 }

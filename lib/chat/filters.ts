@@ -139,32 +139,34 @@ function extreme(name: string, sign: number): Filter {
   };
 }
 
-const toInt: Filter = (value, args) => {
+const toInt: Filter = (value, args, budget) => {
   const [otherwise = 0, base = 10] = bind("int", args, "default", "base");
   if (base !== 10) throw unsupported("the filter int with a base");
   if (typeof value === "string") {
+    budget.read(value.length);
     const text = strip(value, undefined, true, true);
     if (/^[+-]?\d+(?:_\d+)*$/.test(text)) return integer(Number(text.replaceAll("_", "")));
-    return /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text) ? integer(Math.trunc(Number(text))) : otherwise;
+    return /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i.test(text) ? integer(Math.trunc(Number(text))) : otherwise;
   }
   const number = numberOf(value);
   return number === undefined || !Number.isFinite(number) ? otherwise : integer(Math.trunc(number));
 };
 
-const toFloat: Filter = (value, args) => {
+const toFloat: Filter = (value, args, budget) => {
   const [otherwise = new Float(0)] = bind("float", args, "default");
+  if (typeof value === "string") budget.read(value.length);
   const number = typeof value === "string" ? textNumber(strip(value, undefined, true, true)) : numberOf(value);
   return number === undefined ? otherwise : new Float(number);
 };
 
 function textNumber(text: string): number | undefined {
-  return /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text) ? Number(text) : undefined;
+  return /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i.test(text) ? Number(text) : undefined;
 }
 
 const round: Filter = (value, args) => {
   const [precision = 0, method = "common"] = bind("round", args, "precision", "method");
   const number = numberOf(value);
-  if (number === undefined || precision !== 0 || !["common", "floor", "ceil"].includes(String(method))) {
+  if (number === undefined || precision !== 0 || (method !== "common" && method !== "floor" && method !== "ceil")) {
     throw unsupported("the filter round of this value or with these arguments");
   }
   if (method === "floor") return new Float(Math.floor(number));

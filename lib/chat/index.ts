@@ -3,6 +3,9 @@
  * (docs/decisions/0019-run-chat-templates-here.md).
  */
 
+import { types } from "node:util";
+
+import { messageOf } from "../core/error-code";
 import { SparseRerankError } from "../errors";
 import { parseTemplate } from "./ast";
 import { trimBlocks } from "./blocks";
@@ -68,6 +71,6 @@ const SHOWN = 200;
 
 function reason(error: unknown): string {
   // A RangeError is a full stack or a text of more than 2^29 characters.
-  if (error instanceof RangeError) return "it is nested too deeply or writes too long a text";
-  return error instanceof Error ? error.message.slice(0, SHOWN) : "unknown";
+  if (types.isNativeError(error) && error.name === "RangeError") return "it is nested too deeply or writes too long a text";
+  return messageOf(error).slice(0, SHOWN);
 }

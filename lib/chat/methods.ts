@@ -177,7 +177,10 @@ const OTHERS: ReadonlySet<string> = new Set([
 
 /** The method of a value; undefined if its type has none of the name. */
 export function methodOf(value: Value, name: string): Callable | undefined {
-  if (typeof value === "string") return method(value, name, TEXT, (text, budget) => budget.read(text.length));
+  if (typeof value === "string")
+    return method(value, name, TEXT, (text, budget) => {
+      budget.read(text.length);
+    });
   if (value instanceof Dict) return method(value, name, DICT);
   if (isList(value)) return method(value, name, SEQUENCE);
   if (value instanceof Tuple) return method(value.items, name, SEQUENCE);

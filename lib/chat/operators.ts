@@ -107,33 +107,55 @@ export function negative(value: Value): Value {
 
 /** sequence[start:stop:step] */
 export function slice(sequence: Value, start: Value, stop: Value, step: Value, budget: Budget): Value {
-  const items =
-    typeof sequence === "string"
-      ? textItems(sequence, budget)
-      : isList(sequence)
-        ? sequence
-        : sequence instanceof Tuple
-          ? sequence.items
-          : undefined;
+  const bounds: Bounds = { start: bound(start), stop: bound(stop), step: bound(step) ?? 1 };
+  if (bounds.step === 0) throw failed("a slice has the step 0");
+  if (typeof sequence === "string") return sliceText(sequence, bounds, budget);
+  const items = isList(sequence) ? sequence : sequence instanceof Tuple ? sequence.items : undefined;
   if (items === undefined) throw failed(`${typeOf(sequence)} cannot be sliced`);
-  const by = bound(step) ?? 1;
-  if (by === 0) throw failed("a slice has the step 0");
-  const length = items.length;
-  const clamp = (at: number): number => Math.min(Math.max(at < 0 ? at + length : at, by < 0 ? -1 : 0), by < 0 ? length - 1 : length);
-  const [first, last] = [bound(start), bound(stop)];
-  const from = first === undefined ? (by < 0 ? length - 1 : 0) : clamp(first);
-  const to = last === undefined ? (by < 0 ? -1 : length) : clamp(last);
-  if (typeof sequence === "string" && by === 1) return items.slice(from, Math.max(from, to)).join("");
-  const kept: Value[] = [];
-  for (let at = from; by > 0 ? at < to : at > to; at += by) kept.push(items[at]);
-  if (typeof sequence === "string") return kept.join("");
+  const kept = positions(items.length, bounds).map((at) => items[at]);
   budget.step(kept.length);
   return isList(sequence) ? kept : new Tuple(kept);
 }
 
-function textItems(text: string, budget: Budget): readonly string[] {
-  lengthOf(text, budget);
-  return characters(text);
+interface Bounds {
+  readonly start: number | undefined;
+  readonly stop: number | undefined;
+  readonly step: number;
+}
+
+/** Where a slice begins and ends. */
+function range(length: number, { start, stop, step }: Bounds): readonly [from: number, to: number] {
+  const clamp = (at: number): number => Math.min(Math.max(at < 0 ? at + length : at, step < 0 ? -1 : 0), step < 0 ? length - 1 : length);
+  const from = start === undefined ? (step < 0 ? length - 1 : 0) : clamp(start);
+  const to = stop === undefined ? (step < 0 ? -1 : length) : clamp(stop);
+  return [from, to];
+}
+
+function positions(length: number, bounds: Bounds): number[] {
+  const [from, to] = range(length, bounds);
+  return Array.from({ length: Math.max(0, Math.ceil((to - from) / bounds.step)) }, (_, i) => from + i * bounds.step);
+}
+
+function sliceText(text: string, bounds: Bounds, budget: Budget): string {
+  const length = lengthOf(text, budget);
+  if (bounds.step === 1) {
+    const [from, to] = range(length, bounds);
+    if (to <= from) return "";
+    const start = length === text.length ? from : unitsOf(text, 0, from);
+    return text.slice(start, length === text.length ? to : unitsOf(text, start, to - from));
+  }
+  budget.step(length);
+  const all = characters(text);
+  return positions(length, bounds)
+    .map((at) => all[at] ?? "")
+    .join("");
+}
+
+/** The index behind `count` characters from `start`. */
+function unitsOf(text: string, start: number, count: number): number {
+  let at = start;
+  for (let i = 0; i < count; i++) at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
+  return at;
 }
 
 function bound(value: Value): number | undefined {

@@ -1,12 +1,12 @@
 /** Compiles statements to functions that write a template's text. */
 
-import type { CallStatement, For, Macro, Node, SetStatement } from "./ast";
+import type { CallStatement, For, Node, SetStatement } from "./ast";
 import type { Budget } from "./budget";
 import { callValue, compileArguments, compileExpression, compileFilter, MAX_NESTING } from "./expressions";
 import type { Expression } from "./expressions";
 import { failed, unsupported } from "./failure";
 import { printed } from "./methods";
-import { Scope } from "./scope";
+import type { Scope } from "./scope";
 import { Attributes, Callable, Dict, equals, isTrue, itemsOf, Namespace, Tuple } from "./values";
 import type { Arguments, Value } from "./values";
 

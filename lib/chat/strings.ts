@@ -18,17 +18,21 @@ export function strip(text: string, set: string | undefined, left: boolean, righ
   const removes = (character: string): boolean => set_?.has(character) ?? IS_SPACE.test(character);
   let start = 0;
   let end = text.length;
-  while (left && start < end) {
-    const character = String.fromCodePoint(text.codePointAt(start) ?? 0);
-    if (!removes(character)) break;
-    start += character.length;
+  if (left) {
+    for (let character = characterAt(text, start); start < end && removes(character); character = characterAt(text, start)) {
+      start += character.length;
+    }
   }
-  while (right && end > start) {
-    const character = lastCharacter(text, end);
-    if (!removes(character)) break;
-    end -= character.length;
+  if (right) {
+    for (let character = lastCharacter(text, end); end > start && removes(character); character = lastCharacter(text, end)) {
+      end -= character.length;
+    }
   }
   return text.slice(start, end);
+}
+
+function characterAt(text: string, at: number): string {
+  return at < text.length ? String.fromCodePoint(text.codePointAt(at) ?? 0) : "";
 }
 
 function lastCharacter(text: string, end: number): string {
@@ -50,10 +54,12 @@ export function split(text: string, separator: string | undefined, most: number,
     return parts;
   }
   budget.search(text, separator);
-  for (let next = text.indexOf(separator); next !== -1 && (most < 0 || parts.length < most); next = text.indexOf(separator, at)) {
+  let cuts = most < 0 ? Infinity : most;
+  for (let next = text.indexOf(separator); next !== -1 && cuts > 0; next = text.indexOf(separator, at)) {
     budget.step();
     parts.push(text.slice(at, next));
     at = next + separator.length;
+    cuts--;
   }
   return [...parts, text.slice(at)];
 }
