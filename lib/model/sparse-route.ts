@@ -141,7 +141,11 @@ class TransformerEncoder implements RouteEncoder {
     const sequences = admit(batch, () => text);
     const hasPositions = this.#plan.head !== undefined && this.#plan.execution.backend === "sequences";
     const { positions, indptr, indices, values } = await withCancel(signal, (cancel) =>
-      model.encode(sequences, { maxActiveDims: this.#defaultDims ?? 0, positions: hasPositions, ...(cancel === undefined ? {} : { cancel }) }),
+      model.encode(sequences, {
+        maxActiveDims: this.#defaultDims ?? 0,
+        positions: hasPositions,
+        ...(cancel === undefined ? {} : { cancel }),
+      }),
     );
     const matrix = new SparseMatrix({ rows: 1, cols: columns, indptr, indices, values }, { truncated: batch.truncated });
     const [ids = new Uint32Array(0)] = sequencesOf(batch);
