@@ -1,6 +1,7 @@
 /** The tokenizers that the classes of transformers 5 build from tokenizer_config.json and their own defaults. */
 
 import type { Template } from "../pipeline/template";
+import { MARK_RUNS } from "../steps/linear";
 import type { NormalizerSpec } from "../steps/normalizers";
 import type { PreTokenizerSpec } from "../steps/pre-tokenizers";
 import type { Field } from "./field";
@@ -151,7 +152,8 @@ export function buildClassParts(
     case "Gemma":
       return {
         normalizers: [{ type: "Replace", pattern: { literal: " " }, content: METASPACE }],
-        preTokenizers: [{ type: "Split", pattern: { literal: " " }, behavior: "MergedWithPrevious", invert: false }],
+        // The class splits behind blanks, of which the normalizer leaves none.
+        preTokenizers: splitAtMarks(model),
         model: bpe(specialToken("unk_token"), true),
         template: gpt2Template(file.template, flag, specialToken),
       };
@@ -162,6 +164,7 @@ export function buildClassParts(
         normalizers: [],
         preTokenizers: [
           { type: "Metaspace", replacement: METASPACE, prepend: flag("add_prefix_space", true) ? prepend : "never", split: false },
+          ...splitAtMarks(model),
         ],
         model: bpe(undefined, true),
         template: gpt2Template(file.template, flag, specialToken),
@@ -207,6 +210,18 @@ export function buildClassParts(
 
 /** Its position in every XLM-RoBERTa vocabulary; the class does not look it up. */
 const XLM_ROBERTA_UNKNOWN = 3;
+
+/**
+ * SentencePiece's BPE merges a whole text, which takes long and finds no word in the cache. Where no merge reaches over the beginning of a
+ * mark, the words give the same tokens one by one.
+ */
+function splitAtMarks(model: ParsedModel): PreTokenizerSpec[] {
+  const merges = model.type === "BPE" ? model.merges : [];
+  const isSafe = model.ids.has(METASPACE) && merges.every(([left, right]) => !INNER_MARK.test(left + right));
+  return isSafe ? [{ type: "Split", pattern: { regex: MARK_RUNS }, behavior: "MergedWithNext", invert: false }] : [];
+}
+
+const INNER_MARK = /[^▁]▁/;
 
 function refuseModel(className: string, model: ParsedModel): never {
   return model.field.fail(`is of type ${model.type}, but the tokenizer class ${className} needs a Unigram model`);

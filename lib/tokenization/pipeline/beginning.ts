@@ -1,6 +1,6 @@
 /** The prefix of a long text that decides its first tokens, so that no thread reads and no message carries the rest. */
 
-import { isKnownPattern } from "../steps/linear";
+import { isKnownPattern, MARK_RUNS, splitsAtBlanks } from "../steps/linear";
 import { buildNormalizer } from "../steps/normalizers";
 import type { NormalizerSpec } from "../steps/normalizers";
 import type { PreTokenizerSpec } from "../steps/pre-tokenizers";
@@ -54,6 +54,10 @@ function cutsBefore(spec: PreTokenizerSpec, blank: string): boolean {
       return blank === " " && spec.useRegex;
     case "Metaspace":
       return spec.split && (blank === " " || blank.startsWith(spec.replacement));
+    case "Split":
+      if ("literal" in spec.pattern || spec.invert) return false;
+      if (spec.pattern.regex === MARK_RUNS) return spec.behavior === "MergedWithNext" && blank === "▁";
+      return spec.behavior === "Isolated" && blank === " " && splitsAtBlanks(spec.pattern.regex);
     default:
       return false;
   }

@@ -5,8 +5,11 @@ import type { NormalizerSpec } from "./normalizers";
 import type { PatternSpec } from "./pattern";
 import type { PreTokenizerSpec } from "./pre-tokenizers";
 
-/** Patterns of published tokenizers. Each visits every part of a text a few times at most. */
-const KNOWN_PATTERNS: ReadonlySet<string> = new Set([
+/** Runs of SentencePiece's mark for white space. */
+export const MARK_RUNS = "▁+";
+
+/** Patterns of published tokenizers whose matches are words with at most one blank before them. */
+const WORD_PATTERNS: ReadonlySet<string> = new Set([
   // GPT-2.
   String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
   String.raw`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
@@ -14,9 +17,15 @@ const KNOWN_PATTERNS: ReadonlySet<string> = new Set([
   String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
   String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
   String.raw`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+]);
+
+/** Patterns of published tokenizers. Each visits every part of a text a few times at most. */
+const KNOWN_PATTERNS: ReadonlySet<string> = new Set([
+  ...WORD_PATTERNS,
   // DeBERTa, and SentencePiece's runs of white space.
   String.raw`\s{2,}|[\n\r\t]`,
   " {2,}",
+  MARK_RUNS,
 ]);
 /** A single character class, optionally repeated. */
 const ONE_CLASS = /^(?:\\[sdwSDWnrt]|\\p\{\w+\}|\[[\w\s.,;:!?]+\])\+?$/;
@@ -47,4 +56,9 @@ function isLinearPattern(pattern: PatternSpec): boolean {
 
 export function isKnownPattern(regex: string): boolean {
   return KNOWN_PATTERNS.has(regex);
+}
+
+/** Whether a text's pieces before a blank between two letters do not depend on what follows. */
+export function splitsAtBlanks(regex: string): boolean {
+  return WORD_PATTERNS.has(regex);
 }

@@ -27,6 +27,9 @@ describe("the beginning of a long text", () => {
     "ce-camembert",
     "ce-deberta-v3-nli",
     "splade-modernbert",
+    "ce-qwen3-bare",
+    "ce-llama-seqcls",
+    "ce-gemma-bare",
   ]) {
     it(`has the tokens of the whole text: ${name}`, async () => {
       const definition = await compileTokenizer({ folder: path.join(fixtures, name), maxLength: MAX_LENGTH, lowerCase: false });
