@@ -1,10 +1,12 @@
 /** The tokenizers that the classes of transformers 5 build from tokenizer_config.json and their own defaults. */
 
+import { NO_TOKEN } from "../models/vocabulary";
 import type { Template } from "../pipeline/template";
 import { MARK_RUNS } from "../steps/linear";
 import type { NormalizerSpec } from "../steps/normalizers";
 import type { PreTokenizerSpec } from "../steps/pre-tokenizers";
 import type { Field } from "./field";
+import { byteTokens } from "./parse-model";
 import type { ParsedModel } from "./parse-model";
 import { bertTemplate, boundaryTemplate, robertaTemplate } from "./parse-template";
 import { mention } from "./special-tokens";
@@ -213,15 +215,19 @@ const XLM_ROBERTA_UNKNOWN = 3;
 
 /**
  * SentencePiece's BPE merges a whole text, which takes long and finds no word in the cache. Where no merge reaches over the beginning of a
- * mark, the words give the same tokens one by one.
+ * mark, the words give the same tokens one by one. Without tokens for bytes a character may vanish, so that two marks meet.
  */
 function splitAtMarks(model: ParsedModel): PreTokenizerSpec[] {
   const merges = model.type === "BPE" ? model.merges : [];
-  const isSafe = model.ids.has(METASPACE) && merges.every(([left, right]) => !INNER_MARK.test(left + right));
+  const isSafe = hasBytes(model) && model.ids.has(METASPACE) && merges.every(([left, right]) => !INNER_MARK.test(left + right));
   return isSafe ? [{ type: "Split", pattern: { regex: MARK_RUNS }, behavior: "MergedWithNext", invert: false }] : [];
 }
 
 const INNER_MARK = /[^▁]▁/;
+
+function hasBytes({ ids }: ParsedModel): boolean {
+  return byteTokens(ids).every((id) => id !== NO_TOKEN);
+}
 
 function refuseModel(className: string, model: ParsedModel): never {
   return model.field.fail(`is of type ${model.type}, but the tokenizer class ${className} needs a Unigram model`);

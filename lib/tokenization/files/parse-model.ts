@@ -206,7 +206,8 @@ function resolveMerges(model: ParsedModel & BpeModel): Merge[] {
   });
 }
 
-function byteTokens(ids: ReadonlyMap<string, number>): number[] {
+/** The ids of the tokens <0x00> .. <0xFF>, or NO_TOKEN. */
+export function byteTokens(ids: ReadonlyMap<string, number>): number[] {
   return Array.from({ length: 256 }, (_, byte) => ids.get(`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`) ?? NO_TOKEN);
 }
 
