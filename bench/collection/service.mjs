@@ -62,6 +62,7 @@ async function search() {
 async function upsert() {
   const collection = await Collection.open(home, { encoder });
   const queries = readQueries(folder);
+  for (const query of queries.slice(0, WARM_UP)) await collection.search(query);
   const state = { isRunning: true };
   let searches = 0;
   const searching = Array.from({ length: SEARCHES }, async (_, i) => {

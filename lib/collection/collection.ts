@@ -2,6 +2,7 @@ import { throwIfAborted } from "../core/abort";
 import { observed } from "../core/diagnostics";
 import { ManagedResource } from "../core/managed-resource";
 import type { Running } from "../core/managed-resource";
+import { Semaphore } from "../core/semaphore";
 import { FACTORY, invalid, requireControls, requireFactory, requirePositiveInteger, requireRecord } from "../core/validate";
 import { SparseRerankError } from "../errors";
 import { withCancel } from "../native/cancellation";
@@ -20,7 +21,7 @@ import { documentOf, PASSAGES, PLAIN } from "./layout";
 import { backupTo, makeFolder, rebuildLexicalSide } from "./maintenance";
 import { openCollection } from "./open";
 import type { OpenedCollection } from "./open";
-import { checkVectors, prepareDocuments } from "./prepare";
+import { bothOf, checkVectors, prepareDocuments } from "./prepare";
 import { checkSearch, search } from "./search";
 import { readSettings, requireSameSettings } from "./settings";
 import { checkSource, syncDocuments } from "./sync";
@@ -40,6 +41,8 @@ import { checkCollectionFilter, View } from "./view";
 import type { CheckedCollectionFilter } from "./view";
 
 const DEFAULT_LIMIT = 100;
+/** More wait: the results of all would come to the JS thread at once, and those of a change would wait behind them. */
+const SEARCHES_AT_ONCE = 8;
 const ENCODING = ["priority", "onProgress", "signal"];
 
 /**
@@ -59,6 +62,7 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
   readonly #native: NativeIndex;
   readonly #writer: IndexWriter;
   readonly #opened: OpenedCollection;
+  readonly #searches = new Semaphore(SEARCHES_AT_ONCE);
   /** Number of states that refresh() read, and the last of which it is known that they are of the same collection. */
   #states = 0;
   #checkedState = 0;
@@ -341,11 +345,11 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
     // Awaited in the change; until then, a failure must not count as unhandled.
     prepared.catch(() => undefined);
     return this.#writer.change(async () => {
-      const add = await prepared;
       const ids = documents.map(({ id }) => id);
-      const old = await this.#read(async (view) =>
+      const reading = this.#read(async (view) =>
         (await view.records(ids, signal)).flatMap((record, i) => view.passagesOf(ids[i] ?? "", record)),
       );
+      const [add, old] = await bothOf(prepared, reading);
       throwIfAborted(signal);
       await withCancel(undefined, () => this.#native.apply({ add, ...(old.length === 0 ? {} : { remove: packStrings(old) }) }));
     });
@@ -365,10 +369,15 @@ export class Collection<M extends Metadata = Metadata> extends ManagedResource i
 
   async #search(query: string, options: CollectionSearchOptions, running: Running): Promise<CollectionSearchResult<M>> {
     const checked = checkSearch(query, options, this.#opened);
-    await this.#follow();
+    const signal = running.signal(options.signal);
+    const read = async (): Promise<CollectionSearchResult<M>> => {
+      await this.#follow();
+      return this.#read((view) => search<M>(view, this.#opened, query, checked, signal));
+    };
     return observed(
       "search",
-      () => this.#read((view) => search<M>(view, this.#opened, query, checked, running.signal(options.signal))),
+      // Reranking takes so long that it would keep other searches from starting.
+      () => (checked.rerank > 0 ? read() : this.#searches.run(read, signal)),
       () => ({ index: this.#opened.folder, queries: 1 }),
     );
   }

@@ -1,54 +1,54 @@
 /** What of a query a passage has. */
 
 import type { Analyzer } from "../lexical/analyzer";
-import type { RankedHit } from "../retrieval/retrieve-and-rerank";
-import type { NativeTermRows } from "../native/contract";
+import type { NativeRows, NativeStrings } from "../native/contract";
+import { unpackStrings } from "../native/strings";
 import type { Span } from "../retrieval/passage-windows";
+import { optional } from "../retrieval/retriever";
 import type { SparseEncoder, TokenWeight } from "../sparse-encoder";
 import type { SparseVector } from "../sparse-matrix";
 import { intersectionWith } from "../sparse-ops";
 import { modelText } from "./record";
+import type { CollectionHit } from "./types";
 import type { View } from "./view";
 
 /** Punctuation has weights too, but nobody looks for it. */
 const LETTER = /[\p{L}\p{N}]/u;
 
-/** For each hit, the tokens of the query's vector that the passage's has, with the products of both weights. */
-export async function matchedTokens(
+/** A query as each side has it. */
+export interface SearchedQuery {
+  /** The model that made the vector. */
+  readonly encoder: SparseEncoder | undefined;
+  readonly vector: SparseVector | undefined;
+  readonly terms: NativeStrings | undefined;
+}
+
+/**
+ * For each passage, the tokens of the query's vector that the passage's has, with the products of both weights, and the terms of the query that
+ * it has, in the query's order.
+ *
+ * @param ids of the passages in the index
+ */
+export async function matchesOf(
   view: View,
-  encoder: SparseEncoder,
-  query: SparseVector,
-  hits: readonly RankedHit[],
+  ids: readonly string[],
+  { encoder, vector: query, terms }: SearchedQuery,
   signal: AbortSignal,
-): Promise<TokenWeight[][]> {
-  if (hits.length === 0) return [];
-  const { indptr, indices, values } = await view.vectors(
-    hits.map(({ id }) => id),
-    signal,
-  );
-  const matching = intersectionWith(query);
-  return hits.map((_, i) => {
-    const part = (array: Uint32Array | Float32Array): unknown => array.subarray(indptr[i], indptr[i + 1]);
-    const vector: SparseVector = { indices: part(indices) as Uint32Array, values: part(values) as Float32Array, size: query.size };
-    return encoder.decode(matching(vector));
-  });
+): Promise<CollectionHit["matched"][]> {
+  if (ids.length === 0) return [];
+  const { vectors, matched } = await view.read(ids, { vectors: query !== undefined, ...optional("terms", terms), signal });
+  const words = terms === undefined ? [] : unpackStrings(terms);
+  const matching = query && intersectionWith(query);
+  const tokensOf = (row: SparseVector): TokenWeight[] | undefined => matching && encoder?.decode(matching(row));
+  return ids.map((_, i) => ({
+    ...optional("sparse", query && vectors && tokensOf(rowOf(vectors, i, query.size))),
+    ...optional("lexical", matched && words.filter((_word, j) => matched[i * words.length + j] === 1)),
+  }));
 }
 
-/** The distinct terms of the rows, in their order. */
-export function distinctTerms({ terms: { offsets, bytes } }: NativeTermRows): Set<string> {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return new Set(Array.from({ length: offsets.length - 1 }, (_, i) => buffer.toString("utf8", offsets[i], offsets[i + 1])));
-}
-
-/** Units of a text that is analyzed in one go: about a millisecond. A whole book lets other events through. */
-const MAX_AT_ONCE = 16_384;
-
-/** The terms of the query that a text has, in the query's order. */
-export async function matchedTerms(analyzer: Analyzer, query: ReadonlySet<string>, text: string, signal: AbortSignal): Promise<string[]> {
-  const terms = text.length <= MAX_AT_ONCE ? analyzer.terms(text) : distinctTerms(await analyzer.termRows([text], { signal }));
-  const found = new Set<string>();
-  for (const term of terms) if (query.has(term)) found.add(term);
-  return [...query].filter((term) => found.has(term));
+function rowOf({ indptr, indices, values }: NativeRows, i: number, size: number): SparseVector {
+  const [start, end] = [indptr[i], indptr[i + 1]];
+  return { indices: indices.subarray(start, end), values: values.subarray(start, end), size };
 }
 
 /** A passage, and what it was searched for. */

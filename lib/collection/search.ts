@@ -7,6 +7,7 @@ import type { Analyzer } from "../lexical/analyzer";
 import { withCancel } from "../native/cancellation";
 import type { NativeFilter, NativeHits, NativeRows, NativeTermRows } from "../native/contract";
 import { MAX_TOP_K } from "../native/snapshot";
+import { unpackStrings } from "../native/strings";
 import { checkFusion } from "../retrieval/fusion";
 import type { FusionOptions } from "../retrieval/fusion";
 import { RetrieveAndRerank } from "../retrieval/retrieve-and-rerank";
@@ -16,7 +17,7 @@ import type { Retriever } from "../retrieval/retriever";
 import type { SparseEncoder } from "../sparse-encoder";
 import type { Metadata } from "../sparse-index/metadata";
 import type { SparseVector } from "../sparse-matrix";
-import { distinctTerms, highlightsOf, matchedTerms, matchedTokens } from "./matches";
+import { highlightsOf, matchesOf } from "./matches";
 import { bothOf } from "./prepare";
 import { modelText, spansOf } from "./record";
 import type { DocumentRecord } from "./record";
@@ -43,7 +44,8 @@ export interface CheckedSearch {
   readonly collapse: "document" | "passage";
   readonly highlight: boolean;
   readonly facets: readonly (readonly [field: string, limit: number])[] | undefined;
-  readonly timeBudgetMs: number | undefined;
+  /** When the time budget ends, as performance.now() tells it. */
+  readonly deadline: number | undefined;
 }
 
 const OPTIONS = [...["topK", "offset", "filter", "mode", "fusion", "rerank", "collapse", "highlight", "facets", "timeBudgetMs"], "signal"];
@@ -83,7 +85,8 @@ export function checkSearch(query: string, options: CollectionSearchOptions, sid
   }
   const filter = checkCollectionFilter(options.filter);
   const rerank = checkRerank(options.rerank, sides);
-  return { topK, offset, filter, mode, fusion, rerank, collapse, highlight, facets: checkFacets(options.facets), timeBudgetMs };
+  const deadline = timeBudgetMs === undefined ? undefined : performance.now() + timeBudgetMs;
+  return { topK, offset, filter, mode, fusion, rerank, collapse, highlight, facets: checkFacets(options.facets), deadline };
 }
 
 /** Runs a search on one view of the collection. Errors: those of the models; ERR_INDEX_CORRUPT, ERR_ABORTED. */
@@ -112,20 +115,25 @@ export async function search<M extends Metadata>(
     topK: MAX_TOP_K,
     retrieve: MAX_TOP_K,
     ...(options.rerank === 0 ? {} : { rerank: options.rerank }),
-    ...optional("timeBudgetMs", options.timeBudgetMs),
+    ...optional("timeBudgetMs", options.deadline && Math.max(options.deadline - performance.now(), Number.MIN_VALUE)),
     signal,
   });
   const collapsed = options.collapse === "passage" ? hits : bestOfDocuments(view, hits);
   const shown = collapsed.slice(options.offset, wanted);
-  const [, tokens] = await bothOf(
+  const [, matches] = await bothOf(
     records.load(shown.map(({ id }) => view.layout.parse(id).document)),
-    sparse?.vector === undefined ? undefined : matchedTokens(view, sparse.encoder, sparse.vector, shown, signal),
+    matchesOf(
+      view,
+      shown.map(({ id }) => id),
+      { encoder: sparse?.encoder, vector: sparse?.vector, terms: lexical?.rows?.terms },
+      signal,
+    ),
   );
+  const terms = options.highlight && lexical?.rows ? new Set(unpackStrings(lexical.rows.terms)) : undefined;
   const found: CollectionHit<M>[] = [];
   for (const [i, hit] of shown.entries()) {
     const { document, index, record, start, end, text } = await records.passage(hit.id);
-    const terms = lexical?.terms && (await matchedTerms(lexical.analyzer, lexical.terms, modelText(record.title, text), signal));
-    const marks = { start, text, title: record.title, ...optional("vector", sparse?.vector), ...optional("terms", lexical?.terms) };
+    const marks = { start, text, title: record.title, ...optional("vector", sparse?.vector), ...optional("terms", terms) };
     found.push({
       id: document,
       score: hit.score,
@@ -133,7 +141,7 @@ export async function search<M extends Metadata>(
       passage: { index, start, end, text },
       ...optional("title", record.title),
       ...optional("metadata", record.metadata as M | undefined),
-      matched: { ...optional("sparse", tokens?.[i]), ...optional("lexical", terms) },
+      matched: matches[i] ?? {},
       ...(options.highlight ? { highlights: await highlightsOf(sides, marks, signal) } : {}),
     });
   }
@@ -174,7 +182,6 @@ class SparseSide implements Side {
 class LexicalSide implements Side {
   readonly name = "lexical";
   rows: NativeTermRows | undefined;
-  terms: ReadonlySet<string> | undefined;
 
   constructor(
     readonly view: View,
@@ -184,7 +191,6 @@ class LexicalSide implements Side {
 
   async retrieve(query: string, depth: number, signal: AbortSignal | undefined): Promise<NativeHits> {
     const rows = (this.rows ??= await this.analyzer.termRows([query], optional("signal", signal)));
-    this.terms ??= distinctTerms(rows);
     return withCancel(signal, (cancel) =>
       this.view.snapshot.searchTerms(rows, depth, { ...optional("filter", this.filter), ...optional("cancel", cancel) }),
     );

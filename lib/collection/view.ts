@@ -2,7 +2,7 @@
 
 import { SparseRerankError } from "../errors";
 import { withCancel } from "../native/cancellation";
-import type { NativeFilter, NativeIndex, NativeRows, NativeSnapshot } from "../native/contract";
+import type { NativeDocumentsRead, NativeFilter, NativeIndex, NativeRows, NativeSnapshot, NativeStrings } from "../native/contract";
 import { packBytes, packStrings } from "../native/strings";
 import { optional } from "../retrieval/retriever";
 import { checkFilter } from "../sparse-index/filter";
@@ -73,10 +73,16 @@ export class View {
 
   /** The vectors of entries of the index, by their ids; empty rows for those that are not there. */
   async vectors(ids: readonly string[], signal?: AbortSignal): Promise<NativeRows> {
-    const read = await withCancel(signal, (cancel) =>
-      this.snapshot.read(packStrings(ids), { vectors: true, ...optional("cancel", cancel) }),
-    );
-    return read.vectors ?? { indptr: new Uint32Array(ids.length + 1), indices: new Uint32Array(0), values: new Float32Array(0) };
+    const { vectors } = await this.read(ids, { vectors: true, ...optional("signal", signal) });
+    return vectors ?? { indptr: new Uint32Array(ids.length + 1), indices: new Uint32Array(0), values: new Float32Array(0) };
+  }
+
+  /** Entries of the index by their ids, as NativeSnapshot.read() gives them. */
+  read(
+    ids: readonly string[],
+    { signal, ...options }: { readonly vectors?: boolean; readonly terms?: NativeStrings; readonly signal?: AbortSignal },
+  ): Promise<NativeDocumentsRead> {
+    return withCancel(signal, (cancel) => this.snapshot.read(packStrings(ids), { ...options, ...optional("cancel", cancel) }));
   }
 
   /** What the index takes for a filter by documents. */

@@ -273,6 +273,15 @@ export interface NativeChange {
   readonly add?: NativeDocuments;
 }
 
+/** What NativeSnapshot.read() was asked for, of each id. */
+export interface NativeDocumentsRead {
+  readonly found: Uint8Array;
+  readonly stored: readonly Uint8Array[];
+  readonly vectors?: NativeRows;
+  /** [ids, terms]: 1 for a term that the document has, else 0. */
+  readonly matched?: Uint8Array;
+}
+
 /** The contents of an index when snapshot() was called. It stays readable after later changes, merges and dispose() of the index. */
 export interface NativeSnapshot {
   search(queries: NativeRows, topK: number, options: NativeSearchOptions): Promise<NativeHits>;
@@ -280,11 +289,14 @@ export interface NativeSnapshot {
   searchTerms(queries: NativeTermRows, topK: number, options: Omit<NativeSearchOptions, "recall">): Promise<NativeHits>;
   /** 1 for each id that is in the index, else 0. */
   contains(ids: NativeStrings): Promise<Uint8Array>;
-  /** For each id: whether it is in the index, its stored bytes, and its vector; empty if it is not. */
+  /**
+   * For each id: whether it is in the index, its stored bytes, its vector, and which of the terms it has; empty if it is not. Errors:
+   * ERR_INVALID_ARGUMENT (terms, and no lexical side).
+   */
   read(
     ids: NativeStrings,
-    options: { readonly vectors?: boolean; readonly cancel?: NativeCancelToken },
-  ): Promise<{ readonly found: Uint8Array; readonly stored: readonly Uint8Array[]; readonly vectors?: NativeRows }>;
+    options: { readonly vectors?: boolean; readonly terms?: NativeStrings; readonly cancel?: NativeCancelToken },
+  ): Promise<NativeDocumentsRead>;
   /** In insertion order, after the document with the id `after` (one string). Errors: ERR_INVALID_ARGUMENT (it is not in the index). */
   list(options: {
     readonly filter?: NativeFilter;

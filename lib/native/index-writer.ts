@@ -1,8 +1,8 @@
 import { withCancel } from "./cancellation";
 import type { NativeIndex } from "./contract";
 
-/** Above this number of segments, a change waits for the pending merge. */
-const MAX_SEGMENTS_BEHIND = 16;
+/** Above this number of segments, a change waits for the pending merge. Room for the small changes that come during a large merge. */
+const MAX_SEGMENTS_BEHIND = 64;
 
 /** Runs the changes of an index one at a time, in call order, and merges its segments in the background. Disposes the index. */
 export class IndexWriter {

@@ -21,6 +21,11 @@ export function packBytes(items: readonly Uint8Array[]): NativeStrings {
   return { offsets, bytes };
 }
 
+export function unpackStrings({ offsets, bytes }: NativeStrings): string[] {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: offsets.length - 1 }, (_, i) => buffer.toString("utf8", offsets[i], offsets[i + 1]));
+}
+
 function offsetsOf(lengths: readonly number[]): Uint32Array {
   const offsets = new Uint32Array(lengths.length + 1);
   let end = 0;

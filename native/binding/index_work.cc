@@ -1,6 +1,16 @@
 #include "binding/index_work.h"
 
+#include <chrono>
+
 namespace sparse_rerank::binding {
+
+namespace {
+
+/// Small merges end within one call: going back to JavaScript between their steps would take longer than the steps, and changes would
+/// outpace merges.
+constexpr auto kMergeTime = std::chrono::milliseconds(20);
+
+}  // namespace
 
 Status OpenWork::run(std::size_t) {
   auto index = SegmentedIndex::open(path_, options_);
@@ -40,9 +50,12 @@ Status RefreshWork::run(std::size_t) {
 }
 
 Status MergeStepWork::run(std::size_t) {
-  const auto step = index_->merge_step(everything_);
-  if (!step) return step.error();
-  step_ = step.value();
+  const auto end = std::chrono::steady_clock::now() + kMergeTime;
+  do {
+    const auto step = index_->merge_step(everything_);
+    if (!step) return step.error();
+    step_ = step.value();
+  } while (step_ == MergeStep::kMore && std::chrono::steady_clock::now() < end);
   return std::nullopt;
 }
 

@@ -127,11 +127,13 @@ Napi::Value SnapshotWrap::contains(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SnapshotWrap::read(const Napi::CallbackInfo& info) {
-  const bool with_vectors = info[1].As<Napi::Object>().Get("vectors").ToBoolean();
+  const auto options = info[1].As<Napi::Object>();
+  ReadRequest request = {read_strings(info[0]), options.Get("vectors").ToBoolean(), std::nullopt};
+  if (const Napi::Value terms = options.Get("terms"); terms.IsObject()) request.terms = read_strings(terms);
   return compute<ReadDocuments>(
-      info, info[1],
-      [owner = snapshot(info.Env()), ids = read_strings(info[0]), with_vectors](const auto& cancelled) {
-        return read_documents(*owner, ids.view(), with_vectors, cancelled);
+      info, options,
+      [owner = snapshot(info.Env()), request = std::move(request)](const auto& cancelled) {
+        return read_documents(*owner, request, cancelled);
       },
       read_to_js);
 }
@@ -191,9 +193,7 @@ Napi::Value SnapshotWrap::term_statistics(const Napi::CallbackInfo& info) {
       [owner = snapshot(info.Env()), terms = read_strings(info[0])](const auto&) -> Result<TermStatistics> {
         if (Status error = owner->check_unchanged()) return *std::move(error);
         if (!owner->settings.lexical) return no_lexical_side();
-        std::vector<std::string_view> given;
-        for (std::size_t i = 0; i < terms.view().size(); ++i) given.push_back(terms.view().text(i));
-        return sparse_rerank::term_statistics(*owner, given);
+        return sparse_rerank::term_statistics(*owner, terms.view().texts());
       },
       statistics_to_js);
 }

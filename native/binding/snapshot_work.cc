@@ -5,6 +5,7 @@
 
 #include "binding/convert.h"
 #include "index/cancel.h"
+#include "index/matched_terms.h"
 
 namespace sparse_rerank::binding {
 
@@ -24,6 +25,25 @@ Napi::Array bytes_to_js(Napi::Env env, const std::vector<std::vector<std::uint8_
     array.Set(i, make_array<Napi::Uint8Array>(env, std::span<const std::uint8_t>(items[i])));
   }
   return array;
+}
+
+Status append_row(const Segment& segment, std::uint32_t document, std::vector<std::uint32_t>& memory, Rows& rows) {
+  const Result<SparseRow> row = segment.row(document, memory);
+  if (!row) return row.error();
+  const auto& [indices, values] = row.value();
+  if (indices.size() > kMostWeights - rows.indices.size()) {
+    return Error{"ERR_TOO_LARGE", "More than 2^32 - 1 weights; read fewer documents at once."};
+  }
+  rows.indices.insert(rows.indices.end(), indices.begin(), indices.end());
+  rows.values.insert(rows.values.end(), values.begin(), values.end());
+  return std::nullopt;
+}
+
+/// Null without terms.
+Result<std::optional<MatchedTerms>> matcher_of(const Snapshot& snapshot, const ReadRequest& request) {
+  if (!request.terms) return std::optional<MatchedTerms>();
+  if (!snapshot.settings.lexical) return no_lexical_side();
+  return std::optional(MatchedTerms(snapshot, request.terms->view().texts()));
 }
 
 }  // namespace
@@ -128,12 +148,16 @@ Napi::Value contained_to_js(Napi::Env env, const std::vector<std::uint8_t>& cont
   return make_array<Napi::Uint8Array>(env, std::span<const std::uint8_t>(contained));
 }
 
-Result<ReadDocuments> read_documents(const Snapshot& snapshot, const StringsView& ids, bool with_vectors,
-                                     const std::atomic<bool>& cancelled) {
+Result<ReadDocuments> read_documents(const Snapshot& snapshot, const ReadRequest& request, const std::atomic<bool>& cancelled) {
   if (Status error = snapshot.check_unchanged()) return *std::move(error);
+  auto matcher = matcher_of(snapshot, request);
+  if (!matcher) return std::move(matcher).error();
+  std::optional<MatchedTerms>& terms = matcher.value();
+  const StringsView ids = request.ids.view();
   ReadDocuments read;
   read.stored.resize(ids.size());
-  if (with_vectors) read.vectors = Rows{{0}, {}, {}};
+  if (request.with_vectors) read.vectors = Rows{{0}, {}, {}};
+  if (terms) read.matched.emplace(ids.size() * terms->terms());
   std::vector<std::uint32_t> memory;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (is_cancelled(&cancelled)) return aborted();
@@ -142,20 +166,16 @@ Result<ReadDocuments> read_documents(const Snapshot& snapshot, const StringsView
     const std::optional<Location>& found = location.value();
     read.found.push_back(found ? 1 : 0);
     if (found) {
-      const auto [segment, document] = *found;
-      const Segment& home = *snapshot.segments[segment].segment;
-      const auto stored = home.stored(document);
+      const Segment& home = *snapshot.segments[found->segment].segment;
+      const auto stored = home.stored(found->document);
       if (!stored) return stored.error();
       read.stored[i] = copy_bytes(stored.value());
       if (read.vectors) {
-        const Result<SparseRow> row = home.row(document, memory);
-        if (!row) return row.error();
-        const auto& [indices, values] = row.value();
-        if (indices.size() > kMostWeights - read.vectors->indices.size()) {
-          return Error{"ERR_TOO_LARGE", "More than 2^32 - 1 weights; read fewer documents at once."};
-        }
-        read.vectors->indices.insert(read.vectors->indices.end(), indices.begin(), indices.end());
-        read.vectors->values.insert(read.vectors->values.end(), values.begin(), values.end());
+        if (Status error = append_row(home, found->document, memory, *read.vectors)) return *std::move(error);
+      }
+      if (terms) {
+        const auto row = std::span(*read.matched).subspan(i * terms->terms(), terms->terms());
+        if (Status error = terms->read(*found, row)) return *std::move(error);
       }
     }
     if (read.vectors) read.vectors->indptr.push_back(static_cast<std::uint32_t>(read.vectors->indices.size()));
@@ -167,6 +187,7 @@ Napi::Value read_to_js(Napi::Env env, const ReadDocuments& read) {
   auto object = Napi::Object::New(env);
   object.Set("found", contained_to_js(env, read.found));
   object.Set("stored", bytes_to_js(env, read.stored));
+  if (read.matched) object.Set("matched", make_array<Napi::Uint8Array>(env, std::span<const std::uint8_t>(*read.matched)));
   if (!read.vectors) return object;
   auto vectors = Napi::Object::New(env);
   vectors.Set("indptr", to_js(env, std::span<const std::uint32_t>(read.vectors->indptr)));

@@ -89,14 +89,22 @@ class SearchWork final : public PromiseWork {
                                                           const std::atomic<bool>& cancelled);
 Napi::Value contained_to_js(Napi::Env env, const std::vector<std::uint8_t>& contained);
 
+struct ReadRequest {
+  Strings ids;
+  bool with_vectors;
+  /// Those that are looked for in each document; none without them.
+  std::optional<Strings> terms;
+};
 /// Documents by their ids.
 struct ReadDocuments {
   std::vector<std::uint8_t> found;
   std::vector<std::vector<std::uint8_t>> stored;
   std::optional<Rows> vectors;
+  /// [documents, terms], when terms are given.
+  std::optional<std::vector<std::uint8_t>> matched;
 };
-/// Errors also: ERR_TOO_LARGE for more than 2^32 - 1 weights.
-[[nodiscard]] Result<ReadDocuments> read_documents(const Snapshot& snapshot, const StringsView& ids, bool with_vectors,
+/// Errors also: ERR_TOO_LARGE for more than 2^32 - 1 weights, ERR_INVALID_ARGUMENT for terms where there is no lexical side.
+[[nodiscard]] Result<ReadDocuments> read_documents(const Snapshot& snapshot, const ReadRequest& request,
                                                    const std::atomic<bool>& cancelled);
 Napi::Value read_to_js(Napi::Env env, const ReadDocuments& read);
 

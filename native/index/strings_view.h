@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace sparse_rerank {
 
@@ -19,6 +20,12 @@ struct StringsView {
   }
   [[nodiscard]] std::string_view text(std::size_t i) const {
     return {reinterpret_cast<const char*>(bytes.data()) + offsets[i], offsets[i + 1] - offsets[i]};
+  }
+  [[nodiscard]] std::vector<std::string_view> texts() const {
+    std::vector<std::string_view> texts;
+    texts.reserve(size());
+    for (std::size_t i = 0; i < size(); ++i) texts.push_back(text(i));
+    return texts;
   }
   /// Whether every string can be read.
   [[nodiscard]] bool valid() const {

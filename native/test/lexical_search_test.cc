@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "index/listing.h"
+#include "index/matched_terms.h"
 #include "kernels/kernels.h"
 #include "test/lexical_fixture.h"
 
@@ -110,6 +111,33 @@ TEST(Lexical, FiltersAreExact) {
   for (const TermCounts& query : random_queries(random, 10)) {
     EXPECT_EQ(search_terms(*index, query, 10, &view), naive.search(query, 10, &allowed_set));
   }
+}
+
+TEST(Lexical, DocumentsTellWhichTermsOfAQueryTheyHave) {
+  std::mt19937 random(55);
+  const auto index = SegmentedIndex::create(IndexSettings{10, kDefault});
+  std::vector<TermCounts> documents;
+  for (std::size_t batch = 0; batch < 3; ++batch) {
+    const auto more = random_documents(random, 60, kVocabulary, 40);
+    add(*index, more, numbered(documents.size(), more.size()));
+    documents.insert(documents.end(), more.begin(), more.end());
+  }
+  const std::vector<std::string_view> terms = {"t7", "absent", "t0", "t1", ""};
+  const auto snapshot = index->snapshot();
+  MatchedTerms matcher(*snapshot, terms);
+  std::size_t total = 0;
+  // Backwards, so that segments are not visited in their order.
+  for (std::size_t i = documents.size(); i-- > 0;) {
+    const auto location = snapshot->find(numbered(i, 1)[0]);
+    ASSERT_TRUE(location.ok() && location.value());
+    std::vector<std::uint8_t> matched(terms.size(), 9);
+    ASSERT_FALSE(matcher.read(*location.value(), matched));
+    for (std::size_t j = 0; j < terms.size(); ++j) {
+      ASSERT_EQ(matched[j], documents[i].count(std::string(terms[j]))) << "document " << i << ", term " << j;
+      total += matched[j];
+    }
+  }
+  EXPECT_GT(total, 100u);
 }
 
 /// Bounds in the segment are never below the scores that statistics of today give, whatever their average length.

@@ -211,6 +211,23 @@ describe("Collection", () => {
     assert.ok(hits.some(({ highlights = [] }) => highlights.length > 1));
   });
 
+  it("lets many searches wait without another result, and ends those that are aborted or disposed", async () => {
+    const collection = await filled();
+    const expected = await collection.search(QUERY);
+    const controller = new AbortController();
+    const given = Array.from({ length: 40 }, (_, i) => (i % 4 === 3 ? { signal: controller.signal } : {}));
+    const searches = Promise.allSettled(given.map((options) => collection.search(QUERY, options)));
+    controller.abort();
+    for (const [i, search] of (await searches).entries()) {
+      if (search.status === "fulfilled") assert.deepEqual(search.value, expected);
+      else assert.deepEqual([i % 4, (search.reason as { code: string }).code], [3, "ERR_ABORTED"]);
+    }
+    const ended = Promise.allSettled(Array.from({ length: 40 }, () => collection.search(QUERY)));
+    collection.dispose();
+    for (const search of await ended)
+      assert.equal(search.status === "rejected" && (search.reason as { code: string }).code, "ERR_DISPOSED");
+  });
+
   it("counts the values of fields among all matches, a document once", async () => {
     await using collection = await filled({ passages: { maxTokens: 40 } });
     const matches = (await collection.search("sharks", { mode: "lexical", topK: 1000 })).hits.map(({ id }) => id);
