@@ -83,7 +83,9 @@ describe("the order of calls", () => {
       await reranker.rank(QUERY, texts(count), { priority });
       ended.push(priority);
     };
-    await Promise.all([call("low", 40), call("normal", 50), call("high", 60)]);
+    // Keeps the pool at work until all calls are there.
+    const first = reranker.rank(QUERY, texts(3000), { priority: "high" });
+    await Promise.all([call("low", 40), call("normal", 50), call("high", 60), first]);
     assert.deepEqual(ended, ["high", "normal", "low"]);
   });
 
