@@ -30,6 +30,17 @@ async function inferences(work: () => Promise<unknown>): Promise<InferenceEvent[
   return events;
 }
 
+/** Settles when a batch has run. */
+function nextInference(): Promise<void> {
+  return new Promise((resolve) => {
+    const listen = (): void => {
+      unsubscribe("sparse-rerank:inference", listen);
+      resolve();
+    };
+    subscribe("sparse-rerank:inference", listen);
+  });
+}
+
 describe("the order of calls", () => {
   let reranker: CrossEncoder;
   let encoder: SparseEncoder;
@@ -41,6 +52,14 @@ describe("the order of calls", () => {
   });
 
   after(() => Promise.all([reranker.close(), encoder.close()]));
+
+  /** Resolves when the pool is at work, for longer than it takes to tokenize the texts of some calls. */
+  async function occupyPool(): Promise<{ readonly ended: Promise<unknown> }> {
+    const working = nextInference();
+    const ended = reranker.rank(QUERY, texts(3000), { priority: "high", batchSize: 64 });
+    await working;
+    return { ended };
+  }
 
   for (const { name, batchSize } of [
     { name: "of one batch", batchSize: 64 },
@@ -83,8 +102,7 @@ describe("the order of calls", () => {
       await reranker.rank(QUERY, texts(count), { priority });
       ended.push(priority);
     };
-    // Keeps the pool at work until all calls are there.
-    const first = reranker.rank(QUERY, texts(3000), { priority: "high" });
+    const { ended: first } = await occupyPool();
     await Promise.all([call("low", 40), call("normal", 50), call("high", 60), first]);
     assert.deepEqual(ended, ["high", "normal", "low"]);
   });
@@ -104,7 +122,9 @@ describe("the order of calls", () => {
     const ended: string[] = [];
     const call = (name: string, work: Promise<unknown>): Promise<unknown> => work.then(() => ended.push(name));
     try {
+      const { ended: before } = await occupyPool();
       await Promise.all([
+        before,
         call("low", first.sync(documents(40), { priority: "low" })),
         call("normal", encoder.encodeDocument(texts(50))),
         call("high", second.upsert(documents(60), { priority: "high" })),
