@@ -19,10 +19,17 @@ export const PYTHON = [
   "haystack-ai==3.4.1",
   "langchain-cohere==0.6.0",
 ];
+/** Reads the server's OpenAPI description. */
+export const OPENAPI_LINTER = "@redocly/cli@2.77.0";
 
 /** A folder with node_modules. */
 export function npmClients() {
   return cache.npm("npm", NPM);
+}
+
+/** A folder with node_modules. */
+export function openApiLinter() {
+  return cache.npm("openapi", [OPENAPI_LINTER]);
 }
 
 /** A folder for PYTHONPATH. */
