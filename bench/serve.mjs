@@ -17,7 +17,8 @@ import { median } from "./timing.mjs";
 
 const HELP = `node bench/serve.mjs [--seconds S] [--rounds N] [--peers NAME,…] [--only PART,…] [--soak MINUTES] [--out FILE]
 
-  --seconds S    of each measurement, enough for the slowest system to answer 64 clients once; default 60
+  --seconds S    of each measurement, at least: it lasts until every client may have two answers, after a warm-up in which every client has
+                 one. A system that ranks once in 2 s thus takes 6 minutes for 64 clients; default 60
   --rounds N     rounds in which the systems take turns; default 3
   --peers NAME   some of infinity_emb, FastAPI; or none
   --only PART    some of rerank, query, soak; default: rerank, query
@@ -142,11 +143,11 @@ async function measureSoak(requests) {
 async function load(url, bodies, connections) {
   const autocannon = npmPackages(`autocannon-${AUTOCANNON}`, { autocannon: AUTOCANNON }, ["--ignore-scripts"]);
   const job = { autocannon, url, bodies, connections, seconds };
-  const { stdout } = await run(process.execPath, [path.join(import.meta.dirname, "serve", "load.mjs"), JSON.stringify(job)]);
+  const { stdout, stderr } = await run(process.execPath, [path.join(import.meta.dirname, "serve", "load.mjs"), JSON.stringify(job)]);
+  process.stderr.write(stderr);
   const result = JSON.parse(stdout);
-  if (result.failed > 0) throw new Error(`${url}, ${connections} clients: ${result.failed} requests failed.`);
-  // The load generator counts no answer then, and measures no latency.
-  return result.rate > 0 ? result : { ...result, p50: NaN, p99: NaN };
+  if (result.failed > 0 || result.rate === 0) throw new Error(`${url}, ${connections} clients: ${result.failed} requests failed.`);
+  return result;
 }
 
 async function measureInProcess(model, bodies) {
@@ -186,7 +187,8 @@ function print({ date, machine, source, rerank, query, soak: soaked }) {
   const { cpu, threads, kernels, commit, loadBefore } = machine;
   const lines = [
     `${date.slice(0, 10)}, commit ${commit}. ${cpu}, ${threads} threads; kernels ${kernels}; load average at the start ${loadBefore.toFixed(1)}.`,
-    `${source}. ${seconds} s each, ${rounds} rounds, medians. The load generator runs on the same machine; its share is in processors.`,
+    `${source}. At least ${seconds} s each, ${rounds} rounds, medians: node bench/serve.mjs ${process.argv.slice(2).join(" ")}`.trimEnd(),
+    "The load generator runs on the same machine; its share is in processors.",
   ];
   const header = ["system", "clients", "requests/s", "p50, ms", "p99, ms", "event loop p99, ms", "generator", "memory, MB"];
   const rows = ({ name, memory, clients }) =>
@@ -201,7 +203,9 @@ function print({ date, machine, source, rerank, query, soak: soaked }) {
       `In process: ${number(rerank.inProcess)} rankings/s; the server with 16 clients: ${percent(ours.clients[1].rate / rerank.inProcess)}.`,
     );
     for (const other of others) {
-      lines.push(`Times as fast as ${other.name}: ${ours.clients.map((turn, i) => ratio(turn, other.clients[i])).join(", ")}.`);
+      lines.push(
+        `Times as fast as ${other.name}: ${ours.clients.map(({ rate }, i) => (rate / other.clients[i].rate).toFixed(2)).join(", ")}.`,
+      );
     }
   }
   if (query !== undefined)
@@ -214,10 +218,6 @@ function print({ date, machine, source, rerank, query, soak: soaked }) {
     );
   }
   console.log(lines.join("\n"));
-}
-
-function ratio(ours, theirs) {
-  return theirs.rate > 0 ? (ours.rate / theirs.rate).toFixed(2) : "it answered none in time";
 }
 
 function cell(value) {
