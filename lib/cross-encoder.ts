@@ -280,7 +280,7 @@ export class CrossEncoder extends ManagedResource {
       turn: pairs.length > batchSize ? announce(pairs, this.maxSeqLength) : undefined,
     };
     const work = async (chunk: Pair[], signal: AbortSignal): Promise<{ rows: number; logits: Float32Array; truncated: Uint32Array }> => {
-      const batch = await tokenized(this.#name, chunk, () => this.#encodePairs(chunk, { prompt, limits, signal }));
+      const batch = await tokenized({ ...run, signal }, chunk, () => this.#encodePairs(chunk, { prompt, limits, signal }));
       const sequences = admit(batch, (i) => chunk[i]?.[1] ?? "");
       const predicted = await runBatch(this.#transformer, predictWork(model, this.numLabels), sequences, { ...run, signal });
       return { rows: chunk.length, logits: predicted.logits, truncated: batch.truncated };

@@ -8,6 +8,14 @@ export class DisposedError extends SparseRerankError {
   }
 }
 
+/** For signals that follow that of a caller: the caller's, or undefined if it gave none. */
+const callers = new WeakMap<AbortSignal, AbortSignal | undefined>();
+
+/** The signal that the user's call was given, of which `signal` may be a follower. */
+export function callersSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  return signal !== undefined && callers.has(signal) ? callers.get(signal) : signal;
+}
+
 /** Aborts on request or when `source` fires. Unlike AbortSignal.any(), it leaves nothing behind on a source that outlives it. */
 export class LinkedAbort {
   readonly #controller = new AbortController();
@@ -18,6 +26,7 @@ export class LinkedAbort {
 
   constructor(source: AbortSignal | undefined) {
     this.#source = source;
+    callers.set(this.signal, callersSignal(source));
     if (source?.aborted === true) this.#follow();
     else source?.addEventListener("abort", this.#follow, { once: true });
   }
@@ -46,7 +55,10 @@ export function abortError(signal: AbortSignal): SparseRerankError {
  * rejects.
  */
 export function eitherSignal(own: AbortSignal, user: AbortSignal | undefined): AbortSignal {
-  return user === undefined ? own : AbortSignal.any([own, adopt(user)]);
+  if (user === undefined) return own;
+  const either = AbortSignal.any([own, adopt(user)]);
+  callers.set(either, callersSignal(user));
+  return either;
 }
 
 const adopted = new WeakMap<AbortSignal, AbortSignal>();

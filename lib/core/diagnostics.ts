@@ -1,5 +1,6 @@
 /**
- * Events for node:diagnostics_channel, in the asynchronous context of the call that they report on. Nothing is measured for a channel
+ * Events for node:diagnostics_channel, in the asynchronous context of the call that they report on. A server may find its request by the
+ * call's signal instead, since an AsyncLocalStorage slows every promise of the process down before Node 24. Nothing is measured for a channel
  * without subscribers. docs/deploying.md#observing describes them.
  */
 
@@ -21,8 +22,13 @@ export interface LoadEvent extends TimedEvent {
   readonly dtype: string;
 }
 
+interface CallEvent extends TimedEvent {
+  /** The signal that the call was given. */
+  readonly signal: AbortSignal | undefined;
+}
+
 /** `sparse-rerank:tokenize`: texts or pairs of a call were tokenized. */
-export interface TokenizeEvent extends TimedEvent {
+export interface TokenizeEvent extends CallEvent {
   readonly model: string;
   readonly texts: number;
   /** In UTF-16 units. */
@@ -32,12 +38,12 @@ export interface TokenizeEvent extends TimedEvent {
 }
 
 /** `sparse-rerank:queue`: how long texts or pairs of a call waited for the thread pool. */
-export interface QueueEvent extends TimedEvent {
+export interface QueueEvent extends CallEvent {
   readonly model: string;
 }
 
 /** `sparse-rerank:inference`: the model ran over texts or pairs of a call. */
-export interface InferenceEvent extends TimedEvent {
+export interface InferenceEvent extends CallEvent {
   readonly model: string;
   readonly texts: number;
   readonly tokens: number;
@@ -76,8 +82,11 @@ type Kind = keyof typeof channels;
 export type Described<K extends Kind> = Omit<DiagnosticsEvents[`sparse-rerank:${K}`], keyof TimedEvent>;
 
 /** Runs `work` and, if it succeeds, publishes an event with its time. */
-export async function observed<K extends Kind, R>(kind: K, work: () => Promise<R>, describe: (result: R) => Described<K>): Promise<R> {
-  if (!channels[kind].hasSubscribers) return work();
+export function observed<K extends Kind, R>(kind: K, work: () => Promise<R>, describe: (result: R) => Described<K>): Promise<R> {
+  return channels[kind].hasSubscribers ? timed(kind, work, describe) : work();
+}
+
+async function timed<K extends Kind, R>(kind: K, work: () => Promise<R>, describe: (result: R) => Described<K>): Promise<R> {
   const startTime = performance.now();
   const result = await work();
   channels[kind].publish({ ...describe(result), startTime, duration: performance.now() - startTime });
@@ -89,18 +98,11 @@ export async function observed<K extends Kind, R>(kind: K, work: () => Promise<R
  *
  * @param times see NativeTimes
  */
-export function publishRun(model: string, texts: number, tokens: number, times: Float64Array): void {
+export function publishRun(run: Pick<InferenceEvent, "model" | "texts" | "tokens" | "signal">, times: Float64Array): void {
   if (!channels.queue.hasSubscribers && !channels.inference.hasSubscribers) return;
   const [queued = 0, ran = 0, bodyTime = 0, headTime = 0] = times;
   const ended = performance.now();
-  channels.queue.publish({ model, startTime: ended - ran - queued, duration: queued } satisfies QueueEvent);
-  channels.inference.publish({
-    model,
-    texts,
-    tokens,
-    bodyTime,
-    headTime,
-    startTime: ended - ran,
-    duration: ran,
-  } satisfies InferenceEvent);
+  const { model, signal } = run;
+  channels.queue.publish({ model, signal, startTime: ended - ran - queued, duration: queued } satisfies QueueEvent);
+  channels.inference.publish({ ...run, bodyTime, headTime, startTime: ended - ran, duration: ran } satisfies InferenceEvent);
 }

@@ -93,9 +93,8 @@ export abstract class ManagedResource implements Disposable, AsyncDisposable {
   }
 
   /** Runs a call, for which close() waits. Synchronous exceptions of `work` reject too. Errors: ERR_DISPOSED, those of `work`. */
-  protected async run<T>(work: (running: Running) => Promise<T>): Promise<T> {
-    this.requireOpen();
-    return this.runPart(work);
+  protected run<T>(work: (running: Running) => Promise<T>): Promise<T> {
+    return this.#isOpen ? this.runPart(work) : Promise.reject(this.#disposedError());
   }
 
   /** Runs a part of a call or stream that has started. */

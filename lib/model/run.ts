@@ -1,5 +1,6 @@
 /** What runs of a model on texts have in common: their place among other calls, their abort, and the events about them. */
 
+import { callersSignal } from "../core/abort";
 import { observed, publishRun } from "../core/diagnostics";
 import type { NativeSequences, NativeTimes, NativeTurn } from "../native/contract";
 import { native } from "../native/load";
@@ -34,9 +35,14 @@ export function announce(texts: Texts, maxSeqLength: number): NativeTurn {
 }
 
 /** Tokenizes texts and publishes an event about it. */
-export function tokenized(model: string, texts: Texts, tokenize: () => Promise<TokenBatch>): Promise<TokenBatch> {
+export function tokenized(
+  { model, signal }: Pick<RunOptions, "model" | "signal">,
+  texts: Texts,
+  tokenize: () => Promise<TokenBatch>,
+): Promise<TokenBatch> {
   return observed("tokenize", tokenize, ({ ids }) => ({
     model,
+    signal: callersSignal(signal),
     texts: texts.length,
     tokens: ids.length,
     characters: texts.reduce((sum, text) => sum + lengthOf(text), 0),
@@ -53,7 +59,8 @@ export async function runBatch<R extends { readonly times: NativeTimes }>(
   const schedule = { priority: PRIORITIES[priority], ...(turn === undefined ? {} : { turn }) };
   const running = batcher === undefined ? runAlone(work, sequences, schedule, signal) : batcher.run(work, sequences, schedule, signal);
   const result = await running;
-  publishRun(model, sequences.offsets.length - 1, sequences.ids.length, result.times);
+  const { ids, offsets } = sequences;
+  publishRun({ model, texts: offsets.length - 1, tokens: ids.length, signal: callersSignal(signal) }, result.times);
   return result;
 }
 

@@ -124,7 +124,7 @@ class TransformerEncoder implements RouteEncoder {
     const { signal } = run;
     const running = this.#running ?? (await this.start(signal));
     const { model, tokenizer, admit } = running;
-    const batch = await tokenized(run.model, texts, () => tokenizer.encode(texts, signal === undefined ? {} : { signal }));
+    const batch = await tokenized(run, texts, () => tokenizer.encode(texts, signal === undefined ? {} : { signal }));
     const sequences = admit(batch, (i) => texts[i] ?? "");
     const work = encodeWork(model, maxActiveDims ?? this.#defaultDims ?? 0);
     const { indptr, indices, values } = await runBatch(running, work, sequences, run);

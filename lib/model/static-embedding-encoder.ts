@@ -62,7 +62,7 @@ export class StaticEmbedding {
     { model, signal }: RunOptions,
   ): Promise<SparseMatrix> {
     const options = { addSpecialTokens: false, ...(signal === undefined ? {} : { signal }) };
-    const batch = await tokenized(model, texts, () => this.#tokenizer.encode(texts, options));
+    const batch = await tokenized({ model, signal }, texts, () => this.#tokenizer.encode(texts, options));
     requireEmbeddedTokens(this.#tokenizer, this.#weights.length, batch, (i) => texts[i] ?? "");
     const indices = new Uint32Array(batch.ids.length);
     const indptr = new Uint32Array(texts.length + 1);

@@ -1,7 +1,7 @@
-/** Which requests may work, and for how long: a limit of requests in progress, time limits, and the end of those whose client has gone. */
+/** Which requests may work, when, and for how long: a limit of requests in progress, turns, time limits, and the end of those whose client has gone. */
 
-import { orAborted } from "../core/abort";
 import { Disconnected, overloaded, Refusal } from "./failures";
+import { Turns } from "./turns";
 
 /** Where a client's disconnect is seen: the raw response. */
 export interface ClientResponse {
@@ -11,10 +11,34 @@ export interface ClientResponse {
   off(event: "close", listener: () => void): unknown;
 }
 
+/** A request in progress. It counts until its work has ended, even if its client has gone. */
+class RequestInProgress {
+  readonly #abort = new AbortController();
+  #onEnd: ((reason: Error) => void) | undefined;
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  end(reason: Error): void {
+    this.#abort.abort(reason);
+    this.#onEnd?.(reason);
+  }
+
+  /** Settles like `work`, or rejects with the reason as soon as end() is called: some calls of the library take no signal, and go on. */
+  untilEnd<T>(work: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#onEnd = reject;
+      work.then(resolve, reject);
+    });
+  }
+}
+
 export class Admission {
   readonly #limit: number;
   readonly #timeout: number;
-  readonly #running = new Set<AbortController>();
+  readonly #running = new Set<RequestInProgress>();
+  readonly #turns = new Turns();
   #isClosing = false;
 
   /** @param timeout milliseconds */
@@ -38,7 +62,7 @@ export class Admission {
 
   /** Ends the requests in progress. */
   endAll(): void {
-    for (const abort of this.#running) abort.abort(shutDown());
+    for (const request of this.#running) request.end(shutDown());
   }
 
   /** Errors: Refusal (429, 503). Also asked before a body is read, which would be for nothing. */
@@ -48,33 +72,36 @@ export class Admission {
   }
 
   /**
-   * Runs a request's work. Its signal fires when the client disconnects, the time is over, or the server ends, and run() rejects with the
-   * reason: a Refusal, or Disconnected. The request counts until its work has ended, even if its client has gone.
+   * Runs a request's work, when its turn comes. Its signal fires when the client disconnects, the time is over, or the server ends, and
+   * run() rejects with the reason: a Refusal, or Disconnected.
    */
   async run<T>(response: ClientResponse, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.requireRoom();
-    const abort = new AbortController();
-    this.#running.add(abort);
+    const request = new RequestInProgress();
+    this.#running.add(request);
     const onClose = (): void => {
-      if (!response.writableFinished) abort.abort(new Disconnected("The client disconnected."));
+      if (!response.writableFinished) request.end(new Disconnected("The client disconnected."));
     };
     const timer = setTimeout(() => {
-      abort.abort(new Refusal(503, "overloaded", `The request took longer than ${String(this.#timeout)} ms.`, { "retry-after": "1" }));
+      request.end(new Refusal(503, "overloaded", `The request took longer than ${String(this.#timeout)} ms.`, { "retry-after": "1" }));
     }, this.#timeout);
     response.once("close", onClose);
     if (response.destroyed) onClose();
-    const working = (async () => work(abort.signal))().finally(() => {
-      this.#running.delete(abort);
-    });
     try {
-      // Some calls of the library take no signal: their request ends, and they count until they have ended.
-      return await orAborted(working, abort.signal);
-    } catch (error) {
-      // The library's error has the reason as its cause.
-      throw abort.signal.aborted ? abort.signal.reason : error;
+      return await request.untilEnd(this.#work(request, work));
     } finally {
       clearTimeout(timer);
       response.off("close", onClose);
+    }
+  }
+
+  async #work<T>(request: RequestInProgress, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    try {
+      if (!this.#turns.tryTake()) await this.#turns.take();
+      request.signal.throwIfAborted();
+      return await work(request.signal);
+    } finally {
+      this.#running.delete(request);
     }
   }
 }

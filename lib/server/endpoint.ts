@@ -8,7 +8,7 @@ import type { Contract } from "./failures";
 import type { Method } from "./metrics";
 import type { ServedModel } from "./models";
 import type { Service } from "./service";
-import { timed, Timings } from "./timings";
+import { observe, Timings } from "./timings";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -99,26 +99,25 @@ async function answerTo(request: FastifyRequest, reply: FastifyReply, service: S
   request.served = served;
   let device = "cpu";
   let method: Method = "single";
-  const json = await admission.run(reply.raw, (signal) =>
-    timed(timings, () =>
-      work({
-        body: request.body,
-        query: request.query as Record<string, unknown>,
-        signal,
-        timings,
-        note: (model, texts, kind = "batch") => {
-          if (model !== undefined) {
-            served.model = model.name;
-            device = model.model.device;
-          }
-          served.texts = texts.length;
-          method = kind;
-          for (const text of texts) timings.characters += text.length;
-          metrics.started(kind);
-        },
-      }),
-    ),
-  );
+  const json = await admission.run(reply.raw, (signal) => {
+    observe(signal, timings);
+    return work({
+      body: request.body,
+      query: request.query as Record<string, unknown>,
+      signal,
+      timings,
+      note: (model, texts, kind = "batch") => {
+        if (model !== undefined) {
+          served.model = model.name;
+          device = model.model.device;
+        }
+        served.texts = texts.length;
+        method = kind;
+        for (const text of texts) timings.characters += text.length;
+        metrics.started(kind);
+      },
+    });
+  });
   metrics.succeeded(method, timings);
   const milliseconds = (duration: number): string => String(Math.round(duration));
   return reply

@@ -1,9 +1,8 @@
 /**
  * How long the parts of a request take, from the events that the library publishes (docs/deploying.md): each event belongs to the request
- * in whose asynchronous context it was published.
+ * whose signal its call was given.
  */
 
-import { AsyncLocalStorage } from "node:async_hooks";
 import diagnostics from "node:diagnostics_channel";
 
 /** What inference events report of a batch. */
@@ -30,13 +29,14 @@ export class Timings {
   }
 }
 
-const requests = new AsyncLocalStorage<Timings>();
+/** By the signal that a request gives to the calls of its work. */
+const requests = new WeakMap<AbortSignal, Timings>();
 let isSubscribed = false;
 
-/** Runs a request's work, whose events are added to its timings. */
-export function timed<T>(timings: Timings, work: () => Promise<T>): Promise<T> {
+/** Adds the events of calls with this signal to a request's timings. */
+export function observe(signal: AbortSignal, timings: Timings): void {
   subscribe();
-  return requests.run(timings, work);
+  requests.set(signal, timings);
 }
 
 /** Once per process. */
@@ -65,9 +65,9 @@ interface Numbers {
 
 function on(channel: string, add: (timings: Timings, event: Numbers) => void): void {
   diagnostics.subscribe(channel, (message) => {
-    const timings = requests.getStore();
+    const event = message as Partial<Numbers> & { readonly signal?: AbortSignal };
+    const timings = event.signal === undefined ? undefined : requests.get(event.signal);
     if (timings === undefined) return;
-    const event = message as Partial<Numbers>;
     const number = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
     add(timings, { duration: number(event.duration), texts: number(event.texts), tokens: number(event.tokens) });
   });

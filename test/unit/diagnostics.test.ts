@@ -48,6 +48,39 @@ async function received(work: () => Promise<unknown>): Promise<{ events: Receive
 const context = new AsyncLocalStorage<string>();
 
 describe("diagnostics events", () => {
+  it("have the signal that the call was given, in batches and within a collection too", async () => {
+    const { signal } = new AbortController();
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-signals-"));
+    await using encoder = await SparseEncoder.load("splade-tiny");
+    await using reranker = await CrossEncoder.load(RERANKER);
+    try {
+      const collection = await Collection.open(folder, { encoder, reranker });
+      const signals = async (work: () => Promise<unknown>): Promise<Set<unknown>> => {
+        const { events } = await received(work);
+        const [tokenize, queue, inference] = NAMES.slice(1, 4).map((name) =>
+          (events[name] as readonly { signal: unknown }[]).map((each) => each.signal),
+        );
+        assert.equal(inference?.length, queue?.length);
+        assert.ok((queue?.length ?? 0) > 0 && (tokenize?.length ?? 0) >= (queue?.length ?? 0));
+        return new Set([...(tokenize ?? []), ...(queue ?? []), ...(inference ?? [])]);
+      };
+      const calls: ((options: { signal?: AbortSignal }) => Promise<unknown>)[] = [
+        (options) => encoder.encodeDocument(TEXTS, options),
+        (options) => encoder.encodeDocument(TEXTS, { batchSize: 1, ...options }),
+        (options) => reranker.rank("sharks", TEXTS, { batchSize: 1, ...options }),
+        (options) => collection.upsert([{ id: "a", text: "Sharks are fish." }], options),
+        (options) => collection.search("sharks", options),
+      ];
+      for (const call of calls) {
+        assert.deepEqual(await signals(() => call({ signal })), new Set([signal]));
+        assert.deepEqual(await signals(() => call({})), new Set([undefined]));
+      }
+      await collection.close();
+    } finally {
+      fs.rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
   it("report loading, tokenization, waiting and inference of an encoder", async () => {
     const begin = performance.now();
     const { events } = await received(async () => {

@@ -201,10 +201,10 @@ describe("the server in the contract of text-embeddings-inference", () => {
 describe("the server's timings", () => {
   it("sum the library's events of each request by itself", async () => {
     const held = new HeldModel();
-    const publish = (name: string, event: object): void => {
-      channel(`sparse-rerank:${name}`).publish(event);
-    };
-    const encode = async (texts: readonly string[]): Promise<SparseMatrix> => {
+    const encode = async (texts: readonly string[], { signal }: { readonly signal?: AbortSignal } = {}): Promise<SparseMatrix> => {
+      const publish = (name: string, event: object): void => {
+        channel(`sparse-rerank:${name}`).publish({ ...event, signal });
+      };
       await new Promise((resolve) => setTimeout(resolve, 5));
       publish("tokenize", { duration: 12.4, texts: texts.length, tokens: 10 * texts.length });
       for (let run = 0; run < 2; run++) {
@@ -234,7 +234,9 @@ describe("the server's timings", () => {
         assert.ok(Number(header("total-time")) >= 4);
       }
       // Outside of a request.
-      publish("queue", { duration: 1000 });
+      for (const signal of [undefined, new AbortController().signal, "signal"]) {
+        channel("sparse-rerank:queue").publish({ duration: 1000, signal });
+      }
       const { text } = await client.get("/metrics");
       for (const line of [
         "te_request_queue_duration_sum 0.12",
