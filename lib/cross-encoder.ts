@@ -39,8 +39,8 @@ export interface PredictOptions extends WorkOptions {
   /** Apply softmax over the labels after the activation, like apply_softmax of sentence-transformers. No effect with one label. */
   readonly applySoftmax?: boolean;
   /**
-   * The most tokens of the first text of a pair, without those of a prompt. A longer text keeps its first tokens (its last ones if the
-   * tokenizer truncates on the left). Then the pair is truncated to maxSeqLength. Not supported for models with a chat template.
+   * The most tokens of the first text of a pair, without those of a prompt. A longer text is cut at `truncationSide`. Then the pair is
+   * truncated to maxSeqLength. Not supported for models with a chat template.
    */
   readonly maxQueryTokens?: number;
   /** The same for the second text of a pair. */
@@ -259,10 +259,7 @@ export class CrossEncoder extends ManagedResource {
   /** A prompt, which is tokenized with the query, adds its tokens to the limit of the query. */
   async #limitsOf({ maxQueryTokens, maxDocumentTokens, signal }: PredictOptions, prompt: string): Promise<PairLimits | undefined> {
     if (maxQueryTokens === undefined && maxDocumentTokens === undefined) return undefined;
-    const { ids } = await this.#transformer.tokenizer.encode([prompt], {
-      addSpecialTokens: false,
-      ...(signal === undefined ? {} : { signal }),
-    });
+    const { ids } = await this.#transformer.tokenizer.encode([prompt], { addSpecialTokens: false, signal });
     return [ids.length + (maxQueryTokens ?? Infinity), maxDocumentTokens ?? Infinity];
   }
 
@@ -271,6 +268,7 @@ export class CrossEncoder extends ManagedResource {
     const { prompts, defaultPromptName, head = [] } = this.#checkpoint;
     const prompt = resolvePrompt(options, prompts, defaultPromptName, poolsPrompt(head));
     const limits = await this.#limitsOf(options, prompt);
+    const { truncationSide } = options;
     const logits = new Float32Array(pairs.length * this.numLabels);
     const truncated: number[] = [];
     const batchSize = options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE);
@@ -280,7 +278,7 @@ export class CrossEncoder extends ManagedResource {
       turn: pairs.length > batchSize ? announce(pairs, this.maxSeqLength) : undefined,
     };
     const work = async (chunk: Pair[], signal: AbortSignal): Promise<{ rows: number; logits: Float32Array; truncated: Uint32Array }> => {
-      const batch = await tokenized({ ...run, signal }, chunk, () => this.#encodePairs(chunk, { prompt, limits, signal }));
+      const batch = await tokenized({ ...run, signal }, chunk, () => this.#encodePairs(chunk, { prompt, limits, truncationSide, signal }));
       const sequences = admit(batch, (i) => chunk[i]?.[1] ?? "");
       const predicted = await runBatch(this.#transformer, predictWork(model, this.numLabels), sequences, { ...run, signal });
       return { rows: chunk.length, logits: predicted.logits, truncated: batch.truncated };

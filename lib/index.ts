@@ -9,7 +9,7 @@ export { SparseRerankError } from "./errors";
 export type { ErrorCode } from "./errors";
 export type { DiagnosticsEvents, InferenceEvent, LoadEvent, QueueEvent, SearchEvent, TokenizeEvent } from "./core/diagnostics";
 export type { ManagedResource } from "./core/managed-resource";
-export type { CudaOptions, Device, LoadOptions, Priority, Progress, TokenizeOptions, WorkOptions } from "./options";
+export type { CudaOptions, Device, LoadOptions, Priority, Progress, TokenizeOptions, TruncationSide, WorkOptions } from "./options";
 export { Collection } from "./collection/collection";
 export type {
   CollectionDocument,

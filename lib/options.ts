@@ -40,6 +40,9 @@ export interface CudaOptions {
  */
 export type Priority = "high" | "normal" | "low";
 
+/** The end at which a text or a pair that is longer than the model reads is cut: "left" keeps its end. */
+export type TruncationSide = "left" | "right";
+
 export interface LoadOptions {
   /** Branch, tag or commit of the hub repository. */
   readonly revision?: string;
@@ -91,11 +94,16 @@ export interface WorkOptions {
   readonly promptName?: string;
   /** Place among other calls of this process, of any model. Default "normal"; "low" suits work in the background, such as indexing. */
   readonly priority?: Priority;
+  /**
+   * The end at which texts that are too long are cut; of a pair that is too long, both texts. Default: that of the tokenizer, usually
+   * "right". A model with a chat template has no other.
+   */
+  readonly truncationSide?: TruncationSide;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
 
-export const WORK_OPTIONS = ["batchSize", "prompt", "promptName", "priority", "onProgress", "signal"] as const;
+export const WORK_OPTIONS = ["batchSize", "prompt", "promptName", "priority", "truncationSide", "onProgress", "signal"] as const;
 
 const PRIORITIES: readonly unknown[] = ["high", "normal", "low"] satisfies Priority[];
 
@@ -206,6 +214,10 @@ export function checkWorkOptions(options: WorkOptions, known: readonly string[])
     if (options[name] !== undefined && typeof options[name] !== "string") throw invalid(name, options[name], "a string");
   }
   requirePriority(options.priority);
+  const { truncationSide } = options;
+  if (truncationSide !== undefined && !["left", "right"].includes(truncationSide)) {
+    throw invalid("truncationSide", truncationSide, '"left" or "right"');
+  }
 }
 
 /** Errors: ERR_INVALID_ARGUMENT. */

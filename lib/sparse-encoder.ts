@@ -326,13 +326,13 @@ export class SparseEncoder extends ManagedResource {
   #encodeChunk(
     encoder: RouteEncoder,
     texts: readonly string[],
-    { maxActiveDims, priority }: EncodeOptions,
+    { maxActiveDims, priority, truncationSide }: EncodeOptions,
     prompt: string,
     run: Pick<RunOptions, "signal" | "turn">,
   ): Promise<SparseMatrix> {
     const prompted = prompt === "" ? texts : texts.map((text) => prompt + text);
     const keep = maxActiveDims === undefined ? undefined : Math.min(maxActiveDims, this.embeddingDimension);
-    return encoder.encode(prompted, keep, this.embeddingDimension, { ...run, model: this.model.name, priority });
+    return encoder.encode(prompted, keep, this.embeddingDimension, { ...run, model: this.model.name, priority, truncationSide });
   }
 
   #decodeRow(row: SparseVector, topK: number | undefined): TokenWeight[] {

@@ -4,6 +4,7 @@ import { ChatTemplate } from "../chat";
 import type { ChatFormat, CrossCheckpoint } from "../checkpoint/types";
 import { notSupported } from "../core/validate";
 import { SparseRerankError } from "../errors";
+import type { TruncationSide } from "../options";
 import type { PairLimits } from "../tokenization/pipeline/template";
 import { sequencesOf } from "../tokenization/pipeline/token-batch";
 import type { TokenBatch } from "../tokenization/pipeline/token-batch";
@@ -15,6 +16,8 @@ export interface EncodePairs {
   /** "" for none: a chat template then takes its own default. */
   readonly prompt: string;
   readonly limits: PairLimits | undefined;
+  /** Default: that of the tokenizer. */
+  readonly truncationSide?: TruncationSide | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -22,7 +25,7 @@ export interface EncodePairs {
  * Token ids of pairs, cut to the tokenizer's maximum length.
  *
  * Errors: those of TextTokenizer.encodePairs and ChatTemplate.render, ERR_INVALID_ARGUMENT (a pair without tokens), ERR_NOT_SUPPORTED
- * (limits of each text, for a chat).
+ * (for a chat: limits of each text, another truncation side than the tokenizer's).
  */
 export type PairEncoder = (pairs: readonly Pair[], options: EncodePairs) => Promise<TokenBatch>;
 
@@ -32,9 +35,9 @@ export function pairEncoder({ chat }: CrossCheckpoint, tokenizer: TextTokenizer)
     const pairs = new ChatPairs(chat, tokenizer);
     return (texts, options) => pairs.encode(texts, options);
   }
-  return async (pairs, { prompt, limits, signal }) => {
+  return async (pairs, { prompt, ...options }) => {
     const prompted = prompt === "" ? pairs : pairs.map(([query, document]): Pair => [prompt + query, document]);
-    return withTokens(await tokenizer.encodePairs(prompted, { limits, signal }));
+    return withTokens(await tokenizer.encodePairs(prompted, options));
   };
 }
 
@@ -77,8 +80,12 @@ export class ChatPairs {
   }
 
   /** Special tokens are only those that the template or the texts write. The end of a text that is too long is cut. */
-  async encode(pairs: readonly Pair[], { prompt, limits, signal }: EncodePairs): Promise<TokenBatch> {
+  async encode(pairs: readonly Pair[], { prompt, limits, truncationSide, signal }: EncodePairs): Promise<TokenBatch> {
     if (limits !== undefined) throw notSupported("maxQueryTokens or maxDocumentTokens for a model with a chat template");
+    // The template writes what must remain at both ends, and only its own end can be restored.
+    if (truncationSide !== undefined && truncationSide !== this.#tokenizer.truncationSide) {
+      throw notSupported(`truncationSide: "${truncationSide}" for this model, which has a chat template,`);
+    }
     const texts = pairs.map((pair) => this.render(pair, prompt));
     const batch = withTokens(await this.#tokenizer.encode(texts, { addSpecialTokens: false, signal }));
     if (this.#chat.restoresTail) await this.#restoreTails(batch, prompt);

@@ -4,7 +4,7 @@ import { callersSignal } from "../core/abort";
 import { observed, publishRun } from "../core/diagnostics";
 import type { NativeSequences, NativeTimes, NativeTurn } from "../native/contract";
 import { native } from "../native/load";
-import type { Priority } from "../options";
+import type { Priority, TruncationSide } from "../options";
 import type { TokenBatch } from "../tokenization/pipeline/token-batch";
 import { runAlone } from "./dynamic-batcher";
 import type { Work } from "./dynamic-batcher";
@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly priority?: Priority | undefined;
   /** From announce(). Undefined: the texts are a call of their own. */
   readonly turn?: NativeTurn | undefined;
+  /** Default: that of the tokenizer. */
+  readonly truncationSide?: TruncationSide | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

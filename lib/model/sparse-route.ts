@@ -121,10 +121,10 @@ class TransformerEncoder implements RouteEncoder {
   }
 
   async encode(texts: readonly string[], maxActiveDims: number | undefined, columns: number, run: RunOptions): Promise<SparseMatrix> {
-    const { signal } = run;
+    const { signal, truncationSide } = run;
     const running = this.#running ?? (await this.start(signal));
     const { model, tokenizer, admit } = running;
-    const batch = await tokenized(run, texts, () => tokenizer.encode(texts, signal === undefined ? {} : { signal }));
+    const batch = await tokenized(run, texts, () => tokenizer.encode(texts, { truncationSide, signal }));
     const sequences = admit(batch, (i) => texts[i] ?? "");
     const work = encodeWork(model, maxActiveDims ?? this.#defaultDims ?? 0);
     const { indptr, indices, values } = await runBatch(running, work, sequences, run);

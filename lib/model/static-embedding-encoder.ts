@@ -59,9 +59,9 @@ export class StaticEmbedding {
     texts: readonly string[],
     maxActiveDims: number | undefined,
     columns: number,
-    { model, signal }: RunOptions,
+    { model, truncationSide, signal }: RunOptions,
   ): Promise<SparseMatrix> {
-    const options = { addSpecialTokens: false, ...(signal === undefined ? {} : { signal }) };
+    const options = { addSpecialTokens: false, truncationSide, signal };
     const batch = await tokenized({ model, signal }, texts, () => this.#tokenizer.encode(texts, options));
     requireEmbeddedTokens(this.#tokenizer, this.#weights.length, batch, (i) => texts[i] ?? "");
     const indices = new Uint32Array(batch.ids.length);

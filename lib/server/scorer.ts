@@ -6,6 +6,7 @@ import { SparseRerankError } from "../errors";
 import type { TokenizeOptions } from "../options";
 import type { SparseEncoder } from "../sparse-encoder";
 import { SparseMatrix } from "../sparse-matrix";
+import { invalidRequest } from "./failures";
 import type { ServedModel } from "./models";
 import type { ScoreKind } from "./options";
 
@@ -15,11 +16,15 @@ export interface ScoreOptions {
   /** The most tokens of a query and of a document, special tokens not counted; 0 for no limit. */
   readonly maxQueryTokens?: number | undefined;
   readonly maxDocumentTokens?: number | undefined;
+  /** The end at which long texts are cut. Default: that of the model. */
+  readonly truncationSide?: "left" | "right" | undefined;
   readonly batchSize?: number;
   readonly signal: AbortSignal;
 }
 
-type Work = Pick<PredictOptions, "maxQueryTokens" | "maxDocumentTokens" | "batchSize"> & { readonly signal: AbortSignal };
+type Work = Pick<PredictOptions, "maxQueryTokens" | "maxDocumentTokens" | "truncationSide" | "batchSize"> & {
+  readonly signal: AbortSignal;
+};
 
 export interface Scores {
   /** In the order of the pairs. */
@@ -35,12 +40,18 @@ export interface Ranked {
   readonly score: number;
 }
 
+/** Errors: those of predict() and encode(), Refusal (422: limits of tokens from the left, for a sparse encoder). */
 export async function scorePairs(
   served: ServedModel,
   pairs: readonly Pair[],
-  { kind, maxQueryTokens, maxDocumentTokens, ...rest }: ScoreOptions,
+  { kind, maxQueryTokens, maxDocumentTokens, truncationSide, ...rest }: ScoreOptions,
 ): Promise<Scores> {
-  const work: Work = { ...rest, ...limit("maxQueryTokens", maxQueryTokens), ...limit("maxDocumentTokens", maxDocumentTokens) };
+  const work: Work = {
+    ...rest,
+    ...limit("maxQueryTokens", maxQueryTokens),
+    ...limit("maxDocumentTokens", maxDocumentTokens),
+    ...(truncationSide === undefined ? {} : { truncationSide }),
+  };
   if (served.kind === "encoder") return dotProducts(served.model, pairs, work);
   const activation = kind === "raw" ? "identity" : "sigmoid";
   const { data, logits = data, truncated } = await served.model.predict(pairs, { ...work, activation, scores: "logits" });
@@ -63,6 +74,9 @@ async function dotProducts(
   pairs: readonly Pair[],
   { maxQueryTokens, maxDocumentTokens, ...work }: Work,
 ): Promise<Scores> {
+  if (work.truncationSide === "left" && (maxQueryTokens ?? maxDocumentTokens) !== undefined) {
+    throw invalidRequest("max_tokens_per_doc and max_tokens_per_query cannot be combined with truncation_direction left for this model.");
+  }
   const queries = [...new Set(pairs.map(([query]) => query))];
   const documents = pairs.map(([, document]) => document);
   const [leftTexts, rightTexts] = await Promise.all([

@@ -78,17 +78,13 @@ export class Service {
  * Errors: Refusal (422).
  *
  * @param truncated positions of the texts that were cut
- * @param options.direction "left" keeps the end of a text, which the library does not do
  */
-export function requireWhole(
-  truncated: Uint32Array,
-  name: string,
-  { model }: ServedModel,
-  { truncate = true, direction = "right" }: { readonly truncate?: boolean | undefined; readonly direction?: "left" | "right" | undefined },
-): void {
+export function requireWhole(truncated: Uint32Array, name: string, { model }: ServedModel, truncate = true): void {
   const [first] = truncated;
-  if (first === undefined || (truncate && direction === "right")) return;
-  const problem = `${name}[${String(first)}] has more than the ${String(model.maxSeqLength)} tokens that the model reads`;
-  const remedy = truncate ? "this server can only cut the end (truncation_direction right)" : "shorten it, or set truncate";
-  throw new Refusal(422, "tokenizer", `${problem}; ${remedy}.`);
+  if (first === undefined || truncate) return;
+  throw new Refusal(
+    422,
+    "tokenizer",
+    `${name}[${String(first)}] has more than the ${String(model.maxSeqLength)} tokens that the model reads; shorten it, or set truncate.`,
+  );
 }

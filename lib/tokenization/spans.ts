@@ -40,7 +40,7 @@ export async function spansOf(
     const starts = withSpace ? [0, ...spans.map(({ end }) => end)] : spans.map(({ start }) => start);
     const batch = await tokenizer.encode(
       spans.map(({ end }, i) => text.slice(starts[i], end)),
-      { addSpecialTokens: false, ...(signal === undefined ? {} : { signal }) },
+      { addSpecialTokens: false, signal },
     );
     const located = spans.flatMap((span, i) => new Array<TokenSpan>((batch.offsets[i + 1] ?? 0) - (batch.offsets[i] ?? 0)).fill(span));
     const aligned = align(batch.ids, ids, located);

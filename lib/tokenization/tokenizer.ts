@@ -5,7 +5,7 @@ import type { TokenizerOptions } from "./files/compile";
 import { tokenizerFileSize } from "./files/tokenizer-files";
 import { NO_TOKEN, Vocabulary } from "./models/vocabulary";
 import { beginningOf, cutsAtBlanks } from "./pipeline/beginning";
-import type { TokenizerDefinition } from "./pipeline/definition";
+import type { EncodeSettings, TokenizerDefinition, TruncationSide } from "./pipeline/definition";
 import { countSpecialTokens } from "./pipeline/template";
 import type { PairLimits } from "./pipeline/template";
 import type { TokenBatch } from "./pipeline/token-batch";
@@ -20,7 +20,9 @@ export type { TokenBatch } from "./pipeline/token-batch";
 export interface EncodeTextOptions {
   /** Default true. */
   readonly addSpecialTokens?: boolean;
-  readonly signal?: AbortSignal;
+  /** Default: that of the tokenizer. */
+  readonly truncationSide?: TruncationSide | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface EncodePairsOptions extends EncodeTextOptions {
@@ -65,6 +67,8 @@ export class TextTokenizer {
   readonly ordinarySize: number;
   /** Such as bos_token, by these names of transformers. */
   readonly specialTokens: Readonly<Record<string, string>>;
+  /** The end at which a text that is too long is cut, unless a call asks for the other. */
+  readonly truncationSide: TruncationSide;
   readonly #id = ++lastId;
   readonly #definition: TokenizerDefinition;
   readonly #vocabulary: Vocabulary;
@@ -84,6 +88,7 @@ export class TextTokenizer {
     this.vocabularySize = this.#vocabulary.size;
     this.ordinarySize = definition.ordinarySize;
     this.specialTokens = definition.specialTokens;
+    this.truncationSide = definition.truncationSide;
     forgotten.register(this, this.#id, this);
   }
 
@@ -125,12 +130,12 @@ export class TextTokenizer {
    * room for the special tokens), ERR_TOO_LARGE (also if a pattern of the tokenizer takes more than 30 s, plus 10 s per million units, for
    * a part of the texts), ERR_INTERNAL (the worker thread fails).
    */
-  async encode(texts: readonly string[], options: EncodeTextOptions = {}): Promise<TokenBatch> {
+  encode(texts: readonly string[], options: EncodeTextOptions = {}): Promise<TokenBatch> {
     return this.#encode([...texts], false, options);
   }
 
   /** The texts of a pair share the room: the longer one is cut first. Errors: as for encode(). */
-  async encodePairs(pairs: readonly (readonly [string, string])[], options: EncodePairsOptions = {}): Promise<TokenBatch> {
+  encodePairs(pairs: readonly (readonly [string, string])[], options: EncodePairsOptions = {}): Promise<TokenBatch> {
     return this.#encode(pairs.flat(), true, options);
   }
 
@@ -143,22 +148,24 @@ export class TextTokenizer {
   }
 
   async #encode(texts: readonly string[], pairs: boolean, options: EncodePairsOptions): Promise<TokenBatch> {
-    const { addSpecialTokens = true, limits, signal } = options;
+    const { addSpecialTokens = true, truncationSide = this.truncationSide, limits, signal } = options;
     if (this.#disposed) throw disposedError();
     throwIfAborted(signal);
     if (addSpecialTokens) this.#requireRoom(pairs);
-    if (!pairs && this.maxLength !== undefined && this.#cutsAtBlanks) {
-      const batch = await this.#encodeBeginnings(texts, this.maxLength, addSpecialTokens, signal);
+    const settings = { pairs, addSpecialTokens, limits, truncationSide };
+    if (this.#pipeline !== undefined && isSmall(texts)) return this.#pipeline.encode(texts, settings);
+    if (!pairs && truncationSide === "right" && this.maxLength !== undefined && this.#cutsAtBlanks) {
+      const batch = await this.#encodeBeginnings(texts, this.maxLength, settings, signal);
       if (batch !== undefined) return batch;
     }
-    return this.#encodeWhole(texts, pairs, addSpecialTokens, limits, signal);
+    return this.#encodeWhole(texts, settings, signal);
   }
 
   /** Returns undefined if the whole texts are needed, because what is read of a text that is cut must still fill the room. */
   async #encodeBeginnings(
     texts: readonly string[],
     maxLength: number,
-    addSpecialTokens: boolean,
+    settings: EncodeSettings,
     signal: AbortSignal | undefined,
   ): Promise<TokenBatch | undefined> {
     for (
@@ -169,26 +176,20 @@ export class TextTokenizer {
       const beginnings = texts.map((text) => (text.length > 2 * units ? (beginningOf(text, units) ?? text) : text));
       const cut = beginnings.flatMap((beginning, i) => (beginning.length < (texts[i]?.length ?? 0) ? [i] : []));
       if (cut.length === 0) return undefined;
-      const batch = await this.#encodeWhole(beginnings, false, addSpecialTokens, undefined, signal);
+      const batch = await this.#encodeWhole(beginnings, settings, signal);
       const full = new Set(batch.truncated);
       if (cut.every((i) => full.has(i))) return batch;
     }
     return undefined;
   }
 
-  async #encodeWhole(
-    texts: readonly string[],
-    pairs: boolean,
-    addSpecialTokens: boolean,
-    limits: PairLimits | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<TokenBatch> {
+  async #encodeWhole(texts: readonly string[], settings: EncodeSettings, signal: AbortSignal | undefined): Promise<TokenBatch> {
     if (this.#disposed) throw disposedError();
     throwIfAborted(signal);
-    if (this.#pipeline !== undefined && isSmall(texts)) return this.#pipeline.encode(texts, pairs, addSpecialTokens, limits);
+    if (this.#pipeline !== undefined && isSmall(texts)) return this.#pipeline.encode(texts, settings);
     const tokenizer = { id: this.#id, definition: this.#definition };
     const limited = this.#pipeline === undefined;
-    return encodeInWorkers({ tokenizer, workers: this.#workers, texts, pairs, addSpecialTokens, limits, limited }, signal);
+    return encodeInWorkers({ tokenizer, workers: this.#workers, texts, settings, limited }, signal);
   }
 
   #requireRoom(pairs: boolean): void {

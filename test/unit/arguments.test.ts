@@ -106,6 +106,7 @@ describe("arguments of SparseEncoder", () => {
       { maxActiveDims: "3" },
       { prompt: 5 },
       { promptName: "nothing" },
+      { truncationSide: "Left" },
       { signal: 1 },
       { onProgress: "x" },
       { batch_size: 3 },

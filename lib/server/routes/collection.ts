@@ -53,7 +53,10 @@ const RESULT = {
 };
 
 const UPSERT = bodyOf(
-  { documents: anything("Documents: {id, text, title?, metadata?}", { type: "array", items: { type: "object" } }) },
+  {
+    documents: anything("Documents: {id, text, title?, metadata?}", { type: "array", items: { type: "object" } }),
+    priority: optional(choice("Place of the encoding among other work of the server; default normal", ["high", "normal", "low"])),
+  },
   { documents: [{ id: "1", text: "Blocked arteries cause heart attacks.", metadata: { year: 2024 } }] },
 );
 const DELETE = bodyOf(
@@ -143,11 +146,11 @@ function rerankOf(rerank: unknown): boolean | number | undefined {
 }
 
 async function upsert(call: Call, service: Service, collection: Collection): Promise<string> {
-  const { documents } = UPSERT.read(call.body);
+  const { documents, priority } = UPSERT.read(call.body);
   const list = (Array.isArray(documents) ? documents : [documents]) as CollectionDocument[];
   service.requireTextCount(list.length, "documents");
   call.note(undefined, textsOf(list));
-  await collection.upsert(list, { signal: call.signal });
+  await collection.upsert(list, { ...present("priority", priority), signal: call.signal });
   return JSON.stringify({ upserted: list.length });
 }
 

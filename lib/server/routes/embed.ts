@@ -2,7 +2,8 @@
 
 import type { FastifyInstance } from "fastify";
 
-import type { SparseEncoder } from "../../sparse-encoder";
+import { optional as present } from "../../retrieval/retriever";
+import type { EncodeOptions, SparseEncoder } from "../../sparse-encoder";
 import type { SparseMatrix } from "../../sparse-matrix";
 import { addEndpoint, always } from "../endpoint";
 import type { Call } from "../endpoint";
@@ -71,7 +72,7 @@ function formatOf({ query: { format = "indices" } }: Call): "indices" | "tokens"
 }
 
 export async function embed(call: Call, service: Service, format: "indices" | "tokens"): Promise<string> {
-  const { inputs, model: name, prompt_name, input_type, truncate, truncation_direction: direction } = EMBED.read(call.body);
+  const { inputs, model: name, prompt_name, input_type, truncate, truncation_direction: truncationSide } = EMBED.read(call.body);
   service.requireTextCount(inputs.length, "inputs");
   const single = typeof (call.body as { readonly inputs?: unknown }).inputs === "string";
   if (single && inputs[0] === "") throw new Refusal(400, "empty", "inputs must not be empty.");
@@ -79,8 +80,9 @@ export async function embed(call: Call, service: Service, format: "indices" | "t
   call.note(served, inputs, single ? "single" : "batch");
   const { task } = call.query;
   const side = prompt_name ?? input_type ?? (typeof task === "string" ? task : undefined);
-  const matrix = await encode(served, inputs, side, { ...service.batchOf(served), signal: call.signal });
-  requireWhole(matrix.truncated, "inputs", served, { truncate, direction });
+  const options = { ...service.batchOf(served), ...present("truncationSide", truncationSide), signal: call.signal };
+  const matrix = await encode(served, inputs, side, options);
+  requireWhole(matrix.truncated, "inputs", served, truncate);
   return format === "tokens" ? tokensJson(matrix, tokenOf(served.model)) : sparseJson(matrix);
 }
 
@@ -89,7 +91,7 @@ function encode(
   { model }: ServedEncoder,
   inputs: readonly string[],
   side: string | undefined,
-  options: { readonly batchSize?: number; readonly signal: AbortSignal },
+  options: EncodeOptions,
 ): Promise<SparseMatrix> {
   const known = side === undefined || !Object.hasOwn(SIDES, side) ? undefined : SIDES[side];
   if (known === "query") return model.encodeQuery(inputs, options);

@@ -210,7 +210,7 @@ interface Request {
 }
 
 async function rank(call: Call, service: Service, request: Request): Promise<{ readonly order: Ranked[]; readonly served: ServedModel }> {
-  const { query, documents, name, topK, model, raw_scores, truncate, truncation_direction: direction } = request;
+  const { query, documents, name, topK, model, raw_scores, truncate, truncation_direction: truncationSide } = request;
   service.requireTextCount(documents.length, name);
   const served = service.models.scorerFor(model);
   call.note(served, documents);
@@ -223,11 +223,12 @@ async function rank(call: Call, service: Service, request: Request): Promise<{ r
       kind: scoreKind(raw_scores, service),
       maxQueryTokens: request.max_tokens_per_query,
       maxDocumentTokens: request.max_tokens_per_doc,
+      truncationSide,
       signal: call.signal,
       ...service.batchOf(served),
     },
   );
-  requireWhole(scores.truncated, name, served, { truncate, direction });
+  requireWhole(scores.truncated, name, served, truncate);
   return { order: ranked(scores, topK), served };
 }
 

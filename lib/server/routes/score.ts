@@ -6,6 +6,7 @@ import type { FastifyInstance } from "fastify";
 
 import { describe } from "../../core/validate";
 import type { Pair } from "../../cross-encoder";
+import { optional as present } from "../../retrieval/retriever";
 import { addEndpoint, always } from "../endpoint";
 import type { Call } from "../endpoint";
 import { invalidRequest, Refusal } from "../failures";
@@ -121,7 +122,7 @@ async function score(call: Call, service: Service): Promise<string> {
 }
 
 export async function predict(call: Call, service: Service): Promise<string> {
-  const { inputs, model: name, raw_scores, truncate, truncation_direction: direction } = PREDICT.read(call.body);
+  const { inputs, model: name, raw_scores, truncate, truncation_direction: truncationSide } = PREDICT.read(call.body);
   const { pairs, isBatch } = pairsOf(inputs);
   service.requireTextCount(pairs.length, "inputs");
   const served = service.models.classifierFor(name);
@@ -132,8 +133,9 @@ export async function predict(call: Call, service: Service): Promise<string> {
     isBatch ? "batch" : "single",
   );
   const activation = raw_scores === true ? "identity" : numLabels === 1 ? "sigmoid" : "softmax";
-  const { data, truncated } = await served.model.predict(pairs, { activation, signal: call.signal, ...service.batchOf(served) });
-  requireWhole(truncated, "inputs", served, { truncate, direction });
+  const options = { activation, ...present("truncationSide", truncationSide), signal: call.signal, ...service.batchOf(served) } as const;
+  const { data, truncated } = await served.model.predict(pairs, options);
+  requireWhole(truncated, "inputs", served, truncate);
   const predictions = pairs.map((_, row) =>
     Array.from(data.subarray(row * numLabels, (row + 1) * numLabels), (each, i) => ({
       score: each,

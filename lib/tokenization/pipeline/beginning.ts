@@ -14,8 +14,8 @@ const BLANK = 0x20;
  * Whether a text may be cut before any blank between two ASCII letters, because nothing after it changes the tokens before it. That holds
  * when no normalizer and no added token matches across such a blank, and a pre-tokenizer splits there.
  */
-export function cutsAtBlanks({ normalizers, preTokenizers, addedTokens, truncationSide }: TokenizerDefinition): boolean {
-  if (truncationSide === "left" || !normalizers.every(isLocal)) return false;
+export function cutsAtBlanks({ normalizers, preTokenizers, addedTokens }: TokenizerDefinition): boolean {
+  if (!normalizers.every(isLocal)) return false;
   const normalize = buildNormalizer(normalizers) ?? ((text: string): string => text);
   const between = (letter: string): string | undefined => /[A-Za-z]([^A-Za-z]+)[A-Za-z]$/.exec(normalize(`${letter} ${letter}`))?.[1];
   const blank = between("a");

@@ -5,7 +5,7 @@ import type { WordPieceSpec } from "../models/wordpiece";
 import type { AddedToken } from "../steps/added-tokens";
 import type { NormalizerSpec } from "../steps/normalizers";
 import type { PreTokenizerSpec } from "../steps/pre-tokenizers";
-import type { Template } from "./template";
+import type { PairLimits, Template } from "./template";
 
 /** Maps whole pieces only. */
 export interface WordLevelSpec {
@@ -41,3 +41,14 @@ export interface TokenizerDefinition {
 }
 
 export type TruncationSide = "left" | "right";
+
+/** How the texts of a call become sequences. Plain data that postMessage can carry. */
+export interface EncodeSettings {
+  /** The first and second text of each pair alternate. */
+  readonly pairs: boolean;
+  readonly addSpecialTokens: boolean;
+  /** For pairs, the most tokens of each text; what exceeds them does not count as truncated. */
+  readonly limits?: PairLimits | undefined;
+  /** Default: that of the tokenizer. */
+  readonly truncationSide?: TruncationSide | undefined;
+}

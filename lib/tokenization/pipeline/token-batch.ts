@@ -1,5 +1,5 @@
 import { SparseRerankError } from "../../errors";
-import { IdBuffer } from "../models/id-buffer";
+import type { IdBuffer } from "../models/id-buffer";
 
 /** Encoded texts, flattened: sequence i is ids[offsets[i] .. offsets[i + 1]). */
 export interface TokenBatch {
@@ -30,12 +30,17 @@ export class BatchWriter {
   readonly #truncated: number[] = [];
   #sequences = 0;
 
-  /** @param ids is cleared; reusable after finish(), since allocating one takes longer than tokenizing a query */
-  constructor(sequences: number, usesTypeIds: boolean, ids: IdBuffer) {
+  /**
+   * The buffers are cleared; they are reusable after finish(), since allocating one takes longer than tokenizing a query.
+   *
+   * @param typeIds undefined if the model has no input for them
+   */
+  constructor(sequences: number, ids: IdBuffer, typeIds: IdBuffer | undefined) {
     ids.clear();
+    typeIds?.clear();
     this.#ids = ids;
     this.#offsets = new Uint32Array(sequences + 1);
-    this.#typeIds = usesTypeIds ? new IdBuffer() : undefined;
+    this.#typeIds = typeIds;
   }
 
   write(ids: Int32Array, typeId: number): void {

@@ -10,9 +10,8 @@ import type { Normalizer } from "../steps/normalizers";
 import { buildPreTokenizer } from "../steps/pre-tokenizers";
 import type { PreTokenizer } from "../steps/pre-tokenizers";
 import { wellFormed } from "../steps/unicode";
-import type { ModelSpec, TokenizerDefinition, TruncationSide, WordLevelSpec } from "./definition";
+import type { EncodeSettings, ModelSpec, TokenizerDefinition, TruncationSide, WordLevelSpec } from "./definition";
 import { countSpecialTokens, NO_LIMITS, truncatePair } from "./template";
-import type { PairLimits } from "./template";
 import { BatchWriter } from "./token-batch";
 import type { TokenBatch } from "./token-batch";
 
@@ -38,11 +37,13 @@ export class TokenizationPipeline {
   readonly #cache = new Map<string, number | Int32Array>();
   /** Of the batch in progress; encode() is synchronous. */
   readonly #ids = new IdBuffer();
+  readonly #typeIds: IdBuffer | undefined;
   readonly #first = new TextIds();
   readonly #second = new TextIds();
 
   constructor(definition: TokenizerDefinition) {
     this.#definition = definition;
+    this.#typeIds = definition.usesTypeIds ? new IdBuffer() : undefined;
     this.vocabulary = new Vocabulary(definition.vocabulary);
     this.#normalizer = buildNormalizer(definition.normalizers);
     this.#preTokenizer = buildPreTokenizer(definition.preTokenizers);
@@ -57,44 +58,40 @@ export class TokenizationPipeline {
     );
   }
 
-  /**
-   * @param texts for pairs, the first and second text of each alternate
-   * @param limits for pairs, the most tokens of each text; what exceeds them does not count as truncated
-   */
-  encode(texts: readonly string[], pairs: boolean, addSpecialTokens: boolean, limits: PairLimits = NO_LIMITS): TokenBatch {
-    const { template, maxLength, truncationSide, usesTypeIds } = this.#definition;
+  encode(texts: readonly string[], { pairs, addSpecialTokens, limits = NO_LIMITS, truncationSide }: EncodeSettings): TokenBatch {
+    const { template, maxLength } = this.#definition;
+    const side = truncationSide ?? this.#definition.truncationSide;
     const pieces = pairs ? template.pair : template.single;
     const special = addSpecialTokens ? countSpecialTokens(pieces) : 0;
     const room = Math.max(0, (maxLength ?? Infinity) - special);
-    // When the beginning is cut, what remains is known only at the end of the text.
-    const enough = truncationSide === "left" ? Infinity : room;
     const [mostOfFirst, mostOfSecond] = limits;
-    const output = new BatchWriter(pairs ? texts.length / 2 : texts.length, usesTypeIds, this.#ids);
+    // When the beginning is cut, what remains is known only at the end of the text.
+    const enough = (most: number): number => (side === "left" ? Infinity : Math.min(room, most));
+    const output = new BatchWriter(pairs ? texts.length / 2 : texts.length, this.#ids, this.#typeIds);
     for (let i = 0; i < texts.length; i += pairs ? 2 : 1) {
-      const first = this.#encodeText(texts[i] ?? "", enough, mostOfFirst, this.#first);
-      const second = pairs ? this.#encodeText(texts[i + 1] ?? "", enough, mostOfSecond, this.#second) : NO_TEXT;
+      const first = this.#encodeText(texts[i] ?? "", enough(mostOfFirst), mostOfFirst, this.#first);
+      const second = pairs ? this.#encodeText(texts[i + 1] ?? "", enough(mostOfSecond), mostOfSecond, this.#second) : NO_TEXT;
       // Which text is longer may decide which one gets the odd token, so both lengths must be known.
       if (Math.min(first.length, second.length) > room / 2 && room % 2 === 1) {
-        if (first.stoppedEarly) this.#encodeText(texts[i] ?? "", Infinity, mostOfFirst, first);
-        if (second.stoppedEarly) this.#encodeText(texts[i + 1] ?? "", Infinity, mostOfSecond, second);
+        if (first.stoppedEarly) this.#encodeText(texts[i] ?? "", mostOfFirst, mostOfFirst, first);
+        if (second.stoppedEarly) this.#encodeText(texts[i + 1] ?? "", mostOfSecond, mostOfSecond, second);
       }
       const [keptFirst, keptSecond] = truncatePair(first.length, second.length, room);
       const cut = first.stoppedEarly || second.stoppedEarly || keptFirst < first.length || keptSecond < second.length;
       for (const piece of pieces) {
         if ("specialIds" in piece) {
           if (addSpecialTokens) output.write(piece.specialIds, piece.typeId);
-        } else if (piece.text === "A") output.write(first.kept(keptFirst, truncationSide), piece.typeId);
-        else output.write(second.kept(keptSecond, truncationSide), piece.typeId);
+        } else if (piece.text === "A") output.write(first.kept(keptFirst, side), piece.typeId);
+        else output.write(second.kept(keptSecond, side), piece.typeId);
       }
       output.endSequence(cut);
     }
     return output.finish();
   }
 
-  /** Stops at the piece that fills the room or, unless the beginning is cut, reaches the limit: anything after it would be cut. */
-  #encodeText(text: string, room: number, limit: number, result: TextIds): TextIds {
+  /** Stops at the piece with which the text has `enough` tokens: anything after it would be cut. */
+  #encodeText(text: string, enough: number, limit: number, result: TextIds): TextIds {
     result.clear(limit);
-    const enough = this.#definition.truncationSide === "left" ? room : Math.min(room, limit);
     let full = false;
     const stopIfFull = (): boolean => {
       if (full && result.ids.length < limit) result.stoppedEarly = true;

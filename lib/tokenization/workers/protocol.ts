@@ -2,8 +2,7 @@ import { isError, isErrorNamed, messageOf } from "../../core/error-code";
 import { SparseRerankError } from "../../errors";
 import type { ErrorCode } from "../../errors";
 import type { TokenizerOptions } from "../files/compile";
-import type { TokenizerDefinition } from "../pipeline/definition";
-import type { PairLimits } from "../pipeline/template";
+import type { EncodeSettings, TokenizerDefinition } from "../pipeline/definition";
 import type { TokenBatch } from "../pipeline/token-batch";
 
 /** From the JS thread to the worker. "open" and "close" get no reply. */
@@ -15,11 +14,8 @@ export type WorkerMessage =
       readonly type: "encode";
       readonly request: number;
       readonly tokenizer: number;
-      /** For pairs, first and second texts alternate. */
       readonly texts: readonly string[];
-      readonly pairs: boolean;
-      readonly addSpecialTokens: boolean;
-      readonly limits: PairLimits | undefined;
+      readonly settings: EncodeSettings;
     };
 
 export type WorkerReply =

@@ -1,5 +1,5 @@
 import { abortError } from "../../core/abort";
-import type { PairLimits } from "../pipeline/template";
+import type { EncodeSettings } from "../pipeline/definition";
 import { concatBatches } from "../pipeline/token-batch";
 import type { TokenBatch } from "../pipeline/token-batch";
 import type { RemoteBatch, RemoteTokenizer, WorkerClient } from "./worker-client";
@@ -21,12 +21,8 @@ export interface EncodeRequest {
   readonly tokenizer: RemoteTokenizer;
   /** The most workers that may encode for it at a time. */
   readonly workers: number;
-  /** For pairs, first and second texts alternate. */
   readonly texts: readonly string[];
-  readonly pairs: boolean;
-  readonly addSpecialTokens: boolean;
-  /** For pairs, the most tokens of each text. */
-  readonly limits: PairLimits | undefined;
+  readonly settings: EncodeSettings;
   /** Whether slices get a time limit, because a pattern of the tokenizer has no bound on its time. */
   readonly limited: boolean;
 }
@@ -64,7 +60,10 @@ class Call {
   }
 
   takeSlice(): Slice {
-    const { texts, pairs } = this.request;
+    const {
+      texts,
+      settings: { pairs },
+    } = this.request;
     const begin = this.#next;
     const limit = Math.min(begin + SLICE_TEXTS, texts.length);
     let units = 0;
@@ -155,11 +154,11 @@ function sendSlices(): void {
 }
 
 async function sendSlice(call: Call, worker: WorkerClient): Promise<void> {
-  const { tokenizer, pairs, addSpecialTokens, limits, limited } = call.request;
+  const { tokenizer, settings, limited } = call.request;
   const slice = call.takeSlice();
   const limit = limited ? SLICE_LIMIT + UNIT_LIMIT * slice.texts.reduce((sum, text) => sum + text.length, 0) : undefined;
   try {
-    call.add(slice, await call.wait(worker.encode(tokenizer, slice.texts, pairs, addSpecialTokens, limits, limit)));
+    call.add(slice, await call.wait(worker.encode(tokenizer, slice.texts, settings, limit)));
   } catch (error) {
     call.fail(error);
   } finally {

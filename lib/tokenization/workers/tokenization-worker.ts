@@ -26,7 +26,7 @@ async function handle(message: WorkerMessage, port: MessagePort): Promise<void> 
     case "encode": {
       const pipeline = pipelines.get(message.tokenizer);
       if (pipeline === undefined) throw new SparseRerankError("ERR_INTERNAL", `Tokenizer ${String(message.tokenizer)} is not open.`);
-      const result = pipeline.encode(message.texts, message.pairs, message.addSpecialTokens, message.limits);
+      const result = pipeline.encode(message.texts, message.settings);
       const buffers = [result.ids, result.offsets, result.truncated, result.typeIds].map((array) => array?.buffer);
       reply(port, { request: message.request, result }, buffers.filter(types.isArrayBuffer));
     }

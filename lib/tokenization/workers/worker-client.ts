@@ -5,8 +5,7 @@ import { codeOf, messageOf } from "../../core/error-code";
 import { permissionError } from "../../core/permission";
 import { SparseRerankError } from "../../errors";
 import type { TokenizerOptions } from "../files/compile";
-import type { TokenizerDefinition } from "../pipeline/definition";
-import type { PairLimits } from "../pipeline/template";
+import type { EncodeSettings, TokenizerDefinition } from "../pipeline/definition";
 import type { TokenBatch } from "../pipeline/token-batch";
 import { failureError } from "./protocol";
 import type { WorkerMessage, WorkerReply } from "./protocol";
@@ -79,17 +78,10 @@ export class WorkerClient {
   }
 
   /** @param timeLimit milliseconds; undefined for none */
-  encode(
-    tokenizer: RemoteTokenizer,
-    texts: readonly string[],
-    pairs: boolean,
-    addSpecialTokens: boolean,
-    limits: PairLimits | undefined,
-    timeLimit: number | undefined,
-  ): RemoteBatch {
+  encode(tokenizer: RemoteTokenizer, texts: readonly string[], settings: EncodeSettings, timeLimit: number | undefined): RemoteBatch {
     this.#slices++;
     const { result, abandon } = this.#request(
-      (request) => ({ type: "encode", request, tokenizer: tokenizer.id, texts, pairs, addSpecialTokens, limits }),
+      (request) => ({ type: "encode", request, tokenizer: tokenizer.id, texts, settings }),
       tokenizer,
       timeLimit,
     );

@@ -6,8 +6,10 @@ import os from "node:os";
 import path from "node:path";
 
 import { Collection, explain, SparseEncoder, SparseIndex } from "../../../dist";
+import type { EncodeOptions, SparseMatrix } from "../../../dist";
 import { DOCUMENTS } from "../../support/retrieval-support";
 import { Client, RERANKER } from "../../support/server";
+import type { Answer } from "../../support/server";
 
 interface Result {
   readonly hits: readonly { readonly id: string; readonly score: number; readonly highlights?: unknown }[];
@@ -115,6 +117,28 @@ describe("the server's collection", () => {
     const collection = await Collection.open(path.join(folder, "new"), { readOnly: true });
     assert.equal(await collection.count(), 2);
     await collection.close();
+  });
+
+  it("encodes new documents with the priority that a request names", async () => {
+    const observed = await SparseEncoder.load("splade-tiny");
+    const seen: unknown[] = [];
+    const encode = observed.encodeDocument.bind(observed) as (texts: readonly string[], options?: EncodeOptions) => Promise<SparseMatrix>;
+    observed.encodeDocument = ((texts: readonly string[], options?: EncodeOptions) => {
+      seen.push(options?.priority);
+      return encode(texts, options);
+    }) as SparseEncoder["encodeDocument"];
+    const writable = await Client.start({ models: [observed], index: path.join(folder, "priorities"), writable: true });
+    try {
+      const put = (more: object): Promise<Answer> =>
+        writable.send("PUT", "/documents", JSON.stringify({ documents: [{ id: "a", text: "Sharks" }], ...more }));
+      assert.equal((await put({})).status, 200);
+      assert.equal((await put({ priority: "HIGH" })).status, 200);
+      assert.equal((await put({ priority: "urgent" })).status, 422);
+      assert.deepEqual(seen, [undefined, "high"]);
+    } finally {
+      await writable.close();
+      await observed.close();
+    }
   });
 
   it("sees what another process writes", async () => {

@@ -108,19 +108,47 @@ describe("the server in the contract of text-embeddings-inference", () => {
 
   it("refuses or cuts texts that are too long, as the request says", async () => {
     const long = "heart ".repeat(2000);
-    for (const refused of [{ truncate: false }, { truncation_direction: "Left" }]) {
-      for (const [route, body] of [
-        ["/rerank", { query: QUERY, texts: ["a", long] }],
-        ["/embed_sparse", { inputs: ["a", long] }],
-      ] as const) {
-        const { status, json } = await both.post(route, { ...body, ...refused });
+    for (const [route, body] of [
+      ["/rerank", { query: QUERY, texts: ["a", long] }],
+      ["/embed_sparse", { inputs: ["a", long] }],
+      [
+        "/predict",
+        {
+          inputs: [
+            [QUERY, "a"],
+            [QUERY, long],
+          ],
+        },
+      ],
+    ] as const) {
+      for (const direction of ["Left", "right"]) {
+        const { status, json } = await both.post(route, { ...body, truncate: false, truncation_direction: direction });
         assert.equal(status, 422);
         assert.equal((json as { error_type: string }).error_type, "tokenizer");
         assert.match((json as { error: string }).error, /\[1\] has more than the \d+ tokens/);
-        assert.equal((await both.post(route, { ...body, truncate: true, truncation_direction: "Right" })).status, 200);
-        assert.equal((await both.post(route, body)).status, 200);
       }
+      assert.equal((await both.post(route, { ...body, truncate: true, truncation_direction: "Right" })).status, 200);
+      assert.equal((await both.post(route, body)).status, 200);
     }
+  });
+
+  it("cuts the end that truncation_direction names", async () => {
+    const long = `bread ${"heart ".repeat(2000)} sharks`;
+    const truncation_direction = "Left";
+    const left = { truncationSide: "left" } as const;
+    const ranked = await both.post<Rank[]>("/rerank", { query: QUERY, texts: [long, "a"], truncation_direction });
+    assert.deepEqual(ranked.json, await reranker.rank(QUERY, [long, "a"], { activation: "sigmoid", ...left }));
+    assert.notDeepEqual(ranked.json, await reranker.rank(QUERY, [long, "a"], { activation: "sigmoid" }));
+    const embedded = await both.post<Sparse>("/embed_sparse", { inputs: [long], truncation_direction });
+    const { indices } = (await encoder.encode([long], left)).row(0);
+    assert.deepEqual(
+      embedded.json[0]?.map(({ index }) => index),
+      [...indices],
+    );
+    const by = { model: "splade-tiny", query: QUERY, documents: [long], truncation_direction };
+    const dot = await both.post<{ results: { relevance_score: number }[] }>("/v1/rerank", by);
+    const [query, document] = await Promise.all([encoder.encodeQuery([QUERY]), encoder.encodeDocument([long], left)]);
+    assert.equal(dot.json.results[0]?.relevance_score, (await encoder.similarity(query, document)).data[0]);
   });
 
   it("answers POST / by what the body asks for", async () => {

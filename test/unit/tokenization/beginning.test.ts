@@ -64,7 +64,7 @@ describe("the beginning of a long text", () => {
         fc.asyncProperty(fc.array(text, { minLength: 1, maxLength: 3 }), async (beginnings) => {
           const texts = beginnings.map((beginning) => `${beginning} and so on, a text`.padEnd(12_000, " and so on"));
           const given = await tokenizer.encode(texts);
-          const expected = whole.encode(texts, false, true);
+          const expected = whole.encode(texts, { pairs: false, addSpecialTokens: true });
           assert.deepEqual(given.ids, expected.ids);
           assert.deepEqual(given.truncated, expected.truncated);
         }),

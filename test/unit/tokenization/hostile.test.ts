@@ -82,8 +82,9 @@ describe("hostile tokenizer files", () => {
       const options = { folder, maxLength: undefined, lowerCase: false };
       const client = new WorkerClient({ stays: false });
       const definition = await client.compile(options);
-      const stuck = client.encode({ id: 1, definition }, [ATTACK], false, true, undefined, 300);
-      const other = client.encode({ id: 1, definition }, ["a b"], false, true, undefined, 60_000);
+      const settings = { pairs: false, addSpecialTokens: true };
+      const stuck = client.encode({ id: 1, definition }, [ATTACK], settings, 300);
+      const other = client.encode({ id: 1, definition }, ["a b"], settings, 60_000);
       await fails(stuck.result, "ERR_TOO_LARGE", /time limit of 0\.3 s/);
       assert.equal((await other.result).ids.length, 2);
       client.close(1);
