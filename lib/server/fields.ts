@@ -37,15 +37,15 @@ export function bodyOf<F extends Fields>(fields: F, example: JsonSchema): Body<F
     },
     read: (body) => {
       const given = objectOf(body);
-      return Object.fromEntries(
-        names.map((name) => {
-          const value = Object.hasOwn(given, name) ? given[name] : undefined;
-          const field = fields[name] as Field<unknown>;
-          if (value !== undefined && value !== null) return [name, field.read(value, name)];
-          if (field.isOptional) return [name, undefined];
-          throw invalidRequest(`The field ${name} is missing.`);
-        }),
-      ) as Values<F>;
+      const values: Record<string, unknown> = {};
+      for (const name of names) {
+        const value = Object.hasOwn(given, name) ? given[name] : undefined;
+        const field = fields[name] as Field<unknown>;
+        if (value !== undefined && value !== null) values[name] = field.read(value, name);
+        else if (field.isOptional) values[name] = undefined;
+        else throw invalidRequest(`The field ${name} is missing.`);
+      }
+      return values as Values<F>;
     },
   };
 }

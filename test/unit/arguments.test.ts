@@ -168,6 +168,9 @@ describe("arguments of CrossEncoder", () => {
     await refuses(() => encoder.predict([["a", "b"]], { activation: "cube" as any }), "ERR_INVALID_ARGUMENT", /activation/);
     await refuses(() => encoder.predict([["a", "b"]], { activation: () => [1] as any }), "ERR_INVALID_ARGUMENT", /Float32Array/);
     await refuses(() => encoder.predict([["a", "b"]], { applySoftmax: 1 as any }), "ERR_INVALID_ARGUMENT");
+    for (const truncationSide of ["Left", true, null]) {
+      await refuses(() => encoder.predict([["a", "b"]], { truncationSide: truncationSide as any }), "ERR_INVALID_ARGUMENT", /truncationSide/);
+    }
   });
 
   it("ranks objects by the text that the caller selects, and keeps input order for ties", async () => {

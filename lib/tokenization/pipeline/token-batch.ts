@@ -58,7 +58,7 @@ export class BatchWriter {
     return {
       ids: this.#ids.copy(),
       offsets: this.#offsets,
-      truncated: Uint32Array.from(this.#truncated),
+      truncated: new Uint32Array(this.#truncated),
       ...(typeIds?.some((typeId) => typeId !== 0) === true ? { typeIds: Uint8Array.from(typeIds) } : {}),
     };
   }
