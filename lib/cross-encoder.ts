@@ -11,13 +11,13 @@ import { resolveModel } from "./hub/resolve";
 import { activate, requireActivation } from "./model/activations";
 import type { Activation } from "./model/activations";
 import { planCross } from "./model/cross-graph";
-import { predictWork } from "./model/dynamic-batcher";
 import { chooseExecution, defaultBatchSize } from "./model/execution";
 import type { Execution } from "./model/execution";
 import { pairEncoder } from "./model/pairs";
 import type { PairEncoder } from "./model/pairs";
 import { maxSeqLengthOf } from "./model/plan";
-import { announce, runBatch, tokenized } from "./model/run";
+import { announce, tokenized } from "./model/run";
+import { SharedPrefixes } from "./model/shared-prefix";
 import { startTransformer } from "./model/start";
 import type { RunningTransformer } from "./model/start";
 import { checkLoadOptions, checkTokenizeOptions, checkWorkOptions, resolvePrompt, WORK_OPTIONS } from "./options";
@@ -25,6 +25,7 @@ import type { Device, LoadOptions, TokenizeOptions, WorkOptions } from "./option
 import type { DenseMatrix } from "./sparse-ops";
 import type { PairLimits } from "./tokenization/pipeline/template";
 import { sequencesOf } from "./tokenization/pipeline/token-batch";
+import type { TokenBatch } from "./tokenization/pipeline/token-batch";
 import { textTokens } from "./tokenization/text-tokens";
 import type { TextToken } from "./tokenization/text-tokens";
 
@@ -264,7 +265,6 @@ export class CrossEncoder extends ManagedResource {
   }
 
   async #predict(pairs: readonly Pair[], options: PredictOptions): Promise<Required<Predictions>> {
-    const { model, admit } = this.#transformer;
     const { prompts, defaultPromptName, head = [] } = this.#checkpoint;
     const prompt = resolvePrompt(options, prompts, defaultPromptName, poolsPrompt(head));
     const limits = await this.#limitsOf(options, prompt);
@@ -277,18 +277,25 @@ export class CrossEncoder extends ManagedResource {
       priority: options.priority,
       turn: pairs.length > batchSize ? announce(pairs, this.maxSeqLength) : undefined,
     };
+    const encode = (some: readonly Pair[], signal: AbortSignal): Promise<TokenBatch> =>
+      this.#encodePairs(some, { prompt, limits, truncationSide, signal });
+    const prefixes = new SharedPrefixes(this.#transformer, this.numLabels, pairs, encode);
     const work = async (chunk: Pair[], signal: AbortSignal): Promise<{ rows: number; logits: Float32Array; truncated: Uint32Array }> => {
-      const batch = await tokenized({ ...run, signal }, chunk, () => this.#encodePairs(chunk, { prompt, limits, truncationSide, signal }));
-      const sequences = admit(batch, (i) => chunk[i]?.[1] ?? "");
-      const predicted = await runBatch(this.#transformer, predictWork(model, this.numLabels), sequences, { ...run, signal });
-      return { rows: chunk.length, logits: predicted.logits, truncated: batch.truncated };
+      const batch = await tokenized({ ...run, signal }, chunk, () => encode(chunk, signal));
+      const sequences = this.#transformer.admit(batch, (i) => chunk[i]?.[1] ?? "");
+      const predicted = await prefixes.predict(chunk, sequences, { ...run, signal });
+      return { rows: chunk.length, logits: predicted, truncated: batch.truncated };
     };
     let done = 0;
-    for await (const block of overlapped(chunksOf(pairs, batchSize), work, options.signal)) {
-      logits.set(block.logits, done * this.numLabels);
-      for (const i of block.truncated) truncated.push(done + i);
-      done += block.rows;
-      options.onProgress?.({ stage: "predict", done, total: pairs.length });
+    try {
+      for await (const block of overlapped(chunksOf(pairs, batchSize), work, options.signal)) {
+        logits.set(block.logits, done * this.numLabels);
+        for (const i of block.truncated) truncated.push(done + i);
+        done += block.rows;
+        options.onProgress?.({ stage: "predict", done, total: pairs.length });
+      }
+    } finally {
+      prefixes.dispose();
     }
     const broken = logits.findIndex((logit) => !Number.isFinite(logit));
     if (broken >= 0) {

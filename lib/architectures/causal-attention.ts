@@ -8,16 +8,25 @@ import { SparseRerankError } from "../errors";
 import { keyPadding } from "./group-inputs";
 import { INT32, MICROSOFT } from "./graph";
 import type { GraphBuilder, Value } from "./graph";
+import type { LayerPast } from "./kept-prefix";
 import { multiHeadAttention } from "./layers";
 import type { SequenceShape } from "./layers";
 
 /** The tokens that attention computes: all, or one of each sequence, at these positions, int64 [batch]. */
 export type Rows = "all" | { readonly positions: Value };
 
+/** One layer's attention. */
+export interface LayerAttention {
+  /** See DecoderConfig.windowOf. */
+  readonly window: number | undefined;
+  readonly rows: Rows;
+  /** Undefined if the graph keeps no keys and values. */
+  readonly past: LayerPast | undefined;
+}
+
 /**
  * @param query rotated, [batch, tokens or 1, heads · size]
  * @param key, value rotated, [batch, tokens, keyHeads · size]
- * @param window see DecoderConfig.windowOf
  * @returns [batch · tokens or batch, heads · size]
  */
 export function decoderAttention(
@@ -25,14 +34,20 @@ export function decoderAttention(
   shape: SequenceShape,
   inputs: readonly [query: Value, key: Value, value: Value],
   config: DecoderConfig,
-  window: number | undefined,
-  rows: Rows,
+  layer: LayerAttention,
 ): Value {
+  const { window, rows } = layer;
   if (!config.causal) return bidirectional(graph, shape, inputs, config, window, rows);
-  if (rows !== "all") return composed(graph, shape, inputs, config, window, rows.positions);
-  if (!graph.takesGroups && supportsGroupedQueries(config)) return groupedQueries(graph, shape, inputs, config, window);
-  if (window === undefined && config.scoreCap === undefined) return multiHead(graph, shape, inputs, config);
-  return composed(graph, shape, inputs, config, window);
+  if (rows !== "all") return composed(graph, shape, inputs, config, layer);
+  if (!graph.takesGroups && supportsGroupedQueries(config)) return groupedQueries(graph, shape, inputs, config, layer);
+  if (graph.takesGroups && window === undefined && config.scoreCap === undefined) return multiHead(graph, shape, inputs, config);
+  return composed(graph, shape, inputs, config, layer);
+}
+
+/** Number of past and new tokens, int64 scalar. */
+function keyCount(graph: GraphBuilder, shape: SequenceShape, past: LayerPast | undefined): Value {
+  if (past === undefined) return shape.length();
+  return graph.once("key_count", () => graph.node("Add", [past.length, shape.length()]));
 }
 
 /** Whether attention of these sequences keeps the scores of all pairs of tokens in memory at once. */
@@ -55,13 +70,14 @@ function groupedQueries(
   shape: SequenceShape,
   inputs: readonly Value[],
   config: DecoderConfig,
-  window: number | undefined,
+  { window, past }: LayerAttention,
 ): Value {
   const { heads, keyHeads, headSize, scale, scoreCap = 0 } = config;
-  const length = graph.once("length_32", () => graph.node("Cast", [shape.length()], { to: INT32 }));
+  const count = keyCount(graph, shape, past);
+  const length = graph.once("length_32", () => graph.node("Cast", [count], { to: INT32 }));
   // For each sequence, the position of its last token.
   const ends = graph.once("ends", () => {
-    const last = graph.node("Sub", [shape.length(), graph.integers(1)]);
+    const last = graph.node("Sub", [count, graph.integers(1)]);
     return graph.node("Cast", [graph.node("Expand", [last, shape.batch()])], { to: INT32 });
   });
   const attributes = {
@@ -71,9 +87,11 @@ function groupedQueries(
     softcap: { float: scoreCap },
     local_window_size: window ?? -1,
   };
-  // The operator requires outputs for keys and values, which nothing reads.
-  const outputs = [graph.nameOf("keys"), graph.nameOf("values")];
-  const context = graph.node("GroupQueryAttention", [...inputs, "", "", ends, length], attributes, MICROSOFT, outputs);
+  // The operator requires outputs for keys and values, also if nothing reads them.
+  const [keys, values] = [graph.nameOf("keys"), graph.nameOf("values")];
+  const before = past === undefined ? ["", ""] : [past.keys, past.values];
+  const context = graph.node("GroupQueryAttention", [...inputs, ...before, ends, length], attributes, MICROSOFT, [keys, values]);
+  past?.keep(keys, values);
   return shape.flatten(context, heads * headSize);
 }
 
@@ -118,14 +136,13 @@ function bidirectional(
   return multiHeadAttention(graph, shape, inputs, { heads, hidden: heads * headSize }, { scale });
 }
 
-/** From basic operators. The heads of queries that share keys are one matrix. @param positions of the queries; undefined for all tokens */
+/** From basic operators. The heads of queries that share keys are one matrix. */
 function composed(
   graph: GraphBuilder,
   shape: SequenceShape,
   [query, key, value]: readonly [query: Value, key: Value, value: Value],
   config: DecoderConfig,
-  window: number | undefined,
-  positions?: Value,
+  { window, rows, past }: LayerAttention,
 ): Value {
   const { heads, keyHeads, headSize, scale, scoreCap } = config;
   const sharing = heads / keyHeads;
@@ -133,16 +150,20 @@ function composed(
     graph.node("Transpose", [graph.node("Reshape", [x, graph.integers(split)])], { perm });
   const queries = byHead(query, [0, 0, keyHeads, sharing, headSize], [0, 2, 3, 1, 4]);
   const stacked = graph.node("Reshape", [queries, graph.integers([0, 0, -1, headSize])]);
-  const [keys = "", values = ""] = [key, value].map((x) => byHead(x, [0, 0, keyHeads, headSize], [0, 2, 1, 3]));
+  const [newKeys = "", newValues = ""] = [key, value].map((x) => byHead(x, [0, 0, keyHeads, headSize], [0, 2, 1, 3]));
+  const after = (before: Value | undefined, x: Value): Value => (before === undefined ? x : graph.node("Concat", [before, x], { axis: 2 }));
+  const [keys, values] = [after(past?.keys, newKeys), after(past?.values, newValues)];
+  past?.keep(keys, values);
   const scores = graph.node("FusedMatMul", [stacked, keys], { transB: 1, alpha: { float: scale } }, MICROSOFT);
   const capped = scoreCap === undefined ? scores : softCapped(graph, scores, scoreCap);
 
-  const length = graph.once("length_1", () => graph.node("Unsqueeze", [shape.length(), graph.integers([0])]));
+  const count = keyCount(graph, shape, past);
+  const length = graph.once("length_1", () => graph.node("Unsqueeze", [count, graph.integers([0])]));
   const withLength = (sizes: readonly number[]): Value =>
     graph.once(`length_after_${sizes.join("_")}`, () => graph.node("Concat", [graph.integers(sizes), length], { axis: 0 }));
   // [batch, keyHeads, sharing, queries, keys]
   const separate = graph.node("Reshape", [capped, withLength([0, keyHeads, sharing, -1])]);
-  const biased = graph.node("Add", [separate, mask(graph, shape, window, positions)]);
+  const biased = graph.node("Add", [separate, mask(graph, shape, { window, rows, past })]);
   const weights = graph.node("Reshape", [graph.node("Softmax", [biased], { axis: -1 }), withLength([0, keyHeads, -1])]);
   const context = graph.node("Reshape", [graph.node("MatMul", [weights, values]), graph.integers([0, 0, sharing, -1, headSize])]);
   return shape.flatten(graph.node("Transpose", [context], { perm: [0, 3, 1, 2, 4] }), heads * headSize);
@@ -155,14 +176,15 @@ export function softCapped(graph: GraphBuilder, x: Value, cap: number): Value {
 }
 
 /** 0 or -∞, [batch or 1, 1, 1, queries, keys]. A token sees at least itself. Padding follows all tokens, so that no token sees it. */
-function mask(graph: GraphBuilder, shape: SequenceShape, window: number | undefined, positions: Value | undefined): Value {
+function mask(graph: GraphBuilder, shape: SequenceShape, { window, rows, past }: LayerAttention): Value {
+  const positions = rows === "all" ? undefined : rows.positions;
   return graph.once(`mask_${String(window)}_${String(positions)}`, () => {
-    const keys = shape.positions();
+    const range = (end: Value): Value => graph.node("Range", [graph.integers(0), end, graph.integers(1)]);
+    const keys = past === undefined ? shape.positions() : range(keyCount(graph, shape, past));
+    const ofNew = positions ?? shape.positions();
+    const all = past === undefined ? ofNew : graph.node("Add", [ofNew, past.length]);
     // [batch or 1, 1, 1, queries, 1]
-    const queries =
-      positions === undefined
-        ? graph.node("Unsqueeze", [keys, graph.integers([0, 1, 2, 4])])
-        : graph.node("Unsqueeze", [positions, graph.integers([1, 2, 3, 4])]);
+    const queries = graph.node("Unsqueeze", [all, graph.integers(positions === undefined ? [0, 1, 2, 4] : [1, 2, 3, 4])]);
     const earlier = graph.node("LessOrEqual", [keys, queries]);
     const near = (reach: number): Value => graph.node("Greater", [keys, graph.node("Sub", [queries, graph.integers(reach)])]);
     const seen = window === undefined ? earlier : graph.node("And", [earlier, near(window)]);

@@ -11,6 +11,8 @@ import { decoderOf, openScope } from "./encoder-config";
 import { INT64, MICROSOFT } from "./graph";
 import type { GraphBuilder, GraphLayout, Value } from "./graph";
 import { integerMask } from "./group-inputs";
+import { openPast } from "./kept-prefix";
+import type { Past } from "./kept-prefix";
 import { activation, linear, lookUpStored, SequenceShape } from "./layers";
 import type { Scope } from "./layers";
 import { rotation } from "./rope";
@@ -33,6 +35,7 @@ export function languageModelHead(scope: Scope, config: DecoderConfig): TensorIn
 interface Run {
   readonly shape: SequenceShape;
   readonly turns: Rotation;
+  readonly past: Past | undefined;
 }
 
 /** The residual stream, and its norm, the input of the next layer. */
@@ -55,16 +58,22 @@ export function decoderLayers(scope: Scope, config: DecoderConfig, readers: Read
   const shape = new SequenceShape(graph, inputIds);
   const words = lookUpStored(scope, `${tensors.prefix}${WORD_EMBEDDINGS}`, config.vocabulary, hidden, inputIds);
   const embedded = shape.flatten(scaled(graph, words, config.embeddingScale), hidden);
-  const turns = rotation(graph, "frequencies", shape.positions(), config.frequencies);
+  const past = readers === "all" ? undefined : openPast(graph, config, readers.padTokenId);
+  const turns = rotation(graph, "frequencies", newPositions(graph, shape, past), config.frequencies);
   const positions = readers === "all" ? undefined : lastPositions(graph, shape, inputIds, readers.padTokenId);
   // Every token attends to all others, so the last layer computes all.
   const rows: Rows = positions === undefined || !config.causal ? "all" : { positions };
   let stream: Stream = { sum: embedded, normed: rmsNorm(scope, embedded, `${tensors.prefix}layers.0.input_layernorm`, config) };
   for (let i = 0; i < layers; i++) {
     const nextNorm = i === layers - 1 ? "norm" : `layers.${String(i + 1)}.input_layernorm`;
-    stream = layer(scope, config, { shape, turns }, stream, i, i === layers - 1 ? rows : "all", nextNorm);
+    stream = layer(scope, config, { shape, turns, past }, stream, i, i === layers - 1 ? rows : "all", nextNorm);
   }
   return positions === undefined || rows !== "all" ? stream.normed : rowsAt(graph, shape, stream.normed, positions);
+}
+
+/** The positions of the tokens of this run in their sequence, int64 [length]. */
+function newPositions(graph: GraphBuilder, shape: SequenceShape, past: Past | undefined): Value {
+  return past === undefined ? shape.positions() : graph.node("Add", [shape.positions(), past.length]);
 }
 
 function scaled(graph: GraphBuilder, x: Value, factor: number): Value {
@@ -129,7 +138,7 @@ function layer(
 function attention(
   scope: Scope,
   config: DecoderConfig,
-  { shape, turns }: Run,
+  { shape, turns, past }: Run,
   [queried, all]: readonly [queried: Value, all: Value],
   index: number,
   rows: Rows,
@@ -150,14 +159,14 @@ function attention(
   const value = shape.unflatten(project(all, "v", keyHeads), keyHeads * headSize);
   const turn = (x: Value, positions: Value): Value =>
     graph.node("RotaryEmbedding", [x, positions, turns.cosine, turns.sine], { interleaved: 0 }, MICROSOFT);
-  // The position of the first row, for consecutive positions.
+  // The first row of the angles, for consecutive positions.
   const first = graph.integers([0]);
   const turnedQuery =
     rows === "all"
       ? turn(shape.unflatten(query, heads * headSize), first)
       : turn(shape.unflattenFirst(query), graph.node("Unsqueeze", [rows.positions, graph.integers([1])]));
   const inputs = [turnedQuery, turn(shape.unflatten(key, keyHeads * headSize), first), value] as const;
-  return decoderAttention(graph, shape, inputs, config, config.windowOf(index), rows);
+  return decoderAttention(graph, shape, inputs, config, { window: config.windowOf(index), rows, past: past?.ofLayer(index) });
 }
 
 type NormConfig = Pick<DecoderConfig, "hidden" | "epsilon" | "normOffset">;

@@ -57,6 +57,8 @@ export interface EncodedGraph {
   readonly weights: ReadonlyMap<string, TensorInfo>;
   /** The type of each weight in the graph. */
   readonly weightFloats: ReadonlyMap<string, Floats>;
+  /** The weights that only linear layers read, as their matrices. */
+  readonly matrices: ReadonlySet<string>;
   readonly inputs: readonly string[];
   readonly layout: GraphLayout;
   /**
@@ -64,6 +66,18 @@ export interface EncodedGraph {
    * at 0.
    */
   readonly positionsAfter?: number;
+  /** Present if runs can continue from a prefix (kept-prefix.ts). */
+  readonly prefix?: PrefixShape;
+}
+
+/** The keys and values that a graph keeps. */
+export interface PrefixShape {
+  readonly layers: number;
+  /** Heads of keys and values. */
+  readonly heads: number;
+  readonly size: number;
+  /** If not null, the head reads the last token that is not this one. */
+  readonly padTokenId: number | null;
 }
 
 /** Variants of a finished graph. */
@@ -92,6 +106,9 @@ export class GraphBuilder {
   private readonly nodes: NodeProto[] = [];
   private readonly constants = new Map<string, TensorProto>();
   private readonly inputs = new Map<string, ValueInfoProto>();
+  private readonly states = new Map<string, ValueInfoProto>();
+  private readonly outputs: ValueInfoProto[] = [];
+  private prefix: PrefixShape | undefined;
   private opset = OPSET;
   private positionsAfter: number | undefined;
   private count = 0;
@@ -151,6 +168,23 @@ export class GraphBuilder {
     return name;
   }
 
+  /** Declares an input of kept-prefix.ts. */
+  state(name: string, dimensions: readonly string[], type: number = INT64): Value {
+    this.states.set(name, valueInfo(name, type, dimensions));
+    return name;
+  }
+
+  /** Declares a further fp32 output. */
+  output(value: Value, name: string, dimensions: readonly string[]): void {
+    this.nodes.push({ name, opType: "Identity", input: [value], output: [name] });
+    this.outputs.push(valueInfo(name, FLOAT, dimensions));
+  }
+
+  /** See EncodedGraph. */
+  continueFrom(prefix: PrefixShape): void {
+    this.prefix = prefix;
+  }
+
   /** See EncodedGraph. */
   countPositionsAfter(padding: number): void {
     this.positionsAfter = padding;
@@ -207,7 +241,7 @@ export class GraphBuilder {
     return `${what}_${String(this.count)}`;
   }
 
-  /** Encodes the model, with `value` as its only output, named `output`. */
+  /** Encodes the model, with `value` as its first output, named `output`. */
   finish(value: Value, output: string): EncodedGraph & Variants {
     const nodes = this.endedBy(value, output);
     return {
@@ -254,19 +288,31 @@ export class GraphBuilder {
         name: "body",
         node,
         initializer: [...external, ...this.constants.values()],
-        input: [...this.inputs.values()],
-        output: [valueInfo(output, this.precision === "bf16" ? FLOAT : this.floatType, ["rows", "columns"])],
+        input: [...this.inputs.values(), ...this.states.values()],
+        output: [valueInfo(output, this.precision === "bf16" ? FLOAT : this.floatType, ["rows", "columns"]), ...this.outputs],
       },
     });
     return {
       model,
       weights,
       weightFloats: this.weightFloats,
+      matrices: matricesOf(node),
       inputs: [...this.inputs.keys()],
       layout: this.layout,
       ...(this.positionsAfter === undefined ? {} : { positionsAfter: this.positionsAfter }),
+      ...(this.prefix === undefined ? {} : { prefix: this.prefix }),
     };
   }
+}
+
+function matricesOf(nodes: readonly NodeProto[]): Set<string> {
+  const matrices = new Set<string>();
+  const others = new Set<string>();
+  for (const { opType, input = [] } of nodes) {
+    for (const [i, name] of input.entries()) (opType === "Gemm" && i === 1 ? matrices : others).add(name);
+  }
+  for (const name of others) matrices.delete(name);
+  return matrices;
 }
 
 function attributeOf(name: string, value: Attribute): AttributeProto {

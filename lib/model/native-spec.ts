@@ -3,13 +3,13 @@
 import path from "node:path";
 
 import type { ExecutionPlan, GroupPlan, SequencePlan } from "../architectures/execution-plan";
-import type { EncodedGraph, Floats } from "../architectures/graph";
+import type { EncodedGraph, Floats, PrefixShape } from "../architectures/graph";
 import type { Int8Layer } from "../architectures/int8";
 import { spladeHead } from "../architectures/splade-head";
 import type { ExportedGraph, Graph } from "../architectures/types";
 import type { TensorInfo } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
-import type { NativeDtype, NativeExportSpec, NativeHead, NativeInt8, NativeModelSpec, NativeTensor } from "../native/contract";
+import type { NativeDtype, NativeExportSpec, NativeHead, NativeInt8, NativeModelSpec, NativePrefixShape, NativeTensor } from "../native/contract";
 import type { TransformerPlan } from "./plan";
 import { count, FLOAT_BYTES } from "./weights-memory";
 
@@ -17,7 +17,7 @@ export function describeModel(graph: Graph, { head, execution }: TransformerPlan
   const files = new WeightFiles();
   const { graph: executed, backend } =
     execution.backend === "sequences" ? describeSequences(execution, graph, head, files) : describeGroups(execution, graph, head);
-  const { model, weights, weightFloats, inputs } = executed;
+  const { model, weights, weightFloats, matrices, inputs } = executed;
   const [first] = weights.values();
   return {
     graph: model,
@@ -26,6 +26,7 @@ export function describeModel(graph: Graph, { head, execution }: TransformerPlan
       name,
       tensor: files.locate(tensor),
       dtype: DTYPES[weightFloats.get(name) ?? "fp32"],
+      packed: matrices.has(name),
     })),
     backend,
     files: files.paths,
@@ -55,10 +56,17 @@ interface Described {
 }
 
 function describeSequences({ int8 }: SequencePlan, graph: Graph, head: TransformerPlan["head"], files: WeightFiles): Described {
-  const ofHead = head === undefined ? {} : { head: describeHead(head, files) };
-  if (int8 === undefined) return { graph, backend: { kind: "sequences", ...ofHead } };
+  const parts = {
+    ...(head === undefined ? {} : { head: describeHead(head, files) }),
+    ...(graph.prefix === undefined ? {} : { prefix: describePrefix(graph.prefix) }),
+  };
+  if (int8 === undefined) return { graph, backend: { kind: "sequences", ...parts } };
   const quantized = graph.int8();
-  return { graph: quantized, backend: { kind: "sequences", int8: describeInt8(quantized.layers, int8.cacheFolder, files), ...ofHead } };
+  return { graph: quantized, backend: { kind: "sequences", int8: describeInt8(quantized.layers, int8.cacheFolder, files), ...parts } };
+}
+
+function describePrefix({ padTokenId, ...shape }: PrefixShape): NativePrefixShape {
+  return padTokenId === null ? shape : { ...shape, pad: padTokenId };
 }
 
 function describeInt8(layers: readonly Int8Layer[], cacheFolder: string | undefined, files: WeightFiles): NativeInt8 {

@@ -2,7 +2,7 @@
 
 import { callersSignal } from "../core/abort";
 import { observed, publishRun } from "../core/diagnostics";
-import type { NativeSequences, NativeTimes, NativeTurn } from "../native/contract";
+import type { NativeRunOptions, NativeSequences, NativeTimes, NativeTurn } from "../native/contract";
 import { native } from "../native/load";
 import type { Priority, TruncationSide } from "../options";
 import type { TokenBatch } from "../tokenization/pipeline/token-batch";
@@ -56,14 +56,19 @@ export async function runBatch<R extends { readonly times: NativeTimes }>(
   { batcher }: RunningTransformer,
   work: Work<R>,
   sequences: NativeSequences,
-  { model, priority = "normal", turn, signal }: RunOptions,
+  options: RunOptions,
 ): Promise<R> {
-  const schedule = { priority: PRIORITIES[priority], ...(turn === undefined ? {} : { turn }) };
+  const { model, signal } = options;
+  const schedule = scheduleOf(options);
   const running = batcher === undefined ? runAlone(work, sequences, schedule, signal) : batcher.run(work, sequences, schedule, signal);
   const result = await running;
   const { ids, offsets } = sequences;
   publishRun({ model, texts: offsets.length - 1, tokens: ids.length, signal: callersSignal(signal) }, result.times);
   return result;
+}
+
+export function scheduleOf({ priority = "normal", turn }: RunOptions): NativeRunOptions {
+  return { priority: PRIORITIES[priority], ...(turn === undefined ? {} : { turn }) };
 }
 
 function lengthOf(text: Texts[number]): number {

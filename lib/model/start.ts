@@ -21,6 +21,8 @@ export interface RunningTransformer {
   readonly model: NativeModel;
   /** On a GPU. */
   readonly batcher: DynamicBatcher | undefined;
+  /** Whether runs can continue from a prefix. */
+  readonly continues: boolean;
   /** In tokens, including special tokens. */
   readonly maxSeqLength: number;
   /**
@@ -65,6 +67,7 @@ export async function startTransformer(plan: TransformerPlan, maxSeqLength: numb
     tokenizer,
     model,
     batcher: execution.backend === "groups" ? new DynamicBatcher(execution.maxBatchTokens ?? MAX_BATCH_TOKENS) : undefined,
+    continues: execution.backend === "sequences" && !("file" in graph) && graph.prefix !== undefined,
     maxSeqLength,
     admit: (batch, text) => {
       requireEmbeddedTokens(tokenizer, graph.vocabularySize, batch, text);

@@ -34,6 +34,8 @@ export interface NativeWeight {
   readonly name: string;
   readonly dtype: NativeDtype;
   readonly tensor: NativeTensor;
+  /** Whether only linear layers read it, for which ONNX Runtime packs it: a converted copy need then not be kept. */
+  readonly packed?: boolean;
 }
 
 /** The 8-bit linear layers: a node Int8Linear of the domain sparse_rerank refers to `layers` by index, with its attribute `layer`. */
@@ -66,6 +68,18 @@ export interface NativeSequenceBackend {
   readonly int8?: NativeInt8;
   /** If present, the graph's output is `hidden` [tokens, hidden], and rows are SPLADE vectors. If absent, the output is `logits` [sequences, labels]. */
   readonly head?: NativeHead;
+  /** Present if the graph's runs can continue from a prefix, with the inputs and outputs of architectures/kept-prefix.ts. */
+  readonly prefix?: NativePrefixShape;
+}
+
+/** The keys and values that a graph keeps. */
+export interface NativePrefixShape {
+  readonly layers: number;
+  /** Heads of keys and values. */
+  readonly heads: number;
+  readonly size: number;
+  /** If present, the head reads the last token that is not this one. */
+  readonly pad?: number;
 }
 
 /** A GPU: groups of sequences of different length run together. The graph's output is one row for each sequence, as `logits`. */
@@ -127,6 +141,14 @@ export interface NativeSequences {
   readonly typeIds?: Uint8Array;
   /** Working memory per sequence: a sequence waits until that much of the process's memoryLimit() is free. Absent: unknown. */
   readonly bytes?: Float64Array;
+  /** The runs of sequences that begin with this prefix, and continue after it, compute only the other tokens. */
+  readonly prefix?: NativePrefix;
+}
+
+/** Tokens that several sequences begin with and, after keep(), their keys and values. */
+export interface NativePrefix {
+  /** Frees the keys and values once the runs that read them have ended. Idempotent. */
+  dispose(): void;
 }
 
 /** The place of a call among others: the virtual finish time of its work in weighted fair queueing, then the order of arrival. */
@@ -181,6 +203,12 @@ export interface NativeModel {
   /** Vectors of the head; without one, the positive values of the graph's output [sequences, columns], unchanged. */
   encode(sequences: NativeSequences, options: NativeEncodeOptions): Promise<NativeCsr>;
   predict(sequences: NativeSequences, labels: number, options: NativeRunOptions): Promise<NativePredictions>;
+  /**
+   * Computes the keys and values of a prefix, which then belong to this model. Resolves to whether they were kept: not if the prefixes of the
+   * process would take too much memory (native/inference/kept_prefix.h). Sequences with a prefix that was not kept run whole.
+   * @param bytes working memory of the run
+   */
+  keep(prefix: NativePrefix, bytes: number, options: NativeRunOptions): Promise<boolean>;
   /** Rejects unfinished calls with ERR_DISPOSED once the running sequences have ended, then frees the memory. Idempotent. */
   dispose(): void;
 }
@@ -401,6 +429,8 @@ export interface NativeAddon {
     options: { readonly dimension?: number; readonly readOnly?: boolean; readonly lexical?: NativeLexicalOptions },
   ): Promise<NativeIndex>;
   readonly CancelToken: new () => NativeCancelToken;
+  /** @param ids not empty */
+  readonly Prefix: new (ids: Int32Array) => NativePrefix;
   /** Resolves to [rows of a, rows of b], row-major. `dimension` bounds every index. */
   similarity(a: NativeRows, b: NativeRows, dimension: number, similarityFunction: NativeSimilarityFunction): Promise<Float32Array>;
   /** Compares row i of `a` with row i of `b`. */

@@ -9,6 +9,7 @@
 #include "binding/environment.h"
 #include "binding/index.h"
 #include "binding/model.h"
+#include "binding/prefix.h"
 #include "binding/similarity.h"
 #include "binding/snapshot.h"
 #include "core/memory_budget.h"
@@ -135,6 +136,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Index", index_class);
   exports.Set("openIndex", Napi::Function::New<entry<IndexWrap::open>>(env));
   exports.Set("CancelToken", CancelToken::define(env));
+  exports.Set("Prefix", PrefixWrap::define(env));
   return exports;
 }
 

@@ -11,6 +11,7 @@
 #include "binding/cancel_token.h"
 #include "binding/convert.h"
 #include "binding/device.h"
+#include "binding/prefix.h"
 #include "inference/inference_job.h"
 
 namespace sparse_rerank::binding {
@@ -75,6 +76,14 @@ SequenceSpec read_sequence_backend(const Napi::Object& object) {
     head.pooling = read_pooling(head_object);
     head.activation = read_activation(head_object);
   }
+  if (const Napi::Value prefix_value = object.Get("prefix"); prefix_value.IsObject()) {
+    const auto prefix_object = prefix_value.As<Napi::Object>();
+    PrefixSpec& prefix = spec.prefix.emplace();
+    prefix.layers = read_size(prefix_object.Get("layers"), "layers");
+    prefix.heads = read_size(prefix_object.Get("heads"), "heads");
+    prefix.head_size = read_size(prefix_object.Get("size"), "size");
+    if (const Napi::Value pad = prefix_object.Get("pad"); pad.IsNumber()) prefix.pad = static_cast<std::int32_t>(read_size(pad, "pad"));
+  }
   return spec;
 }
 
@@ -109,7 +118,8 @@ ModelSpec read_spec(const Napi::Object& object) {
   const auto weights = object.Get("weights").As<Napi::Array>();
   for (std::uint32_t i = 0; i < weights.Length(); ++i) {
     const auto weight = weights.Get(i).As<Napi::Object>();
-    spec.weights.push_back({weight.Get("name").ToString(), read_tensor(weight.Get("tensor")), read_dtype(weight.Get("dtype"))});
+    spec.weights.push_back({weight.Get("name").ToString(), read_tensor(weight.Get("tensor")), read_dtype(weight.Get("dtype")),
+                            weight.Get("packed").ToBoolean()});
   }
   const auto inputs = object.Get("inputs").As<Napi::Array>();
   for (std::uint32_t i = 0; i < inputs.Length(); ++i) {
@@ -138,6 +148,7 @@ Sequences read_sequences(const Napi::Object& object) {
   if (const Napi::Value types = object.Get("typeIds"); !types.IsUndefined())
     sequences.type_ids = copy_array<std::uint8_t>(types, "typeIds");
   if (const Napi::Value bytes = object.Get("bytes"); !bytes.IsUndefined()) sequences.bytes = copy_array<double>(bytes, "bytes");
+  if (const Napi::Value prefix = object.Get("prefix"); !prefix.IsUndefined()) sequences.prefix = PrefixWrap::from(prefix).kept();
   if (const auto failure = sequences.check()) fail(object.Env(), *failure);
   return sequences;
 }
@@ -253,7 +264,8 @@ class PredictWork final : public InferenceWork<PredictJob> {
 Napi::Function ModelWrap::define(Napi::Env env) {
   return DefineClass(
       env, "NativeModel",
-      {method<&ModelWrap::encode>("encode"), method<&ModelWrap::predict>("predict"), method<&ModelWrap::dispose>("dispose")});
+      {method<&ModelWrap::encode>("encode"), method<&ModelWrap::predict>("predict"), method<&ModelWrap::keep>("keep"),
+       method<&ModelWrap::dispose>("dispose")});
 }
 
 ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : GuardedWrap(info) {
@@ -292,9 +304,9 @@ Napi::Promise ModelWrap::start(Napi::Env env, const std::shared_ptr<PromiseWork>
   return promise;
 }
 
-Schedule ModelWrap::schedule(const Napi::Object& options, const Sequences& sequences) const {
+Schedule ModelWrap::schedule(const Napi::Object& options, std::size_t tokens) const {
   Schedule schedule;
-  schedule.work = static_cast<double>(sequences.ids.size());
+  schedule.work = static_cast<double>(tokens);
   schedule.limit = limit_;
   if (const Napi::Value priority = options.Get("priority"); priority.IsNumber()) schedule.priority = priority.As<Napi::Number>();
   if (const Napi::Value value = options.Get("turn"); value.IsObject()) {
@@ -310,7 +322,7 @@ Napi::Value ModelWrap::encode(const Napi::CallbackInfo& info) {
   if (!model(env)->knows_positions() && options.Get("positions").ToBoolean()) fail_contract(env, "positions without a SPLADE head");
   const Napi::Value keep = options.Get("maxActiveDims");
   Sequences sequences = read_sequences(info[0].As<Napi::Object>());
-  Schedule schedule = this->schedule(options, sequences);
+  Schedule schedule = this->schedule(options, sequences.ids.size());
   auto job = EncodeJob::create(
       model(env), std::move(sequences),
       {.keep = keep.IsUndefined() ? 0 : read_size(keep, "maxActiveDims"), .positions = options.Get("positions").ToBoolean()});
@@ -323,10 +335,19 @@ Napi::Value ModelWrap::predict(const Napi::CallbackInfo& info) {
   if (model(env)->knows_positions()) fail_contract(env, "predict on a sparse encoder");
   const auto options = info[2].As<Napi::Object>();
   Sequences sequences = read_sequences(info[0].As<Napi::Object>());
-  Schedule schedule = this->schedule(options, sequences);
+  Schedule schedule = this->schedule(options, sequences.ids.size());
   auto job = PredictJob::create(model(env), std::move(sequences), read_size(info[1], "labels"));
   if (!job) fail(env, job.error());
   return start(env, std::make_shared<PredictWork>(std::move(job).value(), std::move(schedule)), options);
+}
+
+Napi::Value ModelWrap::keep(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const PrefixWrap& prefix = PrefixWrap::from(info[0]);
+  const auto options = info[2].As<Napi::Object>();
+  auto job = PrefixJob::create(model(env), prefix.ids(), read_size(info[1], "bytes"));
+  if (!job) fail(env, job.error());
+  return start(env, prefix.work(std::move(job).value(), schedule(options, prefix.ids().size())), options);
 }
 
 Napi::Value ModelWrap::dispose(const Napi::CallbackInfo& info) {

@@ -27,11 +27,12 @@ class ModelWrap : public GuardedWrap<ModelWrap> {
  private:
   Napi::Value encode(const Napi::CallbackInfo& info);
   Napi::Value predict(const Napi::CallbackInfo& info);
+  Napi::Value keep(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   const std::shared_ptr<const Model>& model(Napi::Env env) const;
   /// @param options see NativeRunOptions
-  [[nodiscard]] Schedule schedule(const Napi::Object& options, const Sequences& sequences) const;
+  [[nodiscard]] Schedule schedule(const Napi::Object& options, std::size_t tokens) const;
   Napi::Promise start(Napi::Env env, const std::shared_ptr<PromiseWork>& work, const Napi::Value& options);
 
   std::shared_ptr<const Model> model_;

@@ -11,6 +11,7 @@
 namespace sparse_rerank {
 
 class OutputTensor;
+class Session;
 
 /// Receives the outputs of a call's runs. Called on pool threads, several at once; each sequence is delivered once.
 class OutputSink {
@@ -44,6 +45,8 @@ class Backend {
 
   /// @param sequences must pass Sequences::check
   [[nodiscard]] virtual Result<std::unique_ptr<Runner>> start(Sequences sequences) const = 0;
+  /// The session, if its runs can continue from a prefix; otherwise null.
+  [[nodiscard]] virtual const Session* continuing() const { return nullptr; }
 };
 
 }  // namespace sparse_rerank

@@ -68,7 +68,8 @@ class GroupBackend::GroupRunner final : public Runner {
     thread_local GroupInputs inputs;
     const std::span<const InputView> views = inputs.fill(backend_.layout_, session.inputs(), sequences_, group);
     const StageTimes::Scope timed(Stage::kBody);
-    return session.run(views, control, session.captures() && group.size() == 1 && group.front().length <= kLongestGraph);
+    const bool captured = session.captures() && group.size() == 1 && group.front().length <= kLongestGraph;
+    return session.run(views, control, {.captured = captured});
   }
 
   const GroupBackend& backend_;
@@ -102,7 +103,7 @@ Status GroupBackend::try_out() const {
   // Long enough for more than one group of rows, so that every operator runs.
   const std::size_t limit = layout_.max_length;
   const auto length = static_cast<std::uint32_t>(limit == 0 ? kRowGroups + 1 : std::min(kRowGroups + 1, limit));
-  const Sequences sequences{std::vector<std::int32_t>(length, 0), {0, length}, {}, {}};
+  const Sequences sequences{std::vector<std::int32_t>(length, 0), {0, length}, {}, {}, nullptr};
   const GroupMember member{0, length, 0};
   const auto control = RunControl::create(*runtime_);
   if (!control) return control.error();

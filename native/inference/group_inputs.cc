@@ -21,8 +21,8 @@ struct Placement {
     starts.push_back(tokens);
   }
 
-  /// The offset of member i's ids in `sequences`.
-  [[nodiscard]] std::size_t source(std::size_t i) const { return sequences.offsets[group[i].position]; }
+  /// The offset of the ids of member i that are computed, in `sequences`.
+  [[nodiscard]] std::size_t source(std::size_t i) const { return sequences.offsets[group[i].position] + group[i].kept; }
 
   const Sequences& sequences;
   SequenceGroup group;

@@ -1,7 +1,9 @@
 #include "inference/model.h"
 
+#include <cstring>
 #include <utility>
 
+#include "core/pages.h"
 #include "inference/sequence_backend.h"
 #include "kernels/finite.h"
 
@@ -31,7 +33,7 @@ Result<SpladeHead> load_head(const HeadSpec& spec, Weights& weights) {
 Result<std::vector<NamedWeight>> load_initialisers(std::span<const WeightSpec> specs, Weights& weights) {
   std::vector<NamedWeight> initialisers;
   initialisers.reserve(specs.size());
-  for (const auto& [name, location, type] : specs) {
+  for (const auto& [name, location, type, packed] : specs) {
     if (type == WeightType::kF32) {
       auto data = weights.tensor(location);
       if (!data) return std::move(data).error();
@@ -45,6 +47,34 @@ Result<std::vector<NamedWeight>> load_initialisers(std::span<const WeightSpec> s
     }
   }
   return initialisers;
+}
+
+/// Keeps the outputs of runs.
+class OutputCopy final : public OutputSink {
+ public:
+  Status take_sequence(OutputTensor& output, std::uint32_t, std::size_t) override {
+    const std::span<const float> values = output.floats();
+    copy_.insert(copy_.end(), values.begin(), values.end());
+    return std::nullopt;
+  }
+  Status take_rows(OutputTensor&, SequenceGroup) override { return Error{"ERR_INTERNAL", "A run of a group."}; }
+
+  /// Whether the outputs are equal bit for bit.
+  [[nodiscard]] bool equals(const OutputCopy& other) const {
+    return copy_.size() == other.copy_.size() && std::memcmp(copy_.data(), other.copy_.data(), copy_.size() * sizeof(float)) == 0;
+  }
+
+ private:
+  std::vector<float> copy_;
+};
+
+/// Runs a few tokens.
+Status try_out(const Backend& backend, OutputSink& sink) {
+  Sequences tokens;
+  tokens.ids = {0, 0, 0};
+  tokens.offsets = {0, 3};
+  const auto runner = backend.start(std::move(tokens));
+  return runner ? runner.value()->run(0, sink) : runner.error();
 }
 
 /// Adds a remedy to a load error that means that the device is out of memory.
@@ -65,6 +95,7 @@ Result<Model::Parts> Model::load_parts(const Runtime& runtime, const SequenceSpe
     session.int8 = &parts.int8->custom_op;
   }
   if (spec.head) session.output_name = "hidden";
+  session.prefix = spec.prefix;
   auto created = Session::create(runtime, std::move(session));
   if (!created) return std::move(created).error();
   parts.backend = std::make_unique<const SequenceBackend>(runtime, std::move(created).value());
@@ -102,6 +133,24 @@ Result<Model::Parts> Model::load_parts(const Runtime& runtime, const GroupSpec& 
   return parts;
 }
 
+void Model::release_packed(const ModelSpec& spec, Parts& parts) {
+  if (!kDiscardsPages || parts.weights.copied_bytes() == 0) return;
+  const auto* const sequences = std::get_if<SequenceSpec>(&spec.backend);
+  const auto is_head = [&](const TensorLocation& location) {
+    return sequences != nullptr && sequences->head && sequences->head->decoder.file == location.file &&
+           sequences->head->decoder.offset == location.offset;
+  };
+  // Which matrices are packed, the runtime does not tell, and another version of it may decide otherwise: the model must compute the same
+  // without them.
+  OutputCopy before;
+  if (try_out(*parts.backend, before)) return;
+  for (const WeightSpec& weight : spec.weights) {
+    if (weight.packed && weight.type == WeightType::kF32 && !is_head(weight.location)) parts.weights.discard(weight.location);
+  }
+  OutputCopy after;
+  if (try_out(*parts.backend, after) || !after.equals(before)) parts.weights.restore();
+}
+
 Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
   const Runtime* runtime = Runtime::loaded();
   if (runtime == nullptr) return Error{"ERR_INTERNAL", "A model was loaded before ONNX Runtime."};
@@ -119,6 +168,7 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
   auto parts =
       std::visit([&](const auto& backend) { return load_parts(*runtime, backend, std::move(session), std::move(weights)); }, spec.backend);
   if (!parts) return std::move(parts).error();
+  release_packed(spec, parts.value());
   return std::shared_ptr<const Model>(new Model(std::move(parts).value()));
 }
 

@@ -13,6 +13,7 @@
 #include "inference/group_backend.h"
 #include "inference/int8_operator.h"
 #include "inference/int8_weights.h"
+#include "inference/kept_prefix.h"
 #include "inference/session.h"
 #include "inference/weights.h"
 #include "kernels/splade_head.h"
@@ -32,12 +33,14 @@ struct SequenceSpec {
   std::optional<HeadSpec> head;            // reads the graph's output `hidden`; absent: the output is `logits`
   std::vector<Int8LayerSpec> int8_layers;  // indexed by the nodes' attribute `layer`
   std::string int8_cache;                  // folder, or empty for none
+  std::optional<PrefixSpec> prefix;        // present if the graph's runs can continue from a prefix
 };
 
 struct WeightSpec {
   std::string name;
   TensorLocation location;
   WeightType type = WeightType::kF32;  // in the graph
+  bool packed = false;                 // whether ONNX Runtime can replace it by a packed copy
 };
 
 struct ModelSpec {
@@ -72,6 +75,8 @@ class Model {
 
   /// Prepares the runs of a call.
   [[nodiscard]] Result<std::unique_ptr<Runner>> start(Sequences sequences) const { return parts_.backend->start(std::move(sequences)); }
+  /// See Backend::continuing.
+  [[nodiscard]] const Session* continuing() const { return parts_.backend->continuing(); }
   /// Null if the head is part of the graph.
   [[nodiscard]] const SpladeHead* head() const { return parts_.head ? &*parts_.head : nullptr; }
   /// Null unless an external ONNX model outputs vectors.
@@ -111,6 +116,9 @@ class Model {
   /// One overload per backend. @param session without the fields that depend on the backend
   static Result<Parts> load_parts(const Runtime& runtime, const SequenceSpec& spec, SessionSpec session, Weights weights);
   static Result<Parts> load_parts(const Runtime& runtime, const GroupSpec& spec, SessionSpec session, Weights weights);
+
+  /// Frees converted tensors that the session has packed: it would otherwise hold their memory twice.
+  static void release_packed(const ModelSpec& spec, Parts& parts);
 
   Parts parts_;
 };

@@ -32,7 +32,7 @@ class SequenceRunner final : public Runner {
     thread_local GroupInputs inputs;
     const std::span<const InputView> views = inputs.fill({}, session_.inputs(), sequences_, {&member, 1});
     const StageTimes::Scope timed(Stage::kBody);
-    return session_.run(views, control_);
+    return session_.run(views, control_, {.prefix = member.kept == 0 ? nullptr : sequences_.prefix.get()});
   }
 
   const Session& session_;

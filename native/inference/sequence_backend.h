@@ -16,6 +16,7 @@ class SequenceBackend final : public Backend {
   SequenceBackend(const Runtime& runtime, Session session) : runtime_(&runtime), session_(std::move(session)) {}
 
   [[nodiscard]] Result<std::unique_ptr<Runner>> start(Sequences sequences) const override;
+  [[nodiscard]] const Session* continuing() const override { return session_.prefix() == nullptr ? nullptr : &session_; }
 
  private:
   const Runtime* runtime_;

@@ -26,11 +26,13 @@ class GroupBudget {
   std::atomic<std::size_t> bytes_;
 };
 
-/// A sequence of a call: its position in the input, its number of tokens, and the bytes of memory that it needs, 0 if unknown.
+/// A sequence of a call: its position in the input, the number of tokens to compute, the bytes of memory that it needs, 0 if unknown, and
+/// the number of tokens before those, which are kept from another run.
 struct GroupMember {
   std::uint32_t position = 0;
   std::size_t length = 0;
   std::size_t bytes = 0;
+  std::size_t kept = 0;
 };
 
 /// Members that run together, padded to the length of the first, which is the longest.

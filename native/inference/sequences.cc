@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "inference/kept_prefix.h"
+
 namespace sparse_rerank {
 
 Status Sequences::check() const {
@@ -17,6 +19,10 @@ Status Sequences::check() const {
     return Error{"ERR_INVALID_ARGUMENT", "Every sequence needs a byte count."};
   }
   return std::nullopt;
+}
+
+std::size_t Sequences::kept(std::size_t i) const {
+  return prefix && prefix->begins(ids_of(i)) ? prefix->ids().size() : 0;
 }
 
 bool Sequences::has_large() const {

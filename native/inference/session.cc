@@ -143,6 +143,11 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
   Session session(runtime);
   session.inputs_ = std::move(spec.inputs);
   session.output_name_ = std::move(spec.output_name);
+  if (spec.prefix) {
+    auto ports = PrefixPorts::create(runtime, *spec.prefix);
+    if (!ports) return std::move(ports).error();
+    session.prefix_ = std::move(ports).value();
+  }
 
   auto options = make_options(runtime, spec.optimization);
   if (!options) return std::move(options).error();
@@ -318,10 +323,10 @@ Result<Tensor> Session::run_bound(std::span<const InputView> inputs, const RunCo
   return output;
 }
 
-Result<OutputTensor> Session::run(std::span<const InputView> inputs, const RunControl& control, bool captured) const {
-  auto output = captured  ? captured_->run(inputs, [&] { return run_bound(inputs, control); })
-                : pinned_ ? run_bound(inputs, control)
-                          : run_unbound(inputs, control);
+Result<OutputTensor> Session::run(std::span<const InputView> inputs, const RunControl& control, RunOptions options) const {
+  auto output = options.captured ? captured_->run(inputs, [&] { return run_bound(inputs, control); })
+                : pinned_        ? run_bound(inputs, control)
+                                 : run_unbound(inputs, control, options.prefix);
   if (!output) return std::move(output).error();
   auto type = type_of(*runtime_, *output.value());
   if (!type) return std::move(type).error();
@@ -339,25 +344,66 @@ Result<OutputTensor> Session::run(std::span<const InputView> inputs, const RunCo
   }
 }
 
-Result<Tensor> Session::run_unbound(std::span<const InputView> inputs, const RunControl& control) const {
-  std::array<Tensor, kInputNames.size()> owners;
-  std::array<const char*, kInputNames.size()> names{};
-  std::array<const ort::OrtValue*, kInputNames.size()> values{};
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    auto value = make_input(inputs[i]);
+/// The inputs of a run, and what owns them.
+struct Session::NamedInputs {
+  std::vector<const char*> names;
+  std::vector<const ort::OrtValue*> values;
+  std::vector<Tensor> owners;
+  /// The input kept_tokens.
+  std::unique_ptr<std::int64_t> kept;
+};
+
+Result<Session::NamedInputs> Session::name_inputs(std::span<const InputView> inputs, const KeptPrefix* past, std::int64_t kept) const {
+  NamedInputs named;
+  const auto add = [&](const char* name, Tensor value) {
+    named.names.push_back(name);
+    named.values.push_back(value.get());
+    named.owners.push_back(std::move(value));
+  };
+  for (const InputView& input : inputs) {
+    auto value = make_input(input);
     if (!value) return std::move(value).error();
-    owners[i] = std::move(value).value();
-    names[i] = kInputNames[static_cast<std::size_t>(inputs[i].input)].data();
-    values[i] = owners[i].get();
+    add(kInputNames[static_cast<std::size_t>(input.input)].data(), std::move(value).value());
   }
+  if (prefix_ == nullptr) return named;
+  const std::span<const Tensor> tensors = (past == nullptr ? *prefix_->nothing : *past).tensors();
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    named.names.push_back(prefix_->past_names[i].c_str());
+    named.values.push_back(tensors[i].get());
+  }
+  named.kept = std::make_unique<std::int64_t>(kept);
+  auto value = wrap_tensor(*runtime_, std::as_bytes(std::span(named.kept.get(), 1)), {ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64, {1}});
+  if (!value) return std::move(value).error();
+  add("kept_tokens", std::move(value).value());
+  return named;
+}
+
+Result<Tensor> Session::run_unbound(std::span<const InputView> inputs, const RunControl& control, const KeptPrefix* past) const {
+  const auto named = name_inputs(inputs, past, 0);
+  if (!named) return named.error();
+  const auto& [names, values, owners, kept] = named.value();
   const char* const output_name = output_name_.c_str();
   ort::OrtValue* output = nullptr;
   if (auto failure = runtime_->check(runtime_->functions().Run(session_.get(), control.options(), names.data(), values.data(),
-                                                               inputs.size(), &output_name, 1, &output),
+                                                               names.size(), &output_name, 1, &output),
                                      "run the model")) {
     return *failure;
   }
   return own(output, runtime_->functions().ReleaseValue);
+}
+
+Status Session::keep(std::span<const InputView> inputs, const RunControl& control, const KeptPrefix& prefix) const {
+  const auto named = name_inputs(inputs, nullptr, static_cast<std::int64_t>(prefix.ids().size()));
+  if (!named) return named.error();
+  const auto& [names, values, owners, kept] = named.value();
+  std::vector<const char*> output_names;
+  for (const std::string& name : prefix_->kept_names) output_names.push_back(name.c_str());
+  // ONNX Runtime writes to the tensors that it is given.
+  std::vector<ort::OrtValue*> outputs;
+  for (const Tensor& tensor : prefix.tensors()) outputs.push_back(tensor.get());
+  return runtime_->check(runtime_->functions().Run(session_.get(), control.options(), names.data(), values.data(), names.size(),
+                                                   output_names.data(), outputs.size(), outputs.data()),
+                         "run the model");
 }
 
 }  // namespace sparse_rerank

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "inference/cuda/cuda_provider.h"
 #include "inference/group_inputs.h"
 #include "inference/int8_operator.h"
+#include "inference/kept_prefix.h"
 #include "inference/ort_pointer.h"
 #include "inference/runtime.h"
 #include "inference/tensor.h"
@@ -76,12 +78,22 @@ struct SessionSpec {
   const Int8Operator* int8 = nullptr;
   std::vector<SessionInput> inputs;
   std::string output_name = "logits";
+  /// Present if the graph has the inputs and outputs of kept-prefix.ts.
+  std::optional<PrefixSpec> prefix = std::nullopt;
   /// Whether the session copies the weights, as devices other than the CPU require. Otherwise it uses them in place, and they must outlive
   /// it.
   bool copies_weights = false;
   ort::GraphOptimizationLevel optimization = ort::ORT_ENABLE_ALL;
   /// Null on the CPU.
   const CudaSpec* cuda = nullptr;
+};
+
+/// What distinguishes one run of a session from others.
+struct RunOptions {
+  /// Whether to run as a CUDA graph, which later runs of the same length replay; requires captures() and a single sequence.
+  bool captured = false;
+  /// From which the run continues; null for none. Requires prefix().
+  const KeptPrefix* prefix = nullptr;
 };
 
 /// A graph that is ready to run. On the CPU each run uses one thread: the pool runs several at once (docs/architecture.md). run() is
@@ -100,11 +112,16 @@ class Session {
   [[nodiscard]] bool captures() const { return captured_ != nullptr; }
   /// The inputs of the graph.
   [[nodiscard]] std::span<const SessionInput> inputs() const { return inputs_; }
+  /// Null if runs cannot continue from a prefix.
+  [[nodiscard]] const PrefixPorts* prefix() const { return prefix_.get(); }
+  [[nodiscard]] const Runtime& runtime() const { return *runtime_; }
 
   /// Blocks until the result is available, on a GPU too.
   /// @param inputs a view per input of the graph
-  /// @param captured whether to run as a CUDA graph, which later runs of the same length replay; requires captures() and a single sequence
-  Result<OutputTensor> run(std::span<const InputView> inputs, const RunControl& control, bool captured = false) const;
+  Result<OutputTensor> run(std::span<const InputView> inputs, const RunControl& control, RunOptions options = {}) const;
+
+  /// Fills a prefix with the keys and values of its tokens, which are the inputs.
+  Status keep(std::span<const InputView> inputs, const RunControl& control, const KeptPrefix& prefix) const;
 
  private:
   explicit Session(const Runtime& runtime) : runtime_(&runtime) {}
@@ -112,7 +129,10 @@ class Session {
   /// Prepares pinned memory, through which runs on a GPU copy their inputs and output asynchronously.
   Status pin_memory(const CudaSpec& cuda);
   Result<Tensor> make_input(const InputView& view) const;
-  Result<Tensor> run_unbound(std::span<const InputView> inputs, const RunControl& control) const;
+  struct NamedInputs;
+  /// @param kept the number of tokens whose keys and values the run returns; both parameters of a prefix need prefix()
+  Result<NamedInputs> name_inputs(std::span<const InputView> inputs, const KeptPrefix* past, std::int64_t kept) const;
+  Result<Tensor> run_unbound(std::span<const InputView> inputs, const RunControl& control, const KeptPrefix* past) const;
   Result<Tensor> run_bound(std::span<const InputView> inputs, const RunControl& control) const;
 
   /// Determines the inputs and the output of `session_`. @param path of its file, for messages
@@ -121,6 +141,7 @@ class Session {
   const Runtime* runtime_;
   std::vector<SessionInput> inputs_;
   std::string output_name_;
+  std::unique_ptr<const PrefixPorts> prefix_;
   // The session refers to the initializers and the domain, so it is destroyed first (members are destroyed in reverse order).
   OrtPointer<ort::OrtCustomOpDomain> domain_;
   std::vector<Tensor> initialisers_;

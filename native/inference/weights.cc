@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "core/pages.h"
 #include "kernels/kernels.h"
 
 namespace sparse_rerank {
@@ -61,7 +62,7 @@ Result<std::span<const float>> Weights::tensor(const TensorLocation& location) {
   const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(float) == 0;
   if (location.type == WeightType::kF32 && aligned) return std::span(reinterpret_cast<const float*>(data), count);
 
-  const auto [entry, is_new] = widened_.try_emplace({location.file, location.offset, location.type, WeightType::kF32, count});
+  const auto [entry, is_new] = widened_.try_emplace(key_of(location, WeightType::kF32));
   AlignedBuffer<float>& copy = entry->second;
   if (is_new) {
     copy = AlignedBuffer<float>(count);
@@ -100,7 +101,7 @@ Result<std::span<const std::uint16_t>> Weights::narrowed(const TensorLocation& l
   const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(std::uint16_t) == 0;
   if (location.type == type && aligned) return std::span(reinterpret_cast<const std::uint16_t*>(data), count);
 
-  const auto [entry, is_new] = narrowed_.try_emplace({location.file, location.offset, location.type, type, count});
+  const auto [entry, is_new] = narrowed_.try_emplace(key_of(location, type));
   AlignedBuffer<std::uint16_t>& copy = entry->second;
   if (is_new) {
     copy = AlignedBuffer<std::uint16_t>(count);
@@ -113,6 +114,28 @@ Result<std::span<const std::uint16_t>> Weights::narrowed(const TensorLocation& l
     }
   }
   return std::span<const std::uint16_t>(copy.data(), count);
+}
+
+Weights::CopyKey Weights::key_of(const TensorLocation& location, WeightType to) {
+  std::size_t count = 1;
+  for (const std::int64_t dimension : location.shape) count *= static_cast<std::size_t>(dimension);
+  return {location.file, location.offset, location.type, to, count};
+}
+
+void Weights::discard(const TensorLocation& location) {
+  const CopyKey key = key_of(location, WeightType::kF32);
+  const auto copy = widened_.find(key);
+  if (copy == widened_.end() || !discarded_.insert(key).second) return;
+  discarded_bytes_ += discard_pages(copy->second.data(), copy->second.size() * sizeof(float));
+}
+
+void Weights::restore() {
+  for (const CopyKey& key : discarded_) {
+    const std::byte* const data = files_[key.file].bytes().data() + key.offset;
+    copy_floats(data, key.from, key.count, widened_.at(key).data());
+  }
+  discarded_.clear();
+  discarded_bytes_ = 0;
 }
 
 Status Weights::check_unchanged() const {
@@ -132,7 +155,7 @@ std::size_t Weights::copied_bytes() const {
   std::size_t sum = 0;
   for (const auto& [key, copy] : widened_) sum += copy.size() * sizeof(float);
   for (const auto& [key, copy] : narrowed_) sum += copy.size() * sizeof(std::uint16_t);
-  return sum;
+  return sum - discarded_bytes_;
 }
 
 }  // namespace sparse_rerank

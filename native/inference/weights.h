@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -56,6 +57,11 @@ class Weights {
   /// The paths that were passed to open().
   [[nodiscard]] std::span<const std::string> paths() const { return paths_; }
 
+  /// Frees the copy of a tensor, as far as it fills pages; what read it then reads zeros. Does nothing without a copy.
+  void discard(const TensorLocation& location);
+  /// Makes discarded copies again, in place.
+  void restore();
+
   /// Call once the model is loaded: most weights have been packed or widened into private memory and are not read again.
   void release_pages() const {
     for (const MappedFile& file : files_) file.release_pages();
@@ -83,10 +89,14 @@ class Weights {
     auto operator<=>(const CopyKey&) const = default;
   };
 
+  [[nodiscard]] static CopyKey key_of(const TensorLocation& location, WeightType to);
+
   std::vector<std::string> paths_;
   std::vector<MappedFile> files_;
   std::map<CopyKey, AlignedBuffer<float>> widened_;
   std::map<CopyKey, AlignedBuffer<std::uint16_t>> narrowed_;
+  std::set<CopyKey> discarded_;
+  std::size_t discarded_bytes_ = 0;
 };
 
 }  // namespace sparse_rerank

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdio>
@@ -12,6 +13,8 @@
 #include <random>
 #include <string>
 #include <vector>
+
+#include "core/pages.h"
 
 namespace sparse_rerank {
 namespace {
@@ -61,6 +64,32 @@ TEST(Weights, MisalignedFloatsAreCopied) {
   EXPECT_EQ(tensor.value()[0], 1.5F);
   EXPECT_EQ(tensor.value()[1], -2);
   EXPECT_GT(weights.value().copied_bytes(), 0U);
+}
+
+TEST(Weights, CopiesAreDiscardedAndMadeAgain) {
+  if (!kDiscardsPages) GTEST_SKIP() << "this system has no way to discard pages";
+  constexpr std::size_t kCount = 1 << 16;
+  std::vector<char> bytes(8 + 2 * kCount);
+  const std::uint16_t half = 0x3E00;  // 1.5
+  for (std::size_t i = 0; i < kCount; ++i) std::memcpy(bytes.data() + 8 + 2 * i, &half, sizeof half);
+  const TemporaryFile file(bytes);
+  auto opened = Weights::open(file.paths());
+  ASSERT_TRUE(opened);
+  Weights& weights = opened.value();
+  const TensorLocation location{0, 8, WeightType::kF16, {kCount}};
+  const auto tensor = weights.tensor(location);
+  ASSERT_TRUE(tensor);
+  const std::size_t whole = weights.copied_bytes();
+  EXPECT_EQ(whole, kCount * sizeof(float));
+  weights.discard({0, 8, WeightType::kF16, {2}});
+  EXPECT_EQ(weights.copied_bytes(), whole) << "another tensor";
+  weights.discard(location);
+  weights.discard(location);
+  EXPECT_LT(weights.copied_bytes(), whole / 4);
+  EXPECT_EQ(tensor.value()[kCount / 2], 0);
+  weights.restore();
+  EXPECT_EQ(weights.copied_bytes(), whole);
+  EXPECT_TRUE(std::all_of(tensor.value().begin(), tensor.value().end(), [](float value) { return value == 1.5F; }));
 }
 
 TEST(Weights, HalvesAreWidenedOnceWhateverTheirAlignment) {

@@ -173,13 +173,20 @@ export function assertWellFormed(graph: Graph, output: string): void {
     }
   }
   for (const name of decoded.initialisers.keys()) assert.ok(used.has(name), `${name} is used`);
+  const { prefix } = graph;
+  // Keys and values of each layer.
+  const states = Array.from({ length: prefix === undefined ? 0 : 2 * prefix.layers }, (_, i) => String(i));
   assert.deepEqual(
     decoded.inputs.map(({ name, type }) => [name, type?.tensorType?.elemType, type?.tensorType?.shape?.dim?.length]),
-    graph.inputs.map((name) => [name, DataType.INT64, 2]),
+    [
+      ...graph.inputs.map((name) => [name, DataType.INT64, 2]),
+      ...states.map((i) => [`past_${i}`, DataType.FLOAT, 4]),
+      ...(prefix === undefined ? [] : [["kept_tokens", DataType.INT64, 1]]),
+    ],
   );
   assert.deepEqual(
     decoded.outputs.map(({ name }) => name),
-    [output],
+    [output, ...states.map((i) => `kept_${i}`)],
   );
   assert.ok(decoded.producers.has(output));
   assertExternalWeights(graph, decoded);

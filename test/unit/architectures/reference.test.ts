@@ -13,6 +13,7 @@ import type { ExecutionPlan } from "../../../dist/architectures/execution-plan";
 import type { Graph } from "../../../dist/architectures/types";
 import type { CausalScoring, TransformerPart } from "../../../dist/checkpoint/types";
 import type { NativeModel, NativeSequences } from "../../../dist/native/contract";
+import { native } from "../../../dist/native/load";
 import { loadRuntime } from "../../../dist/native/runtime-library";
 import { REFERENCE, referencePart, startGraph } from "./architecture-graphs";
 
@@ -28,6 +29,8 @@ interface Expected {
   readonly scoring?: CausalScoring;
   readonly logits: readonly (readonly number[])[];
 }
+
+const DECODERS = /^(qwen|llama|mistral|gemma)/;
 
 /** As in generate.py. */
 function inputOf({ vocabulary, types }: Expected, lengths: readonly number[]): NativeSequences {
@@ -83,6 +86,23 @@ describe("architectures compute the same as transformers", () => {
             const { logits } = await model.predict(inputOf(expected, [length]), labels, {});
             assertLogits(logits, all[i] ?? []);
           });
+        });
+
+        it("after a prefix that another run kept", async () => {
+          const part = await referencePart(name);
+          const isCausal = DECODERS.test(name) && part.config.json["is_causal"] !== false;
+          assert.equal(graphOf(part, expected, plan).prefix !== undefined, isCausal && plan.backend === "sequences");
+          if (!isCausal || plan.backend !== "sequences") return;
+          for (const [i, length] of lengths.entries()) {
+            const sequence = inputOf(expected, [length]);
+            for (const tokens of new Set([1, length >> 1, length - 1].filter((count) => count > 0))) {
+              const prefix = new (native().Prefix)(sequence.ids.slice(0, tokens));
+              assert.equal(await model.keep(prefix, 0, {}), true);
+              const { logits } = await model.predict({ ...sequence, prefix }, labels, {});
+              prefix.dispose();
+              assertLogits(logits, all[i] ?? []);
+            }
+          }
         });
 
         it("for several sequences together", async () => {
