@@ -1,3 +1,5 @@
+import { setMaxListeners } from "node:events";
+
 import { SparseRerankError } from "../errors";
 
 /** The error with which calls of a closed object reject, and the abort reason that dispose() passes to running calls. */
@@ -27,6 +29,8 @@ export class LinkedAbort {
   constructor(source: AbortSignal | undefined) {
     this.#source = source;
     callers.set(this.signal, callersSignal(source));
+    // Every run of a call listens. Node warns of more than ten listeners as of a leak.
+    setMaxListeners(0, this.#controller.signal);
     if (source?.aborted === true) this.#follow();
     else source?.addEventListener("abort", this.#follow, { once: true });
   }

@@ -9,7 +9,15 @@ import { spladeHead } from "../architectures/splade-head";
 import type { ExportedGraph, Graph } from "../architectures/types";
 import type { TensorInfo } from "../checkpoint/types";
 import { SparseRerankError } from "../errors";
-import type { NativeDtype, NativeExportSpec, NativeHead, NativeInt8, NativeModelSpec, NativePrefixShape, NativeTensor } from "../native/contract";
+import type {
+  NativeDtype,
+  NativeExportSpec,
+  NativeHead,
+  NativeInt8,
+  NativeModelSpec,
+  NativePrefixShape,
+  NativeTensor,
+} from "../native/contract";
 import type { TransformerPlan } from "./plan";
 import { count, FLOAT_BYTES } from "./weights-memory";
 

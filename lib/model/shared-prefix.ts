@@ -143,7 +143,9 @@ export class SharedPrefixes {
 
 /** The tokens that all sequences begin with, without the last one of the shortest: a run computes at least one token. */
 export function sharedBeginning({ ids, offsets }: TokenBatch): Int32Array {
-  const [first = new Int32Array(), ...others] = Array.from({ length: offsets.length - 1 }, (_, i) => ids.subarray(offsets[i], offsets[i + 1]));
+  const [first = new Int32Array(), ...others] = Array.from({ length: offsets.length - 1 }, (_, i) =>
+    ids.subarray(offsets[i], offsets[i + 1]),
+  );
   let count = first.length - 1;
   for (const other of others) {
     const differs = first.findIndex((id, i) => id !== other[i]);

@@ -62,7 +62,7 @@ export function memoryOfWeights(graph: Graph, { head, execution }: TransformerPl
   for (const [name, tensor] of weights) {
     const floats = weightFloats.get(name) ?? "fp32";
     const isPacked = tensor.shape.length === 2 && tensor.shape[0] !== graph.vocabularySize;
-    // A converted matrix exists twice: packed, and as it was given to ONNX Runtime.
+    // While the model loads, a converted matrix exists twice: packed, and as it was given to ONNX Runtime.
     const copies = Number(isPacked) + Number(tensor.dtype !== STORED[floats]);
     bytes += copies * count(tensor) * (floats === "fp32" ? FLOAT_BYTES : FLOAT_BYTES / 2);
   }

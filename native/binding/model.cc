@@ -262,10 +262,9 @@ class PredictWork final : public InferenceWork<PredictJob> {
 }  // namespace
 
 Napi::Function ModelWrap::define(Napi::Env env) {
-  return DefineClass(
-      env, "NativeModel",
-      {method<&ModelWrap::encode>("encode"), method<&ModelWrap::predict>("predict"), method<&ModelWrap::keep>("keep"),
-       method<&ModelWrap::dispose>("dispose")});
+  return DefineClass(env, "NativeModel",
+                     {method<&ModelWrap::encode>("encode"), method<&ModelWrap::predict>("predict"), method<&ModelWrap::keep>("keep"),
+                      method<&ModelWrap::dispose>("dispose")});
 }
 
 ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : GuardedWrap(info) {

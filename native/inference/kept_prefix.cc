@@ -32,19 +32,20 @@ std::byte no_memory{};
 Result<std::shared_ptr<KeptPrefix>> KeptPrefix::allocate(const Runtime& runtime, const PrefixSpec& spec, std::vector<std::int32_t> ids) {
   const std::size_t tokens = ids.size();
   const std::size_t per_token = 2 * spec.layers * spec.heads * spec.head_size;
-  if (tokens > 0 && tokens > std::numeric_limits<std::size_t>::max() / sizeof(float) / std::max<std::size_t>(per_token, 1)) return {nullptr};
+  if (tokens > 0 && tokens > std::numeric_limits<std::size_t>::max() / sizeof(float) / std::max<std::size_t>(per_token, 1))
+    return {nullptr};
   const std::size_t bytes = tokens * per_token * sizeof(float);
   if (!reserve(bytes)) return {nullptr};
   std::shared_ptr<KeptPrefix> prefix(new KeptPrefix(std::move(ids), spec.pad));
   prefix->reserved_ = bytes;
   prefix->values_ = AlignedBuffer<float>(tokens * per_token);
-  const TensorType type{ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,
-                        {1, static_cast<std::int64_t>(spec.heads), static_cast<std::int64_t>(tokens),
-                         static_cast<std::int64_t>(spec.head_size)}};
+  const TensorType type{
+      ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,
+      {1, static_cast<std::int64_t>(spec.heads), static_cast<std::int64_t>(tokens), static_cast<std::int64_t>(spec.head_size)}};
   const std::size_t size = type.count();
   for (std::size_t i = 0; i < 2 * spec.layers; ++i) {
-    const auto data = size == 0 ? std::span<const std::byte>(&no_memory, 0)
-                                : std::as_bytes(std::span(prefix->values_.data() + i * size, size));
+    const auto data =
+        size == 0 ? std::span<const std::byte>(&no_memory, 0) : std::as_bytes(std::span(prefix->values_.data() + i * size, size));
     auto tensor = wrap_tensor(runtime, data, type);
     if (!tensor) return std::move(tensor).error();
     prefix->tensors_.push_back(std::move(tensor).value());

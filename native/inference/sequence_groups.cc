@@ -17,8 +17,7 @@ std::vector<GroupMember> longest_first(const Sequences& sequences) {
   members.reserve(sequences.size());
   for (std::uint32_t i = 0; i < sequences.size(); ++i) {
     const std::size_t kept = sequences.kept(i);
-    members.push_back(
-        {i, sequences.length(i) - kept, sequences.bytes.empty() ? 0 : static_cast<std::size_t>(sequences.bytes[i]), kept});
+    members.push_back({i, sequences.length(i) - kept, sequences.bytes.empty() ? 0 : static_cast<std::size_t>(sequences.bytes[i]), kept});
   }
   std::stable_sort(members.begin(), members.end(), [](const GroupMember& a, const GroupMember& b) { return a.length > b.length; });
   return members;

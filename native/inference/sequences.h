@@ -16,8 +16,8 @@ class KeptPrefix;
 struct Sequences {
   std::vector<std::int32_t> ids;
   std::vector<std::uint32_t> offsets;
-  std::vector<std::uint8_t> type_ids;  // like ids, or empty for all zero
-  std::vector<double> bytes;           // working memory that each sequence needs, or empty if unknown
+  std::vector<std::uint8_t> type_ids;        // like ids, or empty for all zero
+  std::vector<double> bytes;                 // working memory that each sequence needs, or empty if unknown
   std::shared_ptr<const KeptPrefix> prefix;  // from which the runs of sequences that begin with it continue, or null
 
   [[nodiscard]] std::size_t size() const { return offsets.size() - 1; }

@@ -384,9 +384,9 @@ Result<Tensor> Session::run_unbound(std::span<const InputView> inputs, const Run
   const auto& [names, values, owners, kept] = named.value();
   const char* const output_name = output_name_.c_str();
   ort::OrtValue* output = nullptr;
-  if (auto failure = runtime_->check(runtime_->functions().Run(session_.get(), control.options(), names.data(), values.data(),
-                                                               names.size(), &output_name, 1, &output),
-                                     "run the model")) {
+  if (auto failure = runtime_->check(
+          runtime_->functions().Run(session_.get(), control.options(), names.data(), values.data(), names.size(), &output_name, 1, &output),
+          "run the model")) {
     return *failure;
   }
   return own(output, runtime_->functions().ReleaseValue);

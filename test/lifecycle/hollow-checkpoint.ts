@@ -41,4 +41,22 @@ function write(source: string, folder: string, size: Readonly<Record<string, unk
   const weights = path.join(folder, "model.safetensors");
   fs.writeFileSync(weights, Buffer.concat([length, json]));
   fs.truncateSync(weights, length.length + json.length + end);
+  if (dtype === "BF16") makeDistinct(weights, length.length + json.length, Object.values(header));
+}
+
+/** Gives each tensor another first value: ONNX Runtime keeps equal matrices once. */
+function makeDistinct(file: string, start: number, tensors: readonly { readonly data_offsets: readonly number[] }[]): void {
+  const descriptor = fs.openSync(file, "r+");
+  const value = Buffer.alloc(2);
+  for (const [
+    i,
+    {
+      data_offsets: [begin = 0],
+    },
+  ] of tensors.entries()) {
+    // From 2⁻⁷ on.
+    value.writeUInt16LE(0x3c00 + i);
+    fs.writeSync(descriptor, value, 0, value.length, start + begin);
+  }
+  fs.closeSync(descriptor);
 }

@@ -15,7 +15,7 @@ T, torch = generate.T, generate.torch
 
 @generate.fixture("splade-eurobert", "sparse", "eurobert", note="EuroBERT: bidirectional, grouped queries, RMSNorm, no bias in the head, which is not tied; Llama 3 tokenizer; st-5 layout")
 def _(ctx):
-    d = generate.llm_dims(ctx)
+    d = generate.llm_dims(ctx, plain_head=True)
     tok = generate.tok_llama3(ctx.seed, ctx.vocab)
     tok["cfg"]["model_input_names"] = ["input_ids", "attention_mask"]
     ids = {name: tok["tk"].token_to_id(f"<|{name}|>") for name in ("begin_of_text", "end_of_text", "finetune_right_pad_id", "start_header_id")}

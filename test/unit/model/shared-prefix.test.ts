@@ -1,6 +1,9 @@
 /** What rank() and predict() compute once for all pairs of a query: the same scores as of each pair alone, and where it does not apply. */
 
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
 
 import { CrossEncoder } from "sparse-rerank";
 import type { PredictOptions } from "sparse-rerank";
@@ -147,7 +150,8 @@ describe("the shared prefix", () => {
   });
 
   it("keeps int8 scores", async () => {
-    const encoder = await CrossEncoder.load(folderOf("ce-qwen3-logitscore"), { dtype: "int8", cacheFolder: false });
+    const cacheDir = await mkdtemp(path.join(os.tmpdir(), "sparse-rerank-prefix-"));
+    const encoder = await CrossEncoder.load(folderOf("ce-qwen3-logitscore"), { dtype: "int8", cacheDir: path.join(cacheDir, "hub") });
     const pairs = DOCUMENTS.map((document): Pair => [QUERY, document]);
     const [actual, expected] = [await together(encoder, pairs), await alone(encoder, pairs)];
     for (const [i, value] of actual.entries()) {
@@ -155,6 +159,7 @@ describe("the shared prefix", () => {
       assert.ok(Math.abs(value - (expected[i] ?? NaN)) < 5e-3, `${String(value)}, alone ${String(expected[i])}`);
     }
     await encoder.close();
+    await rm(cacheDir, { recursive: true });
   });
 
   it("ends with an aborted call, and the next call has its own", async () => {
