@@ -33,12 +33,12 @@ export function openPast(graph: GraphBuilder, config: DecoderConfig, padTokenId:
   const { layers, keyHeads: heads, headSize: size } = config;
   graph.continueFrom({ layers, heads, size, padTokenId });
   const dimensions = ["one", "heads", "past", "size"];
-  const past = Array.from({ length: 2 * layers }, (_, i) => graph.state(`past_${String(i)}`, dimensions, FLOAT));
   const kept = graph.state("kept_tokens", ["one"]);
-  const [first = ""] = past;
-  const length = graph.node("Gather", [graph.node("Shape", [first]), graph.integers(2)]);
+  // One by one, since config.json may state any number of layers before their tensors are looked for.
+  const past = (i: number): Value => graph.state(`past_${String(i)}`, dimensions, FLOAT);
+  const length = graph.node("Gather", [graph.node("Shape", [past(0)]), graph.integers(2)]);
   const ofLayer = (index: number): LayerPast => {
-    const [keys = "", values = ""] = past.slice(2 * index);
+    const [keys, values] = [past(2 * index), past(2 * index + 1)];
     const keep = (...all: readonly Value[]): void => {
       for (const [i, value] of all.entries()) {
         const part = graph.node("Slice", [value, graph.integers([0]), kept, graph.integers([2])]);

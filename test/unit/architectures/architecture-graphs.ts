@@ -180,8 +180,8 @@ export function assertWellFormed(graph: Graph, output: string): void {
     decoded.inputs.map(({ name, type }) => [name, type?.tensorType?.elemType, type?.tensorType?.shape?.dim?.length]),
     [
       ...graph.inputs.map((name) => [name, DataType.INT64, 2]),
-      ...states.map((i) => [`past_${i}`, DataType.FLOAT, 4]),
       ...(prefix === undefined ? [] : [["kept_tokens", DataType.INT64, 1]]),
+      ...states.map((i) => [`past_${i}`, DataType.FLOAT, 4]),
     ],
   );
   assert.deepEqual(

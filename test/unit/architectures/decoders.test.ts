@@ -249,7 +249,7 @@ describe("decoders refuse", () => {
         try {
           const changedPart = withConfig(part, changed);
           const graph = part.tensors.has("lm_head.weight") ? scorer(changedPart) : sequenceClassifier(changedPart, LABELS);
-          assert.equal(decode(graph).outputs.length, 1);
+          assert.equal(decode(graph).outputs.length, 1 + 2 * (graph.prefix?.layers ?? 0));
         } catch (error) {
           assert.ok(error instanceof SparseRerankError, String(error));
           assert.notEqual(error.code, "ERR_INTERNAL");
