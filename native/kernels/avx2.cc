@@ -18,6 +18,8 @@ struct Simd {
   // 12 sums, 3 panel registers and the token: all 16 registers.
   static constexpr std::size_t kColumns = 3;
   static constexpr std::size_t kTokens = 4;
+  static constexpr std::size_t kAttentionColumns = 2;
+  static constexpr std::size_t kAttentionRows = 6;
   using Floats = __m256;
   using Ints = __m256i;
   using Mask = __m256;
@@ -33,11 +35,51 @@ struct Simd {
   static SPARSE_RERANK_INLINE Floats broadcast(float x) { return _mm256_set1_ps(x); }
   static SPARSE_RERANK_INLINE Ints broadcast(std::uint32_t x) { return _mm256_set1_epi32(static_cast<int>(x)); }
   static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, float x, Floats c) { return _mm256_fmadd_ps(a, _mm256_set1_ps(x), c); }
+  static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
   static SPARSE_RERANK_INLINE Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
+  static SPARSE_RERANK_INLINE Floats divide(Floats a, Floats b) { return _mm256_div_ps(a, b); }
+  static SPARSE_RERANK_INLINE Floats subtract(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
+  static SPARSE_RERANK_INLINE Floats at_least(Floats bound, Floats x) { return _mm256_max_ps(bound, x); }
+  static SPARSE_RERANK_INLINE Floats at_most(Floats bound, Floats x) { return _mm256_min_ps(bound, x); }
   static SPARSE_RERANK_INLINE Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
   static SPARSE_RERANK_INLINE Ints multiply(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
   static SPARSE_RERANK_INLINE Ints subtract(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
   static SPARSE_RERANK_INLINE Ints larger(Ints a, Ints b) { return _mm256_max_epi32(a, b); }
+  static SPARSE_RERANK_INLINE Floats power_of_two(Floats shifted) {
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23), _mm256_set1_epi32(0x3f800000)));
+  }
+  static SPARSE_RERANK_INLINE float sum_of(Floats x) {
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  static SPARSE_RERANK_INLINE float largest_of(Floats x) {
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  }
+  static SPARSE_RERANK_INLINE void transpose(Floats (&rows)[kLanes]) {
+    Floats pairs[kLanes];
+    SPARSE_RERANK_UNROLL
+    for (std::size_t i = 0; i < kLanes; i += 2) {
+      pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+      pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+    }
+    // Columns i and i + 4 of rows 0 to 3, and of rows 4 to 7.
+    Floats fours[kLanes];
+    SPARSE_RERANK_UNROLL
+    for (std::size_t i = 0; i < kLanes; i += 4) {
+      fours[i] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+      fours[i + 1] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xee);
+      fours[i + 2] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+      fours[i + 3] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xee);
+    }
+    SPARSE_RERANK_UNROLL
+    for (std::size_t i = 0; i < 4; ++i) {
+      rows[i] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
+      rows[i + 4] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
+    }
+  }
   static SPARSE_RERANK_INLINE Floats to_floats(Ints x) { return _mm256_cvtepi32_ps(x); }
   static SPARSE_RERANK_INLINE bool any_above_zero(Floats x) {
     return _mm256_movemask_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_NLE_UQ)) != 0;
@@ -50,6 +92,9 @@ struct Simd {
 };
 
 #include "kernels/simd.inc"
+
+#include "kernels/activation.inc"
+#include "kernels/attention.inc"
 
 #include "kernels/largest.inc"
 #include "kernels/spread.inc"
@@ -168,6 +213,9 @@ const KernelTable kAvx2Kernels = {
     .decoder_logits = decoder_logits,
     .screen = &maddubs::kScreen,
     .int8 = &signed_bytes::kInt8,
+    .attention = attention,
+    .gelu = gelu,
+    .swish = swish,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
     .add_masked = add_masked,
@@ -181,6 +229,9 @@ const KernelTable kAvx2VnniKernels = {
     .decoder_logits = decoder_logits,
     .screen = &vnni::kScreen,
     .int8 = &vnni::kInt8,
+    .attention = attention,
+    .gelu = gelu,
+    .swish = swish,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
     .add_masked = add_masked,

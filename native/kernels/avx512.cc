@@ -26,6 +26,8 @@ struct Simd {
   // 24 sums, 3 panel registers and the token: 28 of 32 registers.
   static constexpr std::size_t kColumns = 3;
   static constexpr std::size_t kTokens = 8;
+  static constexpr std::size_t kAttentionColumns = 2;
+  static constexpr std::size_t kAttentionRows = 12;
   using Floats = __m512;
   using Ints = __m512i;
   using Mask = __mmask16;
@@ -41,11 +43,61 @@ struct Simd {
   static SPARSE_RERANK_INLINE Floats broadcast(float x) { return _mm512_set1_ps(x); }
   static SPARSE_RERANK_INLINE Ints broadcast(std::uint32_t x) { return _mm512_set1_epi32(static_cast<int>(x)); }
   static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, float x, Floats c) { return _mm512_fmadd_ps(a, _mm512_set1_ps(x), c); }
+  static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
   static SPARSE_RERANK_INLINE Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+  static SPARSE_RERANK_INLINE Floats divide(Floats a, Floats b) { return _mm512_div_ps(a, b); }
+  static SPARSE_RERANK_INLINE Floats subtract(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
+  static SPARSE_RERANK_INLINE Floats at_least(Floats bound, Floats x) { return _mm512_maskz_max_ps(kAllLanes, bound, x); }
+  static SPARSE_RERANK_INLINE Floats at_most(Floats bound, Floats x) { return _mm512_maskz_min_ps(kAllLanes, bound, x); }
   static SPARSE_RERANK_INLINE Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
   static SPARSE_RERANK_INLINE Ints multiply(Ints a, Ints b) { return _mm512_mullo_epi32(a, b); }
   static SPARSE_RERANK_INLINE Ints subtract(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
   static SPARSE_RERANK_INLINE Ints larger(Ints a, Ints b) { return _mm512_maskz_max_epi32(kAllLanes, a, b); }
+  static SPARSE_RERANK_INLINE Floats power_of_two(Floats shifted) {
+    const Ints exponents = _mm512_maskz_slli_epi32(kAllLanes, _mm512_castps_si512(shifted), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(exponents, _mm512_set1_epi32(0x3f800000)));
+  }
+  static SPARSE_RERANK_INLINE float sum_of(Floats x) {
+    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x), upper_half(x));
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  static SPARSE_RERANK_INLINE float largest_of(Floats x) {
+    const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(x), upper_half(x));
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  }
+  static SPARSE_RERANK_INLINE void transpose(Floats (&rows)[kLanes]) {
+    Floats pairs[kLanes];
+    SPARSE_RERANK_UNROLL
+    for (std::size_t i = 0; i < kLanes; i += 2) {
+      pairs[i] = _mm512_maskz_unpacklo_ps(kAllLanes, rows[i], rows[i + 1]);
+      pairs[i + 1] = _mm512_maskz_unpackhi_ps(kAllLanes, rows[i], rows[i + 1]);
+    }
+    // fours[4 * g + c]: columns c, c + 4, c + 8 and c + 12 of rows 4 * g to 4 * g + 3.
+    Floats fours[kLanes];
+    SPARSE_RERANK_UNROLL
+    for (std::size_t i = 0; i < kLanes; i += 4) {
+      fours[i] = _mm512_maskz_shuffle_ps(kAllLanes, pairs[i], pairs[i + 2], 0x44);
+      fours[i + 1] = _mm512_maskz_shuffle_ps(kAllLanes, pairs[i], pairs[i + 2], 0xee);
+      fours[i + 2] = _mm512_maskz_shuffle_ps(kAllLanes, pairs[i + 1], pairs[i + 3], 0x44);
+      fours[i + 3] = _mm512_maskz_shuffle_ps(kAllLanes, pairs[i + 1], pairs[i + 3], 0xee);
+    }
+    SPARSE_RERANK_UNROLL
+    for (std::size_t c = 0; c < 4; ++c) {
+      // Columns c and c + 4, then c + 8 and c + 12, of rows 0 to 7 and 8 to 15.
+      const Floats low = _mm512_maskz_shuffle_f32x4(kAllLanes, fours[c], fours[c + 4], 0x44);
+      const Floats high = _mm512_maskz_shuffle_f32x4(kAllLanes, fours[c], fours[c + 4], 0xee);
+      const Floats later_low = _mm512_maskz_shuffle_f32x4(kAllLanes, fours[c + 8], fours[c + 12], 0x44);
+      const Floats later_high = _mm512_maskz_shuffle_f32x4(kAllLanes, fours[c + 8], fours[c + 12], 0xee);
+      rows[c] = _mm512_maskz_shuffle_f32x4(kAllLanes, low, later_low, 0x88);
+      rows[c + 4] = _mm512_maskz_shuffle_f32x4(kAllLanes, low, later_low, 0xdd);
+      rows[c + 8] = _mm512_maskz_shuffle_f32x4(kAllLanes, high, later_high, 0x88);
+      rows[c + 12] = _mm512_maskz_shuffle_f32x4(kAllLanes, high, later_high, 0xdd);
+    }
+  }
   static SPARSE_RERANK_INLINE Floats to_floats(Ints x) { return _mm512_maskz_cvtepi32_ps(kAllLanes, x); }
   static SPARSE_RERANK_INLINE bool any_above_zero(Floats x) { return _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_NLE_UQ) != 0; }
   static SPARSE_RERANK_INLINE Mask greater(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
@@ -59,9 +111,14 @@ struct Simd {
 
  private:
   static constexpr __mmask16 kAllLanes = 0xffff;
+
+  static SPARSE_RERANK_INLINE __m256 upper_half(Floats x) { return _mm512_maskz_extractf32x8_ps(0xff, x, 1); }
 };
 
 #include "kernels/simd.inc"
+
+#include "kernels/activation.inc"
+#include "kernels/attention.inc"
 
 namespace maddubs {
 
@@ -194,6 +251,9 @@ const KernelTable kAvx512Kernels = {
     .decoder_logits = decoder_logits,
     .screen = &maddubs::kScreen,
     .int8 = &signed_bytes::kInt8,
+    .attention = attention,
+    .gelu = gelu,
+    .swish = swish,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
     .add_masked = add_masked_avx2,
@@ -207,6 +267,9 @@ const KernelTable kAvx512VnniKernels = {
     .decoder_logits = decoder_logits,
     .screen = &vnni::kScreen,
     .int8 = &vnni::kInt8,
+    .attention = attention,
+    .gelu = gelu,
+    .swish = swish,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
     .add_masked = add_masked_avx2,
@@ -220,6 +283,9 @@ const KernelTable kAvx512Vbmi2Kernels = {
     .decoder_logits = decoder_logits,
     .screen = &vnni::kScreen,
     .int8 = &vnni::kInt8,
+    .attention = attention,
+    .gelu = gelu,
+    .swish = swish,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
     .add_masked = vbmi2::add_masked,

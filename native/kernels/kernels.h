@@ -86,6 +86,50 @@ struct Int8Kernel {
   void (*multiply)(const Int8Panel& panel, const Int8Tokens& tokens, std::size_t steps, float* out, std::size_t out_stride);
 };
 
+/// Attention of one sequence, all heads: out = softmax(scale * Q Kᵀ + bias) V for each head (Vaswani et al., 2017, arXiv 1706.03762).
+struct AttentionInputs {
+  /// [queries, heads * size]: the tokens from position 0 on.
+  const float* query;
+  /// [keys, heads * size], as is `value`.
+  const float* key;
+  const float* value;
+  std::size_t queries;
+  std::size_t keys;
+  std::size_t heads;
+  std::size_t size;
+  float scale;
+  /// The largest distance between the positions of a query and of a key that it attends to; `keys` or more for no limit.
+  std::size_t reach;
+  /// Cosine and sine of the rotary position embeddings of queries and keys, [keys, size / 2] each (Su et al., 2021, arXiv 2104.09864:
+  /// dimensions i and i + size / 2 are a pair); null for none.
+  const float* cosine;
+  const float* sine;
+  /// The bias of head h, query i and key j is bias[h * bias_head_stride + i * bias_query_stride + j]; null for none.
+  const float* bias;
+  std::ptrdiff_t bias_head_stride;
+  std::ptrdiff_t bias_query_stride;
+};
+
+/// The queries and keys that the SIMD tables' attention processes at a time, which bounds its working memory whatever the length: the
+/// scores of a block stay in the level-1 or level-2 cache.
+inline constexpr std::size_t kAttentionQueries = 24;
+inline constexpr std::size_t kAttentionKeys = 256;
+/// The most columns of a panel of keys or values in any table.
+inline constexpr std::size_t kAttentionPanel = 32;
+
+/// Floats of working memory for KernelTable::attention, in every table.
+[[nodiscard]] constexpr std::size_t attention_scratch(const AttentionInputs& inputs) {
+  const std::size_t width = (inputs.size + kAttentionPanel - 1) / kAttentionPanel * kAttentionPanel;
+  const std::size_t packed = (2 * kAttentionKeys + 2 * kAttentionQueries + kAttentionPanel) * width;
+  return packed + kAttentionQueries * (kAttentionKeys + kAttentionPanel) + 2 * inputs.queries + inputs.keys;
+}
+
+/// x * sigmoid(x * (linear + cubic * x * x)): SiLU (1, 0), quick GELU (1.702, 0), and the tanh approximation of GELU.
+struct SwishShape {
+  float linear;
+  float cubic;
+};
+
 /// How far ahead add_masked prefetches a list's masks and weights. The lists are too many streams for a CPU's hardware
 /// prefetcher.
 inline constexpr std::size_t kPrefetchedBytes = 256;
@@ -134,6 +178,21 @@ struct KernelTable {
   const ScreenKernel* screen;
 
   const Int8Kernel* int8;
+
+  /// fp32; tables differ by rounding. A query's result does not depend on the number of queries. A query with a score that is NaN or plus
+  /// infinity gets NaN; a key with the score minus infinity has no weight, and a query without other keys gets NaN.
+  /// @param scratch attention_scratch(inputs) floats
+  /// @param out [queries, heads * size], written; no input overlaps it
+  void (*attention)(const AttentionInputs& inputs, float* scratch, float* out);
+
+  /// out[i] = x[i] * Phi(x[i]) [* up[i]], the exact GELU (Hendrycks and Gimpel, 2016, arXiv 1606.08415), within 3e-7 * |x| (before the
+  /// product with `up`). Minus infinity gives NaN, as in PyTorch. An element's result does not depend on its place.
+  /// @param up [n], or null for the plain form
+  /// @param out [n], written; may be `x` or `up`
+  void (*gelu)(const float* x, const float* up, std::size_t n, float* out);
+
+  /// Like `gelu`, for the activations that SwishShape describes.
+  void (*swish)(const float* x, const float* up, std::size_t n, SwishShape shape, float* out);
 
   /// IEEE binary16 to binary32, exact; a signaling NaN becomes quiet and keeps its payload. `in` and `out` do not overlap.
   void (*widen_f16)(const std::uint16_t* in, std::size_t n, float* out);

@@ -17,6 +17,8 @@ struct Simd {
   // 24 sums and 3 panel registers leave 5 of 32 for tokens, which are multiplied by lane.
   static constexpr std::size_t kColumns = 3;
   static constexpr std::size_t kTokens = 8;
+  static constexpr std::size_t kAttentionColumns = 4;
+  static constexpr std::size_t kAttentionRows = 6;
   using Floats = float32x4_t;
   using Ints = uint32x4_t;
   using Mask = uint32x4_t;
@@ -30,12 +32,32 @@ struct Simd {
   static SPARSE_RERANK_INLINE Floats broadcast(float x) { return vdupq_n_f32(x); }
   static SPARSE_RERANK_INLINE Ints broadcast(std::uint32_t x) { return vdupq_n_u32(x); }
   static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, float x, Floats c) { return vfmaq_n_f32(c, a, x); }
+  static SPARSE_RERANK_INLINE Floats multiply_add(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
   static SPARSE_RERANK_INLINE Floats multiply(Floats a, Floats b) { return vmulq_f32(a, b); }
+  static SPARSE_RERANK_INLINE Floats divide(Floats a, Floats b) { return vdivq_f32(a, b); }
+  static SPARSE_RERANK_INLINE Floats subtract(Floats a, Floats b) { return vsubq_f32(a, b); }
+  static SPARSE_RERANK_INLINE Floats at_least(Floats bound, Floats x) { return vmaxq_f32(bound, x); }
+  static SPARSE_RERANK_INLINE Floats at_most(Floats bound, Floats x) { return vminq_f32(bound, x); }
   static SPARSE_RERANK_INLINE Floats add(Floats a, Floats b) { return vaddq_f32(a, b); }
   static SPARSE_RERANK_INLINE Ints multiply(Ints a, Ints b) { return vmulq_u32(a, b); }
   static SPARSE_RERANK_INLINE Ints subtract(Ints a, Ints b) { return vsubq_u32(a, b); }
   static SPARSE_RERANK_INLINE Ints larger(Ints a, Ints b) {
     return vreinterpretq_u32_s32(vmaxq_s32(vreinterpretq_s32_u32(a), vreinterpretq_s32_u32(b)));
+  }
+  static SPARSE_RERANK_INLINE Floats power_of_two(Floats shifted) {
+    return vreinterpretq_f32_u32(vaddq_u32(vshlq_n_u32(vreinterpretq_u32_f32(shifted), 23), vdupq_n_u32(0x3f800000)));
+  }
+  static SPARSE_RERANK_INLINE float sum_of(Floats x) { return vaddvq_f32(x); }
+  static SPARSE_RERANK_INLINE float largest_of(Floats x) { return vmaxvq_f32(x); }
+  static SPARSE_RERANK_INLINE void transpose(Floats (&rows)[kLanes]) {
+    const float64x2_t a = vreinterpretq_f64_f32(vtrn1q_f32(rows[0], rows[1]));
+    const float64x2_t b = vreinterpretq_f64_f32(vtrn2q_f32(rows[0], rows[1]));
+    const float64x2_t c = vreinterpretq_f64_f32(vtrn1q_f32(rows[2], rows[3]));
+    const float64x2_t d = vreinterpretq_f64_f32(vtrn2q_f32(rows[2], rows[3]));
+    rows[0] = vreinterpretq_f32_f64(vtrn1q_f64(a, c));
+    rows[1] = vreinterpretq_f32_f64(vtrn1q_f64(b, d));
+    rows[2] = vreinterpretq_f32_f64(vtrn2q_f64(a, c));
+    rows[3] = vreinterpretq_f32_f64(vtrn2q_f64(b, d));
   }
   static SPARSE_RERANK_INLINE Floats to_floats(Ints x) { return vcvtq_f32_s32(vreinterpretq_s32_u32(x)); }
   static SPARSE_RERANK_INLINE bool any_above_zero(Floats x) { return vminvq_u32(vcleq_f32(x, vdupq_n_f32(0.0f))) == 0; }
@@ -47,6 +69,9 @@ struct Simd {
 };
 
 #include "kernels/simd.inc"
+
+#include "kernels/activation.inc"
+#include "kernels/attention.inc"
 
 namespace signed_bytes {
 
@@ -149,6 +174,9 @@ const KernelTable kNeonKernels = {
     .decoder_logits = decoder_logits,
     .screen = nullptr,
     .int8 = &signed_bytes::kInt8,
+    .attention = attention,
+    .gelu = gelu,
+    .swish = swish,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
     .add_masked = add_masked,
@@ -162,6 +190,9 @@ const KernelTable kNeonDotKernels = {
     .decoder_logits = decoder_logits,
     .screen = &dotprod::kScreen,
     .int8 = &dotprod::kInt8,
+    .attention = attention,
+    .gelu = gelu,
+    .swish = swish,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
     .add_masked = add_masked,

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 
 #include "kernels/tables.h"
@@ -104,6 +105,64 @@ void add_masked(MaskedList* lists, std::size_t count, std::size_t groups, std::u
   for (std::size_t g = 0; g < groups; ++g) maxima[g] = *std::max_element(bounds + g * 64, bounds + g * 64 + 64);
 }
 
+/// Dimension k of a row's head after the rotation of its position.
+float rotated(const AttentionInputs& in, const float* row, std::size_t position, std::size_t k) {
+  if (in.cosine == nullptr) return row[k];
+  const std::size_t half = in.size / 2;
+  const float cosine = in.cosine[position * half + k % half];
+  const float sine = in.sine[position * half + k % half];
+  return k < half ? row[k] * cosine - row[k + half] * sine : row[k] * cosine + row[k - half] * sine;
+}
+
+void attention(const AttentionInputs& in, float* scores, float* out) {
+  const std::size_t hidden = in.heads * in.size;
+  for (std::size_t i = 0; i < in.queries; ++i) {
+    const std::size_t begin = i > in.reach ? i - in.reach : 0;
+    const std::size_t end = in.keys - i > in.reach ? i + in.reach + 1 : in.keys;
+    for (std::size_t h = 0; h < in.heads; ++h) {
+      const std::size_t offset = h * in.size;
+      float largest = std::numeric_limits<float>::lowest();
+      for (std::size_t j = begin; j < end; ++j) {
+        float product = 0;
+        for (std::size_t k = 0; k < in.size; ++k) {
+          product += rotated(in, in.query + i * hidden + offset, i, k) * rotated(in, in.key + j * hidden + offset, j, k);
+        }
+        scores[j] = product * in.scale;
+        if (in.bias != nullptr) {
+          const auto row = static_cast<std::ptrdiff_t>(h) * in.bias_head_stride + static_cast<std::ptrdiff_t>(i) * in.bias_query_stride;
+          scores[j] += in.bias[row + static_cast<std::ptrdiff_t>(j)];
+        }
+        largest = std::max(largest, scores[j]);
+      }
+      float sum = 0;
+      for (std::size_t j = begin; j < end; ++j) sum += scores[j] = std::exp(scores[j] - largest);
+      for (std::size_t k = 0; k < in.size; ++k) {
+        float context = 0;
+        for (std::size_t j = begin; j < end; ++j) context += scores[j] * in.value[j * hidden + offset + k];
+        out[i * hidden + offset + k] = context / sum;
+      }
+    }
+  }
+}
+
+void gelu(const float* x, const float* up, std::size_t n, float* out) {
+  constexpr float kRootOfHalf = 0.70710678f;
+  for (std::size_t i = 0; i < n; ++i) {
+    const float activated = x[i] * (0.5f + 0.5f * std::erf(x[i] * kRootOfHalf));
+    out[i] = up == nullptr ? activated : activated * up[i];
+  }
+}
+
+void swish(const float* x, const float* up, std::size_t n, SwishShape shape, float* out) {
+  for (std::size_t i = 0; i < n; ++i) {
+    // Beyond, the sigmoid is 0 or 1, and the cube could overflow.
+    const float bounded = std::min(std::max(x[i], -100.0f), 100.0f);
+    const float argument = bounded * (shape.linear + shape.cubic * bounded * bounded);
+    const float activated = x[i] / (1.0f + std::exp(-argument));
+    out[i] = up == nullptr ? activated : activated * up[i];
+  }
+}
+
 constexpr Int8Kernel kInt8 = {.unsigned_tokens = false, .quantise = quantise, .multiply = multiply};
 
 }  // namespace
@@ -116,6 +175,9 @@ const KernelTable kScalarKernels = {
     .decoder_logits = decoder_logits,
     .screen = nullptr,
     .int8 = &kInt8,
+    .attention = attention,
+    .gelu = gelu,
+    .swish = swish,
     .widen_f16 = widen_f16,
     .widen_bf16 = widen_bf16,
     .add_masked = add_masked,
