@@ -153,7 +153,7 @@ function layerNorm(name, size) {
  * Writes model.safetensors; returns the offset of each tensor in the file. Without a constant, weights are BERT's initial ones: N(0,
  * 0.02²).
  */
-function writeWeights(folder, tensors) {
+export function writeWeights(folder, tensors) {
   const header = { __metadata__: { format: "pt" } };
   let end = 0;
   for (const { name, shape } of tensors) {

@@ -1,12 +1,14 @@
 /** The encoder of Devlin et al., 2019 (arXiv 1810.04805). BERT, RoBERTa and ELECTRA share its layers, including tensor names. */
 
 import type { TransformerPart } from "../checkpoint/types";
+import { attention } from "./attention";
+import type { ScoreOptions } from "./attention";
 import { ConfigReader } from "./config";
 import { normOf, readEncoderConfig, tokenTypeIds } from "./encoder-config";
 import type { EncoderConfig } from "./encoder-config";
 import type { Value } from "./graph";
-import { activated, attention, layerNorm, linear, linearAndNorm, lookUp } from "./layers";
-import type { Queries, Scope, ScoreOptions, SequenceShape } from "./layers";
+import { activated, layerNorm, linear, linearAndNorm, lookUp } from "./layers";
+import type { Queries, Scope, SequenceShape } from "./layers";
 import type { Graph } from "./types";
 import { workingBytes } from "./working-set";
 

@@ -5,11 +5,11 @@
 
 import type { DecoderConfig } from "./decoder-config";
 import { SparseRerankError } from "../errors";
+import { multiHeadAttention } from "./attention";
 import { keyPadding } from "./group-inputs";
 import { INT32, MICROSOFT } from "./graph";
 import type { GraphBuilder, Value } from "./graph";
 import type { LayerPast } from "./kept-prefix";
-import { multiHeadAttention } from "./layers";
 import type { SequenceShape } from "./layers";
 
 /** The tokens that attention computes: all, or one of each sequence, at these positions, int64 [batch]. */

@@ -4,6 +4,7 @@
  */
 
 import type { TransformerPart } from "../checkpoint/types";
+import { attention } from "./attention";
 import { feedForward } from "./bert-encoder";
 import { bertMaskedHead } from "./bert-heads";
 import type { MaskedHead } from "./bert-heads";
@@ -11,7 +12,7 @@ import { ConfigReader } from "./config";
 import { normOf, openScope, readEncoderConfig, tokenTypeIds } from "./encoder-config";
 import type { EncoderConfig } from "./encoder-config";
 import type { GraphBuilder, Value } from "./graph";
-import { activated, activation, attention, layerNorm, linear, linearAndNorm, lookUp, SequenceShape } from "./layers";
+import { activated, activation, layerNorm, linear, linearAndNorm, lookUp, SequenceShape } from "./layers";
 import type { Heads, Queries, Scope } from "./layers";
 import { contentToPosition, positionToContent, relativePositions } from "./relative-positions";
 import type { DistanceRows, RelativePositions } from "./relative-positions";

@@ -127,8 +127,7 @@ function layer(
   const middle = addThenNorm(scope, afterAttention, select(sum), beforeMlp, config);
 
   const wide = (name: string): Value => linear(scope, middle.normed, `${at}.mlp.${name}_proj`, hidden, intermediate, { bias: biases.mlp });
-  const gate = activation(graph, config.activation, wide("gate"), config.file);
-  const product = graph.node("Mul", [gate, wide("up")]);
+  const product = activation(graph, config.activation, wide("gate"), config.file, wide("up"));
   const output = linear(scope, product, `${at}.mlp.down_proj`, intermediate, hidden, { bias: biases.mlp });
   const afterMlp = normsOutputs ? rmsNorm(scope, output, `${at}.post_feedforward_layernorm`, config) : output;
   return addThenNorm(scope, afterMlp, middle.sum, `${tensors.prefix}${nextNorm}`, config);

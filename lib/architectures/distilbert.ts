@@ -1,11 +1,12 @@
 /** DistilBERT (Sanh et al., 2019, arXiv 1910.01108). Checkpoints: OpenSearch neural sparse v2 and v3, naver/splade_v2_distil. */
 
 import type { TransformerPart } from "../checkpoint/types";
+import { attention } from "./attention";
 import { ConfigReader } from "./config";
 import { decoderOf, normOf, openScope } from "./encoder-config";
 import type { EncoderConfig } from "./encoder-config";
 import type { Value } from "./graph";
-import { activated, attention, layerNorm, linear, linearAndNorm, lookUp, relu, SequenceShape } from "./layers";
+import { activated, layerNorm, linear, linearAndNorm, lookUp, relu, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
 import type { Architecture, Graph } from "./types";
 import { workingBytes } from "./working-set";

@@ -39,7 +39,6 @@ export interface GraphLayout {
   readonly floats: Floats;
 }
 
-/** Also takes several sequences of equal length. */
 export const SINGLE_SEQUENCE: GraphLayout = { form: "single", floats: "fp32" };
 
 const FLOAT_TYPES: Readonly<Record<Floats, number>> = {

@@ -5,14 +5,15 @@
  */
 
 import type { TransformerPart } from "../checkpoint/types";
+import { attention } from "./attention";
 import { bertClassifier } from "./bert-heads";
 import { ConfigReader } from "./config";
 import { decoderOf, normOf, openScope, readEncoderConfig, tokenTypeIds } from "./encoder-config";
 import type { EncoderConfig } from "./encoder-config";
 import type { Value } from "./graph";
-import { activated, gated, layerNorm, linear, linearAndNorm, lookUp, multiHeadAttention, SequenceShape } from "./layers";
+import { activated, gated, layerNorm, linear, linearAndNorm, lookUp, SequenceShape } from "./layers";
 import type { Queries, Scope } from "./layers";
-import { headSizeOf, rotaryFrequencies, rotated, rotation } from "./rope";
+import { headSizeOf, rotaryFrequencies, rotation } from "./rope";
 import type { Rotation } from "./rope";
 import type { Architecture, Graph } from "./types";
 import { workingBytes } from "./working-set";
@@ -136,8 +137,8 @@ function layer(scope: Scope, config: GteConfig, shape: SequenceShape, turns: Rot
   const rows = shape.rows(x, hidden, queries);
   const project = (from: Value, which: number): Value =>
     linear(scope, from, `${at}.attention.qkv_proj`, hidden, hidden, { part: { index: which, of: 3 } });
-  const inputs = rotated(graph, shape, [project(shape.queried(x, rows), 0), project(x, 1), project(x, 2)], hidden, turns, queries);
-  const context = multiHeadAttention(graph, shape, inputs, config, {}, queries);
+  const inputs = [project(shape.queried(x, rows), 0), project(x, 1), project(x, 2)] as const;
+  const context = attention(graph, shape, inputs, config, queries, { rotation: turns });
   const projection = { name: `${at}.attention.o_proj`, inputs: hidden, outputs: hidden };
   const middle = linearAndNorm(scope, context, projection, rows, `${at}.attn_ln`, normOf(config));
   const options = { activation: config.activation, activated: "lower", bias: false, configFile: file } as const;

@@ -7,7 +7,7 @@ import type { TensorInfo } from "../checkpoint/types";
 import { AttributeProtoAttributeType as AttributeType } from "./onnx-messages";
 import type { NodeProto } from "./onnx-messages";
 
-/** The domain of the operators that native code implements (native/inference/int8_operator.h). */
+/** The domain of the operators that native code implements (native/inference/custom_operator.h). */
 export const OWN_DOMAIN = "sparse_rerank";
 
 /** A linear layer that native code quantizes: x · Wᵀ + b. */

@@ -4,6 +4,7 @@
  */
 
 import type { TransformerPart } from "../checkpoint/types";
+import { firstQueryBias } from "./attention";
 import { bertAttention } from "./bert-encoder";
 import { bertClassifier, bertMaskedHead } from "./bert-heads";
 import { ConfigReader } from "./config";
@@ -72,8 +73,7 @@ function body(scope: Scope, config: JinaBertConfig, queries: Queries): Value {
   let x = embeddings(scope, config, shape, inputIds);
   const bias = alibi(graph, shape, config.heads);
   for (let i = 0; i < config.layers - 1; i++) x = layer(scope, config, shape, x, i, "all", bias);
-  const lastBias = queries === "all" ? bias : graph.node("Gather", [bias, graph.integers([0])], { axis: 2 });
-  return layer(scope, config, shape, x, config.layers - 1, queries, lastBias);
+  return layer(scope, config, shape, x, config.layers - 1, queries, firstQueryBias(graph, bias, queries));
 }
 
 /** LayerNorm(word + token type). */
@@ -86,13 +86,12 @@ function embeddings(scope: Scope, config: JinaBertConfig, shape: SequenceShape, 
   return layerNorm(scope, shape.flatten(graph.node("Add", [words, types]), hidden), `${at}.LayerNorm`, normOf(config));
 }
 
-/** The symmetric variant of ALiBi (Press et al., 2022, arXiv 2108.12409): -slope · |i - j|, [1, heads, length, length]. */
+/** The symmetric variant of ALiBi (Press et al., 2022, arXiv 2108.12409): -slope · |i - j|, in the shape of ScoreOptions. */
 function alibi(graph: GraphBuilder, shape: SequenceShape, heads: number): Value {
-  const positions = graph.node("Cast", [shape.positions()], { to: FLOAT });
-  const column = graph.node("Unsqueeze", [positions, graph.integers([1])]);
-  const distances = graph.node("Abs", [graph.node("Sub", [column, positions])]);
+  const distances = graph.node("Abs", [graph.node("Cast", [shape.distances()], { to: FLOAT })]);
   const steepness = slopes(heads).map((slope) => -slope);
-  return graph.narrow(graph.node("Mul", [graph.floats("alibi", steepness, [1, heads, 1, 1]), distances]));
+  const shapeOfSlopes = graph.takesGroups ? [1, heads, 1, 1] : [heads, 1];
+  return graph.narrow(graph.node("Mul", [graph.floats("alibi", steepness, shapeOfSlopes), distances]));
 }
 
 /** Powers of 2^(-8 / n). If the number of heads is not a power of two, the rest are every other slope for the next power of two. */

@@ -2,9 +2,10 @@
 
 import { describe } from "../checkpoint/json-fields";
 import { SparseRerankError } from "../errors";
-import { keyPadding, packedSequences, positionIds } from "./group-inputs";
+import { packedSequences, positionIds } from "./group-inputs";
 import { MICROSOFT } from "./graph";
 import type { Attributes, GraphBuilder, Value } from "./graph";
+import { OWN_DOMAIN } from "./int8";
 import { partOf } from "./tensors";
 import type { Tensors } from "./tensors";
 
@@ -85,7 +86,7 @@ export function gated(scope: Scope, x: Value, name: string, inputs: number, outp
   const half = (index: number): Value => linear(scope, x, name, inputs, outputs, { bias, part: { index, of: 2 } });
   const [upper, lower] = [half(0), half(1)];
   const [gate, up] = activated === "upper" ? [upper, lower] : [lower, upper];
-  return scope.graph.node("Mul", [activation(scope.graph, options.activation, gate, configFile), up]);
+  return activation(scope.graph, options.activation, gate, configFile, up);
 }
 
 /** The rows of an embedding table [rows, width] with the given ids. */
@@ -185,21 +186,41 @@ function skipLayerNorm(
 /** Names of the exact GELU, x · Φ(x) with erf. */
 const EXACT_GELU: ReadonlySet<string> = new Set(["gelu", "gelu_python"]);
 
+/** @param up a factor of the result, for gated linear units */
+type Activation = (graph: GraphBuilder, x: Value, up?: Value) => Value;
+
 /** Activations by their names in config.json (ACT2FN of transformers). */
-const ACTIVATIONS: ReadonlyMap<string, (graph: GraphBuilder, x: Value) => Value> = new Map([
+const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map<string, Activation>([
   ...Array.from(EXACT_GELU, (name) => [name, gelu] as const),
   ["gelu_new", tanhGelu],
   ["gelu_fast", tanhGelu],
   ["gelu_pytorch_tanh", tanhGelu],
   ["gelu_python_tanh", tanhGelu],
-  ["quick_gelu", (graph: GraphBuilder, x: Value) => graph.node("QuickGelu", [x], { alpha: { float: 1.702 } }, MICROSOFT)],
-  ["relu", (graph: GraphBuilder, x: Value) => graph.node("Relu", [x])],
-  ["silu", silu],
-  ["swish", silu],
-  ["sigmoid", (graph: GraphBuilder, x: Value) => graph.node("Sigmoid", [x])],
-  ["tanh", tanh],
-  ["linear", (_graph: GraphBuilder, x: Value) => x],
+  ["quick_gelu", quickGelu(1.702)],
+  ["relu", multiplied(relu)],
+  ["silu", quickGelu(1)],
+  ["swish", quickGelu(1)],
+  ["sigmoid", multiplied((graph, x) => graph.node("Sigmoid", [x]))],
+  ["tanh", multiplied(tanh)],
+  ["linear", multiplied((_graph, x) => x)],
 ]);
+
+/** The activation as two operators if it has a factor. */
+function multiplied(plain: (graph: GraphBuilder, x: Value) => Value): Activation {
+  return (graph, x, up) => (up === undefined ? plain(graph, x) : graph.node("Mul", [plain(graph, x), up]));
+}
+
+/**
+ * On the CPU an operator of ours, which is faster than ONNX Runtime's (docs/decisions/0019-keep-what-onnx-runtime-does-best.md) and
+ * multiplies by the factor in the same pass.
+ */
+function ownOr(own: string, ownAttributes: Attributes, others: string, otherAttributes: Attributes = {}): Activation {
+  const elsewhere = multiplied((graph, x) => graph.node(others, [x], otherAttributes, MICROSOFT));
+  return (graph, x, up) => {
+    if (graph.takesGroups) return elsewhere(graph, x, up);
+    return graph.node(own, up === undefined ? [x] : [x, up], ownAttributes, OWN_DOMAIN);
+  };
+}
 
 export function tanh(graph: GraphBuilder, x: Value): Value {
   return graph.node("Tanh", [x]);
@@ -210,24 +231,30 @@ export function relu(graph: GraphBuilder, x: Value): Value {
 }
 
 /** The exact GELU, x · Φ(x) with erf. */
-export function gelu(graph: GraphBuilder, x: Value): Value {
-  return graph.node("Gelu", [x], {}, MICROSOFT);
+export function gelu(graph: GraphBuilder, x: Value, up?: Value): Value {
+  return ownOr("Gelu", {}, "Gelu")(graph, x, up);
 }
 
-/** The tanh approximation of GELU. */
-function tanhGelu(graph: GraphBuilder, x: Value): Value {
-  return graph.node("FastGelu", [x], {}, MICROSOFT);
+/** The tanh approximation of GELU (Hendrycks and Gimpel, 2016, arXiv 1606.08415): since tanh(u) = 2 · sigmoid(2u) − 1, x · sigmoid(2u). */
+function tanhGelu(graph: GraphBuilder, x: Value, up?: Value): Value {
+  const linear = 2 * Math.sqrt(2 / Math.PI);
+  return ownOr("Swish", { linear: { float: linear }, cubic: { float: linear * 0.044715 } }, "FastGelu")(graph, x, up);
 }
 
-/** QuickGelu with alpha = 1 is x · sigmoid(x). */
-function silu(graph: GraphBuilder, x: Value): Value {
-  return graph.node("QuickGelu", [x], { alpha: { float: 1 } }, MICROSOFT);
+/** x · sigmoid(alpha · x), which is SiLU for alpha = 1. */
+function quickGelu(alpha: number): Activation {
+  return ownOr("Swish", { linear: { float: alpha }, cubic: { float: 0 } }, "QuickGelu", { alpha: { float: alpha } });
 }
 
-/** Applies the activation `name`. @param configFile for the error message about an unknown name */
-export function activation(graph: GraphBuilder, name: string, x: Value, configFile: string): Value {
+/**
+ * Applies the activation `name`.
+ *
+ * @param configFile for the error message about an unknown name
+ * @param up a factor of the result, for gated linear units
+ */
+export function activation(graph: GraphBuilder, name: string, x: Value, configFile: string, up?: Value): Value {
   const apply = ACTIVATIONS.get(name);
-  if (apply !== undefined) return apply(graph, x);
+  if (apply !== undefined) return apply(graph, x, up);
   throw new SparseRerankError(
     "ERR_UNSUPPORTED_MODEL",
     `${configFile}: the activation ${describe(name)} is not supported; supported are: ${[...ACTIVATIONS.keys()].join(", ")}.`,
@@ -262,6 +289,17 @@ export class SequenceShape {
     return this.#graph.node("Range", [this.#graph.integers(0), this.length(), this.#graph.integers(1)]);
   }
 
+  /** Position of the query − position of the key: int64 [length, length], or for a single sequence each distance once, [2 · length − 1], falling. */
+  distances(): Value {
+    const graph = this.#graph;
+    if (!graph.takesGroups) {
+      const [length, one] = [this.length(), graph.integers(1)];
+      return graph.node("Range", [graph.node("Sub", [length, one]), graph.node("Neg", [length]), graph.integers(-1)]);
+    }
+    const positions = this.positions();
+    return graph.node("Sub", [graph.node("Unsqueeze", [positions, graph.integers([1])]), positions]);
+  }
+
   /** Position of each token in its sequence: int64, in the shape of the ids or broadcastable to it. */
   positionIds(): Value {
     return positionIds(this.#graph) ?? this.positions();
@@ -292,6 +330,7 @@ export class SequenceShape {
 
   /** The first token of each sequence, [batch, hidden]. */
   firstTokens(x: Value, hidden: number): Value {
+    if (!this.#graph.takesGroups) return this.#graph.node("Gather", [x, this.#graph.integers([0])]);
     const packed = packedSequences(this.#graph);
     if (packed === undefined) return this.#graph.node("Gather", [this.unflatten(x, hidden), this.#graph.integers(0)], { axis: 1 });
     const [zero, last] = [this.#graph.integers([0]), this.#graph.integers([-1])];
@@ -321,81 +360,4 @@ export type Queries = "all" | "first";
 export interface Heads {
   readonly hidden: number;
   readonly heads: number;
-}
-
-export interface ScoreOptions {
-  /** Added to the scaled scores: [batch or 1, heads or 1, queries, keys]. */
-  readonly bias?: Value | undefined;
-  /** Scale of the products of query and key. Default 1 / √(head size). */
-  readonly scale?: number;
-}
-
-/**
- * Multi-head attention with padding masked.
- *
- * @param query [batch, queries, hidden]; for a packed group always all tokens
- * @param key, value [batch, keys, hidden]
- * @returns [batch · queries, hidden]
- */
-export function multiHeadAttention(
-  graph: GraphBuilder,
-  shape: SequenceShape,
-  [query, key, value]: readonly [query: Value, key: Value, value: Value],
-  config: Heads,
-  options: ScoreOptions = {},
-  queries: Queries = "all",
-): Value {
-  if (graph.layout.form === "packed") {
-    const flat = [query, key, value].map((x) => shape.flatten(x, config.hidden));
-    return packedAttention(graph, shape, flat, config, options, queries);
-  }
-  const padding = keyPadding(graph, queries);
-  const { bias } = options;
-  // The empty name is the omitted bias of the projections.
-  const optional = bias === undefined ? (padding === undefined ? [] : ["", padding]) : ["", padding ?? "", bias];
-  const inputs = [query, key, value, ...optional];
-  return shape.flatten(graph.node("MultiHeadAttention", inputs, scoreAttributes(config, options), MICROSOFT), config.hidden);
-}
-
-/** @param inputs query, key and value of all tokens, each [tokens, hidden] */
-function packedAttention(
-  graph: GraphBuilder,
-  shape: SequenceShape,
-  inputs: readonly Value[],
-  config: Heads,
-  options: ScoreOptions,
-  queries: Queries,
-): Value {
-  // The operator supports a bias, but not with flash attention, so families with a bias do not pack.
-  if (options.bias !== undefined) throw new SparseRerankError("ERR_INTERNAL", "Packed attention does not support a bias.");
-  const packed = packedSequences(graph);
-  const sequences = ["", packed?.tokenOffset ?? "", packed?.bounds ?? ""];
-  const context = graph.node("PackedMultiHeadAttention", [...inputs, ...sequences], scoreAttributes(config, options), MICROSOFT);
-  return shape.rows(context, config.hidden, queries);
-}
-
-function scoreAttributes({ heads }: Heads, { scale }: ScoreOptions): Attributes {
-  return scale === undefined ? { num_heads: heads } : { num_heads: heads, scale: { float: scale } };
-}
-
-/**
- * Multi-head attention over matrices.
- *
- * @param query [tokens, hidden], or [batch, hidden] with queries "first" (for a packed group always all tokens)
- * @param key, value [tokens, hidden]
- * @returns [tokens, hidden], or [batch, hidden]
- */
-export function attention(
-  graph: GraphBuilder,
-  shape: SequenceShape,
-  [query, key, value]: readonly [query: Value, key: Value, value: Value],
-  config: Heads,
-  queries: Queries,
-  options: ScoreOptions = {},
-): Value {
-  const { hidden } = config;
-  if (graph.layout.form === "packed") return packedAttention(graph, shape, [query, key, value], config, options, queries);
-  const byQuery = queries === "all" ? shape.unflatten(query, hidden) : shape.unflattenFirst(query);
-  const inputs = [byQuery, shape.unflatten(key, hidden), shape.unflatten(value, hidden)] as const;
-  return multiHeadAttention(graph, shape, inputs, config, options, queries);
 }

@@ -15,6 +15,18 @@ const SMALLEST_BLOCK = 32;
 const blockOf = (reach: number): number => Math.max(2 * reach, SMALLEST_BLOCK);
 const keysOf = (reach: number): number => blockOf(reach) + 2 * reach;
 
+/** Which keys a query attends to. */
+export interface LocalWindow {
+  /** The largest distance between positions, to either side. */
+  readonly reach: number;
+  /** Undefined for a single sequence, whose operator needs none. */
+  readonly blocks: Windows | undefined;
+}
+
+export function localWindow(graph: GraphBuilder, shape: SequenceShape, reach: number): LocalWindow {
+  return { reach, blocks: graph.takesGroups ? windows(graph, shape, reach) : undefined };
+}
+
 /** The blocks of a run, shared by its layers. */
 export interface Windows {
   /** Number of tokens in a block, int64 [1]. */
@@ -29,8 +41,7 @@ export interface Windows {
   readonly bias: Value;
 }
 
-/** @param reach the largest distance that a token attends to, to either side */
-export function windows(graph: GraphBuilder, shape: SequenceShape, reach: number): Windows {
+function windows(graph: GraphBuilder, shape: SequenceShape, reach: number): Windows {
   const int = (value: number): Value => graph.integers(value);
   const upTo = (count: Value): Value => graph.node("Range", [int(0), count, int(1)]);
   const length = shape.length();

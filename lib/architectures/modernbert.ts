@@ -4,17 +4,18 @@
  */
 
 import type { TransformerPart } from "../checkpoint/types";
+import { attention } from "./attention";
 import { ConfigReader } from "./config";
 import { decoderOf, openScope } from "./encoder-config";
 import type { Value } from "./graph";
 import { meanOfTokens } from "./group-inputs";
-import { activation, gated, layerNorm, linear, linearThenNorm, lookUp, multiHeadAttention, SequenceShape } from "./layers";
+import { activation, gated, layerNorm, linear, linearThenNorm, lookUp, SequenceShape } from "./layers";
 import type { Norm, Queries, Scope } from "./layers";
-import { localAttention, localAttentionFloats, windows } from "./local-attention";
-import type { Windows } from "./local-attention";
+import { localAttentionFloats, localWindow } from "./local-attention";
+import type { LocalWindow } from "./local-attention";
 import { workingBytes } from "./working-set";
 
-import { headSizeOf, rotaryFrequencies, rotated, rotation } from "./rope";
+import { headSizeOf, rotaryFrequencies, rotation } from "./rope";
 import type { Rotation } from "./rope";
 import type { Architecture, Graph } from "./types";
 
@@ -143,7 +144,7 @@ interface LayerContext {
   readonly shape: SequenceShape;
   readonly turns: Rotation;
   /** Undefined for full attention. */
-  readonly windows: Windows | undefined;
+  readonly window: LocalWindow | undefined;
 }
 
 /** The residual stream, and its norm, the input of the next layer. */
@@ -176,14 +177,14 @@ function contextOf({ graph }: Scope, config: ModernBertConfig, shape: SequenceSh
   return {
     shape,
     turns: rotation(graph, `frequencies_${type}`, shape.positions(), rotaryFrequencies(config.headSize, config.bases[type])),
-    windows: type === "sliding_attention" ? windows(graph, shape, config.reach) : undefined,
+    window: type === "sliding_attention" ? localWindow(graph, shape, config.reach) : undefined,
   };
 }
 
 function layer(
   scope: Scope,
   config: ModernBertConfig,
-  { shape, turns, windows: ofLayer }: LayerContext,
+  { shape, turns, window }: LayerContext,
   { sum, normed }: Stream,
   index: number,
   queries: Queries,
@@ -196,11 +197,7 @@ function layer(
   const project = (x: Value, which: number): Value =>
     linear(scope, x, `${at}.attn.Wqkv`, hidden, hidden, { bias: attentionBias, part: { index: which, of: 3 } });
   const projections = [project(rows(normed), 0), project(normed, 1), project(normed, 2)] as const;
-  const inputs = rotated(graph, shape, projections, hidden, turns, queries);
-  const context =
-    ofLayer === undefined
-      ? multiHeadAttention(graph, shape, inputs, config, {}, queries)
-      : shape.flatten(localAttention(graph, shape, inputs, config, ofLayer), hidden);
+  const context = attention(graph, shape, projections, config, queries, { rotation: turns, window });
   const projection = { name: `${at}.attn.Wo`, inputs: hidden, outputs: hidden, bias: attentionBias };
   const middle = linearThenNorm(scope, context, projection, rows(sum), `${at}.mlp_norm`, norm);
   const options = { activation: config.activation, activated: "upper", bias: mlpBias, configFile: config.file } as const;

@@ -5,12 +5,13 @@
 
 import { invalidField } from "../checkpoint/json-fields";
 import type { TransformerPart } from "../checkpoint/types";
+import { attention, firstQueryBias } from "./attention";
 import { feedForward } from "./bert-encoder";
 import { ConfigReader } from "./config";
 import { decoderOf, normOf, openScope, positionsAfterPadding, readEncoderConfig } from "./encoder-config";
 import type { EncoderConfig } from "./encoder-config";
 import type { Value } from "./graph";
-import { attention, gelu, layerNorm, linear, linearAndNorm, lookUp, SequenceShape, tanh } from "./layers";
+import { gelu, layerNorm, linear, linearAndNorm, lookUp, SequenceShape, tanh } from "./layers";
 import type { Queries, Scope } from "./layers";
 import { clipped } from "./relative-positions";
 import type { Architecture, Graph } from "./types";
@@ -80,8 +81,7 @@ function body(scope: Scope, config: MPNetConfig, queries: Queries): Value {
   let x = embeddings(scope, config, shape, inputIds);
   const bias = distanceBias(scope, config, shape);
   for (let i = 0; i < last; i++) x = layer(scope, config, shape, x, i, "all", bias);
-  const lastBias = queries === "all" ? bias : graph.node("Gather", [bias, graph.integers([0])], { axis: 2 });
-  return layer(scope, config, shape, x, last, queries, lastBias);
+  return layer(scope, config, shape, x, last, queries, firstQueryBias(graph, bias, queries));
 }
 
 /** LayerNorm(word + position). */
@@ -95,14 +95,14 @@ function embeddings(scope: Scope, config: MPNetConfig, shape: SequenceShape, inp
   return layerNorm(scope, shape.flatten(graph.node("Add", [words, positions]), hidden), `${at}.LayerNorm`, normOf(config));
 }
 
-/** The bias of every pair of a query and a key, [1, heads, length, length]. */
+/** See ScoreOptions: [1, heads, length, length], or [heads, 2 · length − 1] for a single sequence. */
 function distanceBias(scope: Scope, { buckets, heads }: MPNetConfig, shape: SequenceShape): Value {
   const { graph, tensors } = scope;
-  const positions = shape.positions();
-  const distances = graph.node("Sub", [graph.node("Unsqueeze", [positions, graph.integers([1])]), positions]);
+  const distances = shape.distances();
   const rows = Array.from({ length: 2 * FARTHEST + 1 }, (_, i) => bucketOf(i - FARTHEST));
   const ofPairs = graph.node("Gather", [graph.table("distance_rows", rows), clipped(graph, distances, FARTHEST, FARTHEST)]);
   const biases = lookUp(scope, `${tensors.prefix}encoder.relative_attention_bias`, buckets, heads, ofPairs);
+  if (!graph.takesGroups) return graph.node("Transpose", [biases], { perm: [1, 0] });
   return graph.node("Unsqueeze", [graph.node("Transpose", [biases], { perm: [2, 0, 1] }), graph.integers([0])]);
 }
 

@@ -88,11 +88,13 @@ Error with_memory_remedy(Error failure) {
 
 Result<Model::Parts> Model::load_parts(const Runtime& runtime, const SequenceSpec& spec, SessionSpec session, Weights weights) {
   Parts parts;
+  parts.operators = std::make_unique<const Operators>(runtime);
+  session.operators = {&parts.operators->attention, &parts.operators->gelu, &parts.operators->swish};
   if (!spec.int8_layers.empty()) {
     auto quantised = Int8Weights::load(spec.int8_layers, weights, spec.int8_cache);
     if (!quantised) return std::move(quantised).error();
     parts.int8 = std::make_unique<const Int8Body>(runtime, std::move(quantised).value());
-    session.int8 = &parts.int8->custom_op;
+    session.operators.push_back(&parts.int8->custom_op);
   }
   if (spec.head) session.output_name = "hidden";
   session.prefix = spec.prefix;

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "core/result.h"
+#include "inference/activation_operator.h"
+#include "inference/attention_operator.h"
 #include "inference/backend.h"
 #include "inference/group_backend.h"
 #include "inference/int8_operator.h"
@@ -101,9 +103,21 @@ class Model {
     Int8Operator custom_op;
   };
 
+  /// Those of every graph on the CPU. Must not move either.
+  struct Operators {
+    explicit Operators(const Runtime& runtime)
+        : attention(runtime, kernels()),
+          gelu(runtime, kernels(), ActivationOperator::Function::kGelu),
+          swish(runtime, kernels(), ActivationOperator::Function::kSwish) {}
+    AttentionOperator attention;
+    ActivationOperator gelu;
+    ActivationOperator swish;
+  };
+
   struct Parts {
     // Declared first, since the backend and the head read the weights (members are destroyed in reverse order).
     Weights weights;
+    std::unique_ptr<const Operators> operators;
     std::unique_ptr<const Int8Body> int8;
     std::optional<SpladeHead> head;
     std::optional<SpladeActivation> row_activation;

@@ -53,6 +53,7 @@
   X(CreateCpuMemoryInfo, 69, OrtStatus*, (OrtAllocatorType, OrtMemType, OrtMemoryInfo**))                                             \
   X(AllocatorFree, 76, OrtStatus*, (OrtAllocator*, void*))                                                                            \
   X(GetAllocatorWithDefaultOptions, 78, OrtStatus*, (OrtAllocator**))                                                                 \
+  X(KernelInfoGetAttribute_float, 85, OrtStatus*, (const OrtKernelInfo*, const char*, float*))                                        \
   X(KernelInfoGetAttribute_int64, 86, OrtStatus*, (const OrtKernelInfo*, const char*, std::int64_t*))                                 \
   X(KernelContext_GetInput, 90, OrtStatus*, (const OrtKernelContext*, std::size_t, const OrtValue**))                                 \
   X(KernelContext_GetOutput, 91, OrtStatus*, (OrtKernelContext*, std::size_t, const std::int64_t*, std::size_t, OrtValue**))          \
@@ -123,7 +124,7 @@ enum ONNXTensorElementDataType : int {
 };
 enum OrtAllocatorType : int { OrtDeviceAllocator = 0, OrtArenaAllocator = 1 };
 enum OrtMemType : int { OrtMemTypeCPUOutput = -1, OrtMemTypeDefault = 0 };
-enum OrtCustomOpInputOutputCharacteristic : int { INPUT_OUTPUT_REQUIRED = 0 };
+enum OrtCustomOpInputOutputCharacteristic : int { INPUT_OUTPUT_REQUIRED = 0, INPUT_OUTPUT_OPTIONAL = 1 };
 
 /// A custom operator: a table of callbacks; those that are optional may be null. ONNX Runtime calls them on the thread that loads or runs
 /// the model.

@@ -159,12 +159,13 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
   };
   if (auto failure = check_all(runtime, steps)) return *failure;
 
-  if (spec.int8 != nullptr) {
+  if (!spec.operators.empty()) {
     ort::OrtCustomOpDomain* domain = nullptr;
-    if (auto failure = runtime.check(functions.CreateCustomOpDomain(Int8Operator::kDomain, &domain), "create a domain")) return *failure;
+    if (auto failure = runtime.check(functions.CreateCustomOpDomain(CustomOperator::kDomain, &domain), "create a domain")) return *failure;
     session.domain_ = own(domain, functions.ReleaseCustomOpDomain);
-    const std::array additions = {functions.CustomOpDomain_Add(domain, spec.int8->custom_op()),
-                                  functions.AddCustomOpDomain(raw_options, domain)};
+    std::vector<ort::OrtStatus*> additions;
+    for (const CustomOperator* op : spec.operators) additions.push_back(functions.CustomOpDomain_Add(domain, op->custom_op()));
+    additions.push_back(functions.AddCustomOpDomain(raw_options, domain));
     if (auto failure = check_all(runtime, additions)) return *failure;
   }
   if (spec.cuda != nullptr) {

@@ -11,8 +11,8 @@
 #include "core/result.h"
 #include "inference/cuda/captured_runs.h"
 #include "inference/cuda/cuda_provider.h"
+#include "inference/custom_operator.h"
 #include "inference/group_inputs.h"
-#include "inference/int8_operator.h"
 #include "inference/kept_prefix.h"
 #include "inference/ort_pointer.h"
 #include "inference/runtime.h"
@@ -74,8 +74,8 @@ struct SessionSpec {
   /// instead of reading them.
   const std::string& weight_folder;
   std::span<const NamedWeight> weights;
-  /// The operator of the graph's 8-bit linear layers, or null; must outlive the session.
-  const Int8Operator* int8 = nullptr;
+  /// Our operators that the graph may use; must outlive the session.
+  std::vector<const CustomOperator*> operators;
   std::vector<SessionInput> inputs;
   std::string output_name = "logits";
   /// Present if the graph has the inputs and outputs of kept-prefix.ts.

@@ -43,6 +43,7 @@ CHECK_VALUE(OrtArenaAllocator);
 CHECK_VALUE(OrtMemTypeCPUOutput);
 CHECK_VALUE(OrtMemTypeDefault);
 CHECK_VALUE(INPUT_OUTPUT_REQUIRED);
+CHECK_VALUE(INPUT_OUTPUT_OPTIONAL);
 
 static_assert(sizeof(ours::OrtLoggingLevel) == sizeof(::OrtLoggingLevel));
 static_assert(offsetof(ours::OrtApiBase, GetApi) == offsetof(::OrtApiBase, GetApi));
