@@ -1,7 +1,6 @@
 // The model families on one thread, by length: this build against another one, in turns, with the same weights. Prints a table.
-import { spawnSync } from "node:child_process";
+import { fork } from "node:child_process";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 
@@ -9,11 +8,11 @@ import { writeWeights } from "./checkpoints.mjs";
 import { cache } from "./competitors.mjs";
 import { describeMachine } from "./machine.mjs";
 
-const HELP = `node --import tsx bench/families.mjs --against FOLDER [--only FAMILY,…] [--dtypes fp32,int8] [--lengths 8,32,…] [--rounds N]
+const HELP = `node --import tsx bench/families.mjs --against FOLDER [--only FAMILY,…] [--dtypes fp32,int8] [--lengths 8,32,…] [--milliseconds N]
 
   --against FOLDER  a built checkout to compare with
   --only FAMILY,…   some of the families
-  --rounds N        trials of each build; default 3
+  --milliseconds N  time for each length; default 3000
   --out FILE        writes the results as JSON`;
 
 const { values: options } = parseArgs({
@@ -22,8 +21,7 @@ const { values: options } = parseArgs({
     only: { type: "string" },
     dtypes: { type: "string", default: "fp32,int8" },
     lengths: { type: "string", default: "8,32,128,512,2048" },
-    rounds: { type: "string", default: "3" },
-    milliseconds: { type: "string", default: "300" },
+    milliseconds: { type: "string", default: "3000" },
     out: { type: "string" },
   },
 });
@@ -67,7 +65,7 @@ console.log(JSON.stringify(results.machine));
 console.log(`| family | dtype | ${lengths.map((length) => `${length} tokens`).join(" | ")} | largest difference of logits |`);
 for (const family of options.only?.split(",") ?? Object.keys(FAMILIES)) {
   for (const dtype of options.dtypes.split(",")) {
-    const row = measure(family, dtype);
+    const row = await measure(family, dtype);
     (results.families[family] ??= {})[dtype] = row;
     const cells = lengths.map((length) => `${show(row.against[length])} → ${show(row.ours[length])}`);
     console.log(`| ${family} | ${dtype} | ${cells.join(" | ")} | ${row.difference.toExponential(1)} |`);
@@ -75,37 +73,51 @@ for (const family of options.only?.split(",") ?? Object.keys(FAMILIES)) {
 }
 if (options.out !== undefined) fs.writeFileSync(options.out, `${JSON.stringify(results, null, 2)}\n`);
 
-function measure(family, dtype) {
+/** The smallest times of both builds, which take turns after every few runs, so that a change in the machine's speed affects both. */
+async function measure(family, dtype) {
   const checkpoint = checkpointOf(family);
   const row = { ours: {}, against: {}, difference: 0 };
-  const logits = {};
-  for (let round = 0; round < Number(options.rounds); round++) {
-    for (const side of round % 2 === 0 ? ["ours", "against"] : ["against", "ours"]) {
-      const trial = runTrial({ build: builds[side], checkpoint, dtype, lengths, milliseconds: Number(options.milliseconds) });
-      for (const [length, { milliseconds, logit }] of Object.entries(trial)) {
-        row[side][length] = Math.min(row[side][length] ?? Infinity, milliseconds);
-        (logits[length] ??= {})[side] = logit;
+  const sides = await Promise.all(Object.entries(builds).map(async ([name, build]) => [name, await start({ build, checkpoint, dtype })]));
+  for (const length of lengths) {
+    const logits = {};
+    for (const [name] of sides) row[name][length] = Infinity;
+    for (let spent = 0, rounds = 0; rounds < 3 || spent < Number(options.milliseconds); rounds++) {
+      for (const [name, side] of rounds % 2 === 0 ? sides : sides.toReversed()) {
+        const begin = performance.now();
+        const { milliseconds, logit } = await ask(side, length);
+        spent += performance.now() - begin;
+        row[name][length] = Math.min(row[name][length], milliseconds);
+        logits[name] = logit;
       }
     }
+    row.difference = Math.max(row.difference, Math.abs(logits.ours - logits.against));
   }
-  for (const { ours, against } of Object.values(logits)) row.difference = Math.max(row.difference, Math.abs(ours - against));
-  // Logits are about 1 in size. Quantization magnifies the rounding of what precedes it.
+  for (const [, side] of sides) side.disconnect();
+  // Quantization magnifies the rounding of what precedes it.
   if (!(row.difference < (dtype === "int8" ? 0.05 : 1e-4))) throw new Error(`${family} ${dtype}: logits differ by ${row.difference}`);
   return row;
 }
 
-function runTrial(job) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "sparse-rerank-families-"));
-  try {
-    const [jobFile, resultFile] = ["job.json", "result.json"].map((name) => path.join(folder, name));
-    fs.writeFileSync(jobFile, JSON.stringify(job));
-    const script = path.join(import.meta.dirname, "trials", "families.mjs");
-    const { status, stderr } = spawnSync(process.execPath, [script, jobFile, resultFile], { encoding: "utf8" });
-    if (status !== 0) throw new Error(`A trial failed:\n${stderr}`);
-    return JSON.parse(fs.readFileSync(resultFile, "utf8"));
-  } finally {
-    fs.rmSync(folder, { recursive: true, force: true });
-  }
+async function start(job) {
+  const side = fork(path.join(import.meta.dirname, "trials", "families.mjs"), [JSON.stringify(job)], { execArgv: [] });
+  await answer(side);
+  return side;
+}
+
+async function ask(side, length) {
+  side.send(length);
+  return answer(side);
+}
+
+function answer(side) {
+  return new Promise((resolve, reject) => {
+    const failed = () => reject(new Error("a trial ended early"));
+    side.once("exit", failed);
+    side.once("message", (message) => {
+      side.off("exit", failed);
+      resolve(message);
+    });
+  });
 }
 
 function checkpointOf(family) {
