@@ -212,4 +212,11 @@ function assertExternalWeights(graph: Graph, decoded: Decoded): void {
   assert.ok(existsSync(first.file));
 }
 
+/** The operator whose output a layer of attention projects to its queries. */
+export function querySource({ producers }: Decoded, attention: Node | undefined): string | undefined {
+  let node = producers.get(attention?.inputs[0] ?? "");
+  while (node !== undefined && ["Gemm", "Add"].includes(node.operator)) node = producers.get(node.inputs[0] ?? "");
+  return node?.operator;
+}
+
 export const operators = (graph: Graph, operator: string) => decode(graph).nodes.filter((node) => node.operator === operator);

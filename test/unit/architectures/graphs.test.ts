@@ -10,6 +10,7 @@ import {
   decode,
   maskedLanguageModel,
   operators,
+  querySource,
   sequenceClassifier,
   sparsePart,
   takesTokenTypes,
@@ -41,7 +42,7 @@ describe("architectures", () => {
         assert.deepEqual(graph.decoderBias?.shape, [part.config.json["vocab_size"]]);
         assert.equal(graph.vocabularySize, part.config.json["vocab_size"]);
         const layers = part.config.json["num_hidden_layers"] ?? part.config.json["n_layers"];
-        assert.equal(operators(graph, "MultiHeadAttention").length, layers);
+        assert.equal(operators(graph, "Attention").length, layers);
       });
     }
     for (const name of CROSS) {
@@ -228,30 +229,34 @@ describe("architectures", () => {
 
       it(`of ${name} compute only the first token in the last layer`, async () => {
         const { part, labels } = await crossPart(name);
-        const { nodes, producers } = decode(sequenceClassifier(part, labels));
-        const attention = nodes.filter(({ operator }) => operator === "MultiHeadAttention");
-        const queries = attention.map(({ inputs }) => producers.get(inputs[0] ?? "")?.operator);
-        assert.deepEqual(queries, [...Array.from({ length: attention.length - 1 }, () => "Reshape"), "Unsqueeze"]);
+        const graph = decode(sequenceClassifier(part, labels));
+        const attention = graph.nodes.filter(({ operator }) => operator === "Attention");
+        const queries = attention.map((node) => querySource(graph, node));
+        assert.deepEqual(queries, [...Array.from({ length: attention.length - 1 }, () => "LayerNormalization"), "Gather"]);
       });
     }
   });
 
   describe("activations", () => {
-    const ACTIVATIONS: [name: string, operator: string, alpha?: number][] = [
+    const TANH_GELU = { linear: Math.fround(1.5957691216057308), cubic: Math.fround(0.07135481627159725) };
+    const ACTIVATIONS: [name: string, operator: string, attributes?: Readonly<Record<string, number>>][] = [
       ...["gelu", "gelu_python"].map((name): [string, string] => [name, "Gelu"]),
-      ...["gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_python_tanh"].map((name): [string, string] => [name, "FastGelu"]),
-      ...["silu", "swish"].map((name): [string, string, number] => [name, "QuickGelu", 1]),
-      ["quick_gelu", "QuickGelu", Math.fround(1.702)],
+      ...["gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_python_tanh"].map(
+        (name): [string, string, Readonly<Record<string, number>>] => [name, "Swish", TANH_GELU],
+      ),
+      ["silu", "Swish", { linear: 1, cubic: 0 }],
+      ["swish", "Swish", { linear: 1, cubic: 0 }],
+      ["quick_gelu", "Swish", { linear: Math.fround(1.702), cubic: 0 }],
       ["relu", "Relu"],
       ["sigmoid", "Sigmoid"],
       ["tanh", "Tanh"],
     ];
-    for (const [name, operator, alpha] of ACTIVATIONS) {
+    for (const [name, operator, expected = {}] of ACTIVATIONS) {
       it(`${name} is ${operator}`, async () => {
         const part = withConfig(await sparsePart("splade-bert"), { hidden_act: name });
         const found = operators(maskedLanguageModel(part), operator);
         assert.equal(found.length, Number(part.config.json["num_hidden_layers"]) + 1, "one in each layer and one in the head");
-        for (const { attributes } of found) assert.equal(attributes.get("alpha"), alpha);
+        for (const { attributes } of found) assert.deepEqual(Object.fromEntries(attributes), expected);
       });
     }
 
