@@ -112,13 +112,13 @@ function layer(scope: Scope, config: JinaBertConfig, shape: SequenceShape, x: Va
   return linearAndNorm(scope, product, output, middle, `${at}.mlp.layernorm`, normOf(config));
 }
 
-/** The bias and the scores need [heads, length, length] each. */
+/** In groups, the bias and the scores need [heads, length, length] each. */
 function jinaBertGraph({ graph }: Scope, config: JinaBertConfig, value: Value, output: "hidden" | "logits"): Graph {
   const { heads } = config;
   return {
     ...graph.finish(value, output),
     vocabularySize: config.vocabulary,
     maxPositions: undefined,
-    bytesPerSequence: (length) => workingBytes({ ...config, wide: 3, perPair: 2 * heads + 3 }, length),
+    bytesPerSequence: (length) => workingBytes({ ...config, wide: 3, perPair: graph.takesGroups ? 2 * heads + 3 : 0 }, length),
   };
 }

@@ -211,7 +211,7 @@ function multiplied(plain: (graph: GraphBuilder, x: Value) => Value): Activation
 }
 
 /**
- * On the CPU an operator of ours, which is faster than ONNX Runtime's (docs/decisions/0019-keep-what-onnx-runtime-does-best.md) and
+ * On the CPU an operator of ours, which is faster than ONNX Runtime's (docs/decisions/0020-own-operators-on-the-cpu.md) and
  * multiplies by the factor in the same pass.
  */
 function ownOr(own: string, ownAttributes: Attributes, others: string, otherAttributes: Attributes = {}): Activation {

@@ -228,7 +228,7 @@ function predictionHead(scope: Scope, config: ModernBertConfig, x: Value): Value
 
 function modernBertGraph({ graph }: Scope, config: ModernBertConfig, value: Value, output: "hidden" | "logits"): Graph {
   const types = Array.from({ length: config.layers }, (_, i) => config.layerTypeOf(i));
-  const perToken = types.includes("sliding_attention") ? localAttentionFloats(config.reach, config) : 0;
+  const perToken = graph.takesGroups && types.includes("sliding_attention") ? localAttentionFloats(config.reach, config) : 0;
   return {
     ...graph.finish(value, output),
     vocabularySize: config.vocabulary,

@@ -134,13 +134,13 @@ function layer(scope: Scope, config: MPNetConfig, shape: SequenceShape, x: Value
   return feedForward(scope, config, middle, at);
 }
 
-/** Per pair of tokens: the bias by head (twice, since it is transposed), its row number, and the scores. */
+/** In groups, per pair of tokens: the bias by head (twice, since it is transposed), its row number, and the scores. */
 function mpnetGraph({ graph }: Scope, config: MPNetConfig, value: Value, output: "hidden" | "logits"): Graph {
   const { heads, positions } = config;
   return {
     ...graph.finish(value, output),
     vocabularySize: config.vocabulary,
     maxPositions: positions - PADDING - 1,
-    bytesPerSequence: (length) => workingBytes({ ...config, perPair: 3 * heads + 6 }, length),
+    bytesPerSequence: (length) => workingBytes({ ...config, perPair: graph.takesGroups ? 3 * heads + 6 : 0 }, length),
   };
 }

@@ -27,6 +27,13 @@
 #define SPARSE_RERANK_INLINE inline __attribute__((always_inline))
 #endif
 
+// Keeps a loop whose operands need all registers apart from its caller's.
+#if defined(_MSC_VER)
+#define SPARSE_RERANK_NOINLINE __declspec(noinline)
+#else
+#define SPARSE_RERANK_NOINLINE __attribute__((noinline))
+#endif
+
 // Completely unrolls the next loop, of at most 16 iterations, at every optimization level.
 #if defined(__clang__)
 #define SPARSE_RERANK_UNROLL SPARSE_RERANK_PRAGMA(clang loop unroll(full))

@@ -23,6 +23,7 @@ namespace sparse_rerank {
 namespace {
 
 constexpr std::size_t kHidden = 128;
+constexpr std::size_t kHeadSize = 32;
 constexpr std::size_t kTokens = 64;
 constexpr std::size_t kElements = 4096;
 constexpr std::size_t kGroups = 64;
@@ -70,6 +71,21 @@ std::function<void()> kernel_of(const KernelTable& table, const std::string& nam
       table.add_masked(lists.data(), lists.size(), kGroups, bounds.data(), maxima.data());
     };
   }
+  if (name == "attention") {
+    return [&table] {
+      AttentionInputs in{};
+      in.query = in.key = in.value = floats.data();
+      in.queries = in.keys = kTokens;
+      in.heads = kHidden / kHeadSize;
+      in.size = kHeadSize;
+      in.scale = 1e-3F;
+      in.reach = kTokens;
+      AlignedBuffer<float> scratch(attention_scratch(in));
+      table.attention(in, scratch.data(), out.data());
+    };
+  }
+  if (name == "gelu") return [&table] { table.gelu(floats.data(), nullptr, kElements, out.data()); };
+  if (name == "swish") return [&table] { table.swish(floats.data(), nullptr, kElements, {1, 0}, out.data()); };
   if (name == "widen_f16") return [&table] { table.widen_f16(halves.data(), kElements, out.data()); };
   if (name == "widen_bf16") return [&table] { table.widen_bf16(halves.data(), kElements, out.data()); };
   return nullptr;
