@@ -109,8 +109,9 @@ describe("dtype int8", function () {
     await reranker.close();
   });
 
-  // ONNX Runtime's own operators choose their instructions by the CPU alone, so whole models can be compared.
-  it("computes the same scores with every kernel set", async () => {
+  // int8 layers are equal bit for bit (native/test/int8_linear_test.cc). Attention and activations differ by rounding, which may move a
+  // value that lies between two steps of a layer's input to the other one.
+  it("computes the same scores with every kernel set, but for rounding", async () => {
     const { available, active } = native().kernels();
     const results: Float32Array[] = [];
     try {
@@ -123,8 +124,12 @@ describe("dtype int8", function () {
     } finally {
       native().useKernels(active);
     }
-    assert.ok(results.length > 0);
-    for (const result of results) assert.deepEqual(result, results[0]);
+    const [first] = results;
+    assert.ok(first !== undefined);
+    for (const result of results) {
+      for (const [i, score] of result.entries())
+        assert.ok(Math.abs(score - (first[i] ?? NaN)) < 1e-3, `${String(score)}, not ${String(first[i])}`);
+    }
   });
 
   it("caches its weights, and rebuilds them if the file is damaged", async () => {
