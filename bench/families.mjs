@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { writeWeights } from "./checkpoints.mjs";
 import { cache } from "./competitors.mjs";
 import { describeMachine } from "./machine.mjs";
+import { median } from "./timing.mjs";
 
 const HELP = `node --import tsx bench/families.mjs --against FOLDER [--only FAMILY,…] [--dtypes fp32,int8] [--lengths 8,32,…] [--milliseconds N]
 
@@ -67,29 +68,37 @@ for (const family of options.only?.split(",") ?? Object.keys(FAMILIES)) {
   for (const dtype of options.dtypes.split(",")) {
     const row = await measure(family, dtype);
     (results.families[family] ??= {})[dtype] = row;
-    const cells = lengths.map((length) => `${show(row.against[length])} → ${show(row.ours[length])}`);
+    const cells = lengths.map((length) => `${show(row.against[length])} → ${show(row.ours[length])} (${row.ratio[length].toFixed(2)})`);
     console.log(`| ${family} | ${dtype} | ${cells.join(" | ")} | ${row.difference.toExponential(1)} |`);
   }
 }
 if (options.out !== undefined) fs.writeFileSync(options.out, `${JSON.stringify(results, null, 2)}\n`);
 
-/** The smallest times of both builds, which take turns after every few runs, so that a change in the machine's speed affects both. */
+/**
+ * The smallest times of both builds, which take turns after every few runs, so that a change in the machine's speed affects both; and the
+ * median of the rounds' ratios, which other programs disturb least where the machine has no quiet moments.
+ */
 async function measure(family, dtype) {
   const checkpoint = checkpointOf(family);
-  const row = { ours: {}, against: {}, difference: 0 };
+  const row = { ours: {}, against: {}, ratio: {}, difference: 0 };
   const sides = await Promise.all(Object.entries(builds).map(async ([name, build]) => [name, await start({ build, checkpoint, dtype })]));
   for (const length of lengths) {
     const logits = {};
+    const ratios = [];
     for (const [name] of sides) row[name][length] = Infinity;
     for (let spent = 0, rounds = 0; rounds < 3 || spent < Number(options.milliseconds); rounds++) {
+      const times = {};
       for (const [name, side] of rounds % 2 === 0 ? sides : sides.toReversed()) {
         const begin = performance.now();
         const { milliseconds, logit } = await ask(side, length);
         spent += performance.now() - begin;
+        times[name] = milliseconds;
         row[name][length] = Math.min(row[name][length], milliseconds);
         logits[name] = logit;
       }
+      ratios.push(times.ours / times.against);
     }
+    row.ratio[length] = median(ratios);
     row.difference = Math.max(row.difference, Math.abs(logits.ours - logits.against));
   }
   for (const [, side] of sides) side.disconnect();
