@@ -31,7 +31,7 @@ count() {
 if [ "${1:-}" = --write ]; then
   {
     echo "# Instructions of one call of each kernel of the avx2 table: scripts/count-kernel-instructions.sh --write"
-    for kernel in decoder_max decoder_logits bound_panel add_masked attention gelu swish widen_f16 widen_bf16; do echo "$kernel $(count "$kernel")"; done
+    for kernel in decoder_max decoder_logits bound_panels add_masked attention gelu swish widen_f16 widen_bf16; do echo "$kernel $(count "$kernel")"; done
   } >"$expected"
   exit 0
 fi

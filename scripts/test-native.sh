@@ -17,5 +17,6 @@ cmake --build "$build" --parallel "$(processors)"
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+"$build/sparse_rerank_tests" --gtest_filter=AmxKernels.SayWhichFormRuns | grep '^AMX'
 ctest --test-dir "$build" --no-tests=error --output-on-failure --parallel "$(processors)" --output-junit junit.xml |
   grep -v -E '^ *Start +[0-9]+: | Passed +[0-9.]+ sec$'

@@ -19,9 +19,11 @@ async function run({ json }: CommonOptions): Promise<void> {
   else for (const [name, text] of lines(diagnosis)) await writeLine(`${paint("bold", name.padEnd(13))} ${text}`);
 }
 
-function* lines({ node, platform, kernels, threads, memoryLimit, runtime, cuda }: Diagnosis): Generator<readonly [string, string]> {
+function* lines(diagnosis: Diagnosis): Generator<readonly [string, string]> {
+  const { node, platform, kernels, amxRefused, threads, memoryLimit, runtime, cuda } = diagnosis;
   yield ["Node.js", `${node}, ${platform}`];
   yield ["CPU", `${counted(threads, "thread")}, kernels ${kernels}, up to ${megabytes(memoryLimit)} of working memory`];
+  if (amxRefused) yield ["AMX", paint("yellow", "refused by the operating system or the hypervisor (Linux grants it since 5.16)")];
   if ("path" in runtime) {
     yield ["ONNX Runtime", printable(`${runtime.version}, ${runtime.path}`)];
     yield ["Providers", `${runtime.providers.join(", ")} (built in; CUDA's library may be missing)`];

@@ -402,8 +402,8 @@ export interface NativeAddon {
   memoryLimit(): number;
   /** Bytes that this process may use: the limit of the machine or the container. 0 if unknown. */
   memory(): number;
-  /** Kernel sets that this CPU supports ("scalar", "avx2", …), and the active one. */
-  kernels(): { readonly available: readonly string[]; readonly active: string };
+  /** Kernel sets that this machine supports ("scalar", "avx2", …), the active one, and whether the system keeps AMX from this process. */
+  kernels(): { readonly available: readonly string[]; readonly active: string; readonly amxRefused: boolean };
   /** Forces a kernel set for the whole process (tests; also environment variable SPARSE_RERANK_KERNELS). */
   useKernels(name: string): void;
   /** Tries each path in order and keeps the first compatible ONNX Runtime; throws one error that covers all failures. */

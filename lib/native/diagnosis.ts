@@ -12,6 +12,8 @@ export interface Diagnosis {
   readonly platform: string;
   /** The instruction set of the kernels in use. */
   readonly kernels: string;
+  /** The CPU has AMX, and the operating system or the hypervisor does not let this process use it. */
+  readonly amxRefused: boolean;
   readonly threads: number;
   /** Bytes of working memory that all running sequences may use together. */
   readonly memoryLimit: number;
@@ -42,11 +44,13 @@ export interface Problem {
 /** Loads ONNX Runtime, the CUDA driver and the CUDA provider; one that cannot be loaded is reported as a Problem, not thrown. */
 export async function diagnose(): Promise<Diagnosis> {
   const addon = native();
+  const kernels = addon.kernels();
   const runtime = runtimeDiagnosis();
   return {
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
-    kernels: addon.kernels().active,
+    kernels: kernels.active,
+    amxRefused: kernels.amxRefused,
     threads: addon.threads(),
     memoryLimit: addon.memoryLimit(),
     runtime,

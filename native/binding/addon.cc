@@ -12,6 +12,7 @@
 #include "binding/prefix.h"
 #include "binding/similarity.h"
 #include "binding/snapshot.h"
+#include "core/cpu.h"
 #include "core/memory_budget.h"
 #include "core/shared_library.h"
 #include "core/stage_times.h"
@@ -67,6 +68,8 @@ Napi::Value kernel_sets(const Napi::CallbackInfo& info) {
   auto result = Napi::Object::New(env);
   result.Set("available", available);
   result.Set("active", Napi::String::New(env, kernels().name));
+  const CpuFeatures features = detect_cpu_features();
+  result.Set("amxRefused", Napi::Boolean::New(env, features.amx && !features.amx_granted));
   return result;
 }
 

@@ -8,6 +8,10 @@
 #else
 #include <cpuid.h>
 #endif
+#if defined(SPARSE_RERANK_AMX)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(SPARSE_RERANK_ARM64)
 #if defined(__linux__)
 #include <sys/auxv.h>
@@ -73,9 +77,20 @@ constexpr std::uint32_t kLeaf7EbxAvx2 = bit(5);                                 
 constexpr std::uint32_t kLeaf7EbxAvx512 = bit(16) | bit(17) | bit(30) | bit(31);         // F, DQ, BW, VL
 constexpr std::uint32_t kLeaf7EcxAvx512Vbmi2 = bit(6);                                   // AVX512_VBMI2
 constexpr std::uint32_t kLeaf7EcxAvx512Vnni = bit(11);                                   // AVX512_VNNI
+[[maybe_unused]] constexpr std::uint32_t kLeaf7EdxAmx = bit(24) | bit(25);               // AMX_TILE, AMX_INT8
 constexpr std::uint32_t kLeaf7Sub1EaxAvxVnni = bit(4);                                   // AVX-VNNI
 constexpr std::uint64_t kStateAvx = bit(1) | bit(2);                                     // xmm, ymm
 constexpr std::uint64_t kStateAvx512 = kStateAvx | bit(5) | bit(6) | bit(7);             // opmask, upper zmm, zmm16-31
+[[maybe_unused]] constexpr std::uint64_t kStateAmx = bit(17) | bit(18);                  // tile configuration, tiles
+
+#if defined(SPARSE_RERANK_AMX)
+/// Whether the process may use tiles. Linux grants them to a process that asks (since 5.16), and always again.
+bool request_tiles() {
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM; older headers lack the name
+  constexpr int kTiles = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTiles) == 0;
+}
+#endif
 
 }  // namespace
 
@@ -90,6 +105,10 @@ CpuFeatures detect_cpu_features() {
   features.avx2_vnni = features.avx2 && leaf7.eax >= 1 && has_all(cpuid(7, 1).eax, kLeaf7Sub1EaxAvxVnni);
   features.avx512_vnni = features.avx512 && has_all(leaf7.ecx, kLeaf7EcxAvx512Vnni);
   features.avx512_vbmi2 = features.avx512_vnni && has_all(leaf7.ecx, kLeaf7EcxAvx512Vbmi2);
+#if defined(SPARSE_RERANK_AMX)
+  features.amx = features.avx512_vbmi2 && has_all(leaf7.edx, kLeaf7EdxAmx);
+  features.amx_granted = features.amx && has_all(state, kStateAmx) && request_tiles();
+#endif
   return features;
 }
 

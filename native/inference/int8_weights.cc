@@ -9,7 +9,7 @@ namespace sparse_rerank {
 namespace {
 
 /// Incremented when the packed layout or the rounding changes, so that older files are not found.
-constexpr std::uint64_t kFormat = 2;
+constexpr std::uint64_t kFormat = 3;
 
 struct Layer {
   LinearShape shape;

@@ -157,6 +157,10 @@ namespace signed_bytes {
 
 struct Dot {
   static constexpr int kTokenOffset = 0;
+  static constexpr std::size_t kTokenBlock = 1;
+  // 8 sums, 4 panel registers, the token, its magnitude, ones and the turned weights.
+  static constexpr std::size_t kColumns = 4;
+  static constexpr std::size_t kTokens = 2;
   // The token's magnitude times the weight with the token's sign: 128 * 127 * 2 fits 16 bits.
   static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
     const Simd::Ints pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(tokens), _mm256_sign_epi8(weights, tokens));
@@ -181,6 +185,10 @@ namespace vnni {
 struct Dot {
   static constexpr int kWeightLimit = 127;
   static constexpr int kTokenOffset = 128;
+  static constexpr std::size_t kTokenBlock = 1;
+  // 12 sums, 2 panel registers and the token.
+  static constexpr std::size_t kColumns = 2;
+  static constexpr std::size_t kTokens = 6;
   static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
 #if defined(__GNUC__) && !defined(__clang__)
     // See avx512.cc. The prefix selects the encoding of AVX-VNNI.

@@ -139,6 +139,10 @@ namespace signed_bytes {
 
 struct Dot {
   static constexpr int kTokenOffset = 0;
+  static constexpr std::size_t kTokenBlock = 1;
+  // 16 sums, 2 panel registers and the token.
+  static constexpr std::size_t kColumns = 2;
+  static constexpr std::size_t kTokens = 8;
   // The token's magnitude times the weight with the token's sign: 128 * 127 * 2 fits 16 bits.
   static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
     const Simd::Ints turned = _mm512_mask_sub_epi8(weights, _mm512_movepi8_mask(tokens), _mm512_setzero_si512(), weights);
@@ -164,6 +168,10 @@ namespace vnni {
 struct Dot {
   static constexpr int kWeightLimit = 127;
   static constexpr int kTokenOffset = 128;
+  static constexpr std::size_t kTokenBlock = 1;
+  // 16 sums, 2 panel registers and the token.
+  static constexpr std::size_t kColumns = 2;
+  static constexpr std::size_t kTokens = 8;
   static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
 #if defined(__GNUC__) && !defined(__clang__)
     // GCC 12 spills the sums of the intrinsic to the stack in every step, which is 2.4 times slower.
@@ -242,6 +250,72 @@ class GroupBounds {
 }  // namespace
 
 SPARSE_RERANK_TARGET_END
+
+#if defined(SPARSE_RERANK_AMX)
+
+SPARSE_RERANK_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,amx-tile,amx-int8")
+
+namespace {
+
+namespace amx {
+
+/// See amx.inc. No intrinsics: those of GCC 12 hide from the compiler which memory they read and write.
+struct Tiles {
+  static SPARSE_RERANK_INLINE void configure() {
+    // Palette 1: eight tiles, here all of them of 16 rows of 64 bytes.
+    struct alignas(64) {
+      std::uint8_t palette = 1;
+      std::uint8_t start_row = 0;
+      std::uint8_t reserved[14] = {};
+      std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+      std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+    } configuration;
+    __asm__ volatile("ldtilecfg %0" : : "m"(configuration));
+  }
+  static SPARSE_RERANK_INLINE void release() { __asm__ volatile("tilerelease"); }
+  template <int tile>
+  static SPARSE_RERANK_INLINE void zero() {
+    __asm__ volatile("tilezero %%tmm%c0" : : "i"(tile));
+  }
+  template <int tile>
+  static SPARSE_RERANK_INLINE void load(const std::uint32_t* from) {
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(std::size_t{64}), "i"(tile) : "memory");
+  }
+  template <int tile>
+  static SPARSE_RERANK_INLINE void store(std::uint32_t* to) {
+    __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(kInt8Panel * sizeof(std::uint32_t)), "i"(tile) : "memory");
+  }
+  template <int c, int a, int b>
+  static SPARSE_RERANK_INLINE void multiply_add() {
+    __asm__ volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(a), "i"(b));
+  }
+};
+
+#include "kernels/amx.inc"
+
+}  // namespace amx
+
+}  // namespace
+
+SPARSE_RERANK_TARGET_END
+
+const KernelTable kAmxKernels = {
+    .name = "amx",
+    .decoder_panel = kPanel,
+    .token_block = Simd::kTokens,
+    .decoder_max = decoder_max,
+    .decoder_logits = decoder_logits,
+    .screen = &amx::kScreen,
+    .int8 = &amx::kInt8,
+    .attention = attention,
+    .gelu = gelu,
+    .swish = swish,
+    .widen_f16 = widen_f16,
+    .widen_bf16 = widen_bf16,
+    .add_masked = vbmi2::add_masked,
+};
+
+#endif
 
 const KernelTable kAvx512Kernels = {
     .name = "avx512",

@@ -10,25 +10,24 @@ namespace sparse_rerank {
 namespace {
 
 constexpr std::size_t kBytesPerWord = 4;
-constexpr std::size_t kCacheLine = 64;
 /// Bytes of quantized tokens multiplied at a time: what fits a level-2 cache next to a panel.
 constexpr std::size_t kChunkBytes = std::size_t{384} * 1024;
 constexpr float kWeightLimit = 127;
 constexpr float kSmallest = 1e-30F;
 
-/// Rows start at cache lines.
-std::size_t row_bytes(const LinearShape& shape) {
-  return (shape.inputs + kCacheLine - 1) / kCacheLine * kCacheLine;
+std::size_t round_up(std::size_t n, std::size_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
 }
 
 }  // namespace
 
 Int8Packer::Int8Packer(const LinearShape& shape, std::byte* packed) : shape_(shape), weights_(reinterpret_cast<std::uint32_t*>(packed)) {
   const std::size_t columns = shape.panels() * kInt8Panel;
-  sums_ = weights_ + columns * shape.steps();
+  const std::size_t panel_words = kInt8Panel * shape.packed_steps();
+  sums_ = weights_ + shape.panels() * panel_words;
   scales_ = reinterpret_cast<float*>(sums_ + columns);
   // Columns past the outputs stay zero.
-  if (columns > 0) std::fill_n(weights_ + (columns - kInt8Panel) * shape.steps(), kInt8Panel * shape.steps(), 0U);
+  if (columns > 0) std::fill_n(sums_ - panel_words, panel_words, 0U);
   std::fill_n(sums_, columns, 0U);
   std::fill_n(scales_, columns, 0.0F);
 }
@@ -42,12 +41,16 @@ void Int8Packer::set_row(std::size_t index, const float* row) {
   const float inverse = scaled ? kWeightLimit / largest : 0.0F;
   scales_[index] = !finite ? std::numeric_limits<float>::quiet_NaN() : scaled ? largest / kWeightLimit : 0.0F;
 
-  auto* const words = reinterpret_cast<std::int8_t*>(weights_ + index / kInt8Panel * kInt8Panel * shape_.steps() + index % kInt8Panel);
+  const std::size_t column = index % kInt8Panel;
+  std::uint32_t* const panel = weights_ + (index - column) * shape_.packed_steps();
+  std::uint32_t* const tile = panel + column / kInt8Tile * kInt8Block * kInt8Tile + column % kInt8Tile;
   std::int32_t sum = 0;
-  for (std::size_t k = 0; k < shape_.steps() * kBytesPerWord; ++k) {
+  for (std::size_t k = 0; k < shape_.packed_steps() * kBytesPerWord; ++k) {
     const float multiple = k < shape_.inputs && scaled ? row[k] * inverse : 0.0F;
     const auto weight = static_cast<std::int8_t>(multiple + std::copysign(0.5F, multiple));
-    words[k / kBytesPerWord * kInt8Panel * kBytesPerWord + k % kBytesPerWord] = weight;
+    const std::size_t step = k / kBytesPerWord;
+    std::uint32_t* const word = tile + step / kInt8Block * kInt8Block * kInt8Panel + step % kInt8Block * kInt8Tile;
+    reinterpret_cast<std::int8_t*>(word)[k % kBytesPerWord] = weight;
     sum += weight;
   }
   sums_[index] = static_cast<std::uint32_t>(sum);
@@ -58,43 +61,48 @@ Int8Linear::Int8Linear(const KernelTable& kernels, const LinearShape& shape, con
       shape_(shape),
       weights_(reinterpret_cast<const std::uint32_t*>(packed)),
       biases_(shape.panels() * kInt8Panel) {
-  sums_ = weights_ + biases_.size() * shape.steps();
+  sums_ = weights_ + biases_.size() * shape.packed_steps();
   scales_ = reinterpret_cast<const float*>(sums_ + biases_.size());
   std::fill(std::copy(bias.begin(), bias.end(), biases_.begin()), biases_.end(), 0.0F);
 }
 
 void Int8Linear::apply(const float* x, std::size_t tokens, Scratch& scratch, float* out) const {
-  const std::size_t stride = row_bytes(shape_);
-  const std::size_t chunk = std::min(tokens, std::max<std::size_t>(kChunkBytes / stride, 1));
-  scratch.bytes_.reserve_discarding(chunk * stride);
+  const std::size_t stride = shape_.packed_steps() * kBytesPerWord;
+  const std::size_t block = kernel_.token_block;
+  const std::size_t chunk = std::min(tokens, std::max(kChunkBytes / stride / block, std::size_t{1}) * block);
+  scratch.bytes_.reserve_discarding(round_up(chunk, block) * stride);
   scratch.zeros_.reserve_discarding(chunk);
   scratch.scales_.reserve_discarding(chunk);
   scratch.last_panel_.reserve_discarding(chunk * kInt8Panel);
+  const std::size_t whole_panels = shape_.outputs / kInt8Panel;
+  const std::size_t last_columns = shape_.outputs % kInt8Panel;
   for (std::size_t first = 0; first < tokens; first += chunk) {
     const std::size_t count = std::min(chunk, tokens - first);
     kernel_.quantise(x + first * shape_.inputs, count, shape_.inputs, stride, scratch.bytes_.data(), scratch.zeros_.data(),
                      scratch.scales_.data());
     const Int8Tokens quantised = {.count = count,
                                   .words = reinterpret_cast<const std::uint32_t*>(scratch.bytes_.data()),
-                                  .stride = stride / kBytesPerWord,
+                                  .stride = shape_.packed_steps(),
                                   .zeros = scratch.zeros_.data(),
                                   .scales = scratch.scales_.data()};
-    for (std::size_t column = 0; column < shape_.outputs; column += kInt8Panel) {
-      const Int8Panel panel = {.weights = weights_ + column * shape_.steps(),
-                               .sums = sums_ + column,
-                               .scales = scales_ + column,
-                               .biases = biases_.data() + column};
-      float* to = out + first * shape_.outputs + column;
-      const std::size_t columns = std::min(kInt8Panel, shape_.outputs - column);
-      if (columns == kInt8Panel) {
-        kernel_.multiply(panel, quantised, shape_.steps(), to, shape_.outputs);
-        continue;
-      }
-      float* const whole = scratch.last_panel_.data();
-      kernel_.multiply(panel, quantised, shape_.steps(), whole, kInt8Panel);
-      for (std::size_t i = 0; i < count; ++i) std::copy_n(whole + i * kInt8Panel, columns, to + i * shape_.outputs);
+    float* const to = out + first * shape_.outputs;
+    if (whole_panels > 0) kernel_.multiply(panels(0, whole_panels), quantised, shape_.steps(), to, shape_.outputs);
+    if (last_columns == 0) continue;
+    float* const last = scratch.last_panel_.data();
+    kernel_.multiply(panels(whole_panels, 1), quantised, shape_.steps(), last, kInt8Panel);
+    for (std::size_t i = 0; i < count; ++i) {
+      std::copy_n(last + i * kInt8Panel, last_columns, to + i * shape_.outputs + whole_panels * kInt8Panel);
     }
   }
+}
+
+Int8Panels Int8Linear::panels(std::size_t first, std::size_t count) const {
+  const std::size_t column = first * kInt8Panel;
+  return {.count = count,
+          .weights = weights_ + column * shape_.packed_steps(),
+          .sums = sums_ + column,
+          .scales = scales_ + column,
+          .biases = biases_.data() + column};
 }
 
 }  // namespace sparse_rerank

@@ -19,9 +19,11 @@ struct LinearShape {
 
   /// Words of four inputs.
   [[nodiscard]] std::size_t steps() const { return (inputs + 3) / 4; }
+  /// The same, filled up to whole blocks.
+  [[nodiscard]] std::size_t packed_steps() const { return (steps() + kInt8Block - 1) / kInt8Block * kInt8Block; }
   [[nodiscard]] std::size_t panels() const { return (outputs + kInt8Panel - 1) / kInt8Panel; }
   /// Bytes of the packed layer, a multiple of 64: panels of weights, then sums, then scales.
-  [[nodiscard]] std::size_t packed_bytes() const { return panels() * kInt8Panel * (steps() + 2) * sizeof(std::uint32_t); }
+  [[nodiscard]] std::size_t packed_bytes() const { return panels() * kInt8Panel * (packed_steps() + 2) * sizeof(std::uint32_t); }
 };
 
 /// Writes a packed layer row by row. Symmetric, with one scale per output: the largest magnitude of a row becomes 127, halves round away
@@ -70,6 +72,8 @@ class Int8Linear {
   void apply(const float* x, std::size_t tokens, Scratch& scratch, float* out) const;
 
  private:
+  [[nodiscard]] Int8Panels panels(std::size_t first, std::size_t count) const;
+
   const Int8Kernel& kernel_;
   LinearShape shape_;
   const std::uint32_t* weights_;

@@ -13,7 +13,7 @@ namespace sparse_rerank {
 namespace {
 
 constexpr const char* kEnvironmentVariable = "SPARSE_RERANK_KERNELS";
-constexpr std::string_view kKnownNames[] = {"scalar", "avx2", "avx2vnni", "avx512", "avx512vnni", "avx512vbmi2", "neon", "neondot"};
+constexpr std::string_view kKnownNames[] = {"scalar", "avx2", "avx2vnni", "avx512", "avx512vnni", "avx512vbmi2", "amx", "neon", "neondot"};
 
 Result<const KernelTable*> find_table(std::string_view name) {
   std::string available;
@@ -64,6 +64,9 @@ std::vector<const KernelTable*> available_kernels() {
   if (features.avx512) tables.push_back(&kAvx512Kernels);
   if (features.avx512_vnni) tables.push_back(&kAvx512VnniKernels);
   if (features.avx512_vbmi2) tables.push_back(&kAvx512Vbmi2Kernels);
+#if defined(SPARSE_RERANK_AMX)
+  if (features.amx_granted) tables.push_back(&kAmxKernels);
+#endif
 #elif defined(SPARSE_RERANK_ARM64)
   if (features.neon) tables.push_back(&kNeonKernels);
   if (features.neon_dot) tables.push_back(&kNeonDotKernels);

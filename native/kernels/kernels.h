@@ -9,9 +9,10 @@
 
 namespace sparse_rerank {
 
-/// One panel of an 8-bit decoder, see ScreenedDecoder. Every array except `weights` has decoder_panel elements.
-struct ScreenPanel {
-  /// [steps, decoder_panel] words of four signed 8-bit weights: those of dimensions 4 * step to 4 * step + 3, in memory order.
+/// Consecutive panels of an 8-bit decoder, see ScreenedDecoder. Every array except `weights` has ScreenKernel::panel elements a panel.
+struct ScreenPanels {
+  std::size_t count;
+  /// Panels of `steps` * ScreenKernel::panel words of four signed 8-bit weights, written by ScreenKernel::pack_entry.
   const std::uint32_t* weights;
   /// token_offset times the sum of the column's 8-bit weights, modulo 2^32.
   const std::uint32_t* corrections;
@@ -28,28 +29,48 @@ struct ScreenTerms {
   float error;
 };
 
-/// Upper bounds of logits by exact products of 8-bit integers.
+/// Upper bounds of logits by exact products of 8-bit integers. A row of an entry or a token is `steps` words of four 8-bit values, those of
+/// dimensions 4 * step to 4 * step + 3 in memory order.
 struct ScreenKernel {
+  /// Most panels of one call of bound_panels.
+  static constexpr std::size_t kMostPanels = 32;
+
   /// Weights lie in [-weight_limit, weight_limit], which the instructions multiply and add without saturation.
   int weight_limit;
   /// Tokens lie in [-127, 127] and are stored with this added, modulo 256: x86 multiplies unsigned by signed numbers.
   int token_offset;
+  /// Vocabulary entries in one packed panel.
+  std::size_t panel;
+  /// Tokens in one packed block of `steps` * token_block words; the last block repeats the last token in its unused columns.
+  std::size_t token_block;
+  /// `steps` is a multiple of this.
+  std::size_t step_block;
+  /// Writes the row of an entry into column `column` of its panel.
+  void (*pack_entry)(const std::uint32_t* row, std::size_t steps, std::size_t column, std::uint32_t* panel);
+  /// Writes the row of a token into column `column` of its block.
+  void (*pack_token)(const std::uint32_t* row, std::size_t steps, std::size_t column, std::uint32_t* block);
   /// bounds[j] = offsets[j] + scale * scales[j] * largest + norm * errors[j] + error * norms[j], up to fp32 rounding of each operation,
   /// where `largest` is the largest integer product of column j with a token.
-  /// @param blocks ceil(tokens / token_block) blocks of [steps, token_block] words of four 8-bit values; the last block repeats the last
-  ///   token in its unused columns
-  /// @param bounds [decoder_panel], written
-  /// @return whether any bound is above zero or NaN
-  bool (*bound_panel)(const ScreenPanel& panel, const std::uint32_t* blocks, std::size_t tokens, std::size_t steps,
-                      const ScreenTerms& terms, float* bounds);
+  /// @param panels at most kMostPanels
+  /// @param blocks ceil(tokens / token_block) blocks
+  /// @param bounds [panels.count, panel], written
+  /// @return bit p is set if panel p has a bound that is above zero or NaN
+  std::uint32_t (*bound_panels)(const ScreenPanels& panels, const std::uint32_t* blocks, std::size_t tokens, std::size_t steps,
+                                const ScreenTerms& terms, float* bounds);
 };
 
-/// Outputs in one packed panel of an 8-bit linear layer, the same for every table, since packed layers are stored and shared.
-inline constexpr std::size_t kInt8Panel = 48;
+/// The packed weights of an 8-bit linear layer, the same for every table, since packed layers are stored and shared. A panel of kInt8Panel
+/// outputs is a sequence of blocks of kInt8Block words of four inputs each; a block is one tile of kInt8Tile outputs after the other, and a
+/// tile is [kInt8Block, kInt8Tile] words: what AMX multiplies at once, and what the vectors of other sets load row by row.
+inline constexpr std::size_t kInt8Panel = 32;
+inline constexpr std::size_t kInt8Tile = 16;
+inline constexpr std::size_t kInt8Block = 16;
 
-/// One panel of an 8-bit linear layer, see Int8Linear. Every array except `weights` has kInt8Panel elements.
-struct Int8Panel {
-  /// [steps, kInt8Panel] words of four signed 8-bit weights in [-127, 127]: those of inputs 4 * step to 4 * step + 3, in memory order.
+/// Consecutive panels of an 8-bit linear layer, see Int8Linear. Every array except `weights` has kInt8Panel elements a panel.
+struct Int8Panels {
+  std::size_t count;
+  /// Words of four signed 8-bit weights in [-127, 127], those of inputs 4 * step to 4 * step + 3 in memory order; inputs past the layer's
+  /// have weight 0.
   const std::uint32_t* weights;
   /// The sum of the output's weights, modulo 2^32.
   const std::uint32_t* sums;
@@ -60,8 +81,9 @@ struct Int8Panel {
 /// Tokens in 8 bits, written by Int8Kernel::quantise. A byte b of token i stands for (b - zeros[i]) * scales[i].
 struct Int8Tokens {
   std::size_t count;
-  /// Row i starts at words + i * stride.
+  /// In the order of the table's quantise.
   const std::uint32_t* words;
+  /// Words of a token, a multiple of kInt8Block.
   std::size_t stride;
   const std::uint32_t* zeros;
   const float* scales;
@@ -69,21 +91,25 @@ struct Int8Tokens {
 
 /// Linear layers by exact products of 8-bit integers, so that every table returns the same floats.
 struct Int8Kernel {
-  /// Whether bytes of tokens are unsigned, offset by 128 from the signed ones of other tables: x86 multiplies unsigned by signed numbers.
-  bool unsigned_tokens;
+  /// 1: the bytes of a token are consecutive. More: tokens form blocks of so many, the last one possibly incomplete, and a block is its
+  /// tokens' first 64 bytes, then their second 64 bytes, and so on.
+  std::size_t token_block;
   /// Quantizes each row with its own scale and zero point: its range, extended to include 0, becomes 254 steps from the smallest byte;
   /// halves round away from zero. A row whose range is below 1e-30 has scale 0, one that is not finite has scale NaN, and both have equal
   /// bytes.
   /// @param rows [count, width] row-major
-  /// @param bytes [count, stride], written; those past `width` are unspecified
+  /// @param stride at least `width`, a multiple of 64
+  /// @param bytes [count rounded up to blocks, stride] in the order of token_block, written; those past `width` and of missing tokens are
+  ///   unspecified
   /// @param zeros [count], written, modulo 2^32
   /// @param scales [count], written
   void (*quantise)(const float* rows, std::size_t count, std::size_t width, std::size_t stride, std::uint8_t* bytes, std::uint32_t* zeros,
                    float* scales);
   /// out[i, j] = the integer sum over inputs of (byte of token i - its zero) * weight of output j, times scales[j], times the token's
   /// scale, plus biases[j]; every operation on floats rounds.
-  /// @param out [tokens, out_stride] row-major, of which the first kInt8Panel columns are written
-  void (*multiply)(const Int8Panel& panel, const Int8Tokens& tokens, std::size_t steps, float* out, std::size_t out_stride);
+  /// @param steps words of four inputs that are not all padding, in (stride - kInt8Block, stride]
+  /// @param out [tokens, out_stride] row-major, of which the first panels.count * kInt8Panel columns are written
+  void (*multiply)(const Int8Panels& panels, const Int8Tokens& tokens, std::size_t steps, float* out, std::size_t out_stride);
 };
 
 /// Attention of one sequence, all heads: out = softmax(scale * Q Kᵀ + bias) V for each head (Vaswani et al., 2017, arXiv 1706.03762).
@@ -147,7 +173,7 @@ struct MaskedList {
 /// The numeric kernels for one instruction set. The scalar table is the specification: each other table equals it bit for bit, except the
 /// decoder products, which differ by fp32 rounding (they use fused multiply-add). Every kernel is reentrant and may run on any thread.
 struct KernelTable {
-  /// "scalar", "avx2", "avx2vnni", "avx512", "avx512vnni", "avx512vbmi2", "neon" or "neondot".
+  /// "scalar", "avx2", "avx2vnni", "avx512", "avx512vnni", "avx512vbmi2", "amx", "neon" or "neondot".
   const char* name;
 
   /// Vocabulary entries in one packed decoder panel. A panel is [hidden, decoder_panel] row-major, so that one step over the hidden

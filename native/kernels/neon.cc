@@ -77,6 +77,10 @@ namespace signed_bytes {
 
 struct Dot {
   static constexpr int kTokenOffset = 0;
+  static constexpr std::size_t kTokenBlock = 1;
+  // 24 sums, 4 panel registers and the token.
+  static constexpr std::size_t kColumns = 4;
+  static constexpr std::size_t kTokens = 6;
   static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
     const int8x16_t w = vreinterpretq_s8_u32(weights);
     const int8x16_t t = vreinterpretq_s8_u32(tokens);
@@ -146,6 +150,10 @@ namespace dotprod {
 struct Dot {
   static constexpr int kWeightLimit = 127;
   static constexpr int kTokenOffset = 0;
+  static constexpr std::size_t kTokenBlock = 1;
+  // 24 sums, 4 panel registers and the token.
+  static constexpr std::size_t kColumns = 4;
+  static constexpr std::size_t kTokens = 6;
   static SPARSE_RERANK_INLINE Simd::Ints multiply_add(Simd::Ints weights, Simd::Ints tokens, Simd::Ints sums) {
 #if defined(__GNUC__) && !defined(__clang__)
     // GCC 12 spills the sums of the intrinsic to the stack in every step.

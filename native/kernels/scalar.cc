@@ -64,6 +64,7 @@ void widen_bf16(const std::uint16_t* in, std::size_t n, float* out) {
 
 struct Dot {
   static constexpr int kTokenOffset = 0;
+  static constexpr std::size_t kTokenBlock = 1;
 };
 
 #include "kernels/int8_quantise.inc"
@@ -73,20 +74,24 @@ std::int32_t signed_byte(const std::uint32_t* words, std::size_t index) {
   return reinterpret_cast<const std::int8_t*>(words)[index];
 }
 
-void multiply(const Int8Panel& panel, const Int8Tokens& tokens, std::size_t steps, float* out, std::size_t out_stride) {
+void multiply(const Int8Panels& panels, const Int8Tokens& tokens, std::size_t steps, float* out, std::size_t out_stride) {
   for (std::size_t i = 0; i < tokens.count; ++i) {
-    std::int32_t sums[kInt8Panel] = {};
     const std::uint32_t* token = tokens.words + i * tokens.stride;
     const auto zero = static_cast<std::int32_t>(tokens.zeros[i]);
-    for (std::size_t k = 0; k < steps; ++k) {
-      for (std::size_t j = 0; j < kInt8Panel; ++j) {
-        for (std::size_t b = 0; b < 4; ++b) {
-          sums[j] += (signed_byte(token, 4 * k + b) - zero) * signed_byte(panel.weights, 4 * (k * kInt8Panel + j) + b);
+    for (std::size_t p = 0; p < panels.count; ++p) {
+      std::int32_t sums[kInt8Panel] = {};
+      for (std::size_t k = 0; k < steps; ++k) {
+        const std::uint32_t* block = panels.weights + (p * tokens.stride + k / kInt8Block * kInt8Block) * kInt8Panel;
+        for (std::size_t j = 0; j < kInt8Panel; ++j) {
+          const std::size_t word = (j / kInt8Tile * kInt8Block + k % kInt8Block) * kInt8Tile + j % kInt8Tile;
+          for (std::size_t b = 0; b < 4; ++b) sums[j] += (signed_byte(token, 4 * k + b) - zero) * signed_byte(block, 4 * word + b);
         }
       }
-    }
-    for (std::size_t j = 0; j < kInt8Panel; ++j) {
-      out[i * out_stride + j] = static_cast<float>(sums[j]) * panel.scales[j] * tokens.scales[i] + panel.biases[j];
+      for (std::size_t j = 0; j < kInt8Panel; ++j) {
+        const std::size_t output = p * kInt8Panel + j;
+        const float product = static_cast<float>(sums[j]) * panels.scales[output] * tokens.scales[i];
+        out[i * out_stride + output] = product + panels.biases[output];
+      }
     }
   }
 }
@@ -163,7 +168,7 @@ void swish(const float* x, const float* up, std::size_t n, SwishShape shape, flo
   }
 }
 
-constexpr Int8Kernel kInt8 = {.unsigned_tokens = false, .quantise = quantise, .multiply = multiply};
+constexpr Int8Kernel kInt8 = {.token_block = Dot::kTokenBlock, .quantise = quantise, .multiply = multiply};
 
 }  // namespace
 

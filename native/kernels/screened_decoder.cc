@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -40,8 +39,8 @@ float round_up(double x) {
 // Independent partial sums, which compilers keep in vector registers.
 constexpr std::size_t kLanes = 8;
 
-std::size_t padded(std::size_t n) {
-  return (n + kLanes - 1) / kLanes * kLanes;
+std::size_t round_up(std::size_t n, std::size_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
 }
 
 double total(const double (&lanes)[kLanes]) {
@@ -99,20 +98,21 @@ Quantised quantise_row(const float* values, std::size_t n, float scale, float in
 
 ScreenedDecoder::ScreenedDecoder(const KernelTable& kernels, std::span<const float> decoder, std::span<const float> bias,
                                  std::size_t hidden)
-    : kernels_(kernels),
+    : kernel_(*kernels.screen),
       decoder_(decoder),
       bias_(bias),
       hidden_(hidden),
-      steps_((hidden + kBytesPerWord - 1) / kBytesPerWord),
-      panels_((bias.size() + kernels.decoder_panel - 1) / kernels.decoder_panel) {
-  const std::size_t columns = panels_ * kernels.decoder_panel;
+      padded_(round_up(hidden, std::max(kLanes, kernel_.step_block * kBytesPerWord))),
+      steps_(round_up((hidden + kBytesPerWord - 1) / kBytesPerWord, kernel_.step_block)),
+      panels_((bias.size() + kernel_.panel - 1) / kernel_.panel) {
+  const std::size_t columns = panels_ * kernel_.panel;
   weights_ = AlignedBuffer<std::uint32_t>(columns * steps_);
   corrections_ = AlignedBuffer<std::uint32_t>(columns);
   scales_ = AlignedBuffer<float>(columns);
   errors_ = AlignedBuffer<float>(columns);
   norms_ = AlignedBuffer<float>(columns);
   // Columns past the vocabulary stay zero.
-  std::fill(weights_.end() - kernels.decoder_panel * steps_, weights_.end(), 0u);
+  std::fill(weights_.end() - kernel_.panel * steps_, weights_.end(), 0u);
   std::fill(corrections_.begin(), corrections_.end(), 0u);
   for (AlignedBuffer<float>* terms : {&scales_, &errors_, &norms_}) std::fill(terms->begin(), terms->end(), 0.0f);
   pack_rows();
@@ -121,10 +121,9 @@ ScreenedDecoder::ScreenedDecoder(const KernelTable& kernels, std::span<const flo
 }
 
 void ScreenedDecoder::pack_rows() {
-  const std::size_t width = kernels_.decoder_panel;
-  const auto limit = static_cast<float>(kernels_.screen->weight_limit);
-  std::vector<float> row(padded(hidden_));
-  std::vector<std::uint8_t> bytes(row.size());
+  const auto limit = static_cast<float>(kernel_.weight_limit);
+  std::vector<float> row(padded_);
+  AlignedBuffer<std::uint8_t> bytes(padded_);
   for (std::size_t v = 0; v < bias_.size(); ++v) {
     std::copy_n(decoder_.data() + v * hidden_, hidden_, row.begin());
     const double norm = std::sqrt(dot(row.data(), row.data(), hidden_)) * (1 + kEvaluation);
@@ -143,9 +142,9 @@ void ScreenedDecoder::pack_rows() {
     }
     std::int32_t sum = 0;
     for (std::size_t k = 0; k < hidden_; ++k) sum += static_cast<std::int8_t>(bytes[k]);
-    corrections_[v] = static_cast<std::uint32_t>(sum * kernels_.screen->token_offset);
-    std::uint32_t* words = weights_.data() + (v / width) * width * steps_ + v % width;
-    for (std::size_t k = 0; k < steps_; ++k) std::memcpy(words + k * width, bytes.data() + k * kBytesPerWord, kBytesPerWord);
+    corrections_[v] = static_cast<std::uint32_t>(sum * kernel_.token_offset);
+    const std::size_t column = v % kernel_.panel;
+    kernel_.pack_entry(reinterpret_cast<const std::uint32_t*>(bytes.data()), steps_, column, weights_.data() + (v - column) * steps_);
   }
 }
 
@@ -181,20 +180,25 @@ void ScreenedDecoder::screen(const float* hidden_states, std::size_t tokens, Scr
     std::iota(survivors.begin(), survivors.end(), 0u);
     return;
   }
-  const std::size_t width = kernels_.decoder_panel;
-  scratch.bounds_.reserve_discarding(width);
-  for (std::size_t first = 0; first < bias_.size(); first += width) {
-    const ScreenPanel panel = {.weights = weights_.data() + first * steps_,
-                               .corrections = corrections_.data() + first,
-                               .offsets = centre.offsets.data() + first,
-                               .scales = scales_.data() + first,
-                               .errors = errors_.data() + first,
-                               .norms = norms_.data() + first};
-    float* bounds = scratch.bounds_.data();
-    if (!kernels_.screen->bound_panel(panel, scratch.blocks_.data(), tokens, steps_, terms, bounds)) continue;
-    const std::size_t columns = std::min(width, bias_.size() - first);
-    for (std::size_t j = 0; j < columns; ++j) {
-      if (!(bounds[j] <= 0.0f)) survivors.push_back(static_cast<std::uint32_t>(first + j));
+  const std::size_t width = kernel_.panel;
+  scratch.bounds_.reserve_discarding(ScreenKernel::kMostPanels * width);
+  const float* const bounds = scratch.bounds_.data();
+  for (std::size_t p = 0; p < panels_; p += ScreenKernel::kMostPanels) {
+    const std::size_t first = p * width;
+    const ScreenPanels panels = {.count = std::min(ScreenKernel::kMostPanels, panels_ - p),
+                                 .weights = weights_.data() + first * steps_,
+                                 .corrections = corrections_.data() + first,
+                                 .offsets = centre.offsets.data() + first,
+                                 .scales = scales_.data() + first,
+                                 .errors = errors_.data() + first,
+                                 .norms = norms_.data() + first};
+    std::uint32_t above = kernel_.bound_panels(panels, scratch.blocks_.data(), tokens, steps_, terms, scratch.bounds_.data());
+    for (; above != 0; above &= above - 1) {
+      const std::size_t begin = static_cast<std::size_t>(std::countr_zero(above)) * width;
+      const std::size_t end = std::min(begin + width, bias_.size() - first);
+      for (std::size_t j = begin; j < end; ++j) {
+        if (!(bounds[j] <= 0.0f)) survivors.push_back(static_cast<std::uint32_t>(first + j));
+      }
     }
   }
   if (&centre == origin_.get()) observe(hidden_states, tokens);
@@ -203,10 +207,10 @@ void ScreenedDecoder::screen(const float* hidden_states, std::size_t tokens, Scr
 bool ScreenedDecoder::quantise(const float* hidden_states, std::size_t tokens, const Centre& centre, Scratch& scratch,
                                ScreenTerms& terms) const {
   const float* mean = centre.mean.data();
-  scratch.centred_.reserve_discarding(padded(hidden_));
-  scratch.bytes_.reserve_discarding(padded(hidden_));
+  scratch.centred_.reserve_discarding(padded_);
+  scratch.bytes_.reserve_discarding(padded_);
   float* centred = scratch.centred_.data();
-  std::fill(centred + hidden_, centred + padded(hidden_), 0.0f);
+  std::fill(centred + hidden_, centred + padded_, 0.0f);
   float largest = 0;
   for (std::size_t t = 0; t < tokens; ++t) {
     subtract(hidden_states + t * hidden_, mean, hidden_, centred);
@@ -218,20 +222,20 @@ bool ScreenedDecoder::quantise(const float* hidden_states, std::size_t tokens, c
   const float scale = tiny ? 0.0f : largest / kTokenLimit;
   const float inverse = tiny ? 0.0f : 1.0f / scale;
 
-  const std::size_t width = kernels_.token_block;
-  const std::size_t columns = (tokens + width - 1) / width * width;
+  const std::size_t width = kernel_.token_block;
+  const std::size_t columns = round_up(tokens, width);
   scratch.blocks_.reserve_discarding(columns * steps_);
   Quantised worst;
   for (std::size_t t = 0; t < columns; ++t) {
     if (t < tokens) {
       subtract(hidden_states + t * hidden_, mean, hidden_, centred);
-      const int offset = kernels_.screen->token_offset;
-      const Quantised token = quantise_row(centred, padded(hidden_), scale, inverse, offset, scratch.bytes_.data());
+      const Quantised token = quantise_row(centred, padded_, scale, inverse, kernel_.token_offset, scratch.bytes_.data());
       worst.square = std::max(worst.square, token.square);
       worst.residual_square = std::max(worst.residual_square, token.residual_square);
     }
-    std::uint32_t* words = scratch.blocks_.data() + (t / width) * width * steps_ + t % width;
-    for (std::size_t k = 0; k < steps_; ++k) std::memcpy(words + k * width, scratch.bytes_.data() + k * kBytesPerWord, kBytesPerWord);
+    const std::size_t column = t % width;
+    std::uint32_t* const block = scratch.blocks_.data() + (t - column) * steps_;
+    kernel_.pack_token(reinterpret_cast<const std::uint32_t*>(scratch.bytes_.data()), steps_, column, block);
   }
 
   const double norm = std::sqrt(worst.square) * static_cast<double>(scale);

@@ -13,6 +13,7 @@
 namespace sparse_rerank {
 
 struct KernelTable;
+struct ScreenKernel;
 struct ScreenTerms;
 
 /// Finds the few vocabulary entries that can be positive for a sequence, by 8-bit integer products with a proven error bound.
@@ -60,7 +61,7 @@ class ScreenedDecoder {
   struct Centre {
     std::vector<float> mean;
     double norm = 0;
-    /// [panels * decoder_panel]: bias + mean · row, rounded up.
+    /// [panels * ScreenKernel::panel]: bias + mean · row, rounded up.
     AlignedBuffer<float> offsets;
   };
 
@@ -70,16 +71,17 @@ class ScreenedDecoder {
   /// Returns false if the states are not finite or too large.
   bool quantise(const float* hidden_states, std::size_t tokens, const Centre& centre, Scratch& scratch, ScreenTerms& terms) const;
 
-  const KernelTable& kernels_;
+  const ScreenKernel& kernel_;
   std::span<const float> decoder_;
   std::span<const float> bias_;
   std::size_t hidden_;
-  /// Words of four dimensions per row.
+  /// Values of a row, filled up with zeros, and its words of four dimensions.
+  std::size_t padded_;
   std::size_t steps_;
   std::size_t panels_;
-  /// [panels, steps, decoder_panel].
+  /// [panels, steps * ScreenKernel::panel].
   AlignedBuffer<std::uint32_t> weights_;
-  /// As in ScreenPanel, [panels * decoder_panel] each.
+  /// As in ScreenPanels, [panels * ScreenKernel::panel] each.
   AlignedBuffer<std::uint32_t> corrections_;
   AlignedBuffer<float> scales_;
   AlignedBuffer<float> errors_;

@@ -6,8 +6,6 @@
 #include <numeric>
 #include <string>
 
-#include "kernels/kernels.h"
-
 namespace sparse_rerank {
 
 namespace {
@@ -102,7 +100,7 @@ void pool_logits(std::span<const float> logits, std::size_t vocabulary, Pooling 
 }
 
 Result<SpladeHead> SpladeHead::create(std::span<const float> decoder, std::span<const float> bias, std::size_t vocabulary,
-                                      std::size_t hidden, Pooling pooling, SpladeActivation activation) {
+                                      std::size_t hidden, Pooling pooling, SpladeActivation activation, const KernelTable& table) {
   if (vocabulary > std::numeric_limits<std::uint32_t>::max()) {
     return Error{"ERR_TOO_LARGE", "SPLADE head: a vocabulary of " + std::to_string(vocabulary) + " exceeds 32-bit token ids"};
   }
@@ -114,7 +112,7 @@ Result<SpladeHead> SpladeHead::create(std::span<const float> decoder, std::span<
   if (!bias.empty() && bias.size() != vocabulary) return length_error("bias", bias.size(), "vocabulary = " + std::to_string(vocabulary));
 
   SpladeHead head;
-  head.kernels_ = &sparse_rerank::kernels();
+  head.kernels_ = &table;
   head.vocabulary_ = vocabulary;
   head.hidden_ = hidden;
   head.pooling_ = pooling;

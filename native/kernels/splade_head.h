@@ -8,11 +8,10 @@
 
 #include "core/aligned_buffer.h"
 #include "core/result.h"
+#include "kernels/kernels.h"
 #include "kernels/screened_decoder.h"
 
 namespace sparse_rerank {
-
-struct KernelTable;
 
 /// One sparse vector over the vocabulary.
 struct SpladeRow {
@@ -75,13 +74,13 @@ class SpladeHead {
     std::vector<std::uint32_t> order_;
   };
 
-  /// Packs the decoder for the active kernel table and keeps using that table.
+  /// Packs the decoder for a kernel table and keeps using that table.
   /// @param decoder [vocabulary, hidden] row-major; must stay unchanged for the life of the head, which, with a screen, reads the
   ///   rows of the surviving entries from it
   /// @param bias [vocabulary], copied, or empty for none
   /// Errors: ERR_TENSOR_MISMATCH (a length does not fit the shape), ERR_TOO_LARGE (the vocabulary exceeds 32-bit ids).
   static Result<SpladeHead> create(std::span<const float> decoder, std::span<const float> bias, std::size_t vocabulary, std::size_t hidden,
-                                   Pooling pooling, SpladeActivation activation);
+                                   Pooling pooling, SpladeActivation activation, const KernelTable& table = sparse_rerank::kernels());
 
   /// Replaces `row` by the vector of one sequence.
   /// @param hidden_states [tokens, hidden] row-major; without tokens the row is empty

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "emulated_amx.h"
+
 namespace sparse_rerank {
 namespace {
 
@@ -74,13 +76,13 @@ Matrix by_definition(const LinearShape& shape, const Matrix& weight, const Matri
 
 class EveryInt8Table : public testing::TestWithParam<const KernelTable*> {};
 
-INSTANTIATE_TEST_SUITE_P(Kernels, EveryInt8Table, testing::ValuesIn(available_kernels()),
+INSTANTIATE_TEST_SUITE_P(Kernels, EveryInt8Table, testing::ValuesIn(tested_kernels()),
                          [](const auto& parameter) { return std::string(parameter.param->name); });
 
 TEST_P(EveryInt8Table, GivesTheDefinitionsBitsForEveryTailOfTokensInputsAndOutputs) {
   unsigned seed = 0;
   for (const std::size_t inputs : {1U, 3U, 4U, 5U, 63U, 64U, 65U, 130U}) {
-    for (const std::size_t outputs : {1U, 47U, 48U, 49U, 100U}) {
+    for (const std::size_t outputs : {1U, 31U, 32U, 33U, 100U}) {
       const LinearShape shape{outputs, inputs};
       const Matrix weight = random_matrix(outputs * inputs, ++seed);
       const Matrix bias = seed % 3 == 0 ? Matrix() : random_matrix(outputs, ++seed);

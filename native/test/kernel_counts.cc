@@ -55,10 +55,10 @@ std::function<void()> kernel_of(const KernelTable& table, const std::string& nam
     return [&table] { table.decoder_max(floats.data(), floats.data(), kTokens, kHidden, out.data(), positions.data()); };
   }
   if (name == "decoder_logits") return [&table] { table.decoder_logits(floats.data(), floats.data(), kHidden, out.data()); };
-  if (name == "bound_panel" && table.screen != nullptr) {
+  if (name == "bound_panels" && table.screen != nullptr) {
     return [&table] {
-      const ScreenPanel panel{words.data(), words.data(), floats.data(), floats.data(), floats.data(), floats.data()};
-      table.screen->bound_panel(panel, words.data(), kTokens, kHidden / 4, {1, 1, 1}, out.data());
+      const ScreenPanels panels{1, words.data(), words.data(), floats.data(), floats.data(), floats.data(), floats.data()};
+      table.screen->bound_panels(panels, words.data(), kTokens, kHidden / 4, {1, 1, 1}, out.data());
     };
   }
   if (name == "add_masked") {
