@@ -16,16 +16,28 @@ import type { Rotation } from "./rope";
 
 export interface ScoreOptions {
   /**
-   * Added to the scaled scores: [batch or 1, heads or 1, queries, keys]. For a single sequence all heads have their own, and a bias that
-   * depends on the distance alone can be [heads, 2 · length − 1], ordered by position of the key − position of the query.
+   * Added to the scaled scores: [batch or 1, heads or 1, queries, keys]. For a single sequence it must depend on the distance alone:
+   * [heads, 2 · length − 1], ordered by position of the key − position of the query.
    */
   readonly bias?: Value | undefined;
+  /** For a single sequence only; groups have these terms in the bias. */
+  readonly distanceTerms?: DistanceTerms | undefined;
   /** Scale of the products of query and key. Default 1 / √(head size). */
   readonly scale?: number;
   /** Rotates query and key. */
   readonly rotation?: Rotation;
   /** Keys in reach of a query; not with a bias or with queries "first". */
   readonly window?: LocalWindow | undefined;
+}
+
+/** Terms of the scores that are products of a token and the distance: added to the scaled score of query i and key j, whose distance has row r. */
+export interface DistanceTerms {
+  /** Row of each distance: int32 [2 · length − 1], ordered as a bias. */
+  readonly rows: Value;
+  /** [1, heads, queries, rows], of which [i, r] is added. */
+  readonly query: Value | undefined;
+  /** [1, heads, length, rows], of which [j, r] is added. */
+  readonly key: Value | undefined;
 }
 
 /**
@@ -64,11 +76,12 @@ export function firstQueryBias(graph: GraphBuilder, bias: Value, queries: Querie
 }
 
 function ownAttention(graph: GraphBuilder, inputs: readonly Value[], { hidden, heads }: Heads, options: ScoreOptions): Value {
-  const { bias, scale = 1 / Math.sqrt(hidden / heads), rotation, window } = options;
-  const angles = rotation === undefined ? ["", ""] : [rotation.cosine, rotation.sine];
-  const optional = bias === undefined ? (rotation === undefined ? [] : angles) : [...angles, bias];
+  const { bias, scale = 1 / Math.sqrt(hidden / heads), rotation, window, distanceTerms } = options;
+  const terms = [distanceTerms?.rows, distanceTerms?.query, distanceTerms?.key];
+  const optional = [rotation?.cosine, rotation?.sine, bias, ...terms];
+  const given = optional.slice(0, optional.findLastIndex((input) => input !== undefined) + 1);
   const attributes = { heads, scale: { float: scale }, reach: window?.reach ?? -1 };
-  return graph.node("Attention", [...inputs, ...optional], attributes, OWN_DOMAIN);
+  return graph.node("Attention", [...inputs, ...given.map((input) => input ?? "")], attributes, OWN_DOMAIN);
 }
 
 /**

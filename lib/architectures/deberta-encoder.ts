@@ -5,6 +5,7 @@
 
 import type { TransformerPart } from "../checkpoint/types";
 import { attention } from "./attention";
+import type { ScoreOptions } from "./attention";
 import { feedForward } from "./bert-encoder";
 import { bertMaskedHead } from "./bert-heads";
 import type { MaskedHead } from "./bert-heads";
@@ -14,7 +15,7 @@ import type { EncoderConfig } from "./encoder-config";
 import type { GraphBuilder, Value } from "./graph";
 import { activated, activation, layerNorm, linear, linearAndNorm, lookUp, SequenceShape } from "./layers";
 import type { Heads, Queries, Scope } from "./layers";
-import { contentToPosition, positionToContent, relativePositions } from "./relative-positions";
+import { contentToPosition, positionToContent, product, relativePositions } from "./relative-positions";
 import type { DistanceRows, RelativePositions } from "./relative-positions";
 import type { Architecture, Graph } from "./types";
 import { workingBytes } from "./working-set";
@@ -184,33 +185,37 @@ function layer(context: Context, x: Value, index: number, queries: Queries): Val
   const at = `${scope.tensors.prefix}encoder.layer.${String(index)}`;
   const rows = shape.rows(x, hidden, queries);
   const inputs = version.project(scope, shape, x, `${at}.attention.self`, queries);
-  const bias = relative && biasOf(context, relative, inputs, `${at}.attention.self`, queries);
-  const attended = attention(scope.graph, shape, inputs, config, queries, { bias, scale });
+  const terms = relative && distanceTerms(context, relative, inputs, `${at}.attention.self`, queries);
+  const attended = attention(scope.graph, shape, inputs, config, queries, { ...terms, scale });
   const projection = { name: `${at}.attention.output.dense`, inputs: hidden, outputs: hidden };
   const middle = linearAndNorm(scope, attended, projection, rows, `${at}.attention.output.LayerNorm`, normOf(config));
   return feedForward(scope, config, middle, at);
 }
 
-function biasOf(
+function distanceTerms(
   { scope, version, shape }: Context,
   relative: Relative,
   [query, key]: readonly [query: Value, key: Value, value: Value],
   at: string,
   queries: Queries,
-): Value {
+): ScoreOptions {
   const { config } = version;
+  const { scale } = config;
   const { graph } = scope;
+  const content = (x: Value): Value => tokensByHead(graph, shape, x, config);
   const positionKey = (): Value => distancesByHead(graph, version.positionKeys(scope, relative.embeddings, at), config);
   const positionQuery = (): Value => distancesByHead(graph, version.positionQueries(scope, relative.embeddings, at), config);
-  const rows = queries === "all" ? relative.rows : relative.firstRows;
+  const { contentToPosition: hasQueryTerm, positionToContent: hasKeyTerm, rows } = relative;
+  if (!graph.takesGroups) {
+    const queryTerm = hasQueryTerm ? product(graph, content(query), positionKey(), scale) : undefined;
+    const keyTerm = hasKeyTerm ? product(graph, content(key), positionQuery(), scale) : undefined;
+    return { distanceTerms: { rows, query: queryTerm, key: keyTerm } };
+  }
+  const pairs = queries === "all" ? rows : graph.once("first_rows", () => graph.node("Gather", [rows, graph.integers([0])], { axis: 2 }));
   const terms: Value[] = [];
-  if (relative.contentToPosition) {
-    terms.push(contentToPosition(graph, tokensByHead(graph, shape, query, config), positionKey(), rows, config.scale));
-  }
-  if (relative.positionToContent) {
-    terms.push(positionToContent(graph, positionQuery(), tokensByHead(graph, shape, key, config), rows, config.scale));
-  }
-  return terms.reduce((a, b) => graph.node("Add", [a, b]));
+  if (hasQueryTerm) terms.push(contentToPosition(graph, content(query), positionKey(), pairs, scale));
+  if (hasKeyTerm) terms.push(positionToContent(graph, positionQuery(), content(key), pairs, scale));
+  return { bias: terms.reduce((a, b) => graph.node("Add", [a, b])) };
 }
 
 /** [tokens, hidden] -> [batch, heads, tokens, size] */
@@ -225,15 +230,17 @@ function distancesByHead(graph: GraphBuilder, x: Value, { hidden, heads }: Heads
 }
 
 /**
- * Memory in addition to BERT's: per pair of tokens the row numbers, the two terms and the scores; per token its products with the rows; and
- * the rows with their projections and copies.
+ * Memory in addition to BERT's: per token its products with the rows; the rows with their projections and copies; and in groups, per pair
+ * of tokens, the row numbers, the two terms and the scores.
  */
 function debertaGraph({ graph }: Scope, config: DebertaConfig, value: Value, output: "hidden" | "logits"): Graph {
   const { hidden, heads, positions, relative } = config;
   const bytesPerSequence = (length: number): number => {
     if (relative === undefined) return workingBytes(config, length);
     const rows = Math.min(2 * length, relative.distances.count);
-    return workingBytes({ ...config, perPair: 4 * heads + 6, perToken: heads * rows, constant: 6 * rows * hidden }, length);
+    const constant = 6 * rows * hidden;
+    const perHead = graph.takesGroups ? { perPair: 4 * heads + 6, perToken: heads * rows } : { perToken: 2 * heads * rows };
+    return workingBytes({ ...config, ...perHead, constant }, length);
   };
   const limits = [positions, relative?.distances.maxPositions].filter((limit) => limit !== undefined);
   return {

@@ -60,10 +60,11 @@ export function bucketRows(buckets: number, farthest: number): DistanceRows {
 export interface RelativePositions {
   /** Embeddings of the distances that occur in the sequence, [rows, hidden]. */
   readonly embeddings: Value;
-  /** Row of `embeddings` for every pair of a query and a key: int32 [batch, heads, queries, keys], the same for all sequences and heads. */
+  /**
+   * Row of `embeddings` for every pair of a query and a key: int32 [batch, heads, queries, keys], the same for all sequences and heads. For
+   * a single sequence the row of every distance, see DistanceTerms.
+   */
   readonly rows: Value;
-  /** `rows` for the first query only. */
-  readonly firstRows: Value;
 }
 
 /**
@@ -83,8 +84,7 @@ export function relativePositions(
   norm: readonly [name: string, norm: Norm] | undefined,
 ): RelativePositions {
   const { graph, tensors } = scope;
-  const positions = shape.positions();
-  const distances = graph.node("Sub", [graph.node("Unsqueeze", [positions, graph.integers([1])]), positions]);
+  const distances = shape.distances();
   // Checked before the buckets are listed, since the size of the table in the file bounds their number.
   const table = graph.weight(tensors.require([`${at}.weight`], [count, hidden]));
   const all = buckets === undefined ? clipped(graph, distances, count / 2, count / 2 - 1) : bucketed(graph, distances, buckets);
@@ -92,13 +92,11 @@ export function relativePositions(
   const end = graph.node("Add", [graph.node("ReduceMax", [all], { keepdims: 0 }), graph.integers(1)]);
   const vector = (scalar: Value): Value => graph.node("Unsqueeze", [scalar, graph.integers([0])]);
   const occurring = graph.node("Slice", [table, vector(lowest), vector(end), graph.integers([0])]);
+  const rows = graph.node("Cast", [graph.node("Sub", [all, lowest])], { to: INT32 });
+  const embeddings = norm === undefined ? occurring : layerNorm(scope, occurring, ...norm);
+  if (!graph.takesGroups) return { embeddings, rows };
   const perHead = graph.node("Concat", [shape.batch(), graph.integers([heads, 1, 1])], { axis: 0 });
-  const rows = graph.node("Expand", [graph.node("Cast", [graph.node("Sub", [all, lowest])], { to: INT32 }), perHead]);
-  return {
-    embeddings: norm === undefined ? occurring : layerNorm(scope, occurring, ...norm),
-    rows,
-    firstRows: graph.node("Gather", [rows, graph.integers([0])], { axis: 2 }),
-  };
+  return { embeddings, rows: graph.node("Expand", [rows, perHead]) };
 }
 
 /** Clips distances to [-lowest, highest] and shifts them to start at 0. */
@@ -136,6 +134,6 @@ export function positionToContent(graph: GraphBuilder, positionQueries: Value, k
 }
 
 /** scale · a · bᵀ over the last two dimensions. */
-function product(graph: GraphBuilder, a: Value, b: Value, scale: number): Value {
+export function product(graph: GraphBuilder, a: Value, b: Value, scale: number): Value {
   return graph.node("FusedMatMul", [a, b], { transB: 1, alpha: { float: scale } }, MICROSOFT);
 }

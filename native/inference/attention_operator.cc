@@ -1,5 +1,6 @@
 #include "inference/attention_operator.h"
 
+#include <algorithm>
 #include <limits>
 #include <new>
 
@@ -9,11 +10,34 @@ namespace sparse_rerank {
 
 namespace {
 
-constexpr std::size_t kInputs = 6;
+constexpr std::size_t kInputs = 9;
+constexpr std::size_t kDistanceRows = 6;
+
+ort::ONNXTensorElementDataType SPARSE_RERANK_ORT_CALL element_type(const ort::OrtCustomOp*, std::size_t index) {
+  return index == kDistanceRows ? ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32 : ort::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+}
+
+/// Describes the terms of disentangled attention. False if they do not fit the other inputs.
+bool read_terms(const TensorView& rows, const TensorView& query_terms, const TensorView& key_terms, AttentionInputs& in) {
+  if (query_terms.data == nullptr && key_terms.data == nullptr) return rows.data == nullptr;
+  if (rows.data == nullptr || rows.rank != 1 || rows.size(0) + 1 != 2 * in.keys) return false;
+  in.rows = (query_terms.data != nullptr ? query_terms : key_terms).size(3);
+  const auto fit = [&in](const TensorView& terms, std::size_t tokens) {
+    return terms.data == nullptr ||
+           (terms.rank == 4 && terms.size(0) == 1 && terms.size(1) == in.heads && terms.size(2) == tokens && terms.size(3) == in.rows);
+  };
+  if (!fit(query_terms, in.queries) || !fit(key_terms, in.keys)) return false;
+  in.distance_rows = reinterpret_cast<const std::int32_t*>(rows.data);
+  in.query_terms = query_terms.data;
+  in.key_terms = key_terms.data;
+  // As unsigned numbers, negative rows are too large.
+  return std::all_of(in.distance_rows, in.distance_rows + rows.size(0),
+                     [&in](std::int32_t row) { return static_cast<std::uint32_t>(row) < in.rows; });
+}
 
 /// Describes the inputs of a node to the kernel. False if their shapes do not fit each other.
 bool read_inputs(const std::array<TensorView, kInputs>& tensors, AttentionInputs& in) {
-  const auto& [query, key, value, cosine, sine, bias] = tensors;
+  const auto& [query, key, value, cosine, sine, bias, rows, query_terms, key_terms] = tensors;
   if (query.rank != 2 || key.rank != 2 || value.rank != 2) return false;
   const std::size_t hidden = query.size(1);
   if (key.size(1) != hidden || value.size(1) != hidden || hidden % in.heads != 0) return false;
@@ -31,22 +55,9 @@ bool read_inputs(const std::array<TensorView, kInputs>& tensors, AttentionInputs
     in.cosine = cosine.data;
     in.sine = sine.data;
   }
-  if (bias.data == nullptr) return true;
-  const auto keys = static_cast<std::ptrdiff_t>(in.keys);
-  if (bias.rank == 2) {
-    if (bias.size(0) != in.heads || bias.size(1) + 1 != 2 * in.keys) return false;
-    // The first query's distances start in the middle of a row, each further query's one element earlier.
-    in.bias = bias.data + keys - 1;
-    in.bias_head_stride = 2 * keys - 1;
-    in.bias_query_stride = -1;
-    return true;
-  }
-  if (bias.rank != 4 || bias.size(0) != 1 || bias.size(1) != in.heads || bias.size(2) != in.queries || bias.size(3) != in.keys)
-    return false;
+  if (bias.data != nullptr && (bias.rank != 2 || bias.size(0) != in.heads || bias.size(1) + 1 != 2 * in.keys)) return false;
   in.bias = bias.data;
-  in.bias_head_stride = static_cast<std::ptrdiff_t>(in.queries) * keys;
-  in.bias_query_stride = keys;
-  return true;
+  return read_terms(rows, query_terms, key_terms, in);
 }
 
 }  // namespace
@@ -62,6 +73,7 @@ struct AttentionOperator::Kernel {
 
 AttentionOperator::AttentionOperator(const Runtime& runtime, const KernelTable& kernels)
     : CustomOperator(runtime, "Attention", kInputs, 3), kernels_(kernels) {
+  GetInputType = element_type;
   CreateKernelV2 = create;
   KernelComputeV2 = compute;
   KernelDestroy = [](void* kernel) { delete static_cast<Kernel*>(kernel); };

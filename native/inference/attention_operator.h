@@ -8,8 +8,9 @@ namespace sparse_rerank {
 /// The operator Attention: KernelTable::attention of one sequence.
 ///
 /// Inputs: query [queries, hidden], the tokens from position 0 on; key and value [keys, hidden]; optionally cosine and sine, [keys, head
-/// size / 2]; optionally a bias, either of each pair, [1, heads, queries, keys], or of each distance, [heads, 2 * keys - 1] in the order of
-/// key position - query position. Output: [queries, hidden]. Attributes: `heads`, `scale`, and `reach`, which is -1 for no limit.
+/// size / 2]; optionally a bias of each distance, [heads, 2 * keys - 1] in the order of key position - query position; optionally the terms
+/// of disentangled attention: int32 [2 * keys - 1] in that order, the row of each distance, and one or both of [1, heads, queries, rows]
+/// and [1, heads, keys, rows]. Output: [queries, hidden]. Attributes: `heads`, `scale`, and `reach`, which is -1 for no limit.
 class AttentionOperator : public CustomOperator {
  public:
   /// Must outlive the sessions that use it.

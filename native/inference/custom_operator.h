@@ -11,8 +11,8 @@
 
 namespace sparse_rerank {
 
-/// An operator of ours in a graph that ONNX Runtime executes on the CPU. All inputs and the one output are float tensors. Derived classes
-/// set the callbacks that create and run a node.
+/// An operator of ours in a graph that ONNX Runtime executes on the CPU. All inputs and the one output are float tensors, unless a derived
+/// class sets the callback that tells types. Derived classes set the callbacks that create and run a node.
 class CustomOperator : protected ort::OrtCustomOp {
  public:
   static constexpr const char* kDomain = "sparse_rerank";
@@ -47,6 +47,7 @@ class CustomOperator : protected ort::OrtCustomOp {
 struct TensorView {
   static constexpr std::size_t kMostDimensions = 8;
 
+  /// Also of int32 tensors, which the reader casts.
   float* data = nullptr;
   std::array<std::int64_t, kMostDimensions> dimensions{};
   std::size_t rank = 0;

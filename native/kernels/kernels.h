@@ -130,10 +130,17 @@ struct AttentionInputs {
   /// dimensions i and i + size / 2 are a pair); null for none.
   const float* cosine;
   const float* sine;
-  /// The bias of head h, query i and key j is bias[h * bias_head_stride + i * bias_query_stride + j]; null for none.
+  /// For each head and distance, [heads, 2 * keys - 1], a number that is added to the score; null for none. The distance of query i and key
+  /// j has the place keys - 1 - i + j.
   const float* bias;
-  std::ptrdiff_t bias_head_stride;
-  std::ptrdiff_t bias_query_stride;
+  /// The row of each distance in the terms of disentangled attention (He et al., 2021, arXiv 2006.03654), [2 * keys - 1] in the order of
+  /// `bias`, each less than `rows`; null for none.
+  const std::int32_t* distance_rows;
+  std::size_t rows;
+  /// [heads, queries, rows] and [heads, keys, rows]; one may be null. Of the row of the distance of query i and key j, numbers i of the
+  /// former and j of the latter are added to the score.
+  const float* query_terms;
+  const float* key_terms;
 };
 
 /// The queries and keys that the SIMD tables' attention processes at a time, which bounds its working memory whatever the length: the

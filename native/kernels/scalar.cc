@@ -133,9 +133,12 @@ void attention(const AttentionInputs& in, float* scores, float* out) {
           product += rotated(in, in.query + i * hidden + offset, i, k) * rotated(in, in.key + j * hidden + offset, j, k);
         }
         scores[j] = product * in.scale;
-        if (in.bias != nullptr) {
-          const auto row = static_cast<std::ptrdiff_t>(h) * in.bias_head_stride + static_cast<std::ptrdiff_t>(i) * in.bias_query_stride;
-          scores[j] += in.bias[row + static_cast<std::ptrdiff_t>(j)];
+        const std::size_t distance = in.keys - 1 + j - i;
+        if (in.bias != nullptr) scores[j] += in.bias[h * (2 * in.keys - 1) + distance];
+        if (in.distance_rows != nullptr) {
+          const auto row = static_cast<std::size_t>(in.distance_rows[distance]);
+          if (in.query_terms != nullptr) scores[j] += in.query_terms[(h * in.queries + i) * in.rows + row];
+          if (in.key_terms != nullptr) scores[j] += in.key_terms[(h * in.keys + j) * in.rows + row];
         }
         largest = std::max(largest, scores[j]);
       }

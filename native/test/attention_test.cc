@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -34,7 +35,7 @@ std::vector<std::uint32_t> bits(const Matrix& matrix) {
   return patterns;
 }
 
-enum class Bias { kNone, kByPair, kByDistance };
+enum class Bias { kNone, kByDistance, kQueryTerms, kKeyTerms, kBothTerms };
 
 struct Shape {
   std::size_t queries;
@@ -55,6 +56,11 @@ struct Sequence {
   Matrix cosine;
   Matrix sine;
   Matrix bias;
+  std::vector<std::int32_t> distance_rows;
+  Matrix query_terms;
+  Matrix key_terms;
+
+  static constexpr std::size_t kRows = 9;
 
   Sequence(const Shape& given, unsigned seed)
       : shape(given),
@@ -70,9 +76,17 @@ struct Sequence {
         }
       }
     }
-    if (shape.bias == Bias::kByPair) bias = random_matrix(shape.heads * shape.queries * shape.keys, seed + 3);
+    if (shape.keys == 0) return;
     if (shape.bias == Bias::kByDistance) bias = random_matrix(shape.heads * (2 * shape.keys - 1), seed + 3);
+    if (has_terms()) {
+      std::mt19937 random(seed);
+      for (std::size_t d = 0; d < 2 * shape.keys - 1; ++d) distance_rows.push_back(static_cast<std::int32_t>(random() % kRows));
+    }
+    if (shape.bias != Bias::kKeyTerms && has_terms()) query_terms = random_matrix(shape.heads * shape.queries * kRows, seed + 3);
+    if (shape.bias != Bias::kQueryTerms && has_terms()) key_terms = random_matrix(shape.heads * shape.keys * kRows, seed + 4);
   }
+
+  [[nodiscard]] bool has_terms() const { return shape.bias != Bias::kNone && shape.bias != Bias::kByDistance; }
 
   [[nodiscard]] AttentionInputs inputs() const {
     AttentionInputs in{};
@@ -89,16 +103,12 @@ struct Sequence {
       in.cosine = cosine.data();
       in.sine = sine.data();
     }
-    const auto keys = static_cast<std::ptrdiff_t>(shape.keys);
-    if (shape.bias == Bias::kByPair) {
-      in.bias = bias.data();
-      in.bias_head_stride = static_cast<std::ptrdiff_t>(shape.queries) * keys;
-      in.bias_query_stride = keys;
-    } else if (shape.bias == Bias::kByDistance) {
-      in.bias = bias.data() + keys - 1;
-      in.bias_head_stride = 2 * keys - 1;
-      in.bias_query_stride = -1;
-    }
+    if (!bias.empty()) in.bias = bias.data();
+    if (!distance_rows.empty()) in.distance_rows = distance_rows.data();
+    in.rows = query_terms.empty() ? key_terms.size() / std::max<std::size_t>(1, shape.heads * shape.keys)
+                                  : query_terms.size() / (shape.heads * shape.queries);
+    if (!query_terms.empty()) in.query_terms = query_terms.data();
+    if (!key_terms.empty()) in.key_terms = key_terms.data();
     return in;
   }
 };
@@ -176,14 +186,14 @@ TEST_P(EveryAttentionTable, EqualsScalarForEverySizeOfHeads) {
 
 TEST_P(EveryAttentionTable, TakesTheFirstQueriesOnly) {
   for (const std::size_t keys : {1U, 5U, 16U, 33U, 300U}) {
-    for (const Bias bias : {Bias::kNone, Bias::kByPair, Bias::kByDistance}) {
+    for (const Bias bias : {Bias::kNone, Bias::kByDistance, Bias::kQueryTerms, Bias::kKeyTerms, Bias::kBothTerms}) {
       compare({.queries = 1, .keys = keys, .heads = 2, .size = 32, .rotary = true, .bias = bias}, 3);
     }
   }
 }
 
 TEST_P(EveryAttentionTable, EqualsScalarWithBiases) {
-  for (const Bias bias : {Bias::kByPair, Bias::kByDistance}) {
+  for (const Bias bias : {Bias::kByDistance, Bias::kQueryTerms, Bias::kKeyTerms, Bias::kBothTerms}) {
     for (const std::size_t tokens : {1U, 2U, 15U, 16U, 17U, 31U, 33U, 48U, 95U, 257U, 530U}) {
       compare({.queries = tokens, .keys = tokens, .heads = 2, .size = 12, .bias = bias}, 4);
     }
@@ -199,14 +209,16 @@ TEST_P(EveryAttentionTable, EqualsScalarInWindows) {
 }
 
 TEST_P(EveryAttentionTable, GivesAQueryTheSameBitsWithAnyNumberOfQueries) {
-  const Sequence all({.queries = 300, .keys = 300, .heads = 2, .size = 24, .rotary = true, .bias = Bias::kByDistance}, 5);
-  const Matrix expected = attend(*GetParam(), all);
-  for (const std::size_t queries : {1U, 2U, 5U, 7U, 11U, 23U, 24U, 25U, 100U}) {
-    Sequence some = all;
-    some.shape.queries = queries;
-    some.query.resize(queries * 48);
-    EXPECT_EQ(bits(attend(*GetParam(), some)), bits(Matrix(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(queries * 48))))
-        << queries;
+  for (const Bias bias : {Bias::kByDistance, Bias::kKeyTerms}) {
+    const Sequence all({.queries = 300, .keys = 300, .heads = 2, .size = 24, .rotary = true, .bias = bias}, 5);
+    const Matrix expected = attend(*GetParam(), all);
+    for (const std::size_t queries : {1U, 2U, 5U, 7U, 11U, 23U, 24U, 25U, 100U}) {
+      Sequence some = all;
+      some.shape.queries = queries;
+      some.query.resize(queries * 48);
+      const Matrix firsts(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(queries * 48));
+      EXPECT_EQ(bits(attend(*GetParam(), some)), bits(firsts)) << queries;
+    }
   }
 }
 
@@ -233,12 +245,19 @@ TEST_P(EveryAttentionTable, ConfinesNanAndInfinityToTheirQueries) {
 
 TEST_P(EveryAttentionTable, GivesHiddenKeysNoWeight) {
   for (const std::size_t tokens : {20U, 300U}) {
-    Sequence sequence({.queries = tokens, .keys = tokens, .heads = 1, .size = 8, .bias = Bias::kByPair}, 7);
+    Sequence sequence({.queries = tokens, .keys = tokens, .heads = 1, .size = 8, .bias = Bias::kQueryTerms}, 7);
+    // A row for each distance, so that the terms of the queries are a bias for each pair.
+    const std::size_t rows = 2 * tokens - 1;
+    std::iota(sequence.distance_rows.begin(), sequence.distance_rows.end(), 0);
+    sequence.query_terms.assign(tokens * rows, 0);
+    const auto hide = [&](std::size_t i, std::size_t j) { sequence.query_terms[i * rows + tokens - 1 - i + j] = -kInfinity; };
     for (std::size_t i = 0; i < tokens; ++i) {
-      for (std::size_t j = 0; j < tokens; ++j) sequence.bias[i * tokens + j] = i == 5 || (j == i && i != 6) ? -kInfinity : 0;
+      if (i != 6) hide(i, i);
+      // The first query sees only the last key, another query none.
+      for (std::size_t j = 0; j < tokens; ++j) {
+        if (i == 5 || (i == 0 && j + 1 < tokens)) hide(i, j);
+      }
     }
-    // The first query sees only the last key.
-    for (std::size_t j = 0; j + 1 < tokens; ++j) sequence.bias[j] = -kInfinity;
     const Matrix found = attend(*GetParam(), sequence);
     for (std::size_t k = 0; k < 8; ++k) {
       EXPECT_NEAR(found[k], sequence.value[(tokens - 1) * 8 + k], 1e-6F);

@@ -36,14 +36,18 @@ describe("DeBERTa", () => {
   });
 
   it("adds a term to the scores per entry of pos_att_type, given as an array or as one string", () => {
-    const termsOf = (value: unknown): (number | undefined)[] =>
-      operators(classifier(withConfig(v3, { pos_att_type: value })), "GatherElements")
-        .slice(0, 2)
-        .map(({ attributes }) => Number(attributes.get("axis")));
-    for (const both of ["c2p|p2c", "P2C | c2p", ["p2c", "c2p"], ["c2p", "p2c", "c2p"]]) assert.deepEqual(termsOf(both), [3, 2]);
-    assert.deepEqual(termsOf("c2p"), [3, 3], "one for each layer");
-    assert.deepEqual(termsOf(["p2c"]), [2, 2]);
-    for (const none of [null, []]) assert.deepEqual(termsOf(none), []);
+    // The rows of distances, and the terms of the queries and of the keys.
+    const given = (value: unknown): boolean[][] =>
+      operators(classifier(withConfig(v3, { pos_att_type: value })), "Attention").map(({ inputs }) =>
+        [6, 7, 8].map((index) => (inputs[index] ?? "") !== ""),
+      );
+    const inEachLayer = (...inputs: boolean[]): boolean[][] => [inputs, inputs];
+    for (const both of ["c2p|p2c", "P2C | c2p", ["p2c", "c2p"], ["c2p", "p2c", "c2p"]]) {
+      assert.deepEqual(given(both), inEachLayer(true, true, true));
+    }
+    assert.deepEqual(given("c2p"), inEachLayer(true, true, false));
+    assert.deepEqual(given(["p2c"]), inEachLayer(true, false, true));
+    for (const none of [null, []]) assert.deepEqual(given(none), inEachLayer(false, false, false));
     for (const other of ["p2p|c2p", ["C2P"], ""]) {
       refuses(() => classifier(withConfig(v3, { pos_att_type: other })), "ERR_UNSUPPORTED_MODEL", '"pos_att_type"', "c2p, p2c");
     }
@@ -57,7 +61,7 @@ describe("DeBERTa", () => {
     assert.equal(scaleOf(withConfig(v3, { pos_att_type: null })), expected(1));
     const plain = withConfig(v3, { relative_attention: false });
     assert.equal(scaleOf(plain), expected(3));
-    assert.equal(operators(classifier(plain), "GatherElements").length, 0);
+    assert.ok(operators(classifier(plain), "Attention").every(({ inputs }) => inputs.length === 3));
     assert.ok(!weightsOf(plain).includes("deberta.encoder.rel_embeddings.weight"));
   });
 
