@@ -18,6 +18,14 @@ struct SparseQuery {
   std::span<const float> weights;
 };
 
+/// Documents that have the same quantized weight of a term.
+struct ImpactRun {
+  const std::uint32_t* documents;
+  std::uint32_t count;
+  /// What each of them gets added to its sum.
+  std::uint16_t contribution;
+};
+
 /// Memory that searches of one thread use again and again, and the best hits so far.
 struct SearchScratch {
   /// By term: the query's weight, zero for all other terms. At least dense_size() of every segment searched.
@@ -29,6 +37,11 @@ struct SearchScratch {
   std::vector<MaskedList> masked_lists;
   std::vector<std::uint16_t> sorted_bounds;
   std::vector<std::uint32_t> candidates;
+  /// By document, of impact-ordered lists: the sum of what was read of it. Zeros between searches.
+  std::vector<std::uint16_t> sums;
+  std::vector<ImpactRun> runs;
+  /// Of the candidates.
+  std::vector<std::uint16_t> candidate_sums;
   TopK top;
   /// Rows whose exact score was computed: what pruning left.
   std::uint64_t rows_scored = 0;
