@@ -14,7 +14,7 @@ namespace sparse_rerank {
 /// Which segments get impact-ordered lists, and how long they are.
 struct ImpactBounds {
   /// Smaller segments have none: their exact search takes as little time.
-  std::uint32_t least_documents = 1u << 17;
+  std::uint32_t least_documents = 1u << 19;
   /// Postings of a term that are kept, those of its largest weights. 2^24 - 1 at most.
   std::uint32_t list_length = 4096;
   /// Postings that are held at a time, unless one term has more.
