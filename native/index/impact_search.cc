@@ -86,62 +86,65 @@ class ImpactSearch {
     std::size_t postings = 0;
     for (const ImpactRun& run : scratch_.runs) postings += run.count;
     // One more: each is written before it is known to count.
-    scratch_.candidates.resize(postings + 1);
-    scratch_.candidate_sums.resize(postings + 1);
+    if (scratch_.summed.size() <= postings) {
+      scratch_.summed.resize(postings + 1);
+      scratch_.summed_sums.resize(postings + 1);
+    }
     // From here to the end nothing fails: the sums have to become zeros again.
     std::uint16_t* const sums = scratch_.sums.data();
-    for (const auto& [documents, count, contribution] : scratch_.runs) {
-      for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t mask = mask_;
+    // Copies: stores to the sums could change references, as far as the compiler knows.
+    for (const ImpactRun run : scratch_.runs) {
+      for (std::uint32_t i = 0; i < run.count; ++i) {
         // The mask bounds what a damaged file may say.
-        std::uint16_t& sum = sums[documents[i] & mask_];
-        sum = static_cast<std::uint16_t>(std::min<std::uint32_t>(std::uint32_t{sum} + contribution, kLargestSum));
+        std::uint16_t& sum = sums[run.documents[i] & mask];
+        sum = static_cast<std::uint16_t>(std::min<std::uint32_t>(std::uint32_t{sum} + run.contribution, kLargestSum));
       }
     }
     const std::uint32_t end = view_.segment.documents();
+    std::uint32_t* const documents = scratch_.summed.data();
+    std::uint16_t* const their_sums = scratch_.summed_sums.data();
     std::size_t found = 0;
-    for (const auto& [documents, count, contribution] : scratch_.runs) {
-      for (std::uint32_t i = 0; i < count; ++i) {
-        const std::uint32_t document = documents[i] & mask_;
+    for (const ImpactRun run : scratch_.runs) {
+      for (std::uint32_t i = 0; i < run.count; ++i) {
+        const std::uint32_t document = run.documents[i] & mask;
         const std::uint16_t sum = sums[document];
         sums[document] = 0;
-        scratch_.candidates[found] = document;
-        scratch_.candidate_sums[found] = sum;
+        documents[found] = document;
+        their_sums[found] = sum;
         found += sum != 0 && document < end ? 1 : 0;
       }
     }
-    if (view_.excluded != nullptr) {
-      keep(found, [this](std::size_t i) { return !view_.excludes(scratch_.candidates[i]); });
-    } else {
-      scratch_.candidates.resize(found);
-      scratch_.candidate_sums.resize(found);
-    }
+    candidates_ = found;
+    if (view_.excluded == nullptr) return;
+    keep([this](std::size_t i) { return !view_.excludes(scratch_.summed[i]); });
   }
 
-  [[nodiscard]] std::size_t candidates() const { return scratch_.candidates.size(); }
+  [[nodiscard]] std::size_t candidates() const { return candidates_; }
 
   /// Scores the candidates that may be among the best.
   [[nodiscard]] Status score() {
     std::size_t first = kBuckets;
     if (!scratch_.top.full()) {
       Histogram sums{};
-      for (const std::uint16_t sum : scratch_.candidate_sums) ++sums[sum >> kBucketBits];
+      for (std::size_t i = 0; i < candidates_; ++i) ++sums[scratch_.summed_sums[i] >> kBucketBits];
       first = bucket_of(sums, scratch_.top.k());
-      for (std::size_t i = 0; i < candidates(); ++i) {
-        if (scratch_.candidate_sums[i] >> kBucketBits < first) continue;
-        if (Status error = offer_document(view_, scratch_.candidates[i], scratch_)) return error;
+      for (std::size_t i = 0; i < candidates_; ++i) {
+        if (scratch_.summed_sums[i] >> kBucketBits < first) continue;
+        if (Status error = offer_document(view_, scratch_.summed[i], scratch_)) return error;
       }
     }
     const std::uint16_t least = least_sum();
-    keep(candidates(),
-         [&](std::size_t i) { return scratch_.candidate_sums[i] >= least && scratch_.candidate_sums[i] >> kBucketBits < first; });
-    order_.resize(candidates());
-    std::iota(order_.begin(), order_.end(), 0u);
-    const std::vector<std::uint16_t>& sums = scratch_.candidate_sums;
-    std::stable_sort(order_.begin(), order_.end(), [&](std::uint32_t a, std::uint32_t b) { return sums[a] > sums[b]; });
-    for (std::size_t i = 0; i < order_.size(); ++i) {
-      if (sums[order_[i]] < least_sum()) break;
-      if (i + kPrefetchedRows < order_.size()) view_.segment.prefetch_row(scratch_.candidates[order_[i + kPrefetchedRows]]);
-      if (Status error = offer_document(view_, scratch_.candidates[order_[i]], scratch_)) return error;
+    keep([&](std::size_t i) { return scratch_.summed_sums[i] >= least && scratch_.summed_sums[i] >> kBucketBits < first; });
+    std::vector<std::uint32_t>& order = scratch_.order;
+    order.resize(candidates_);
+    std::iota(order.begin(), order.end(), 0u);
+    const std::vector<std::uint16_t>& sums = scratch_.summed_sums;
+    std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return sums[a] > sums[b]; });
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      if (sums[order[i]] < least_sum()) break;
+      if (i + kPrefetchedRows < order.size()) view_.segment.prefetch_row(scratch_.summed[order[i + kPrefetchedRows]]);
+      if (Status error = offer_document(view_, scratch_.summed[order[i]], scratch_)) return error;
     }
     return std::nullopt;
   }
@@ -149,25 +152,24 @@ class ImpactSearch {
  private:
   [[nodiscard]] std::uint16_t least_sum() const { return scratch_.top.full() ? plan_.least_bound(scratch_.top.worst()) : 1; }
 
-  /// Keeps those of the first `count` candidates that pass(place).
+  /// Keeps the candidates that pass(place).
   template <typename Pass>
-  void keep(std::size_t count, Pass pass) {
+  void keep(Pass pass) {
     std::size_t kept = 0;
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t i = 0; i < candidates_; ++i) {
       const bool passes = pass(i);
-      scratch_.candidates[kept] = scratch_.candidates[i];
-      scratch_.candidate_sums[kept] = scratch_.candidate_sums[i];
+      scratch_.summed[kept] = scratch_.summed[i];
+      scratch_.summed_sums[kept] = scratch_.summed_sums[i];
       kept += passes ? 1 : 0;
     }
-    scratch_.candidates.resize(kept);
-    scratch_.candidate_sums.resize(kept);
+    candidates_ = kept;
   }
 
   const SegmentView& view_;
   const ScreenPlan& plan_;
   SearchScratch& scratch_;
   const std::uint32_t mask_;
-  std::vector<std::uint32_t> order_;
+  std::size_t candidates_ = 0;
 };
 
 }  // namespace

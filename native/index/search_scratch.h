@@ -40,8 +40,10 @@ struct SearchScratch {
   /// By document, of impact-ordered lists: the sum of what was read of it. Zeros between searches.
   std::vector<std::uint16_t> sums;
   std::vector<ImpactRun> runs;
-  /// Of the candidates.
-  std::vector<std::uint16_t> candidate_sums;
+  /// The documents that have a sum, and it. Longer than there are: they only grow.
+  std::vector<std::uint32_t> summed;
+  std::vector<std::uint16_t> summed_sums;
+  std::vector<std::uint32_t> order;
   TopK top;
   /// Rows whose exact score was computed: what pruning left.
   std::uint64_t rows_scored = 0;
