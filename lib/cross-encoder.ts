@@ -41,7 +41,7 @@ export interface PredictOptions extends WorkOptions {
   readonly applySoftmax?: boolean;
   /**
    * The most tokens of the first text of a pair, without those of a prompt. A longer text is cut at `truncationSide`. Then the pair is
-   * truncated to maxSeqLength. Not supported for models with a chat template.
+   * truncated to maxSeqLength. For a model with a chat template the text keeps the longest beginning that has so many tokens by itself.
    */
   readonly maxQueryTokens?: number;
   /** The same for the second text of a pair. */
@@ -257,18 +257,12 @@ export class CrossEncoder extends ManagedResource {
       : invalid("label", label, `one of this model's labels (${names}), or its position`);
   }
 
-  /** A prompt, which is tokenized with the query, adds its tokens to the limit of the query. */
-  async #limitsOf({ maxQueryTokens, maxDocumentTokens, signal }: PredictOptions, prompt: string): Promise<PairLimits | undefined> {
-    if (maxQueryTokens === undefined && maxDocumentTokens === undefined) return undefined;
-    const { ids } = await this.#transformer.tokenizer.encode([prompt], { addSpecialTokens: false, signal });
-    return [ids.length + (maxQueryTokens ?? Infinity), maxDocumentTokens ?? Infinity];
-  }
-
   async #predict(pairs: readonly Pair[], options: PredictOptions): Promise<Required<Predictions>> {
     const { prompts, defaultPromptName, head = [] } = this.#checkpoint;
     const prompt = resolvePrompt(options, prompts, defaultPromptName, poolsPrompt(head));
-    const limits = await this.#limitsOf(options, prompt);
-    const { truncationSide } = options;
+    const { maxQueryTokens, maxDocumentTokens, truncationSide } = options;
+    const limits: PairLimits | undefined =
+      maxQueryTokens === undefined && maxDocumentTokens === undefined ? undefined : [maxQueryTokens ?? Infinity, maxDocumentTokens ?? Infinity];
     const logits = new Float32Array(pairs.length * this.numLabels);
     const truncated: number[] = [];
     const batchSize = options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE);

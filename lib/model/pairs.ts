@@ -9,12 +9,14 @@ import type { PairLimits } from "../tokenization/pipeline/template";
 import { sequencesOf } from "../tokenization/pipeline/token-batch";
 import type { TokenBatch } from "../tokenization/pipeline/token-batch";
 import type { TextTokenizer } from "../tokenization/tokenizer";
+import { beginnings } from "./text-beginnings";
 
 type Pair = readonly [query: string, document: string];
 
 export interface EncodePairs {
   /** "" for none: a chat template then takes its own default. */
   readonly prompt: string;
+  /** Of the texts alone, without a prompt. */
   readonly limits: PairLimits | undefined;
   /** Default: that of the tokenizer. */
   readonly truncationSide?: TruncationSide | undefined;
@@ -25,7 +27,7 @@ export interface EncodePairs {
  * Token ids of pairs, cut to the tokenizer's maximum length.
  *
  * Errors: those of TextTokenizer.encodePairs and ChatTemplate.render, ERR_INVALID_ARGUMENT (a pair without tokens), ERR_NOT_SUPPORTED
- * (for a chat: limits of each text, another truncation side than the tokenizer's).
+ * (for a chat: another truncation side than the tokenizer's).
  */
 export type PairEncoder = (pairs: readonly Pair[], options: EncodePairs) => Promise<TokenBatch>;
 
@@ -35,10 +37,24 @@ export function pairEncoder({ chat }: CrossCheckpoint, tokenizer: TextTokenizer)
     const pairs = new ChatPairs(chat, tokenizer);
     return (texts, options) => pairs.encode(texts, options);
   }
-  return async (pairs, { prompt, ...options }) => {
+  return async (pairs, { prompt, limits, ...options }) => {
     const prompted = prompt === "" ? pairs : pairs.map(([query, document]): Pair => [prompt + query, document]);
-    return withTokens(await tokenizer.encodePairs(prompted, options));
+    return withTokens(
+      await tokenizer.encodePairs(prompted, { ...options, limits: await withPrompt(limits, prompt, tokenizer, options.signal) }),
+    );
   };
+}
+
+/** A prompt, which is tokenized with the query, adds its tokens to the limit of the query. */
+async function withPrompt(
+  limits: PairLimits | undefined,
+  prompt: string,
+  tokenizer: TextTokenizer,
+  signal: AbortSignal,
+): Promise<PairLimits | undefined> {
+  if (limits === undefined) return undefined;
+  const { ids } = await tokenizer.encode([prompt], { addSpecialTokens: false, signal });
+  return [ids.length + limits[0], limits[1]];
 }
 
 /** A tokenizer without special tokens makes nothing of two empty texts, of which the reference has no score either. */
@@ -81,15 +97,31 @@ export class ChatPairs {
 
   /** Special tokens are only those that the template or the texts write. The end of a text that is too long is cut. */
   async encode(pairs: readonly Pair[], { prompt, limits, truncationSide, signal }: EncodePairs): Promise<TokenBatch> {
-    if (limits !== undefined) throw notSupported("maxQueryTokens or maxDocumentTokens for a model with a chat template");
     // The template writes what must remain at both ends, and only its own end can be restored.
     if (truncationSide !== undefined && truncationSide !== this.#tokenizer.truncationSide) {
       throw notSupported(`truncationSide: "${truncationSide}" for this model, which has a chat template,`);
     }
-    const texts = pairs.map((pair) => this.render(pair, prompt));
+    const texts = (await this.#cut(pairs, limits, signal)).map((pair) => this.render(pair, prompt));
     const batch = withTokens(await this.#tokenizer.encode(texts, { addSpecialTokens: false, signal }));
     if (this.#chat.restoresTail) await this.#restoreTails(batch, prompt);
     return batch;
+  }
+
+  /** The template reads texts, so each is cut as a text. */
+  async #cut(pairs: readonly Pair[], limits: PairLimits | undefined, signal: AbortSignal): Promise<readonly Pair[]> {
+    if (limits === undefined) return pairs;
+    const queries = [...new Set(pairs.map(([query]) => query))];
+    const [left, right] = await Promise.all([
+      beginnings(this.#tokenizer, queries, limits[0], signal),
+      beginnings(
+        this.#tokenizer,
+        pairs.map(([, document]) => document),
+        limits[1],
+        signal,
+      ),
+    ]);
+    const cut = new Map(queries.map((query, i) => [query, left[i] ?? query]));
+    return pairs.map(([query, document], i): Pair => [cut.get(query) ?? query, right[i] ?? document]);
   }
 
   /** Writes the template's end over the last tokens of every sequence of the maximum length, which may have been cut. */

@@ -5,7 +5,9 @@ import path from "node:path";
 
 import { CrossEncoder } from "sparse-rerank";
 
+import { beginnings } from "../../dist/model/text-beginnings";
 import { FIXTURES } from "../support/retrieval-support";
+import { loadFixture } from "../support/tokenization-support";
 
 const load = (name: string): Promise<CrossEncoder> => CrossEncoder.load(path.join(FIXTURES, name));
 const QUERY = "What is a statement?";
@@ -137,5 +139,41 @@ describe("limits of tokens with a prompt", () => {
       assert.equal(await score(QUERY, { ...options, maxQueryTokens: 2 }), await score(start, options));
       assert.notEqual(await score(QUERY, { ...options, maxQueryTokens: 2 }), await score(QUERY, options));
     }
+  });
+});
+
+describe("limits of tokens with a chat template", () => {
+  const cutting = async (name: string): Promise<void> => {
+    await using encoder = await load(name);
+    const tokenizer = await loadFixture(name, { maxLength: encoder.maxSeqLength });
+    const count = async (text: string): Promise<number> => (await tokenizer.encode([text], { addSpecialTokens: false })).ids.length;
+    const score = async (query: string, document: string, options = {}): Promise<number> =>
+      (await encoder.predict([[query, document]], options)).data[0]!;
+    for (const text of ["The statement binds names.", "Größe 東京 🦈🦈 x"]) {
+      for (const tokens of [1, 4]) {
+        const [start = ""] = await beginnings(tokenizer, [text], tokens, new AbortController().signal);
+        const next = String.fromCodePoint(text.codePointAt(start.length) ?? 0);
+        assert.ok(text.startsWith(start) && (await count(start)) <= tokens && (await count(start + next)) > tokens, start);
+        assert.equal(await score(QUERY, text, { maxDocumentTokens: tokens }), await score(QUERY, start));
+        assert.equal(await score(text, QUERY, { maxQueryTokens: tokens, prompt: "Judge." }), await score(start, QUERY, { prompt: "Judge." }));
+      }
+      assert.equal(await score(text, text, { maxQueryTokens: 1000, maxDocumentTokens: 50 }), await score(text, text));
+    }
+    tokenizer.dispose();
+  };
+  // Byte-level BPE, whose tokens may be parts of characters, and SentencePiece.
+  for (const name of ["ce-qwen3-logitscore", "ce-gemma-logitscore"]) it(`keep the beginning of each text: ${name}`, () => cutting(name));
+
+  it("apply to each pair, and are not reported as truncation", async () => {
+    await using encoder = await load("ce-qwen3-logitscore");
+    const options = { maxQueryTokens: 3, maxDocumentTokens: 4 };
+    const { data, truncated } = await encoder.predict(
+      DOCUMENTS.map((document) => [QUERY, document] as const),
+      options,
+    );
+    for (const [i, document] of DOCUMENTS.entries()) {
+      assert.equal((await encoder.predict([[QUERY, document]], options)).data[0], data[i]);
+    }
+    assert.equal(truncated.length, 0);
   });
 });
