@@ -1,6 +1,7 @@
 import { readCheckpoint } from "./checkpoint";
 import { poolsPrompt } from "./checkpoint/embedding-modules";
-import type { CrossCheckpoint } from "./checkpoint/types";
+import { SCORING_NAMES, withScoring } from "./checkpoint/flag-llm";
+import type { CrossCheckpoint, ScoringName } from "./checkpoint/types";
 import { overlapped, chunksOf } from "./core/chunks";
 import { observed } from "./core/diagnostics";
 import { ManagedResource } from "./core/managed-resource";
@@ -30,6 +31,15 @@ import { textTokens } from "./tokenization/text-tokens";
 import type { TextToken } from "./tokenization/text-tokens";
 
 export type Pair = readonly [query: string, document: string];
+
+export interface CrossEncoderLoadOptions extends LoadOptions {
+  /**
+   * Score a causal language model in a way that its files do not state. "FlagLLMReranker": as FlagEmbedding's class of this name does and the
+   * page of BAAI/bge-reranker-v2-gemma asks for: the logit of "Yes" after "A: <query>", "B: <document>" and a prompt, which `prompt` replaces.
+   * Default: the way of the checkpoint, as in sentence-transformers.
+   */
+  readonly scoring?: ScoringName;
+}
 
 export interface PredictOptions extends WorkOptions {
   /**
@@ -123,9 +133,11 @@ export class CrossEncoder extends ManagedResource {
   }
 
   /** Loads a checkpoint from a folder in hub layout or from the Hugging Face Hub. Errors: those of SparseEncoder.load. */
-  static async load(nameOrPath: string, options: LoadOptions = {}): Promise<CrossEncoder> {
-    checkLoadOptions(options);
-    const checkpoint = await readCheckpoint(await resolveModel(nameOrPath, options), "cross", options.modelFile);
+  static async load(nameOrPath: string, options: CrossEncoderLoadOptions = {}): Promise<CrossEncoder> {
+    checkLoadOptions(options, ["scoring"]);
+    const { scoring } = options;
+    if (scoring !== undefined && !SCORING_NAMES.includes(scoring)) throw invalid("scoring", scoring, '"FlagLLMReranker"');
+    const checkpoint = withScoring(await readCheckpoint(await resolveModel(nameOrPath, options), "cross", options.modelFile), scoring);
     options.onProgress?.({ stage: "load", done: 0, total: 1 });
     const start = async (): Promise<{ transformer: RunningTransformer; encodePairs: PairEncoder; execution: Execution }> => {
       const execution = await chooseExecution(options);
@@ -262,7 +274,9 @@ export class CrossEncoder extends ManagedResource {
     const prompt = resolvePrompt(options, prompts, defaultPromptName, poolsPrompt(head));
     const { maxQueryTokens, maxDocumentTokens, truncationSide } = options;
     const limits: PairLimits | undefined =
-      maxQueryTokens === undefined && maxDocumentTokens === undefined ? undefined : [maxQueryTokens ?? Infinity, maxDocumentTokens ?? Infinity];
+      maxQueryTokens === undefined && maxDocumentTokens === undefined
+        ? undefined
+        : [maxQueryTokens ?? Infinity, maxDocumentTokens ?? Infinity];
     const logits = new Float32Array(pairs.length * this.numLabels);
     const truncated: number[] = [];
     const batchSize = options.batchSize ?? defaultBatchSize(this.device, DEFAULT_BATCH_SIZE);

@@ -4,7 +4,7 @@ export type { CatalogueModel, Metric, Needs, Recommendation, Score, Task } from 
 export { configure } from "./configure";
 export type { ConfigureOptions } from "./configure";
 export { CrossEncoder } from "./cross-encoder";
-export type { Pair, PredictOptions, Predictions, RankedDocument, RankOptions } from "./cross-encoder";
+export type { CrossEncoderLoadOptions, Pair, PredictOptions, Predictions, RankedDocument, RankOptions } from "./cross-encoder";
 export { SparseRerankError } from "./errors";
 export type { ErrorCode } from "./errors";
 export type { DiagnosticsEvents, InferenceEvent, LoadEvent, QueueEvent, SearchEvent, TokenizeEvent } from "./core/diagnostics";

@@ -122,8 +122,9 @@ const LOAD_OPTIONS = [
   "signal",
 ] as const;
 
-export function checkLoadOptions(options: LoadOptions): void {
-  requireRecord(options, "options", LOAD_OPTIONS);
+/** @param more names of options of one class alone, which it checks itself */
+export function checkLoadOptions(options: LoadOptions, more: readonly string[] = []): void {
+  requireRecord(options, "options", [...LOAD_OPTIONS, ...more]);
   requireControls(options);
   for (const name of ["revision", "token"] as const) {
     if (options[name] !== undefined) requireString(options[name], name);

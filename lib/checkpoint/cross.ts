@@ -130,6 +130,7 @@ function checkpoint(
     transformer,
     scoring,
     scoringTokens,
+    scoringName: undefined,
     chat,
     head,
     numLabels: labels.length,

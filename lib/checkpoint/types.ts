@@ -166,6 +166,9 @@ export type CausalScoring =
   | { readonly kind: "logit-score"; readonly trueTokenId: number; readonly falseTokenId: number | null }
   | { readonly kind: "sequence-classification"; readonly padTokenId: number | null };
 
+/** Ways to score pairs that no checkpoint states, after the classes of other libraries. */
+export type ScoringName = "FlagLLMReranker";
+
 /** How a pair becomes messages of a chat, which a template turns into the text that the model reads. */
 export interface ChatFormat {
   /** The template, in Jinja. */
@@ -186,8 +189,10 @@ export interface CrossCheckpoint {
   readonly transformer: TransformerPart;
   /** Undefined for encoders, and while `scoringTokens` are to be looked up. */
   readonly scoring: CausalScoring | undefined;
-  /** The tokens of a LogitScore whose ids only the tokenizer knows: true and false. */
-  readonly scoringTokens: readonly [string, string] | undefined;
+  /** The tokens of a LogitScore whose ids only the tokenizer knows: true and false, or only true. */
+  readonly scoringTokens: readonly [string, string?] | undefined;
+  /** Undefined for the checkpoint's own way (see flag-llm.ts). */
+  readonly scoringName: ScoringName | undefined;
   /** Undefined if the model reads pairs of texts. */
   readonly chat: ChatFormat | undefined;
   /** Modules over the hidden states that compute the scores; undefined if the transformer has a classification head. */

@@ -5,7 +5,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { COLLECTION_FORMATS } from "../corpus/formats";
 import type { CollectionFormat } from "../corpus/formats";
 import { configure, CrossEncoder, SparseEncoder } from "../index";
-import type { Device, LoadOptions } from "../index";
+import type { CrossEncoderLoadOptions, Device, LoadOptions } from "../index";
 import { clearProgress, ProgressLine } from "./progress";
 import { megabytes } from "./terminal";
 
@@ -102,8 +102,8 @@ export function loadSparseEncoder(options: ModelOptions): Promise<SparseEncoder>
   return load(SparseEncoder, options);
 }
 
-export function loadCrossEncoder(options: ModelOptions): Promise<CrossEncoder> {
-  return load(CrossEncoder, options);
+export function loadCrossEncoder({ scoring, ...options }: ModelOptions & Pick<CrossEncoderLoadOptions, "scoring">): Promise<CrossEncoder> {
+  return load({ load: (name, given) => CrossEncoder.load(name, { ...given, ...(scoring === undefined ? {} : { scoring }) }) }, options);
 }
 
 /** Loads the model of --reranker, if given, with the same options as the main model. */

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 
 import { passageText, passageTitle } from "../corpus/beir-corpus";
 import type { Passage } from "../corpus/passages";
+import type { CrossEncoderLoadOptions } from "../index";
 import { TextInput } from "./input";
 import type { FileOptions } from "./input";
 import { addInputOptions, addModelOptions, command, DEFAULT_RERANKER, finiteNumber, loadCrossEncoder, positiveInteger } from "./options";
@@ -16,6 +17,7 @@ interface RerankCommandOptions extends ModelOptions, FileOptions {
   readonly minScore?: number;
   readonly maxQueryTokens?: number;
   readonly maxDocumentTokens?: number;
+  readonly scoring?: NonNullable<CrossEncoderLoadOptions["scoring"]>;
 }
 
 const BAR_WIDTH = 8;
@@ -36,6 +38,7 @@ export function rerankCommand(): Command {
     .option("--label <name>", "label to rank by, for models with several")
     .option("--max-query-tokens <n>", "read only the first n tokens of the query", positiveInteger)
     .option("--max-document-tokens <n>", "read only the first n tokens of each document", positiveInteger)
+    .addOption(new Option("--scoring <name>", "how a causal model scores, if not as its files state").choices(["FlagLLMReranker"]))
     .action((query: string, documents: string[], options: RerankCommandOptions) =>
       run(query, new TextInput(created, documents, options), options),
     );

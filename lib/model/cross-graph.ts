@@ -18,8 +18,8 @@ export function planCross(checkpoint: CrossCheckpoint, execution: ExecutionPlan)
   if (scoringTokens === undefined) return { part, graph: crossEncoderGraph(checkpoint, execution), execution };
   // The first graph only has the limits, which do not depend on the tokens.
   const graph = causalGraph(part, { kind: "logit-score", trueTokenId: 0, falseTokenId: 0 }, execution);
-  const complete = (tokenizer: TextTokenizer): Promise<Graph> =>
-    Promise.resolve(causalGraph(part, scoringOf(scoringTokens, tokenizer, part), execution));
+  const complete = async (tokenizer: TextTokenizer): Promise<Graph> =>
+    causalGraph(part, await scoringOf(scoringTokens, tokenizer, checkpoint), execution);
   return { part, graph, complete, execution };
 }
 
@@ -48,18 +48,27 @@ function causalGraph(part: TransformerPart, scoring: CausalScoring, execution: E
 }
 
 /**
- * transformers replaces a token that the tokenizer lacks by the unknown token, so that all scores are 0, or fails.
+ * transformers replaces a token that the tokenizer lacks by the unknown token, or fails. Then all scores are 0, and the order says nothing.
  * @throws ERR_UNSUPPORTED_MODEL
  */
-function scoringOf(tokens: readonly [string, string], tokenizer: TextTokenizer, { folder }: TransformerPart): CausalScoring {
-  const [trueTokenId, falseTokenId] = tokens.map((token) => {
-    const id = tokenizer.id(token);
+async function scoringOf(
+  [positive, negative]: readonly [string, string?],
+  tokenizer: TextTokenizer,
+  { transformer: { folder }, scoringName }: CrossCheckpoint,
+): Promise<CausalScoring> {
+  const idOf = (token: string, id: number | undefined): number => {
     if (id !== undefined) return id;
+    const scored = scoringName ?? "a causal language model without modules.json";
+    const tokens = [positive, negative].filter((one) => one !== undefined).map((one) => JSON.stringify(one));
     throw new SparseRerankError(
       "ERR_UNSUPPORTED_MODEL",
-      `${folder} has no modules.json, so a causal language model is scored by the tokens ${tokens.map((name) => JSON.stringify(name)).join(" and ")}; ` +
-        `its tokenizer has no token ${JSON.stringify(token)}.`,
+      `The tokenizer of ${folder} has no token ${JSON.stringify(token)}; ${scored} is scored by ${tokens.join(" and ")}.`,
     );
-  }) as [number, number];
-  return { kind: "logit-score", trueTokenId, falseTokenId };
+  };
+  if (scoringName === "FlagLLMReranker") {
+    const { ids } = await tokenizer.encode([positive], { addSpecialTokens: false });
+    return { kind: "logit-score", trueTokenId: idOf(positive, ids[0]), falseTokenId: null };
+  }
+  const [trueTokenId, falseTokenId = null] = [positive, negative].flatMap((one) => (one === undefined ? [] : idOf(one, tokenizer.id(one))));
+  return { kind: "logit-score", trueTokenId: trueTokenId ?? 0, falseTokenId };
 }

@@ -9,6 +9,7 @@ import type { PairLimits } from "../tokenization/pipeline/template";
 import { sequencesOf } from "../tokenization/pipeline/token-batch";
 import type { TokenBatch } from "../tokenization/pipeline/token-batch";
 import type { TextTokenizer } from "../tokenization/tokenizer";
+import { FlagLlmPairs } from "./flag-llm-pairs";
 import { beginnings } from "./text-beginnings";
 
 type Pair = readonly [query: string, document: string];
@@ -32,7 +33,11 @@ export interface EncodePairs {
 export type PairEncoder = (pairs: readonly Pair[], options: EncodePairs) => Promise<TokenBatch>;
 
 /** Errors: ERR_UNSUPPORTED_MODEL and ERR_CHAT_TEMPLATE (the chat template). */
-export function pairEncoder({ chat }: CrossCheckpoint, tokenizer: TextTokenizer): PairEncoder {
+export function pairEncoder({ chat, scoringName }: CrossCheckpoint, tokenizer: TextTokenizer): PairEncoder {
+  if (scoringName === "FlagLLMReranker") {
+    const pairs = new FlagLlmPairs(tokenizer);
+    return (texts, options) => pairs.encode(texts, options);
+  }
   if (chat !== undefined) {
     const pairs = new ChatPairs(chat, tokenizer);
     return (texts, options) => pairs.encode(texts, options);

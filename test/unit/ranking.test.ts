@@ -155,7 +155,10 @@ describe("limits of tokens with a chat template", () => {
         const next = String.fromCodePoint(text.codePointAt(start.length) ?? 0);
         assert.ok(text.startsWith(start) && (await count(start)) <= tokens && (await count(start + next)) > tokens, start);
         assert.equal(await score(QUERY, text, { maxDocumentTokens: tokens }), await score(QUERY, start));
-        assert.equal(await score(text, QUERY, { maxQueryTokens: tokens, prompt: "Judge." }), await score(start, QUERY, { prompt: "Judge." }));
+        assert.equal(
+          await score(text, QUERY, { maxQueryTokens: tokens, prompt: "Judge." }),
+          await score(start, QUERY, { prompt: "Judge." }),
+        );
       }
       assert.equal(await score(text, text, { maxQueryTokens: 1000, maxDocumentTokens: 50 }), await score(text, text));
     }
