@@ -97,10 +97,7 @@ export const ROWS: readonly CatalogueModel[] = [
     "rasyosef/splade-mini",
     shape("bert", 4, 256, 30522, 11.2),
     "mit",
-    [
-      score(SBERT_SPARSE, "MS MARCO dev MRR@10", 33.2, "as first published; 34.1 since the checkpoint of September 2025"),
-      score(SBERT_SPARSE, "BEIR-13 nDCG@10", 42.5, "as first published; 44.5 since the checkpoint of September 2025"),
-    ],
+    sparseScores(34.1, 44.5),
     "For small machines and short texts.",
   ),
   model({
