@@ -1,6 +1,7 @@
 // Measures the loss of dtype "int8" against fp32: rankings of collections in BEIR's layout with the embedded model, and the scores of the
-// cross-encoders in test/fixtures (random weights are the worst case, since no training has made them robust).
-// usage: node scripts/measure-int8.mjs FOLDER_OF_COLLECTIONS [NAME…]
+// cross-encoders in test/data/checkpoints (random weights are the worst case, since no training has made them robust). Without a folder, only
+// the scores.
+// usage: node scripts/measure-int8.mjs [FOLDER_OF_COLLECTIONS [NAME…]]
 import fs from "node:fs";
 import path from "node:path";
 
@@ -10,9 +11,8 @@ import { root } from "./report.mjs";
 
 const DEPTH = 10;
 const [folder, ...names] = process.argv.slice(2);
-if (folder === undefined) throw new Error("usage: node scripts/measure-int8.mjs FOLDER_OF_COLLECTIONS [NAME…]");
 
-await measureRankings(folder, names.length > 0 ? names : ["scifact", "cranfield", "med", "cisi"]);
+if (folder !== undefined) await measureRankings(folder, names.length > 0 ? names : ["scifact", "cranfield", "med", "cisi"]);
 await measureScores();
 
 async function measureRankings(collections, chosen) {
@@ -62,11 +62,15 @@ async function measureScores() {
     }
     const [exact, quantised] = logits;
     const differences = Array.from(exact, (value, i) => Math.abs(value - quantised[i]));
+    const range = Math.max(...exact) - Math.min(...exact);
+    const order = (values) => [...values.keys()].sort((a, b) => values[b] - values[a]);
     rows.push({
       model: name,
-      "range of logits": (Math.max(...exact) - Math.min(...exact)).toFixed(3),
+      "range of logits": range.toFixed(3),
       "largest difference": Math.max(...differences).toFixed(4),
       "mean difference": mean(differences).toFixed(4),
+      "mean, % of the range": ((100 * mean(differences)) / range).toFixed(2),
+      "Kendall's tau": kendall(order(exact), order(quantised)).toFixed(3),
     });
   }
   console.table(rows);
