@@ -113,8 +113,12 @@ const LIB = {
     holds: "two-stage search, fusion, BM25, explanation",
     uses: [
       ...["errors", "core", "options", "native", "native/contract", "sparse-matrix", "sparse-ops", "sparse-index"],
-      ...["sparse-encoder", "cross-encoder", "lexical"],
+      ...["sparse-encoder", "cross-encoder", "lexical", "page"],
     ],
+  },
+  page: {
+    holds: "what the page and its static reports show, and the declarations of their renderer, which page/ is bundled to",
+    uses: ["retrieval"],
   },
   collection: {
     holds: "`Collection`: documents in passages, both sides of a hybrid search, in one index",
@@ -164,7 +168,7 @@ const LIB = {
   },
   cli: {
     holds: "the command line, one file per command",
-    uses: ["core", "native/diagnosis", "index", "sparse-index", "lexical", "corpus", "engines", "queue", "server"],
+    uses: ["core", "native/diagnosis", "index", "sparse-index", "lexical", "retrieval", "page", "corpus", "engines", "queue", "server"],
   },
 };
 

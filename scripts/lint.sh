@@ -7,7 +7,7 @@ source scripts/common.sh
 
 # Tests import the compiled library, so its types must be up to date before they and eslint use them.
 check_types() {
-  npm run --silent build:ts && tsc -p test
+  npm run --silent build:ts && tsc -p page && tsc -p test
 }
 
 check_native_format() {

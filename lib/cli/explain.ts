@@ -2,6 +2,8 @@ import type { Command } from "commander";
 
 import { explain, explainHtml } from "../index";
 import type { Contribution, SparseEncoder, SparseVector, WeightedSpan } from "../index";
+import { renderReports } from "../page/report";
+import { explainText as weightsOf } from "../retrieval/explain";
 import { literalTokens } from "./literal";
 import { addModelOptions, command, loadSparseEncoder, positiveInteger, refuseOptions, sparseModelOption } from "./options";
 import type { ModelOptions } from "./options";
@@ -36,10 +38,9 @@ export function explainCommand(): Command {
   return addModelOptions(created, sparseModelOption())
     .option("-q, --query", "encode a single text as a query instead of a document")
     .option("-k, --top-k <n>", "show the n tokens with the largest weights", positiveInteger, 25)
-    .option("--html", "with a document: print an HTML page that highlights the words behind each weight")
+    .option("--html", "print an HTML page that shows the words behind each weight")
     .action(async (text: string, document: string | undefined, options: ExplainCommandOptions) => {
-      if (document === undefined) refuseOptions(created, ["html"], "requires a query and a document");
-      else refuseOptions(created, ["query"], "is for a single text; with a document, the first text is the query");
+      if (document !== undefined) refuseOptions(created, ["query"], "is for a single text; with a document, the first text is the query");
       if (options.html === true) refuseOptions(created, ["json", "topK"], "cannot be used with --html");
       await using encoder = await loadSparseEncoder(options);
       await (document === undefined ? explainText(encoder, text, options) : explainMatch(encoder, text, document, options));
@@ -48,6 +49,10 @@ export function explainCommand(): Command {
 
 async function explainText(encoder: SparseEncoder, text: string, options: ExplainCommandOptions): Promise<void> {
   const as = options.query === true ? "query" : "document";
+  if (options.html === true) {
+    await writeLine(renderReports([{ kind: "text", text: await weightsOf(encoder, text, { task: as }) }]).trimEnd());
+    return;
+  }
   const vector = await (as === "query" ? encoder.encodeQuery(text) : encoder.encodeDocument(text));
   const literal = await literalTokens(encoder, text, as);
   const tokens = encoder.decode(vector).map((weight): Explained => ({ ...weight, literal: literal.has(weight.id) }));

@@ -1,3 +1,5 @@
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
 import { createInterface } from "node:readline/promises";
 
 import { InvalidArgumentError } from "commander";
@@ -5,6 +7,8 @@ import type { Command } from "commander";
 
 import { Collection } from "../index";
 import type { CrossEncoder, SearchMode, SparseEncoder } from "../index";
+import { replaceFile } from "../core/replace-file";
+import { renderReports } from "../page/report";
 import { isStored } from "../sparse-index/index-folder";
 import { DocumentSource } from "./document-source";
 import { addFilterOption, filterOf } from "./filters";
@@ -36,6 +40,7 @@ interface SearchCommandOptions extends ModelOptions, InputOptions, FilterOptions
   readonly limit?: number;
   readonly exclude?: RegExp;
   readonly prompt?: true;
+  readonly html?: string;
 }
 
 export function searchCommand(): Command {
@@ -47,6 +52,7 @@ export function searchCommand(): Command {
     'sparse-rerank search my-docs "how are threads used" --hybrid --filter lang=en --filter "year>=2020"',
     'sparse-rerank search docs/ "how are threads used"',
     'sparse-rerank search corpus.jsonl "first query" "second query" --json',
+    'sparse-rerank search docs/ "how are threads used" --html report.html',
     "sparse-rerank search docs/                   # prompts for queries on a terminal",
     "sparse-rerank search docs/ < queries.txt     # one query per line",
   ])
@@ -59,11 +65,13 @@ export function searchCommand(): Command {
     .option("--exclude <pattern>", "skip files whose path matches this regular expression (case-insensitive)", pattern)
     .option("--limit <n>", "index only the first n documents", positiveInteger)
     .option("-k, --top-k <n>", "number of hits per query", positiveInteger, 5)
+    .option("--html <file>", "write a page that shows why each hit is where it is, instead of printing the hits")
     .option("--prompt", "prompt for more queries after those given (terminal only)")
     .action((collection: string, queries: string[], options: SearchCommandOptions) => {
       if (collection === "-" && queries.length === 0) {
         created.error('error: with the collection "-" (standard input), pass queries as arguments');
       }
+      if (options.html !== undefined) refuseOptions(created, ["json", "prompt"], "cannot be used with --html");
       if (!process.stdin.isTTY) refuseOptions(created, ["prompt"], "requires a terminal");
       if (options.lexical === true) {
         const unused = options.rerank === undefined ? MODEL_OPTIONS : ["model"];
@@ -106,7 +114,33 @@ async function run(command: Command, source: string, queries: readonly string[],
     topK: options.topK,
     ...(filter === undefined ? {} : { filter }),
   });
-  await answerAll(command, searcher, queries, options);
+  if (options.html === undefined) await answerAll(command, searcher, queries, options);
+  else await writeReport(command, searcher, { source, queries, file: options.html, options });
+}
+
+async function writeReport(
+  command: Command,
+  searcher: Searcher,
+  {
+    source,
+    queries,
+    file,
+    options,
+  }: { readonly source: string; readonly queries: readonly string[]; readonly file: string; readonly options: SearchCommandOptions },
+): Promise<void> {
+  const given = queries.length > 0 || process.stdin.isTTY ? queries : await linesOfInput();
+  if (given.length === 0) command.error("error: no query: pass queries as arguments or on standard input");
+  const setting = [source, modeOf(options), ...(options.rerank === undefined ? [] : [`reranked by ${options.rerank}`])].join(" · ");
+  const reports = [];
+  for (const query of given) reports.push(await searcher.report(query, setting));
+  await replaceFile(path.resolve(file), (temporary) => writeFile(temporary, renderReports(reports)));
+  writeNote(`Wrote ${file}.`);
+}
+
+async function linesOfInput(): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) if (line.trim() !== "") lines.push(line);
+  return lines;
 }
 
 function modeOf({ hybrid, lexical }: SearchCommandOptions): SearchMode {

@@ -1,4 +1,8 @@
+import { explain } from "../index";
 import type { Collection, CollectionHit, CollectionSearchOptions, SearchMode, SparseEncoder } from "../index";
+import type { SearchReport, StageName } from "../page/contract";
+import { EARLIER_HITS, earlierSearches, readText, shownHits } from "../page/shown-hits";
+import { explainText } from "../retrieval/explain";
 import { literalTokens } from "./literal";
 
 /** A hit as --json prints it. */
@@ -61,6 +65,30 @@ export class Searcher {
       highlights.map(({ start, end }) => passage.text.slice(start - passage.start, end - passage.start)),
     );
     return { ...answer, words, cut: await this.#cutDocuments(hits) };
+  }
+
+  /** What --html shows: every stage's ranking, and each hit's sum. */
+  async report(query: string, setting: string): Promise<SearchReport> {
+    const encoder = this.#encoder;
+    const { mode } = this.#options;
+    const { hits, reranked } = await this.#collection.search(query, { ...this.#options, highlight: true });
+    const earlier = new Map<StageName, string[]>();
+    for (const { stage, mode: of } of earlierSearches(mode, reranked > 0)) {
+      const found = await this.#collection.search(query, { ...this.#options, mode: of, topK: EARLIER_HITS, rerank: false });
+      earlier.set(
+        stage,
+        found.hits.map(({ id }) => id),
+      );
+    }
+    const shown = shownHits(hits, earlier);
+    if (encoder === undefined) return { kind: "search", query, setting, hits: shown };
+    const expansion = await explainText(encoder, query, { task: "query" });
+    // One after the other: each takes all threads.
+    const explained: typeof shown = [];
+    for (const hit of shown) {
+      explained.push(hit.text === "" ? hit : { ...hit, explanation: await explain(encoder, query, readText(hit)) });
+    }
+    return { kind: "search", query, setting, expansion, hits: explained };
   }
 
   async #search(query: string, highlight: boolean): Promise<{ readonly answer: Answer; readonly hits: readonly CollectionHit[] }> {

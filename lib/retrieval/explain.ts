@@ -38,6 +38,43 @@ export interface Explanation {
   readonly documentSpans: readonly WeightedSpan[];
 }
 
+/** A weight of a text's vector. */
+export interface ExplainedToken {
+  readonly token: string;
+  readonly id: number;
+  readonly weight: number;
+  /** Whether the token occurs in the text itself; otherwise the model added it. */
+  readonly literal: boolean;
+  /** The word that the weight comes from, if known. */
+  readonly span?: Span;
+}
+
+export interface ExplainedText {
+  readonly text: string;
+  readonly task: "query" | "document";
+  /** By descending weight. */
+  readonly tokens: readonly ExplainedToken[];
+}
+
+/**
+ * The weights of a text, and the words that they come from.
+ *
+ * Errors: ERR_INVALID_ARGUMENT, ERR_ABORTED, ERR_DISPOSED, ERR_RUNTIME_FAILED.
+ */
+export async function explainText(
+  encoder: SparseEncoder,
+  text: string,
+  { task, signal }: { readonly task: "query" | "document"; readonly signal?: AbortSignal },
+): Promise<ExplainedText> {
+  const traced = await encoder.trace(text, { task, ...(signal === undefined ? {} : { signal }) });
+  const at = positionsOf(traced);
+  const tokens = encoder.decode(traced.vector).map(({ token, id, weight }): ExplainedToken => {
+    const span = traced.sources[at.get(id) ?? -1];
+    return { token, id, weight, literal: traced.literal.has(id), ...(span === undefined ? {} : { span }) };
+  });
+  return { text, task, tokens };
+}
+
 /**
  * Explains why a document matches a query: every token in both vectors, the words of the two texts that its weights come from, and whether
  * it occurs in them or was added by the model.

@@ -16,6 +16,8 @@ declare module "fastify" {
     contract?: (body: unknown) => Contract;
     /** Answered without a key, and to any Host. */
     isPublic?: boolean;
+    /** A page that people open in a browser, which asks them for the key. */
+    isPage?: boolean;
   }
   interface FastifyRequest {
     /** What the log tells of a request. */

@@ -30,20 +30,30 @@ export function siteCheck({ isAllowedHost, cors = false }: CheckedPluginOptions)
 }
 
 /**
- * Throws a Refusal for a request without one of the keys. Digests are compared, in constant time, so that neither the beginning nor the
+ * Throws a Refusal for a request without one of the keys: as a bearer's, or as a password, which browsers ask for. They send it along with
+ * every later request to this server, but other sites gain nothing by that: siteCheck() refuses what their pages send. Digests are compared, in constant time, so that neither the beginning nor the
  * length of a key can be guessed from how long the answer takes.
  */
 export function keyCheck(keys: readonly string[]): Check {
   const known = keys.map(digest);
-  return ({ headers: { authorization = "" } }) => {
+  return ({ headers: { authorization = "" }, routeOptions }) => {
     if (known.length === 0) return;
-    const [scheme = "", key = ""] = authorization.split(" ", 2);
-    const given = digest(key);
+    const given = digest(keyOf(authorization));
     // Every key is compared, whichever matches.
     const matches = known.map((each) => timingSafeEqual(each, given)).filter(Boolean).length;
-    if (scheme.toLowerCase() === "bearer" && matches > 0) return;
-    throw new Refusal(401, "unauthorized", "A valid key is needed: Authorization: Bearer KEY.", { "www-authenticate": "Bearer" });
+    if (matches > 0) return;
+    const challenge = routeOptions.config.isPage === true ? 'Basic realm="sparse-rerank: the key is the password", charset="UTF-8"' : "Bearer";
+    throw new Refusal(401, "unauthorized", "A valid key is needed: Authorization: Bearer KEY.", { "www-authenticate": challenge });
   };
+}
+
+/** The key of a header "Bearer KEY", or "Basic" with "NAME:KEY" in Base64; empty without one, which is no key. */
+function keyOf(authorization: string): string {
+  const [scheme = "", credentials = ""] = authorization.split(" ", 2);
+  if (scheme.toLowerCase() === "bearer") return credentials;
+  if (scheme.toLowerCase() !== "basic") return "";
+  const pair = Buffer.from(credentials, "base64").toString("utf8");
+  return pair.includes(":") ? pair.slice(pair.indexOf(":") + 1) : "";
 }
 
 function digest(key: string): Buffer {

@@ -5,7 +5,7 @@ import type { CollectionModel, CollectionStats } from "../collection/types";
 import { SparseRerankError } from "../errors";
 import { isStored } from "../sparse-index/index-folder";
 import { DEFAULT_MODEL } from "./models";
-import type { Models } from "./models";
+import type { Models, ServedEncoder } from "./models";
 import type { CheckedPluginOptions } from "./options";
 
 /** The models to load if the options name none: the one that the collection records. */
@@ -13,6 +13,13 @@ export function defaultModels(stats: CollectionStats | undefined): NonNullable<C
   const model = stats?.model;
   if (model === undefined) return [DEFAULT_MODEL];
   return [isWhole(model) ? { model: model.name, dtype: model.dtype } : model.name];
+}
+
+/** A collection, the served model of its vectors, and whether it has a lexical side. */
+export interface OpenedIndex {
+  readonly collection: Collection;
+  readonly encoder: ServedEncoder | undefined;
+  readonly hasWords: boolean;
 }
 
 /**
@@ -26,17 +33,18 @@ export async function openIndex(
   { index, writable = false }: CheckedPluginOptions,
   stats: CollectionStats | undefined,
   models: Models,
-): Promise<Collection | undefined> {
+): Promise<OpenedIndex | undefined> {
   if (index === undefined) return undefined;
-  const encoder = encoderOf(stats, models, index);
+  const served = encoderOf(stats, models, index);
   const reranker = models.reranker?.model;
-  return Collection.open(index, {
-    ...(encoder === undefined ? {} : { encoder }),
+  const collection = await Collection.open(index, {
+    ...(served === undefined ? {} : { encoder: served.model }),
     ...(reranker === undefined ? {} : { reranker }),
     // What a new collection has; others keep what they have.
     ...(stats === undefined ? { lexical: true } : {}),
     ...(writable ? {} : { readOnly: true, autoRefresh: true }),
   });
+  return { collection, encoder: served, hasWords: stats === undefined || stats.lexical !== undefined };
 }
 
 /**
@@ -61,13 +69,13 @@ export async function indexStats({ index: folder, writable = false }: CheckedPlu
   }
 }
 
-function encoderOf(stats: CollectionStats | undefined, models: Models, folder: string): Models["encoders"][number]["model"] | undefined {
+function encoderOf(stats: CollectionStats | undefined, models: Models, folder: string): ServedEncoder | undefined {
   const served = models.encoders;
   const known = stats?.model;
   if (known === undefined) {
     // A collection of words alone needs no model. A folder of SparseIndex may not record its model.
     const isLexical = stats?.passageOptions !== undefined || stats?.lexical !== undefined;
-    return isLexical ? undefined : served[0]?.model;
+    return isLexical ? undefined : served[0];
   }
   const same = served.find(({ model }) =>
     isWhole(known) ? model.model.fingerprint === known.fingerprint : model.model.name === known.name,
@@ -78,7 +86,7 @@ function encoderOf(stats: CollectionStats | undefined, models: Models, folder: s
       `The collection in ${folder} was made with the model ${known.name}: serve it as well (--model).`,
     );
   }
-  return same.model;
+  return same;
 }
 
 /** Folders of earlier versions record only the model's name. */

@@ -12,9 +12,9 @@ import { checkPluginOptions } from "./options";
 import type { ServerPluginOptions } from "./options";
 import { addCollectionRoutes } from "./routes/collection";
 import { addEmbedRoutes } from "./routes/embed";
+import { addPageRoutes } from "./routes/page";
 import { addRerankRoutes } from "./routes/rerank";
-import { addRootRoutes } from "./routes/root";
-import type { ListedRoute } from "./routes/root";
+import { addRootRoute } from "./routes/root";
 import { addScoreRoutes } from "./routes/score";
 import { addStatusRoutes } from "./routes/status";
 import { addTokenizeRoute } from "./routes/tokenize";
@@ -59,10 +59,9 @@ export async function mount(app: FastifyInstance, service: Service): Promise<voi
   // Bodies are read by the routes, which are more tolerant than a schema (fields.ts); answers are JSON already.
   app.setValidatorCompiler(() => () => true);
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
-  const routes: ListedRoute[] = [];
   const methods = new Map<string, Set<string>>();
   app.addHook("onRoute", (route) => {
-    note(route, app.prefix, routes, methods);
+    note(route, app.prefix, methods);
   });
   await addDocs(app, () => {
     addRerankRoutes(app, service);
@@ -71,7 +70,8 @@ export async function mount(app: FastifyInstance, service: Service): Promise<voi
     addTokenizeRoute(app, service);
     addCollectionRoutes(app, service);
     addStatusRoutes(app, service);
-    addRootRoutes(app, service, routes);
+    addRootRoute(app, service);
+    addPageRoutes(app, service);
   });
   refuseOtherMethods(app, methods);
 }
@@ -79,17 +79,13 @@ export async function mount(app: FastifyInstance, service: Service): Promise<voi
 function note(
   route: RouteOptions & { routePath: string; path: string; prefix: string },
   prefix: string,
-  routes: ListedRoute[],
   methods: Map<string, Set<string>>,
 ): void {
   if (route.prefix !== prefix) return;
-  const { summary, hide } = (route.schema ?? {}) as { readonly summary?: string; readonly hide?: boolean };
   const added = [route.method].flat().map(String);
   // Fastify adds the route "/" of a prefix with and without its slash.
   const url = route.routePath === "" ? "/" : route.routePath;
   methods.set(url, new Set([...(methods.get(url) ?? []), ...added]));
-  if (summary !== undefined && hide !== true && !added.includes("HEAD"))
-    routes.push({ method: added.join(", "), path: route.path, summary });
 }
 
 async function addCors(app: FastifyInstance, { options: { cors = false } }: Service): Promise<void> {

@@ -114,7 +114,7 @@ function refuseMalformed(error: Error, socket: Socket): void {
 
 function addNotFound(app: FastifyInstance, service: Service): void {
   app.setNotFoundHandler((request, reply) => {
-    answerFailure(new Refusal(404, "not_found", "There is no such route; GET / lists them."), request, reply, service);
+    answerFailure(new Refusal(404, "not_found", "There is no such route; GET /docs lists them."), request, reply, service);
   });
   app.setErrorHandler((error, request, reply) => {
     answerFailure(error, request, reply, service);

@@ -7,23 +7,34 @@ import { loadPackage } from "../core/optional-package";
 import { Admission } from "./admission";
 import { Refusal } from "./failures";
 import { defaultModels, indexStats, openIndex } from "./index-folder";
+import type { OpenedIndex } from "./index-folder";
 import { Metrics } from "./metrics";
 import { Models } from "./models";
-import type { ServedModel } from "./models";
+import type { ServedEncoder, ServedModel } from "./models";
 import type { CheckedPluginOptions } from "./options";
+import { Sample } from "./sample";
 
 export class Service {
   readonly options: CheckedPluginOptions;
   readonly models: Models;
   /** Undefined without the option index. */
   readonly collection: Collection | undefined;
+  /** What can be searched without the option index. */
+  readonly sample: Sample | undefined;
+  /** The encoder of the collection or the sample; undefined if only their words can be searched. */
+  readonly searchEncoder: ServedEncoder | undefined;
+  /** Whether the collection or the sample has a lexical side. */
+  readonly hasWords: boolean;
   readonly admission: Admission;
   readonly metrics: Metrics;
 
-  private constructor(options: CheckedPluginOptions, models: Models, collection: Collection | undefined, prometheus: typeof Prometheus) {
+  private constructor(options: CheckedPluginOptions, models: Models, index: OpenedIndex | undefined, prometheus: typeof Prometheus) {
     this.options = options;
     this.models = models;
-    this.collection = collection;
+    this.collection = index?.collection;
+    this.sample = index === undefined ? new Sample(models) : undefined;
+    this.searchEncoder = index === undefined ? models.encoders[0] : index.encoder;
+    this.hasWords = index?.hasWords ?? true;
     this.admission = new Admission(options.maxConcurrentRequests, options.requestTimeout);
     this.metrics = new Metrics(prometheus, () => this.admission.inProgress);
   }
@@ -62,12 +73,14 @@ export class Service {
   /** Cancels calls in progress. */
   dispose(): void {
     this.collection?.dispose();
+    this.sample?.dispose();
     this.models.dispose();
   }
 
   /** Closes the collection and the models, after calls in progress. */
   async close(): Promise<void> {
     await this.collection?.close();
+    await this.sample?.close();
     await this.models.close();
   }
 }

@@ -4,7 +4,7 @@ import type { FastifyInstance } from "fastify";
 
 import type { Collection } from "../../collection/collection";
 import type { CollectionDocument, CollectionSearchOptions } from "../../collection/types";
-import { explain } from "../../retrieval/explain";
+import { explain, explainText } from "../../retrieval/explain";
 import { mapConcurrently, optional as present } from "../../retrieval/retriever";
 import { addEndpoint, always } from "../endpoint";
 import type { Call } from "../endpoint";
@@ -65,8 +65,8 @@ const DELETE = bodyOf(
 );
 const EXPLAIN = bodyOf(
   {
-    query: text("The query"),
-    document: optional(text("A text")),
+    query: optional(text("The query")),
+    document: optional(text("A text; a query or a text alone is explained by its own weights")),
     id: optional(text("Instead of document: the id of a document of the collection")),
     model: optional(text("Name of a served sparse encoder")),
   },
@@ -81,12 +81,23 @@ export function addCollectionRoutes(app: FastifyInstance, service: Service): voi
     ...shared,
     method: "POST",
     url: "/explain",
-    summary: "Explain why a document matches a query",
+    summary: "Explain why a document matches a query, or the weights of one text",
     body: EXPLAIN.schema,
-    answer: { type: "object", properties: { score: { type: "number" }, contributions: { type: "array" } } },
+    answer: { type: "object", properties: { score: { type: "number" }, contributions: { type: "array" }, tokens: { type: "array" } } },
     work: (call) => explainMatch(call, service),
   });
-  const { collection, options } = service;
+  const { collection, sample, options } = service;
+  if (sample !== undefined) {
+    addEndpoint(app, service, {
+      ...shared,
+      method: "POST",
+      url: "/sample/search",
+      summary: "Search the documentation of this package, as the page does where no collection is served",
+      body: SEARCH.schema,
+      answer: { anyOf: [RESULT, { type: "array", items: RESULT }] },
+      work: async (call) => search(call, service, await sample.open()),
+    });
+  }
   if (collection === undefined) return;
   addEndpoint(app, service, {
     ...shared,
@@ -171,11 +182,16 @@ async function remove(call: Call, collection: Collection): Promise<string> {
 
 async function explainMatch(call: Call, { models, collection }: Service): Promise<string> {
   const { query, document, id, model } = EXPLAIN.read(call.body);
-  if ((document === undefined) === (id === undefined)) throw invalidRequest("Either document or id is needed.");
+  if (document !== undefined && id !== undefined) throw invalidRequest("Only one of document and id can be given.");
+  if (query === undefined && document === undefined) throw invalidRequest("A query or a document is needed.");
   const served = models.encoderFor(model);
-  const found = document ?? (await textOf(id ?? "", collection));
-  call.note(served, [query, found], "single");
-  return jsonWithFloats(await explain(served.model, query, found, { signal: call.signal }), FLOATS);
+  const found = id === undefined ? document : await textOf(id, collection);
+  const given = [query, found].filter((each) => each !== undefined);
+  call.note(served, given, "single");
+  const { signal } = call;
+  if (query !== undefined && found !== undefined) return jsonWithFloats(await explain(served.model, query, found, { signal }), FLOATS);
+  const task = query === undefined ? "document" : "query";
+  return jsonWithFloats(await explainText(served.model, given[0] ?? "", { task, signal }), FLOATS);
 }
 
 async function textOf(id: string, collection: Collection | undefined): Promise<string> {

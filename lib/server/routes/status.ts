@@ -7,6 +7,10 @@ import { Refusal } from "../failures";
 import type { Service } from "../service";
 import { packageVersion } from "../version";
 
+/** Routes, relative to the prefix of a plugin. */
+const SEARCH = "search";
+const SAMPLE_SEARCH = "sample/search";
+
 const OBJECT = { description: "The answer", type: "object" };
 
 export function addStatusRoutes(app: FastifyInstance, service: Service): void {
@@ -23,9 +27,7 @@ export function addStatusRoutes(app: FastifyInstance, service: Service): void {
     reply.header("content-type", service.metrics.contentType).send(await service.metrics.text()),
   );
   const info = describedGet("/info", "The default model and the limits of the server", OBJECT);
-  app.get("/info", { schema: info }, (_request, reply) => {
-    void reply.send(infoOf(service));
-  });
+  app.get("/info", { schema: info }, async (_request, reply) => reply.send({ ...infoOf(service), search: await searchOf(service) }));
   const models = describedGet("/v1/models", "The served models, as OpenAI lists them", OBJECT);
   app.get("/v1/models", { config: { contract: () => "openai" }, schema: models }, (_request, reply) => {
     const data = service.models.all.map(({ name, kind }) => ({ id: name, object: "model", created: 0, owned_by: "sparse-rerank", kind }));
@@ -57,6 +59,36 @@ function infoOf({ models, options }: Service): object {
     max_client_batch_size: options.maxClientBatchSize ?? null,
     auto_truncate: true,
     version: packageVersion(),
-    models: models.all.map(({ name, kind: of, model }) => ({ name, kind: of, device: model.device, max_input_length: model.maxSeqLength })),
+    needs_key: options.apiKeys.length > 0,
+    models: models.all.map(({ name, kind: of, model }) => ({
+      name,
+      kind: of,
+      device: model.device,
+      ...(of === "encoder" ? { dtype: model.dtype } : {}),
+      max_input_length: model.maxSeqLength,
+    })),
   };
+}
+
+/** What can be searched, and how. */
+async function searchOf({ collection, models, searchEncoder, hasWords }: Service): Promise<object> {
+  const sides = [...(searchEncoder === undefined ? [] : ["sparse"]), ...(hasWords ? ["lexical"] : [])];
+  return {
+    path: collection === undefined ? SAMPLE_SEARCH : SEARCH,
+    is_sample: collection === undefined,
+    modes: sides.length === 2 ? ["hybrid", ...sides] : sides,
+    ...(searchEncoder === undefined ? {} : { model: searchEncoder.name }),
+    ...(models.reranker === undefined ? {} : { reranker: models.reranker.name }),
+    ...(await countsOf(collection)),
+  };
+}
+
+/** Left out if they cannot be read: the rest of the answer does not depend on them. */
+async function countsOf(collection: Service["collection"]): Promise<object> {
+  try {
+    const { documents, passages } = (await collection?.stats()) ?? {};
+    return documents === undefined ? {} : { documents, passages };
+  } catch {
+    return {};
+  }
 }

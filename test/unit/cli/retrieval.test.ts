@@ -49,7 +49,10 @@ describe("sparse-rerank's commands for retrieval", () => {
     assert.match(html, /^<!doctype html>/);
     assert.ok(html.includes("&lt;"));
     assert.ok(!html.includes("<b>"));
-    assert.equal(run(["explain", "heart", "--html"]).code, 2);
+    const alone = run(["explain", "<i>heart", "--query", "--html"]).stdout;
+    assert.match(alone, /^<!doctype html>/);
+    assert.match(alone, /Weights of a query/);
+    assert.ok(alone.includes("&lt;") && !alone.includes("<i>"));
   });
 
   it("evaluate measures a folder in BEIR's layout", () => {

@@ -34,6 +34,7 @@ const ROUTES = [
   { route: "/score", shape: "openai", good: { text_1: QUERY, text_2: TEXTS } },
   { route: "/v1/score", shape: "openai", good: { text_1: QUERY, text_2: TEXTS } },
   { route: "/explain", shape: "tei", good: { query: QUERY, document: "a" } },
+  { route: "/sample/search", shape: "tei", good: { query: QUERY, rerank: false } },
   { route: "/", shape: "tei", good: { inputs: TEXTS } },
 ] as const;
 
@@ -120,6 +121,8 @@ describe("the server and bad requests", () => {
       ["/score", "openai", { text_1: QUERY }, /text_2/],
       ["/score", "openai", { text_1: QUERY, text_2: [1] }, /text_2\[0\]/],
       ["/explain", "tei", { query: QUERY, document: 1 }, /document must be a string/],
+      ["/explain", "tei", {}, /query or a document/],
+      ["/sample/search", "tei", { query: QUERY, mode: "all" }, /mode must be one of/],
     ] as const) {
       check(await client.post(route, body), shape, invalid(shape), message);
     }

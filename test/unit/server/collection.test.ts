@@ -11,6 +11,18 @@ import { DOCUMENTS } from "../../support/retrieval-support";
 import { Client, RERANKER } from "../../support/server";
 import type { Answer } from "../../support/server";
 
+interface ExplainedText {
+  readonly text: string;
+  readonly task: string;
+  readonly tokens: readonly {
+    readonly id: number;
+    readonly token: string;
+    readonly weight: number;
+    readonly literal: boolean;
+    readonly span?: { readonly start: number; readonly end: number };
+  }[];
+}
+
 interface Result {
   readonly hits: readonly { readonly id: string; readonly score: number; readonly highlights?: unknown }[];
   readonly reranked: number;
@@ -85,7 +97,24 @@ describe("the server's collection", () => {
       assert.deepEqual(json, JSON.parse(JSON.stringify(expected)));
     }
     assert.equal((await client.post("/explain", { query: QUERY, id: "no such" })).status, 404);
-    assert.equal((await client.post("/explain", { query: QUERY })).status, 422);
+    for (const body of [{}, { id: "shark" }, { query: QUERY, id: "shark", document: "a" }]) {
+      assert.equal((await client.post("/explain", body)).status, 422);
+    }
+  });
+
+  it("explains the weights of a query or a document alone", async () => {
+    for (const task of ["query", "document"] as const) {
+      const { json } = await client.post<ExplainedText>("/explain", { [task]: QUERY });
+      const vector = await (task === "query" ? encoder.encodeQuery(QUERY) : encoder.encodeDocument(QUERY));
+      assert.deepEqual([json.text, json.task], [QUERY, task]);
+      assert.deepEqual(
+        json.tokens.map(({ id, token, weight }) => ({ token, id, weight })),
+        encoder.decode(vector).map(({ id, token, weight }) => ({ token, id, weight })),
+      );
+      const fish = json.tokens.find(({ token }) => token === "fish");
+      assert.deepEqual([fish?.literal, fish?.span], [true, { start: 0, end: 4 }]);
+      assert.ok(json.tokens.some(({ literal }) => !literal));
+    }
   });
 
   it("cannot be changed unless it is writable", async () => {

@@ -1,0 +1,190 @@
+/** Two settings over the same judged queries. */
+
+import type { JSX } from "preact";
+
+import { readText } from "../../lib/page/shown-hits";
+import { post } from "../api";
+import type { Info, Mode } from "../api";
+import { CUTOFF, judgedQueries, mean, ndcg, readJudgments } from "../judgments";
+import type { Scored } from "../judgments";
+import { JUDGMENTS } from "../samples";
+import type { SearchAnswer } from "../search";
+import { visible } from "../ui/text";
+import { CopyButton, Failure, Select, Status, useWork } from "./parts";
+import type { ViewProps } from "./parts";
+import { MODES } from "./search";
+
+/** Hits that a model of the setting ranks again. */
+const CANDIDATES = 100;
+/** Queries that are answered at the same time. */
+const AT_ONCE = 2;
+
+interface Setting {
+  readonly mode: Mode;
+  /** Name of the served model that ranks the hits again; empty for none. */
+  readonly model: string;
+}
+
+interface Compared {
+  readonly rows: readonly { readonly query: string; readonly a: number; readonly b: number }[];
+  readonly a: number;
+  readonly b: number;
+}
+
+export function CompareView({ info, fields, setFields }: ViewProps<Info>): JSX.Element {
+  const { modes, is_sample: isSample } = info.search;
+  const text = fields["judgments"] ?? (isSample ? JUDGMENTS : "");
+  const settingOf = (side: "a" | "b", fallback: number): Setting => ({
+    mode: modes.find((each) => each === fields[side]) ?? modes.at(fallback) ?? "lexical",
+    model: info.models.find(({ name }) => name === fields[`${side}m`])?.name ?? "",
+  });
+  const a = settingOf("a", 0);
+  const b = settingOf("b", -1);
+  const key = text.trim() === "" ? undefined : JSON.stringify([text, a, b]);
+  const work = useWork(key, (signal) => compare(info, text, a, b, signal));
+  return (
+    <>
+      <section class="card" aria-label="Settings">
+        <h1>Compare two settings</h1>
+        <p class="lead">
+          Each judged query is searched with both settings. nDCG@{CUTOFF} is 1 if the best documents come first; it is the measure of{" "}
+          <code>sparse-rerank evaluate</code>.
+        </p>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            const typed = new FormData(event.currentTarget).get("judgments");
+            setFields({ judgments: typeof typed === "string" ? typed.replaceAll("\r\n", "\n") : "" });
+          }}
+        >
+          <div class="row">
+            <SettingFields name="A" side="a" setting={a} info={info} setFields={setFields} />
+            <SettingFields name="B" side="b" setting={b} info={info} setFields={setFields} />
+          </div>
+          <label>
+            Judgments: one line for each, as query, document id and grade, with tabs between
+            <textarea key={text} name="judgments" rows={6} defaultValue={text} spellcheck={false} />
+          </label>
+          <div class="row">
+            <button class="main" type="submit">
+              Compare
+            </button>
+          </div>
+        </form>
+      </section>
+      {work.state === "failed" ? <Failure message={work.message} /> : null}
+      {work.state === "busy" ? <Status>Searching…</Status> : null}
+      {work.state === "done" ? <Result compared={work.value} /> : null}
+    </>
+  );
+}
+
+function SettingFields({
+  name,
+  side,
+  setting,
+  info,
+  setFields,
+}: {
+  readonly name: string;
+  readonly side: "a" | "b";
+  readonly setting: Setting;
+  readonly info: Info;
+  readonly setFields: ViewProps<Info>["setFields"];
+}): JSX.Element {
+  return (
+    <>
+      <Select
+        label={`${name}: documents found by`}
+        value={setting.mode}
+        options={info.search.modes.map((each) => [each, MODES[each]] as const)}
+        onChange={(value) => {
+          setFields({ [side]: value });
+        }}
+      />
+      <Select
+        label={`${name}: ranked again by`}
+        value={setting.model}
+        options={[
+          ["", "nothing"],
+          ...info.models.map(({ name: model, kind, dtype }) => [model, `${visible(model)} (${kind}${dtype === undefined ? "" : `, ${dtype}`})`] as const),
+        ]}
+        onChange={(value) => {
+          setFields({ [`${side}m`]: value });
+        }}
+      />
+    </>
+  );
+}
+
+async function compare(info: Info, text: string, a: Setting, b: Setting, signal: AbortSignal): Promise<Compared> {
+  const judgments = readJudgments(text);
+  const queries = judgedQueries(judgments);
+  if (queries.length === 0) throw new Error("No query has a document with a grade above 0.");
+  const rows: { query: string; a: number; b: number }[] = [];
+  for (let i = 0; i < queries.length; i += AT_ONCE) {
+    const part = queries.slice(i, i + AT_ONCE).map(async (query) => {
+      const grades = judgments.get(query) ?? new Map<string, number>();
+      const [left, right] = await Promise.all([rankingOf(info, query, a, signal), rankingOf(info, query, b, signal)]);
+      return { query, a: ndcg(grades, left), b: ndcg(grades, right) };
+    });
+    rows.push(...(await Promise.all(part)));
+  }
+  return { rows, a: mean(rows.map((row) => row.a)), b: mean(rows.map((row) => row.b)) };
+}
+
+async function rankingOf(info: Info, query: string, { mode, model }: Setting, signal: AbortSignal): Promise<Scored[]> {
+  const { value } = await post<SearchAnswer>(info.search.path, { query, top_k: CANDIDATES, mode, rerank: false }, signal);
+  const { hits } = value;
+  if (model === "" || hits.length === 0) return hits.map(({ id, score }) => ({ id, score }));
+  const texts = hits.map(({ title, passage }) => readText({ text: passage.text, ...(title === undefined ? {} : { title }) }));
+  const ranked = await post<{ index: number; score: number }[]>("rerank", { query, texts, model, raw_scores: true }, signal);
+  return ranked.value.map(({ index, score }) => ({ id: hits[index]?.id ?? "", score }));
+}
+
+function Result({ compared: { rows, a, b } }: { readonly compared: Compared }): JSX.Element {
+  return (
+    <section class="card" aria-labelledby="compared">
+      <h2 id="compared">nDCG@{CUTOFF}</h2>
+      <Status>
+        A {a.toFixed(4)}, B {b.toFixed(4)} over {rows.length} {rows.length === 1 ? "query" : "queries"}:{" "}
+        {a === b ? "equal" : `${a > b ? "A" : "B"} is better by ${Math.abs(a - b).toFixed(4)}`}
+      </Status>
+      <div class="scroll">
+        <table>
+          <caption>nDCG@{CUTOFF} of each query</caption>
+          <thead>
+            <tr>
+              <th scope="col">query</th>
+              <th scope="col" class="number">
+                A
+              </th>
+              <th scope="col" class="number">
+                B
+              </th>
+              <th scope="col" class="number">
+                B − A
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <tr key={row.query}>
+                <th scope="row">{visible(row.query)}</th>
+                <td class="number">{row.a.toFixed(4)}</td>
+                <td class="number">{row.b.toFixed(4)}</td>
+                <td class={`number ${row.b > row.a ? "better" : row.b < row.a ? "worse" : ""}`}>
+                  {row.b > row.a ? "+" : ""}
+                  {(row.b - row.a).toFixed(4)}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p class="row actions">
+        <CopyButton text={JSON.stringify({ cutoff: CUTOFF, ndcg: { a, b }, queries: rows }, null, 2)}>Copy as JSON</CopyButton>
+      </p>
+    </section>
+  );
+}

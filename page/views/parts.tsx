@@ -1,0 +1,143 @@
+/** What the views have in common. */
+
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+
+import { visible } from "../ui/text";
+
+/** Changes fields of the address. An empty value removes a field. */
+export type SetFields = (changed: Readonly<Record<string, string>>) => void;
+
+export interface ViewProps<I> {
+  readonly info: I;
+  readonly fields: Readonly<Record<string, string>>;
+  readonly setFields: SetFields;
+}
+
+export type Work<T> =
+  | { readonly state: "idle" }
+  | { readonly state: "busy"; readonly last?: T }
+  | { readonly state: "done"; readonly value: T }
+  | { readonly state: "failed"; readonly message: string };
+
+/** Runs asynchronous work again whenever `key` changes; the answer to an older key is dropped. @param key undefined for no work */
+export function useWork<T>(key: string | undefined, work: (signal: AbortSignal) => Promise<T>): Work<T> {
+  const [result, setResult] = useState<Work<T>>({ state: "idle" });
+  const current = useRef(work);
+  current.current = work;
+  useEffect(() => {
+    if (key === undefined) {
+      setResult({ state: "idle" });
+      return undefined;
+    }
+    const abort = new AbortController();
+    setResult((old) => {
+      const last = old.state === "done" ? old.value : old.state === "busy" ? old.last : undefined;
+      return { state: "busy", ...(last === undefined ? {} : { last }) };
+    });
+    current.current(abort.signal).then(
+      (value) => {
+        if (!abort.signal.aborted) setResult({ state: "done", value });
+      },
+      (error: unknown) => {
+        if (!abort.signal.aborted) setResult({ state: "failed", message: error instanceof Error ? error.message : String(error) });
+      },
+    );
+    return () => {
+      abort.abort();
+    };
+  }, [key]);
+  return result;
+}
+
+export function Failure({ message }: { readonly message: string }): JSX.Element {
+  return (
+    <p class="error" role="alert">
+      {visible(message)}
+    </p>
+  );
+}
+
+/** Says what happens to those who cannot see it. */
+export function Status({ children }: { readonly children: ComponentChildren }): JSX.Element {
+  return (
+    <p class="note" role="status">
+      {children}
+    </p>
+  );
+}
+
+export function Select<V extends string>({
+  label,
+  value,
+  options,
+  onChange,
+}: {
+  readonly label: string;
+  readonly value: V;
+  readonly options: readonly (readonly [value: V, name: string])[];
+  readonly onChange: (value: V) => void;
+}): JSX.Element {
+  return (
+    <label>
+      {label}
+      <select
+        value={value}
+        onChange={(event) => {
+          onChange(event.currentTarget.value as V);
+        }}
+      >
+        {options.map(([each, name]) => (
+          <option key={each} value={each} selected={each === value}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+export function CopyButton({ text, children }: { readonly text: string; readonly children: string }): JSX.Element {
+  const [said, say] = useState("");
+  return (
+    <>
+      <button
+        type="button"
+        onClick={() => {
+          copy(text).then(
+            () => {
+              say("Copied.");
+            },
+            () => {
+              say("The browser does not allow it.");
+            },
+          );
+        }}
+      >
+        {children}
+      </button>
+      <span class="note" role="status">
+        {said}
+      </span>
+    </>
+  );
+}
+
+/** Browsers have a clipboard only on localhost and with TLS; elsewhere a selection is copied. */
+async function copy(text: string): Promise<void> {
+  const clipboard = navigator.clipboard as Clipboard | undefined;
+  if (clipboard !== undefined) {
+    await clipboard.writeText(text);
+    return;
+  }
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.className = "hidden";
+  document.body.append(area);
+  area.select();
+  // The only way there.
+  // eslint-disable-next-line @typescript-eslint/no-deprecated
+  const copied = document.execCommand("copy");
+  area.remove();
+  if (!copied) throw new Error("not copied");
+}

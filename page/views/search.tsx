@@ -1,0 +1,184 @@
+/** A query, what the model makes of it, and why each result is where it is. */
+
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+
+import type { ShownHit } from "../../lib/page/contract";
+import type { Explanation } from "../../lib/retrieval/explain";
+import type { Info, Mode } from "../api";
+import { writeAddress } from "../address";
+import { codeOf } from "../code";
+import { QUERIES } from "../samples";
+import { explainHit, search } from "../search";
+import type { Found } from "../search";
+import { Expansion } from "../ui/expansion";
+import { Hit } from "../ui/hit";
+import { visible } from "../ui/text";
+import { CopyButton, Failure, Select, Status, useWork } from "./parts";
+import type { ViewProps } from "./parts";
+
+export const MODES: Readonly<Record<Mode, string>> = {
+  hybrid: "hybrid: meaning and words",
+  sparse: "sparse: the model's vectors",
+  lexical: "words alone (BM25)",
+};
+const COUNTS = ["5", "10", "20", "50"] as const;
+
+export function SearchView({ info, fields, setFields }: ViewProps<Info>): JSX.Element {
+  const { modes, reranker, is_sample: isSample } = info.search;
+  const query = fields["q"] ?? (isSample ? (QUERIES[0] ?? "") : "");
+  const mode = modes.find((each) => each === fields["mode"]) ?? modes[0] ?? "lexical";
+  const rerank = reranker !== undefined && fields["rerank"] !== "no";
+  const count = COUNTS.find((each) => each === fields["k"]) ?? "10";
+  const key = query.trim() === "" ? undefined : JSON.stringify([query, mode, rerank, count]);
+  const work = useWork(key, (signal) => search(info, query, { mode, rerank }, Number(count), signal));
+  const found = work.state === "done" ? work.value : work.state === "busy" ? work.last : undefined;
+  return (
+    <>
+      <section class="card" aria-label="Query">
+        <h1>Search{isSample ? " the documentation of this package" : ""}</h1>
+        <p class="lead">
+          The model turns the query into weighted words and adds related ones. A document scores by the words that it shares: each part of
+          every score is below.
+        </p>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            const typed = new FormData(event.currentTarget).get("q");
+            setFields({ q: typeof typed === "string" ? typed : "" });
+          }}
+        >
+          <div class="row">
+            <label class="grow">
+              Query
+              <input key={query} name="q" type="search" defaultValue={query} autocomplete="off" spellcheck={false} />
+            </label>
+            <button class="main" type="submit">
+              Search
+            </button>
+          </div>
+          <div class="row">
+            <Select
+              label="Documents found by"
+              value={mode}
+              options={modes.map((each) => [each, MODES[each]] as const)}
+              onChange={(value) => {
+                setFields({ mode: value });
+              }}
+            />
+            <Select
+              label="Results"
+              value={count}
+              options={COUNTS.map((each) => [each, each] as const)}
+              onChange={(value) => {
+                setFields({ k: value });
+              }}
+            />
+            {reranker === undefined ? null : (
+              <label class="check">
+                <input
+                  type="checkbox"
+                  checked={rerank}
+                  onChange={(event) => {
+                    setFields({ rerank: event.currentTarget.checked ? "" : "no" });
+                  }}
+                />
+                rerank with {visible(reranker)}
+              </label>
+            )}
+          </div>
+          {isSample ? (
+            <div class="tries">
+              Try:
+              {QUERIES.map((each) => (
+                <a key={each} href={writeAddress({ view: "search", fields: { ...fields, q: each } })}>
+                  {each}
+                </a>
+              ))}
+            </div>
+          ) : null}
+        </form>
+      </section>
+      {work.state === "failed" ? <Failure message={work.message} /> : null}
+      {work.state === "idle" ? <Status>Type a query to see which words the model adds and why documents match.</Status> : null}
+      {work.state === "busy" && found === undefined ? <Status>Searching…</Status> : null}
+      {found === undefined || work.state === "failed" ? null : <Results key={`${found.query}${mode}`} info={info} found={found} mode={mode} />}
+    </>
+  );
+}
+
+function Results({ info, found, mode }: { readonly info: Info; readonly found: Found; readonly mode: Mode }): JSX.Element {
+  const { hits, expansion, milliseconds, query } = found;
+  const literal = new Set((expansion?.tokens ?? []).filter((token) => token.literal).map(({ id }) => id));
+  return (
+    <div class={expansion === undefined ? "columns" : "columns search"}>
+      {expansion === undefined ? null : (
+        <section class="card" aria-labelledby="expansion">
+          <h2 id="expansion">What the model reads in the query</h2>
+          <Expansion of={expansion} />
+        </section>
+      )}
+      <section aria-labelledby="results">
+        <h2 id="results">Results</h2>
+        <Status>
+          {hits.length === 0 ? "No passage matches this query." : `${hits.length} results in ${milliseconds} ms`}
+        </Status>
+        <ol class="hits">
+          {hits.map((hit, i) => (
+            <li key={hit.id}>
+              <ExplainedHit info={info} query={query} hit={hit} rank={i + 1} literal={literal} isSparse={mode !== "lexical"} />
+            </li>
+          ))}
+        </ol>
+        <Actions info={info} found={found} />
+      </section>
+    </div>
+  );
+}
+
+/** Asks for the sum when it is opened; the first result is open. */
+function ExplainedHit({
+  info,
+  query,
+  hit,
+  rank,
+  literal,
+  isSparse,
+}: {
+  readonly info: Info;
+  readonly query: string;
+  readonly hit: ShownHit;
+  readonly rank: number;
+  readonly literal: ReadonlySet<number>;
+  readonly isSparse: boolean;
+}): JSX.Element {
+  const [isOpen, setOpen] = useState(rank === 1);
+  const canExplain = isSparse && hit.text !== "";
+  const work = useWork<Explanation>(canExplain && isOpen ? JSON.stringify([query, hit.id, hit.passage]) : undefined, (signal) =>
+    explainHit(info, query, hit, signal),
+  );
+  const shown = work.state === "done" ? { ...hit, explanation: work.value } : hit;
+  return (
+    <Hit hit={shown} rank={rank} literal={literal} isOpen={isOpen} onToggle={setOpen}>
+      {canExplain ? work.state === "failed" ? <Failure message={work.message} /> : <p class="note">Computing the parts…</p> : undefined}
+    </Hit>
+  );
+}
+
+function Actions({ info, found: { request, answer } }: { readonly info: Info; readonly found: Found }): JSX.Element {
+  const url = new URL(info.search.path, document.baseURI).href;
+  return (
+    <p class="row actions">
+      <CopyButton text={JSON.stringify(answer, null, 2)}>Copy as JSON</CopyButton>
+      <CopyButton text={codeOf("curl", url, request, info.needs_key)}>Copy as curl</CopyButton>
+      <button
+        type="button"
+        onClick={() => {
+          print();
+        }}
+      >
+        Print
+      </button>
+    </p>
+  );
+}
