@@ -34,7 +34,9 @@ function App(): JSX.Element {
     document.title = `${fields["q"] === undefined ? TITLES[view] : visible(fields["q"])} · sparse-rerank`;
   }, [view, fields]);
   const setFields = (changed: Readonly<Record<string, string>>): void => {
-    location.hash = writeAddress({ view, fields: { ...fields, ...changed } });
+    // Not the fields of the last rendering: two changes may come before the next one.
+    const { fields: latest } = readAddress(location.hash);
+    location.hash = writeAddress({ view, fields: { ...latest, ...changed } });
   };
   const info = work.state === "done" ? work.value : undefined;
   return (

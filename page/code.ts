@@ -56,7 +56,12 @@ export const CONTRACTS: readonly [Contract, ...Contract[]] = [
     id: "voyage",
     name: "Voyage",
     path: "v1/rerank",
-    body: ({ query, documents, model, topN }) => ({ model: model ?? "any", query, documents, top_k: topN ?? Math.max(1, documents.length) }),
+    body: ({ query, documents, model, topN }) => ({
+      model: model ?? "any",
+      query,
+      documents,
+      top_k: topN ?? Math.max(1, documents.length),
+    }),
     read: (answer) => relevance((answer as { data: Relevance[] }).data),
   },
   {

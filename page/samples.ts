@@ -18,5 +18,9 @@ export const RERANK_DOCUMENTS = [
 /** Query, document id, grade; judged by hand. */
 export const JUDGMENTS = `protect the server with a password	docs/server.md#security	2
 combine keyword and meaning search	docs/hybrid.md#hybrid-search	2
-which numbers tell how good a ranking is	docs/evaluation.md#evaluation	2
+survive a power failure	docs/sparse-index.md#durability	2
+smaller numbers for less memory	docs/int8.md#memory-and-the-cache	2
+smaller numbers for less memory	docs/int8.md#int8	1
+automatically shut down a service	docs/deploying.md#closing	2
+how good is a ranking	docs/evaluation.md#definitions	2
 `;

@@ -11,7 +11,19 @@ const source = path.join(root, "page");
 const target = path.join(root, "dist", "page");
 
 /** Pages of the sample: those that explain, not those of tables and file formats. */
-const SAMPLE = ["choosing", "collection", "deploying", "evaluation", "hybrid", "int8", "rerank", "retrieval", "scaling", "scores", "search"];
+const SAMPLE = [
+  "choosing",
+  "collection",
+  "deploying",
+  "evaluation",
+  "hybrid",
+  "int8",
+  "rerank",
+  "retrieval",
+  "scaling",
+  "scores",
+  "search",
+];
 const MORE = ["server", "sparse-index", "engines", "cli", "performance"];
 const MAX_CHARACTERS = 900;
 const MIN_CHARACTERS = 80;
@@ -48,6 +60,7 @@ await build({
   ],
 });
 fs.copyFileSync(path.join(source, "index.html"), path.join(target, "index.html"));
+fs.copyFileSync(path.join(root, "lib", "page", "report.d.ts"), path.join(target, "report.d.ts"));
 fs.writeFileSync(path.join(target, "sample.json"), JSON.stringify(sampleDocuments()));
 
 function sampleDocuments() {

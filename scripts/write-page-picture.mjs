@@ -8,9 +8,13 @@ import { root } from "./report.mjs";
 
 const server = await serve({ port: 0 });
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
-const page = await browser.newPage({ viewport: { width: 1280, height: 860 }, colorScheme: "light" });
+const page = await browser.newPage({ viewport: { width: 1280, height: 1080 }, colorScheme: "light" });
 await page.goto(server.url);
-await page.locator(".hit details table").first().waitFor({ timeout: 300_000 });
+const shown = () => page.locator(".hit details table").first().waitFor({ timeout: 300_000 });
+await shown();
+// The first search has encoded the sample.
+await page.reload();
+await shown();
 await page.screenshot({ path: path.join(root, "docs", "page.png") });
 await browser.close();
 await server.close();

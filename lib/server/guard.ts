@@ -42,7 +42,8 @@ export function keyCheck(keys: readonly string[]): Check {
     // Every key is compared, whichever matches.
     const matches = known.map((each) => timingSafeEqual(each, given)).filter(Boolean).length;
     if (matches > 0) return;
-    const challenge = routeOptions.config.isPage === true ? 'Basic realm="sparse-rerank: the key is the password", charset="UTF-8"' : "Bearer";
+    const challenge =
+      routeOptions.config.isPage === true ? 'Basic realm="sparse-rerank: the key is the password", charset="UTF-8"' : "Bearer";
     throw new Refusal(401, "unauthorized", "A valid key is needed: Authorization: Bearer KEY.", { "www-authenticate": challenge });
   };
 }

@@ -41,7 +41,13 @@ export function Hit({
           {rank}
         </span>
         <div>
-          <h3>{spans === undefined || title === undefined ? visible(title ?? id) : <Marked text={title} spans={within(spans, 0, title.length)} />}</h3>
+          <h3>
+            {spans === undefined || title === undefined ? (
+              visible(title ?? id)
+            ) : (
+              <Marked text={title} spans={within(spans, 0, title.length)} />
+            )}
+          </h3>
           <p class="where">
             {visible(id)}
             {passage > 0 ? `, passage ${passage + 1}` : ""}

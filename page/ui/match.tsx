@@ -88,11 +88,11 @@ export function Match({ of: explanation }: { readonly of: Explanation }): JSX.El
   const { query, document, querySpans, documentSpans, contributions } = explanation;
   return (
     <div class="match">
-      <h3>Query</h3>
+      <h2>Query</h2>
       <p class="text whole">
         <Marked text={query} spans={querySpans} />
       </p>
-      <h3>Document</h3>
+      <h2>Document</h2>
       <p class="text whole">
         <Marked text={document} spans={documentSpans} />
       </p>

@@ -93,7 +93,8 @@ function SettingFields({
   readonly setFields: ViewProps<Info>["setFields"];
 }): JSX.Element {
   return (
-    <>
+    <fieldset class="row">
+      <legend>{name}</legend>
       <Select
         label={`${name}: documents found by`}
         value={setting.mode}
@@ -107,13 +108,15 @@ function SettingFields({
         value={setting.model}
         options={[
           ["", "nothing"],
-          ...info.models.map(({ name: model, kind, dtype }) => [model, `${visible(model)} (${kind}${dtype === undefined ? "" : `, ${dtype}`})`] as const),
+          ...info.models.map(
+            ({ name: model, kind, dtype }) => [model, `${visible(model)} (${kind}${dtype === undefined ? "" : `, ${dtype}`})`] as const,
+          ),
         ]}
         onChange={(value) => {
           setFields({ [`${side}m`]: value });
         }}
       />
-    </>
+    </fieldset>
   );
 }
 

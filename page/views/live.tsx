@@ -88,7 +88,13 @@ function between(before: Reading, after: Reading): Activity {
   return activity(before.samples, after.samples, (after.at - before.at) / 1000);
 }
 
-function Recent({ activity: recent, latest }: { readonly activity: Activity | undefined; readonly latest: Activity | undefined }): JSX.Element {
+function Recent({
+  activity: recent,
+  latest,
+}: {
+  readonly activity: Activity | undefined;
+  readonly latest: Activity | undefined;
+}): JSX.Element {
   const rate = (value: number | undefined): string => (value === undefined ? "…" : value.toFixed(1));
   return (
     <dl class="figures">
@@ -213,7 +219,8 @@ function Loaded({ info: { models, search, version } }: { readonly info: Info }):
       </div>
       <p class="note">
         {search.is_sample ? "A sample: the documentation of this package." : "A collection."}
-        {search.documents === undefined ? "" : ` ${search.documents} documents in ${search.passages ?? 0} passages.`} sparse-rerank {version}.
+        {search.documents === undefined ? "" : ` ${search.documents} documents in ${search.passages ?? 0} passages.`} sparse-rerank{" "}
+        {version}.
       </p>
     </>
   );

@@ -20,34 +20,33 @@ export type Work<T> =
   | { readonly state: "done"; readonly value: T }
   | { readonly state: "failed"; readonly message: string };
 
-/** Runs asynchronous work again whenever `key` changes; the answer to an older key is dropped. @param key undefined for no work */
+/** Runs asynchronous work again whenever `key` changes; what belongs to an older key is dropped. @param key undefined for no work */
 export function useWork<T>(key: string | undefined, work: (signal: AbortSignal) => Promise<T>): Work<T> {
-  const [result, setResult] = useState<Work<T>>({ state: "idle" });
+  const [ended, setEnded] = useState<{ readonly key: string; readonly work: Work<T> } | undefined>(undefined);
+  const last = useRef<T | undefined>(undefined);
   const current = useRef(work);
   current.current = work;
   useEffect(() => {
-    if (key === undefined) {
-      setResult({ state: "idle" });
-      return undefined;
-    }
+    if (key === undefined) return undefined;
     const abort = new AbortController();
-    setResult((old) => {
-      const last = old.state === "done" ? old.value : old.state === "busy" ? old.last : undefined;
-      return { state: "busy", ...(last === undefined ? {} : { last }) };
-    });
     current.current(abort.signal).then(
       (value) => {
-        if (!abort.signal.aborted) setResult({ state: "done", value });
+        if (abort.signal.aborted) return;
+        last.current = value;
+        setEnded({ key, work: { state: "done", value } });
       },
       (error: unknown) => {
-        if (!abort.signal.aborted) setResult({ state: "failed", message: error instanceof Error ? error.message : String(error) });
+        if (abort.signal.aborted) return;
+        setEnded({ key, work: { state: "failed", message: error instanceof Error ? error.message : String(error) } });
       },
     );
     return () => {
       abort.abort();
     };
   }, [key]);
-  return result;
+  if (key === undefined) return { state: "idle" };
+  if (ended?.key === key) return ended.work;
+  return { state: "busy", ...(last.current === undefined ? {} : { last: last.current }) };
 }
 
 export function Failure({ message }: { readonly message: string }): JSX.Element {

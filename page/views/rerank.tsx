@@ -51,7 +51,10 @@ export function RerankView({ info, fields, setFields }: ViewProps<Info>): JSX.El
             <Select
               label="Model"
               value={model ?? ""}
-              options={[["", "the server's default"], ...info.models.map(({ name, kind }) => [name, `${visible(name)} (${kind})`] as const)]}
+              options={[
+                ["", "the server's default"],
+                ...info.models.map(({ name, kind }) => [name, `${visible(name)} (${kind})`] as const),
+              ]}
               onChange={(value) => {
                 setFields({ model: value });
               }}

@@ -35,7 +35,7 @@ export function SearchView({ info, fields, setFields }: ViewProps<Info>): JSX.El
   const found = work.state === "done" ? work.value : work.state === "busy" ? work.last : undefined;
   return (
     <>
-      <section class="card" aria-label="Query">
+      <section class="card" aria-label="What to search">
         <h1>Search{isSample ? " the documentation of this package" : ""}</h1>
         <p class="lead">
           The model turns the query into weighted words and adds related ones. A document scores by the words that it shares: each part of
@@ -102,7 +102,9 @@ export function SearchView({ info, fields, setFields }: ViewProps<Info>): JSX.El
       {work.state === "failed" ? <Failure message={work.message} /> : null}
       {work.state === "idle" ? <Status>Type a query to see which words the model adds and why documents match.</Status> : null}
       {work.state === "busy" && found === undefined ? <Status>Searching…</Status> : null}
-      {found === undefined || work.state === "failed" ? null : <Results key={`${found.query}${mode}`} info={info} found={found} mode={mode} />}
+      {found === undefined || work.state === "failed" ? null : (
+        <Results key={`${found.query}${mode}`} info={info} found={found} mode={mode} />
+      )}
     </>
   );
 }
@@ -120,9 +122,7 @@ function Results({ info, found, mode }: { readonly info: Info; readonly found: F
       )}
       <section aria-labelledby="results">
         <h2 id="results">Results</h2>
-        <Status>
-          {hits.length === 0 ? "No passage matches this query." : `${hits.length} results in ${milliseconds} ms`}
-        </Status>
+        <Status>{hits.length === 0 ? "No passage matches this query." : `${hits.length} results in ${milliseconds} ms`}</Status>
         <ol class="hits">
           {hits.map((hit, i) => (
             <li key={hit.id}>

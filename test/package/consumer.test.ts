@@ -125,6 +125,8 @@ describe("the package", function () {
     for (const needed of ["dist/index.js", "dist/index.mjs", "dist/index.d.ts", "binding.gyp", "LICENSE", "NOTICE", "README.md"]) {
       assert.ok(files.includes(needed), needed);
     }
+    for (const part of ["app.js", "index.html", "report.js", "sample.json", "style.css"])
+      assert.ok(files.includes(`dist/page/${part}`), part);
     assert.ok(files.some((file) => /^prebuilds\/.*\.node$/.test(file)));
     assert.ok(files.some((file) => /^models\/splade-tiny\/.*\.safetensors$/.test(file)));
     assert.deepEqual(

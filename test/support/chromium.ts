@@ -27,8 +27,10 @@ const axe = fs.readFileSync(createRequire(__filename).resolve("axe-core/axe.min.
 export async function violations(page: Page): Promise<string[]> {
   // Evaluated by the debugger, which no policy of the page limits.
   await page.evaluate(axe);
-  const { violations: found } = await page.evaluate<{ violations: { id: string; nodes: { target: string[]; failureSummary: string }[] }[] }>(
-    "axe.run(document, { resultTypes: ['violations'] })",
+  const { violations: found } = await page.evaluate<{
+    violations: { id: string; nodes: { target: string[]; failureSummary: string }[] }[];
+  }>("axe.run(document, { resultTypes: ['violations'] })");
+  return found.map(
+    ({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target.join(" ")} ${failureSummary}`).join("; ")}`,
   );
-  return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target.join(" ")} ${failureSummary}`).join("; ")}`);
 }
