@@ -8,6 +8,7 @@ import type { Command } from "commander";
 import { Collection } from "../index";
 import type { CrossEncoder, SearchMode, SparseEncoder } from "../index";
 import { replaceFile } from "../core/replace-file";
+import type { Report } from "../page/contract";
 import { renderReports } from "../page/report";
 import { isStored } from "../sparse-index/index-folder";
 import { DocumentSource } from "./document-source";
@@ -131,7 +132,7 @@ async function writeReport(
   const given = queries.length > 0 || process.stdin.isTTY ? queries : await linesOfInput();
   if (given.length === 0) command.error("error: no query: pass queries as arguments or on standard input");
   const setting = [source, modeOf(options), ...(options.rerank === undefined ? [] : [`reranked by ${options.rerank}`])].join(" · ");
-  const reports = [];
+  const reports: Report[] = [];
   for (const query of given) reports.push(await searcher.report(query, setting));
   await replaceFile(path.resolve(file), (temporary) => writeFile(temporary, renderReports(reports)));
   writeNote(`Wrote ${file}.`);

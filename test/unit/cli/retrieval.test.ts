@@ -55,6 +55,35 @@ describe("sparse-rerank's commands for retrieval", () => {
     assert.ok(alone.includes("&lt;") && !alone.includes("<i>"));
   });
 
+  it("search writes a page of every stage, for the queries of its arguments or of standard input", () => {
+    const source = path.join(directory, "documents.jsonl");
+    const hostile = "The heart <script>pumps</script> \x1b[31m blood.";
+    const records = [
+      { _id: "a<b", title: "The <i>heart</i>", text: hostile },
+      { _id: "c", text: "Sharks are fish that live in the sea." },
+    ];
+    fs.writeFileSync(source, records.map((record) => JSON.stringify(record)).join("\n"));
+    const file = path.join(directory, "report.html");
+    const reranker = path.join(FIXTURES, "ce-bert-minilm");
+    const { code, stdout, stderr } = run(["search", source, "what does the heart do", "--hybrid", "--rerank", reranker, "--html", file]);
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, "");
+    const html = fs.readFileSync(file, "utf8");
+    assert.doesNotMatch(html, /<script|<i>|<[^>]+ (?:on\w+|style)=/);
+    // eslint-disable-next-line no-control-regex -- the characters that must be absent
+    assert.doesNotMatch(html, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+    const text = html.replace(/<[^>]*>/g, "").replaceAll("&lt;", "<").replaceAll("&gt;", ">");
+    for (const part of ["The <i>heart</i>", "<script>pumps</script> \u241b[31m blood.", "a<b"]) assert.ok(text.includes(part), part);
+    for (const stage of ["sparse", "BM25", "fused", "reranked"]) assert.ok(html.includes(`<span class="stage">${stage}</span>`), stage);
+    assert.match(html, /Why it matches/);
+    assert.match(html, /style-src 'sha256-/);
+    const input = "first query\n\nsecond & query\n";
+    const { status } = spawnSync(process.execPath, [main, "search", source, "--lexical", "--html", file], { input, encoding: "utf8" });
+    assert.equal(status, 0);
+    const both = fs.readFileSync(file, "utf8");
+    assert.ok(both.includes("<h1>first query</h1>") && both.includes("<h1>second &amp; query</h1>"));
+  });
+
   it("evaluate measures a folder in BEIR's layout", () => {
     const folder = path.join(directory, "beir");
     fs.mkdirSync(path.join(folder, "qrels"), { recursive: true });
