@@ -90,7 +90,7 @@ function sectionsOf(file, markdown) {
 function plain(markdown) {
   return markdown
     .replace(/^\|.*$/gm, "")
-    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, "$1")
+    .replace(/!?\[([^\][]*)\]\([^()]*\)/g, "$1")
     .replace(/[`*]+/g, "")
     .replace(/^[-#>]+ /gm, "")
     .replace(/\s+/g, " ")

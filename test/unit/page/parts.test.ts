@@ -166,8 +166,9 @@ describe("the page's ranks", () => {
         ["fused", ["b", "c", "a"]],
       ]),
     );
+    assert.ok(first !== undefined && second !== undefined);
     assert.deepEqual(
-      first?.stages.map(({ name, rank }) => [name, rank]),
+      first.stages.map(({ name, rank }) => [name, rank]),
       [
         ["sparse", 2],
         ["lexical", undefined],
@@ -175,9 +176,9 @@ describe("the page's ranks", () => {
         ["reranker", 1],
       ],
     );
-    assert.deepEqual(moveOf(first!), { from: "fused", places: 2 });
-    assert.deepEqual(moveOf(second!), { from: "fused", places: -1 });
-    assert.deepEqual(first?.highlights, [{ start: 0, end: 5 }]);
+    assert.deepEqual(moveOf(first), { from: "fused", places: 2 });
+    assert.deepEqual(moveOf(second), { from: "fused", places: -1 });
+    assert.deepEqual(first.highlights, [{ start: 0, end: 5 }]);
     const [alone] = shownHits([hit("a", { sparse: 2 })], new Map());
     assert.deepEqual([alone?.stages[0]?.rank, moveOf(alone!)], [1, undefined]);
   });
