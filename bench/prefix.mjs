@@ -23,7 +23,7 @@ const { values } = parseArgs({
 
 /** Tokens of prefix and rest. */
 const CASES = [
-  [200, 200],
+  [240, 200],
   [100, 200],
   [300, 100],
 ];

@@ -165,6 +165,7 @@ Result<std::shared_ptr<const Model>> Model::load(const ModelSpec& spec) {
       .graph = std::as_bytes(std::span(spec.graph)),
       .weight_folder = spec.weight_folder,
       .weights = initialisers.value(),
+      .operators = {},
       .inputs = spec.inputs,
   };
   auto parts =
