@@ -54,7 +54,8 @@ function installed() {
 
 function sourceHash() {
   const hash = createHash("sha256");
-  for (const name of ["package-lock.json", "CMakeLists.txt", "tsconfig.json", "native", "lib", "page", "docs", "scripts"]) addToHash(hash, name);
+  for (const name of ["package-lock.json", "CMakeLists.txt", "tsconfig.json", "native", "lib", "page", "docs", "scripts"])
+    addToHash(hash, name);
   return hash.digest("hex");
 }
 

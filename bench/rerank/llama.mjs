@@ -18,7 +18,10 @@ const longest = Math.max(...sequences.map(({ length }) => length));
 const context = await model.createContext({ contextSize: longest + 8, batchSize: longest, threads });
 const sequence = context.getSequence();
 
-const scores = await run({ probabilities: true }, ({ probabilities }) => Math.log(probabilities.get(yes)) - Math.log(probabilities.get(no)));
+const scores = await run(
+  { probabilities: true },
+  ({ probabilities }) => Math.log(probabilities.get(yes)) - Math.log(probabilities.get(no)),
+);
 const times = [];
 const end = performance.now() + seconds * 1000;
 while (times.length === 0 || performance.now() < end) {

@@ -169,7 +169,11 @@ describe("arguments of CrossEncoder", () => {
     await refuses(() => encoder.predict([["a", "b"]], { activation: () => [1] as any }), "ERR_INVALID_ARGUMENT", /Float32Array/);
     await refuses(() => encoder.predict([["a", "b"]], { applySoftmax: 1 as any }), "ERR_INVALID_ARGUMENT");
     for (const truncationSide of ["Left", true, null]) {
-      await refuses(() => encoder.predict([["a", "b"]], { truncationSide: truncationSide as any }), "ERR_INVALID_ARGUMENT", /truncationSide/);
+      await refuses(
+        () => encoder.predict([["a", "b"]], { truncationSide: truncationSide as any }),
+        "ERR_INVALID_ARGUMENT",
+        /truncationSide/,
+      );
     }
   });
 

@@ -72,7 +72,10 @@ describe("sparse-rerank's commands for retrieval", () => {
     assert.doesNotMatch(html, /<script|<i>|<[^>]+ (?:on\w+|style)=/);
     // eslint-disable-next-line no-control-regex -- the characters that must be absent
     assert.doesNotMatch(html, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
-    const text = html.replace(/<[^>]*>/g, "").replaceAll("&lt;", "<").replaceAll("&gt;", ">");
+    const text = html
+      .replace(/<[^>]*>/g, "")
+      .replaceAll("&lt;", "<")
+      .replaceAll("&gt;", ">");
     for (const part of ["The <i>heart</i>", "<script>pumps</script> \u241b[31m blood.", "a<b"]) assert.ok(text.includes(part), part);
     for (const stage of ["sparse", "BM25", "fused", "reranked"]) assert.ok(html.includes(`<span class="stage">${stage}</span>`), stage);
     assert.match(html, /Why it matches/);

@@ -40,7 +40,10 @@ describe("explain", () => {
   it("renders an HTML page in which every text is escaped", async () => {
     const html = explainHtml(await explain(encoder, "heart <script>alert('x')</script>", `heart & <img src="x"> soul`));
     assert.ok(!/<script|<img/.test(html));
-    const text = html.replace(/<[^>]*>/g, "").replaceAll("&lt;", "<").replaceAll("&gt;", ">");
+    const text = html
+      .replace(/<[^>]*>/g, "")
+      .replaceAll("&lt;", "<")
+      .replaceAll("&gt;", ">");
     assert.ok(text.includes("heart <script>alert('x')</script>"));
     assert.match(html, /<mark [^>]*>heart<\/mark>/);
   });
