@@ -28,7 +28,7 @@ export interface EncodePairs {
  * Token ids of pairs, cut to the tokenizer's maximum length.
  *
  * Errors: those of TextTokenizer.encodePairs and ChatTemplate.render, ERR_INVALID_ARGUMENT (a pair without tokens), ERR_NOT_SUPPORTED
- * (for a chat: another truncation side than the tokenizer's).
+ * (for a chat: another truncation side than the tokenizer's; for FlagLLMReranker: the left one).
  */
 export type PairEncoder = (pairs: readonly Pair[], options: EncodePairs) => Promise<TokenBatch>;
 
@@ -36,7 +36,10 @@ export type PairEncoder = (pairs: readonly Pair[], options: EncodePairs) => Prom
 export function pairEncoder({ chat, scoringName }: CrossCheckpoint, tokenizer: TextTokenizer): PairEncoder {
   if (scoringName === "FlagLLMReranker") {
     const pairs = new FlagLlmPairs(tokenizer);
-    return (texts, options) => pairs.encode(texts, options);
+    return async (texts, options) => {
+      if (options.truncationSide === "left") throw notSupported('truncationSide: "left" with scoring: "FlagLLMReranker"');
+      return pairs.encode(texts, options);
+    };
   }
   if (chat !== undefined) {
     const pairs = new ChatPairs(chat, tokenizer);

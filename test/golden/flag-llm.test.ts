@@ -76,5 +76,9 @@ describe("FlagLLMReranker", () => {
     }
     await using encoder = await CrossEncoder.load(FOLDER, { ...options, maxSeqLength: 4 });
     await assert.rejects(encoder.predict(golden.pairs), { code: "ERR_INVALID_ARGUMENT", message: /leaves no room/ });
+    await assert.rejects(encoder.predict(golden.pairs, { truncationSide: "left" }), {
+      code: "ERR_NOT_SUPPORTED",
+      message: /truncationSide/,
+    });
   });
 });
