@@ -1,5 +1,3 @@
-import { setMaxListeners } from "node:events";
-
 import { SparseRerankError } from "../errors";
 
 /** The error with which calls of a closed object reject, and the abort reason that dispose() passes to running calls. */
@@ -18,21 +16,49 @@ export function callersSignal(signal: AbortSignal | undefined): AbortSignal | un
   return signal !== undefined && callers.has(signal) ? callers.get(signal) : signal;
 }
 
+const listeners = new WeakMap<AbortSignal, Set<() => void>>();
+
+/**
+ * Calls `listener` if the signal fires before the returned function takes that back. A signal has one event listener for all that wait for
+ * it: many calls may share one, and Node warns of more than ten listeners as of a leak. A function that is passed twice is called once.
+ */
+export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+  if (signal === undefined || signal.aborted) return () => undefined;
+  let waiting = listeners.get(signal);
+  if (waiting === undefined) {
+    waiting = new Set();
+    listeners.set(signal, waiting);
+    signal.addEventListener("abort", callListeners, { once: true });
+  }
+  const own = waiting;
+  own.add(listener);
+  return () => {
+    if (!own.delete(listener) || own.size > 0) return;
+    listeners.delete(signal);
+    signal.removeEventListener("abort", callListeners);
+  };
+}
+
+function callListeners({ currentTarget }: Event): void {
+  const signal = currentTarget as AbortSignal;
+  const waiting = listeners.get(signal);
+  listeners.delete(signal);
+  for (const listener of waiting ?? []) listener();
+}
+
 /** Aborts on request or when `source` fires. Unlike AbortSignal.any(), it leaves nothing behind on a source that outlives it. */
 export class LinkedAbort {
   readonly #controller = new AbortController();
-  readonly #source: AbortSignal | undefined;
-  readonly #follow = (): void => {
-    this.#controller.abort(this.#source?.reason);
-  };
+  /** Stops listening to the source. */
+  readonly unlink: () => void;
 
   constructor(source: AbortSignal | undefined) {
-    this.#source = source;
     callers.set(this.signal, callersSignal(source));
-    // Every run of a call listens. Node warns of more than ten listeners as of a leak.
-    setMaxListeners(0, this.#controller.signal);
-    if (source?.aborted === true) this.#follow();
-    else source?.addEventListener("abort", this.#follow, { once: true });
+    const follow = (): void => {
+      this.abort(source?.reason);
+    };
+    if (source?.aborted === true) follow();
+    this.unlink = onAbort(source, follow);
   }
 
   get signal(): AbortSignal {
@@ -41,11 +67,6 @@ export class LinkedAbort {
 
   abort(reason?: unknown): void {
     this.#controller.abort(reason);
-  }
-
-  /** Stops listening to the source. */
-  unlink(): void {
-    this.#source?.removeEventListener("abort", this.#follow);
   }
 }
 
@@ -78,7 +99,7 @@ function adopt(signal: AbortSignal): AbortSignal {
     controller.abort(signal.reason);
   };
   if (signal.aborted) abort();
-  else signal.addEventListener("abort", abort, { once: true });
+  onAbort(signal, abort);
   adopted.set(signal, controller.signal);
   return controller.signal;
 }
@@ -89,17 +110,17 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 
 /** Settles like `work`, or rejects as soon as the signal fires: for work that may ignore the signal. */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop = (): void => undefined;
+  let ignore = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
-    stop = () => {
+    const stop = (): void => {
       reject(abortError(signal));
     };
+    if (signal.aborted) stop();
+    ignore = onAbort(signal, stop);
   });
-  if (signal.aborted) stop();
-  signal.addEventListener("abort", stop, { once: true });
   try {
     return await Promise.race([aborted, work]);
   } finally {
-    signal.removeEventListener("abort", stop);
+    ignore();
   }
 }

@@ -1,4 +1,4 @@
-import { abortError, throwIfAborted } from "./abort";
+import { abortError, onAbort, throwIfAborted } from "./abort";
 
 /** Lets a limited number of calls run at once; the others wait in the order in which they came. */
 export class Semaphore {
@@ -26,7 +26,7 @@ export class Semaphore {
   #turn(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const start = (): void => {
-        signal.removeEventListener("abort", leave);
+        ignore();
         resolve();
       };
       const leave = (): void => {
@@ -34,7 +34,7 @@ export class Semaphore {
         reject(abortError(signal));
       };
       this.#waiting.add(start);
-      signal.addEventListener("abort", leave, { once: true });
+      const ignore = onAbort(signal, leave);
     });
   }
 

@@ -1,3 +1,4 @@
+import { onAbort } from "../core/abort";
 import { loadPackage } from "../core/optional-package";
 import { invalid, requireString, unescapePart } from "../core/validate";
 import type { CheckedFilter } from "../sparse-index/filter";
@@ -198,11 +199,11 @@ export class PgvectorEngine extends RemoteEngine<Row> {
         if (!released) connection.release(destroy);
         released = true;
       };
-      const onAbort = (): void => {
+      const drop = (): void => {
         release(true);
       };
-      if (requestSignal.aborted) onAbort();
-      requestSignal.addEventListener("abort", onAbort, { once: true });
+      if (requestSignal.aborted) drop();
+      onAbort(requestSignal, drop);
       try {
         const result = await use(connection);
         release(false);

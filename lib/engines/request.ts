@@ -1,4 +1,4 @@
-import { abortError, throwIfAborted } from "../core/abort";
+import { abortError, onAbort, throwIfAborted } from "../core/abort";
 import { requestError } from "./errors";
 
 /** Options of one request. */
@@ -31,14 +31,13 @@ export async function withinTime<T>(controls: RequestControls, run: (signal: Abo
   const timer = setTimeout(() => {
     stop(requestError(engine, "ERR_ENGINE_UNAVAILABLE", `no response within ${timeoutMs} ms`));
   }, timeoutMs);
-  const onAbort = (): void => {
+  const ignore = onAbort(signal, () => {
     if (signal !== undefined) stop(abortError(signal));
-  };
-  signal?.addEventListener("abort", onAbort, { once: true });
+  });
   try {
     return await Promise.race([run(controller.signal), stopped]);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
+    ignore();
   }
 }

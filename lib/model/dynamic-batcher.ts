@@ -3,7 +3,7 @@
  * is busy are merged into the next run, up to a number of tokens. On a CPU each text is a run of its own, so nothing is gained there.
  */
 
-import { orAborted } from "../core/abort";
+import { onAbort, orAborted } from "../core/abort";
 import { withCancel } from "../native/cancellation";
 import type { NativeCsr, NativeModel, NativePredictions, NativeRunOptions, NativeSequences } from "../native/contract";
 
@@ -108,7 +108,11 @@ export class DynamicBatcher {
     const abortIfAll = (): void => {
       if (entries.every(({ signal }) => signal?.aborted === true)) together.abort();
     };
-    for (const { signal } of entries) signal?.addEventListener("abort", abortIfAll);
+    const ignored = entries.map(({ signal }) =>
+      onAbort(signal, () => {
+        abortIfAll();
+      }),
+    );
     try {
       const result = await runAlone(work, concatenated(entries), { priority: options.priority ?? 0 }, together.signal);
       let begin = 0;
@@ -121,7 +125,7 @@ export class DynamicBatcher {
       if (entries.length === 1) first.reject(error);
       else await Promise.all(entries.map((entry) => this.#runTogether([entry])));
     } finally {
-      for (const { signal } of entries) signal?.removeEventListener("abort", abortIfAll);
+      for (const ignore of ignored) ignore();
     }
   }
 }

@@ -1,4 +1,4 @@
-import { abortError, throwIfAborted } from "../core/abort";
+import { abortError, onAbort, throwIfAborted } from "../core/abort";
 import { SparseRerankError } from "../errors";
 import type { NativeCancelToken } from "./contract";
 import { native } from "./load";
@@ -10,8 +10,7 @@ export async function withCancel<T>(
 ): Promise<T> {
   throwIfAborted(signal);
   const token = signal === undefined ? undefined : new (native().CancelToken)();
-  const cancel = (): void => token?.cancel();
-  signal?.addEventListener("abort", cancel, { once: true });
+  const ignore = onAbort(signal, () => token?.cancel());
   try {
     return await run(token);
   } catch (error) {
@@ -19,6 +18,6 @@ export async function withCancel<T>(
     if (error instanceof SparseRerankError) throw new SparseRerankError(error.code, error.message, { cause: error });
     throw error;
   } finally {
-    signal?.removeEventListener("abort", cancel);
+    ignore();
   }
 }

@@ -1,4 +1,4 @@
-import { eitherSignal, throwIfAborted } from "../core/abort";
+import { eitherSignal, onAbort, throwIfAborted } from "../core/abort";
 import { MAX_TIMER_MS } from "../core/validate";
 
 /** One for all deadlines: every search ends its own, and an error of each would cost more than the rest of the class. */
@@ -36,14 +36,14 @@ export class Deadline {
    */
   async race<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
     throwIfAborted(this.#user);
-    let stop = (): void => undefined;
+    let ignore = (): void => undefined;
     const stopped = new Promise<undefined>((resolve) => {
-      stop = () => {
+      const stop = (): void => {
         resolve(undefined);
       };
+      if (this.#either.aborted) stop();
+      ignore = onAbort(this.#either, stop);
     });
-    this.#either.addEventListener("abort", stop, { once: true });
-    if (this.#either.aborted) stop();
     try {
       const result = await Promise.race([work(this.#either), stopped]);
       throwIfAborted(this.#user);
@@ -53,7 +53,7 @@ export class Deadline {
       if (this.passed) return undefined;
       throw error;
     } finally {
-      this.#either.removeEventListener("abort", stop);
+      ignore();
     }
   }
 

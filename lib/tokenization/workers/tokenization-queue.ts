@@ -1,4 +1,4 @@
-import { abortError } from "../../core/abort";
+import { abortError, onAbort } from "../../core/abort";
 import type { EncodeSettings } from "../pipeline/definition";
 import { concatBatches } from "../pipeline/token-batch";
 import type { TokenBatch } from "../pipeline/token-batch";
@@ -109,7 +109,7 @@ const turns: Call[] = [];
 
 /** Encodes in the workers. Calls take turns slice by slice, so that a short one does not wait for a long one to finish. */
 export async function encodeInWorkers(request: EncodeRequest, signal: AbortSignal | undefined): Promise<TokenBatch> {
-  let abort: (() => void) | undefined;
+  let ignore = (): void => undefined;
   let call: Call | undefined;
   try {
     return await new Promise<TokenBatch>((resolve, reject) => {
@@ -117,16 +117,13 @@ export async function encodeInWorkers(request: EncodeRequest, signal: AbortSigna
       call = started;
       calls.add(started);
       turns.push(started);
-      if (signal !== undefined) {
-        abort = () => {
-          started.fail(abortError(signal));
-        };
-        signal.addEventListener("abort", abort);
-      }
+      ignore = onAbort(signal, () => {
+        if (signal !== undefined) started.fail(abortError(signal));
+      });
       sendSlices();
     });
   } finally {
-    if (abort !== undefined) signal?.removeEventListener("abort", abort);
+    ignore();
     if (call !== undefined) calls.delete(call);
   }
 }
