@@ -16,7 +16,6 @@ import {
   OPENSEARCH,
   rerankScores,
   SBERT_CROSS,
-  SBERT_SPARSE,
   score,
   shape,
   sparseScores,

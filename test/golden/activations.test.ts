@@ -5,6 +5,8 @@
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
 
 import { InferenceSession, Tensor } from "onnxruntime-node";
@@ -15,6 +17,8 @@ import { LOGIT_ACTIVATIONS, TORCH_ACTIVATIONS } from "../../dist/checkpoint/torc
 import type { TorchActivation } from "../../dist/checkpoint/torch-activation";
 import type { CrossEncoderActivation } from "../../dist/checkpoint/types";
 import { activate } from "../../dist/model/activations";
+import { native } from "../../dist/native/load";
+import { loadRuntime } from "../../dist/native/runtime-library";
 
 type Numbers = readonly (number | "inf" | "-inf" | "nan")[];
 
@@ -38,12 +42,11 @@ function assertEqual(found: ArrayLike<number>, expected: Numbers, inputs: Number
   });
 }
 
-/** A chain of nodes, as in the graph of a checkpoint. */
-async function run(name: TorchActivation, values: Numbers, size: number): Promise<Float32Array> {
-  const graph = new GraphBuilder();
+/** A chain of nodes, as in the graph of a checkpoint for groups: of ONNX Runtime's operators. */
+async function runInGroups(name: TorchActivation, values: Numbers, size: number): Promise<Float32Array> {
+  const graph = new GraphBuilder({ form: "padded", floats: "fp32" });
   const x = graph.input("x", ["rows", "columns"], FLOAT);
-  const slope = (): string => graph.floats("slope", [0.25], [1]);
-  const { model } = graph.finish(torchActivation(graph, name, x, { slope }), "y");
+  const { model } = graph.finish(activated(graph, name, x), "y");
   const session = await InferenceSession.create(model);
   try {
     const data = Float32Array.from(values, numberOf);
@@ -54,7 +57,44 @@ async function run(name: TorchActivation, values: Numbers, size: number): Promis
   }
 }
 
+/** The same for a single sequence, with operators of this package: x is a row of an embedding matrix. */
+async function runAlone(name: TorchActivation, values: Numbers, results: number, folder: string): Promise<Float32Array> {
+  const graph = new GraphBuilder();
+  const file = path.join(folder, "row");
+  await writeFile(file, Float32Array.from(values, numberOf));
+  const row = graph.weight({ name: "row", file, offset: 0, dtype: "F32", shape: [1, values.length], byteLength: 4 * values.length });
+  const x = graph.node("Gather", [row, graph.input("input_ids")]);
+  const { model: encoded } = graph.finish(activated(graph, name, x), "logits");
+  const model = await native().createModel({
+    graph: encoded,
+    files: [file],
+    weightFolder: folder,
+    weights: [{ name: "row", dtype: "F32", tensor: { file: 0, offset: 0, dtype: "F32", shape: [1, values.length] } }],
+    inputs: ["input_ids"],
+    backend: { kind: "sequences" },
+    maxThreads: 1,
+  });
+  try {
+    return (await model.predict({ ids: Int32Array.of(0), offsets: Uint32Array.of(0, 1) }, results, {})).logits;
+  } finally {
+    model.dispose();
+  }
+}
+
+function activated(graph: GraphBuilder, name: TorchActivation, x: string): string {
+  return torchActivation(graph, name, x, { slope: () => graph.floats("slope", [0.25], [1]) });
+}
+
 describe("activations of torch.nn", () => {
+  let folder: string;
+
+  before(async () => {
+    loadRuntime();
+    folder = await mkdtemp(path.join(tmpdir(), "sparse-rerank-"));
+  });
+
+  after(() => rm(folder, { recursive: true }));
+
   it("cover all that PyTorch can construct without arguments", () => {
     assert.deepEqual([...TORCH_ACTIVATIONS].sort(), [...Object.keys(golden.elements), ...Object.keys(golden.of_rows)].sort());
   });
@@ -62,13 +102,11 @@ describe("activations of torch.nn", () => {
   for (const name of TORCH_ACTIVATIONS) {
     it(`${name} in a graph`, async () => {
       const elements = golden.elements[name];
-      if (elements !== undefined) {
-        assertEqual(await run(name, golden.values, golden.values.length), elements, golden.values, name);
-        return;
-      }
-      for (const [i, row] of golden.rows.entries()) {
-        const expected = golden.of_rows[name]?.[i] ?? [];
-        assertEqual(await run(name, row, row.length), expected, row, `${name} of row ${String(i)}`);
+      const rows = elements === undefined ? golden.rows : [golden.values];
+      for (const [i, row] of rows.entries()) {
+        const expected = elements ?? golden.of_rows[name]?.[i] ?? [];
+        assertEqual(await runInGroups(name, row, row.length), expected, row, `${name} of row ${String(i)} in groups`);
+        assertEqual(await runAlone(name, row, expected.length, folder), expected, row, `${name} of row ${String(i)}`);
       }
     });
   }
