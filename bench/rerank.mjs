@@ -221,7 +221,7 @@ function summary({ name, side, dtype, trials }, reference) {
     difference,
     share: difference / (Math.max(...exact) - Math.min(...exact)),
     tau: kendall(exact, scores),
-    trials: trials.map(({ scores: _, ...figures }) => figures),
+    trials: trials.map((trial) => ({ ...trial, scores: undefined })),
   };
 }
 

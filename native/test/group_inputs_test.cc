@@ -9,7 +9,7 @@ namespace sparse_rerank {
 namespace {
 
 /// Three sequences of different lengths, by which the members refer to them.
-const Sequences kSequences{{5, 6, 7, 8, 9, 1, 11}, {0, 2, 5, 7}, {0, 1, 0, 0, 1, 0, 1}, {}};
+const Sequences kSequences{{5, 6, 7, 8, 9, 1, 11}, {0, 2, 5, 7}, {0, 1, 0, 0, 1, 0, 1}, {}, {}};
 const std::vector<GroupMember> kGroup = {{1, 3, 0}, {0, 2, 0}, {2, 2, 0}};
 
 template <typename T>
@@ -81,7 +81,7 @@ TEST_F(GroupInputsOf, PaddedLengthsStayWithinTheGraphsLimit) {
 }
 
 TEST_F(GroupInputsOf, LaterGroupsFindNothingOfEarlierOnes) {
-  const Sequences longer{{1, 2, 3, 4, 5, 6, 7, 8, 9}, {0, 9}, {}, {}};
+  const Sequences longer{{1, 2, 3, 4, 5, 6, 7, 8, 9}, {0, 9}, {}, {}, {}};
   const std::vector<GroupMember> group = {{0, 9, 0}};
   const std::array wanted = {SessionInput::kIds, SessionInput::kGroupedRows};
   const auto views = inputs_.fill(packed_, wanted, longer, group);

@@ -6,7 +6,7 @@ import { bucketRows, linearRows } from "../../../dist/architectures/relative-pos
 import { rotaryFrequencies } from "../../../dist/architectures/rope";
 import { architectureFor } from "../../../dist/architectures";
 import type { Graph } from "../../../dist/architectures/types";
-import { crossPart, referencePart, sequenceClassifier, withConfig } from "./architecture-graphs";
+import { crossPart, referencePart, sequenceClassifier } from "./architecture-graphs";
 
 describe("rows of relative positions", () => {
   /** The row of distance d; beyond the reach, the row at its end. */
