@@ -118,7 +118,6 @@ wanted_part "C++ tests, address and undefined behavior" bash scripts/test-native
 wanted_part "C++ tests, threads" bash scripts/test-native.sh thread
 wanted_part "C++ tests with clang, address and undefined behavior" native_tests_with_clang
 wanted_part "C++ tests on older processors, emulated" native_tests_on_older_processors
-wanted_part "C++ tests of AVX-512 and AMX, emulated" bash scripts/test-native-avx512.sh
 wanted_part "C++ tests on arm64, emulated" bash scripts/test-native-arm64.sh
 for kernels in $(kernel_sets); do
   wanted_part "golden tests, $kernels kernels" golden_tests_with_kernels "$kernels"
