@@ -43,10 +43,12 @@ const OPTIONS = ["encoder", "reranker", "lexical", "passages", "readOnly", "auto
 export const MEMORY = ":memory:";
 
 /** Errors: those of Collection.open(). */
-export async function openCollection(folder: string, options: CollectionOptions): Promise<OpenedCollection> {
-  requirePath(folder, "path");
+export async function openCollection(given: string, options: CollectionOptions): Promise<OpenedCollection> {
+  requirePath(given, "path");
   checkOptions(options);
-  if (folder === MEMORY) return createInMemory(options);
+  if (given === MEMORY) return createInMemory(options);
+  // Later changes and refreshes find the folder also from another working directory.
+  const folder = path.resolve(given);
   const entries = await readdir(folder).catch((): string[] => []);
   const recorded = await readSettings(folder);
   const hasIndex = entries.includes("manifest");

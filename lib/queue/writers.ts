@@ -43,8 +43,10 @@ export function engineWriter(engine: SearchEngine): ShardWriter {
  * writing leaves FOLDER/shard-<hex>.jsonl.<hex>.tmp, which is removed when another worker writes that shard. Files of shards that are no
  * longer in the corpus are removed when a worker starts or ends.
  */
-export function fileWriter(folder: string): ShardWriter {
-  requirePath(folder, "folder");
+export function fileWriter(given: string): ShardWriter {
+  requirePath(given, "folder");
+  // The writer outlives changes of the working directory.
+  const folder = path.resolve(given);
   const write = async ({ name, ids, vectors }: EncodedShard): Promise<readonly FailedDocument[]> => {
     if (!/^[\w-]{1,100}$/.test(name)) throw invalid("name", name, "letters, digits, and _ -");
     const file = path.join(folder, `${name}.jsonl`);

@@ -1,3 +1,5 @@
+import { resolve } from "node:path";
+
 import { observed } from "../core/diagnostics";
 import type { Described } from "../core/diagnostics";
 import { ManagedResource } from "../core/managed-resource";
@@ -137,13 +139,15 @@ export class SparseIndex extends ManagedResource {
     const { dimension, model } = checkDimension(options);
     if (options.readOnly !== undefined && typeof options.readOnly !== "boolean") throw invalid("readOnly", options.readOnly, "a boolean");
     const { readOnly = false } = options;
-    if (!readOnly) await requireNoCollection(path);
-    if (dimension !== undefined && !readOnly) await requireIndexFolder(path);
+    // Later changes and refreshes find the folder also from another working directory.
+    const absolute = resolve(path);
+    if (!readOnly) await requireNoCollection(absolute);
+    if (dimension !== undefined && !readOnly) await requireIndexFolder(absolute);
     const index = await withCancel(undefined, () =>
-      native().openIndex(path, { readOnly, ...(dimension === undefined ? {} : { dimension }) }),
+      native().openIndex(absolute, { readOnly, ...(dimension === undefined ? {} : { dimension }) }),
     );
     try {
-      const folder = (await isFolder(path)) ? path : undefined;
+      const folder = (await isFolder(absolute)) ? absolute : undefined;
       const known = folder === undefined ? undefined : await readModelFile(folder);
       if (known !== undefined && model !== undefined) requireSameModel(known, model, "The encoder");
       return new SparseIndex(FACTORY, index, known ?? (index.stats().documents === 0 ? model : undefined), folder);
