@@ -13,14 +13,18 @@ export interface Address {
 
 /** @param hash such as "#search?q=threads&mode=hybrid"; anything else is the first view */
 export function readAddress(hash: string): Address {
-  const [name = "", fields = ""] = hash.replace(/^#/, "").split("?", 2);
+  const [, name, fields] = /^#?([^?]*)\??([^]*)$/.exec(hash) ?? [];
   const view = VIEWS.find((each) => each === name) ?? "search";
   return { view, fields: Object.fromEntries(new URLSearchParams(fields)) };
 }
 
-/** Empty fields are left out. */
+/** A field that is absent has its default; an empty one is empty, as a query that someone has cleared. */
 export function writeAddress({ view, fields }: Address): string {
-  const given = Object.entries(fields).filter(([, value]) => value !== "");
-  const query = new URLSearchParams(given).toString();
+  const query = new URLSearchParams(fields).toString();
   return `#${view}${query === "" ? "" : `?${query}`}`;
+}
+
+/** @param changed undefined removes a field */
+export function changedFields(fields: Address["fields"], changed: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries({ ...fields, ...changed }).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }

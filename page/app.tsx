@@ -2,16 +2,17 @@
 
 import { render } from "preact";
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
-import { readAddress, VIEWS, writeAddress } from "./address";
-import type { View } from "./address";
-import { get } from "./api";
+import { changedFields, readAddress, VIEWS, writeAddress } from "./address";
+import type { Address, View } from "./address";
+import { get, limitRequests } from "./api";
 import type { Info } from "./api";
 import { visible } from "./ui/text";
 import { CompareView } from "./views/compare";
 import { LiveView } from "./views/live";
 import { Failure, Status, useWork } from "./views/parts";
+import type { SetFields } from "./views/parts";
 import { RerankView } from "./views/rerank";
 import { SearchView } from "./views/search";
 
@@ -19,10 +20,24 @@ const TITLES: Readonly<Record<View, string>> = { search: "Search", rerank: "Rera
 
 function App(): JSX.Element {
   const [address, setAddress] = useState(() => readAddress(location.hash));
-  const work = useWork("info", (signal) => get<Info>("info", signal));
+  const [turn, setTurn] = useState(0);
+  // Two changes may come before the next rendering.
+  const latest = useRef(address);
+  // What each view had, to return to it.
+  const left = useRef<Partial<Record<View, Address["fields"]>>>({ [address.view]: address.fields });
+  const show = (next: Address): void => {
+    latest.current = next;
+    left.current[next.view] = next.fields;
+    setAddress(next);
+  };
+  const work = useWork(`info ${turn}`, async (signal) => {
+    const info = await get<Info>("info", signal);
+    limitRequests(info.max_concurrent_requests);
+    return info;
+  });
   useEffect(() => {
     const read = (): void => {
-      setAddress(readAddress(location.hash));
+      show(readAddress(location.hash));
     };
     addEventListener("hashchange", read);
     return () => {
@@ -33,12 +48,17 @@ function App(): JSX.Element {
   useEffect(() => {
     document.title = `${fields["q"] === undefined ? TITLES[view] : visible(fields["q"])} · sparse-rerank`;
   }, [view, fields]);
-  const setFields = (changed: Readonly<Record<string, string>>): void => {
-    // Not the fields of the last rendering: two changes may come before the next one.
-    const { fields: latest } = readAddress(location.hash);
-    location.hash = writeAddress({ view, fields: { ...latest, ...changed } });
+  const setFields: SetFields = (changed) => {
+    const before = writeAddress(latest.current);
+    const next = { view, fields: changedFields(latest.current.fields, changed) };
+    const hash = writeAddress(next);
+    // The same again: what failed is tried again, and what has changed on the server is shown.
+    if (hash === before) setTurn((last) => last + 1);
+    show(next);
+    // A browser that refuses so long an address still shows the answer.
+    location.hash = hash;
   };
-  const info = work.state === "done" ? work.value : undefined;
+  const info = work.state === "done" ? work.value : work.state === "busy" ? work.last : undefined;
   return (
     <>
       <a class="skip" href="#app" onClick={skip}>
@@ -50,7 +70,11 @@ function App(): JSX.Element {
           <p class="served">{info === undefined ? "" : info.models.map(({ name }) => visible(name)).join(" · ")}</p>
           <nav aria-label="Views">
             {VIEWS.map((each) => (
-              <a key={each} href={`#${each}`} aria-current={each === view ? "page" : undefined}>
+              <a
+                key={each}
+                href={writeAddress({ view: each, fields: left.current[each] ?? {} })}
+                aria-current={each === view ? "page" : undefined}
+              >
                 {TITLES[each]}
               </a>
             ))}
@@ -58,9 +82,16 @@ function App(): JSX.Element {
         </div>
       </header>
       <main tabIndex={-1}>
-        {work.state === "failed" ? <Failure message={work.message} /> : null}
-        {work.state === "busy" ? <Status>Connecting…</Status> : null}
-        {info === undefined ? null : <Current view={view} info={info} fields={fields} setFields={setFields} />}
+        {work.state === "failed" ? (
+          <Failure
+            message={work.message}
+            onRetry={() => {
+              setFields({});
+            }}
+          />
+        ) : null}
+        {info === undefined && work.state === "busy" ? <Status>Connecting…</Status> : null}
+        {info === undefined ? null : <Current view={view} info={info} fields={fields} turn={turn} setFields={setFields} />}
       </main>
     </>
   );
@@ -75,7 +106,7 @@ function Current({ view, ...props }: { readonly view: View } & Parameters<typeof
     case "compare":
       return <CompareView {...props} />;
     case "live":
-      return <LiveView {...props} />;
+      return <LiveView />;
   }
 }
 

@@ -90,7 +90,7 @@ const KEY = "SPARSE_RERANK_API_KEY";
 
 /** A program that sends a JSON body and prints the answer. Texts are quoted, so that none of them is code. */
 export function codeOf(language: Language, url: string, body: object, needsKey: boolean): string {
-  const json = JSON.stringify(body, null, 2);
+  const json = quoted(body, 2);
   switch (language) {
     case "curl": {
       const key = needsKey ? `  -H "authorization: Bearer $${KEY}" \\\n` : "";
@@ -120,6 +120,14 @@ export function codeOf(language: Language, url: string, body: object, needsKey: 
   }
 }
 
+/** JSON in which no character is invisible, acts on a terminal, or turns the direction of the code: what is copied is what is seen. */
+function quoted(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(
+    /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** Nothing is special between single quotes but their end. */
 function shellQuoted(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
@@ -130,8 +138,8 @@ function pythonOf(value: unknown): string {
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   if (Array.isArray(value)) return `[${value.map(pythonOf).join(", ")}]`;
-  if (typeof value !== "object") return JSON.stringify(value);
+  if (typeof value !== "object") return quoted(value);
   return `{${Object.entries(value)
-    .map(([name, member]) => `${JSON.stringify(name)}: ${pythonOf(member)}`)
+    .map(([name, member]) => `${quoted(name)}: ${pythonOf(member)}`)
     .join(", ")}}`;
 }

@@ -12,18 +12,30 @@ export interface Scored {
 
 export const CUTOFF = 10;
 
-/** Errors: Error that names the line. @param text lines of query, document id and grade (default 1), with tabs between */
+/** As of files: see lib/evaluation/qrels.ts. */
+const GRADE = /^[+-]?\d{1,15}(?:\.0{0,15})?$/;
+
+/**
+ * Errors: Error that names the line.
+ *
+ * @param text lines of query, document id and grade (default 1) with tabs between; without tabs, which nobody can type into a form, the last
+ * two words are an id and a grade
+ */
 export function readJudgments(text: string): Judgments {
   const judgments = new Map<string, Map<string, number>>();
   for (const [i, line] of text.split(/\r?\n/).entries()) {
     if (line.trim() === "") continue;
-    const [query = "", id = "", grade = "1"] = line.split("\t").map((part) => part.trim());
-    const value = Number(grade);
-    if (query === "" || id === "" || grade === "" || !Number.isFinite(value)) {
-      throw new Error(`Line ${i + 1} is not a query, a document id and a number, with tabs between them.`);
+    const parts = line.includes("\t") ? line.split("\t") : (/^(.*\S)\s+(\S+)\s+(\S+)\s*$/.exec(line)?.slice(1) ?? []);
+    const [query = "", id = "", grade = "1"] = parts.map((part) => part.trim());
+    if (query === "" || id === "" || parts.length > 3 || !GRADE.test(grade)) {
+      throw new Error(`Line ${i + 1} is not a query, a document id and a whole number, with tabs between them.`);
     }
     const grades = judgments.get(query) ?? new Map<string, number>();
-    judgments.set(query, grades.set(id, value));
+    const known = grades.get(id);
+    if (known !== undefined && known !== Number(grade)) {
+      throw new Error(`Line ${i + 1} gives "${id}" another grade than an earlier line: ${grade} instead of ${known}.`);
+    }
+    judgments.set(query, grades.set(id, Number(grade)));
   }
   return judgments;
 }

@@ -47,6 +47,13 @@ const DURATIONS = {
   inference: "te_request_inference_duration",
 } as const;
 
+/** Whether a server has begun to count again, so that differences between two readings mean nothing. */
+export function hasRestarted(before: Samples, after: Samples): boolean {
+  const started = "process_start_time_seconds";
+  if (total(before, started) !== total(after, started)) return true;
+  return ["te_request_success", "te_request_failure", "te_batch_next_size_sum"].some((name) => total(after, name) < total(before, name));
+}
+
 /** @param before an empty map for all since the start */
 export function activity(before: Samples, after: Samples, seconds: number): Activity {
   const added = (name: string): number => total(after, name) - total(before, name);

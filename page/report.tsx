@@ -56,7 +56,7 @@ function Section({ report }: { readonly report: Report }): JSX.Element {
       return (
         <section class="card">
           <h1>Weights of a {report.text.task}</h1>
-          <Expansion of={report.text} />
+          <Expansion of={report.text} isStatic />
         </section>
       );
   }
@@ -67,11 +67,11 @@ function Search({ report: { query, setting, expansion, hits } }: { readonly repo
   return (
     <>
       <h1>{visible(query)}</h1>
-      <p class="note">{setting}</p>
+      <p class="note">{visible(setting)}</p>
       {expansion === undefined ? null : (
         <section class="card">
           <h2>What the model reads in the query</h2>
-          <Expansion of={expansion} />
+          <Expansion of={expansion} isStatic />
         </section>
       )}
       <h2>Results</h2>

@@ -14,6 +14,7 @@ export interface Setting {
 
 export interface Found {
   readonly query: string;
+  readonly setting: Setting;
   readonly hits: readonly ShownHit[];
   readonly expansion: ExplainedText | undefined;
   /** Milliseconds of the server for the search itself. */
@@ -28,12 +29,27 @@ export interface SearchAnswer {
   readonly hits: readonly FoundHit[];
 }
 
+let opened: Promise<unknown> | undefined;
+
+/** Waits until the sample is encoded, which else would count as time of the first search. Errors: as for post(). */
+export async function openSample({ search: { path } }: Info): Promise<void> {
+  opened ??= post(path, { query: "a", top_k: 1, mode: "lexical", rerank: false });
+  try {
+    await opened;
+  } catch (error) {
+    opened = undefined;
+    throw error;
+  }
+}
+
 /** Errors: as for post(). */
-export async function search(info: Info, query: string, { mode, rerank }: Setting, topK: number, signal: AbortSignal): Promise<Found> {
+export async function search(info: Info, query: string, setting: Setting, topK: number, signal: AbortSignal): Promise<Found> {
+  const { mode, rerank } = setting;
   const { path, reranker } = info.search;
   const isReranked = rerank && reranker !== undefined;
   const request = { query, top_k: topK, mode, rerank: isReranked, highlight: true };
   const wantsModel = mode !== "lexical";
+  if (info.search.is_sample) await openSample(info);
   const [answer, expansion, ...earlier] = await Promise.all([
     post<SearchAnswer>(path, request, signal),
     wantsModel ? explainQuery(info, query, signal) : undefined,
@@ -44,6 +60,7 @@ export async function search(info: Info, query: string, { mode, rerank }: Settin
   ]);
   return {
     query,
+    setting,
     hits: shownHits(answer.value.hits, new Map(earlier)),
     expansion,
     milliseconds: Number(answer.headers.get("x-compute-time") ?? 0),

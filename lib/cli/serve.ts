@@ -137,5 +137,5 @@ async function announce({ url, models }: RunningServer, { index, writable, json 
   }
   const served = models.map(({ name, kind }) => `${name} (${kind})`).join(", ");
   const collection = index === undefined ? "" : `, ${index}${writable === true ? " (writable)" : ""}`;
-  await writeLine(printable(`Serving ${served}${collection} on ${url} · routes: ${url}/ · try them: ${url}/docs`));
+  await writeLine(printable(`Serving ${served}${collection} on ${url} · page: ${url}/ · routes: ${url}/docs`));
 }

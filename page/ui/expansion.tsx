@@ -6,13 +6,20 @@ import { useState } from "preact/hooks";
 import type { ExplainedText } from "../../lib/retrieval/explain";
 import { Bars, Legend } from "./bars";
 import type { BarRow } from "./bars";
-import { Marked, visible } from "./text";
+import { counted, Marked, visible, Whole } from "./text";
 import type { WeightedWord } from "./text";
 
 /** Tokens that are shown before the rest is asked for. */
 const FIRST = 10;
 
-export function Expansion({ of: { text, task, tokens } }: { readonly of: ExplainedText }): JSX.Element {
+/** @param isStatic whether it is shown without scripts, so that pointing at it does nothing */
+export function Expansion({
+  of: { text, task, tokens },
+  isStatic = false,
+}: {
+  readonly of: ExplainedText;
+  readonly isStatic?: boolean;
+}): JSX.Element {
   const [active, onActive] = useState<number | undefined>(undefined);
   const pointer = { active, onActive };
   const rows = tokens.map(({ id, token, weight, literal, span }): BarRow => ({
@@ -25,15 +32,18 @@ export function Expansion({ of: { text, task, tokens } }: { readonly of: Explain
   }));
   const header = { value: "weight", from: `from the ${task}'s word` };
   const added = tokens.filter(({ literal }) => !literal).length;
+  const hasUnknown = tokens.some(({ span }) => span === undefined);
   return (
     <div class="expansion">
-      <p class="text whole">
+      <Whole name={`Text of the ${task}`} length={text.length}>
         <Marked text={text} spans={wordsOf({ text, task, tokens })} pointer={pointer} />
-      </p>
+      </Whole>
       <p class="note">
         {tokens.length === 0
           ? "The model gives no token a weight."
-          : `${tokens.length - added} tokens of the ${task} and ${added} that the model added, by weight. Point at a row to see its word.`}
+          : `${counted(tokens.length - added, "token")} of the ${task} and ${added} that the model added, by weight.`}
+        {tokens.length === 0 || isStatic ? "" : " Point at a row to see its word."}
+        {hasUnknown ? " A dash: no single word gave it." : ""}
       </p>
       <Legend where={task} />
       <Bars caption={`Weights of the ${task}`} rows={rows.slice(0, FIRST)} header={header} pointer={pointer} />

@@ -48,17 +48,24 @@ export function Hit({
               <Marked text={title} spans={within(spans, 0, title.length)} />
             )}
           </h3>
-          <p class="where">
-            {visible(id)}
-            {passage > 0 ? `, passage ${passage + 1}` : ""}
-          </p>
+          {title === undefined && passage === 0 ? null : (
+            <p class="where">
+              {title === undefined ? "" : visible(id)}
+              {title === undefined || passage === 0 ? "" : ", "}
+              {passage > 0 ? `passage ${passage + 1}` : ""}
+            </p>
+          )}
         </div>
         <Move hit={hit} />
       </header>
       <Stages stages={stages} />
-      <p class="text">
-        <Marked text={text} spans={spans === undefined ? marksOf(hit) : within(spans, prefix, prefix + text.length)} />
-      </p>
+      {text === "" ? (
+        <p class="note">The index has no text of this document, only its vector.</p>
+      ) : (
+        <p class="text">
+          <Marked text={text} spans={spans === undefined ? marksOf(hit) : within(spans, prefix, prefix + text.length)} />
+        </p>
+      )}
       <Strip parts={parts} />
       {terms === undefined || terms.length === 0 ? null : (
         <p class="note">
@@ -89,8 +96,9 @@ function marksOf({ highlights }: ShownHit): WeightedWord[] {
 function Stages({ stages }: { readonly stages: readonly Stage[] }): JSX.Element {
   return (
     <ol class="stages" aria-label="Scores of the stages">
-      {stages.map(({ name, score, rank }) => (
-        <li key={name}>
+      {stages.map(({ name, score, rank }, i) => (
+        // What comes of the stages before it.
+        <li key={name} class={i > 0 && (name === "fused" || name === "reranker") ? "next" : undefined}>
           <span class="stage">{NAMES[name]}</span> <strong>{score.toFixed(name === "fused" ? 4 : 2)}</strong>
           {rank === undefined ? <span class="place"> not in the top 100</span> : <span class="place"> #{rank}</span>}
         </li>
@@ -105,11 +113,12 @@ function Move({ hit }: { readonly hit: ShownHit }): JSX.Element | null {
   if (move === undefined) return null;
   const { places, from } = move;
   const count = Math.abs(places);
-  const words = places === 0 ? `same place as in ${NAMES[from]}` : `${places > 0 ? "up" : "down"} ${count} from ${NAMES[from]}`;
+  const direction = places > 0 ? "up" : places < 0 ? "down" : "same";
   return (
-    <span class={`move ${places > 0 ? "up" : places < 0 ? "down" : "same"}`} title={words}>
-      <span aria-hidden="true">{places === 0 ? "=" : `${places > 0 ? "▲" : "▼"} ${count}`}</span>
-      <Hidden>{words}</Hidden>
+    <span class={`move ${direction}`}>
+      <span aria-hidden="true">{places === 0 ? "= " : `${places > 0 ? "▲" : "▼"} `}</span>
+      {places === 0 ? "as in" : <Hidden>{`${direction} `}</Hidden>}
+      {places === 0 ? "" : `${count} from`} {NAMES[from]}
     </span>
   );
 }

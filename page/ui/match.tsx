@@ -6,7 +6,7 @@ import { useState } from "preact/hooks";
 import type { Contribution, Explanation } from "../../lib/retrieval/explain";
 import { Bars, Legend } from "./bars";
 import type { BarRow } from "./bars";
-import { Marked, tokenText, visible } from "./text";
+import { counted, Marked, tokenText, visible, Whole } from "./text";
 import type { WeightedWord } from "./text";
 
 /** Tokens of a strip that have a name; the rest are one part. */
@@ -65,11 +65,13 @@ export function Contributions({ of: { query, document, contributions, score } }:
     start: each.querySpan?.start,
     sum: `${each.query.toFixed(2)} × ${each.document.toFixed(2)}`,
   }));
+  const hasUnknown = contributions.some(({ querySpan, documentSpan }) => querySpan === undefined || documentSpan === undefined);
   const header = { value: "part", sum: "query × document", from: "word of the query → of the document" };
   return (
     <>
       <p class="note">
-        Score <strong>{score.toFixed(2)}</strong> = the sum of query × document over {contributions.length} shared tokens.
+        Score <strong>{score.toFixed(2)}</strong> = the sum of query × document over {counted(contributions.length, "shared token")}.
+        {hasUnknown ? " A dash: no single word gave it." : ""}
       </p>
       <Legend where="query" />
       <Bars caption="Parts of the score" rows={rows.slice(0, FIRST)} header={header} pointer={pointer} />
@@ -89,9 +91,9 @@ export function Match({ of: explanation }: { readonly of: Explanation }): JSX.El
   return (
     <div class="match">
       <h2>Query</h2>
-      <p class="text whole">
+      <Whole name="Text of the query" length={query.length}>
         <Marked text={query} spans={querySpans} />
-      </p>
+      </Whole>
       <h2>Document</h2>
       <p class="text whole">
         <Marked text={document} spans={documentSpans} />

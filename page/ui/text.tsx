@@ -15,6 +15,8 @@ export interface Pointer {
 }
 
 const LEVELS = 5;
+/** Characters beyond which a text scrolls, so that what follows it stays in sight. */
+const LONG = 600;
 
 /**
  * Text that can be shown: control characters become their symbols, and those that would end the line or turn the direction of what follows
@@ -26,6 +28,24 @@ export function visible(text: string): string {
     if (code < 0x20) return String.fromCharCode(0x2400 + code);
     return code === 0x7f ? "\u2421" : "\ufffd";
   });
+}
+
+/** A query, or a text of its own. */
+export function Whole({
+  name,
+  children,
+  length,
+}: {
+  readonly name: string;
+  readonly length: number;
+  readonly children: JSX.Element;
+}): JSX.Element {
+  if (length <= LONG) return <p class="text whole">{children}</p>;
+  return (
+    <div class="text whole long" tabIndex={0} role="region" aria-label={name}>
+      {children}
+    </div>
+  );
 }
 
 /** A text whose words are marked: the larger a word's part, the stronger. */
@@ -84,6 +104,11 @@ export function within<S extends Span>(spans: readonly S[], from: number, to: nu
 /** A token as people read it: without the sign of a word's beginning that some vocabularies have. */
 export function tokenText(token: string): string {
   return visible(token.replace(/^[\u2581\u0120]/u, "")) || visible(token);
+}
+
+/** "1 document", "2 documents" */
+export function counted(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : nouns}`;
 }
 
 export function Hidden({ children }: { readonly children: string }): JSX.Element {

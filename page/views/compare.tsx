@@ -1,6 +1,7 @@
 /** Two settings over the same judged queries. */
 
 import type { JSX } from "preact";
+import { useState } from "preact/hooks";
 
 import { readText } from "../../lib/page/shown-hits";
 import { post } from "../api";
@@ -8,8 +9,9 @@ import type { Info, Mode } from "../api";
 import { CUTOFF, judgedQueries, mean, ndcg, readJudgments } from "../judgments";
 import type { Scored } from "../judgments";
 import { JUDGMENTS } from "../samples";
+import { openSample } from "../search";
 import type { SearchAnswer } from "../search";
-import { visible } from "../ui/text";
+import { counted, visible } from "../ui/text";
 import { CopyButton, Failure, Select, Status, useWork } from "./parts";
 import type { ViewProps } from "./parts";
 import { MODES } from "./search";
@@ -31,7 +33,7 @@ interface Compared {
   readonly b: number;
 }
 
-export function CompareView({ info, fields, setFields }: ViewProps<Info>): JSX.Element {
+export function CompareView({ info, fields, turn, setFields }: ViewProps<Info>): JSX.Element {
   const { modes, is_sample: isSample } = info.search;
   const text = fields["judgments"] ?? (isSample ? JUDGMENTS : "");
   const settingOf = (side: "a" | "b", fallback: number): Setting => ({
@@ -40,8 +42,12 @@ export function CompareView({ info, fields, setFields }: ViewProps<Info>): JSX.E
   });
   const a = settingOf("a", 0);
   const b = settingOf("b", -1);
-  const key = text.trim() === "" ? undefined : JSON.stringify([text, a, b]);
-  const work = useWork(key, (signal) => compare(info, text, a, b, signal));
+  const key = text.trim() === "" ? undefined : JSON.stringify([text, a, b, turn]);
+  const [progress, setProgress] = useState("");
+  const work = useWork(key, (signal) => {
+    setProgress("");
+    return compare(info, text, [a, b], setProgress, signal);
+  });
   return (
     <>
       <section class="card" aria-label="Settings">
@@ -63,7 +69,7 @@ export function CompareView({ info, fields, setFields }: ViewProps<Info>): JSX.E
           </div>
           <label>
             Judgments: one line for each, as query, document id and grade, with tabs between
-            <textarea key={text} name="judgments" rows={6} defaultValue={text} spellcheck={false} />
+            <textarea key={text} name="judgments" rows={8} dir="auto" defaultValue={text} spellcheck={false} />
           </label>
           <div class="row">
             <button class="main" type="submit">
@@ -72,9 +78,25 @@ export function CompareView({ info, fields, setFields }: ViewProps<Info>): JSX.E
           </div>
         </form>
       </section>
-      {work.state === "failed" ? <Failure message={work.message} /> : null}
-      {work.state === "busy" ? <Status>Searching…</Status> : null}
-      {work.state === "done" ? <Result compared={work.value} /> : null}
+      {work.state === "failed" ? (
+        <Failure
+          message={work.message}
+          onRetry={() => {
+            setFields({});
+          }}
+        />
+      ) : null}
+      {work.state === "idle" ? <Status>Paste judgments to compare the settings.</Status> : null}
+      {work.state === "busy" ? <Status>Searching… {progress}</Status> : null}
+      {work.state === "done" ? (
+        <>
+          <p class="printed">
+            A: {wordsOf(a)}
+            {"\n"}B: {wordsOf(b)}
+          </p>
+          <Result compared={work.value} />
+        </>
+      ) : null}
     </>
   );
 }
@@ -113,17 +135,28 @@ function SettingFields({
           ),
         ]}
         onChange={(value) => {
-          setFields({ [`${side}m`]: value });
+          setFields({ [`${side}m`]: value === "" ? undefined : value });
         }}
       />
     </fieldset>
   );
 }
 
-async function compare(info: Info, text: string, a: Setting, b: Setting, signal: AbortSignal): Promise<Compared> {
+function wordsOf({ mode, model }: Setting): string {
+  return `${MODES[mode]}${model === "" ? "" : `, ranked again by ${visible(model)}`}`;
+}
+
+async function compare(
+  info: Info,
+  text: string,
+  [a, b]: readonly [Setting, Setting],
+  onProgress: (words: string) => void,
+  signal: AbortSignal,
+): Promise<Compared> {
   const judgments = readJudgments(text);
   const queries = judgedQueries(judgments);
   if (queries.length === 0) throw new Error("No query has a document with a grade above 0.");
+  if (info.search.is_sample) await openSample(info);
   const rows: { query: string; a: number; b: number }[] = [];
   for (let i = 0; i < queries.length; i += AT_ONCE) {
     const part = queries.slice(i, i + AT_ONCE).map(async (query) => {
@@ -132,6 +165,7 @@ async function compare(info: Info, text: string, a: Setting, b: Setting, signal:
       return { query, a: ndcg(grades, left), b: ndcg(grades, right) };
     });
     rows.push(...(await Promise.all(part)));
+    if (!signal.aborted) onProgress(`${rows.length} of ${counted(queries.length, "query", "queries")}`);
   }
   return { rows, a: mean(rows.map((row) => row.a)), b: mean(rows.map((row) => row.b)) };
 }
@@ -141,8 +175,15 @@ async function rankingOf(info: Info, query: string, { mode, model }: Setting, si
   const { hits } = value;
   if (model === "" || hits.length === 0) return hits.map(({ id, score }) => ({ id, score }));
   const texts = hits.map(({ title, passage }) => readText({ text: passage.text, ...(title === undefined ? {} : { title }) }));
-  const ranked = await post<{ index: number; score: number }[]>("rerank", { query, texts, model, raw_scores: true }, signal);
-  return ranked.value.map(({ index, score }) => ({ id: hits[index]?.id ?? "", score }));
+  // Scores of different requests can be compared: each is of a query and one text.
+  const size = info.max_client_batch_size ?? texts.length;
+  const scored: Scored[] = [];
+  for (let start = 0; start < texts.length; start += size) {
+    const body = { query, texts: texts.slice(start, start + size), model, raw_scores: true };
+    const { value: ranked } = await post<{ index: number; score: number }[]>("rerank", body, signal);
+    scored.push(...ranked.map(({ index, score }) => ({ id: hits[start + index]?.id ?? "", score })));
+  }
+  return scored.sort((left, right) => right.score - left.score);
 }
 
 function Result({ compared: { rows, a, b } }: { readonly compared: Compared }): JSX.Element {
@@ -150,10 +191,10 @@ function Result({ compared: { rows, a, b } }: { readonly compared: Compared }): 
     <section class="card" aria-labelledby="compared">
       <h2 id="compared">nDCG@{CUTOFF}</h2>
       <Status>
-        A {a.toFixed(4)}, B {b.toFixed(4)} over {rows.length} {rows.length === 1 ? "query" : "queries"}:{" "}
+        A {a.toFixed(4)}, B {b.toFixed(4)} over {counted(rows.length, "query", "queries")}:{" "}
         {a === b ? "equal" : `${a > b ? "A" : "B"} is better by ${Math.abs(a - b).toFixed(4)}`}
       </Status>
-      <div class="scroll">
+      <div class="scroll" tabIndex={0} role="region" aria-label="nDCG of each query">
         <table>
           <caption>nDCG@{CUTOFF} of each query</caption>
           <thead>
@@ -173,7 +214,9 @@ function Result({ compared: { rows, a, b } }: { readonly compared: Compared }): 
           <tbody>
             {rows.map((row) => (
               <tr key={row.query}>
-                <th scope="row">{visible(row.query)}</th>
+                <th scope="row" class="broken">
+                  {visible(row.query)}
+                </th>
                 <td class="number">{row.a.toFixed(4)}</td>
                 <td class="number">{row.b.toFixed(4)}</td>
                 <td class={`number ${row.b > row.a ? "better" : row.b < row.a ? "worse" : ""}`}>

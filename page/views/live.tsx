@@ -3,13 +3,13 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
+import { get, getText } from "../api";
 import type { Info } from "../api";
-import { activity, readSamples } from "../metrics";
+import { activity, hasRestarted, readSamples } from "../metrics";
 import type { Activity, Samples } from "../metrics";
 import { Bar } from "../ui/bars";
 import { visible } from "../ui/text";
 import { Failure, Status } from "./parts";
-import type { ViewProps } from "./parts";
 
 /** Milliseconds between two readings. */
 const INTERVAL = 2000;
@@ -21,11 +21,13 @@ interface Reading {
 
 interface Shown {
   readonly latest: Reading;
-  /** Since the reading before; undefined at first. */
+  /** Of the same moment: the server may have started again with other models, and a collection grows. */
+  readonly info: Info;
+  /** Since the reading before; undefined at first, and after a start of the server. */
   readonly recent: Activity | undefined;
 }
 
-export function LiveView({ info }: ViewProps<Info>): JSX.Element {
+export function LiveView(): JSX.Element {
   const [shown, setShown] = useState<Shown | undefined>(undefined);
   const [failure, setFailure] = useState<string | undefined>(undefined);
   useEffect(() => {
@@ -33,10 +35,9 @@ export function LiveView({ info }: ViewProps<Info>): JSX.Element {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const next = async (): Promise<void> => {
       try {
-        const response = await fetch("metrics", { signal: abort.signal });
-        if (!response.ok) throw new Error(`The server answered with ${response.status}.`);
-        const latest = { at: performance.now(), samples: readSamples(await response.text()) };
-        setShown((before) => ({ latest, recent: before === undefined ? undefined : between(before.latest, latest) }));
+        const reading = getText("metrics", abort.signal).then((text) => ({ at: performance.now(), samples: readSamples(text) }));
+        const [latest, info] = await Promise.all([reading, get<Info>("info", abort.signal)]);
+        setShown((before) => ({ latest, info, recent: before === undefined ? undefined : between(before.latest, latest) }));
         setFailure(undefined);
       } catch (error) {
         if (abort.signal.aborted) return;
@@ -64,16 +65,16 @@ export function LiveView({ info }: ViewProps<Info>): JSX.Element {
         {shown === undefined && failure === undefined ? <Status>Reading…</Status> : null}
         {shown === undefined ? null : <Recent activity={shown.recent} latest={all} />}
       </section>
-      {all === undefined ? null : (
+      {shown === undefined ? null : (
         <div class="columns even">
           <section class="card" aria-labelledby="where-time">
             <h2 id="where-time">Where the time goes</h2>
-            <Split activity={shown?.recent} title="In the last interval" />
+            <Split activity={shown.recent} title="In the last interval" />
             <Split activity={all} title="Since the start" />
           </section>
           <section class="card" aria-labelledby="loaded">
             <h2 id="loaded">What is loaded</h2>
-            <Loaded info={info} />
+            <Loaded info={shown.info} />
             <p class="note">
               <a href="docs">All routes, to try</a> · <a href="api-doc/openapi.json">OpenAPI</a>
             </p>
@@ -84,7 +85,8 @@ export function LiveView({ info }: ViewProps<Info>): JSX.Element {
   );
 }
 
-function between(before: Reading, after: Reading): Activity {
+function between(before: Reading, after: Reading): Activity | undefined {
+  if (hasRestarted(before.samples, after.samples)) return undefined;
   return activity(before.samples, after.samples, (after.at - before.at) / 1000);
 }
 
@@ -104,7 +106,7 @@ function Recent({
       <Figure name="texts a second" id="texts-per-second">
         {rate(recent?.textsPerSecond)}
       </Figure>
-      <Figure name="requests in progress" id="in-progress">
+      <Figure name="queue: requests in progress" id="in-progress">
         {latest?.inProgress ?? 0}
       </Figure>
       <Figure name="answered since the start" id="succeeded">
@@ -181,7 +183,9 @@ function Split({ activity: of, title }: { readonly activity: Activity | undefine
           ))}
         </tbody>
       </table>
-      <p class="note">Sums over the batches of a request, which may overlap.</p>
+      <p class="note">
+        Sums over the batches of a request, which may overlap. The total also has what is no model's work, such as searching an index.
+      </p>
     </>
   );
 }

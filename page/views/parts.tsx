@@ -5,12 +5,14 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { visible } from "../ui/text";
 
-/** Changes fields of the address. An empty value removes a field. */
-export type SetFields = (changed: Readonly<Record<string, string>>) => void;
+/** Changes fields of the address; undefined removes a field. What leaves the address as it was begins the next turn. */
+export type SetFields = (changed: Readonly<Record<string, string | undefined>>) => void;
 
 export interface ViewProps<I> {
   readonly info: I;
   readonly fields: Readonly<Record<string, string>>;
+  /** Grows when the same is asked for again: part of the key of a view's work. */
+  readonly turn: number;
   readonly setFields: SetFields;
 }
 
@@ -49,11 +51,16 @@ export function useWork<T>(key: string | undefined, work: (signal: AbortSignal) 
   return { state: "busy", ...(last.current === undefined ? {} : { last: last.current }) };
 }
 
-export function Failure({ message }: { readonly message: string }): JSX.Element {
+export function Failure({ message, onRetry }: { readonly message: string; readonly onRetry?: () => void }): JSX.Element {
   return (
-    <p class="error" role="alert">
-      {visible(message)}
-    </p>
+    <div class="error" role="alert">
+      <p>{visible(message)}</p>
+      {onRetry === undefined ? null : (
+        <button type="button" onClick={onRetry}>
+          Try again
+        </button>
+      )}
+    </div>
   );
 }
 
@@ -97,38 +104,38 @@ export function Select<V extends string>({
 }
 
 export function CopyButton({ text, children }: { readonly text: string; readonly children: string }): JSX.Element {
-  const [said, say] = useState("");
+  const [said, say] = useState({ of: "", words: "" });
   return (
     <>
       <button
         type="button"
         onClick={() => {
-          copy(text).then(
-            () => {
-              say("Copied.");
-            },
-            () => {
-              say("The browser does not allow it.");
-            },
-          );
+          void copy(text).then((copied) => {
+            say({ of: text, words: copied ? "Copied." : "The browser does not allow it." });
+          });
         }}
       >
         {children}
       </button>
       <span class="note" role="status">
-        {said}
+        {said.of === text ? said.words : ""}
       </span>
     </>
   );
 }
 
-/** Browsers have a clipboard only on localhost and with TLS; elsewhere a selection is copied. */
-async function copy(text: string): Promise<void> {
+/** Browsers have a clipboard only on localhost and with TLS, and may refuse it; then a selection is copied. */
+async function copy(text: string): Promise<boolean> {
   const clipboard = navigator.clipboard as Clipboard | undefined;
-  if (clipboard !== undefined) {
-    await clipboard.writeText(text);
-    return;
+  try {
+    if (clipboard !== undefined) {
+      await clipboard.writeText(text);
+      return true;
+    }
+  } catch {
+    // Refused.
   }
+  const focused = document.activeElement;
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "hidden";
@@ -138,5 +145,6 @@ async function copy(text: string): Promise<void> {
   // eslint-disable-next-line @typescript-eslint/no-deprecated
   const copied = document.execCommand("copy");
   area.remove();
-  if (!copied) throw new Error("not copied");
+  if (focused instanceof HTMLElement) focused.focus();
+  return copied;
 }

@@ -8,11 +8,11 @@ import { codeOf, CONTRACTS, LANGUAGES } from "../code";
 import type { Language } from "../code";
 import { RERANK_DOCUMENTS, RERANK_QUERY } from "../samples";
 import { Bar } from "../ui/bars";
-import { Hidden, visible } from "../ui/text";
+import { counted, Hidden, visible } from "../ui/text";
 import { CopyButton, Failure, Select, Status, useWork } from "./parts";
 import type { ViewProps } from "./parts";
 
-export function RerankView({ info, fields, setFields }: ViewProps<Info>): JSX.Element {
+export function RerankView({ info, fields, turn, setFields }: ViewProps<Info>): JSX.Element {
   const query = fields["q"] ?? RERANK_QUERY;
   const texts = fields["docs"] ?? RERANK_DOCUMENTS.join("\n\n");
   const documents = texts
@@ -23,7 +23,7 @@ export function RerankView({ info, fields, setFields }: ViewProps<Info>): JSX.El
   const language = LANGUAGES.find((each) => each === fields["code"]) ?? "curl";
   const model = info.models.some(({ name }) => name === fields["model"]) ? fields["model"] : undefined;
   const body = contract.body({ query, documents, model, topN: undefined });
-  const key = query.trim() === "" || documents.length === 0 ? undefined : JSON.stringify([contract.id, body]);
+  const key = query.trim() === "" || documents.length === 0 ? undefined : JSON.stringify([contract.id, body, turn]);
   const work = useWork(key, (signal) => post(contract.path, body, signal));
   const url = new URL(contract.path, document.baseURI).href;
   const code = codeOf(language, url, body, info.needs_key);
@@ -41,11 +41,11 @@ export function RerankView({ info, fields, setFields }: ViewProps<Info>): JSX.El
         >
           <label>
             Query
-            <input key={query} name="q" type="search" defaultValue={query} autocomplete="off" />
+            <input key={query} name="q" type="search" dir="auto" defaultValue={query} autocomplete="off" />
           </label>
           <label>
             Documents, with an empty line between them
-            <textarea key={texts} name="docs" rows={9} defaultValue={texts} spellcheck={false} />
+            <textarea key={texts} name="docs" rows={9} dir="auto" defaultValue={texts} spellcheck={false} />
           </label>
           <div class="row">
             <Select
@@ -56,7 +56,7 @@ export function RerankView({ info, fields, setFields }: ViewProps<Info>): JSX.El
                 ...info.models.map(({ name, kind }) => [name, `${visible(name)} (${kind})`] as const),
               ]}
               onChange={(value) => {
-                setFields({ model: value });
+                setFields({ model: value === "" ? undefined : value });
               }}
             />
             <button class="main" type="submit">
@@ -68,13 +68,21 @@ export function RerankView({ info, fields, setFields }: ViewProps<Info>): JSX.El
       <div class="columns even">
         <section class="card" aria-labelledby="order">
           <h2 id="order">Order</h2>
-          {work.state === "failed" ? <Failure message={work.message} /> : null}
+          {work.state === "failed" ? (
+            <Failure
+              message={work.message}
+              onRetry={() => {
+                setFields({});
+              }}
+            />
+          ) : null}
           {work.state === "idle" ? <Status>A query and at least one document are needed.</Status> : null}
           {work.state === "busy" ? <Status>Reranking…</Status> : null}
           {work.state === "done" ? (
             <>
+              <p class="printed">{visible(query)}</p>
               <Status>
-                {documents.length} documents in {work.value.headers.get("x-compute-time")} ms
+                {counted(documents.length, "document")} in {work.value.headers.get("x-compute-time")} ms
               </Status>
               <Order ranked={contract.read(work.value.value)} documents={documents} />
               <p class="row actions">

@@ -13,7 +13,7 @@ import { explainHit, search } from "../search";
 import type { Found } from "../search";
 import { Expansion } from "../ui/expansion";
 import { Hit } from "../ui/hit";
-import { visible } from "../ui/text";
+import { counted, visible } from "../ui/text";
 import { CopyButton, Failure, Select, Status, useWork } from "./parts";
 import type { ViewProps } from "./parts";
 
@@ -24,13 +24,13 @@ export const MODES: Readonly<Record<Mode, string>> = {
 };
 const COUNTS = ["5", "10", "20", "50"] as const;
 
-export function SearchView({ info, fields, setFields }: ViewProps<Info>): JSX.Element {
+export function SearchView({ info, fields, turn, setFields }: ViewProps<Info>): JSX.Element {
   const { modes, reranker, is_sample: isSample } = info.search;
   const query = fields["q"] ?? (isSample ? (QUERIES[0] ?? "") : "");
   const mode = modes.find((each) => each === fields["mode"]) ?? modes[0] ?? "lexical";
   const rerank = reranker !== undefined && fields["rerank"] !== "no";
   const count = COUNTS.find((each) => each === fields["k"]) ?? "10";
-  const key = query.trim() === "" ? undefined : JSON.stringify([query, mode, rerank, count]);
+  const key = query.trim() === "" ? undefined : JSON.stringify([query, mode, rerank, count, turn]);
   const work = useWork(key, (signal) => search(info, query, { mode, rerank }, Number(count), signal));
   const found = work.state === "done" ? work.value : work.state === "busy" ? work.last : undefined;
   return (
@@ -38,8 +38,9 @@ export function SearchView({ info, fields, setFields }: ViewProps<Info>): JSX.El
       <section class="card" aria-label="What to search">
         <h1>Search{isSample ? " the documentation of this package" : ""}</h1>
         <p class="lead">
-          The model turns the query into weighted words and adds related ones. A document scores by the words that it shares: each part of
-          every score is below.
+          {info.search.model === undefined
+            ? "Documents are found by the words of the query (BM25), as no model has encoded them."
+            : "The model turns the query into weighted words and adds related ones. A document scores by the words that it shares: each part of every score is below."}
         </p>
         <form
           onSubmit={(event) => {
@@ -51,7 +52,7 @@ export function SearchView({ info, fields, setFields }: ViewProps<Info>): JSX.El
           <div class="row">
             <label class="grow">
               Query
-              <input key={query} name="q" type="search" defaultValue={query} autocomplete="off" spellcheck={false} />
+              <input key={query} name="q" type="search" dir="auto" defaultValue={query} autocomplete="off" spellcheck={false} />
             </label>
             <button class="main" type="submit">
               Search
@@ -80,7 +81,7 @@ export function SearchView({ info, fields, setFields }: ViewProps<Info>): JSX.El
                   type="checkbox"
                   checked={rerank}
                   onChange={(event) => {
-                    setFields({ rerank: event.currentTarget.checked ? "" : "no" });
+                    setFields({ rerank: event.currentTarget.checked ? undefined : "no" });
                   }}
                 />
                 rerank with {visible(reranker)}
@@ -99,18 +100,33 @@ export function SearchView({ info, fields, setFields }: ViewProps<Info>): JSX.El
           ) : null}
         </form>
       </section>
-      {work.state === "failed" ? <Failure message={work.message} /> : null}
+      {work.state === "failed" ? (
+        <Failure
+          message={work.message}
+          onRetry={() => {
+            setFields({});
+          }}
+        />
+      ) : null}
       {work.state === "idle" ? <Status>Type a query to see which words the model adds and why documents match.</Status> : null}
-      {work.state === "busy" && found === undefined ? <Status>Searching…</Status> : null}
-      {found === undefined || work.state === "failed" ? null : (
-        <Results key={`${found.query}${mode}`} info={info} found={found} mode={mode} />
+      {work.state === "busy" ? (
+        <Status>{isSample && found === undefined ? "Encoding the documents and searching…" : "Searching…"}</Status>
+      ) : null}
+      {found === undefined ? null : (
+        <div class={work.state === "busy" ? "stale" : undefined}>
+          <p class="printed">
+            {visible(found.query)} ({MODES[found.setting.mode]}
+            {found.setting.rerank && reranker !== undefined ? `, reranked by ${visible(reranker)}` : ""})
+          </p>
+          <Results key={JSON.stringify(found.request)} info={info} found={found} />
+        </div>
       )}
     </>
   );
 }
 
-function Results({ info, found, mode }: { readonly info: Info; readonly found: Found; readonly mode: Mode }): JSX.Element {
-  const { hits, expansion, milliseconds, query } = found;
+function Results({ info, found }: { readonly info: Info; readonly found: Found }): JSX.Element {
+  const { hits, expansion, milliseconds, query, setting } = found;
   const literal = new Set((expansion?.tokens ?? []).filter((token) => token.literal).map(({ id }) => id));
   return (
     <div class={expansion === undefined ? "columns" : "columns search"}>
@@ -122,11 +138,15 @@ function Results({ info, found, mode }: { readonly info: Info; readonly found: F
       )}
       <section aria-labelledby="results">
         <h2 id="results">Results</h2>
-        <Status>{hits.length === 0 ? "No passage matches this query." : `${hits.length} results in ${milliseconds} ms`}</Status>
+        <Status>
+          {hits.length === 0
+            ? "No passage matches this query."
+            : `${counted(hits.length, "result")} in ${milliseconds} ms, with marking the words`}
+        </Status>
         <ol class="hits">
           {hits.map((hit, i) => (
             <li key={hit.id}>
-              <ExplainedHit info={info} query={query} hit={hit} rank={i + 1} literal={literal} isSparse={mode !== "lexical"} />
+              <ExplainedHit info={info} query={query} hit={hit} rank={i + 1} literal={literal} isSparse={setting.mode !== "lexical"} />
             </li>
           ))}
         </ol>
@@ -154,13 +174,25 @@ function ExplainedHit({
 }): JSX.Element {
   const [isOpen, setOpen] = useState(rank === 1);
   const canExplain = isSparse && hit.text !== "";
-  const work = useWork<Explanation>(canExplain && isOpen ? JSON.stringify([query, hit.id, hit.passage]) : undefined, (signal) =>
-    explainHit(info, query, hit, signal),
-  );
+  const [turn, setTurn] = useState(0);
+  // With the text: another process may have changed the document.
+  const key = canExplain && isOpen ? JSON.stringify([query, hit.id, hit.passage, hit.title, hit.text, turn]) : undefined;
+  const work = useWork<Explanation>(key, (signal) => explainHit(info, query, hit, signal));
+  const waits =
+    work.state === "failed" ? (
+      <Failure
+        message={work.message}
+        onRetry={() => {
+          setTurn(turn + 1);
+        }}
+      />
+    ) : (
+      <p class="note">Computing the parts…</p>
+    );
   const shown = work.state === "done" ? { ...hit, explanation: work.value } : hit;
   return (
     <Hit hit={shown} rank={rank} literal={literal} isOpen={isOpen} onToggle={setOpen}>
-      {canExplain ? work.state === "failed" ? <Failure message={work.message} /> : <p class="note">Computing the parts…</p> : undefined}
+      {canExplain ? waits : undefined}
     </Hit>
   );
 }

@@ -6,7 +6,7 @@ import path from "node:path";
 
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 
-import { Collection, evaluateEncoder, explain, SparseEncoder } from "../../../dist";
+import { Collection, evaluateEncoder, explain, SparseEncoder, SparseIndex } from "../../../dist";
 import { renderReports } from "../../../dist/page/report";
 import { explainText } from "../../../dist/retrieval/explain";
 import { activity, readSamples } from "../../../page/metrics";
@@ -16,6 +16,16 @@ import { Client, RERANKER, TEXTS } from "../../support/server";
 import { skip } from "../../support/skip";
 
 const HOSTILE = "The heart <script>globalThis.hacked = 1</script> <img src=x onerror='hacked=1'> \x1b]0;owned\x07 \u202e pumps blood.";
+/** The contrast of a marked word with its background, of WCAG's definition. */
+const CONTRAST = `(() => {
+  const { color, backgroundColor } = getComputedStyle(document.querySelector("mark.w5"));
+  const luminance = (text) => {
+    const [r, g, b] = text.match(/\\d+/g).map((part) => part / 255).map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const [low, high] = [luminance(color), luminance(backgroundColor)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+})()`;
 const QUERIES = new Map([
   ["1", "animals of the sea"],
   ["2", "what does the heart do"],
@@ -230,6 +240,136 @@ describe("the page in a browser", () => {
       await context.close();
       await client.close();
     }
+  });
+
+  it("works on a server that does one request at a time, and tries again what has failed", async () => {
+    const client = await Client.start({ index: path.join(folder, "index"), maxConcurrentRequests: 1 });
+    const context = await browser.newContext();
+    try {
+      const page = await context.newPage();
+      page.setDefaultTimeout(90_000);
+      await page.route("**/search", (route) => route.abort(), { times: 3 });
+      await page.goto(`${client.url}/#search?q=what+does+the+heart+do`);
+      const failure = page.getByRole("alert");
+      await failure.getByText("The server does not answer").waitFor();
+      // What a colleague's requests would do.
+      await page.route("**/explain", (route) => route.fulfill({ status: 429, body: "{}" }), { times: 1 });
+      await failure.getByRole("button", { name: "Try again" }).click();
+      await firstSum(page).waitFor();
+      assert.equal(await failure.count(), 0);
+      assert.match((await page.locator(".hit .where, .hit h3").first().textContent()) ?? "", /heart/);
+    } finally {
+      await context.close();
+      await client.close();
+    }
+  });
+
+  it("searches again what is asked for again: documents may have changed", async () => {
+    const index = path.join(folder, "writable");
+    const client = await Client.start({ index, writable: true });
+    try {
+      await open(`${client.url}/#search?q=heart`, async (page) => {
+        await page.getByText("No passage matches").waitFor();
+        assert.equal(
+          (await client.send("PUT", "/documents", JSON.stringify({ documents: [{ id: "new", text: "The heart." }] }))).status,
+          200,
+        );
+        await page.getByRole("button", { name: "Search", exact: true }).click();
+        await page.locator(".hit h3", { hasText: "new" }).waitFor();
+        assert.ok((await page.getByText("1 result in ").count()) === 1);
+      });
+    } finally {
+      await client.close();
+    }
+  });
+
+  it("keeps an empty query empty, and what a view had while another is shown", async () => {
+    await open(sample.url, async (page) => {
+      await firstSum(page).waitFor();
+      const query = page.getByRole("searchbox", { name: "Query" });
+      await query.fill("");
+      await page.keyboard.press("Enter");
+      await page.getByText("Type a query").waitFor();
+      assert.match(page.url(), /#search\?q=$/);
+      await query.fill("durable?");
+      await page.keyboard.press("Enter");
+      await page.locator(".hit").first().waitFor();
+      await page.getByRole("link", { name: "Rerank" }).click();
+      await page.getByRole("heading", { name: "Rerank" }).waitFor();
+      await page.getByRole("link", { name: "Search", exact: true }).click();
+      assert.equal(await query.inputValue(), "durable?");
+    });
+  });
+
+  it("compares in requests that the server accepts", async () => {
+    const client = await Client.start({ index: path.join(folder, "index"), maxClientBatchSize: 2 });
+    try {
+      const judgments = QRELS.map(([query, id, grade]) => [QUERIES.get(query), id, grade].join("\t")).join("\n");
+      const fields = new URLSearchParams({ a: "sparse", b: "sparse", bm: "splade-tiny", judgments }).toString();
+      await open(`${client.url}/#compare?${fields}`, async (page) => {
+        const said = page.getByText("over 2 queries");
+        await said.waitFor();
+        // The same model: its order does not change.
+        assert.match((await said.textContent()) ?? "", /equal$/);
+      });
+    } finally {
+      await client.close();
+    }
+  });
+
+  it("shows documents of which only vectors are known, and long queries beside their results", async () => {
+    const index = path.join(folder, "vectors");
+    const vectors = await SparseIndex.open(index, { dimension: encoder.embeddingDimension });
+    await vectors.add([...DOCUMENTS.keys()], await encoder.encodeDocument([...DOCUMENTS.values()]));
+    await vectors.close();
+    const client = await Client.start({ index });
+    try {
+      await open(`${client.url}/#search?${new URLSearchParams({ q: "heart blood ".repeat(2000) }).toString()}`, async (page) => {
+        await page.getByText("no text of this document").first().waitFor();
+        assert.equal(await page.locator(".hit details").count(), 0);
+        assert.equal(await page.locator(".hit .where").count(), 0);
+        await page.getByRole("region", { name: "Text of the query" }).waitFor();
+        assert.ok((await page.evaluate<number>("document.querySelector('.long').clientHeight")) < 300);
+        assert.deepEqual(await violations(page), []);
+      });
+    } finally {
+      await client.close();
+    }
+  });
+
+  it("copies without the clipboard", async () => {
+    await open(`${served.url}/#rerank`, async (page) => {
+      await page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('refused'))");
+      await page.locator(".bar").first().waitFor();
+      const button = page.getByRole("button", { name: "Copy", exact: true });
+      await page.evaluate("document.addEventListener('copy', () => { globalThis.copied = document.activeElement.value; })");
+      await button.click();
+      await page.getByText("Copied.").waitFor();
+      assert.equal(await page.evaluate("globalThis.copied"), await page.locator("pre code").textContent());
+      await page.getByLabel("Language").selectOption("Python");
+      await page.getByText("Copied.").waitFor({ state: "detached" });
+    });
+  });
+
+  it("can be read on paper and in the colors of the system, also where these are dark", async () => {
+    await open(
+      `${served.url}/#search?q=what+does+the+heart+do`,
+      async (page) => {
+        await firstSum(page).waitFor();
+        const styleOf = (selector: string, property: string) =>
+          page.evaluate<string>(`getComputedStyle(document.querySelector("${selector}")).${property}`);
+        await page.emulateMedia({ media: "print", colorScheme: "dark" });
+        for (const selector of ["h2", ".hit .text", ".printed"])
+          assert.equal(await styleOf(selector, "color"), "rgb(27, 34, 48)", selector);
+        assert.equal(await page.locator(".printed").isVisible(), true);
+        assert.equal(await page.locator("form").isVisible(), false);
+        await page.emulateMedia({ media: "screen", colorScheme: "dark", forcedColors: "active" });
+        const ratio = await page.evaluate<number>(CONTRAST);
+        assert.ok(ratio >= 4.5, `words that are marked have a contrast of ${String(ratio)}`);
+        assert.notEqual(await styleOf(".key.literal", "backgroundColor"), await styleOf(".key.added", "backgroundColor"));
+      },
+      { colorScheme: "dark" },
+    );
   });
 
   it("asks for the key", async () => {

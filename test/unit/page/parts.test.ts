@@ -8,10 +8,10 @@ import type { AddressInfo } from "node:net";
 
 import { measureRankings } from "../../../dist";
 import { moveOf, shownHits } from "../../../dist/page/shown-hits";
-import { readAddress, writeAddress } from "../../../page/address";
+import { changedFields, readAddress, writeAddress } from "../../../page/address";
 import { codeOf, CONTRACTS, LANGUAGES } from "../../../page/code";
 import { judgedQueries, mean, ndcg, readJudgments } from "../../../page/judgments";
-import { activity, readSamples, total } from "../../../page/metrics";
+import { activity, hasRestarted, readSamples, total } from "../../../page/metrics";
 import { Client, QUERY, RERANKER, TEXTS } from "../../support/server";
 import { skip } from "../../support/skip";
 
@@ -28,7 +28,11 @@ describe("the page's address", () => {
     for (const fields of [{}, { q: "a & b = c # d + % ü\n😀" }, { q: "x", mode: "sparse" }]) {
       assert.deepEqual(readAddress(writeAddress({ view: "compare", fields })), { view: "compare", fields });
     }
-    assert.equal(writeAddress({ view: "live", fields: { q: "" } }), "#live");
+    assert.equal(writeAddress({ view: "live", fields: {} }), "#live");
+    // A query that was cleared is not the default one.
+    assert.deepEqual(readAddress(writeAddress({ view: "search", fields: { q: "" } })).fields, { q: "" });
+    assert.deepEqual(changedFields({ q: "a", k: "5" }, { q: "", k: undefined }), { q: "" });
+    assert.deepEqual(readAddress("#search?q=what? why?").fields, { q: "what? why?" });
     for (const hash of ["", "#", "#nothing?q=a", "#__proto__"]) assert.equal(readAddress(hash).view, "search");
     assert.deepEqual(readAddress("#rerank?q=%").fields, { q: "%" });
   });
@@ -65,6 +69,15 @@ describe("the page's code to copy", () => {
       }
     } finally {
       server.close();
+    }
+  });
+
+  it("shows every character that a terminal or an editor would not", () => {
+    const texts = ["\x9b31m \x7f \u202e \u2066 \u200b \ufeff"];
+    for (const language of LANGUAGES) {
+      const code = codeOf(language, "http://localhost/rerank", { texts }, false);
+      assert.match(code, /^[\n\x20-\x7e]*$/, language);
+      assert.ok(code.includes(String.raw`"\u009b31m \u007f \u202e \u2066 \u200b \ufeff"`), code);
     }
   });
 
@@ -115,6 +128,16 @@ describe("the page's figures", () => {
     }
   });
 
+  it("are not differences between two servers", () => {
+    const read = (started: number, requests: number) =>
+      readSamples(`process_start_time_seconds ${String(started)}\nte_request_success{method="single"} ${String(requests)}`);
+    assert.equal(hasRestarted(read(1, 5), read(1, 5)), false);
+    assert.equal(hasRestarted(read(1, 5), read(1, 6)), false);
+    // One in another process, and one that the same process has opened again.
+    assert.equal(hasRestarted(read(1, 5), read(2, 9)), true);
+    assert.equal(hasRestarted(read(1, 5), read(1, 4)), true);
+  });
+
   it("sum over labels, and read nothing into other lines", () => {
     const samples = readSamples('# HELP a b\n# TYPE a counter\na{x="1 2"} 3\na{x="c"} 4\nab 5\nbroken\nb NaN\n\n');
     assert.deepEqual([total(samples, "a"), total(samples, "ab"), total(samples, "b"), total(samples, "missing")], [7, 5, 0, 0]);
@@ -135,9 +158,25 @@ describe("the page's nDCG", () => {
     assert.ok(found > 0 && found < 1);
   });
 
+  it("reads what is typed without tabs, what is repeated, and grades below 0", () => {
+    const found = readJudgments("two words\ta\t1\r\ntwo words  b  -1 \ntwo words a 1.0\n__proto__ constructor 2");
+    assert.deepEqual(
+      Array.from(found, ([query, grades]) => [query, [...grades]]),
+      [
+        ["two words", [["a", 1], ["b", -1]]],
+        ["__proto__", [["constructor", 2]]],
+      ],
+    ); // prettier-ignore
+  });
+
   it("names the line of a judgment that is none", () => {
     for (const [text, line] of [
-      ["a\tb\t1\na b 1", 2],
+      ["a\tb\t1\na b", 2],
+      ["a\tb\t1\n\na\tb\t2", 3],
+      ["a\tb\t1\tc", 1],
+      ["a\tb\t1e999", 1],
+      ["a\tb\t0x10", 1],
+      ["a\tb\t1.5", 1],
       ["a\tb\tmuch", 1],
       ["\tb\t1", 1],
       ["a\tb\t", 1],

@@ -51,7 +51,7 @@ describe("sparse-rerank serve", () => {
     const served = new Served([], { SPARSE_RERANK_API_KEY: "secret-key" });
     try {
       const url = await served.ready();
-      assert.match(served.stdout, /^Serving splade-tiny \(encoder\) on http:\/\/127\.0\.0\.1:\d+ · routes: \S+\/ · try them: \S+\/docs\n$/);
+      assert.match(served.stdout, /^Serving splade-tiny \(encoder\) on http:\/\/127\.0\.0\.1:\d+ · page: \S+\/ · routes: \S+\/docs\n$/);
       const authorization = "Bearer secret-key";
       assert.equal((await post(`${url}/embed_sparse?task=secret-parameter`, '{"inputs": "secret-text"}', { authorization })).status, 422);
       assert.equal((await post(`${url}/embed_sparse`, '{"inputs": "secret-text"}', { authorization })).status, 200);
