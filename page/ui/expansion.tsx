@@ -42,7 +42,7 @@ export function Expansion({
         {tokens.length === 0
           ? "The model gives no token a weight."
           : `${counted(tokens.length - added, "token")} of the ${task} and ${added} that the model added, by weight.`}
-        {tokens.length === 0 || isStatic ? "" : " Point at a row to see its word."}
+        {tokens.length === 0 || isStatic ? null : <span class="pointing"> Point at a row to see its word.</span>}
         {hasUnknown ? " A dash: no single word gave it." : ""}
       </p>
       <Legend where={task} />

@@ -12,7 +12,7 @@ import { JUDGMENTS } from "../samples";
 import { openSample } from "../search";
 import type { SearchAnswer } from "../search";
 import { counted, visible } from "../ui/text";
-import { CopyButton, Failure, Select, Status, useWork } from "./parts";
+import { CopyButton, Failure, Select, Status, useField, useWork } from "./parts";
 import type { ViewProps } from "./parts";
 import { MODES } from "./search";
 
@@ -42,7 +42,9 @@ export function CompareView({ info, fields, turn, setFields }: ViewProps<Info>):
   });
   const a = settingOf("a", 0);
   const b = settingOf("b", -1);
-  const key = text.trim() === "" ? undefined : JSON.stringify([text, a, b, turn]);
+  const mistake = mistakeIn(text);
+  const key = text.trim() === "" || mistake !== undefined ? undefined : JSON.stringify([text, a, b, turn]);
+  const field = useField<HTMLTextAreaElement>(text);
   const [progress, setProgress] = useState("");
   const work = useWork(key, (signal) => {
     setProgress("");
@@ -69,7 +71,7 @@ export function CompareView({ info, fields, turn, setFields }: ViewProps<Info>):
           </div>
           <label>
             Judgments: one line for each, as query, document id and grade, with tabs between
-            <textarea key={text} name="judgments" rows={8} dir="auto" defaultValue={text} spellcheck={false} />
+            <textarea ref={field} name="judgments" rows={8} dir="auto" spellcheck={false} />
           </label>
           <div class="row">
             <button class="main" type="submit">
@@ -86,7 +88,8 @@ export function CompareView({ info, fields, turn, setFields }: ViewProps<Info>):
           }}
         />
       ) : null}
-      {work.state === "idle" ? <Status>Paste judgments to compare the settings.</Status> : null}
+      {mistake === undefined ? null : <Failure message={mistake} />}
+      {text.trim() === "" ? <Status>Paste judgments to compare the settings.</Status> : null}
       {work.state === "busy" ? <Status>Searching… {progress}</Status> : null}
       {work.state === "done" ? (
         <>
@@ -142,6 +145,16 @@ function SettingFields({
   );
 }
 
+/** What is wrong with judgments; undefined if nothing is, and for none. */
+function mistakeIn(text: string): string | undefined {
+  if (text.trim() === "") return undefined;
+  try {
+    return judgedQueries(readJudgments(text)).length === 0 ? "No query has a document with a grade above 0." : undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 function wordsOf({ mode, model }: Setting): string {
   return `${MODES[mode]}${model === "" ? "" : `, ranked again by ${visible(model)}`}`;
 }
@@ -155,7 +168,6 @@ async function compare(
 ): Promise<Compared> {
   const judgments = readJudgments(text);
   const queries = judgedQueries(judgments);
-  if (queries.length === 0) throw new Error("No query has a document with a grade above 0.");
   if (info.search.is_sample) await openSample(info);
   const rows: { query: string; a: number; b: number }[] = [];
   for (let i = 0; i < queries.length; i += AT_ONCE) {

@@ -1,7 +1,7 @@
 /** What the views have in common. */
 
-import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import type { ComponentChildren, JSX, RefObject } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { visible } from "../ui/text";
 
@@ -49,6 +49,18 @@ export function useWork<T>(key: string | undefined, work: (signal: AbortSignal) 
   if (key === undefined) return { state: "idle" };
   if (ended?.key === key) return ended.work;
   return { state: "busy", ...(last.current === undefined ? {} : { last: last.current }) };
+}
+
+/**
+ * The element of a field that people type into, and whose text the address can change. The same element stays while they search, and with it
+ * the focus.
+ */
+export function useField<E extends HTMLInputElement | HTMLTextAreaElement>(value: string): RefObject<E | null> {
+  const field = useRef<E>(null);
+  useLayoutEffect(() => {
+    if (field.current !== null && field.current.value !== value) field.current.value = value;
+  }, [value]);
+  return field;
 }
 
 export function Failure({ message, onRetry }: { readonly message: string; readonly onRetry?: () => void }): JSX.Element {

@@ -9,7 +9,7 @@ import type { Language } from "../code";
 import { RERANK_DOCUMENTS, RERANK_QUERY } from "../samples";
 import { Bar } from "../ui/bars";
 import { counted, Hidden, visible } from "../ui/text";
-import { CopyButton, Failure, Select, Status, useWork } from "./parts";
+import { CopyButton, Failure, Select, Status, useField, useWork } from "./parts";
 import type { ViewProps } from "./parts";
 
 export function RerankView({ info, fields, turn, setFields }: ViewProps<Info>): JSX.Element {
@@ -24,6 +24,8 @@ export function RerankView({ info, fields, turn, setFields }: ViewProps<Info>): 
   const model = info.models.some(({ name }) => name === fields["model"]) ? fields["model"] : undefined;
   const body = contract.body({ query, documents, model, topN: undefined });
   const key = query.trim() === "" || documents.length === 0 ? undefined : JSON.stringify([contract.id, body, turn]);
+  const queryField = useField<HTMLInputElement>(query);
+  const docsField = useField<HTMLTextAreaElement>(texts);
   const work = useWork(key, (signal) => post(contract.path, body, signal));
   const url = new URL(contract.path, document.baseURI).href;
   const code = codeOf(language, url, body, info.needs_key);
@@ -41,11 +43,11 @@ export function RerankView({ info, fields, turn, setFields }: ViewProps<Info>): 
         >
           <label>
             Query
-            <input key={query} name="q" type="search" dir="auto" defaultValue={query} autocomplete="off" />
+            <input ref={queryField} name="q" type="search" dir="auto" autocomplete="off" />
           </label>
           <label>
             Documents, with an empty line between them
-            <textarea key={texts} name="docs" rows={9} dir="auto" defaultValue={texts} spellcheck={false} />
+            <textarea ref={docsField} name="docs" rows={9} dir="auto" spellcheck={false} />
           </label>
           <div class="row">
             <Select

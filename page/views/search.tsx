@@ -14,7 +14,7 @@ import type { Found } from "../search";
 import { Expansion } from "../ui/expansion";
 import { Hit } from "../ui/hit";
 import { counted, visible } from "../ui/text";
-import { CopyButton, Failure, Select, Status, useWork } from "./parts";
+import { CopyButton, Failure, Select, Status, useField, useWork } from "./parts";
 import type { ViewProps } from "./parts";
 
 export const MODES: Readonly<Record<Mode, string>> = {
@@ -31,6 +31,7 @@ export function SearchView({ info, fields, turn, setFields }: ViewProps<Info>): 
   const rerank = reranker !== undefined && fields["rerank"] !== "no";
   const count = COUNTS.find((each) => each === fields["k"]) ?? "10";
   const key = query.trim() === "" ? undefined : JSON.stringify([query, mode, rerank, count, turn]);
+  const queryField = useField<HTMLInputElement>(query);
   const work = useWork(key, (signal) => search(info, query, { mode, rerank }, Number(count), signal));
   const found = work.state === "done" ? work.value : work.state === "busy" ? work.last : undefined;
   return (
@@ -52,7 +53,7 @@ export function SearchView({ info, fields, turn, setFields }: ViewProps<Info>): 
           <div class="row">
             <label class="grow">
               Query
-              <input key={query} name="q" type="search" dir="auto" defaultValue={query} autocomplete="off" spellcheck={false} />
+              <input ref={queryField} name="q" type="search" dir="auto" autocomplete="off" spellcheck={false} />
             </label>
             <button class="main" type="submit">
               Search
