@@ -19,7 +19,7 @@ function texts(name: string): string[] {
 }
 
 describe("approximate search of a real collection", function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   let index: SparseIndex;
   let queries: SparseMatrix;
 
