@@ -21,8 +21,6 @@ grep -E '^native/(core|index|kernels)/' native/sources.txt | xargs -P "$(process
   'source=$1 to=$2; shift 2; "$@" -c "$source" -o "$to/$(echo "$source" | tr / _).o"' \
   _ '{}' "$build/objects" "$clang" "${flags[@]}" -fsanitize=fuzzer-no-link,address,undefined
 node scripts/write-index-seeds.mjs "$build/segments"
-"$clang" "${flags[@]}" -fsanitize=address,undefined native/test/fuzz/impact_seeds.cc "$build"/objects/*.o -lpthread -ldl -o "$build/impact_seeds"
-"$build/impact_seeds" "$build/segments"
 # The manifests of every kind of folder.
 for manifest in test/data/stored-indexes/format-*/*/manifest; do
   cp "$manifest" "$build/manifests/$(echo "$manifest" | tr / _)"

@@ -30,19 +30,10 @@ class Calibration {
   [[nodiscard]] Result<bool> step();
   /// After the last step. No recall is known where pruning is of no use: with weights below zero, or very many equal scores.
   [[nodiscard]] const PruningLevels& levels() const { return levels_; }
-  /// The same of impact-ordered lists, if the segment has them. Costs are counted, not timed, so that builds are deterministic.
-  [[nodiscard]] const ImpactCalibration& impacts() const { return impacts_; }
 
  private:
   [[nodiscard]] Status read_query(std::uint32_t document);
   [[nodiscard]] Status search(const Pruning& pruning, std::vector<Hit>& out);
-  [[nodiscard]] Status search(const ImpactLevel& level, std::vector<Hit>& out);
-  /// How many of `hits` are exact ones.
-  [[nodiscard]] std::uint64_t count_found(const std::vector<Hit>& hits) const;
-  void take_hits(std::vector<Hit>& out);
-  [[nodiscard]] Status compare_impacts();
-  /// Of a screened search that scored `rows` rows.
-  [[nodiscard]] Result<double> screened_cost(const Pruning& pruning, std::uint64_t rows) const;
   [[nodiscard]] Status compare();
 
   const Segment& segment_;
@@ -50,12 +41,6 @@ class Calibration {
   std::uint32_t next_ = 0;  // query
   std::uint64_t exact_hits_ = 0;
   std::array<std::uint64_t, kPruningLevels> found_{};
-  ImpactCalibration impacts_{};
-  std::array<std::uint64_t, kImpactLevels> impacts_found_{};
-  std::array<double, kImpactLevels> impact_costs_{};
-  std::array<double, kPruningLevels> pruned_costs_{};
-  double exact_cost_ = 0.0;
-  std::uint64_t impact_rows_ = 0;
 
   Bitmap excluded_;  // the document that the query was made of
   std::vector<std::uint32_t> row_terms_;

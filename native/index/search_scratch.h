@@ -18,14 +18,6 @@ struct SparseQuery {
   std::span<const float> weights;
 };
 
-/// Documents that have the same quantized weight of a term.
-struct ImpactRun {
-  const std::uint32_t* documents;
-  std::uint32_t count;
-  /// What each of them gets added to its sum.
-  std::uint16_t contribution;
-};
-
 /// Memory that searches of one thread use again and again, and the best hits so far.
 struct SearchScratch {
   /// By term: the query's weight, zero for all other terms. At least dense_size() of every segment searched.
@@ -37,13 +29,6 @@ struct SearchScratch {
   std::vector<MaskedList> masked_lists;
   std::vector<std::uint16_t> sorted_bounds;
   std::vector<std::uint32_t> candidates;
-  /// By document, of impact-ordered lists: the sum of what was read of it. Zeros between searches.
-  std::vector<std::uint16_t> sums;
-  std::vector<ImpactRun> runs;
-  /// The documents that have a sum, and it. Longer than there are: they only grow.
-  std::vector<std::uint32_t> summed;
-  std::vector<std::uint16_t> summed_sums;
-  std::vector<std::uint32_t> order;
   TopK top;
   /// Rows whose exact score was computed: what pruning left.
   std::uint64_t rows_scored = 0;

@@ -54,9 +54,6 @@ Status Segment::check_counts() const {
       return bytes_.corrupt("a pruning level cannot be");
     }
   }
-  for (const ImpactLevel& level : bytes_.footer().impacts.levels) {
-    if (!in_unit_range(level.threshold) || !in_unit_range(level.recall)) return bytes_.corrupt("a level of its impacts cannot be");
-  }
   const std::uint64_t offsets = c.documents + 1;
   const bool stored = bytes_.bytes_of(kStoredOffsets) != 0;
   const bool sizes_fit =
@@ -66,9 +63,7 @@ Status Segment::check_counts() const {
       bytes_.holds(kRowTerms, c.weights, wide() ? sizeof(std::uint32_t) : sizeof(std::uint16_t)) &&
       bytes_.holds(kRowWeights, c.weights, sizeof(float)) && bytes_.holds(kIdTable, c.id_slots, sizeof(IdSlot)) &&
       bytes_.holds(kStoredOffsets, stored ? offsets : 0, sizeof(std::uint64_t)) && bytes_.bytes_of(kPostings) >= kPostingPadding &&
-      bytes_.bytes_of(kAttributes) % sizeof(AttributeEntry) == 0 &&
-      (!has_impacts() || bytes_.holds(kImpactPlaces, c.terms + 1, sizeof(ImpactPlace))) &&
-      bytes_.bytes_of(kImpactRuns) % sizeof(std::uint32_t) == 0 && bytes_.bytes_of(kImpactDocuments) % sizeof(std::uint32_t) == 0;
+      bytes_.bytes_of(kAttributes) % sizeof(AttributeEntry) == 0;
   if (!sizes_fit) return bytes_.corrupt("a region has another size than the counts ask for");
   return std::nullopt;
 }
@@ -93,22 +88,6 @@ PruningLevel Segment::level_for(double recall) const {
   return chosen;
 }
 
-std::optional<ImpactLevel> Segment::impact_level_for(double recall) const {
-  std::optional<ImpactLevel> chosen;
-  if (!has_impacts()) return chosen;
-  const SegmentFooter& footer = bytes_.footer();
-  float least = footer.impacts.exact_cost;
-  for (std::size_t i = 0; i < kPruningLevels; ++i) {
-    if (footer.levels[i].recall >= recall) least = footer.impacts.pruned_costs[i];
-  }
-  for (const ImpactLevel& level : footer.impacts.levels) {
-    if (!(level.recall >= recall && level.recall > 0.0f && level.cost < least)) continue;
-    chosen = level;
-    least = level.cost;
-  }
-  return chosen;
-}
-
 Result<std::optional<Segment::Term>> Segment::find_term(std::uint32_t term) const {
   const Result<const std::uint32_t*> terms = bytes_.read<std::uint32_t>(kTerms, 0, counts().terms);
   if (!terms) return terms.error();
@@ -128,27 +107,6 @@ Result<Postings> Segment::postings(std::size_t chunk, std::size_t ordinal) const
   const Result<const PostingEntry*> entry = bytes_.read<PostingEntry>(kEntries, chunk * counts().terms + ordinal, 1);
   if (!entry) return entry.error();
   return bytes_.postings(kPostings, *entry.value(), groups_of(chunks_[chunk].documents));
-}
-
-Result<Segment::ImpactList> Segment::impacts(std::size_t ordinal) const {
-  const Result<const ImpactPlace*> places = bytes_.read<ImpactPlace>(kImpactPlaces, ordinal, 2);
-  if (!places) return places.error();
-  const auto [first_run, first_document] = places.value()[0];
-  const auto [end_run, end_document] = places.value()[1];
-  if (end_run < first_run || end_run > bytes_.bytes_of(kImpactRuns) / sizeof(std::uint32_t) || end_document < first_document ||
-      end_document > bytes_.bytes_of(kImpactDocuments) / sizeof(std::uint32_t)) {
-    return bytes_.corrupt("an impact-ordered list lies beyond its region");
-  }
-  const Result<const std::uint32_t*> runs = bytes_.read<std::uint32_t>(kImpactRuns, first_run, end_run - first_run);
-  if (!runs) return runs.error();
-  const std::span list(runs.value(), static_cast<std::size_t>(end_run - first_run));
-  std::uint64_t documents = 0;
-  for (const std::uint32_t run : list) documents += run >> 8;
-  if (documents != end_document - first_document || documents > counts().documents)
-    return bytes_.corrupt("an impact-ordered list has other documents than its runs tell of");
-  const Result<const std::uint32_t*> begin = bytes_.read<std::uint32_t>(kImpactDocuments, first_document, documents);
-  if (!begin) return begin.error();
-  return ImpactList{list, begin.value()};
 }
 
 Result<float> Segment::score(std::uint32_t document, const float* dense) const {

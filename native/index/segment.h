@@ -50,12 +50,8 @@ class Segment {
 
   /// The cheapest pruning whose measured recall reaches `recall`; none where no measured one does.
   [[nodiscard]] PruningLevel level_for(double recall) const;
-  /// The cheapest level of its impact-ordered lists whose measured recall reaches `recall`; nothing where it has no lists, or where the
-  /// screened search at level_for(recall) cost less.
-  [[nodiscard]] std::optional<ImpactLevel> impact_level_for(double recall) const;
-  [[nodiscard]] bool has_impacts() const { return bytes_.bytes_of(kImpactPlaces) != 0; }
   /// Before other threads see the segment.
-  void set_levels(const PruningLevels& levels, const ImpactCalibration& impacts) { bytes_.set_levels(levels, impacts); }
+  void set_levels(const PruningLevels& levels) { bytes_.set_levels(levels); }
 
   struct Term {
     std::size_t ordinal;
@@ -65,14 +61,6 @@ class Segment {
   [[nodiscard]] Result<std::optional<Term>> find_term(std::uint32_t term) const;
   /// @param ordinal as find_term() gave it
   [[nodiscard]] Result<Postings> postings(std::size_t chunk, std::size_t ordinal) const;
-
-  /// The impact-ordered list of a term, the runs of the largest weights first: those of kImpactRuns, and their documents one after the
-  /// other, exactly as many. A damaged file's may be beyond the segment's. @param ordinal as find_term() gave it; has_impacts()
-  struct ImpactList {
-    std::span<const std::uint32_t> runs;
-    const std::uint32_t* documents;
-  };
-  [[nodiscard]] Result<ImpactList> impacts(std::size_t ordinal) const;
 
   /// What a dense query has to have elements for, whatever a row says: see score().
   [[nodiscard]] std::size_t dense_size() const { return wide() ? dimension() + 1 : kNarrowTerms; }

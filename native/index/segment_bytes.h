@@ -35,10 +35,7 @@ class SegmentBytes {
   static Result<SegmentBytes> open(const std::string& path);
 
   [[nodiscard]] const SegmentFooter& footer() const { return footer_; }
-  void set_levels(const PruningLevels& levels, const ImpactCalibration& impacts) {
-    footer_.levels = levels;
-    footer_.impacts = impacts;
-  }
+  void set_levels(const PruningLevels& levels) { footer_.levels = levels; }
   [[nodiscard]] std::uint64_t size() const { return bytes_.size(); }
   [[nodiscard]] std::uint64_t bytes_of(Region region) const { return footer_.regions[region].bytes; }
 

@@ -26,7 +26,7 @@ void append(std::vector<std::byte>& to, const T& value) {
 /// The first region of the lexical side in the file.
 std::size_t first_lexical(const SegmentFooter& footer) {
   std::size_t first = kRegionCount;
-  for (std::size_t region = kVersion3Regions; region < kLexicalRegionsEnd; ++region) {
+  for (std::size_t region = kVersion3Regions; region < kRegionCount; ++region) {
     if (footer.regions[region].bytes == 0) continue;
     if (first == kRegionCount || footer.regions[region].offset < footer.regions[first].offset) first = region;
   }
@@ -102,7 +102,7 @@ class FooterReader {
 
   [[nodiscard]] Status read_section(const SectionEntry& entry) {
     const bool region = entry.kind >= kFirstRegionKind && entry.kind - kFirstRegionKind < kRegionCount;
-    const bool known = region || (entry.kind >= kCountsKind && entry.kind <= kImpactLevelsKind);
+    const bool known = region || entry.kind == kCountsKind || entry.kind == kLevelsKind || entry.kind == kLexicalCountsKind;
     if (!known || entry.version != kSectionVersion) {
       if ((entry.flags & kIgnorable) != 0) return std::nullopt;
       return unknown_section(path_, entry);
@@ -112,7 +112,6 @@ class FooterReader {
       return std::nullopt;
     }
     if (entry.kind == kLevelsKind) return copy(entry, decoded_.footer.levels);
-    if (entry.kind == kImpactLevelsKind) return copy(entry, decoded_.footer.impacts);
     if (entry.kind == kLexicalCountsKind) return copy(entry, decoded_.footer.lexical.emplace());
     has_counts_ = true;
     return copy(entry, decoded_.footer.counts);
@@ -162,14 +161,13 @@ std::vector<std::byte> encode_footer(const SegmentFooter& footer, std::uint64_t 
   };
   place(kCountsKind, footer.counts, 0);
   place(kLevelsKind, footer.levels, kIgnorable);
-  if (footer.regions[kImpactPlaces].bytes != 0) place(kImpactLevelsKind, footer.impacts, kIgnorable);
   if (footer.lexical) place(kLexicalCountsKind, *footer.lexical, 0);
   const std::size_t anew = first_lexical(footer);
   for (std::size_t region = 0; region < kRegionCount; ++region) {
     const auto [offset, size] = footer.regions[region];
     if (size == 0) continue;
-    const std::uint64_t flags = region >= kImpactPlaces ? kIgnorable : region == anew ? kBeginsPages : 0;
-    entries.push_back({kFirstRegionKind + static_cast<std::uint32_t>(region), kSectionVersion, offset, size, flags});
+    entries.push_back(
+        {kFirstRegionKind + static_cast<std::uint32_t>(region), kSectionVersion, offset, size, region == anew ? kBeginsPages : 0});
   }
   for (const SectionEntry& entry : entries) append(bytes, entry);
   append(bytes, std::uint64_t{entries.size()});

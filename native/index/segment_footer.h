@@ -31,7 +31,6 @@ inline constexpr std::uint64_t kBeginsPages = 2;
 inline constexpr std::uint32_t kCountsKind = 1;
 inline constexpr std::uint32_t kLevelsKind = 2;
 inline constexpr std::uint32_t kLexicalCountsKind = 3;
-inline constexpr std::uint32_t kImpactLevelsKind = 4;
 inline constexpr std::uint32_t kFirstRegionKind = 16;
 
 /// What lies before the tail in pages of kPageBytes. The first page begins at 0, and one at each of these.

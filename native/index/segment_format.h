@@ -87,19 +87,9 @@ enum Region : std::size_t {
   kFrequencyCounts,
   /// u32[documents]: the sum of all counts of a document.
   kLengths,
-
-  // Impact-ordered lists, for approximate search: see impact_writer.h. All empty in small segments. Readers can do without them.
-  /// ImpactPlace[terms + 1]: the list of term i is what lies between places i and i + 1 of the next two.
-  kImpactPlaces,
-  /// u32[runs]: 256 times the number of documents, plus the quantized weight that they all have, as in kPostings. Descending weights.
-  kImpactRuns,
-  /// u32[]: the documents, run after run, ascending within each.
-  kImpactDocuments,
   kRegionCount,
 };
 inline constexpr std::size_t kVersion3Regions = kLexicalChunks;
-/// The lexical side's regions are [kVersion3Regions, kLexicalRegionsEnd).
-inline constexpr std::size_t kLexicalRegionsEnd = kImpactPlaces;
 
 struct Chunk {
   std::uint32_t first;
@@ -149,12 +139,6 @@ struct RegionRange {
   std::uint64_t bytes;
 };
 
-/// Where a term's impact-ordered list begins in kImpactRuns and kImpactDocuments.
-struct ImpactPlace {
-  std::uint64_t run;
-  std::uint64_t document;
-};
-
 /// What an approximate search leaves out; {1, 1} is exact. Query-term pruning with an over-estimated threshold: see docs/decisions/0009.
 struct Pruning {
   /// Only terms of the largest possible contributions enter the bounds: those that make up this part of all contributions together.
@@ -173,27 +157,6 @@ struct PruningLevel {
 inline constexpr std::size_t kPruningLevels = 8;
 /// Cheaper from level to level.
 using PruningLevels = std::array<PruningLevel, kPruningLevels>;
-
-/// How impact-ordered lists are searched, and the recall and cost that it had on this segment: see Calibration.
-struct ImpactLevel {
-  /// Postings that are read for 10 hits, at most.
-  std::uint32_t budget = 0;
-  /// A document is scored if the sum of what was read of it reaches this part of the k-th best score.
-  float threshold = 1.0f;
-  /// 0 when it was not measured.
-  float recall = 0.0f;
-  /// On average, in the time that the screened search takes for a posting.
-  float cost = 0.0f;
-};
-
-inline constexpr std::size_t kImpactLevels = 8;
-
-struct ImpactCalibration {
-  std::array<ImpactLevel, kImpactLevels> levels;
-  /// Of the screened search with each of PruningLevels, and without pruning.
-  std::array<float, kPruningLevels> pruned_costs;
-  float exact_cost;
-};
 
 struct SegmentCounts {
   std::uint64_t dimension;
@@ -227,7 +190,6 @@ struct SegmentFooter {
   /// Those of no bytes are left out of files.
   std::array<RegionRange, kRegionCount> regions;
   PruningLevels levels;
-  ImpactCalibration impacts;
 };
 
 /// The last bytes of a file. Before them: u64[pages], the XXH64 of every page of what lies before `tail`, and the footer.

@@ -94,11 +94,10 @@ Result<std::optional<Attribute>> MergedRows::next_attribute() {
   }
 }
 
-Result<std::unique_ptr<SegmentBuild>> SegmentBuild::begin(RowSource& source, const IndexSettings& settings, const std::string& path,
-                                                          const ImpactBounds& bounds) {
+Result<std::unique_ptr<SegmentBuild>> SegmentBuild::begin(RowSource& source, const IndexSettings& settings, const std::string& path) {
   auto sink = make_sink(path);
   if (!sink) return std::move(sink).error();
-  return std::unique_ptr<SegmentBuild>(new SegmentBuild(source, settings, path, std::move(sink).value(), bounds));
+  return std::unique_ptr<SegmentBuild>(new SegmentBuild(source, settings, path, std::move(sink).value()));
 }
 
 SegmentBuild::~SegmentBuild() {
@@ -134,10 +133,9 @@ Status SegmentBuild::open() {
 Status SegmentBuild::keep_levels() {
   SegmentFooter footer = sink_->footer();
   footer.levels = calibration_->levels();
-  footer.impacts = calibration_->impacts();
   calibration_.reset();
   if (path_.empty()) {
-    segment_->set_levels(footer.levels, footer.impacts);
+    segment_->set_levels(footer.levels);
     return std::nullopt;
   }
   // Windows refuses to write to a mapped file.
@@ -160,9 +158,8 @@ Result<std::unique_ptr<SegmentMerge>> SegmentMerge::begin(std::vector<IndexSegme
   return merge;
 }
 
-Result<std::shared_ptr<const Segment>> build_segment(RowSource& source, const IndexSettings& settings, const std::string& path,
-                                                     const ImpactBounds& bounds) {
-  const auto build = SegmentBuild::begin(source, settings, path, bounds);
+Result<std::shared_ptr<const Segment>> build_segment(RowSource& source, const IndexSettings& settings, const std::string& path) {
+  const auto build = SegmentBuild::begin(source, settings, path);
   if (!build) return build.error();
   while (true) {
     const Result<bool> done = build.value()->step();

@@ -57,8 +57,7 @@ class SegmentBuild {
  public:
   /// @param source must outlive the build
   /// @param path of the file; empty for memory. A file that exists is replaced.
-  static Result<std::unique_ptr<SegmentBuild>> begin(RowSource& source, const IndexSettings& settings, const std::string& path,
-                                                     const ImpactBounds& bounds = {});
+  static Result<std::unique_ptr<SegmentBuild>> begin(RowSource& source, const IndexSettings& settings, const std::string& path);
   SegmentBuild(const SegmentBuild&) = delete;
   SegmentBuild& operator=(const SegmentBuild&) = delete;
   ~SegmentBuild();
@@ -69,9 +68,8 @@ class SegmentBuild {
   [[nodiscard]] std::shared_ptr<const Segment> take();
 
  private:
-  SegmentBuild(RowSource& source, const IndexSettings& settings, std::string path, std::unique_ptr<SegmentSink> sink,
-               const ImpactBounds& bounds)
-      : path_(std::move(path)), sink_(std::move(sink)), writer_(settings, source, *sink_, bounds) {}
+  SegmentBuild(RowSource& source, const IndexSettings& settings, std::string path, std::unique_ptr<SegmentSink> sink)
+      : path_(std::move(path)), sink_(std::move(sink)), writer_(settings, source, *sink_) {}
 
   [[nodiscard]] Status open();
   [[nodiscard]] Status keep_levels();
@@ -103,6 +101,6 @@ class SegmentMerge {
 
 /// Builds one segment of `source` at once.
 [[nodiscard]] Result<std::shared_ptr<const Segment>> build_segment(RowSource& source, const IndexSettings& settings,
-                                                                   const std::string& path, const ImpactBounds& bounds = {});
+                                                                   const std::string& path);
 
 }  // namespace sparse_rerank

@@ -19,9 +19,6 @@ Result<bool> SegmentWriter::step() {
     case Phase::kChunks:
       error = write_chunk();
       break;
-    case Phase::kImpacts:
-      error = write_impacts();
-      break;
     case Phase::kRowTerms:
       error = write_row_terms();
       break;
@@ -77,15 +74,11 @@ Status SegmentWriter::scan() {
     offsets_.push_back(0);
   }
   Status failed = for_next_rows(kStepDocuments, [&](std::uint32_t) -> Status {
-    if (!row_terms_.empty() && row_terms_.back() >= ranges_.size()) {
-      ranges_.resize(row_terms_.back() + std::size_t{1});
-      positive_.resize(ranges_.size());
-    }
+    if (!row_terms_.empty() && row_terms_.back() >= ranges_.size()) ranges_.resize(row_terms_.back() + std::size_t{1});
     for (std::size_t i = 0; i < row_terms_.size(); ++i) {
       TermRange& range = ranges_[row_terms_[i]];
       range.largest = std::max(range.largest, row_weights_[i]);
       range.smallest = std::min(range.smallest, row_weights_[i]);
-      if (row_weights_[i] > 0.0f) ++positive_[row_terms_[i]];
     }
     offsets_.push_back(offsets_.back() + row_terms_.size());
     return std::nullopt;
@@ -105,16 +98,11 @@ void SegmentWriter::number_terms() {
     if (range.largest == 0.0f && range.smallest == 0.0f) continue;
     ordinals_[term] = ordinal;
     terms_.push_back(term);
-    positive_[ordinal] = positive_[term];
     ranges_[ordinal++] = range;
     inverses_.push_back(range.largest > 0.0f ? static_cast<double>(kWeightLevels) / range.largest : 0.0);
   }
   ranges_.resize(ordinal);
   filled_.resize(ordinal);
-  positive_.resize(ordinal);
-  if (source_.documents() >= bounds_.least_documents && ordinal > 0)
-    impacts_ = std::make_unique<ImpactWriter>(std::move(positive_), bounds_, writer_);
-  positive_ = {};
 }
 
 Status SegmentWriter::write_chunk() {
@@ -145,31 +133,6 @@ Status SegmentWriter::write_chunk() {
   if (Status error = writer_.put_region(kTerms, std::span<const std::uint32_t>(terms_))) return error;
   if (Status error = writer_.put_region(kRanges, std::span<const TermRange>(ranges_))) return error;
   if (Status error = writer_.put_region(kEntries, std::span<const PostingEntry>(entries_))) return error;
-  if (impacts_ == nullptr) return begin_rows();
-  enter(Phase::kImpacts);
-  return impacts_->begin();
-}
-
-Status SegmentWriter::write_impacts() {
-  const auto [first, last] = impacts_->group();
-  Status failed = for_next_rows(kStepDocuments, [&, first = first, last = last](std::uint32_t document) -> Status {
-    for (std::size_t i = 0; i < row_terms_.size(); ++i) {
-      const std::uint32_t ordinal = ordinals_[row_terms_[i]];
-      if (ordinal < first || ordinal >= last || !(row_weights_[i] > 0.0f)) continue;
-      impacts_->place(ordinal, document, quantised(row_weights_[i], inverses_[ordinal]));
-    }
-    return std::nullopt;
-  });
-  if (failed || !all_seen()) return failed;
-  if (Status error = impacts_->end_group()) return error;
-  next_ = 0;
-  if (!impacts_->done()) return std::nullopt;
-  if (Status error = impacts_->end()) return error;
-  impacts_.reset();
-  return begin_rows();
-}
-
-Status SegmentWriter::begin_rows() {
   if (Status error = writer_.put_region(kRowOffsets, std::span<const std::uint64_t>(offsets_))) return error;
   enter(Phase::kRowTerms);
   return writer_.begin(kRowTerms);
@@ -184,9 +147,8 @@ Status SegmentWriter::fill_chunk(const Chunk& chunk, std::span<const PostingEntr
       if (!(row_weights_[i] > 0.0f)) continue;
       const std::uint32_t ordinal = ordinals_[row_terms_[i]];
       const PostingEntry& entry = entries[ordinal];
-      const std::uint8_t weight = quantised(row_weights_[i], inverses_[ordinal]);
-      put_posting(postings_.data() + (entry.offset - base), entry, chunk, filled_[ordinal]++, slot, weight);
-      if (impacts_ != nullptr) impacts_->count(ordinal, weight);
+      put_posting(postings_.data() + (entry.offset - base), entry, chunk, filled_[ordinal]++, slot,
+                  quantised(row_weights_[i], inverses_[ordinal]));
     }
     return std::nullopt;
   });

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "core/result.h"
-#include "index/impact_writer.h"
 #include "index/region_writer.h"
 #include "index/row_source.h"
 #include "index/segment_format.h"
@@ -17,26 +16,24 @@
 namespace sparse_rerank {
 
 /// Builds a segment in short steps, so that the thread can do other work between them. Holds the postings of one chunk and some 30 bytes a
-/// document; the rows are read four times, a few times more for impact-ordered lists, and never kept.
+/// document; the rows are read three times and never kept.
 class SegmentWriter {
  public:
   /// @param source, sink outlive the writer
-  SegmentWriter(const IndexSettings& settings, RowSource& source, SegmentSink& sink, const ImpactBounds& bounds = {})
-      : settings_(settings), bounds_(bounds), source_(source), sink_(sink), writer_(sink, footer_) {}
+  SegmentWriter(const IndexSettings& settings, RowSource& source, SegmentSink& sink)
+      : settings_(settings), source_(source), sink_(sink), writer_(sink, footer_) {}
 
   /// A part of the work: some tenths of a second at most. Settles with whether the segment is complete, and the sink finished.
   /// Errors: those of the source and the sink, after which the writer is of no use.
   [[nodiscard]] Result<bool> step();
 
  private:
-  enum class Phase { kScan, kChunks, kImpacts, kRowTerms, kRowWeights, kIds, kStored, kAttributes, kLexical, kDone };
+  enum class Phase { kScan, kChunks, kRowTerms, kRowWeights, kIds, kStored, kAttributes, kLexical, kDone };
 
   [[nodiscard]] Status scan();
   void number_terms();
   [[nodiscard]] Status write_chunk();
   [[nodiscard]] Status fill_chunk(const Chunk& chunk, std::span<const PostingEntry> entries);
-  [[nodiscard]] Status write_impacts();
-  [[nodiscard]] Status begin_rows();
   [[nodiscard]] Status write_row_terms();
   [[nodiscard]] Status write_row_weights();
   [[nodiscard]] Status write_ids();
@@ -52,18 +49,15 @@ class SegmentWriter {
   void enter(Phase phase);
 
   const IndexSettings settings_;
-  const ImpactBounds bounds_;
   RowSource& source_;
   SegmentSink& sink_;
   Phase phase_ = Phase::kScan;
   std::uint32_t next_ = 0;  // document of the phase
   SegmentFooter footer_{};
   RegionWriter writer_;
-  std::unique_ptr<ImpactWriter> impacts_;      // once terms are numbered, unless the segment is small
   std::unique_ptr<TermsWriter> terms_writer_;  // once its phase began
 
   std::vector<TermRange> ranges_;        // by term while scanning, then by ordinal
-  std::vector<std::uint32_t> positive_;  // weights above zero, by term while scanning
   std::vector<std::uint32_t> ordinals_;  // by term: its place among the terms that have weights
   std::vector<std::uint64_t> offsets_;
   std::vector<Chunk> chunks_;

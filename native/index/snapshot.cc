@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "index/impact_search.h"
 #include "index/screened_search.h"
 
 namespace sparse_rerank {
@@ -51,10 +50,7 @@ Result<std::optional<Location>> Snapshot::find(std::string_view id) const {
 
 double Snapshot::reached(double recall) const {
   double sum = 0.0;
-  for (const IndexSegment& segment : segments) {
-    const std::optional<ImpactLevel> level = segment.segment->impact_level_for(recall);
-    sum += segment.live() * static_cast<double>(level ? level->recall : segment.segment->level_for(recall).recall);
-  }
+  for (const IndexSegment& segment : segments) sum += segment.live() * static_cast<double>(segment.segment->level_for(recall).recall);
   const std::size_t live = documents();
   return live == 0 ? 1.0 : sum / static_cast<double>(live);
 }
@@ -88,21 +84,6 @@ Result<std::shared_ptr<const Bitmap>> Snapshot::excluded(const IndexSegment& seg
   return std::shared_ptr<const Bitmap>(std::move(excluded));
 }
 
-namespace {
-
-Status search_segment(const SegmentView& view, const SparseQuery& query, const Wanted& wanted, SearchScratch& scratch,
-                      const std::atomic<bool>* cancel) {
-  if (!(wanted.recall < 1.0)) return search_screened(view, query, {}, scratch, cancel);
-  if (const std::optional<ImpactLevel> level = view.segment.impact_level_for(wanted.recall)) {
-    const Result<bool> searched = search_impacts(view, query, *level, scratch, cancel);
-    if (!searched) return searched.error();
-    if (searched.value()) return std::nullopt;
-  }
-  return search_screened(view, query, view.segment.level_for(wanted.recall).pruning, scratch, cancel);
-}
-
-}  // namespace
-
 Status Snapshot::search(const SparseQuery& query, const Wanted& wanted, const Exclusions& exclusions, SearchScratch& scratch,
                         std::vector<Hit>& out, const std::atomic<bool>* cancel) const {
   out.clear();
@@ -113,7 +94,8 @@ Status Snapshot::search(const SparseQuery& query, const Wanted& wanted, const Ex
   for (std::size_t i = 0; i < segments.size(); ++i) {
     const Segment& segment = *segments[i].segment;
     const SegmentView view = {segment, first_slot, exclusions[i] == nullptr ? nullptr : exclusions[i]->data()};
-    if (Status error = search_segment(view, query, wanted, scratch, cancel)) return error;
+    const Pruning pruning = wanted.recall < 1.0 ? segment.level_for(wanted.recall).pruning : Pruning();
+    if (Status error = search_screened(view, query, pruning, scratch, cancel)) return error;
     first_slot += segment.documents();
   }
   scratch.top.take(out);

@@ -83,8 +83,6 @@ void use(SegmentedIndex& index) {
   std::vector<Hit> hits;
   for (const float first : {1.0f, -1.0f}) {
     weights.front() = first;
-    // Impact-ordered lists, where the file has them and a level that was measured.
-    (void)snapshot->search({terms, weights}, {5, 0.5}, snapshot->removed(), scratch, hits, nullptr);
     if (snapshot->search({terms, weights}, {5}, snapshot->removed(), scratch, hits, nullptr)) continue;
     for (const Hit& hit : hits) {
       const auto [segment, document] = snapshot->locate(hit.slot);
