@@ -192,9 +192,9 @@ TEST(LexicalFile, LyingContentsCrashNothing) {
     std::vector<char> lying = bytes;
     for (std::size_t flips = 1 + random() % 4; flips > 0; --flips) {
       // Each region in turn, the footer in between.
-      const std::size_t region = kVersion3Regions + random() % (kLexicalRegionsEnd - kVersion3Regions + 1);
+      const std::size_t region = kVersion3Regions + random() % (kRegionCount - kVersion3Regions + 1);
       std::size_t at;
-      if (region == kLexicalRegionsEnd) {
+      if (region == kRegionCount) {
         at = trailer_of(bytes).tail + random() % (trailer_at - trailer_of(bytes).tail);
       } else {
         at = footer.regions[region].offset + random() % footer.regions[region].bytes;
