@@ -164,6 +164,7 @@ Result<Session> Session::create(const Runtime& runtime, SessionSpec spec) {
     if (auto failure = runtime.check(functions.CreateCustomOpDomain(CustomOperator::kDomain, &domain), "create a domain")) return *failure;
     session.domain_ = own(domain, functions.ReleaseCustomOpDomain);
     std::vector<ort::OrtStatus*> additions;
+    additions.reserve(spec.operators.size() + 1);
     for (const CustomOperator* op : spec.operators) additions.push_back(functions.CustomOpDomain_Add(domain, op->custom_op()));
     additions.push_back(functions.AddCustomOpDomain(raw_options, domain));
     if (auto failure = check_all(runtime, additions)) return *failure;

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include <limits>
+#include <numbers>
 
 namespace sparse_rerank {
 

@@ -14,6 +14,7 @@
 #endif
 
 #include <limits>
+#include <numbers>
 
 namespace sparse_rerank {
 

@@ -6,6 +6,7 @@
 #include <arm_neon.h>
 
 #include <limits>
+#include <numbers>
 
 namespace sparse_rerank {
 

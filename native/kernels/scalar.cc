@@ -114,8 +114,9 @@ void add_masked(MaskedList* lists, std::size_t count, std::size_t groups, std::u
 float rotated(const AttentionInputs& in, const float* row, std::size_t position, std::size_t k) {
   if (in.cosine == nullptr) return row[k];
   const std::size_t half = in.size / 2;
-  const float cosine = in.cosine[position * half + k % half];
-  const float sine = in.sine[position * half + k % half];
+  const std::size_t pair = position * half + (k < half ? k : k - half);
+  const float cosine = in.cosine[pair];
+  const float sine = in.sine[pair];
   return k < half ? row[k] * cosine - row[k + half] * sine : row[k] * cosine + row[k - half] * sine;
 }
 
