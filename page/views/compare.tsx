@@ -12,7 +12,7 @@ import { JUDGMENTS } from "../samples";
 import { openSample } from "../search";
 import type { SearchAnswer } from "../search";
 import { counted, visible } from "../ui/text";
-import { CopyButton, Failure, Select, Status, useField, useWork } from "./parts";
+import { CopyButton, FailedWork, Failure, Select, Status, useField, useWork } from "./parts";
 import type { ViewProps } from "./parts";
 import { MODES } from "./search";
 
@@ -80,14 +80,7 @@ export function CompareView({ info, fields, turn, setFields }: ViewProps<Info>):
           </div>
         </form>
       </section>
-      {work.state === "failed" ? (
-        <Failure
-          message={work.message}
-          onRetry={() => {
-            setFields({});
-          }}
-        />
-      ) : null}
+      <FailedWork work={work} setFields={setFields} />
       {mistake === undefined ? null : <Failure message={mistake} />}
       {text.trim() === "" ? <Status>Paste judgments to compare the settings.</Status> : null}
       {work.state === "busy" ? <Status>Searching… {progress}</Status> : null}

@@ -76,6 +76,19 @@ export function Failure({ message, onRetry }: { readonly message: string; readon
   );
 }
 
+/** Why a view's work failed, and a button that does it again; nothing for work in another state. */
+export function FailedWork<T>({ work, setFields }: { readonly work: Work<T>; readonly setFields: SetFields }): JSX.Element | null {
+  if (work.state !== "failed") return null;
+  return (
+    <Failure
+      message={work.message}
+      onRetry={() => {
+        setFields({});
+      }}
+    />
+  );
+}
+
 /** Says what happens to those who cannot see it. */
 export function Status({ children }: { readonly children: ComponentChildren }): JSX.Element {
   return (

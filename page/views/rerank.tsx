@@ -9,7 +9,7 @@ import type { Language } from "../code";
 import { RERANK_DOCUMENTS, RERANK_QUERY } from "../samples";
 import { Bar } from "../ui/bars";
 import { counted, Hidden, visible } from "../ui/text";
-import { CopyButton, Failure, Select, Status, useField, useWork } from "./parts";
+import { CopyButton, FailedWork, Select, Status, useField, useWork } from "./parts";
 import type { ViewProps } from "./parts";
 
 export function RerankView({ info, fields, turn, setFields }: ViewProps<Info>): JSX.Element {
@@ -70,14 +70,7 @@ export function RerankView({ info, fields, turn, setFields }: ViewProps<Info>): 
       <div class="columns even">
         <section class="card" aria-labelledby="order">
           <h2 id="order">Order</h2>
-          {work.state === "failed" ? (
-            <Failure
-              message={work.message}
-              onRetry={() => {
-                setFields({});
-              }}
-            />
-          ) : null}
+          <FailedWork work={work} setFields={setFields} />
           {work.state === "idle" ? <Status>A query and at least one document are needed.</Status> : null}
           {work.state === "busy" ? <Status>Reranking…</Status> : null}
           {work.state === "done" ? (

@@ -14,7 +14,7 @@ import type { Found } from "../search";
 import { Expansion } from "../ui/expansion";
 import { Hit } from "../ui/hit";
 import { counted, visible } from "../ui/text";
-import { CopyButton, Failure, Select, Status, useField, useWork } from "./parts";
+import { CopyButton, FailedWork, Failure, Select, Status, useField, useWork } from "./parts";
 import type { ViewProps } from "./parts";
 
 export const MODES: Readonly<Record<Mode, string>> = {
@@ -101,14 +101,7 @@ export function SearchView({ info, fields, turn, setFields }: ViewProps<Info>): 
           ) : null}
         </form>
       </section>
-      {work.state === "failed" ? (
-        <Failure
-          message={work.message}
-          onRetry={() => {
-            setFields({});
-          }}
-        />
-      ) : null}
+      <FailedWork work={work} setFields={setFields} />
       {work.state === "idle" ? <Status>Type a query to see which words the model adds and why documents match.</Status> : null}
       {work.state === "busy" ? (
         <Status>{isSample && found === undefined ? "Encoding the documents and searching…" : "Searching…"}</Status>
