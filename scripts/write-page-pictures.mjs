@@ -26,7 +26,7 @@ for (const [file, hash, complete, height] of VIEWS) {
   if (hash === "") await page.reload();
   await shown();
   // Rates need a second reading.
-  await page.waitForFunction(() => !document.body.innerText.includes("…"), undefined, { timeout: 60_000 });
+  await page.waitForFunction(() => document.querySelector(".figures")?.textContent.includes("…") !== true);
   await page.screenshot({ path: path.join(root, "docs", file) });
 }
 await browser.close();
