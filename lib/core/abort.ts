@@ -19,11 +19,16 @@ export function callersSignal(signal: AbortSignal | undefined): AbortSignal | un
 const listeners = new WeakMap<AbortSignal, Set<() => void>>();
 
 /**
- * Calls `listener` if the signal fires before the returned function takes that back. A signal has one event listener for all that wait for
- * it: many calls may share one, and Node warns of more than ten listeners as of a leak. A function that is passed twice is called once.
+ * Calls `listener` at once if the signal has fired, or when it fires, unless the returned function takes that back. A signal has one event
+ * listener for all that wait for it: many calls may share one, and Node warns of more than ten listeners as of a leak. A function that waits
+ * twice is called once.
  */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
-  if (signal === undefined || signal.aborted) return () => undefined;
+  if (signal === undefined) return () => undefined;
+  if (signal.aborted) {
+    listener();
+    return () => undefined;
+  }
   let waiting = listeners.get(signal);
   if (waiting === undefined) {
     waiting = new Set();
@@ -54,11 +59,9 @@ export class LinkedAbort {
 
   constructor(source: AbortSignal | undefined) {
     callers.set(this.signal, callersSignal(source));
-    const follow = (): void => {
+    this.unlink = onAbort(source, () => {
       this.abort(source?.reason);
-    };
-    if (source?.aborted === true) follow();
-    this.unlink = onAbort(source, follow);
+    });
   }
 
   get signal(): AbortSignal {
@@ -95,11 +98,9 @@ function adopt(signal: AbortSignal): AbortSignal {
   const known = adopted.get(signal);
   if (known !== undefined) return known;
   const controller = new AbortController();
-  const abort = (): void => {
+  onAbort(signal, () => {
     controller.abort(signal.reason);
-  };
-  if (signal.aborted) abort();
-  onAbort(signal, abort);
+  });
   adopted.set(signal, controller.signal);
   return controller.signal;
 }
@@ -112,11 +113,9 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let ignore = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
-    const stop = (): void => {
+    ignore = onAbort(signal, () => {
       reject(abortError(signal));
-    };
-    if (signal.aborted) stop();
-    ignore = onAbort(signal, stop);
+    });
   });
   try {
     return await Promise.race([aborted, work]);

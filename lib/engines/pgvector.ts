@@ -199,11 +199,9 @@ export class PgvectorEngine extends RemoteEngine<Row> {
         if (!released) connection.release(destroy);
         released = true;
       };
-      const drop = (): void => {
+      onAbort(requestSignal, () => {
         release(true);
-      };
-      if (requestSignal.aborted) drop();
-      onAbort(requestSignal, drop);
+      });
       try {
         const result = await use(connection);
         release(false);

@@ -108,11 +108,7 @@ export class DynamicBatcher {
     const abortIfAll = (): void => {
       if (entries.every(({ signal }) => signal?.aborted === true)) together.abort();
     };
-    const ignored = entries.map(({ signal }) =>
-      onAbort(signal, () => {
-        abortIfAll();
-      }),
-    );
+    const ignored = entries.map(({ signal }) => onAbort(signal, abortIfAll));
     try {
       const result = await runAlone(work, concatenated(entries), { priority: options.priority ?? 0 }, together.signal);
       let begin = 0;

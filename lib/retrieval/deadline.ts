@@ -38,11 +38,9 @@ export class Deadline {
     throwIfAborted(this.#user);
     let ignore = (): void => undefined;
     const stopped = new Promise<undefined>((resolve) => {
-      const stop = (): void => {
+      ignore = onAbort(this.#either, () => {
         resolve(undefined);
-      };
-      if (this.#either.aborted) stop();
-      ignore = onAbort(this.#either, stop);
+      });
     });
     try {
       const result = await Promise.race([work(this.#either), stopped]);

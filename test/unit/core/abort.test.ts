@@ -21,6 +21,10 @@ describe("onAbort", () => {
     abort();
     assert.deepEqual(calls, ["a", "c"]);
     assert.equal(getEventListeners(signal, "abort").length, 0);
+    onAbort(signal, () => {
+      calls.push("late");
+    })();
+    assert.deepEqual(calls, ["a", "c", "late"]);
   });
 
   it("listens once, and leaves nothing behind", () => {
